@@ -1,0 +1,46 @@
+# Everything a user or CI runs. A fresh machine needs Python 3.11+, make and a C++ compiler; nothing is installed by hand.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint bench golden lock clean
+
+help:                     ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -c 'from sim.backends import get_backend; get_backend("cpu").kernels.compile_all()'
+	touch $@
+
+run: $(STAMP)             ## build the demo world (set up on first use)
+	$(BIN)/closedworld run --preset demo
+
+test: $(STAMP)            ## quick tests (about 8 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
+
+test-all: $(STAMP)        ## quick tests, then the slow statistical and fault loops
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(STAMP)            ## ruff, mypy --strict, layering, contracts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/closedworld contracts lint
+
+bench: $(STAMP)           ## time the presets and the kernels (see bench/README.md)
+	$(BIN)/python bench/run.py
+
+golden: $(STAMP)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
+	$(BIN)/python tests/golden/make.py
+
+lock: $(STAMP)            ## rewrite constraints.txt from a fresh resolution
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:                    ## remove the virtual environment and caches; runs/ is yours
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

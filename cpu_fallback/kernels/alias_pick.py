@@ -1,0 +1,16 @@
+# contract: alias_pick - one iteration a pick; cannot overflow: mulhi(x, size) < size. twin: gpu_kernels/kernels/alias_pick.cu
+from cpu_fallback.device import kernel, length, mul128, report, rows, u32, u64
+
+
+@kernel
+def alias_pick(x, start, size, threshold, alias, slot, error):
+    total = length(threshold)
+    for i in rows(slot):
+        wide = u64(size[i])
+        if wide == u64(0) or wide > total or start[i] > total - wide:
+            report(error, i, u64(1) if wide == u64(0) else u64(2))
+            slot[i] = u32(0)
+            continue
+        high, fraction = mul128(x[i], wide)
+        row = start[i] + high
+        slot[i] = u32(high) if fraction < threshold[row] else alias[row]

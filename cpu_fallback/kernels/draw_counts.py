@@ -1,0 +1,55 @@
+# contract: draw_counts - one iteration a cell; ceil(mu / part_mean) draws; 32-bit counts checked. twin: gpu_kernels/kernels/draw_counts.cu
+from cpu_fallback.counts import COUNT_LIMIT, invert_count
+from cpu_fallback.detmath import INF
+from cpu_fallback.device import device, f64, kernel, report, rows, u32, u64
+from cpu_fallback.philox import philox2x64
+from cpu_fallback.uniform import open52
+
+
+@device
+def refusal(mu, kappa, part_mean, zero_truncated):
+    """Error code of a cell's parameters, 0 if they can be drawn. NaN fails every comparison."""
+    if not (mu >= 0.0 and mu < INF):
+        return u64(1)
+    if not (kappa > -INF and kappa < INF):
+        return u64(2)
+    if not (part_mean > 0.0 and part_mean <= 512.0):
+        return u64(3)
+    if zero_truncated and mu > part_mean:
+        return u64(4)
+    # 2**32 parts or events on average: refused before the loop, which takes time in proportion to mu.
+    if mu >= 4294967295.0 or mu / part_mean >= 4294967295.0:
+        return u64(5)
+    return u64(0)
+
+
+@kernel
+def draw_counts(key, c0, c1, mu, kappa, part_mean, zero_truncated, count, draws, error):
+    for i in rows(count):
+        count[i] = u32(0)
+        draws[i] = u32(0)
+        code = refusal(mu[i], kappa[i], part_mean, zero_truncated)
+        if code != u64(0):
+            report(error, i, code)
+            continue
+        if mu[i] == 0.0:
+            continue
+        parts = u64(mu[i] / part_mean)
+        if parts == u64(0) or f64(parts) * part_mean < mu[i]:
+            parts = parts + u64(1)
+        mean = mu[i] / f64(parts)
+        shape = kappa[i] / f64(parts)
+        total = u64(0)
+        x0 = u64(0)
+        x1 = u64(0)
+        for d in range(parts):
+            if d & u64(1):
+                x0 = x1
+            else:
+                x0, x1 = philox2x64(c0[i] + (d >> u64(1)), c1[i], key)
+            total = total + invert_count(open52(x0), mean, shape, zero_truncated)
+        if total >= u64(COUNT_LIMIT):
+            report(error, i, 5)
+            continue
+        count[i] = u32(total)
+        draws[i] = u32(parts)

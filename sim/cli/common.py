@@ -1,0 +1,135 @@
+"""What every command shares: where output goes, how refusals look, how a request is read from options."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sim.shell.errors import SimError
+    from sim.shell.request import Prepared
+
+PresetOption = Annotated[str, typer.Option("--preset", "-p", help="Size of the world: demo, small, reference (config/presets/).")]
+SeedOption = Annotated[str, typer.Option("--seed", "-s", help="World seed, 0 .. 2^64 - 1.")]
+ScenarioOption = Annotated[list[str] | None, typer.Option("--scenario", help="Scenario id; repeat for several. Default: the preset's.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one config value: <artefact id>.<key>=<value>. Repeatable.")]
+MerchantsOption = Annotated[Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")]
+ContractsOption = Annotated[Path | None, typer.Option("--contracts", help="Another contracts directory.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Another config directory.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Directory that holds run directories.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
+RunArgument = Annotated[str, typer.Argument(help="Run directory, or a run id (prefix) under ./runs.")]
+
+EXIT_INTERRUPTED = {2: 130, 15: 143}
+
+
+@dataclass
+class Settings:
+    """Process-wide output settings, set once by the entry point."""
+
+    json: bool = False
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def emit(command: str, payload: dict[str, Any], text: str) -> None:
+    """Write a command's result to stdout: one JSON object with `--json`, plain text otherwise."""
+    if settings.json:
+        sys.stdout.write(json.dumps({"schema": f"closedworld.{command}/1", "ok": True, **payload}, ensure_ascii=False) + "\n")
+    elif text:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
+    """A plain aligned table; `right` names the columns (by position) that hold numbers."""
+    cells = [[clean(str(value)) for value in row] for row in [headers, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    lines = []
+    for row in cells:
+        parts = [text.rjust(width) if number in right else text.ljust(width) for number, (text, width) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(parts).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def clean(text: str) -> str:
+    """Text without control characters, so that no name in a file can drive a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
+
+
+def refuse(error: SimError) -> int:
+    """Print a refusal and return its exit code: text to stderr, or one JSON object to stdout with `--json`."""
+    if settings.json:
+        sys.stdout.write(json.dumps({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    else:
+        sys.stderr.write(clean(error.render()) + "\n")
+    return error.exit_code
+
+
+def prepared_request(
+    preset: str,
+    seed: str,
+    scenario: Sequence[str] | None,
+    overrides: Sequence[str] | None,
+    merchants: Path | None,
+    contracts: Path | None,
+    config: Path | None,
+) -> Prepared:
+    """Read the options that decide a world into a prepared (validated, hashed) request."""
+    from sim.paths import config_root, contracts_root
+    from sim.segments import SEGMENTS
+    from sim.shell.config import parse_override
+    from sim.shell.errors import UsageError
+    from sim.shell.lint import lint
+    from sim.shell.request import Request, prepare
+
+    if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
+        raise UsageError("SHELL.SEED_INVALID", "the seed is not a whole number", found=seed, expected="0 .. 18446744073709551615")
+    request = Request(
+        preset=preset,
+        seed=int(seed),
+        scenarios=tuple(scenario or ()),
+        overrides=dict(parse_override(text) for text in overrides or ()),
+        merchants=merchants,
+        contracts=contracts or contracts_root(),
+        config=config or config_root(),
+    )
+    prepared = prepare(request)
+    states = [program.state for segment in SEGMENTS for program in segment.programs]
+    lint(prepared.contracts, request.config, states).require()
+    return prepared
+
+
+def find_run(run: str, root: Path = Path("runs")) -> Path:
+    """The run directory a user means: a path, or a unique prefix of a run id under `root`."""
+    from sim.shell.errors import UsageError
+
+    path = Path(run)
+    if (path / "run_receipt.json").is_file():
+        return path
+    found = sorted(entry for entry in root.glob(f"{run}*") if (entry / "run_receipt.json").is_file()) if run and "/" not in run else []
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(
+        "SHELL.RUN_NOT_FOUND",
+        f"there is no run called {clean(run)!r}" if not found else f"{clean(run)!r} fits {len(found)} runs",
+        found=", ".join(entry.name for entry in found[:5]) or "no run_receipt.json there",
+        expected="a run directory, or a unique prefix of a run id under ./runs",
+        do="closedworld status lists the runs under ./runs",
+    )
+
+
+def default_workers() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0))

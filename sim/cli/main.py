@@ -1,0 +1,85 @@
+"""Entry point of the `closedworld` command: the typer application, signals, and the table of exit codes.
+
+Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 gate or seal refused, 6 locked or conflict,
+7 I/O, 8 worker, 9 backend unavailable, 130 and 143 signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from sim import __version__
+from sim.cli import commands
+from sim.cli.common import EXIT_INTERRUPTED, refuse, settings
+
+app = typer.Typer(
+    name="closedworld",
+    help="Build, check and query a deterministic synthetic payments world.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+commands.register(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"closedworld {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every refusal.")] = False,
+) -> None:
+    settings.debug = debug
+
+
+class _Stop(KeyboardInterrupt):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise _Stop(number)
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    from sim.shell.errors import SimError
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _on_signal)
+    settings.json = "--json" in sys.argv[1:]
+    code = 0
+    try:
+        app(standalone_mode=False)
+    except _Stop as stop:
+        sys.stderr.write("stopped; what was finished is kept: run the same command again to go on\n")
+        code = EXIT_INTERRUPTED[stop.number]
+    except SimError as error:
+        if settings.debug:
+            traceback.print_exc()
+        code = refuse(error)
+    except (typer.Exit, typer.Abort) as stop:
+        code = getattr(stop, "exit_code", 1)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
+            sys.stderr.write(f"{error.format_message()}\ntry: closedworld --help\n")
+            code = 2
+        else:
+            raise
+    raise SystemExit(code)

@@ -1,0 +1,22 @@
+"""Where the packaged data live: `contracts/` and `config/` beside the sources, or inside the wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _data(name: str) -> Path:
+    inside = _PACKAGE / "_data" / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def contracts_root() -> Path:
+    """Directory of the packaged contracts."""
+    return _data("contracts")
+
+
+def config_root() -> Path:
+    """Directory of the packaged configuration and reference snapshot."""
+    return _data("config")

@@ -1,0 +1,34 @@
+"""Partitions as row ranges of an input: a pure function of its rows, never of workers or memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_starts
+from sim.shell.frames import Array
+from sim.shell.state import Partition
+
+
+def whole_runs(keys: Array, target: int) -> list[Partition]:
+    """Ranges of about `target` rows that never split a run of equal keys; at least one, empty for empty input.
+
+    Args:
+        keys: Sorted key column.
+        target: Rows a partition; a run begins a new partition where its start passes a multiple of it.
+    """
+    starts = run_starts(keys)
+    cuts = starts[run_starts(starts // target)] if len(starts) else np.zeros(1, dtype=np.int64)
+    edges = [*cuts.tolist(), len(keys)]
+    return [Partition(index, spec={"rows": [edges[index], edges[index + 1]]}) for index in range(len(cuts))]
+
+
+def row_ranges(rows: int, target: int) -> list[Partition]:
+    """Ranges of `target` rows, the last one shorter; at least one."""
+    count = max(1, -(-rows // target))
+    return [Partition(index, spec={"rows": [index * target, min(rows, (index + 1) * target)]}) for index in range(count)]
+
+
+def rows_of(part: Partition) -> tuple[int, int]:
+    """Half-open row range of a partition made here."""
+    first, stop = part.spec["rows"]
+    return int(first), int(stop)

@@ -1,0 +1,76 @@
+"""Cities of the reference snapshot: weighted picks within a country, and points around a city."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.groups import run_offsets
+from sim.recipes.tables import AliasTables, build_alias
+from sim.recipes.weights import power
+from sim.shell.context import Context
+from sim.shell.frames import Array, Frame
+
+MICRO = np.float64(1_000_000.0)
+_QUARTER, _HALF, _TURN = np.int64(90_000_000), np.int64(180_000_000), np.int64(360_000_000)
+
+
+@dataclass(frozen=True)
+class Cities:
+    """Cities sorted by country, with one alias table a country.
+
+    Attributes:
+        frame: Columns of the reference table `cities`.
+        tables: Alias tables over its rows.
+        group: int64, one a country code: which table is that country's; -1 for a country without a city.
+    """
+
+    frame: Frame
+    tables: AliasTables
+    group: Array
+
+    def pick(self, ctx: Context, words: Array, country: Array) -> Array:
+        """City row (int64, n) for each word (uint64, n) and country code; needs kernel `alias_pick`."""
+        return self.tables.pick(ctx, words, self.group[country])
+
+    def around(self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float) -> tuple[Array, Array]:
+        """Points uniform on the cities' disks; needs kernel `disk_offset`.
+
+        Args:
+            ctx: Context.
+            city: int64, n: city rows.
+            words: Three uint64 words a point.
+            reach: Factor on the city's jitter radius.
+
+        Returns:
+            Latitude and longitude in degrees, float64, n: exact microdegrees / 1e6, longitudes in [-180, 180).
+        """
+        radius = self.frame.jitter_radius_udeg[city].astype(np.float64) * np.float64(reach)
+        x0, x1, x2 = words
+        north, east = ctx.kernels.disk_offset(x0=x0, x1=x1, x2=x2, radius_udeg=radius, lon_scale=self.frame.lon_scale[city])
+        lat = np.clip(self.frame.lat_udeg[city] + north, -_QUARTER, _QUARTER)
+        lon = (self.frame.lon_udeg[city] + east + _HALF) % _TURN - _HALF
+        return lat.astype(np.float64) / MICRO, lon.astype(np.float64) / MICRO
+
+
+def cities_by_population(ctx: Context, exponent: float) -> Cities:
+    """Cities drawn in proportion to population ** exponent within their country.
+
+    Args:
+        ctx: Context of a state that declares reference `cities` and kernels `alias_build`, `exp_map`, `log_map`.
+        exponent: 1 follows people; below 1 favours towns.
+    """
+    table = ctx.reference("cities")
+    frame = table.take(np.argsort(table.country_iso, kind="stable"))
+    weight = power(ctx, frame.population.astype(np.float64), exponent)
+    offsets = run_offsets(frame.country_iso)
+    group = np.full(len(ctx.vocabulary("country")), -1, dtype=np.int64)
+    group[frame.country_iso[offsets[:-1].astype(np.int64)]] = np.arange(len(offsets) - 1)
+    # 2**16 keeps a town's weight exact to 1e-5 and a country's total far below 2**63.
+    return Cities(frame, build_alias(ctx, offsets, np.floor(weight * 65536.0).astype(np.uint64)), group)
+
+
+def country_letters(ctx: Context) -> Array:
+    """The two ISO letters of each country as a 16-bit number, uint64: an address part that no other country's arrival can shift."""
+    return np.array([int.from_bytes(code.encode("ascii"), "big") for code in ctx.vocabulary("country")], dtype=np.uint64)

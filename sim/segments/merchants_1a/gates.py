@@ -1,0 +1,60 @@
+"""The realism gates of 1A: is this a plausible population of merchants, whatever the priors say?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.segments.merchants_1a.market import market_size
+from sim.shell.context import Context
+from sim.shell.frames import Array
+from sim.shell.state import Check, Totals
+
+_SCOPE = {
+    "generated": "generated merchants only, by policy: the user's own merchants are as they are",
+    "all": "all merchants, the user's own included, by policy",
+}
+
+
+def country_share_check(ctx: Context, merchants: Array) -> Check:
+    """No country holds more than `times_market_share` its share of the card market, but for the spread of small counts.
+
+    The yardstick is the gate's own market (people x income), not the prior the merchants were drawn from: a prior that gives
+    Bermuda twice the United States fails here.
+
+    Args:
+        ctx: Context of a state that declares what `market_size` needs, and `realism_gates_1A`.
+        merchants: int64, one a country code.
+    """
+    gate = ctx.params.realism_gates_1A.country_share
+    market = market_size(ctx, gate.yardstick)
+    limit = np.float64(gate.times_market_share * int(merchants.sum())) * market.astype(np.float64) / np.float64(int(market.sum()))
+    allowed = limit + np.float64(gate.sigmas) * np.sqrt(limit) + np.float64(gate.slack_merchants)
+    excess = merchants.astype(np.float64) - allowed
+    worst = int(np.argmax(excess))
+    found = {"country": ctx.vocabulary("country")[worst], "merchants": int(merchants[worst]), "of": int(merchants.sum())}
+    note = f"no country above {gate.times_market_share} times its market share; the closest is shown; {_scope(ctx)}"
+    return Check("country share of merchants", bool(excess[worst] <= 0.0), found, {"merchants_at_most": float(allowed[worst])}, note)
+
+
+def single_outlet_check(ctx: Context, totals: Totals) -> Check:
+    """Share of merchants with exactly one outlet, counted in the published catalogue; the slack is whole merchants."""
+    gate = ctx.params.realism_gates_1A.single_outlet_share
+    merchants, single, slack = totals["gated_merchants"], totals["gated_single"], 1000 * gate.slack_merchants
+    low, high = gate.minimum_permille * merchants - slack, gate.maximum_permille * merchants + slack
+    note = f"single-outlet merchants are in the catalogue and are most of it; {_scope(ctx)}"
+    found = {"single": single, "merchants": merchants}
+    expected = {"permille": [gate.minimum_permille, gate.maximum_permille], "slack_merchants": gate.slack_merchants}
+    return Check("single-outlet share", low <= 1000 * single <= high, found, expected, note)
+
+
+def foreign_outlets_check(ctx: Context, totals: Totals) -> Check:
+    """Share of outlets outside the merchant's home country."""
+    gate = ctx.params.realism_gates_1A.foreign_outlet_share
+    outlets, abroad = totals["gated_outlets"], totals["gated_outlets_abroad"]
+    passed = 1000 * abroad <= gate.maximum_permille * outlets + 1000 * gate.slack_outlets
+    expected = {"permille_at_most": gate.maximum_permille, "slack_outlets": gate.slack_outlets}
+    return Check("outlets outside the home country", passed, {"abroad": abroad, "outlets": outlets}, expected, _scope(ctx))
+
+
+def _scope(ctx: Context) -> str:
+    return _SCOPE[ctx.params.realism_gates_1A.applies_to]

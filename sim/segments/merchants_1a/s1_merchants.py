@@ -1,0 +1,143 @@
+"""1A.S1: who the merchants are - country, trade, channel, and how strong the brand is.
+
+Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so adding merchants
+changes none that were there. The user's own merchants join with the properties they were given and draw only the brand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.sampling import multinomial_check, sampling_check
+from sim.recipes.groups import run_starts
+from sim.segments.merchants_1a.gates import country_share_check
+from sim.segments.merchants_1a.market import market_size
+from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame, concat
+from sim.shell.state import Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="1A.S1",
+    title="Merchants",
+    writes=("merchant_catalogue_1A",),
+    config=("merchant_universe_1A", "mcc_taxonomy_1A", "realism_gates_1A"),
+    reference=("countries",),
+    external=("merchants_input_1A",),
+    streams=("1A.merchant_id", "1A.merchant_country", "1A.merchant_mcc", "1A.merchant_channel", "1A.merchant_brand"),
+    kernels=("bounded_integer", "exp_map", "log_map", "lognormal_factor", "philox_block"),
+)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    generated = _generated(ctx)
+    supplied = _supplied(ctx, generated.merchant_id)
+    merchants = concat([generated, supplied]).sort("merchant_id")
+    sigma = np.full(len(merchants), ctx.params.merchant_universe_1A.brand_sigma, dtype=np.float64)
+    brand = ctx.kernels.lognormal_factor(x=_words(ctx, "1A.merchant_brand", merchants.merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
+    gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
+    mccs = np.searchsorted(taxonomy(ctx).mcc, generated.mcc)
+    ctx.count("merchants", len(merchants))
+    ctx.count("generated", len(generated))
+    ctx.count("gated_by_country", np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country"))))
+    ctx.count("generated_by_country", np.bincount(generated.home_country_iso, minlength=len(ctx.vocabulary("country"))))
+    ctx.count("generated_by_mcc", np.bincount(mccs, minlength=len(ctx.params.mcc_taxonomy_1A.mccs)))
+    ctx.count("generated_by_channel", np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel"))))
+    return {"merchant_catalogue_1A": merchants.with_columns(brand_factor=brand)}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    gates = ctx.params.realism_gates_1A
+    allowance = (gates.mix.sigmas, gates.mix.slack_merchants)
+    mix = channel_permille(ctx).astype(np.float64) / 1000.0
+    by_mcc = totals["generated_by_mcc"].astype(np.int64)
+    # Two-step law: given its MCC a merchant's channel is one trial, so means and variances add up over the MCCs.
+    expected = np.floor(by_mcc[:, None] * mix * 2.0**20).astype(np.int64).sum(axis=0) / 2.0**20
+    variance = np.floor(by_mcc[:, None] * mix * (1.0 - mix) * 2.0**20).astype(np.int64).sum(axis=0) / 2.0**20
+    generated, everyone = totals["generated"], totals["merchants"]
+    return [
+        country_share_check(ctx, totals["gated_by_country"]),
+        multinomial_check(
+            "generated merchants by country",
+            ctx.vocabulary("country"),
+            totals["generated_by_country"],
+            market_size(ctx, ctx.params.merchant_universe_1A.country_market),
+            allowance,
+            "home countries follow the market sizes of merchant_universe_1A",
+        ),
+        multinomial_check(
+            "generated merchants by mcc",
+            [str(code) for code in taxonomy(ctx).mcc],
+            totals["generated_by_mcc"],
+            taxonomy(ctx).share_weight,
+            allowance,
+            "trades follow the taxonomy's share weights",
+        ),
+        sampling_check(
+            "generated merchants by channel",
+            ctx.vocabulary("channel"),
+            totals["generated_by_channel"],
+            expected,
+            variance,
+            allowance,
+            "channels follow each trade's channel mix",
+        ),
+        *(ledger_check(totals, stream, generated, 1) for stream in STATE.streams[:-1]),
+        ledger_check(totals, "1A.merchant_brand", everyone, 1),
+    ]
+
+
+def _generated(ctx: PartitionContext) -> Frame:
+    universe = ctx.params.merchant_universe_1A
+    rank = np.arange(universe.merchants, dtype=np.uint64)
+    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
+    ctx.ledger("1A.merchant_id", entities=len(rank), draws=1)
+    kinds = taxonomy(ctx)
+    country = _choose(ctx, _words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
+    kind = _choose(ctx, _words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
+    upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
+    ticket = ctx.kernels.bounded_integer(x=_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(rank), 1000, dtype=np.uint64))
+    return Frame(
+        {
+            "merchant_id": merchant_id,
+            "mcc": kinds.mcc[kind],
+            "channel": (ticket[:, None] >= upper).sum(axis=1).astype(np.int16),
+            "home_country_iso": country.astype(np.int16),
+        }
+    )
+
+
+def _supplied(ctx: PartitionContext, taken: Array) -> Frame:
+    rows = ctx.external("merchants_input_1A")
+    if rows is None:
+        empty = np.empty(0, dtype=np.int16)
+        return Frame({"merchant_id": empty.astype(np.uint64), "mcc": empty.astype(np.uint16), "channel": empty, "home_country_iso": empty})
+    first = rows.take(run_starts(rows.merchant_id))
+    both = np.intersect1d(first.merchant_id, taken)
+    if len(both):
+        raise ContractError(
+            "1A.S1.MERCHANT_ID_TAKEN",
+            f"{len(both)} merchant id(s) of the merchants file are also ids of generated merchants",
+            expected="ids that this seed does not generate",
+            examples=[str(merchant) for merchant in both[:5].tolist()],
+            total=len(both),
+            do="renumber these merchants, or run with another --seed",
+        )
+    return Frame(
+        {"merchant_id": first.merchant_id, "mcc": first.mcc, "channel": first.channel, "home_country_iso": first.country}
+    )
+
+
+def _words(ctx: PartitionContext, stream: str, merchant_id: Array) -> Array:
+    words, _ = ctx.kernels.philox_block(key=ctx.stream(stream), c0=np.zeros_like(merchant_id), c1=merchant_id)
+    ctx.ledger(stream, entities=len(merchant_id), draws=1)
+    return np.asarray(words)
+
+
+def _choose(ctx: Context, words: Array, weight: Array) -> Array:
+    """Index drawn with probability weight / total (off by less than 2**-64), by inversion of the cumulative weights."""
+    upper = np.cumsum(weight)
+    ticket = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), upper[-1], dtype=np.uint64))
+    return np.searchsorted(upper, ticket, side="right")

@@ -1,0 +1,1 @@
+"""The shell: gate, load, compute, validate, publish - written once, for every state."""

@@ -1,0 +1,150 @@
+"""Configuration of a run: config packs, presets and `--set` overrides, resolved and validated before anything is hashed.
+
+A preset is a file under `config/presets/` that names overrides; `--set key=value` adds more on top. Keys read
+`<artefact id>.<key>.<key>`. The resolved values are what the parameter hash covers, so two ways of asking for the same
+values are the same run.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.shell.contract_types import Contracts, nearest
+from sim.shell.contracts import validate_document
+from sim.shell.errors import ContractError, UsageError
+from sim.shell.params import Params
+from sim.shell.strict_yaml import Located, load, load_text
+
+PRESET_SCHEMA = "closedworld:meta/preset"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of overrides.
+
+    Attributes:
+        name: File stem.
+        description: One sentence for `closedworld run --help` and reports.
+        scenarios: Scenario ids run when the user names none.
+        overrides: `<artefact>.<key>` -> value.
+    """
+
+    name: str
+    description: str
+    scenarios: tuple[str, ...]
+    overrides: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything configurable, resolved.
+
+    Attributes:
+        documents: Path under `config/` -> resolved content (what is hashed).
+        params: Artefact id -> frozen tree (what states see).
+        where: Artefact id -> file, for errors.
+    """
+
+    documents: Mapping[str, Any]
+    params: Mapping[str, Params]
+    where: Mapping[str, str]
+
+
+def load_preset(contracts: Contracts, config_root: Path, name: str) -> Preset:
+    """Read a preset by name.
+
+    Raises:
+        UsageError: If there is no such preset.
+        ContractError: If the file is malformed.
+    """
+    folder = config_root / "presets"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise UsageError(
+            "SHELL.UNKNOWN_PRESET",
+            f"there is no preset called {name!r}",
+            expected=", ".join(known),
+            where=str(folder),
+            do=f"{nearest(name, known)} or add config/presets/{name}.yaml",
+        )
+    located = load(folder / f"{name}.yaml")
+    validate_document(contracts, PRESET_SCHEMA, located)
+    document = located.value
+    return Preset(name, document["description"], tuple(document["scenarios"]), dict(document.get("set", {})))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split `key=value`; the value is read as strict YAML, so `true`, `3`, `0.5`, `NO` and lists mean what they mean in files.
+
+    Raises:
+        UsageError: If there is no `=` or no key.
+        ContractError: If the value is not strict YAML.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError("SHELL.OVERRIDE_INVALID", "an override is not key=value", found=text, expected="<artefact id>.<key>=<value>")
+    return key.strip(), load_text(value, f"--set {key.strip()}").value
+
+
+def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[Mapping[str, Any]]) -> Configuration:
+    """Load every registered config pack, apply overrides in order, validate the result.
+
+    Args:
+        contracts: Compiled contracts.
+        config_root: Directory of the config packs.
+        overrides: Preset overrides, then the user's.
+
+    Raises:
+        ContractError: If a file is missing or malformed, or an override names nothing or makes a pack invalid.
+    """
+    documents: dict[str, Any] = {}
+    params: dict[str, Params] = {}
+    where: dict[str, str] = {}
+    merged: dict[str, Any] = {}
+    for layer in overrides:
+        merged.update(layer)
+    by_artefact: dict[str, dict[str, Any]] = {}
+    for key, value in merged.items():
+        name, _, path = key.partition(".")
+        if name not in contracts.artefacts or not path:
+            raise ContractError(
+                "SHELL.OVERRIDE_UNKNOWN",
+                f"override {key!r} names no config pack",
+                expected="<artefact id>.<key>",
+                do=nearest(name, contracts.artefacts),
+            )
+        by_artefact.setdefault(name, {})[path] = value
+    for artefact in contracts.artefacts.values():
+        located = load(config_root / artefact.path)
+        content = located.value
+        if artefact.id in by_artefact:
+            content = copy.deepcopy(content)
+            for path, value in by_artefact[artefact.id].items():
+                _assign(content, path.split("."), value, artefact.id)
+        validate_document(contracts, artefact.schema, Located(content, located.name, located.marks))
+        documents[artefact.path] = content
+        params[artefact.id] = Params(content)
+        where[artefact.id] = str(config_root / artefact.path)
+    return Configuration(documents, params, where)
+
+
+def _assign(content: Any, path: list[str], value: Any, artefact: str) -> None:
+    node = content
+    for depth, key in enumerate(path):
+        if not isinstance(node, dict) or key not in node:
+            known = sorted(node) if isinstance(node, dict) else []
+            raise ContractError(
+                "SHELL.OVERRIDE_UNKNOWN",
+                f"override {artefact}.{'.'.join(path)!s} names no value",
+                found=f"{artefact}.{'.'.join(path[: depth + 1])}",
+                expected=f"one of {known[:12]}" if known else "a key of an object",
+                do=nearest(key, known) if known else "",
+            )
+        if depth == len(path) - 1:
+            node[key] = value
+        else:
+            node = node[key]

@@ -1,0 +1,215 @@
+"""What a state may see: frames, parameters, kernels, streams. No path, clock, environment or backend name.
+
+`Context` serves planning and checking; `PartitionContext` adds the accumulators of one partition. Both refuse what the
+state did not declare, so that declarations stay true and the seal derived from them complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sim.backends import Backend
+from sim.backends.binder import BoundKernel
+from sim.rng import stream_key
+from sim.shell.contract_types import Contracts
+from sim.shell.frames import Array, Frame
+from sim.shell.identity import frame as frame_bytes
+from sim.shell.manifest import LedgerRow, PartFile
+from sim.shell.params import Params
+from sim.shell.state import ROW_LEVEL, Partition, State
+from sim.shell.store import Store
+
+
+class UndeclaredAccess(RuntimeError):
+    """A state reached for something its declaration does not name (a bug in the state)."""
+
+
+class _DeclaredKernels:
+    def __init__(self, backend: Backend, state: State) -> None:
+        self._backend, self._state = backend, state
+
+    def __getattr__(self, stem: str) -> BoundKernel:
+        if stem not in self._state.kernels:
+            raise UndeclaredAccess(f"{self._state.id} does not declare kernel {stem!r}")
+        kernel: BoundKernel = getattr(self._backend.kernels, stem)
+        return kernel
+
+
+class _DeclaredParams:
+    def __init__(self, configs: Mapping[str, Params], state: State) -> None:
+        self._configs, self._state = configs, state
+
+    def __getattr__(self, name: str) -> Params:
+        if name not in self._state.config:
+            raise UndeclaredAccess(f"{self._state.id} does not declare config {name!r}")
+        return self._configs[name]
+
+
+class Context:
+    """What `plan`, `finish` and `checks` see.
+
+    Attributes:
+        state: The state's declaration.
+        scenarios: Scenario ids of the run, sorted.
+        params: `ctx.params.<config id>.<key>`, only for declared configs.
+        kernels: `ctx.kernels.<stem>(...)`, only for declared kernels.
+        xp: Array namespace for exact integer work.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        seed: int,
+        scenarios: Sequence[str],
+        configs: Mapping[str, Params],
+        contracts: Contracts,
+        store: Store,
+        backend: Backend,
+        externals: Mapping[str, Frame],
+    ) -> None:
+        self.state = state
+        self.scenarios = tuple(scenarios)
+        self.params = _DeclaredParams(configs, state)
+        self.kernels = _DeclaredKernels(backend, state)
+        self.xp = backend.xp
+        self._seed, self._contracts, self._store, self._backend = seed, contracts, store, backend
+        self._externals = externals
+        self._configs = configs
+
+    def for_partition(self, part: Partition) -> PartitionContext:
+        """This context with fresh accumulators for one partition."""
+        return PartitionContext(
+            self.state,
+            seed=self._seed,
+            scenarios=self.scenarios,
+            configs=self._configs,
+            contracts=self._contracts,
+            store=self._store,
+            backend=self._backend,
+            externals=self._externals,
+        )
+
+    def stream(self, stream: str, scenario: str | None = None) -> int:
+        """Philox key of a declared stream; scenario-scoped streams need the scenario."""
+        if stream not in self.state.streams:
+            raise UndeclaredAccess(f"{self.state.id} does not declare stream {stream!r}")
+        scoped = self._contracts.streams[stream]["scope"] == "scenario"
+        if scoped and scenario is None:
+            raise UndeclaredAccess(f"stream {stream!r} differs by scenario: pass one")
+        return stream_key(self._seed, stream, scenario if scoped else None)
+
+    def vocabulary(self, name: str) -> tuple[str, ...]:
+        """The sealed list behind category codes."""
+        return self._store.vocabularies[name]
+
+    def code(self, vocabulary: str, value: str) -> int:
+        """Code of one value of a sealed list."""
+        return self._store.vocabularies[vocabulary].index(value)
+
+    def name_hashes(self, vocabulary: str) -> Array:
+        """uint64 hash of each value of a sealed list: LE64 of SHA-256 over its framed text."""
+        values = self._store.vocabularies[vocabulary]
+        return np.array([int.from_bytes(hashlib.sha256(frame_bytes(value)).digest()[:8], "little") for value in values], dtype=np.uint64)
+
+    def reference(self, table: str) -> Frame:
+        """A declared table of the reference snapshot (`country_iso` and `tzid` as codes)."""
+        if table not in self.state.reference:
+            raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
+        return self._store.reference.frame(table, self._store.vocabularies)
+
+    def reference_metadata(self, table: str) -> dict[str, str]:
+        """Key-value metadata of a declared reference table."""
+        if table not in self.state.reference:
+            raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
+        return self._store.reference.metadata(table)
+
+    def external(self, name: str) -> Frame | None:
+        """A declared user-supplied input, or None when the run was given none."""
+        if name not in self.state.external:
+            raise UndeclaredAccess(f"{self.state.id} does not declare external input {name!r}")
+        return self._externals.get(name)
+
+    def files(self, dataset: str, scenario: str | None = None) -> tuple[PartFile, ...]:
+        """Files of a declared input in order, with rows and first/last keys: what plans are made of."""
+        self._declared(dataset, row_level=False)
+        return self._store.published(dataset, scenario).files
+
+    def load(
+        self,
+        dataset: str,
+        *,
+        scenario: str | None = None,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a declared input.
+
+        Args:
+            dataset: Dataset id.
+            scenario: Scenario id for scenario data.
+            part: Only this file; all files when None.
+            rows: Half-open row range inside what `part` selects.
+            columns: Only these columns.
+
+        Returns:
+            The frame; arrays are read-only and may be shared with other partitions.
+        """
+        self._declared(dataset, row_level=True)
+        return self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
+
+    def sort_segments(self, values: Array, offset: Array) -> None:
+        """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`."""
+        self._backend.sort_segments(values, offset)
+
+    def _declared(self, dataset: str, row_level: bool) -> None:
+        scope = self.state.reads.get(dataset)
+        if scope is None or (row_level and scope != ROW_LEVEL):
+            raise UndeclaredAccess(f"{self.state.id} declares {scope or 'no'} access to {dataset!r}")
+
+
+class PartitionContext(Context):
+    """What `compute` sees: a `Context` that also counts and keeps the RNG ledger of its partition."""
+
+    def __init__(self, state: State, **kwargs: Any) -> None:
+        super().__init__(state, **kwargs)
+        self.counters: dict[str, Any] = {}
+        self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
+
+    def count(self, name: str, value: int | Array) -> None:
+        """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
+        figure = np.asarray(value)
+        if figure.dtype.kind not in "iub":
+            raise TypeError(f"counter {name!r} is {figure.dtype}: cross-row sums are integers only")
+        addend = figure.astype(np.int64)
+        self.counters[name] = self.counters[name] + addend if name in self.counters else addend
+
+    def ledger(self, stream: str, *, entities: int, draws: int | Array, scenario: str | None = None) -> None:
+        """Account for random numbers drawn from a stream.
+
+        Args:
+            stream: Declared stream id.
+            entities: Number of entities that drew.
+            draws: Words per entity (one int for all), or an array of words per entity.
+            scenario: Scenario, for scenario data.
+        """
+        key = self.stream(stream, scenario)
+        if isinstance(draws, int):
+            total, blocks = entities * draws, entities * ((draws + 1) // 2)
+        else:
+            words = np.asarray(draws).astype(np.int64)
+            total, blocks = int(words.sum()), int(((words + 1) // 2).sum())
+        before = self.ledger_rows.get((stream, scenario))
+        self.ledger_rows[(stream, scenario)] = LedgerRow(
+            stream=stream,
+            scenario=scenario,
+            key=f"{key:016x}",
+            entities=entities + (before.entities if before else 0),
+            draws=total + (before.draws if before else 0),
+            blocks=blocks + (before.blocks if before else 0),
+        )

@@ -1,0 +1,230 @@
+"""Read and compile `contracts/`: every file parsed strictly, validated against its meta-schema, turned into dataclasses.
+
+    contracts/vocabularies.yaml            closed lists of category values
+    contracts/**/schemas.yaml              table contracts and document schemas
+    contracts/**/dictionary.yaml           datasets
+    contracts/**/registry.yaml             config packs
+    contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
+    contracts/meta/*.yaml                  the schemas of all of these
+
+`contracts/decisions/` is prose for people and no part of the world's identity. All files are read before anything is
+reported, so one run of `closedworld contracts lint` shows every broken file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, TableContract, nearest
+from sim.shell.errors import ContractError
+from sim.shell.identity import canonical_json, named_digest, sha256_bytes
+from sim.shell.schema_check import combine, document_problems, resolve, validate_document
+from sim.shell.schema_rules import schema_problems
+from sim.shell.strict_yaml import JsonPath, Located, load
+
+__all__ = ["contracts_digest", "load_contracts", "validate_document"]
+
+_KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
+_KIND_BY_STEM = {"schemas": "schemas", "dictionary": "dictionary", "registry": "registry"}
+_KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "streams")
+
+
+def load_contracts(root: Path) -> Contracts:
+    """Everything under `root`, compiled; compiled once for as long as no file changes.
+
+    Raises:
+        ContractError: `SHELL.YAML_INVALID`, `SHELL.DOCUMENT_INVALID`, `SHELL.SCHEMA_REF_UNRESOLVED`, or `SHELL.CONTRACT_INVALID`
+            when problems of several kinds were found; all problems are listed.
+    """
+    paths = sorted(path for path in root.rglob("*.yaml") if path.relative_to(root).parts[0] != "decisions")
+    if not paths:
+        raise ContractError(
+            "SHELL.CONTRACTS_MISSING", "There are no contracts here.", "no .yaml file", "a contracts folder", str(root), "check --contracts"
+        )
+    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    return _compile(root, stamps)
+
+
+@lru_cache(maxsize=4)
+def _compile(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Contracts:
+    problems: list[ContractError] = []
+    located: dict[str, Located] = {}
+    for path, _, _ in stamps:
+        relative = path.relative_to(root).as_posix()
+        try:
+            located[relative] = load(path, f"{root.name}/{relative}")
+        except ContractError as error:
+            problems.append(error)
+    combine(problems, "The contracts cannot be read")
+    problems = [problem for relative, file in located.items() for problem in _identity_problems(relative, file)]
+    combine(problems, "The contracts cannot be read")
+    documents = {_name(relative): file.value for relative, file in located.items()}
+    problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
+    combine(problems, "The contracts are not well formed")
+    return _Builder(root, located, documents).build()
+
+
+def contracts_digest(files: Mapping[str, Any]) -> str:
+    """SHA-256 over the sorted (relative path, SHA-256 of canonical JSON of the content); comments and layout do not count."""
+    return named_digest("closedworld.contracts.v1", ((path, sha256_bytes(canonical_json(value))) for path, value in files.items()))
+
+
+def _kind(relative: str) -> str | None:
+    parts = Path(relative).with_suffix("").parts
+    if relative == "vocabularies.yaml":
+        return "vocabularies"
+    return _KIND_BY_FOLDER.get(parts[0]) if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER else _KIND_BY_STEM.get(parts[-1])
+
+
+def _name(relative: str) -> str:
+    """The absolute name of a contract file."""
+    return f"closedworld:{relative.removesuffix('.yaml')}"
+
+
+def _identity_problems(relative: str, file: Located) -> list[ContractError]:
+    expected = _name(relative)
+    if _kind(relative) is None:
+        return [_invalid("This file has no place in contracts/.", relative, "one of the known file kinds", file.where())]
+    if isinstance(file.value, dict) and _kind(relative) in ("kernel", "streams"):
+        # Nothing refers to kernels and streams by reference, so their names may go without saying.
+        file.value.setdefault("$id", expected)
+    if not isinstance(file.value, dict) or file.value.get("$id") != expected:
+        found = repr(file.value.get("$id")) if isinstance(file.value, dict) else type(file.value).__name__
+        return [_invalid("A contract file must begin with its own $id.", found, f"$id: {expected}", file.where(("$id",)))]
+    return []
+
+
+def _file_problems(documents: Mapping[str, Any], relative: str, file: Located) -> list[ContractError]:
+    kind = _kind(relative)
+    problems: list[ContractError] = []
+    if kind == "meta":
+        return schema_problems(documents, file, ())
+    if f"closedworld:meta/{kind}" not in documents:
+        return [_invalid(f"There is no meta-schema for {kind} files.", "nothing", f"contracts/meta/{kind}.yaml", file.where())]
+    problems += document_problems(documents, f"closedworld:meta/{kind}", file)
+    if not problems and kind == "schemas":
+        for name in file.value.get("documents", {}):
+            problems += schema_problems(documents, file, ("documents", name))
+    return problems
+
+
+def _invalid(what: str, found: str, expected: str, where: str, do: str = "") -> ContractError:
+    return ContractError("SHELL.CONTRACT_INVALID", what, found, expected, where, do)
+
+
+class _Builder:
+    """Turns validated files into dataclasses; ids must be unique over all files."""
+
+    def __init__(self, root: Path, located: Mapping[str, Located], documents: Mapping[str, Any]) -> None:
+        self.root, self.located, self.documents = root, located, documents
+        self.problems: list[ContractError] = []
+        self.places: dict[tuple[str, str], str] = {}
+
+    def build(self) -> Contracts:
+        datasets: dict[str, Dataset] = {}
+        artefacts: dict[str, Artefact] = {}
+        kernels: dict[str, Mapping[str, Any]] = {}
+        streams: dict[str, Mapping[str, Any]] = {}
+        vocabularies: Mapping[str, Any] = {"vocabularies": {}, "from_reference": {}}
+        for relative, file in self.located.items():
+            kind, value = _kind(relative), file.value
+            if kind == "vocabularies":
+                vocabularies = value
+                for name in value["vocabularies"]:
+                    self.once("vocabulary", name, file.where(("vocabularies", name)))
+                for name in value["from_reference"]:
+                    self.once("vocabulary", name, file.where(("from_reference", name)))
+            elif kind == "dictionary":
+                for number, entry in enumerate(value["datasets"]):
+                    path: JsonPath = ("datasets", number)
+                    if self.once("dataset", entry["id"], file.where(path)):
+                        self.attempt(datasets, entry["id"], lambda e=entry, p=path, f=file: self.dataset(e, f, p))
+            elif kind == "registry":
+                for number, entry in enumerate(value["artefacts"]):
+                    path = ("artefacts", number)
+                    if self.once("artefact", entry["id"], file.where(path)):
+                        artefacts[entry["id"]] = Artefact(**_segment(file), **entry, where=file.where(path))
+                        self.once("manifest key", entry["manifest_key"], file.where((*path, "manifest_key")))
+            elif kind == "kernel":
+                if value["name"] != Path(relative).stem:
+                    where = file.where(("name",))
+                    self.problems.append(_invalid("A kernel is called as its file.", value["name"], Path(relative).stem, where))
+                kernels[value["name"]] = value
+            elif kind == "streams":
+                for number, entry in enumerate(value["streams"]):
+                    if self.once("stream", entry["id"], file.where(("streams", number))):
+                        streams[entry["id"]] = entry
+        combine(self.problems, "The contracts do not fit together")
+        return Contracts(
+            root=self.root,
+            digest=contracts_digest({relative: file.value for relative, file in self.located.items()}),
+            vocabularies={name: tuple(values) for name, values in vocabularies["vocabularies"].items()},
+            reference_vocabularies={name: (at["table"], at["column"]) for name, at in vocabularies["from_reference"].items()},
+            datasets=datasets,
+            artefacts=artefacts,
+            kernels=kernels,
+            streams=streams,
+            documents=self.documents,
+            located=self.located,
+        )
+
+    def once(self, kind: str, id: str, where: str) -> bool:
+        """Whether `id` is new; a second use is a problem naming the first."""
+        first = self.places.setdefault((kind, id), where)
+        if first == where:
+            return True
+        self.problems.append(_invalid(f"A {kind} is declared twice.", f"{id}, first at {first}", "each id once", where))
+        return False
+
+    def attempt(self, into: dict[str, Dataset], id: str, make: Any) -> None:
+        try:
+            into[id] = make()
+        except ContractError as error:
+            self.problems.append(error)
+
+    def dataset(self, entry: Mapping[str, Any], file: Located, path: JsonPath) -> Dataset:
+        resolve(self.documents, entry["schema"], file.where((*path, "schema")))
+        return Dataset(
+            id=entry["id"],
+            **_segment(file),
+            description=entry["description"],
+            path=entry["path"],
+            partitioning=tuple(entry["partitioning"]),
+            table=self.table(entry["schema"]),
+            primary_key=tuple(entry["primary_key"]),
+            sort_order=tuple(entry["sort_order"]),
+            foreign_keys=tuple(
+                ForeignKey(tuple(key["columns"]), key["dataset"], tuple(key["to"])) for key in entry.get("foreign_keys", ())
+            ),
+            invariants=tuple(
+                Invariant(law["law"], {name: _frozen(value) for name, value in law.items() if name != "law"})
+                for law in entry.get("invariants", ())
+            ),
+            produced_by=entry["produced_by"],
+            consumed_by=tuple(entry["consumed_by"]),
+            required=entry["status"] == "required",
+            where=file.where(path),
+        )
+
+    def table(self, ref: str) -> TableContract:
+        """The table contract a resolved reference names."""
+        id, _, pointer = ref.partition("#")
+        path: JsonPath = tuple(pointer.strip("/").split("/"))
+        file = next(file for file in self.located.values() if file.value["$id"] == id)
+        value = resolve(self.documents, ref, "")
+        names = [column["name"] for column in value["columns"]]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise _invalid("A column is declared twice.", ", ".join(twice), "each column once", file.where(path), nearest(twice[0], ()))
+        return TableContract(ref, value["description"], tuple(Column(**column) for column in value["columns"]), file.where(path))
+
+
+def _segment(file: Located) -> dict[str, Any]:
+    return {"segment": file.value["segment"], "layer": file.value["layer"]}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,124 @@
+"""Every way a run can refuse, with one shape: what, where, found, expected, what to do.
+
+A `SimError` is for people: it is printed as a short block, never as a traceback, and its class decides the exit code.
+Bugs stay ordinary exceptions. Nothing in this module formats for a terminal; `sim.cli` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+EXAMPLE_LIMIT = 5
+
+
+@dataclass(eq=False)
+class SimError(Exception):
+    """A refusal with a code `SEG.STATE.NAME` or `SHELL.NAME`.
+
+    Attributes:
+        code: Stable identifier users can search for, e.g. `5B.S3.COUNTS_NOT_CONSERVED`.
+        what: One sentence saying what cannot be done.
+        found: What was there.
+        expected: What should have been there.
+        where: `file:line` or a path inside the run.
+        do: What to do next.
+        examples: Offending items; at most `EXAMPLE_LIMIT` are printed, the total is always told.
+        total: How many items offend, when more than `examples` holds.
+    """
+
+    code: str
+    what: str
+    found: str = ""
+    expected: str = ""
+    where: str = ""
+    do: str = ""
+    examples: Sequence[str] = field(default_factory=tuple)
+    total: int | None = None
+
+    exit_code = 1
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self, f"{self.code}: {self.what}")
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text of each non-empty part, in the order they are printed."""
+        rows = [
+            (label, text)
+            for label, text in (("where", self.where), ("found", self.found), ("expected", self.expected))
+            if text
+        ]
+        total = self.total if self.total is not None else len(self.examples)
+        for number, example in enumerate(self.examples[:EXAMPLE_LIMIT], start=1):
+            rows.append((f"{number} of {total}", example))
+        if self.do:
+            rows.append(("do", self.do))
+        return rows
+
+    def render(self) -> str:
+        """The whole error as plain text, one part a line."""
+        lines = [f"{self.code}  {self.what}"]
+        lines += [f"  {label:<9} {text}" for label, text in self.rows()]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """The error as a JSON-ready mapping (for `--json`)."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "found": self.found,
+            "expected": self.expected,
+            "do": self.do,
+            "examples": list(self.examples[:EXAMPLE_LIMIT]),
+            "total": self.total if self.total is not None else len(self.examples),
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageError(SimError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ContractError(SimError):
+    """A contract, config, or user input file does not say what it must say."""
+
+    exit_code = 3
+
+
+class ValidationError(SimError):
+    """Computed data break a contract check or a model check; nothing was published."""
+
+    exit_code = 4
+
+
+class GateError(SimError):
+    """A sealed input or a published file is not what its flag or seal says."""
+
+    exit_code = 5
+
+
+class LockedError(SimError):
+    """Another process owns the run directory, or other content already sits where this run would publish."""
+
+    exit_code = 6
+
+
+class StorageError(SimError):
+    """Reading or writing files failed."""
+
+    exit_code = 7
+
+
+class WorkerError(SimError):
+    """A worker died or a partition could not be computed."""
+
+    exit_code = 8
+
+
+class BackendError(SimError):
+    """The asked-for backend cannot run here."""
+
+    exit_code = 9

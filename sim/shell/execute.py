@@ -1,0 +1,268 @@
+"""One state: plan -> compute each partition -> check every row -> digest -> stage -> publish -> manifest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.backends.binder import KernelFailure
+from sim.executors import run_local
+from sim.shell.check_result import CheckResult
+from sim.shell.checks import check_frame
+from sim.shell.context import Context
+from sim.shell.contract_types import Contracts, Dataset, ForeignKey
+from sim.shell.digest import combine_digests, table_digest
+from sim.shell.errors import ValidationError
+from sim.shell.foreign_keys import KeyIndex, check_foreign_key
+from sim.shell.gate import state_path
+from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
+from sim.shell.key_ranges import check_key_ranges, key_range
+from sim.shell.manifest import PartFile, Published, StateManifest
+from sim.shell.progress import Reporter
+from sim.shell.publish import publish_directory, publish_document, quarantine
+from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
+from sim.shell.state import Check, Frames, Partition, Program
+from sim.shell.store import Store
+from sim.shell.tables import encode_parquet
+
+
+@dataclass(frozen=True)
+class StateRun:
+    """Everything one state execution needs besides its program.
+
+    Attributes:
+        run_dir: Run directory.
+        identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
+        contracts: Compiled contracts.
+        store: Readable inputs.
+        workers: Threads.
+        order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
+        reporter: Who is told about progress.
+        key_indexes: Look-ups of referenced tables, built once and shared by partitions.
+    """
+
+    run_dir: Path
+    identity: Mapping[str, Any]
+    contracts: Contracts
+    store: Store
+    workers: int
+    order_seed: int | None
+    reporter: Reporter
+    key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
+
+
+def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, int]:
+    """Run a state to its manifest.
+
+    Args:
+        program: The state.
+        ctx: Its context.
+        run: Where and how.
+        inputs_digest: Digest of the seal and of the manifests of earlier states of the segment.
+
+    Returns:
+        The published manifest and the number of partitions taken over from an interrupted attempt.
+
+    Raises:
+        ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
+    """
+    state = program.state
+    plan = _plan(program, ctx)
+    spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
+    binding = named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
+    staging = Staging(run.run_dir / "staging", state.id, binding)
+    staging.prepare()
+    run.reporter.begin(state.id, state.title, len(plan))
+    order = list(plan)
+    if run.order_seed is not None:
+        random.Random(run.order_seed).shuffle(order)
+    done: dict[str, PartitionResult] = {}
+    reused = 0
+    todo = []
+    for part in order:
+        before = staging.finished(part.name, part.scenario)
+        if before is None:
+            todo.append(part)
+        else:
+            done[part.name] = before
+            reused += 1
+            run.reporter.advance(before.rows)
+    if program.compute is not None:
+        for part, result in run_local(lambda part: _partition(program, ctx, run, staging, part), todo, run.workers):
+            done[part.name] = result
+            run.reporter.advance(result.rows)
+    results = [done[part.name] for part in plan]
+    manifest = _conclude(program, ctx, run, staging, plan, results)
+    staging.discard()
+    return manifest, reused
+
+
+def _plan(program: Program, ctx: Context) -> list[Partition]:
+    if program.plan is not None:
+        return program.plan(ctx)
+    if program.state.per_scenario:
+        return [Partition(0, scenario) for scenario in ctx.scenarios]
+    return [Partition(0)]
+
+
+def _partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition) -> PartitionResult:
+    assert program.compute is not None
+    inner = ctx.for_partition(part)
+    try:
+        frames = program.compute(inner, part)
+    except KernelFailure as failure:
+        raise ValidationError(
+            f"{program.state.id}.{failure.name}",
+            f"a kernel refused a row while computing partition {part.name}",
+            found=str(failure),
+            do="this is an impossible value in the model: check the priors this state reads",
+        ) from failure
+    result = PartitionResult(part.name, {}, [], {}, [])
+    _stage(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
+    result.counters = {name: value.tolist() for name, value in inner.counters.items()}
+    result.ledger = list(inner.ledger_rows.values())
+    staging.record(result)
+    return result
+
+
+def _stage(
+    program: Program, run: StateRun, staging: Staging, scenario: str | None, name: str, frames: Frames, result: PartitionResult
+) -> None:
+    for dataset_id, frame in frames.items():
+        if dataset_id not in program.state.writes:
+            raise ValueError(f"{program.state.id} returned {dataset_id!r}, which it does not declare to write")
+        dataset = run.contracts.dataset(dataset_id)
+        checks = check_frame(frame, dataset, run.store.vocabularies)
+        checks += [check_foreign_key(frame, fk, _referenced(run, fk, scenario)) for fk in dataset.foreign_keys]
+        result.checks += [_check_row(dataset_id, check) for check in checks]
+        if not all(check.passed for check in checks):
+            continue
+        metadata = {**{key: str(value) for key, value in run.identity.items()}, "dataset": dataset_id, "scenario": scenario or ""}
+        data = encode_parquet(frame, dataset, run.store.vocabularies, metadata)
+        sha256 = staging.write(dataset_id, scenario, name, memoryview(data))
+        digest = table_digest(frame, dataset, run.store.vocabularies)
+        result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset))
+
+
+def _referenced(run: StateRun, key: ForeignKey, scenario: str | None) -> KeyIndex:
+    own = scenario if scenario in run.store.scenarios(key.dataset) else None
+    name = (key.dataset, own, key.to)
+    index = run.key_indexes.get(name)
+    if index is None:
+        index = KeyIndex(run.store.load(key.dataset, own, columns=key.to), key.to)
+        run.key_indexes[name] = index
+    return index
+
+
+def _check_row(dataset: str, check: CheckResult) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "name": check.name,
+        "passed": check.passed,
+        "rows": check.rows,
+        "found": check.found,
+        "expected": check.expected,
+        "examples": list(check.examples),
+    }
+
+
+def _conclude(
+    program: Program, ctx: Context, run: StateRun, staging: Staging, plan: list[Partition], results: list[PartitionResult]
+) -> StateManifest:
+    state = program.state
+    totals: dict[str, Any] = sum_counters(results)
+    ledger = sum_ledger(results)
+    for stream in state.streams:
+        rows = [row for row in ledger if row.stream == stream]
+        for figure in ("entities", "draws", "blocks"):
+            totals[f"rng.{stream}.{figure}"] = sum(getattr(row, figure) for row in rows)
+    grouped: dict[tuple[str, str | None], list[PartFile]] = {}
+    for part, result in zip(plan, results, strict=True):
+        for dataset_id, file in result.files.items():
+            grouped.setdefault((dataset_id, part.scenario), []).append(file)
+    contract_rows = [row for result in results for row in result.checks]
+    if program.finish is not None:
+        last = PartitionResult("finish", {}, [], {}, [])
+        _stage(program, run, staging, None, "part-00000.parquet", program.finish(ctx, totals), last)
+        contract_rows += last.checks
+        for dataset_id, file in last.files.items():
+            grouped[(dataset_id, None)] = [file]
+    published = [
+        Published(
+            dataset=dataset_id,
+            scenario=scenario,
+            path=_path(run, run.contracts.dataset(dataset_id), scenario),
+            files=tuple(files),
+            content_blake3=combine_digests([file.content_blake3 for file in files]),
+        )
+        for (dataset_id, scenario), files in sorted(grouped.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
+    ]
+    for item in published:
+        across = check_key_ranges([dict(file.keys) for file in item.files], run.contracts.dataset(item.dataset))
+        contract_rows += [_check_row(item.dataset, check) for check in across]
+    failed = [row for row in contract_rows if not row["passed"]]
+    missing = sorted(set(state.writes) - {dataset for dataset, _ in grouped})
+    model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
+    if failed or missing or not all(check.passed for check in model):
+        _refuse(program, run, failed, missing, model)
+    for item in published:
+        names = {file.name: file.file_sha256 for file in item.files}
+        staging.drop_strangers(item.dataset, item.scenario, names)
+        publish_directory(staging.directory(item.dataset, item.scenario), run.run_dir / item.path, names)
+    checks = _merge_contract_checks(contract_rows) + [_model_row(check) for check in model]
+    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(ledger))
+    publish_document(staging.path, state_path(run.run_dir, state.id), manifest.encode(), "A state is published once.")
+    return manifest
+
+
+def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
+    values = {"seed": run.identity["seed"], "manifest_fingerprint": run.identity["manifest_fingerprint"], "scenario_id": scenario}
+    return "/".join([dataset.path, *(f"{key}={values[key]}" for key in dataset.partitioning)])
+
+
+def _model_row(check: Check) -> dict[str, Any]:
+    return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
+
+
+def _merge_contract_checks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["dataset"], row["name"])
+        before = merged.get(key)
+        merged[key] = {
+            "dataset": row["dataset"],
+            "name": row["name"],
+            "passed": row["passed"] and (before is None or before["passed"]),
+            "rows": row["rows"] + (before["rows"] if before else 0),
+            "expected": row["expected"],
+        }
+    return [merged[key] for key in sorted(merged)]
+
+
+def _refuse(program: Program, run: StateRun, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:
+    kept = quarantine(run.run_dir / "staging", program.state.id)
+    examples = [
+        f"{row['dataset']}: {row['name']}: found {row['found']}, expected {row['expected']} {' | '.join(row['examples'][:2])}"
+        for row in failed
+    ]
+    examples += [f"{dataset}: not written" for dataset in missing]
+    examples += [
+        f"{check.name}: found {_plain(check.found)}, expected {_plain(check.expected)} {check.note}" for check in model if not check.passed
+    ]
+    raise ValidationError(
+        f"{program.state.id}.CHECKS_FAILED",
+        f"{program.state.title}: {len(examples)} check(s) failed, nothing was published",
+        examples=examples,
+        total=len(examples),
+        where=str(kept),
+        do="look at the quarantined files; then correct the config the check names and run again (that is another run id)",
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,201 @@
+"""Prove that contracts, configuration and states agree, and report everything that does not, at once.
+
+`load_contracts` has already proven that every file parses, follows its meta-schema and refers only to what exists. What is left
+is agreement: between tables and the keys over them, between dictionaries and the states that read and write, between
+registries and the files under `config/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sim.shell.contract_types import Contracts, nearest
+from sim.shell.errors import ContractError
+from sim.shell.lint_tables import SHELL, Places, dataset_problems, problem
+from sim.shell.schema_check import combine, document_problems, row_text
+from sim.shell.strict_yaml import load
+
+SCOPES = ("ROW_LEVEL", "METADATA_ONLY")
+PRESET_SCHEMA = "closedworld:meta/preset"
+
+
+class StateFacts(Protocol):
+    """What lint needs to know of a state."""
+
+    @property
+    def id(self) -> str:
+        """`SEG.S<k>`."""
+
+    @property
+    def reads(self) -> Mapping[str, str]:
+        """Dataset id -> scope."""
+
+    @property
+    def config(self) -> Sequence[str]:
+        """Ids of config packs."""
+
+    @property
+    def writes(self) -> Sequence[str]:
+        """Dataset ids."""
+
+    @property
+    def streams(self) -> Sequence[str]:
+        """Stream ids."""
+
+    @property
+    def kernels(self) -> Sequence[str]:
+        """Kernel names."""
+
+
+@dataclass(frozen=True)
+class LintReport:
+    """Everything that does not agree, in file order, and how much was looked at."""
+
+    problems: tuple[ContractError, ...]
+    looked_at: Mapping[str, int]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+    def rows(self) -> list[str]:
+        """One line a problem: `file:line:col: what; found ...; expected ...`."""
+        return [row_text(item) for item in self.problems]
+
+    def require(self) -> None:
+        """Raise one `ContractError` listing all problems, unless there are none."""
+        combine(list(self.problems), "Contracts, configuration and states do not agree")
+
+
+def lint(contracts: Contracts, config_root: Path, states: Iterable[StateFacts]) -> LintReport:
+    """Check that everything agrees.
+
+    Args:
+        contracts: Compiled contracts.
+        config_root: Folder of config packs and presets.
+        states: Every state of the model, the generic ones of the shell aside.
+    """
+    states = list(states)
+    places = Places(contracts)
+    found = [
+        *dataset_problems(contracts, places),
+        *_datasets_and_states(contracts, states, places),
+        *_states(contracts, states),
+        *_unused(contracts, states, places),
+        *_config_files(contracts, config_root, places),
+        *_presets(contracts, config_root),
+    ]
+    looked_at = {
+        "files": len(contracts.located),
+        "datasets": len(contracts.datasets),
+        "columns": sum(len(dataset.table.columns) for dataset in contracts.datasets.values()),
+        "artefacts": len(contracts.artefacts),
+        "kernels": len(contracts.kernels),
+        "streams": len(contracts.streams),
+        "states": len(states),
+    }
+    return LintReport(tuple(sorted(found, key=_file_order)), looked_at)
+
+
+def _file_order(item: ContractError) -> tuple[str, int]:
+    name, _, rest = item.where.partition(":")
+    return name, int(rest.partition(":")[0] or 0)
+
+
+def _datasets_and_states(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
+    """produced_by <-> writes, consumed_by <-> reads."""
+    for id, dataset in contracts.datasets.items():
+        writers = sorted(state.id for state in states if id in state.writes)
+        if writers != ([] if dataset.produced_by == SHELL else [dataset.produced_by]):
+            where = places.of("datasets", id, "produced_by")
+            yield problem(f"{id} must have one producer.", f"written by {', '.join(writers) or 'no state'}", dataset.produced_by, where)
+        readers = sorted(state.id for state in states if id in state.reads)
+        declared = sorted(dataset.consumed_by)
+        if readers != declared:
+            where = places.of("datasets", id, "consumed_by")
+            yield problem(f"{id} is read by others than it says.", f"read by {_list(readers)}", f"consumed_by {_list(declared)}", where)
+
+
+def _states(contracts: Contracts, states: list[StateFacts]) -> Iterator[ContractError]:
+    """Whatever a state names exists."""
+    ids = [state.id for state in states]
+    for state in states:
+        if ids.count(state.id) > 1:
+            yield problem("A state is declared twice.", state.id, "each id once", state.id)
+        named: list[tuple[str, Iterable[str], Mapping[str, object]]] = [
+            ("dataset", state.reads, contracts.datasets),
+            ("dataset", state.writes, contracts.datasets),
+            ("config pack", state.config, contracts.artefacts),
+            ("stream", state.streams, contracts.streams),
+            ("kernel", state.kernels, contracts.kernels),
+        ]
+        for kind, names, known in named:
+            for name in names:
+                if name not in known:
+                    yield problem(f"State {state.id} names an unknown {kind}.", name, f"a {kind}", state.id, nearest(name, known))
+        for name, scope in state.reads.items():
+            if scope not in SCOPES:
+                yield problem(f"State {state.id} reads {name} in an unknown scope.", scope, " or ".join(SCOPES), state.id)
+
+
+def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
+    """Every stream is drawn from and every config pack is read: a prior nobody reads only looks like a knob."""
+    streams = {name for state in states for name in state.streams}
+    for name in contracts.streams:
+        if name not in streams:
+            yield problem(f"Stream {name} is drawn from by no state.", "no user", "a state", places.of("streams", name))
+    packs = {name for state in states for name in state.config}
+    for name in contracts.artefacts:
+        if name not in packs:
+            yield problem(f"Config pack {name} is read by no state.", "no reader", "a state", places.of("artefacts", name))
+
+
+def _config_files(contracts: Contracts, config_root: Path, places: Places) -> Iterator[ContractError]:
+    """Every pack's file exists and validates; every file under config/layer*/ is some pack's."""
+    registered: dict[str, str] = {}
+    for id, artefact in contracts.artefacts.items():
+        where = places.of("artefacts", id, "path")
+        if artefact.path in registered:
+            yield problem(f"{artefact.path} is registered twice.", f"{id} and {registered[artefact.path]}", "one pack a file", where)
+            continue
+        registered[artefact.path] = id
+        path = config_root / artefact.path
+        if not path.is_file():
+            yield problem(f"Config pack {id} has no file.", "nothing", f"{config_root.name}/{artefact.path}", where)
+            continue
+        yield from _document(contracts, path, f"{config_root.name}/{artefact.path}", artefact.schema)
+    for path in sorted(config_root.glob("layer*/**/*")):
+        relative = path.relative_to(config_root).as_posix()
+        if path.is_file() and relative not in registered:
+            name = f"{config_root.name}/{relative}"
+            yield problem("A config file belongs to no pack.", relative, "a registered path", f"{name}:1:1", nearest(relative, registered))
+
+
+def _presets(contracts: Contracts, config_root: Path) -> Iterator[ContractError]:
+    for path in sorted((config_root / "presets").glob("*.yaml")):
+        name = f"{config_root.name}/presets/{path.name}"
+        bad = list(_document(contracts, path, name, PRESET_SCHEMA))
+        yield from bad
+        if bad:
+            continue
+        located = load(path, name)
+        for key in located.value.get("set", {}):
+            pack = key.partition(".")[0]
+            if pack not in contracts.artefacts:
+                where = located.where(("set", key))
+                yield problem("A preset overrides an unknown pack.", pack, "a config pack", where, nearest(pack, contracts.artefacts))
+
+
+def _document(contracts: Contracts, path: Path, name: str, schema: str) -> Iterator[ContractError]:
+    try:
+        yield from document_problems(contracts.documents, schema, load(path, name))
+    except ContractError as error:
+        yield error
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "no state"

@@ -1,0 +1,259 @@
+"""Publishing: the only module that puts files where readers look.
+
+Protocol (checked by the shell tests): write with O_EXCL -> fsync file -> fsync directories bottom up -> read back and
+re-hash -> `renameat2(RENAME_NOREPLACE)` -> fsync parent. A published name is never written again. After a failed fsync
+nothing is retried: the staging directory is given up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sim.shell.errors import GateError, LockedError, StorageError
+from sim.shell.identity import sha256_bytes, sha256_file
+
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn OSError into a StorageError that names the path and, when space ran out, what is free."""
+    try:
+        yield
+    except OSError as error:
+        found = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror or error}"
+        do = "check permissions and the file system, then run again: finished partitions are kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            with contextlib.suppress(OSError):
+                found += f" ({shutil.disk_usage(path if path.exists() else path.parent).free:,} bytes free)"
+            do = "free some space, then run again: finished partitions are kept"
+        raise StorageError("SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do) from error
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the entries of a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directories(path: Path) -> None:
+    """Create a directory and its missing parents, each made durable in its parent."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir()
+        fsync_directory(directory.parent)
+
+
+def write_new(path: Path, data: bytes | memoryview) -> None:
+    """Create a read-only file, write all of `data`, fsync it. Refuses an existing name."""
+    with storage_errors(path, "writing a file"):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
+        try:
+            view = memoryview(data).cast("B")
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def rename_new(source: Path, target: Path) -> bool:
+    """Rename without replacing; both parents are then made durable.
+
+    Returns:
+        False if `target` already exists (nothing is touched), True once the rename is durable.
+    """
+    with storage_errors(target, "publishing"):
+        rename = getattr(_libc, "renameat2", None)
+        code = errno.ENOSYS
+        if rename is not None:
+            done = rename(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+            code = 0 if done == 0 else ctypes.get_errno()
+        if code == errno.EEXIST:
+            return False
+        if code in (errno.ENOSYS, errno.EINVAL):  # old NFS: the run lock already excludes other writers
+            if os.path.lexists(target):
+                return False
+            source.rename(target)
+        elif code:
+            raise OSError(code, os.strerror(code), str(target))
+        fsync_directory(target.parent)
+        fsync_directory(source.parent)
+    return True
+
+
+def publish_document(staging: Path, target: Path, data: bytes, expected_conflict: str) -> bool:
+    """Publish one small file: stage, fsync, read back, rename.
+
+    Args:
+        staging: Existing directory on the same file system.
+        target: Final path; its parents are created.
+        data: Content.
+        expected_conflict: What to tell the user if other content is already there.
+
+    Returns:
+        False if identical content was already published, True if it was published now.
+
+    Raises:
+        LockedError: `SHELL.OUTPUT_CONFLICT` if other content is there.
+        StorageError: On any I/O failure.
+    """
+    if os.path.lexists(target):
+        _same_or_conflict(target, sha256_bytes(data), expected_conflict)
+        return False
+    with storage_errors(target, "publishing"):
+        make_directories(target.parent)
+    staged = staging / f"{target.name}.{os.getpid()}"
+    staged.unlink(missing_ok=True)
+    write_new(staged, data)
+    _read_back(staged, sha256_bytes(data))
+    if not rename_new(staged, target):
+        _same_or_conflict(target, sha256_bytes(data), expected_conflict)
+        return False
+    return True
+
+
+def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> bool:
+    """Publish one dataset directory with one rename.
+
+    Args:
+        staged: Directory holding exactly `files`, all fsynced.
+        target: Final directory; parents are created.
+        files: File name -> SHA-256 noted when it was written.
+
+    Returns:
+        False if identical content was already there, True if it was published now.
+
+    Raises:
+        LockedError: `SHELL.OUTPUT_CONFLICT` if other content is there.
+        StorageError: If a file read back differs from what was written, or on any I/O failure.
+    """
+    if os.path.lexists(target):
+        for problem in compare_directory(target, files):
+            raise _conflict(target, problem)
+        return False
+    present = {entry.name for entry in os.scandir(staged)}
+    if present != set(files):
+        raise StorageError(
+            "SHELL.STAGING_DAMAGED",
+            "the staging directory does not hold what was written to it",
+            found=f"{len(present)} entries, {sorted(present ^ set(files))[:3]} differ",
+            expected=f"{len(files)} files",
+            where=str(staged),
+            do="run again; do not touch staging/ while a run is going on",
+        )
+    for name, digest in files.items():
+        _read_back(staged / name, digest)
+    with storage_errors(target, "publishing"):
+        fsync_directory(staged)
+        make_directories(target.parent)
+    if not rename_new(staged, target):
+        raise _conflict(target, "it appeared while this run was publishing")
+    return True
+
+
+def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
+    """Everything in which a published directory differs from its list of files; empty when it is as listed."""
+    problems = []
+    present = {entry.name: entry for entry in os.scandir(path)} if path.is_dir() and not path.is_symlink() else {}
+    if not present:
+        return [f"{path}: missing directory"]
+    problems += [f"{path / name}: not in the published list" for name in sorted(set(present) - set(files))]
+    for name, digest in files.items():
+        entry = present.get(name)
+        if entry is None:
+            problems.append(f"{path / name}: missing")
+        elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            problems.append(f"{path / name}: not a regular file")
+        elif hashes and (found := sha256_file(path / name)) != digest:
+            problems.append(f"{path / name}: SHA-256 {found}, published as {digest}")
+    return problems
+
+
+def quarantine(staging: Path, state: str) -> Path:
+    """Move a failed state's staging aside so that it can be looked at; returns where it is now."""
+    source = staging / state
+    target = staging / "quarantine" / state
+    with storage_errors(target, "moving failed staging aside"):
+        if source.is_dir():
+            if target.exists():
+                shutil.rmtree(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+    return target
+
+
+def read_published(path: Path, limit: int = 1 << 26) -> bytes:
+    """Bytes of a small published file that must be a regular file.
+
+    Raises:
+        GateError: If it is missing, not a regular file, or larger than `limit`.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_MISSING",
+            "a published file cannot be opened",
+            found=os.strerror(error.errno or 0),
+            where=str(path),
+            do="run again to rebuild it, or restore the run directory from a copy",
+        ) from error
+    with os.fdopen(fd, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            raise GateError(
+                "SHELL.PUBLISHED_FILE_INVALID",
+                "a published file is not a plain file of sane size",
+                found=f"mode {stat.filemode(status.st_mode)}, {status.st_size} bytes",
+                where=str(path),
+                do="restore the run directory from a copy",
+            )
+        return stream.read()
+
+
+def _read_back(path: Path, digest: str) -> None:
+    with storage_errors(path, "reading back"):
+        found = sha256_file(path)
+    if found != digest:
+        raise StorageError(
+            "SHELL.READ_BACK_MISMATCH",
+            "a file just written reads back differently",
+            found=found,
+            expected=digest,
+            where=str(path),
+            do="suspect the disk or its driver; nothing was published",
+        )
+
+
+def _same_or_conflict(target: Path, digest: str, explain: str) -> None:
+    found = sha256_bytes(read_published(target))
+    if found != digest:
+        raise _conflict(target, f"SHA-256 {found}, this run made {digest}. {explain}")
+
+
+def _conflict(target: Path, found: str) -> LockedError:
+    return LockedError(
+        "SHELL.OUTPUT_CONFLICT",
+        "other content is already published under this name",
+        found=found,
+        expected="the content this run computed (same fingerprint, same bytes)",
+        where=str(target),
+        do="published files are never replaced: keep this run directory for inspection and use another --out",
+    )

@@ -1,0 +1,102 @@
+"""The reference snapshot: small sealed tables of the real world under `config/reference/`.
+
+The run reads these files and nothing else of the outside: no network, no host time-zone database.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sim.shell.errors import ContractError
+from sim.shell.frames import Frame
+from sim.shell.identity import sha256_file
+
+TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
+
+
+class Reference:
+    """Lazy, cached access to the snapshot.
+
+    Args:
+        root: Directory of the snapshot.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._tables: dict[str, pa.Table] = {}
+        self._frames: dict[str, Frame] = {}
+
+    def digests(self) -> dict[str, str]:
+        """Table name -> SHA-256 of its file, for all tables."""
+        return {name: sha256_file(self._path(name)) for name in TABLES}
+
+    def path(self, name: str) -> Path:
+        """File of a table."""
+        return self._path(name)
+
+    def vocabulary(self, name: str, column: str) -> tuple[str, ...]:
+        """All values of a text column in file order."""
+        return tuple(str(value) for value in self._table(name)[column].to_pylist())
+
+    def metadata(self, name: str) -> dict[str, str]:
+        """Key-value metadata of a table's schema."""
+        raw: dict[bytes, bytes] = self._table(name).schema.metadata or {}
+        return {key.decode(): value.decode() for key, value in raw.items()}
+
+    def frame(self, name: str, vocabularies: dict[str, tuple[str, ...]]) -> Frame:
+        """A table as a `Frame`: `country_iso` and `tzid` as codes into the sealed lists, other text as numpy str."""
+        with self._lock:
+            cached = self._frames.get(name)
+        if cached is not None:
+            return cached
+        columns: dict[str, Any] = {}
+        for field in self._table(name).schema:
+            values = self._table(name)[field.name].combine_chunks()
+            if field.name in ("country_iso", "tzid"):
+                sealed = vocabularies["country" if field.name == "country_iso" else "tzid"]
+                codes = pc.index_in(values.cast(pa.string()), pa.array(sealed))
+                if codes.null_count:
+                    raise self._invalid(name, f"{field.name} outside its sealed list", "every value listed")
+                columns[field.name] = codes.to_numpy().astype(np.int16)
+            elif pa.types.is_string(field.type) or pa.types.is_dictionary(field.type):
+                columns[field.name] = np.array(values.cast(pa.string()).to_pylist(), dtype=np.str_)
+            elif pa.types.is_date32(field.type):
+                columns[field.name] = values.cast(pa.int32()).to_numpy()
+            else:
+                columns[field.name] = values.to_numpy(zero_copy_only=False)
+        frame = Frame(columns)
+        with self._lock:
+            return self._frames.setdefault(name, frame)
+
+    def _path(self, name: str) -> Path:
+        path = self._root / f"{name}.parquet"
+        if not path.is_file():
+            raise self._invalid(name, "no such file", f"{name}.parquet")
+        return path
+
+    def _table(self, name: str) -> pa.Table:
+        with self._lock:
+            if name not in self._tables:
+                try:
+                    self._tables[name] = pq.read_table(self._path(name), page_checksum_verification=True)
+                except (OSError, pa.ArrowException) as error:
+                    raise self._invalid(name, str(error), "a readable Parquet file") from error
+            return self._tables[name]
+
+    def _invalid(self, name: str, found: str, expected: str) -> ContractError:
+        return ContractError(
+            "SHELL.REFERENCE_INVALID",
+            f"reference table {name!r} cannot be used",
+            found=found,
+            expected=expected,
+            where=str(self._root / f"{name}.parquet"),
+            do="python config/reference/build.py rebuilds the snapshot; or point --config at a complete one",
+        )

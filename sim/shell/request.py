@@ -1,0 +1,165 @@
+"""From a request to an identity: contracts, configuration, reference and external inputs become one run id.
+
+`prepare` reads everything that decides the content of a run and nothing else; `plan`, `run` and `doctor` all start here.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sim import MODEL_VERSION, __version__
+from sim.backends import Backend
+from sim.paths import config_root, contracts_root
+from sim.shell.config import Configuration, Preset, load_preset, resolve
+from sim.shell.contract_types import Contracts, nearest
+from sim.shell.contracts import load_contracts
+from sim.shell.errors import UsageError
+from sim.shell.frames import Frame
+from sim.shell.identity import manifest_fingerprint, parameter_hash, run_id, sha256_file
+from sim.shell.reference import Reference
+from sim.shell.user_merchants import MERCHANTS_INPUT, read_merchants
+
+DEFAULT_SEED = 42
+RECEIPT_LAW = "run-receipt-v1"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for.
+
+    Attributes:
+        preset: Preset name.
+        seed: World seed, 0 .. 2**64 - 1.
+        scenarios: Scenario ids; empty means the preset's.
+        overrides: `--set` values by key.
+        merchants: File with the user's own merchants, or None.
+        contracts: Contract directory.
+        config: Config directory.
+    """
+
+    preset: str = "demo"
+    seed: int = DEFAULT_SEED
+    scenarios: Sequence[str] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    merchants: Path | None = None
+    contracts: Path = field(default_factory=contracts_root)
+    config: Path = field(default_factory=config_root)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request with everything that decides its content read, validated and hashed."""
+
+    request: Request
+    preset: Preset
+    contracts: Contracts
+    configuration: Configuration
+    reference: Reference
+    reference_digests: Mapping[str, str]
+    externals: Mapping[str, Frame]
+    external_digests: Mapping[str, str]
+    vocabularies: Mapping[str, tuple[str, ...]]
+    scenarios: tuple[str, ...]
+    parameter_hash: str
+    fingerprint: str
+
+    @cached_property
+    def run_id(self) -> str:
+        """Name of the run directory."""
+        return run_id(self.fingerprint, self.request.seed, self.scenarios)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What goes into manifests and Parquet metadata."""
+        return {
+            "run_id": self.run_id,
+            "seed": self.request.seed,
+            "parameter_hash": self.parameter_hash,
+            "manifest_fingerprint": self.fingerprint,
+            "scenarios": list(self.scenarios),
+            "model_version": MODEL_VERSION,
+        }
+
+    def receipt(self, backend: Backend, executor: str) -> dict[str, Any]:
+        """Content of `run_receipt.json`: identity, resolved parameters, and provenance that is outside every digest."""
+        return {
+            "law": RECEIPT_LAW,
+            **self.identity,
+            "preset": self.preset.name,
+            "parameters": dict(self.configuration.documents),
+            "reference": dict(self.reference_digests),
+            "externals": dict(self.external_digests),
+            "provenance": {
+                **backend.describe,
+                "executor": executor,
+                "closedworld": __version__,
+                "python": platform.python_version(),
+                "pyarrow": pa.__version__,
+                "numpy": np.__version__,
+            },
+        }
+
+
+def prepare(request: Request) -> Prepared:
+    """Read and validate everything a run depends on.
+
+    Raises:
+        ContractError: Anything malformed in contracts, config, reference or the user's merchants.
+        UsageError: Unknown preset or scenario, impossible seed.
+    """
+    if not 0 <= request.seed < 2**64:
+        raise UsageError("SHELL.SEED_INVALID", "the seed does not fit 64 bits", found=str(request.seed), expected="0 .. 2**64 - 1")
+    contracts = load_contracts(request.contracts)
+    preset = load_preset(contracts, request.config, request.preset)
+    configuration = resolve(contracts, request.config, [preset.overrides, request.overrides])
+    reference = Reference(request.config / "reference")
+    vocabularies = {name: tuple(values) for name, values in contracts.vocabularies.items()}
+    for name, (table, column) in contracts.reference_vocabularies.items():
+        vocabularies[name] = reference.vocabulary(table, column)
+    scenarios = tuple(sorted(set(request.scenarios or preset.scenarios)))
+    known = known_scenarios(configuration)
+    for scenario in scenarios:
+        if scenario not in known:
+            raise UsageError(
+                "SHELL.UNKNOWN_SCENARIO",
+                f"there is no scenario called {scenario!r}",
+                expected=", ".join(known),
+                where=configuration.where["scenarios_5A"],
+                do=nearest(scenario, known),
+            )
+    externals: dict[str, Frame] = {}
+    external_digests: dict[str, str] = {}
+    if request.merchants is not None:
+        externals[MERCHANTS_INPUT] = read_merchants(request.merchants, contracts, vocabularies, configuration)
+        external_digests[MERCHANTS_INPUT] = sha256_file(request.merchants)
+    parameters = parameter_hash(configuration.documents)
+    digests = reference.digests()
+    inputs = {f"reference/{name}": digest for name, digest in digests.items()}
+    inputs |= {f"external/{name}": digest for name, digest in external_digests.items()}
+    return Prepared(
+        request=request,
+        preset=preset,
+        contracts=contracts,
+        configuration=configuration,
+        reference=reference,
+        reference_digests=digests,
+        externals=externals,
+        external_digests=external_digests,
+        vocabularies=vocabularies,
+        scenarios=scenarios,
+        parameter_hash=parameters,
+        fingerprint=manifest_fingerprint(contracts.digest, parameters, inputs),
+    )
+
+
+def known_scenarios(configuration: Configuration) -> list[str]:
+    """Scenario ids the configuration defines, sorted."""
+    return sorted(scenario for scenario in configuration.params["scenarios_5A"].scenarios)

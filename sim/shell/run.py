@@ -1,0 +1,233 @@
+"""The loop over segments and states: gate, seal, execute, bundle; skip what is proven, resume what was begun."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sim.backends import Backend
+from sim.shell.context import Context
+from sim.shell.errors import GateError
+from sim.shell.execute import StateRun, execute
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, require_passed, state_path
+from sim.shell.identity import named_digest, pretty_json, sha256_bytes
+from sim.shell.lock import RunLock
+from sim.shell.manifest import StateManifest
+from sim.shell.progress import Reporter
+from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
+from sim.shell.request import Prepared
+from sim.shell.runs_report import StateRow, write_state_runs
+from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
+from sim.shell.state import Program, Segment
+from sim.shell.store import Store
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; nothing here can change a byte of what is published.
+
+    Attributes:
+        out: Directory that holds run directories.
+        workers: Worker threads.
+        until: Last segment to build, or None for all.
+        order_seed: Shuffle partitions (tests), or None.
+        executor: Executor name for the receipt.
+    """
+
+    out: Path
+    workers: int = 2
+    until: str | None = None
+    order_seed: int | None = None
+    executor: str = "local"
+
+
+@dataclass
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        run_dir: The run directory.
+        rows: One entry a state: what `segment_state_runs` says.
+        bundles: Segments that passed, in order.
+    """
+
+    run_dir: Path
+    rows: list[StateRow] = field(default_factory=list)
+    bundles: dict[str, Bundle] = field(default_factory=dict)
+
+
+def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend, options: Options, reporter: Reporter) -> RunResult:
+    """Build a world, or what is missing of it.
+
+    Args:
+        prepared: The request, hashed.
+        segments: Segments in dependency order.
+        backend: Where kernels run.
+        options: How to run.
+        reporter: Who is told about progress.
+
+    Returns:
+        What was done. Segments already proven are verified and skipped.
+
+    Raises:
+        SimError: Whatever refused; published states stay, everything else is resumable.
+    """
+    run_dir = options.out / prepared.run_id
+    with storage_errors(run_dir, "creating the run directory"):
+        make_directories(run_dir / "staging")
+    result = RunResult(run_dir)
+    with RunLock(run_dir):
+        receipt = pretty_json(prepared.receipt(backend, options.executor))
+        if not (run_dir / "run_receipt.json").exists():
+            publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
+        store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+        try:
+            for segment in segments:
+                _segment(segment, prepared, backend, options, reporter, store, result)
+                if segment.code == options.until:
+                    break
+        finally:
+            reporter.close()
+            write_state_runs(run_dir, prepared, segments, result.rows)
+    return result
+
+
+def _segment(
+    segment: Segment, prepared: Prepared, backend: Backend, options: Options, reporter: Reporter, store: Store, result: RunResult
+) -> None:
+    run_dir = result.run_dir
+    folder = gates_dir(run_dir, segment.code)
+    chain = {code: bundle.flag_sha256 for code, bundle in result.bundles.items()}
+    if (folder / FLAG_NAME).is_file():
+        started = time.perf_counter()
+        bundle = require_passed(run_dir, segment.code, chain)
+        result.bundles[segment.code] = bundle
+        store.register(bundle.datasets)
+        result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
+        reporter.begin(segment.final, segment.title, 0)
+        reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, "proven already")
+        return
+    started = time.perf_counter()
+    upstream = {code: result.bundles[code] for code in upstream_segments(segment, prepared.contracts)}
+    rows = sealed_rows(
+        segment,
+        prepared.contracts,
+        prepared.configuration.documents,
+        prepared.reference_digests,
+        prepared.external_digests,
+        upstream,
+    )
+    seal = encode_seal(segment.code, prepared.identity, rows)
+    documents = {
+        f"sealed_inputs_{segment.code}.json": seal,
+        f"s0_gate_receipt_{segment.code}.json": encode_receipt(segment.code, prepared.identity, upstream, seal, len(rows)),
+    }
+    for name, data in documents.items():
+        publish_document(run_dir / "staging", folder / name, data, "A segment is sealed once.")
+    result.rows.append(_row(segment, f"{segment.code}.S0", "PASS", len(rows), 0, started))
+    proofs = {name: sha256_bytes(data) for name, data in documents.items()}
+    manifests = []
+    for program in segment.programs:
+        manifest = _state(segment, program, prepared, backend, options, reporter, store, result, proofs)
+        data = manifest.encode()
+        proofs[f"states/{program.state.id}.json"] = sha256_bytes(data)
+        manifests.append(manifest)
+    started = time.perf_counter()
+    parents = {code: bundle.flag_sha256 for code, bundle in upstream.items()}
+    index = encode_index(segment.code, prepared.identity, parents, proofs, manifests)
+    publish_document(run_dir / "staging", folder / INDEX_NAME, index, "A bundle is published once.")
+    publish_document(run_dir / "staging", folder / FLAG_NAME, encode_flag(segment.code, index), "A flag is published once.")
+    result.bundles[segment.code] = open_bundle(run_dir, segment.code)
+    result.rows.append(_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
+
+
+def _state(
+    segment: Segment,
+    program: Program,
+    prepared: Prepared,
+    backend: Backend,
+    options: Options,
+    reporter: Reporter,
+    store: Store,
+    result: RunResult,
+    proofs: Mapping[str, str],
+) -> StateManifest:
+    state = program.state
+    started = time.perf_counter()
+    path = state_path(result.run_dir, state.id)
+    if path.is_file():
+        manifest = _proven(result.run_dir, path, state.id)
+        store.register(manifest.datasets)
+        rows = sum(item.rows for item in manifest.datasets)
+        result.rows.append(_row(segment, state.id, "PROVEN", rows, 0, started))
+        reporter.begin(state.id, state.title, 0)
+        reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
+        return manifest
+    ctx = Context(
+        state,
+        seed=prepared.request.seed,
+        scenarios=prepared.scenarios,
+        configs=prepared.configuration.params,
+        contracts=prepared.contracts,
+        store=store,
+        backend=backend,
+        externals=prepared.externals,
+    )
+    run = StateRun(
+        result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter
+    )
+    try:
+        manifest, reused = execute(program, ctx, run, named_digest("inputs", list(proofs.items())))
+    except BaseException as error:
+        code = getattr(error, "code", type(error).__name__)
+        result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
+        raise
+    store.register(manifest.datasets)
+    rows = sum(item.rows for item in manifest.datasets)
+    seconds = time.perf_counter() - started
+    result.rows.append(_row(segment, state.id, "PASS", rows, reused, started))
+    reporter.end(state.id, rows, seconds, f"{reused} partitions resumed" if reused else "")
+    return manifest
+
+
+def _proven(run_dir: Path, path: Path, state: str) -> StateManifest:
+    manifest = StateManifest.decode(read_published(path), str(path))
+    problems = []
+    for item in manifest.datasets:
+        problems += compare_directory(run_dir / item.path, {part.name: part.file_sha256 for part in item.files}, hashes=False)
+    if problems:
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_MISSING",
+            f"what {state} published is not what is there now",
+            examples=problems,
+            total=len(problems),
+            do="restore the named files from a copy, or build the run again with another --out",
+        )
+    return manifest
+
+
+def _row(segment: Segment, state: str, status: str, rows: int, reused: int, started: float, error: str = "") -> StateRow:
+    return StateRow(
+        layer=segment.layer,
+        segment=segment.code,
+        state=state,
+        status=status,
+        error_code=error,
+        rows=rows,
+        partitions_resumed=reused,
+        wall_ms=round((time.perf_counter() - started) * 1000),
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def describe(result: RunResult) -> dict[str, Any]:
+    """JSON-ready summary of a run."""
+    return {
+        "run_dir": str(result.run_dir),
+        "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
+        "states": [vars(row) for row in result.rows],
+    }

@@ -1,0 +1,160 @@
+"""Staging of one state: part files and their receipts, before anything is published.
+
+Each finished partition leaves its files and one receipt. After a kill, a partition whose receipt and files agree is taken
+as done; anything else in staging is thrown away and computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
+from sim.shell.manifest import LedgerRow, PartFile, no_duplicates
+from sim.shell.publish import make_directories, storage_errors, write_new
+
+_RECEIPT_LAW = "partition-v1"
+
+
+@dataclass
+class PartitionResult:
+    """What one partition produced.
+
+    Attributes:
+        name: Partition name.
+        files: Dataset id -> part file.
+        checks: Contract checks as rows: dataset, name, passed, rows, found, expected, examples.
+        counters: Counter name -> int or list of ints.
+        ledger: RNG ledger rows of this partition.
+    """
+
+    name: str
+    files: dict[str, PartFile]
+    checks: list[dict[str, Any]]
+    counters: dict[str, Any]
+    ledger: list[LedgerRow] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows over all datasets."""
+        return sum(part.rows for part in self.files.values())
+
+
+class Staging:
+    """The staging directory of one state.
+
+    Args:
+        root: `runs/<id>/staging`.
+        state: State id.
+        binding: Digest of everything a finished partition depends on (inputs, code, plan); a receipt made under
+            another binding is not reused.
+    """
+
+    def __init__(self, root: Path, state: str, binding: str) -> None:
+        self.path = root / state
+        self._binding = binding
+
+    def prepare(self) -> None:
+        """Create the directory, or empty it if it was made under another binding."""
+        mark = self.path / "binding"
+        with storage_errors(self.path, "preparing staging"):
+            if self.path.exists() and not (mark.is_file() and mark.read_text() == self._binding):
+                shutil.rmtree(self.path)
+            make_directories(self.path / "receipts")
+            if not mark.exists():
+                write_new(mark, self._binding.encode())
+
+    def directory(self, dataset: str, scenario: str | None) -> Path:
+        """Where the part files of a dataset (and scenario) are staged; named after the dataset, so names cannot collide."""
+        return self.path / "data" / dataset / (scenario or "_")
+
+    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview) -> str:
+        """Write one part file and return its SHA-256, taken from memory before the disk saw it."""
+        folder = self.directory(dataset, scenario)
+        with storage_errors(folder, "preparing staging"):
+            make_directories(folder)
+            (folder / name).unlink(missing_ok=True)
+        write_new(folder / name, data)
+        return sha256_bytes(data)
+
+    def record(self, result: PartitionResult) -> None:
+        """Leave the receipt of a finished partition: written last, so that it never promises a missing file."""
+        document = {
+            "law": _RECEIPT_LAW,
+            "name": result.name,
+            "files": {dataset: {**asdict(part), "keys": dict(part.keys)} for dataset, part in result.files.items()},
+            "checks": result.checks,
+            "counters": result.counters,
+            "ledger": [asdict(row) for row in result.ledger],
+        }
+        body = canonical_json(document)
+        path = self.path / "receipts" / f"{result.name}.json"
+        temporary = path.with_suffix(".tmp")
+        with storage_errors(path, "recording a partition"):
+            temporary.unlink(missing_ok=True)
+        write_new(temporary, sha256_bytes(body).encode() + b"\n" + body)
+        with storage_errors(path, "recording a partition"):
+            temporary.replace(path)
+
+    def finished(self, name: str, scenario: str | None) -> PartitionResult | None:
+        """The result of a partition finished earlier under the same binding, its files re-hashed; None if there is none."""
+        path = self.path / "receipts" / f"{name}.json"
+        if not path.is_file():
+            return None
+        digest, _, body = path.read_bytes().partition(b"\n")
+        if sha256_bytes(body).encode() != digest:
+            return None
+        document = json.loads(body, object_pairs_hook=no_duplicates)
+        files = {dataset: PartFile(**part) for dataset, part in document["files"].items()}
+        for dataset, part in files.items():
+            staged = self.directory(dataset, scenario) / part.name
+            if not staged.is_file() or sha256_file(staged) != part.file_sha256:
+                return None
+        ledger = [LedgerRow(**row) for row in document["ledger"]]
+        return PartitionResult(name, files, document["checks"], document["counters"], ledger)
+
+    def drop_strangers(self, dataset: str, scenario: str | None, names: Mapping[str, str]) -> None:
+        """Remove staged files of partitions that are not part of the plan (left by an interrupted attempt)."""
+        folder = self.directory(dataset, scenario)
+        for entry in list(os.scandir(folder)):
+            if entry.name not in names:
+                (folder / entry.name).unlink()
+
+    def discard(self) -> None:
+        """Remove the directory after the state was published."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sum_counters(results: list[PartitionResult]) -> dict[str, Any]:
+    """Sums of all partitions' counters: int for scalars, int64 array for arrays."""
+    totals: dict[str, Any] = {}
+    for result in results:
+        for name, value in result.counters.items():
+            figure = np.asarray(value, dtype=np.int64)
+            totals[name] = totals[name] + figure if name in totals else figure
+    return {name: int(value) if value.ndim == 0 else value for name, value in totals.items()}
+
+
+def sum_ledger(results: list[PartitionResult]) -> list[LedgerRow]:
+    """Ledger rows summed over partitions, sorted by stream and scenario."""
+    totals: dict[tuple[str, str], LedgerRow] = {}
+    for result in results:
+        for row in result.ledger:
+            key = (row.stream, row.scenario or "")
+            before = totals.get(key)
+            totals[key] = LedgerRow(
+                row.stream,
+                row.scenario,
+                row.key,
+                row.entities + (before.entities if before else 0),
+                row.draws + (before.draws if before else 0),
+                row.blocks + (before.blocks if before else 0),
+            )
+    return [totals[key] for key in sorted(totals)]

@@ -1,0 +1,129 @@
+"""The rows a run may read: published datasets by manifest, verified when first opened.
+
+A file's SHA-256 is checked once, when a state first opens it; page checksums are verified on every read. Files are found by
+manifest, never by listing a directory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sim.shell.contract_types import Contracts
+from sim.shell.errors import GateError
+from sim.shell.frames import Frame, concat
+from sim.shell.identity import sha256_file
+from sim.shell.manifest import PartFile, Published
+from sim.shell.reference import Reference
+from sim.shell.tables import read_parquet
+
+_CACHE_BYTES = 192 << 20
+
+
+class Store:
+    """Read access to one run directory.
+
+    Args:
+        run_dir: Run directory.
+        contracts: Compiled contracts.
+        reference: Reference snapshot.
+        vocabularies: All sealed lists, static and from the reference.
+    """
+
+    def __init__(self, run_dir: Path, contracts: Contracts, reference: Reference, vocabularies: Mapping[str, tuple[str, ...]]) -> None:
+        self.reference = reference
+        self.vocabularies = dict(vocabularies)
+        self._run_dir, self._contracts = run_dir, contracts
+        self._published: dict[tuple[str, str | None], Published] = {}
+        self._verified: set[str] = set()
+        self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def register(self, items: Iterable[Published]) -> None:
+        """Make published datasets readable. Only proven ones may be registered."""
+        for item in items:
+            self._published[(item.dataset, item.scenario)] = item
+
+    def published(self, dataset: str, scenario: str | None = None) -> Published:
+        """The published directory of a dataset.
+
+        Raises:
+            GateError: If nothing proven was published under that name.
+        """
+        item = self._published.get((dataset, scenario))
+        if item is None:
+            raise GateError(
+                "SHELL.INPUT_NOT_PUBLISHED",
+                f"{dataset} has no published rows" + (f" for scenario {scenario}" if scenario else ""),
+                expected=f"published by {self._contracts.dataset(dataset).produced_by}",
+                do="closedworld run builds it; scenario data need --scenario",
+            )
+        return item
+
+    def scenarios(self, dataset: str) -> list[str | None]:
+        """Scenarios under which a dataset is published (a single None for scenario-free data)."""
+        return [scenario for name, scenario in self._published if name == dataset]
+
+    def load(
+        self,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a published dataset; see `Context.load`."""
+        item = self.published(dataset, scenario)
+        files = item.files if part is None else (item.files[part],)
+        wanted = tuple(columns) if columns is not None else None
+        if rows is None:
+            frames = [self._read(item, file, wanted) for file in files]
+            return frames[0] if len(frames) == 1 else concat(frames)
+        pieces, start = [], 0
+        for file in files:
+            low, high = max(rows[0], start), min(rows[1], start + file.rows)
+            if low < high:
+                pieces.append(self._read(item, file, wanted).slice(low - start, high - start))
+            start += file.rows
+        if not pieces:
+            return self._read(item, files[0], wanted).slice(0, 0)
+        return pieces[0] if len(pieces) == 1 else concat(pieces)
+
+    def _read(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
+        path = self._run_dir / item.path / file.name
+        key = (str(path), columns)
+        with self._lock:
+            if key in self._frames:
+                self._frames.move_to_end(key)
+                return self._frames[key]
+        self._verify(path, file)
+        frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns)
+        with self._lock:
+            self._frames[key] = frame
+            while len(self._frames) > 1 and sum(_bytes(held) for held in self._frames.values()) > _CACHE_BYTES:
+                self._frames.popitem(last=False)
+        return frame
+
+    def _verify(self, path: Path, file: PartFile) -> None:
+        with self._lock:
+            if str(path) in self._verified:
+                return
+        found = sha256_file(path) if path.is_file() and not path.is_symlink() else "no such file"
+        if found != file.file_sha256:
+            raise GateError(
+                "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
+                "an input is not the file that was published",
+                found=f"SHA-256 {found}",
+                expected=f"SHA-256 {file.file_sha256}",
+                where=str(path),
+                do="restore the file from a copy, or build the run again with another --out",
+            )
+        with self._lock:
+            self._verified.add(str(path))
+
+
+def _bytes(frame: Frame) -> int:
+    return sum(array.nbytes for _, array in frame.items())

@@ -1,0 +1,93 @@
+"""One stem, one contract, one twin, one reference; argument lists and inferred types agree with the contract."""
+
+import inspect
+
+import pytest
+from numba.core import compiler, types
+from numba.core.registry import cpu_target
+from numba.core.typed_passes import type_inference_stage
+from numba.extending import is_jitted
+
+from cpu_fallback import ops, philox, wide
+from cpu_fallback.kernels import load
+from tests.kernels.binder import ROOT, argument_types, contracts, inputs, reference
+
+STEMS = sorted(contracts())
+FLOATS = (types.float32, types.float64)
+
+
+def stems(folder, suffix=".py"):
+    return sorted(path.stem for path in (ROOT / folder).glob(f"*{suffix}") if not path.stem.startswith("_"))
+
+
+def inferred(function, argument_types):
+    """Names and numba types of all variables of a function; literals left out."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+    ir = compiler.run_frontend(function)
+    typemap, returned, _, _ = type_inference_stage(cpu_target.typing_context, cpu_target.target_context, ir, argument_types, None)
+    found = {name: kind for name, kind in typemap.items() if not isinstance(kind, types.Literal)}
+    found["return"] = returned
+    return found
+
+
+def offenders(found, banned):
+    wrong = {}
+    for name, kind in found.items():
+        parts = kind.types if isinstance(kind, types.BaseTuple) else [getattr(kind, "yield_type", kind)]
+        if any(part in banned for part in parts):
+            wrong[name] = kind
+    return wrong
+
+
+def test_three_folders_hold_the_same_stems():
+    assert stems("cpu_fallback/kernels") == STEMS
+    assert stems("tests/reference") == STEMS
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_arguments_match_the_contract(stem):
+    contract = contracts()[stem]
+    names = [arg["name"] for arg in contract["args"]] + (["error"] if contract["errors"] else [])
+    assert contract["name"] == stem
+    assert list(inspect.signature(load(stem).py_func).parameters) == names
+    assert list(inspect.signature(reference(stem)).parameters) == [arg["name"] for arg in inputs(stem)]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_inferred_types_hold_no_accidental_int64_or_float(stem):
+    """uint64 + int literal is int64 and uint64 + int64 is float64 in numba: both would show as a variable's type."""
+    contract = contracts()[stem]
+    found = inferred(load(stem).py_func, argument_types(stem))
+    signed = {arg["dtype"] for arg in contract["args"]} & {"int64", "int32"}
+    banned = () if signed else (types.int64, types.int32)
+    if contract["arithmetic"] == "integer":
+        banned += FLOATS
+    assert not offenders(found, banned)
+
+
+@pytest.mark.parametrize("module", [philox, wide, ops, __import__("cpu_fallback.kernels.alias_build", fromlist=["x"])])
+def test_integer_device_functions_hold_no_int64_or_float(module):
+    load("philox_block").compile(argument_types("philox_block"))
+    load("alias_build").compile(argument_types("alias_build"))
+    ops.sort_segments.compile((types.uint64[::1], types.uint64[::1]))
+    checked = 0
+    for name, function in vars(module).items():
+        if not is_jitted(function) or function.py_func.__module__ != module.__name__:
+            continue
+        for signature in function.signatures:
+            assert not offenders(inferred(function.py_func, signature), (types.int64, types.int32, *FLOATS)), name
+            checked += 1
+    assert checked
+
+
+def test_no_twin_contracts_or_relaxes_floating_point():
+    """No fused multiply-add and no fast-math flag in the compiled float kernels; the instructions are checked, not the intent."""
+    from numba import njit
+
+    for stem in ("lognormal_factor", "ou_field", "draw_counts"):
+        fresh = njit(nogil=True, error_model="numpy")(load(stem).py_func)
+        fresh.compile(argument_types(stem))
+        assembly = "".join(fresh.inspect_asm().values())
+        assert "mulsd" in assembly or "fmul" in assembly
+        assert "fmadd" not in assembly and "fmsub" not in assembly and "fnmadd" not in assembly
