@@ -14,6 +14,7 @@ u8 = types.uint8
 u16 = types.uint16
 u32 = types.uint32
 u64 = types.uint64
+i16 = types.int16
 i32 = types.int32
 i64 = types.int64
 f64 = types.float64

@@ -15,10 +15,10 @@ def weight_at(second, start, stop, ramp_in, ramp_out):
 
 
 @device
-def links_fit(link, i, links, event, kind, events, kinds):
+def links_fit(link, i, event, kind, events, kinds):
     """Whether every link of a combination names an event of a known type."""
-    for l in range(link[i], link[i + u64(1)]):
-        e = u64(event[l])
+    for at in range(link[i], link[i + u64(1)]):
+        e = u64(event[at])
         if e >= events or u64(kind[e]) >= kinds:
             return False
     return True
@@ -26,17 +26,20 @@ def links_fit(link, i, links, event, kind, events, kinds):
 
 @kernel
 def overlay_factor(
-    cell, first, step, link, event, start, stop, ramp_in, ramp_out, peak, kind, rank, take_least, low, high, total_low, total_high, factor, error
+    cell, first, step, link, event, start, stop, ramp_in, ramp_out, peak, kind, rank, take_least, low, high, total_low, total_high,
+    factor, error,
 ):
     combinations = length(first)
-    if cell[u64(0)] != u64(0) or link[u64(0)] != u64(0) or cell[combinations] != length(factor) or link[combinations] != length(event):
+    cells = length(factor)
+    links = length(event)
+    if cell[u64(0)] != u64(0) or link[u64(0)] != u64(0) or cell[combinations] != cells or link[combinations] != links:
         report(error, 0, 1)
         return
     for i in range(combinations):
-        if cell[i + u64(1)] < cell[i] or cell[i + u64(1)] > length(factor) or link[i + u64(1)] < link[i] or link[i + u64(1)] > length(event):
+        if cell[i + u64(1)] < cell[i] or cell[i + u64(1)] > cells or link[i + u64(1)] < link[i] or link[i + u64(1)] > links:
             report(error, i, 1)
             continue
-        if not links_fit(link, i, length(event), event, kind, length(start), length(low)):
+        if not links_fit(link, i, event, kind, length(start), length(low)):
             report(error, i, 2)
             continue
         for j in range(cell[i], cell[i + u64(1)]):
@@ -46,8 +49,8 @@ def overlay_factor(
             best_rank = u8(0)
             best_kind = u64(0)
             found = False
-            for l in range(link[i], link[i + u64(1)]):
-                e = u64(event[l])
+            for at in range(link[i], link[i + u64(1)]):
+                e = u64(event[at])
                 if second < start[e] or second >= stop[e]:
                     continue
                 same = found and u64(kind[e]) == best_kind

@@ -29,6 +29,7 @@ class Stream:
         c1: How the high counter word is formed.
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
+        description: What each draw decides; may be left out.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Stream:
     c1: str
     draws: int | str
     scope: Scope
+    description: str = ""
 
     def key(self, seed: int, scenario: str | None = None) -> int:
         """Key of this stream; `scenario` is ignored by a stream of scope `world`, so pairs of scenarios share its draws.
@@ -68,7 +70,7 @@ class Streams(Mapping[str, Stream]):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Streams:
-        """Build the registry from the parsed contracts/rng/streams.yaml: `{streams: [{id, entity, c0, c1, draws, scope}, ...]}`.
+        """Build the registry from the parsed contracts/rng/streams.yaml: `{streams: [{id, entity, c0, c1, draws, scope, description?}, ...]}`.
 
         Raises:
             StreamError: the shape is wrong, a field is missing, unknown or empty, a scope is unknown, or an id occurs twice.
@@ -89,12 +91,15 @@ def _parse(entry: Any, position: int) -> Stream:
     if not isinstance(entry, Mapping):
         raise StreamError(f"stream {position} is not a mapping")
     name = entry.get("id", f"number {position}")
-    if set(entry) != _FIELDS:
-        missing, unknown = sorted(_FIELDS - set(entry)), sorted(str(field) for field in set(entry) - _FIELDS)
+    given = set(entry) - {"description"}
+    if given != _FIELDS:
+        missing, unknown = sorted(_FIELDS - given), sorted(str(field) for field in given - _FIELDS)
         raise StreamError(f"stream {name}: missing fields {missing}, unknown fields {unknown}")
     for field in _TEXT_FIELDS:
         if not isinstance(entry[field], str) or not entry[field].strip():
             raise StreamError(f"stream {name}: {field} must be a non-empty text")
+    if not isinstance(entry.get("description", ""), str):
+        raise StreamError(f"stream {name}: description must be a text")
     draws = entry["draws"]
     if isinstance(draws, bool) or not isinstance(draws, int | str) or draws == "" or (isinstance(draws, int) and draws < 0):
         raise StreamError(f"stream {name}: draws must be a number >= 0 or an expression, not {draws!r}")

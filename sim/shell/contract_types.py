@@ -58,6 +58,7 @@ class Column:
         maximum: Largest allowed value, likewise.
         vocabulary: Name of the vocabulary of a category column, else `None`.
         encoding: Parquet encoding, one of `ENCODINGS`, or `None` for the writer's default.
+        where: `file:line:col` of its declaration.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Column:
     vocabulary: str | None = None
     encoding: str | None = None
     description: str = ""
+    where: str = field(default="", compare=False, repr=False)
 
     @property
     def numpy_dtype(self) -> str:

@@ -219,7 +219,8 @@ class _Builder:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise _invalid("A column is declared twice.", ", ".join(twice), "each column once", file.where(path), nearest(twice[0], ()))
-        return TableContract(ref, value["description"], tuple(Column(**column) for column in value["columns"]), file.where(path))
+        columns = (Column(**column, where=file.where((*path, "columns", number))) for number, column in enumerate(value["columns"]))
+        return TableContract(ref, value["description"], tuple(columns), file.where(path))
 
 
 def _segment(file: Located) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def open_bundle(run_dir: Path, segment: str) -> Bundle:
             f"the index of {segment} is not the one its flag passed",
             found=f"SHA-256 {found}",
             expected=f"SHA-256 {stated}",
-            where=str(index_path),
+            where=f"{index_path} against {flag_path}",
             do="restore the run directory from a copy, or build the run again with another --out",
         )
     document = load_json(index, str(index_path), BUNDLE_LAW)

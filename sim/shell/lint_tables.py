@@ -88,7 +88,7 @@ def _keys(dataset: Dataset, places: Places) -> Iterator[ContractError]:
 
 
 def _column(dataset: Dataset, column: Column, vocabularies: set[str]) -> Iterator[ContractError]:
-    where, name = dataset.table.where, f"{dataset.id}.{column.name}"
+    where, name = column.where, f"{dataset.id}.{column.name}"
     if column.vocabulary is not None and column.vocabulary not in vocabularies:
         yield problem(f"{name} has no vocabulary.", column.vocabulary, "a vocabulary", where, nearest(column.vocabulary, vocabularies))
     low, high = column.minimum, column.maximum

@@ -15,6 +15,9 @@ class Params:
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Any]) -> None:
+        for taken in ("items", "plain"):
+            if taken in values:
+                raise ValueError(f"a parameter may not be called {taken!r}: that is a method of Params")
         object.__setattr__(self, "_values", {key: _freeze(value) for key, value in values.items()})
 
     def __getattr__(self, name: str) -> Any:

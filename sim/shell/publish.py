@@ -171,9 +171,9 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
     """Everything in which a published directory differs from its list of files; empty when it is as listed."""
     problems = []
-    present = {entry.name: entry for entry in os.scandir(path)} if path.is_dir() and not path.is_symlink() else {}
-    if not present:
+    if path.is_symlink() or not path.is_dir():
         return [f"{path}: missing directory"]
+    present = {entry.name: entry for entry in os.scandir(path)}
     problems += [f"{path / name}: not in the published list" for name in sorted(set(present) - set(files))]
     for name, digest in files.items():
         entry = present.get(name)
@@ -215,16 +215,17 @@ def read_published(path: Path, limit: int = 1 << 26) -> bytes:
             where=str(path),
             do="run again to rebuild it, or restore the run directory from a copy",
         ) from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        os.close(fd)
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_INVALID",
+            "a published file is not a plain file of sane size",
+            found=f"mode {stat.filemode(status.st_mode)}, {status.st_size} bytes",
+            where=str(path),
+            do="restore the run directory from a copy",
+        )
     with os.fdopen(fd, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-            raise GateError(
-                "SHELL.PUBLISHED_FILE_INVALID",
-                "a published file is not a plain file of sane size",
-                found=f"mode {stat.filemode(status.st_mode)}, {status.st_size} bytes",
-                where=str(path),
-                do="restore the run directory from a copy",
-            )
         return stream.read()
 
 

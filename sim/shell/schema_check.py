@@ -97,7 +97,12 @@ def validate_document(contracts: Contracts, schema_ref: str, located: Located) -
 
 def document_problems(documents: Mapping[str, Any], schema_ref: str, located: Located) -> list[ContractError]:
     """Every problem of a document, in file order."""
-    validator = _Validator({"$ref": schema_ref}, registry=closed_registry(documents))
+    registry = closed_registry(documents)
+    try:
+        registry.resolver().lookup(schema_ref)  # jsonschema itself would also know the public meta-schemas
+    except Unresolvable:
+        return [unresolved(schema_ref, located.where(), documents)]
+    validator = _Validator({"$ref": schema_ref}, registry=registry)
     problems: list[tuple[tuple[int, int], ContractError]] = []
     try:
         for error in validator.iter_errors(located.value):

@@ -130,3 +130,9 @@ def test_picks_follow_the_weights():
     expected = weight / weight.sum() * n
     assert ((picks - expected) ** 2 / expected).sum() < 120.0
     assert (np.abs(picks - expected) / np.sqrt(expected)).max() < 5.5
+
+
+def test_a_fraction_equal_to_its_threshold_takes_the_alias():
+    """Size 1: the fraction is x itself, so the boundary can be hit exactly."""
+    values = {"x": [99, 100, 101], "start": [0] * 3, "size": [1] * 3, "threshold": [100], "alias": [7]}
+    assert check("alias_pick", values)[0].tolist() == [0, 7, 7]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from cpu_fallback.counts import invert_count
-from tests.kernels.binder import call
+from cpu_fallback.detmath import det_exp
+from tests.kernels.binder import call, check
 
 mpmath.mp.prec = 120
 LAWS = [
@@ -108,3 +109,20 @@ def test_refusals(change, refused):
     if change.get("part_mean") == 1e-5:
         values["mu"][0] = 0.0
     assert call("draw_counts", values)[1] == (row, refused)
+
+
+def test_boundaries():
+    """u = F(0) is count 0; a mean of exactly k parts needs k draws, and the next double one more."""
+    zero = det_exp(-1.0)
+    assert invert_count(zero, 1.0, 0.0, np.uint8(0)) == 0
+    assert invert_count(np.nextafter(zero, 1.0), 1.0, 0.0, np.uint8(0)) == 1
+    mu = np.array([5e-324, 64.0, np.nextafter(64.0, 65.0), 128.0, 640.0])
+    zeros = np.zeros(5, np.uint64)
+    values = {"key": 1, "c0": zeros, "c1": zeros, "mu": mu, "kappa": mu, "part_mean": 64.0, "zero_truncated": 0}
+    assert check("draw_counts", values)[1].tolist() == [1, 1, 2, 2, 10]
+
+
+def test_a_vanishing_dispersion_gives_zero_and_ends():
+    """NB2 with kappa below the smallest normal double: P(N = 0) = 1 to the last bit."""
+    for kappa in (5e-324, 1e-310, 1e-20):
+        assert invert_count(1 - 2.0**-53, 64.0, kappa, np.uint8(0)) == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cpu_fallback.detmath import det_exp, det_expm1, det_log, det_log1p, det_normal_quantile
-from tests.kernels.binder import call
+from tests.kernels.binder import call, check
 
 mpmath.mp.prec = 120
 TINY = 5e-324
@@ -154,3 +154,10 @@ def test_quantile_is_odd_and_rises():
     z = call("normal_quantile_map", {"u": u})[0][0]
     assert (np.diff(z) > 0).all()
     assert (z == -z[::-1]).all()
+
+
+@pytest.mark.parametrize(("stem", "name"), [("exp_map", "x"), ("log_map", "x"), ("normal_quantile_map", "u")])
+def test_bits_equal_the_reference_on_many_points(stem, name):
+    rng = np.random.default_rng(12)
+    spread = np.concatenate([doubles(rng, 10_000), 1.0 + rng.normal(0.0, 0.3, 20_000), rng.normal(0.0, 200.0, 20_000)])
+    check(stem, {name: rng.random(50_000) if name == "u" else spread})

@@ -154,3 +154,9 @@ def test_race_key_samples_by_weight():
 
 def test_every_generic_stem_is_exercised():
     assert set(ROWS) | {"expand_rows", "ou_field", "alias_build", "alias_pick"} <= set(contracts())
+
+
+def test_race_key_of_weights_that_cannot_win():
+    weight = [0.0, -0.0, -1.0, np.nan, -np.inf]
+    assert check("race_key", {"x": np.arange(5), "weight": np.array(weight)})[0].tolist() == [np.inf] * 5
+    assert check("race_key", {"x": np.array([0]), "weight": np.array([np.inf])})[0].tolist() == [0.0]

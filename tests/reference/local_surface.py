@@ -8,7 +8,7 @@ def local_surface(offset, volume, shape_start, grid_start, factor_start, shape, 
         raise RowError(0, "BAD_OFFSET")
     bucket, multiplicity, rate = [], [], []
     for i, weekly in enumerate(volume):
-        if not 0 <= offset[i + 1] - offset[i] or offset[i + 1] > offset[-1]:
+        if offset[i + 1] < offset[i] or offset[i + 1] > offset[-1]:
             raise RowError(i, "BAD_OFFSET")
         size = offset[i + 1] - offset[i]
         if grid_start[i] + size > len(hour) or factor_start[i] + size > len(factor) or shape_start[i] + 168 > len(shape):

@@ -47,6 +47,7 @@ def test_registry():
     streams = Streams.from_document({"streams": [GOOD, GOOD | {"id": "b", "scope": "scenario", "draws": "ceil(mu / 64)"}]})
     assert list(streams) == ["arrival_time", "b"]
     assert len(streams) == 2
+    assert Streams.from_document({"streams": [GOOD | {"description": "when"}]})["arrival_time"].description == "when"
     assert streams["arrival_time"].key(7) == streams["arrival_time"].key(7, "stress") == stream_key(7, "arrival_time")
     assert streams["b"].key(7, "stress") == stream_key(7, "b", "stress")
     with pytest.raises(StreamError, match="needs a scenario"):
@@ -58,7 +59,7 @@ def test_registry():
     [
         None, {}, [1], [GOOD, GOOD], [{**GOOD, "extra": 1}], [{k: v for k, v in GOOD.items() if k != "c1"}], [GOOD | {"scope": "run"}],
         [GOOD | {"draws": -1}], [GOOD | {"draws": True}], [GOOD | {"draws": 1.5}], [GOOD | {"draws": ""}],
-        [GOOD | {"entity": " "}], [GOOD | {"id": 3}],
+        [GOOD | {"entity": " "}], [GOOD | {"id": 3}], [GOOD | {"description": 3}],
     ],
 )  # fmt: skip
 def test_registry_refusals(entries):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.sampling import from_fixed, sampling_check
 from sim.segments.merchants_1a.market import market_size
 from sim.shell.context import Context
 from sim.shell.frames import Array
@@ -54,6 +55,30 @@ def foreign_outlets_check(ctx: Context, totals: Totals) -> Check:
     passed = 1000 * abroad <= gate.maximum_permille * outlets + 1000 * gate.slack_outlets
     expected = {"permille_at_most": gate.maximum_permille, "slack_outlets": gate.slack_outlets}
     return Check("outlets outside the home country", passed, {"abroad": abroad, "outlets": outlets}, expected, _scope(ctx))
+
+
+def outlet_law_checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Sizes of chains against mean and variance of their zero-truncated NB2 laws.
+
+    A residual has mean 0 and variance 1, its square mean 1 and the variance policy states (2 + excess kurtosis of the law).
+    """
+    gate, chains = ctx.params.realism_gates_1A.outlet_law, totals["law_chains"]
+    return [
+        _residual_check("sizes of chains, mean", totals["law_residual_q"], 0, chains, (gate.mean_sigmas, gate.mean_slack)),
+        _residual_check(
+            "sizes of chains, spread",
+            totals["law_square_q"],
+            chains,
+            chains * gate.residual_square_variance,
+            (gate.spread_sigmas, gate.spread_slack),
+        ),
+    ]
+
+
+def _residual_check(name: str, found_q: int, expected: int, variance: int, allowance: tuple[float, float]) -> Check:
+    found, spread = from_fixed(np.array([found_q])), np.array([variance], dtype=np.float64)
+    note = "sum over chains of the residuals of F, or of their squares, under the zero-truncated NB2"
+    return sampling_check(name, ["all chains"], found, np.array([expected], dtype=np.float64), spread, allowance, note)
 
 
 def _scope(ctx: Context) -> str:

@@ -1,0 +1,10 @@
+"""Picking from an alias table (Walker 1977) with one random word."""
+
+from cpu_fallback.device import device, mul128, u64
+
+
+@device
+def pick_slot(x, first, slots, threshold, alias):
+    """Slot within the table of `slots` rows from `first`: high word of x * slots, kept where the low word is below its threshold."""
+    slot, fraction = mul128(x, slots)
+    return slot if fraction < threshold[first + slot] else u64(alias[first + slot])

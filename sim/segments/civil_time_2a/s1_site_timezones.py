@@ -1,0 +1,46 @@
+"""2A.S1: the time zone of each site is that of its city, so a site's country, place and clock cannot disagree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.shell.context import Context, PartitionContext
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="2A.S1",
+    title="Site time zones",
+    reads={"site_locations": ROW_LEVEL},
+    writes=("site_timezones",),
+    config=("realism_gates_2A",),
+    reference=("cities", "tz_transitions"),
+)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    return [Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("site_locations"))]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    sites = ctx.load("site_locations", part=part.spec["file"])
+    cities = ctx.reference("cities").sort("city_id")
+    row = np.minimum(np.searchsorted(cities.city_id, sites.city_id), len(cities) - 1)
+    tzid = cities.tzid[row]
+    ctx.count("sites", len(sites))
+    ctx.count("unknown_city", np.count_nonzero(cities.city_id[row] != sites.city_id))
+    ctx.count("zone_abroad", np.count_nonzero(cities.country_iso[row] != sites.legal_country_iso))
+    ctx.count("sites_by_zone", np.bincount(tzid, minlength=len(ctx.vocabulary("tzid"))))
+    return {"site_timezones": sites.select("merchant_id", "legal_country_iso", "site_order", "site_id").with_columns(tzid=tzid)}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    by_zone, names = totals["sites_by_zone"], ctx.vocabulary("tzid")
+    top = np.argsort(-by_zone, kind="stable")[: ctx.params.realism_gates_2A.zones_reported]
+    clocked = np.isin(np.flatnonzero(by_zone), ctx.reference("tz_transitions").tzid)
+    rows = sum(file.rows for file in ctx.files("site_locations"))
+    spread = {"zones": int(np.count_nonzero(by_zone)), "top": {names[zone]: int(by_zone[zone]) for zone in top.tolist()}}
+    return [
+        Check("every site has a zone", totals["sites"] == rows and totals["unknown_city"] == 0, totals["sites"], rows, "one row a site, its city known"),
+        Check("zones of another country", totals["zone_abroad"] == 0, totals["zone_abroad"], 0, "the zone is that of a city of the site's country"),
+        Check("every zone has a clock", bool(clocked.all()), spread, {"zones_without_transitions": 0}, "zones in use and the largest of them by sites"),
+    ]

@@ -1,0 +1,82 @@
+"""2A.S2: what every clock does over the horizon - the offset in force when it begins, and each change until it ends.
+
+A margin on both sides covers local days that begin before or end after the horizon in UTC. The offsets come from the sealed
+snapshot of the IANA database; a horizon it does not cover is refused, never extrapolated.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_starts
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="2A.S2",
+    title="Time zone timetable",
+    writes=("tz_timetable_cache",),
+    config=("realism_gates_2A", "scenario_horizon_5A", "timetable_policy_2A"),
+    reference=("tz_transitions",),
+)
+
+_DAY_S, _MICRO = 86_400, np.int64(1_000_000)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    first_s, last_s = _span(ctx)
+    clocks = ctx.reference("tz_transitions").sort("tzid", "transition_utc_s")
+    needed = (_until(clocks) > first_s) & (clocks.transition_utc_s < last_s)
+    rows = clocks.take(needed)
+    begins = rows.take(run_starts(rows.tzid))
+    gates = ctx.params.realism_gates_2A.offset_minutes
+    legal = (rows.offset_minutes >= gates.minimum) & (rows.offset_minutes <= gates.maximum) & (rows.offset_minutes % gates.multiple_of == 0)
+    ctx.count("zones_at_begin", np.count_nonzero(begins.transition_utc_s <= first_s))
+    ctx.count("illegal_offsets", np.count_nonzero(~legal))
+    ctx.count("changes", len(rows) - len(begins))
+    return {
+        "tz_timetable_cache": Frame(
+            {"tzid": rows.tzid, "transition_utc": rows.transition_utc_s * _MICRO, "offset_minutes": rows.offset_minutes}
+        )
+    }
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    zones, gates = len(ctx.vocabulary("tzid")), ctx.params.realism_gates_2A.offset_minutes
+    law = f"{gates.minimum} to {gates.maximum} minutes, whole multiples of {gates.multiple_of}"
+    found = {"zones": totals["zones_at_begin"], "changes_within": totals["changes"]}
+    return [
+        Check("every zone is known from the beginning", totals["zones_at_begin"] == zones, found, {"zones": zones}, "one offset in force at the start"),
+        Check("legal offsets", totals["illegal_offsets"] == 0, totals["illegal_offsets"], 0, law),
+    ]
+
+
+def _until(clocks: Frame) -> Array:
+    """Instant (s, UTC) at which each row's offset ends: the zone's next change, or never."""
+    until = np.full(len(clocks), np.iinfo(np.int64).max)
+    until[:-1] = np.where(clocks.tzid[1:] == clocks.tzid[:-1], clocks.transition_utc_s[1:], until[:-1])
+    return until
+
+
+def _span(ctx: Context) -> tuple[int, int]:
+    """First and last instant (s, UTC) that must be covered: the horizon with its margins."""
+    horizon, margin = ctx.params.scenario_horizon_5A, ctx.params.timetable_policy_2A.margin_days * _DAY_S
+    first_s, last_s = _instant(horizon.start) - margin, _instant(horizon.end) + margin
+    covers = ctx.reference_metadata("tz_transitions")
+    if first_s < int(covers["covers_from_utc_s"]) or last_s > int(covers["covers_to_utc_s"]):
+        raise ContractError(
+            "2A.S2.HORIZON_NOT_COVERED",
+            "the time zone snapshot does not cover the horizon and its margins",
+            found=f"horizon {horizon.start} to {horizon.end}, {ctx.params.timetable_policy_2A.margin_days} days on each side",
+            expected=f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})",
+            where="config/layer2/5A/scenario_horizon.yaml",
+            do="choose other dates, or rebuild config/reference with a longer span (config/reference/build.py)",
+        )
+    return first_s, last_s
+
+
+def _instant(date: str) -> int:
+    """Midnight UTC of an ISO date, in seconds since 1970."""
+    return int(np.datetime64(date, "s").astype(np.int64))

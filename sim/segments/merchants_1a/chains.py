@@ -1,0 +1,130 @@
+"""Chains: how many outlets a merchant has, in how many countries, in which ones.
+
+Size: one outlet unless a trade-dependent coin says chain; a chain has 1 + F outlets, F ~ NB2(mu, kappa) given F >= 1, with mu the
+trade's mean times a lognormal, so sizes are heavy-tailed. Reach: Poisson(rate x F ** exponent) foreign countries, drawn without
+replacement by an exponential race on market size x affinity (Efraimidis & Spirakis 2006).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.apportion import largest_remainder
+from sim.recipes.groups import run_offsets, sum_by_run
+from sim.recipes.places import country_letters
+from sim.recipes.sampling import fixed
+from sim.recipes.weights import power
+from sim.segments.merchants_1a.market import affinity, market_size
+from sim.segments.merchants_1a.taxonomy import taxonomy
+from sim.shell.context import Context, PartitionContext
+from sim.shell.frames import Array, Frame
+
+_POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw
+
+
+def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
+    """Outlets of each merchant: uint64, n, at least 1; counts what the outlet law expected."""
+    policy = ctx.params.outlet_policy_1A
+    outlets = np.ones(len(merchants), dtype=np.uint64)
+    open_to = np.flatnonzero(merchants.channel != ctx.code("channel", "card_not_present"))
+    law = taxonomy(ctx)
+    kind = np.searchsorted(law.mcc, merchants.mcc[open_to])
+    coin = ctx.kernels.bounded_integer(
+        x=_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]), bound=np.full(len(open_to), 1_000_000, dtype=np.uint64)
+    )
+    chance = law.multi_site_permille * np.uint64(policy.multi_site.scale_permille)
+    is_chain = coin < chance[kind]
+    chain, kind = open_to[is_chain], kind[is_chain]
+    merchant_id = merchants.merchant_id[chain]
+    sigma = np.full(len(chain), policy.outlets.tail_sigma, dtype=np.float64)
+    tail = ctx.kernels.lognormal_factor(x=_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
+    mean = np.minimum(law.site_mean[kind] * tail, np.float64(policy.outlets.largest_mean))
+    further, draws = ctx.kernels.draw_counts(
+        key=ctx.stream("1A.outlet_count"),
+        c0=np.zeros_like(merchant_id),
+        c1=merchant_id,
+        mu=mean,
+        kappa=np.full(len(chain), policy.outlets.dispersion, dtype=np.float64),
+        part_mean=policy.outlets.largest_mean,
+        zero_truncated=1,
+    )
+    ctx.ledger("1A.outlet_count", entities=len(chain), draws=draws)
+    _expect(ctx, mean, further)
+    outlets[chain] += further.astype(np.uint64)
+    return outlets
+
+
+def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
+    """Outlets of each merchant by country.
+
+    Returns:
+        One row a merchant and country, sorted: row i64 (of `merchants`), country i16, outlets u64 (at least 1).
+    """
+    policy = ctx.params.outlet_policy_1A
+    row, country, pull = _abroad(ctx, merchants, outlets)
+    # The home row leads its merchant's rows; its weight is in proportion to what the merchant's foreign countries weigh.
+    rows = np.concatenate([np.arange(len(merchants)), row])
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    is_home = np.concatenate([np.ones(len(merchants), np.bool_), np.zeros(len(row), np.bool_)])[order]
+    countries = np.concatenate([merchants.home_country_iso, country])[order]
+    weight = np.concatenate([np.zeros(len(merchants), dtype=np.uint64), pull])[order]
+    offsets = run_offsets(rows)
+    bands = policy.home_share
+    band = np.searchsorted(np.array([band.outlets_up_to for band in bands], dtype=np.uint64), outlets)
+    home = np.array([band.home_permille for band in bands], dtype=np.uint64)[band]
+    weight[is_home] = sum_by_run(weight, offsets) // (np.uint64(1000) - home) * home + np.uint64(1)
+    shared = outlets - np.diff(offsets)  # each country keeps one outlet, the others are shared out
+    counts = largest_remainder(ctx, weight, offsets, shared) + np.uint64(1)
+    return Frame({"row": rows, "country": countries, "outlets": counts}).sort("row", "country")
+
+
+def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Array, Array, Array]:
+    """Foreign countries drawn: merchant row i64, country i16 and pull u64, in merchant order."""
+    policy, codes = ctx.params.outlet_policy_1A, country_letters(ctx)
+    chain = np.flatnonzero(outlets > 1)
+    merchant_id, further = merchants.merchant_id[chain], outlets[chain] - np.uint64(1)
+    many, draws = ctx.kernels.draw_counts(
+        key=ctx.stream("1A.foreign_reach"),
+        c0=np.zeros_like(merchant_id),
+        c1=merchant_id,
+        mu=power(ctx, further.astype(np.float64), policy.reach.size_exponent) * np.float64(policy.reach.rate),
+        kappa=np.zeros(len(chain), dtype=np.float64),
+        part_mean=_POISSON_PART,
+        zero_truncated=0,
+    )
+    ctx.ledger("1A.foreign_reach", entities=len(chain), draws=draws)
+    many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(policy.reach.most_countries))
+    chain, many = chain[many > 0], many[many > 0]
+    pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[merchants.home_country_iso[chain]]
+    word, _ = ctx.kernels.philox_block(
+        key=ctx.stream("1A.foreign_choice"), c0=np.tile(codes, len(chain)), c1=np.repeat(merchants.merchant_id[chain], len(codes))
+    )
+    ctx.ledger("1A.foreign_choice", entities=len(word), draws=1)
+    times = ctx.kernels.race_key(x=word, weight=pull.astype(np.float64).reshape(-1)).reshape(pull.shape)
+    winners = np.argsort(times, axis=1, kind="stable")  # ties to the smaller country code
+    taken = np.arange(len(codes), dtype=np.uint64)[None, :] < many[:, None]
+    country = winners[taken]
+    at = np.repeat(np.arange(len(chain)), many.astype(np.int64))
+    return chain[at], country.astype(np.int16), pull[at, country]
+
+
+def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
+    """Count the Pearson residuals of F, and their squares, under its own law: each chain's F less its mean, over its deviation.
+
+    With p0 = (1 + mu / kappa) ** -kappa: E[F] = mu / (1 - p0), E[F**2] = (mu + mu**2 / kappa + mu**2) / (1 - p0).
+    """
+    kappa = np.float64(ctx.params.outlet_policy_1A.outlets.dispersion)
+    p0 = power(ctx, 1.0 + mean / kappa, -float(kappa))
+    expected = mean / (1.0 - p0)
+    variance = (mean + mean * mean / kappa + mean * mean) / (1.0 - p0) - expected * expected
+    residual = (further.astype(np.float64) - expected) / np.sqrt(variance)
+    ctx.count("law_chains", len(mean))
+    ctx.count("law_residual_q", fixed(residual).sum())
+    ctx.count("law_square_q", fixed(residual * residual).sum())
+
+
+def _words(ctx: PartitionContext, stream: str, merchant_id: Array) -> Array:
+    words, _ = ctx.kernels.philox_block(key=ctx.stream(stream), c0=np.zeros_like(merchant_id), c1=merchant_id)
+    ctx.ledger(stream, entities=len(merchant_id), draws=1)
+    return np.asarray(words)

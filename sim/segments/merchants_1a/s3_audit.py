@@ -1,0 +1,29 @@
+"""1A.S3: one look at the whole catalogue - a site id names one outlet of the world, in whatever part it was made.
+
+Ids are hashes of the outlet's key: n outlets collide with probability below n**2 / 2**65, so this refuses some three worlds of
+ten million outlets in a million.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.shell.context import Context, PartitionContext
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(id="1A.S3", title="Audit of outlets", reads={"outlet_catalogue": ROW_LEVEL}, writes=())
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    site_id = np.sort(ctx.load("outlet_catalogue", columns=("site_id",)).site_id)
+    ctx.count("outlets", len(site_id))
+    ctx.count("repeated", np.count_nonzero(site_id[1:] == site_id[:-1]))
+    return {}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    rows = sum(file.rows for file in ctx.files("outlet_catalogue"))
+    return [
+        Check("site ids name one outlet each", totals["repeated"] == 0, totals["repeated"], 0, "site_id is unique over all merchants"),
+        Check("all outlets looked at", totals["outlets"] == rows, totals["outlets"], rows, "rows of the published catalogue"),
+    ]

@@ -1,0 +1,25 @@
+"""Cities in bands of population: small enough a table to hold the placement of all sites against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.places import Cities
+from sim.recipes.weights import power
+from sim.shell.context import Context
+from sim.shell.frames import Array
+
+
+def band_of_city(ctx: Context, cities: Cities) -> Array:
+    """Band of each city row: int64, 0 for the smallest."""
+    bounds = np.array(ctx.params.realism_gates_1B.city_size_mix.population_bounds, dtype=np.int64)
+    return np.searchsorted(bounds, cities.frame.population, side="right")
+
+
+def band_shares(ctx: Context, cities: Cities) -> Array:
+    """Probability that a site of a country lies in a city of each band: float64, countries x bands."""
+    weight = power(ctx, cities.frame.population.astype(np.float64), ctx.params.placement_policy_1B.population_exponent)
+    bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
+    mass = np.zeros((len(ctx.vocabulary("country")), bands), dtype=np.int64)
+    np.add.at(mass, (cities.frame.country_iso, band_of_city(ctx, cities)), np.floor(weight * 65536.0).astype(np.int64))
+    return mass.astype(np.float64) / np.maximum(mass.sum(axis=1), 1).astype(np.float64)[:, None]

@@ -1,0 +1,97 @@
+"""1B.S1: where each outlet is - a city drawn by population within its country, and a point on the city's disk.
+
+Outlets for which the user gave coordinates keep them; their city is the nearest of their country.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.places import MICRO, Cities, cities_by_population, country_letters
+from sim.recipes.sampling import fixed, from_fixed, sampling_check
+from sim.segments.sites_1b.bands import band_of_city, band_shares
+from sim.segments.sites_1b.nearest import nearest_cities
+from sim.shell.context import Context, PartitionContext
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="1B.S1",
+    title="Site locations",
+    reads={"outlet_catalogue": ROW_LEVEL},
+    writes=("site_locations",),
+    config=("placement_policy_1B", "realism_gates_1B"),
+    reference=("cities",),
+    streams=("1B.site_city", "1B.site_place"),
+    kernels=("alias_build", "alias_pick", "disk_offset", "exp_map", "log_map", "philox_block"),
+)
+
+_KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
+
+
+def plan(ctx: Context) -> list[Partition]:
+    return [Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("outlet_catalogue"))]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    outlets = ctx.load("outlet_catalogue", part=part.spec["file"])
+    cities = cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent)
+    given = outlets.valid.get("given_lat_udeg", np.ones(len(outlets), dtype=np.bool_))
+    city = np.empty(len(outlets), dtype=np.int64)
+    lat, lon = outlets.given_lat_udeg.astype(np.float64) / MICRO, outlets.given_lon_udeg.astype(np.float64) / MICRO
+    city[given] = nearest_cities(ctx, cities, outlets.take(given))
+    city[~given], lat[~given], lon[~given] = _drawn(ctx, cities, outlets.take(~given))
+    sites = outlets.select(*_KEY).with_columns(city_id=cities.frame.city_id[city], lat_deg=lat, lon_deg=lon)
+    _count(ctx, cities, outlets, sites, city, given)
+    return {"site_locations": sites}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    gate = ctx.params.realism_gates_1B.city_size_mix
+    share = band_shares(ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent))
+    sites = totals["drawn_by_country"].astype(np.float64)[:, None]
+    return [
+        Check("sites beyond their city", totals["beyond_city"] == 0, totals["beyond_city"], 0, "within the jitter radius, or the policy's limit"),
+        Check("sites outside their country's cities", totals["foreign_city"] == 0, totals["foreign_city"], 0, "the city is in the legal country"),
+        sampling_check(
+            "sites by city size",
+            [f"band {number}" for number in range(share.shape[1])],
+            totals["drawn_by_band"],
+            from_fixed(fixed(sites * share).sum(axis=0)),
+            from_fixed(fixed(sites * share * (1.0 - share)).sum(axis=0)),
+            (gate.sigmas, gate.slack_sites),
+            "drawn sites follow population ** exponent within each country",
+        ),
+        ledger_check(totals, "1B.site_city", totals["rows_drawn"], 1),
+        ledger_check(totals, "1B.site_place", totals["rows_drawn"], 3),
+    ]
+
+
+def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array, Array, Array]:
+    """City row i64, latitude and longitude f64 of outlets without given coordinates."""
+    place = country_letters(ctx)[outlets.legal_country_iso] << np.uint64(40) | outlets.site_order.astype(np.uint64) << np.uint64(8)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_city"), c0=place, c1=outlets.merchant_id)
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place, c1=outlets.merchant_id)
+    x2, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place | np.uint64(1), c1=outlets.merchant_id)
+    ctx.ledger("1B.site_city", entities=len(outlets), draws=1)
+    ctx.ledger("1B.site_place", entities=len(outlets), draws=3)
+    city = cities.pick(ctx, word, outlets.legal_country_iso)
+    lat, lon = cities.around(ctx, city, (x0, x1, x2), ctx.params.placement_policy_1B.reach)
+    return city, lat, lon
+
+
+def _count(ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, city: Array, given: Array) -> None:
+    """Count, in the rows as they will be published, what the checks are held against."""
+    policy, table = ctx.params.placement_policy_1B, cities.frame
+    radius = table.jitter_radius_udeg[city].astype(np.float64) * np.float64(policy.reach) + 1.0  # 1: whole microdegrees
+    limit = np.where(given, np.float64(policy.given_within_udeg) + 1.0, radius)
+    north = np.abs(sites.lat_deg * MICRO - table.lat_udeg[city].astype(np.float64))
+    east = np.abs(sites.lon_deg * MICRO - table.lon_udeg[city].astype(np.float64))
+    east = np.minimum(east, 360.0 * MICRO - east)
+    ctx.count("beyond_city", np.count_nonzero((north > limit) | (east > limit * table.lon_scale[city])))
+    ctx.count("foreign_city", np.count_nonzero(table.country_iso[city] != sites.legal_country_iso))
+    ctx.count("rows_drawn", np.count_nonzero(~given))
+    ctx.count("drawn_by_country", np.bincount(outlets.legal_country_iso[~given], minlength=len(ctx.vocabulary("country"))))
+    bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
+    ctx.count("drawn_by_band", np.bincount(band_of_city(ctx, cities)[city[~given]], minlength=bands))

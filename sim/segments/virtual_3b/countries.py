@@ -1,0 +1,103 @@
+"""The law of where an online merchant's customers live, for each home country and reach.
+
+    share(c | home, reach) = floor_r * [c = home] + (1 - floor_r) * w(c) / sum w
+    w(c) = (online population + offset) ** a  x  purchasing power of c's income group  x  affinity(home, c) ** b_r
+
+affinity is the product of a factor for each thing the countries have in common; countries that share none of what a reach asks
+for are outside it. An edge's country is drawn from share ** breadth (renormalised), and its weight carries share over the
+probability it was drawn with (importance weighting), so that rare countries are met and still weigh what they should.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.tables import AliasTables, build_alias
+from sim.recipes.weights import WEIGHT_BITS, power
+from sim.shell.context import Context
+from sim.shell.frames import Array
+
+_DRAW_BITS = 50
+
+
+@dataclass(frozen=True)
+class CountryLaw:
+    """One cell a (reach, home country), cell = reach * countries + home; one row a (cell, served country).
+
+    Attributes:
+        countries: Number of countries.
+        share_q: uint64, cells x countries: floor(share * 2**40).
+        tables: Alias tables of the draw, one a cell, over the flattened rows.
+        weight: float64, cells * countries: share over draw probability, up to a constant of the cell.
+    """
+
+    countries: int
+    share_q: Array
+    tables: AliasTables
+    weight: Array
+
+
+def country_law(ctx: Context) -> CountryLaw:
+    """The law for every home country and reach.
+
+    Args:
+        ctx: Context of a state that declares `edge_policy_3B`, reference `countries`, kernels `alias_build`, `exp_map`, `log_map`.
+    """
+    policy = ctx.params.edge_policy_3B
+    relations = country_relations(ctx)
+    home = relations["home"]
+    countries = len(home)
+    affinity = np.ones((countries, countries))
+    for name, factor in policy.affinity.items():
+        affinity = np.where(relations[name], affinity * np.float64(factor), affinity)
+    size = _online_size(ctx)
+    shares = np.empty((len(ctx.vocabulary("virtual_reach")), countries, countries))
+    for name, reach in policy.reach.items():
+        drawn = power(ctx, affinity.ravel(), reach.affinity_exponent).reshape(countries, countries) * size[None, :]
+        inside = relations[reach.scope[0]]
+        for relation in reach.scope[1:]:
+            inside = inside | relations[relation]
+        drawn = np.where(inside | home, drawn, 0.0)
+        # Integers before the cross-row sum: no float is ever added across rows.
+        units = np.floor(drawn / drawn.max(axis=1, keepdims=True) * 2.0**WEIGHT_BITS).astype(np.uint64)
+        split = units.astype(np.float64) / units.sum(axis=1, keepdims=True).astype(np.float64)
+        floor = np.float64(reach.home_floor)
+        shares[ctx.code("virtual_reach", name)] = (1.0 - floor) * split + np.where(home, floor, 0.0)
+    flat = shares.ravel()
+    draw = power(ctx, flat, policy.country_breadth)
+    cells = len(flat) // countries
+    offsets = np.arange(cells + 1, dtype=np.uint64) * np.uint64(countries)
+    tables = build_alias(ctx, offsets, np.floor(draw * 2.0**_DRAW_BITS).astype(np.uint64))
+    share_q = np.floor(flat * 2.0**WEIGHT_BITS).astype(np.uint64).reshape(cells, countries)
+    return CountryLaw(countries, share_q, tables, power(ctx, flat, 1.0 - policy.country_breadth))
+
+
+def country_relations(ctx: Context) -> dict[str, Array]:
+    """What two countries have in common: name -> symmetric bool matrix, countries x countries."""
+    table = ctx.reference("countries")
+    count = len(ctx.vocabulary("country"))
+    neighbour = np.zeros((count, count), dtype=np.bool_)
+    for row, names in enumerate(table.neighbours.tolist()):
+        neighbour[row, [ctx.code("country", name) for name in names.split(",") if name]] = True
+    same = {name: table[column][:, None] == table[column][None, :] for name, column in _SAME.items()}
+    return {
+        "home": np.eye(count, dtype=np.bool_),
+        "neighbour": neighbour | neighbour.T,
+        "everywhere": np.ones((count, count), dtype=np.bool_),
+        **same,
+    }
+
+
+_SAME = {"same_subregion": "subregion", "same_region": "region", "same_language": "main_language", "same_currency": "currency"}
+
+
+def _online_size(ctx: Context) -> Array:
+    """Online demand of each country before affinity, float64."""
+    policy, table = ctx.params.edge_policy_3B, ctx.reference("countries")
+    online = table.population.astype(np.float64) * table.online_share_permille.astype(np.float64) / 1000.0
+    spending = np.zeros(len(table))
+    for group, factor in policy.purchasing_power.items():
+        spending = np.where(table.income_group == group, np.float64(factor), spending)
+    return power(ctx, online + np.float64(policy.online_population_offset), policy.online_population_exponent) * spending

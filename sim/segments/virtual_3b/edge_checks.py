@@ -1,0 +1,109 @@
+"""What the edges of all merchants are held against: nobody without edges, and demand where the law says customers are."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import numpy as np
+
+from sim.recipes.audits import between_check, ledger_check
+from sim.recipes.groups import run_offsets, run_starts, sum_by_run
+from sim.recipes.weights import WEIGHT_BITS, WEIGHT_TOTAL
+from sim.segments.virtual_3b.countries import CountryLaw
+from sim.shell.context import Context, PartitionContext
+from sim.shell.frames import Array, Frame
+from sim.shell.state import Check, Totals
+
+_SQUARE_SHIFT = np.uint64(20)
+
+
+def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Frame, cell: Array) -> None:
+    """Integer sums of one partition, over its published rows and the law of its merchants.
+
+    Args:
+        ctx: Context of the partition.
+        law: The law edges were drawn from.
+        online: Merchants of the partition, sorted.
+        edges: Rows as published, sorted by merchant.
+        cell: int64, one a merchant: its cell of the law.
+    """
+    offsets = run_offsets(edges.merchant_id)
+    first = offsets[:-1].astype(np.int64)
+    size = np.diff(offsets).astype(np.int64)
+    home = np.repeat(online.settlement_country_iso, size) if len(first) == len(online) else edges.country_iso
+    observed = np.zeros(law.countries, dtype=np.uint64)
+    np.add.at(observed, edges.country_iso, edges.weight_q)
+    cells = np.bincount(cell, minlength=len(law.share_q)).astype(np.uint64)
+    served = run_starts(edges.merchant_id, edges.country_iso)
+    per_merchant = np.diff(np.append(np.searchsorted(served, first), len(served)))
+    top = np.maximum.reduceat(edges.weight_q, first) if len(first) else edges.weight_q
+    ctx.count("merchants", len(online))
+    ctx.count("merchants_with_edges", len(first))
+    ctx.count("edges", len(edges))
+    ctx.count("edges_squared", int((size * size).sum()))
+    ctx.count("countries", int(per_merchant.sum()))
+    ctx.count("countries_squared", int((per_merchant * per_merchant).sum()))
+    ctx.count("top_weight", int(top.sum()) >> 10)
+    ctx.count("home_weight", int(edges.weight_q[edges.country_iso == home].sum()) >> 10)
+    ctx.count("mix_observed", (observed >> np.uint64(10)).astype(np.int64))
+    ctx.count("mix_expected", ((cells[:, None] * (law.share_q >> np.uint64(10))).sum(axis=0)).astype(np.int64))
+    ctx.count("weight_squares", int(sum_by_run((edges.weight_q >> _SQUARE_SHIFT) ** np.uint64(2), offsets).sum()) >> 10)
+
+
+def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list[Check]:
+    """Model checks of the edge catalogue.
+
+    Args:
+        ctx: Context with `realism_gates_3B` and `edge_policy_3B`.
+        totals: Sums of `count_edges` over all partitions.
+        footprint: Stream of merchants' reach and size.
+        edge: Stream of edges.
+    """
+    gates, policy = ctx.params.realism_gates_3B, ctx.params.edge_policy_3B
+    merchants, covered, edges = (int(totals[name]) for name in ("merchants", "merchants_with_edges", "edges"))
+    expected = sum(file.rows for file in ctx.files("virtual_settlement_3B"))
+    result = [
+        Check("every online merchant has edges", merchants == covered == expected, [merchants, covered], expected),
+        between_check("edges in all", edges, (merchants * policy.edges_min, merchants * policy.edges_max), "within the policy's bounds"),
+        ledger_check(totals, footprint, merchants, 2),
+        ledger_check(totals, edge, edges, 6),
+    ]
+    if merchants < gates.edges_min_merchants:
+        return result
+    unit = merchants * (WEIGHT_TOTAL >> 10)
+    spread = _variation(merchants, edges, int(totals["edges_squared"]))
+    breadth = _variation(merchants, int(totals["countries"]), int(totals["countries_squared"]))
+    home = (gates.home_min_permille, gates.home_max_permille)
+    top = (gates.top_edge_min_permille, gates.top_edge_max_permille)
+    return [
+        *result,
+        between_check("edges a merchant vary", spread, (gates.edges_cv_permille, 10_000), "coefficient of variation, permille"),
+        between_check("countries a merchant vary", breadth, (gates.countries_cv_permille, 10_000), "coefficient of variation, permille"),
+        between_check("demand from home", int(totals["home_weight"]) * 1000 // unit, home, "weight of edges in the home country, permille"),
+        between_check("largest edge", int(totals["top_weight"]) * 1000 // unit, top, "mean share of a merchant's largest edge, permille"),
+        _mix_check(totals, merchants, gates.mix_bias_ppm, gates.mix_noise_factor),
+    ]
+
+
+def _variation(count: int, total: int, squares: int) -> int:
+    """Coefficient of variation in permille from integer sums."""
+    return isqrt(max(0, count * squares - total * total) * 1_000_000) // max(1, total)
+
+
+def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int) -> Check:
+    """Total variation distance between the weights' country mix and the law's, against bias plus sampling noise.
+
+    A country with share p varies by about sqrt(p * sum of squared weights) / merchants; half the mean absolute deviation of a
+    normal, summed over countries, is 0.4 of that. Self-normalised importance weights are biased by about 1 / edges: `bias_ppm`.
+    """
+    found = [int(value) for value in totals["mix_observed"]]
+    law = [int(value) for value in totals["mix_expected"]]
+    whole = sum(law)
+    distance = sum(abs(a * whole // max(1, sum(found)) - b) for a, b in zip(found, law, strict=True)) * 500_000 // whole
+    # weight_squares is in 2**-(2 * (WEIGHT_BITS - 20) - 10).
+    unit = 1 << (2 * (WEIGHT_BITS - int(_SQUARE_SHIFT)) - 10)
+    squares_ppm2 = int(totals["weight_squares"]) * 10**12 // unit
+    noise = sum(isqrt(share * squares_ppm2 // whole) for share in law) * 4 // (10 * merchants)
+    limit = bias_ppm + noise_factor * noise
+    note = f"total variation distance of the countries' weights from the law, ppm; expected sampling noise {noise}"
+    return Check("customers are where the law says", distance <= limit, distance, limit, note)

@@ -1,0 +1,121 @@
+"""3B.S1: which merchants sell online: NON_VIRTUAL, HYBRID or VIRTUAL_ONLY by the odds of their MCC and channel.
+
+A HYBRID merchant's online share of demand is uniform between its channel's bounds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.partitions import row_ranges, rows_of
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+MODE, SHARE = "3B.virtual_mode", "3B.virtual_share"
+_MCCS = 10_000
+
+STATE = State(
+    id="3B.S1",
+    title="Virtual classification",
+    reads={"merchant_catalogue_1A": ROW_LEVEL},
+    config=("mcc_taxonomy_1A", "virtual_policy_3B", "realism_gates_3B"),
+    writes=("virtual_classification_3B",),
+    streams=(MODE, SHARE),
+    kernels=("philox_block", "bounded_integer", "open_uniform"),
+)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Ranges of merchants."""
+    return row_ranges(sum(file.rows for file in ctx.files("merchant_catalogue_1A")), 1 << 18)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Mode and online share of a range of merchants."""
+    merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "mcc", "channel"))
+    only, either = _odds(ctx, merchants)
+    mode = np.full(len(merchants), ctx.code("virtual_mode", "NON_VIRTUAL"), dtype=np.int16)
+    may = np.flatnonzero(either > 0)
+    per_mille = _draw_permille(ctx, merchants.merchant_id[may])
+    mode[may[per_mille < either[may]]] = ctx.code("virtual_mode", "HYBRID")
+    mode[may[per_mille < only[may]]] = ctx.code("virtual_mode", "VIRTUAL_ONLY")
+    share = (mode == ctx.code("virtual_mode", "VIRTUAL_ONLY")).astype(np.float64)
+    hybrid = np.flatnonzero(mode == ctx.code("virtual_mode", "HYBRID"))
+    share[hybrid] = _hybrid_share(ctx, merchants.take(hybrid))
+    _count(ctx, mode, only, either)
+    rows = {"virtual_mode": mode, "virtual_share": share, "decision_permille": either.astype(np.uint16)}
+    return {"virtual_classification_3B": merchants.select("merchant_id").with_columns(**rows)}
+
+
+def _odds(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
+    """Permille of VIRTUAL_ONLY, and of VIRTUAL_ONLY or HYBRID, for each merchant: int64."""
+    only = np.zeros((_MCCS, len(ctx.vocabulary("channel"))), dtype=np.int64)
+    hybrid, known = only.copy(), np.zeros(_MCCS, dtype=np.bool_)
+    for entry in ctx.params.mcc_taxonomy_1A.mccs:
+        known[entry.mcc] = True
+        for channel, law in entry.virtual.items():
+            only[entry.mcc, ctx.code("channel", channel)] = law.virtual_only
+            hybrid[entry.mcc, ctx.code("channel", channel)] = law.hybrid
+    if not known[merchants.mcc].all():
+        codes = np.unique(merchants.mcc[~known[merchants.mcc]])
+        raise ContractError(
+            "3B.S1.MCC_UNKNOWN",
+            "merchants have category codes the taxonomy does not list",
+            expected="every merchant's MCC in mcc_taxonomy_1A",
+            examples=[f"MCC {code}" for code in codes[:5].tolist()],
+            total=len(codes),
+            do="add the codes to config/layer1/1A/mcc_taxonomy.yaml or correct the merchants file",
+        )
+    chosen = only[merchants.mcc, merchants.channel]
+    return chosen, chosen + hybrid[merchants.mcc, merchants.channel]
+
+
+def _draw_permille(ctx: PartitionContext, merchant_id: Array) -> Array:
+    """Uniform in 0..999, int64: one draw a merchant."""
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(MODE), c0=np.zeros(len(merchant_id), dtype=np.uint64), c1=merchant_id)
+    ctx.ledger(MODE, entities=len(merchant_id), draws=1)
+    value: Array = ctx.kernels.bounded_integer(x=word, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
+    return value
+
+
+def _hybrid_share(ctx: PartitionContext, hybrid: Frame) -> Array:
+    """Online share of demand of HYBRID merchants, float64 inside (0, 1): one draw a merchant."""
+    low, high = np.zeros(len(ctx.vocabulary("channel"))), np.zeros(len(ctx.vocabulary("channel")))
+    for channel, bounds in ctx.params.virtual_policy_3B.hybrid_share.items():
+        low[ctx.code("channel", channel)], high[ctx.code("channel", channel)] = bounds.low, bounds.high
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(SHARE), c0=np.zeros(len(hybrid), dtype=np.uint64), c1=hybrid.merchant_id)
+    ctx.ledger(SHARE, entities=len(hybrid), draws=1)
+    start = low[hybrid.channel]
+    share: Array = start + (high[hybrid.channel] - start) * ctx.kernels.open_uniform(x=word)
+    return share
+
+
+def _count(ctx: PartitionContext, mode: Array, only: Array, either: Array) -> None:
+    hybrid = either - only
+    ctx.count("merchants", len(mode))
+    ctx.count("drawn", int((either > 0).sum()))
+    for name, permille in (("VIRTUAL_ONLY", only), ("HYBRID", hybrid)):
+        ctx.count(f"found_{name}", int((mode == ctx.code("virtual_mode", name)).sum()))
+        ctx.count(f"expected_permille_{name}", int(permille.sum()))
+        ctx.count(f"variance_ppm_{name}", int((permille * (1000 - permille)).sum()))
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """One row a merchant; as many of each mode as the odds say, within z standard deviations of the Poisson binomial law."""
+    z = ctx.params.realism_gates_3B.mode_z
+    merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
+    result = [
+        Check("one row a merchant", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants),
+        ledger_check(totals, MODE, int(totals["drawn"]), 1),
+        ledger_check(totals, SHARE, int(totals["found_HYBRID"]), 1),
+    ]
+    for name in ("VIRTUAL_ONLY", "HYBRID"):
+        found, mean = int(totals[f"found_{name}"]), int(totals[f"expected_permille_{name}"])
+        # Units of a thousandth merchant; one whole merchant of slack keeps tiny worlds from failing on rounding.
+        off = max(0, abs(1000 * found - mean) - 1000)
+        passed = off * off <= z * z * int(totals[f"variance_ppm_{name}"])
+        result.append(Check(f"{name} merchants", passed, found, mean // 1000, f"expected from MCC and channel, within {z} sd"))
+    return result

@@ -1,0 +1,63 @@
+"""3B.S2: where an online merchant settles: a city of its home country, drawn by population; its clock cuts the business day."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.partitions import row_ranges, rows_of
+from sim.recipes.places import MICRO, cities_by_population
+from sim.shell.context import Context, PartitionContext
+from sim.shell.frames import Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STREAM = "3B.settlement_city"
+
+STATE = State(
+    id="3B.S2",
+    title="Settlement places",
+    reads={"virtual_classification_3B": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
+    config=("virtual_policy_3B",),
+    reference=("cities",),
+    writes=("virtual_settlement_3B",),
+    streams=(STREAM,),
+    kernels=("philox_block", "alias_build", "alias_pick", "exp_map", "log_map"),
+)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Ranges of merchants; the classification has one row for each row of the catalogue."""
+    return row_ranges(sum(file.rows for file in ctx.files("virtual_classification_3B")), 1 << 18)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """City, place and zone of the online merchants of a range."""
+    mode = ctx.load("virtual_classification_3B", rows=rows_of(part), columns=("virtual_mode",)).virtual_mode
+    merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "home_country_iso"))
+    online = merchants.take(mode != ctx.code("virtual_mode", "NON_VIRTUAL"))
+    cities = cities_by_population(ctx, ctx.params.virtual_policy_3B.settlement_city_exponent)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(STREAM), c0=np.zeros(len(online), dtype=np.uint64), c1=online.merchant_id)
+    ctx.ledger(STREAM, entities=len(online), draws=1)
+    place = cities.frame.take(cities.pick(ctx, word, online.home_country_iso))
+    ctx.count("settlements", len(online))
+    ctx.count("online", int((mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
+    ctx.count("abroad", int((place.country_iso != online.home_country_iso).sum()))
+    row = {
+        "merchant_id": online.merchant_id,
+        "settlement_country_iso": online.home_country_iso,
+        "city_id": place.city_id,
+        "lat_deg": place.lat_udeg.astype(np.float64) / MICRO,
+        "lon_deg": place.lon_udeg.astype(np.float64) / MICRO,
+        "tzid_settlement": place.tzid,
+    }
+    return {"virtual_settlement_3B": Frame(row)}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Every online merchant settles, at home."""
+    settlements, online, abroad = (int(totals[name]) for name in ("settlements", "online", "abroad"))
+    return [
+        Check("every online merchant settles", settlements == online, settlements, online),
+        Check("settlement city in the home country", abroad == 0, abroad, 0),
+        ledger_check(totals, STREAM, settlements, 1),
+    ]

@@ -1,0 +1,114 @@
+"""3B.S3: an online merchant's edges: places where its customers are, each with its share of the merchant's online demand.
+
+A merchant draws a reach (REGIONAL, CONTINENTAL, GLOBAL) and a number of edges (lognormal, more for bigger brands); each edge draws a
+country from the law of its merchant's home and reach, a city by population, a point near it, and a lognormal weight. Edges are
+addressed by merchant and rank, so another merchant or a longer list changes none of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.apportion import fixed_point
+from sim.recipes.entities import pair_entity
+from sim.recipes.partitions import row_ranges, rows_of
+from sim.recipes.places import cities_by_population
+from sim.recipes.weights import as_share, exact_weights, power
+from sim.segments.virtual_3b.countries import country_law
+from sim.segments.virtual_3b.edge_checks import count_edges, edge_checks
+from sim.shell.context import Context, PartitionContext
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
+_EDGE_TAG = np.uint64(0x6564676500000000)  # ASCII "edge" above the rank: ids of edges and of other things never share a key
+
+STATE = State(
+    id="3B.S3",
+    title="Edges",
+    reads={"virtual_settlement_3B": ROW_LEVEL, "virtual_classification_3B": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
+    config=("edge_policy_3B", "realism_gates_3B"),
+    reference=("cities", "countries"),
+    writes=("edge_catalogue_3B",),
+    streams=(FOOTPRINT, EDGE),
+    kernels=(
+        "philox_block", "bounded_integer", "lognormal_factor", "exp_map", "log_map", "expand_rows", "alias_build", "alias_pick",
+        "disk_offset", "entity_hash", "remainder_quota",
+    ),
+)  # fmt: skip
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Ranges of online merchants."""
+    return row_ranges(sum(file.rows for file in ctx.files("virtual_settlement_3B")), 1 << 14)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """All edges of a range of online merchants."""
+    policy, law = ctx.params.edge_policy_3B, country_law(ctx)
+    online = ctx.load("virtual_settlement_3B", rows=rows_of(part), columns=("merchant_id", "settlement_country_iso"))
+    reach, count = _footprint(ctx, online.merchant_id)
+    cell = reach * law.countries + online.settlement_country_iso
+    offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(count)))
+    owner, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+    merchant_id = online.merchant_id[owner]
+    words = _edge_words(ctx, merchant_id, rank)
+    drawn = law.tables.pick(ctx, words[0], cell[owner])
+    country = (drawn % law.countries).astype(np.int16)
+    cities = cities_by_population(ctx, policy.edge_city_exponent)
+    city = cities.pick(ctx, words[1], country)
+    lat, lon = cities.around(ctx, city, (words[3], words[4], words[5]), policy.jitter_reach)
+    spread = np.full(len(city), policy.weight_sigma)
+    taste = ctx.kernels.lognormal_factor(x=words[2], mu=spread * spread * -0.5, sigma=spread)
+    weight_q = exact_weights(ctx, fixed_point(taste * law.weight[drawn], 32), offsets)
+    edges = {
+        "merchant_id": merchant_id,
+        "country_iso": country,
+        "tzid": cities.frame.tzid[city],
+        "edge_id": pair_entity(ctx, merchant_id, rank.astype(np.uint64) | _EDGE_TAG),
+        "city_id": cities.frame.city_id[city],
+        "lat_deg": lat,
+        "lon_deg": lon,
+        "weight_q": weight_q,
+        "p_weight": as_share(weight_q),
+    }
+    frame = Frame(edges).sort("merchant_id", "country_iso", "tzid", "edge_id")
+    count_edges(ctx, law, online, frame, cell)
+    return {"edge_catalogue_3B": frame}
+
+
+def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]:
+    """Reach code (int64) and number of edges (uint64) of each merchant: two draws."""
+    policy = ctx.params.edge_policy_3B
+    classes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode"))
+    mode = classes.virtual_mode[np.searchsorted(classes.merchant_id, merchant_id)]
+    brands = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "brand_factor"))
+    brand = brands.brand_factor[np.searchsorted(brands.merchant_id, merchant_id)]
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=np.zeros(len(merchant_id), dtype=np.uint64), c1=merchant_id)
+    ctx.ledger(FOOTPRINT, entities=len(merchant_id), draws=2)
+    per_mille = ctx.kernels.bounded_integer(x=x0, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
+    reaches = ctx.vocabulary("virtual_reach")
+    limits = np.zeros((len(ctx.vocabulary("virtual_mode")), len(reaches)), dtype=np.int64)
+    for name, shares in policy.reach_permille.items():
+        limits[ctx.code("virtual_mode", name)] = np.cumsum([shares[reach] for reach in reaches])
+    reach = (per_mille[:, None] >= limits[mode]).sum(axis=1)
+    median = np.array([policy.reach[name].edges_median for name in reaches], dtype=np.float64)[reach]
+    spread = np.full(len(merchant_id), policy.edges_sigma)
+    factor = ctx.kernels.lognormal_factor(x=x1, mu=np.zeros(len(merchant_id)), sigma=spread)
+    wanted = np.floor(median * power(ctx, brand, policy.edges_brand_exponent) * factor + 0.5)
+    return reach, np.clip(wanted, policy.edges_min, policy.edges_max).astype(np.uint64)
+
+
+def _edge_words(ctx: PartitionContext, merchant_id: Array, rank: Array) -> list[Array]:
+    """Six words an edge: country, city, weight, and three for the point."""
+    words: list[Array] = []
+    for block in range(3):
+        c0 = (rank.astype(np.uint64) << np.uint64(8)) | np.uint64(block)
+        words += ctx.kernels.philox_block(key=ctx.stream(EDGE), c0=c0, c1=merchant_id)
+    ctx.ledger(EDGE, entities=len(rank), draws=6)
+    return words
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """See `edge_checks`."""
+    return edge_checks(ctx, totals, FOOTPRINT, EDGE)

@@ -1,0 +1,214 @@
+"""Compiling contracts: what is accepted, what is refused and how precisely, and that nothing is ever fetched."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Folder
+
+from sim.shell.contracts import load_contracts, validate_document
+from sim.shell.errors import ContractError
+from sim.shell.schema_rules import pattern_problem
+from sim.shell.strict_yaml import load, load_text
+
+SCHEMAS = "contracts/layer1/1A/schemas.yaml"
+POLICY = "closedworld:layer1/1A/schemas#/documents/till_policy_1A"
+
+
+def refused(folder: Folder) -> ContractError:
+    with pytest.raises(ContractError) as caught:
+        load_contracts(folder.contracts)
+    return caught.value
+
+
+def test_compiles(folder: Folder) -> None:
+    contracts = load_contracts(folder.contracts)
+    till = contracts.dataset("till")
+    assert (till.segment, till.layer, till.required, till.produced_by) == ("1A", 1, True, "1A.S2")
+    assert till.table.names == ("shop_id", "till_no", "colour", "share")
+    assert till.table.column("colour").nullable and till.table.column("colour").vocabulary == "colour"
+    assert till.table.column("till_no").encoding == "delta"
+    assert till.foreign_keys[0].dataset == "shop"
+    assert till.invariants[0].law == "contiguous" and till.invariants[0].params["within"] == ("shop_id",)
+    assert till.where == "contracts/layer1/1A/dictionary.yaml:15:5"
+    assert contracts.vocabularies == {"colour": ("red", "green", "blue")}
+    assert contracts.reference_vocabularies == {"country": ("countries", "country_iso")}
+    assert list(contracts.kernels) == ["add_one"] and list(contracts.streams) == ["1A.till"]
+    assert contracts.artefact("till_policy_1A").role == "POLICY"
+    assert load_contracts(folder.contracts) is contracts
+
+
+def test_digest_is_of_content_not_of_layout(folder: Folder) -> None:
+    before = load_contracts(folder.contracts).digest
+    folder.replace(SCHEMAS, "tables:", "# a remark\ntables:\n")
+    assert load_contracts(folder.contracts).digest == before
+    folder.replace(SCHEMAS, "minimum: 1}", "minimum: 2}")
+    assert load_contracts(folder.contracts).digest != before
+    (folder.contracts / "decisions").mkdir()
+    changed = load_contracts(folder.contracts).digest
+    folder.write("contracts/decisions/why.yaml", "- because\n")
+    assert load_contracts(folder.contracts).digest == changed
+
+
+def test_nearest_names(folder: Folder) -> None:
+    contracts = load_contracts(folder.contracts)
+    for ask in (lambda: contracts.dataset("tils"), lambda: contracts.artefact("till_policy"), lambda: contracts.dataset("till").table.column("shop")):
+        with pytest.raises(ContractError) as caught:
+            ask()
+        assert "did you mean" in caught.value.do
+
+
+def test_document_errors_are_all_listed_with_lines(folder: Folder) -> None:
+    contracts = load_contracts(folder.contracts)
+    text = "tills_a_shop: 12\nhome: Norway\npricee: 1\nkind: fncy\nswitch: no\n"
+    with pytest.raises(ContractError) as caught:
+        validate_document(contracts, POLICY, load_text(text, "p.yaml"))
+    error = caught.value
+    assert len(error.examples) == 5
+    for row, line, words in zip(
+        error.examples,
+        (1, 2, 3, 4, 5),
+        ("at most 9", "text matching ^[A-Z]{2}$", "did you mean 'price'", "did you mean 'fancy'", "YAML 1.2 booleans are true and false"),
+        strict=True,
+    ):
+        assert row.startswith(f"p.yaml:{line}:1") and words in row
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected", "where"),
+    [
+        ("home: NO\n", "home", "the key 'tills_a_shop'", "p.yaml:1:1"),
+        ("tills_a_shop: 1.0\nhome: NO\n", "1.0", "integer", "p.yaml:1:1"),
+        ("tills_a_shop: true\nhome: NO\n", "True", "integer", "p.yaml:1:1"),
+        ('tills_a_shop: 1\nhome: "NO\\n"\n', "'NO\\n'", "text matching ^[A-Z]{2}$", "p.yaml:2:1"),
+        ("[1]\n", "[1]", "object", "p.yaml:1:1"),
+    ],
+)
+def test_one_document_error(folder: Folder, text: str, found: str, expected: str, where: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        validate_document(load_contracts(folder.contracts), POLICY, load_text(text, "p.yaml"))
+    assert (caught.value.found, caught.value.expected, caught.value.where) == (found, expected, where)
+
+
+def test_good_document(folder: Folder) -> None:
+    validate_document(load_contracts(folder.contracts), POLICY, load(folder.config / "layer1/1A/till_policy.yaml"))
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, list[bytes]]]:
+    """A loopback server that writes down whatever is asked of it."""
+    seen: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                seen.append(b"connected")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listener.getsockname()[1], seen
+    stop.set()
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file", "relative", "anchor", "unknown", "metaschema"])
+def test_references_never_leave(folder: Folder, server: tuple[int, list[bytes]], scheme: str) -> None:
+    port, seen = server
+    secret = folder.root / "secret.json"
+    secret.write_text("{}", encoding="utf-8")
+    ref = {
+        "http": f"http://127.0.0.1:{port}/schema.json",
+        "file": secret.as_uri(),
+        "relative": "secret.json",
+        "anchor": "#/documents/plaice",
+        "unknown": "closedworld:layer9/9Z/schemas#/documents/x",
+        "metaschema": "https://json-schema.org/draft/2020-12/schema",
+    }[scheme]
+    folder.replace(SCHEMAS, '{$ref: "#/documents/place"}', f'{{$ref: "{ref}"}}')
+    begin = time.perf_counter()
+    error = refused(folder)
+    assert time.perf_counter() - begin < 1.0
+    assert error.code == "SHELL.SCHEMA_REF_UNRESOLVED"
+    assert error.where == "contracts/layer1/1A/schemas.yaml:22:14"
+    if scheme == "anchor":
+        assert "did you mean 'place'" in error.do
+    good = Folder(folder.root / "good")
+    with pytest.raises(ContractError) as caught:
+        validate_document(load_contracts(good.contracts), ref, load_text("a: 1\n", "p.yaml"))
+    assert caught.value.code == "SHELL.SCHEMA_REF_UNRESOLVED"
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        (SCHEMAS, "type: uint64, description: Id", "type: uint46, description: Id", "did you mean 'uint64'"),
+        (SCHEMAS, "description: Id, minimum: 1", "description: Id, minimun: 1", "did you mean 'minimum'"),
+        (SCHEMAS, "{name: till_no", "{name: shop_id", "declared twice"),
+        (SCHEMAS, "vocabulary: country, ", "", "vocabulary"),
+        (SCHEMAS, "description: Id, minimum: 1}", "description: Id, minimum: 0.5}", "integer"),
+        (SCHEMAS, "    additionalProperties: false\n", "", "unknown keys"),
+        (SCHEMAS, "type: integer, minimum: 1", "type: integr, minimum: 1", "JSON Schema"),
+        (SCHEMAS, '"^[A-Z]{2}$"', '"[A-Z]{2}"', "anchored"),
+        (SCHEMAS, '"^[A-Z]{2}$"', '"^(a+)+$"', "without repetition"),
+        (SCHEMAS, "pattern: ", '$ref: "#/documents/place", pattern: ', "loop"),
+        (SCHEMAS, "$id: closedworld:layer1/1A/schemas", "$id: closedworld:layer1/1B/schemas", "its own $id"),
+        ("contracts/layer1/1A/dictionary.yaml", "id: till", "id: shop", "declared twice"),
+        ("contracts/layer1/1A/dictionary.yaml", "tables/till", "tables/tils", "names nothing"),
+        ("contracts/layer1/1A/dictionary.yaml", "path: data/", "path: ../data/", "text matching"),
+        ("contracts/layer1/1A/dictionary.yaml", "law: sums_to", "law: sums_up", "law"),
+        ("contracts/layer1/1A/registry.yaml", "path: layer1/", "path: ../layer1/", "text matching"),
+        ("contracts/layer1/1A/registry.yaml", "role: POLICY", "role: POLICE", "did you mean 'POLICY'"),
+        ("contracts/kernels/add_one.yaml", "name: add_one", "name: add_two", "called as its file"),
+        ("contracts/kernels/add_one.yaml", "dtype: uint64, dir: out", "dtype: uint64", "dir"),
+        ("contracts/rng/streams.yaml", "scope: world", "scope: universe", "one of world, scenario"),
+        ("contracts/vocabularies.yaml", "[red, green, blue]", "[red, green, red]", "no item twice"),
+        ("contracts/vocabularies.yaml", "[red, green, blue]", "[red, NO, 1]", "string"),
+        ("contracts/meta/kernel.yaml", "$id", "id", "its own $id"),
+    ],
+)
+def test_broken_contracts(folder: Folder, file: str, old: str, new: str, words: str) -> None:
+    folder.replace(file, old, new)
+    error = refused(folder)
+    assert words in error.render(), error.render()
+    assert error.where.startswith(file + ":")
+
+
+def test_all_broken_files_are_reported_at_once(folder: Folder) -> None:
+    folder.write("contracts/kernels/bad_one.yaml", "a: [\n")
+    folder.write("contracts/kernels/bad_two.yaml", "a: 1\na: 2\n")
+    error = refused(folder)
+    assert error.code == "SHELL.YAML_INVALID" and len(error.examples) == 2
+
+
+def test_strangers_and_empty_folders(folder: Folder, tmp_path: Path) -> None:
+    folder.write("contracts/layer1/1A/extra.yaml", "$id: closedworld:layer1/1A/extra\n")
+    assert "no place" in refused(folder).what
+    with pytest.raises(ContractError, match="no contracts"):
+        load_contracts(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "safe"),
+    [
+        ("^[a-z]+$", True), ("^[a-z]{1,9}(_[a-z])?$", True), ("^(a|b)$", True), ("^(a|b)?$", True), ("^\\(a+\\)+$", True), ("^[(a+)]+$", True),
+        ("^(ab)+$", True), ("^(a+)+$", False), ("^(a|a)*$", False), ("^((a*)b)+$", False), ("^(a+){2,}$", False), ("^(a?)*$", False),
+        ("^((ab)+c)*$", False), ("a+", False), ("^a+", False), ("a+$", False), ("^a\\$", False), ("^(?=a)a$", False), ("^(a)\\1$", False),
+        ("^[a$", False), ("^(a$", False),
+    ],
+)  # fmt: skip
+def test_patterns(pattern: str, safe: bool) -> None:
+    assert (pattern_problem(pattern) == "") is safe

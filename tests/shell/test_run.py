@@ -1,0 +1,221 @@
+"""The run loop: same bytes however it is run, resume after any stop, skip what is proven."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import miniworld
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sim.shell.errors import LockedError, ValidationError
+from sim.shell.frames import Frame
+from sim.shell.gate import open_bundle
+from sim.shell.run import RunResult
+
+
+def digests(result: RunResult) -> dict[tuple[str, str | None], str]:
+    return {(item.dataset, item.scenario): item.content_blake3 for bundle in result.bundles.values() for item in bundle.datasets}
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Everything published: data and gates, byte for byte."""
+    files = [path for part in ("data", "gates") for path in sorted((directory / part).rglob("*")) if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def test_a_run_publishes_what_it_computed(root: Path) -> None:
+    result = miniworld.build(root)
+    assert [row.status for row in result.rows] == ["PASS"] * 6
+    files = sorted((result.run_dir / "data").rglob("part-*.parquet"))
+    assert [path.name for path in files] == ["part-00000.parquet", "part-00001.parquet", "part-00002.parquet", "part-00003.parquet"] + ["part-00000.parquet"]
+    ids = np.concatenate([pq.read_table(path)["item_id"].to_numpy() for path in files[:4]])
+    assert (ids == np.arange(100, dtype=np.uint64) + np.uint64(2**63)).all()
+    assert all(path.stat().st_mode & 0o222 == 0 for path in files)
+
+
+@pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 1, "order_seed": 1}, {"workers": 2, "order_seed": 2}])
+def test_same_files_for_any_workers_and_order(root: Path, options: dict[str, int]) -> None:
+    plain = miniworld.build(root, out=root / "a")
+    other = miniworld.build(root, out=root / "b", **options)
+    assert tree(plain.run_dir) == tree(other.run_dir)
+
+
+def test_running_again_changes_nothing(root: Path) -> None:
+    first = miniworld.build(root)
+    before = {path: path.stat().st_mtime_ns for path in sorted(first.run_dir.rglob("*")) if path.is_file() and "reports" not in path.parts and path.name != ".lock"}
+    second = miniworld.build(root)
+    assert {row.status for row in second.rows} == {"PROVEN"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_until_then_all_equals_all_at_once(root: Path) -> None:
+    step = miniworld.build(root, out=root / "a", until="1A")
+    assert list(step.bundles) == ["1A"]
+    miniworld.build(root, out=root / "a")
+    whole = miniworld.build(root, out=root / "b")
+    assert tree(step.run_dir) == tree(whole.run_dir)
+
+
+def test_interrupted_state_resumes_its_finished_partitions(root: Path) -> None:
+    def stops(ctx, part):  # type: ignore[no-untyped-def]
+        if part.index == 2:
+            raise KeyboardInterrupt
+        return miniworld.compute_items(ctx, part)
+
+    with pytest.raises(KeyboardInterrupt):
+        miniworld.build(root, programs=miniworld.segments(compute_items=stops))
+    resumed = miniworld.build(root)
+    assert next(row for row in resumed.rows if row.state == "1A.S1").partitions_resumed == 2
+    assert tree(resumed.run_dir) == tree(miniworld.build(root, out=root / "fresh").run_dir)
+
+
+def test_a_damaged_finished_partition_is_computed_again(root: Path) -> None:
+    def stops(ctx, part):  # type: ignore[no-untyped-def]
+        if part.index == 3:
+            raise KeyboardInterrupt
+        return miniworld.compute_items(ctx, part)
+
+    with pytest.raises(KeyboardInterrupt):
+        miniworld.build(root, programs=miniworld.segments(compute_items=stops))
+    staged = next((root / "runs").rglob("staging/1A.S1/data/items/_/part-00001.parquet"))
+    data = bytearray(staged.read_bytes())
+    data[50] ^= 1
+    staged.chmod(0o644)
+    staged.write_bytes(bytes(data))
+    resumed = miniworld.build(root)
+    assert next(row for row in resumed.rows if row.state == "1A.S1").partitions_resumed == 2
+    assert tree(resumed.run_dir) == tree(miniworld.build(root, out=root / "fresh").run_dir)
+
+
+def _kill_at(root: Path, calls: int) -> None:
+    """Child process: run and SIGKILL ourselves at the n-th system call that changes the file system."""
+    left = [calls]
+
+    def counted(function):  # type: ignore[no-untyped-def]
+        def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("fsync", "write", "mkdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    miniworld.build(root)
+    os._exit(0)
+
+
+def _killed_then_resumed(root: Path, calls: int, expected: dict[str, bytes]) -> bool:
+    """Kill a run at its n-th call in a fresh directory, resume it, compare; True if the run ended before n calls."""
+    out = root / f"kill{calls}"
+    out.mkdir()
+    for name in ("contracts", "config"):
+        (out / name).symlink_to(root / name)
+    child = multiprocessing.get_context("fork").Process(target=_kill_at, args=(out, calls))
+    child.start()
+    child.join()
+    assert tree(miniworld.build(out).run_dir) == expected, f"killed at call {calls}"
+    return child.exitcode == 0
+
+
+def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
+    expected = tree(miniworld.build(root).run_dir)
+    for calls in (1, 5, 9, 14, 20, 27, 33, 41, 48, 56, 63, 71):
+        _killed_then_resumed(root, calls, expected)
+
+
+@pytest.mark.slow
+def test_killed_at_every_call_then_resumed(root: Path) -> None:
+    expected = tree(miniworld.build(root).run_dir)
+    calls = 1
+    while not _killed_then_resumed(root, calls, expected):
+        calls += 1
+    assert calls > 60
+
+
+def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Path) -> None:
+    from sim.shell.state import Check
+
+    broken = miniworld.segments(check_items=lambda ctx, totals: [Check("mean_weight", False, 3, 4, "planted")])
+    with pytest.raises(ValidationError) as error:
+        miniworld.build(root, programs=broken)
+    assert error.value.code == "1A.S1.CHECKS_FAILED"
+    assert "mean_weight" in error.value.render() and "found 3" in error.value.render()
+    run = next(path for path in (root / "runs").iterdir())
+    assert not list((run / "data").rglob("*")) if (run / "data").exists() else True
+    assert list((run / "staging/quarantine/1A.S1").rglob("part-*.parquet"))
+    assert miniworld.build(root).bundles.keys() == {"1A", "1B"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [("weight", np.nan, "weight"), ("weight", -1.0, "weight"), ("item_id", 7, "item_id")],
+)
+def test_a_row_that_breaks_its_contract_stops_the_state(root: Path, column: str, value: float, named: str) -> None:
+    def breaks(ctx, part):  # type: ignore[no-untyped-def]
+        frame = miniworld.compute_items(ctx, part)["items"]
+        values = frame[column].copy()
+        values[-1] = value
+        return {"items": frame.with_columns(**{column: values})}
+
+    with pytest.raises(ValidationError) as error:
+        miniworld.build(root, programs=miniworld.segments(compute_items=breaks))
+    assert named in error.value.render()
+
+
+def test_a_dataset_nobody_wrote_stops_the_state(root: Path) -> None:
+    with pytest.raises(ValidationError, match="CHECKS_FAILED") as error:
+        miniworld.build(root, programs=miniworld.segments(compute_items=lambda ctx, part: {}, check_items=None))
+    assert "items: not written" in error.value.render()
+
+
+def test_an_unknown_foreign_key_stops_the_state(root: Path) -> None:
+    def stray(ctx, part):  # type: ignore[no-untyped-def]
+        frame = miniworld.compute_doubles(ctx, part)["doubles"]
+        ids = frame.item_id.copy()
+        ids[-1] += np.uint64(5)
+        return {"doubles": Frame({"item_id": ids, "twice": ids * np.uint64(2), "note": frame.note}, valid=frame.valid)}
+
+    with pytest.raises(ValidationError) as error:
+        miniworld.build(root, programs=miniworld.segments(compute_doubles=stray))
+    assert "foreign_key.item_id" in error.value.render()
+
+
+def test_other_content_under_a_published_name_is_a_conflict(root: Path) -> None:
+    first = miniworld.build(root, until="1A")
+    manifest = first.run_dir / "gates/1A/states/1A.S1.json"
+    for path in [manifest, first.run_dir / "gates/1A/index.json", first.run_dir / "gates/1A/_passed.flag"]:
+        path.unlink()
+
+    def other(ctx, part):  # type: ignore[no-untyped-def]
+        frame = miniworld.compute_items(ctx, part)["items"]
+        return {"items": frame.with_columns(weight=frame.weight + 1.0)}
+
+    before = tree(first.run_dir)
+    with pytest.raises(LockedError, match="OUTPUT_CONFLICT"):
+        miniworld.build(root, programs=miniworld.segments(compute_items=other))
+    after = tree(first.run_dir)
+    assert {name: data for name, data in after.items() if name.startswith("data/")} == {n: d for n, d in before.items() if n.startswith("data/")}
+
+
+def test_a_changed_config_seed_or_scenario_is_another_run(root: Path) -> None:
+    ids = {miniworld.prepared(root).run_id, miniworld.prepared(root, seed=43).run_id, miniworld.prepared(root, scenarios=("storm",)).run_id}
+    ids.add(miniworld.prepared(root, overrides={"items_1A.total": 101}).run_id)
+    (root / "config/layer1/1A/items.yaml").write_text("total: 100\npart_rows: 31\n")
+    ids.add(miniworld.prepared(root).run_id)
+    assert len(ids) == 5
+    (root / "config/layer1/1A/items.yaml").write_text("# a comment is not content\ntotal:   100\npart_rows: 30\n")
+    assert miniworld.prepared(root).run_id in ids
+
+
+def test_seed_moves_draws_and_nothing_else(root: Path) -> None:
+    first, second = miniworld.build(root), miniworld.build(root, request={"seed": 7})
+    left, right = (pq.read_table(result.run_dir / open_bundle(result.run_dir, "1A").datasets[0].path / "part-00000.parquet") for result in (first, second))
+    assert left["item_id"].equals(right["item_id"])
+    assert not left["word"].equals(right["word"])
