@@ -77,7 +77,11 @@ class BoundKernel:
     def warm(self) -> None:
         """Compile by running over no rows."""
         contract = self.contract
-        values = [np.dtype(arg.dtype).type(0) if arg.kind == "scalar" else np.zeros(arg.plus, dtype=arg.dtype) for arg in contract.args]
+        values: list[Any] = []
+        for arg in contract.args:
+            values.append(np.dtype(arg.dtype).type(0) if arg.kind == "scalar" else np.zeros(arg.plus, dtype=arg.dtype))
+            if arg.kind != "scalar" and not arg.out:
+                values[-1].flags.writeable = False
         if contract.errors:
             values.append(np.full(1, NO_ERROR, dtype=np.uint64))
         self._function(*values)
@@ -92,7 +96,9 @@ class BoundKernel:
         length = len(array) - arg.plus
         if lengths.setdefault(arg.dim, length) != length:
             raise KernelCallError(f"{self.contract.name}.{arg.name}: length {len(array)}, dim {arg.dim} is {lengths[arg.dim]}")
-        return np.ascontiguousarray(array)
+        view = np.ascontiguousarray(array).view()
+        view.flags.writeable = False  # one compiled signature, whether or not the caller's array may be written
+        return view
 
     def _output(self, arg: Arg, buffer: Any, lengths: dict[str, int]) -> Any:
         if arg.dim not in lengths:

@@ -42,6 +42,9 @@ _cache: dict[str, Backend] = {}
 
 
 def _cpu() -> Backend:
+    from sim.backends.cache import use_private_cache
+
+    use_private_cache()
     import numba
     import numpy
 

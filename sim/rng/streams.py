@@ -70,7 +70,7 @@ class Streams(Mapping[str, Stream]):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Streams:
-        """Build the registry from the parsed contracts/rng/streams.yaml: `{streams: [{id, entity, c0, c1, draws, scope, description?}, ...]}`.
+        """Build the registry from the parsed streams.yaml: `{streams: [{id, entity, c0, c1, draws, scope, description?}, ...]}`.
 
         Raises:
             StreamError: the shape is wrong, a field is missing, unknown or empty, a scope is unknown, or an id occurs twice.

@@ -181,7 +181,7 @@ class PartitionContext(Context):
         self.counters: dict[str, Any] = {}
         self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
 
-    def count(self, name: str, value: int | Array) -> None:
+    def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
         """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
         figure = np.asarray(value)
         if figure.dtype.kind not in "iub":

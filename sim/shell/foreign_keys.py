@@ -1,9 +1,8 @@
-"""Membership of foreign keys, over all rows: sorted search on exact codes, no sampling, no hashing."""
+"""Membership of foreign keys, over all rows: exact look-ups, no sampling."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +11,53 @@ from sim.shell.contract_types import ForeignKey
 from sim.shell.frames import Array, Frame
 from sim.shell.keys import compare_rows
 
-# Integer keys that lie this densely are looked up in a table of flags instead of searched for.
-_DENSE = 16
-_MAX_TABLE = 1 << 28
+_BLOCK = 1 << 16
+_LONGEST = 24
 
 
-@dataclass(frozen=True)
-class _Level:
-    """One more key column: its distinct values, and the distinct (code so far, value) pairs as packed codes."""
+class _Values:
+    """Distinct ascending values and where to find them.
 
-    values: Array
-    pairs: Array
-    flags: Array | None
+    Integers are found by their leading bits: ids are spread evenly (or lie densely), so a table of 2 to 4 times as many buckets
+    as values leaves a few values a bucket, and a look-up is two or three gathers instead of a binary search. Anything else, and
+    integers that crowd into few buckets, are searched for.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self.values = values
+        self._starts: Array | None = None
+        if len(values) == 0 or values.dtype.kind not in "ui":
+            return
+        self._low = np.uint64(int(values[0]) % (1 << 64))
+        offsets = self._offsets(values)
+        span = int(offsets[-1])
+        self._shift = np.uint64(max(0, span.bit_length() - len(values).bit_length() - 1))
+        counts = np.bincount((offsets >> self._shift).astype(np.int64))
+        self._longest = int(counts.max())
+        if self._longest <= _LONGEST:
+            self._starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+
+    def _offsets(self, column: Array) -> Array:
+        """Distance from the least value as uint64; two's complement makes it right for signed values, and huge for smaller ones."""
+        return column.astype(np.uint64, copy=False) - self._low
+
+    def find(self, column: Array) -> Array:
+        """A position for each element, int64: its own where it is one of the values, anything valid where it is not."""
+        last = len(self.values) - 1
+        if self._starts is None:
+            place: Array = np.searchsorted(self.values, column)
+            return np.minimum(place, last, out=place)
+        bucket = self._offsets(column) >> self._shift
+        place = self._starts[np.minimum(bucket, np.uint64(len(self._starts) - 1)).astype(np.int64)]
+        np.minimum(place, last, out=place)
+        todo = np.flatnonzero(self.values[place] != column)
+        for _ in range(self._longest - 1):
+            if len(todo) == 0:
+                break
+            step = np.minimum(place[todo] + 1, last)
+            place[todo] = step
+            todo = todo[self.values[step] != column[todo]]
+        return place
 
 
 class KeyIndex:
@@ -37,36 +71,43 @@ class KeyIndex:
     def __init__(self, frame: Frame, to: Sequence[str]) -> None:
         self.to = tuple(to)
         self.dtypes = tuple(frame[name].dtype for name in to)
-        self._levels: list[_Level] = []
+        # Each level: the distinct values of one more column, and the distinct (code so far, value) pairs as packed codes.
+        self._levels: list[tuple[_Values, _Values]] = []
         present = _present(frame, to)
         columns = [frame[name] if present is None else frame[name][present] for name in to]
         code = np.zeros(len(columns[0]), dtype=np.int64)
-        for column in columns:
-            values = _distinct(column)
+        for number, column in enumerate(columns):
+            values = _Values(_distinct(column))
+            if len(columns) == 1:
+                self._levels.append((values, values))
+                return
             # Codes are below the number of referenced rows, so a packed pair stays below its square.
-            packed = code * np.int64(len(values)) + np.searchsorted(values, column).astype(np.int64)
-            pairs = _distinct(packed)
-            code = np.searchsorted(pairs, packed).astype(np.int64)
-            self._levels.append(_Level(values, pairs, _flags(values)))
+            packed = code * np.int64(len(values.values)) + (values.find(column) if len(column) else 0)
+            pairs = values if number == 0 else _Values(_distinct(packed))
+            code = packed if number == 0 else pairs.find(packed) if len(packed) else packed
+            self._levels.append((values, pairs))
 
     def contains(self, columns: Sequence[Array]) -> Array:
         """Whether each row's key occurs in the referenced table; bool, one a row."""
-        rows = len(columns[0])
-        code = np.zeros(rows, dtype=np.int64)
-        known = np.ones(rows, dtype=np.bool_)
-        for number, (level, column) in enumerate(zip(self._levels, columns, strict=True)):
-            if len(level.values) == 0:
-                return np.zeros(rows, dtype=np.bool_)
-            if level.flags is not None and len(self._levels) == 1:
-                return _flagged(level, column)
-            place = _search(level.values, column)
-            known &= level.values[place] == column
-            if number == 0:
-                code = place  # the pairs of the first level are the values themselves
+        known = np.zeros(len(columns[0]), dtype=np.bool_)
+        if len(self._levels[0][0].values):
+            for start in range(0, len(known), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                known[block] = self._contains([column[block] for column in columns])
+        return known
+
+    def _contains(self, columns: Sequence[Array]) -> Array:
+        code: Array | None = None
+        known: Array = np.ones(len(columns[0]), dtype=np.bool_)
+        for (values, pairs), column in zip(self._levels, columns, strict=True):
+            place = values.find(column)
+            known &= values.values[place] == column
+            if code is None:
+                code = place
                 continue
-            packed = code * np.int64(len(level.values)) + place
-            code = _search(level.pairs, packed)
-            known &= level.pairs[code] == packed
+            packed = code * np.int64(len(values.values)) + place
+            code = pairs.find(packed)
+            known &= pairs.values[code] == packed
         return known
 
 
@@ -120,34 +161,3 @@ def _distinct(column: Array) -> Array:
     if len(column) == 0 or (column[1:] > column[:-1]).all():
         return column
     return np.unique(column)
-
-
-def _flags(values: Array) -> Array | None:
-    """A table of flags over [min, max] where integer values are dense, else None."""
-    if len(values) == 0 or values.dtype.kind not in "ui":
-        return None
-    span = int(values[-1]) - int(values[0]) + 1
-    if span > min(_MAX_TABLE, max(_DENSE * len(values), 1 << 16)):
-        return None
-    flags = np.zeros(span, dtype=np.bool_)
-    flags[(values - values[0]).astype(np.int64)] = True
-    return flags
-
-
-def _flagged(level: _Level, column: Array) -> Array:
-    assert level.flags is not None  # the caller looked
-    low, high = level.values[0], level.values[-1]
-    inside = (column >= low) & (column <= high)
-    if inside.all():
-        known: Array = level.flags[(column - low).astype(np.int64)]
-        return known
-    known = np.zeros(len(column), dtype=np.bool_)
-    known[inside] = level.flags[(column[inside] - low).astype(np.int64)]
-    return known
-
-
-def _search(values: Array, column: Array) -> Array:
-    """Position of the first value not below each element, kept inside the array."""
-    place: Array = np.searchsorted(values, column)
-    np.minimum(place, len(values) - 1, out=place)
-    return place

@@ -90,17 +90,18 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
     """Read one published file, verifying page checksums and the schema.
 
     Raises:
+        ContractError: `SHELL.UNKNOWN_COLUMN`.
         GateError: `SHELL.PUBLISHED_FILE_INVALID` if the file is damaged or follows another contract.
     """
+    names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             expected = arrow_schema(dataset, vocab, {})
             if not file.schema_arrow.equals(expected):
                 found, wanted, _ = schema_difference(file.schema_arrow, expected)
                 raise _damaged(path, dataset, found, wanted)
-            table = file.read(columns=None if columns is None else list(columns), use_threads=threads)
-        names = dataset.table.names if columns is None else columns
-        return from_arrow(table.select(list(names)), dataset, vocab, names)
+            table = file.read(columns=names, use_threads=threads)
+        return from_arrow(table.select(names), dataset, vocab, names)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
     except ValidationError as error:

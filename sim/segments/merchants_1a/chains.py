@@ -16,7 +16,7 @@ from sim.recipes.sampling import fixed
 from sim.recipes.weights import power
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import taxonomy
-from sim.shell.context import Context, PartitionContext
+from sim.shell.context import PartitionContext
 from sim.shell.frames import Array, Frame
 
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.sampling import from_fixed, sampling_check
+from sim.recipes.sampling import from_fixed, sampling_check, widest
 from sim.segments.merchants_1a.market import market_size
 from sim.shell.context import Context
 from sim.shell.frames import Array
@@ -30,11 +30,10 @@ def country_share_check(ctx: Context, merchants: Array) -> Check:
     market = market_size(ctx, gate.yardstick)
     limit = np.float64(gate.times_market_share * int(merchants.sum())) * market.astype(np.float64) / np.float64(int(market.sum()))
     allowed = limit + np.float64(gate.sigmas) * np.sqrt(limit) + np.float64(gate.slack_merchants)
-    excess = merchants.astype(np.float64) - allowed
-    worst = int(np.argmax(excess))
+    worst = widest(merchants.astype(np.float64), allowed)
     found = {"country": ctx.vocabulary("country")[worst], "merchants": int(merchants[worst]), "of": int(merchants.sum())}
     note = f"no country above {gate.times_market_share} times its market share; the closest is shown; {_scope(ctx)}"
-    return Check("country share of merchants", bool(excess[worst] <= 0.0), found, {"merchants_at_most": float(allowed[worst])}, note)
+    return Check("country share of merchants", bool((merchants <= allowed).all()), found, {"merchants_at_most": float(allowed[worst])}, note)
 
 
 def single_outlet_check(ctx: Context, totals: Totals) -> Check:

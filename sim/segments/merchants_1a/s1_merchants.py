@@ -1,7 +1,8 @@
 """1A.S1: who the merchants are - country, trade, channel, and how strong the brand is.
 
 Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so adding merchants
-changes none that were there. The user's own merchants join with the properties they were given and draw only the brand.
+changes none that were there. The user's own merchants keep the properties they were given and draw only the brand; policy says
+whether they replace the generated ones or join them.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.sampling import multinomial_check, sampling_check
 from sim.recipes.groups import run_starts
+from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
 from sim.segments.merchants_1a.gates import country_share_check
 from sim.segments.merchants_1a.market import market_size
-from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
+from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame, concat
@@ -32,6 +33,8 @@ STATE = State(
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """The whole population: generated, supplied, sorted by id."""
+    require_consistent(ctx)
     generated = _generated(ctx)
     supplied = _supplied(ctx, generated.merchant_id)
     merchants = concat([generated, supplied]).sort("merchant_id")
@@ -49,13 +52,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """The gate on countries, the mixes against their priors, the ledger against the rows."""
     gates = ctx.params.realism_gates_1A
     allowance = (gates.mix.sigmas, gates.mix.slack_merchants)
     mix = channel_permille(ctx).astype(np.float64) / 1000.0
-    by_mcc = totals["generated_by_mcc"].astype(np.int64)
+    by_mcc = totals["generated_by_mcc"].astype(np.float64)[:, None]
     # Two-step law: given its MCC a merchant's channel is one trial, so means and variances add up over the MCCs.
-    expected = np.floor(by_mcc[:, None] * mix * 2.0**20).astype(np.int64).sum(axis=0) / 2.0**20
-    variance = np.floor(by_mcc[:, None] * mix * (1.0 - mix) * 2.0**20).astype(np.int64).sum(axis=0) / 2.0**20
+    expected = from_fixed(fixed(by_mcc * mix).sum(axis=0))
+    variance = from_fixed(fixed(by_mcc * mix * (1.0 - mix)).sum(axis=0))
     generated, everyone = totals["generated"], totals["merchants"]
     return [
         country_share_check(ctx, totals["gated_by_country"]),
@@ -91,7 +95,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def _generated(ctx: PartitionContext) -> Frame:
     universe = ctx.params.merchant_universe_1A
-    rank = np.arange(universe.merchants, dtype=np.uint64)
+    replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
+    rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
     merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
     ctx.ledger("1A.merchant_id", entities=len(rank), draws=1)
     kinds = taxonomy(ctx)
@@ -140,4 +145,5 @@ def _choose(ctx: Context, words: Array, weight: Array) -> Array:
     """Index drawn with probability weight / total (off by less than 2**-64), by inversion of the cumulative weights."""
     upper = np.cumsum(weight)
     ticket = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), upper[-1], dtype=np.uint64))
-    return np.searchsorted(upper, ticket, side="right")
+    index: Array = np.searchsorted(upper, ticket, side="right")
+    return index

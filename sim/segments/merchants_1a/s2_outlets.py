@@ -46,10 +46,12 @@ _MERCHANTS_A_PART = 100_000  # some 250,000 outlets
 
 
 def plan(ctx: Context) -> list[Partition]:
+    """Ranges of merchants."""
     return row_ranges(sum(file.rows for file in ctx.files("merchant_catalogue_1A")), _MERCHANTS_A_PART)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Outlets of a range of merchants, drawn and given."""
     merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part))
     supplied = _supplied(ctx, merchants)
     given = _given(supplied)
@@ -64,6 +66,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """The gates on outlets, chain sizes against their law, the ledger against the rows."""
     present = totals["merchants"] == totals["merchants_with_outlets"]
     return [
         Check("every merchant has an outlet", present, totals["merchants_with_outlets"], totals["merchants"], "no merchant is lost"),

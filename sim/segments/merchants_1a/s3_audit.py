@@ -15,6 +15,7 @@ STATE = State(id="1A.S3", title="Audit of outlets", reads={"outlet_catalogue": R
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Count repeated site ids over all parts."""
     site_id = np.sort(ctx.load("outlet_catalogue", columns=("site_id",)).site_id)
     ctx.count("outlets", len(site_id))
     ctx.count("repeated", np.count_nonzero(site_id[1:] == site_id[:-1]))
@@ -22,6 +23,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """No id names two outlets."""
     rows = sum(file.rows for file in ctx.files("outlet_catalogue"))
     return [
         Check("site ids name one outlet each", totals["repeated"] == 0, totals["repeated"], 0, "site_id is unique over all merchants"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import between_check, ledger_check
-from sim.recipes.groups import run_offsets, sum_by_run
+from sim.recipes.groups import run_offsets
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
 from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
@@ -81,10 +81,10 @@ def _count(ctx: PartitionContext, sites: Frame, factor: Array, weight_q: Array, 
     top = np.maximum.reduceat(weight_q, first) if len(first) else weight_q
     big = size >= ctx.params.realism_gates_2B.skew_min_sites
     ctx.count("sites", len(sites))
-    ctx.count("factor_q", sum_by_run(fixed_point(factor, FACTOR_BITS), np.array([0, len(sites)], dtype=np.uint64)) if len(sites) else 0)
+    ctx.count("factor_q", int(fixed_point(factor, FACTOR_BITS).sum()))
     ctx.count("big_merchants", int(big.sum()))
     # Largest share over equal share, in permille.
-    ctx.count("big_top_permille", ((top.astype(np.int64) >> 10) * size * 1000 >> (WEIGHT_BITS - 10))[big].sum())
+    ctx.count("big_top_permille", int(((top.astype(np.int64) >> 20) * size * 1000 >> (WEIGHT_BITS - 20))[big].sum()))
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:

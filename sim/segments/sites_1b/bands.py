@@ -13,7 +13,8 @@ from sim.shell.frames import Array
 def band_of_city(ctx: Context, cities: Cities) -> Array:
     """Band of each city row: int64, 0 for the smallest."""
     bounds = np.array(ctx.params.realism_gates_1B.city_size_mix.population_bounds, dtype=np.int64)
-    return np.searchsorted(bounds, cities.frame.population, side="right")
+    band: Array = np.searchsorted(bounds, cities.frame.population, side="right")
+    return band
 
 
 def band_shares(ctx: Context, cities: Cities) -> Array:
@@ -22,4 +23,5 @@ def band_shares(ctx: Context, cities: Cities) -> Array:
     bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
     mass = np.zeros((len(ctx.vocabulary("country")), bands), dtype=np.int64)
     np.add.at(mass, (cities.frame.country_iso, band_of_city(ctx, cities)), np.floor(weight * 65536.0).astype(np.int64))
-    return mass.astype(np.float64) / np.maximum(mass.sum(axis=1), 1).astype(np.float64)[:, None]
+    share: Array = mass.astype(np.float64) / np.maximum(mass.sum(axis=1), 1).astype(np.float64)[:, None]
+    return share

@@ -39,7 +39,8 @@ def _squares(cities: Frame, outlets: Frame) -> Array:
     north = (outlets.given_lat_udeg.astype(np.int64)[:, None] - cities.lat_udeg.astype(np.int64)[None, :]).astype(np.float64)
     turn = np.abs(outlets.given_lon_udeg.astype(np.int64)[:, None] - cities.lon_udeg.astype(np.int64)[None, :])
     east = np.minimum(turn, _TURN - turn).astype(np.float64) / cities.lon_scale[None, :]
-    return north * north + east * east
+    square: Array = north * north + east * east
+    return square
 
 
 def _refuse_far(ctx: Context, outlets: Frame, distance: Array) -> None:

@@ -31,10 +31,12 @@ _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 
 def plan(ctx: Context) -> list[Partition]:
+    """A partition for each file of outlets."""
     return [Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("outlet_catalogue"))]
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Places of the outlets of one file."""
     outlets = ctx.load("outlet_catalogue", part=part.spec["file"])
     cities = cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent)
     given = outlets.valid.get("given_lat_udeg", np.ones(len(outlets), dtype=np.bool_))
@@ -48,12 +50,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Sites are in their city and country, cities follow the placement law, the ledger the rows."""
     gate = ctx.params.realism_gates_1B.city_size_mix
     share = band_shares(ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent))
     sites = totals["drawn_by_country"].astype(np.float64)[:, None]
     return [
-        Check("sites beyond their city", totals["beyond_city"] == 0, totals["beyond_city"], 0, "within the jitter radius, or the policy's limit"),
-        Check("sites outside their country's cities", totals["foreign_city"] == 0, totals["foreign_city"], 0, "the city is in the legal country"),
+        Check("sites beyond their city", totals["beyond_city"] == 0, totals["beyond_city"], 0, "within its radius, or policy's limit"),
+        Check("cities of another country", totals["foreign_city"] == 0, totals["foreign_city"], 0, "the city is in the legal country"),
         sampling_check(
             "sites by city size",
             [f"band {number}" for number in range(share.shape[1])],

@@ -15,6 +15,7 @@ from sim.shell.frames import Array, Frame
 from sim.shell.state import Check, Totals
 
 _SQUARE_SHIFT = np.uint64(20)
+_SQUARES_BITS = 2 * (WEIGHT_BITS - 20) - 10
 
 
 def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Frame, cell: Array) -> None:
@@ -46,7 +47,11 @@ def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Fr
     ctx.count("top_weight", int(top.sum()) >> 10)
     ctx.count("home_weight", int(edges.weight_q[edges.country_iso == home].sum()) >> 10)
     ctx.count("mix_observed", (observed >> np.uint64(10)).astype(np.int64))
-    ctx.count("mix_expected", ((cells[:, None] * (law.share_q >> np.uint64(10))).sum(axis=0)).astype(np.int64))
+    ctx.count("mix_expected", (cells[:, None] * (law.share_q >> np.uint64(10))).sum(axis=0).astype(np.int64))
+    # p * (1 - p) of each merchant's share p, in 2**-30.
+    part = law.share_q >> np.uint64(WEIGHT_BITS - 20)
+    spread = (part * (np.uint64(1 << 20) - part)) >> np.uint64(10)
+    ctx.count("mix_spread", (cells[:, None] * spread).sum(axis=0).astype(np.int64))
     ctx.count("weight_squares", int(sum_by_run((edges.weight_q >> _SQUARE_SHIFT) ** np.uint64(2), offsets).sum()) >> 10)
 
 
@@ -93,17 +98,20 @@ def _variation(count: int, total: int, squares: int) -> int:
 def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int) -> Check:
     """Total variation distance between the weights' country mix and the law's, against bias plus sampling noise.
 
-    A country with share p varies by about sqrt(p * sum of squared weights) / merchants; half the mean absolute deviation of a
-    normal, summed over countries, is 0.4 of that. Self-normalised importance weights are biased by about 1 / edges: `bias_ppm`.
+    A merchant's share in a country of share p varies by p * (1 - p) * sum of its squared weights; merchants add up. Half the mean
+    absolute deviation of a normal is 0.4 of its standard deviation; a country cannot be off by more than all it should have and as
+    much again. Self-normalised importance weights are biased by about 1 / edges: `bias_ppm`.
     """
     found = [int(value) for value in totals["mix_observed"]]
     law = [int(value) for value in totals["mix_expected"]]
     whole = sum(law)
     distance = sum(abs(a * whole // max(1, sum(found)) - b) for a, b in zip(found, law, strict=True)) * 500_000 // whole
-    # weight_squares is in 2**-(2 * (WEIGHT_BITS - 20) - 10).
-    unit = 1 << (2 * (WEIGHT_BITS - int(_SQUARE_SHIFT)) - 10)
-    squares_ppm2 = int(totals["weight_squares"]) * 10**12 // unit
-    noise = sum(isqrt(share * squares_ppm2 // whole) for share in law) * 4 // (10 * merchants)
+    # Mean sum of squares, in 2**-_SQUARES_BITS; spread in 2**-30; the deviation of a country in ppm of all demand.
+    squares = int(totals["weight_squares"]) // merchants
+    noise = 0
+    for spread, share in zip(totals["mix_spread"], law, strict=True):
+        deviation = isqrt((int(spread) * squares * 10**12) >> (30 + _SQUARES_BITS)) // merchants
+        noise += min(deviation * 4 // 10, share * 1_000_000 // whole)
     limit = bias_ppm + noise_factor * noise
     note = f"total variation distance of the countries' weights from the law, ppm; expected sampling noise {noise}"
     return Check("customers are where the law says", distance <= limit, distance, limit, note)

@@ -9,7 +9,7 @@ from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import WEIGHT_TOTAL, alias_deviation, as_share
 from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Frame
+from sim.shell.frames import Array, Frame
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 _LOW = np.uint64(0xFFFFFFFF)
@@ -72,7 +72,7 @@ def finish(ctx: Context, totals: Totals) -> Frames:
         "country_breadth": edge.country_breadth,
         "jitter_reach": edge.jitter_reach,
     }
-    policy = {
+    policy: dict[str, Array] = {
         "weight_total": np.array([WEIGHT_TOTAL], dtype=np.uint64),
         **{name: np.array([value], dtype=np.uint32) for name, value in counts.items()},
         **{name: np.array([value], dtype=np.float64) for name, value in reals.items()},

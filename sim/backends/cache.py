@@ -1,0 +1,49 @@
+"""Where numba keeps compiled kernels: a private directory named after the kernel sources.
+
+numba notices a changed kernel file but not a changed device file it calls, so the directory's name holds a digest of all of
+them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def kernel_sources_digest() -> str:
+    """SHA-256 (16 hex digits) over names and bytes of every file in `cpu_fallback`."""
+    digest = hashlib.sha256()
+    for path in sorted((_ROOT / "cpu_fallback").rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(_ROOT)}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()[:16]
+
+
+def private_cache_dir() -> Path:
+    """The cache directory, created if need be; a throw-away one when no private place can be had."""
+    name = f"numba-{kernel_sources_digest()}"
+    for parent in (_ROOT / ".numba_cache", Path.home() / ".cache" / "closedworld"):
+        folder = parent / name
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = folder.lstat()
+            private = status.st_uid == os.getuid() and not status.st_mode & 0o022 and stat.S_ISDIR(status.st_mode)
+            if private and os.access(folder, os.W_OK):
+                return folder
+    return Path(tempfile.mkdtemp(prefix="closedworld-numba-"))
+
+
+def use_private_cache() -> Path:
+    """Point numba at the private directory; must run before the first kernel is imported."""
+    folder = private_cache_dir()
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    import numba
+
+    numba.config.CACHE_DIR = str(folder)
+    return folder

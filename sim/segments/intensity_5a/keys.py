@@ -1,0 +1,57 @@
+"""The key of all demand rows, and what a key's rows share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.shell.context import Context
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame
+
+KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+HOURS = 168
+PARTITION_ROWS = 1 << 20
+
+
+def repeated(keys: Frame, times: int | Array) -> dict[str, Array]:
+    """Key columns, each key `times` times in a row (one number for all, or one a key)."""
+    return {name: np.repeat(keys[name], times) for name in KEY}
+
+
+def weekend_rule_of_country(ctx: Context) -> Array:
+    """Code of the weekend rule of each country: int16, by country code.
+
+    Needs config `demand_policy_5A` and reference `countries`, whose `weekend_days` read like `6,7` (Monday = 1).
+
+    Raises:
+        ContractError: `5A.S3.WEEKEND_UNKNOWN`: no rule has a country's weekend days.
+    """
+    rules = {",".join(str(day) for day in sorted(days)): name for name, days in ctx.params.demand_policy_5A.weekend_rules.items()}
+    countries = ctx.reference("countries")
+    unknown = sorted(set(countries.weekend_days.tolist()) - set(rules))
+    if unknown:
+        raise ContractError(
+            "5A.S3.WEEKEND_UNKNOWN",
+            "A country's weekend has no rule.",
+            found="; ".join(unknown),
+            expected="one of " + "; ".join(rules),
+            where="config/layer2/5A/demand_policy.yaml",
+            do="add the rule to demand_policy_5A.weekend_rules and to the vocabulary weekend_rule",
+        )
+    codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
+    codes[countries.country_iso] = [ctx.code("weekend_rule", rules[days]) for days in countries.weekend_days.tolist()]
+    return codes
+
+
+def shape_row(ctx: Context, keys: Frame) -> Array:
+    """Which shape of `class_zone_shape_5A` each key follows: int64, counted in shapes of 168 rows.
+
+    The table holds every (class, channel, weekend rule) in order of their codes, so a shape is found by arithmetic.
+
+    Args:
+        ctx: Context of a state that may see what `weekend_rule_of_country` needs.
+        keys: Rows of `merchant_zone_profile_5A`.
+    """
+    rule = weekend_rule_of_country(ctx)[keys.legal_country_iso].astype(np.int64)
+    pair = keys.demand_class.astype(np.int64) * len(ctx.vocabulary("channel")) + keys.channel_group
+    return pair * len(ctx.vocabulary("weekend_rule")) + rule

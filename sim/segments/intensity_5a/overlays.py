@@ -1,0 +1,185 @@
+"""Overlay events of a scenario: what config, calendar and reference say happens on local clocks, before any demand is known.
+
+Everything is decided per country, zone and class, never from the merchants of the world: another world has the same calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sim.recipes.horizon import DAY_S, Horizon
+from sim.shell.params import Params
+
+_EPOCH = date(1970, 1, 1)
+_HOUR_S = 3600
+ANY = -1
+EVERY_CLASS = "all"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the calendar. Scope parts are codes, `ANY` where they do not restrict; times are local wall-clock seconds."""
+
+    kind: str
+    name: str
+    start: int
+    stop: int
+    factor: float
+    ramp_in: int = 0
+    ramp_out: int = 0
+    country: int = ANY
+    tzid: int = ANY
+    label: int = ANY
+
+    @property
+    def rank(self) -> int:
+        """How specific the scope is: zone over country over class."""
+        return 4 * (self.tzid != ANY) + 2 * (self.country != ANY) + (self.label != ANY)
+
+
+@dataclass(frozen=True)
+class World:
+    """What events are laid out over.
+
+    Attributes:
+        horizon: The horizon.
+        labels: Code of each demand class by name.
+        countries: Code of each country by ISO code.
+        region: UN M49 region of each country code.
+        weekend: Weekend days (Monday = 1) of each country code.
+        holidays: Country code -> {day since 1970: name}.
+    """
+
+    horizon: Horizon
+    labels: Mapping[str, int]
+    countries: Mapping[str, int]
+    region: Mapping[int, str]
+    weekend: Mapping[int, frozenset[int]]
+    holidays: Mapping[int, Mapping[int, str]]
+
+    @property
+    def first_day(self) -> int:
+        """First local day an event can matter on: a local clock may be a day behind UTC."""
+        return self.horizon.first_day - 1
+
+    @property
+    def last_day(self) -> int:
+        """Last local day an event can matter on: a local clock may be a day ahead."""
+        return self.horizon.first_day + self.horizon.days
+
+    def touches(self, start: int, stop: int) -> bool:
+        """Whether a stretch of local time meets the horizon in any zone."""
+        return start < (self.last_day + 1) * DAY_S and stop > self.first_day * DAY_S
+
+    def dates(self) -> Iterator[date]:
+        """First days of the months around the horizon."""
+        month = (_EPOCH + timedelta(days=self.first_day - 400)).replace(day=1)
+        while (month - _EPOCH).days <= self.last_day + 400:
+            yield month
+            month = (month + timedelta(days=32)).replace(day=1)
+
+
+def holiday_events(world: World, policy: Params) -> Iterator[Event]:
+    """Public holidays, from midnight to midnight on the country's local clocks."""
+    for country, days in world.holidays.items():
+        for day, name in days.items():
+            if world.first_day <= day <= world.last_day:
+                for label, factor in _factors(world, policy.factors):
+                    yield Event("HOLIDAY", name, day * DAY_S, (day + 1) * DAY_S, factor, country=country, label=label)
+
+
+def payday_events(world: World, policy: Params) -> Iterator[Event]:
+    """Days on which pay arrives, moved before weekends and holidays of the country."""
+    nominal: dict[int, tuple[int, ...]] = {}
+    for group in policy.groups:
+        for iso in group.countries:
+            nominal.setdefault(world.countries[iso], group.days)
+    for country in world.countries.values():
+        days = {_working_day(world, country, _month_day(month, day)) for month in world.dates() for day in nominal.get(country, policy.default_days)}
+        for day in sorted(days):
+            start, stop = day * DAY_S, day * DAY_S + policy.window_hours * _HOUR_S
+            if world.touches(start, stop):
+                ramps = {"ramp_in": policy.ramp_in_hours * _HOUR_S, "ramp_out": policy.ramp_out_hours * _HOUR_S}
+                for label, factor in _factors(world, policy.factors):
+                    yield Event("PAYDAY", "payday", start, stop, factor, country=country, label=label, **ramps)
+
+
+def window_events(world: World, name: str, window: Params) -> Iterator[Event]:
+    """A window of a scenario, everywhere or in the countries of its regions."""
+    places = [ANY] if not window.regions else [code for code in world.countries.values() if world.region[code] in window.regions]
+    ramps = {"ramp_in": window.ramp_in_hours * _HOUR_S, "ramp_out": window.ramp_out_hours * _HOUR_S}
+    for day in sorted(set(anchor_days(world, window.anchor))):
+        start = day * DAY_S + window.start_hour * _HOUR_S
+        stop = start + window.hours * _HOUR_S
+        if world.touches(start, stop):
+            for place in places:
+                for label, factor in _factors(world, window.factors):
+                    yield Event(window.type, name, start, stop, factor, country=place, label=label, **ramps)
+
+
+def anchor_days(world: World, anchor: Params) -> Iterator[int]:
+    """Days since 1970 a window may begin on, for every month around the horizon."""
+    if anchor.kind == "horizon":
+        yield world.horizon.first_day + anchor.day
+        return
+    for month in world.dates():
+        if anchor.kind == "monthly":
+            yield _month_day(month, anchor.day)
+        elif anchor.month != month.month:
+            continue
+        elif anchor.kind == "date":
+            yield _month_day(month, anchor.day)
+        else:
+            first = (anchor.weekday - month.isoweekday()) % 7
+            yield (month - _EPOCH).days + first + 7 * (anchor.nth - 1) + anchor.offset_days
+
+
+def _factors(world: World, factors: Params) -> Iterator[tuple[int, float]]:
+    """(class code or ANY, factor) of a factor list."""
+    for name, factor in factors.items():
+        yield (ANY if name == EVERY_CLASS else world.labels[name]), float(factor)
+
+
+def _month_day(month: date, day: int) -> int:
+    """Days since 1970 of a day of a month given by its first; -1 is the last, and days past the end are the last."""
+    following = (month + timedelta(days=32)).replace(day=1)
+    length = (following - month).days
+    return (month - _EPOCH).days + (length + day if day < 0 else min(day, length) - 1)
+
+
+def _working_day(world: World, country: int, day: int) -> int:
+    """The day itself or the last day before it that is neither weekend nor holiday."""
+    weekend, closed = world.weekend[country], world.holidays.get(country, {})
+    for _ in range(31):
+        if ((day + 3) % 7) + 1 not in weekend and day not in closed:
+            return day
+        day -= 1
+    return day
+
+
+def world_of(horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countries: Any, holidays: Any) -> World:
+    """The world of a horizon.
+
+    Args:
+        horizon: The horizon.
+        vocabulary: `country` and `demand_class`.
+        countries: Frame of the reference table `countries`.
+        holidays: Frame of the reference table `holidays` (`date` in days since 1970).
+    """
+    closed: dict[int, dict[int, str]] = {}
+    for country, day, name in zip(holidays.country_iso.tolist(), holidays.date.tolist(), holidays.name.tolist(), strict=True):
+        closed.setdefault(country, {})[day] = name
+    codes = countries.country_iso.tolist()
+    return World(
+        horizon=horizon,
+        labels={name: code for code, name in enumerate(vocabulary["demand_class"])},
+        countries={name: code for code, name in enumerate(vocabulary["country"])},
+        region=dict(zip(codes, countries.region.tolist(), strict=True)),
+        weekend={
+            code: frozenset(int(day) for day in days.split(",")) for code, days in zip(codes, countries.weekend_days.tolist(), strict=True)
+        },
+        holidays=closed,
+    )

@@ -1,0 +1,198 @@
+"""5A.S1: the class and the weekly volume of each (merchant, country, time zone).
+
+    physical = class median x brand x sum of site scales x channel multiplier x group weight x (1 - virtual share)
+    virtual  = class median x brand x lognormal x channel and virtual multiplier x edge group weight x virtual share
+
+The class follows from MCC and channel; the virtual part uses the MCC's card_not_present class. A key with both parts is shaped
+by the class of the larger one. Brand is one factor a merchant; site scales are 2B's, so a chain's zones are not drawn anew.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.apportion import fixed_point
+from sim.recipes.audits import ledger_check
+from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
+from sim.recipes.weights import as_share
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError, ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5A.S1",
+    title="demand profile",
+    reads={
+        "merchant_catalogue_1A": ROW_LEVEL,
+        "s4_group_weights_2B": ROW_LEVEL,
+        "virtual_classification_3B": ROW_LEVEL,
+        "edge_group_weights_3B": ROW_LEVEL,
+    },
+    config=("mcc_taxonomy_1A", "demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
+    writes=("merchant_zone_profile_5A",),
+    streams=("5A.virtual_scale",),
+    kernels=("philox_block", "lognormal_factor"),
+)
+
+_SCALE_UNIT = 2.0**-20  # of s4_group_weights_2B.site_scale_q
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Profiles of all merchants."""
+    merchants = _merchants(ctx)
+    sites = ctx.load("s4_group_weights_2B", columns=("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale_q"))
+    edges = ctx.load("edge_group_weights_3B", columns=("merchant_id", "country_iso", "tzid", "weight_q"))
+    physical, virtual = _merchant_volumes(ctx, merchants, sites)
+    at_site = np.searchsorted(merchants.merchant_id, sites.merchant_id)
+    at_edge = np.searchsorted(merchants.merchant_id, edges.merchant_id)
+    rows = _keys(sites, edges, at_site, at_edge, physical[at_site] * as_share(sites.weight_q), virtual[at_edge] * as_share(edges.weight_q))
+    profile = _profile(ctx, merchants, rows)
+    _count_coverage(ctx, rows, profile)
+    ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
+    ctx.count("volume", fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
+    ctx.count("too_large", int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()))
+    return {"merchant_zone_profile_5A": profile}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Draws, coverage, sizes; class mix as a figure."""
+    mix = dict(zip(ctx.vocabulary("demand_class"), np.asarray(totals["classes"]).tolist(), strict=True))
+    limit = ctx.params.realism_gates_5A.max_weekly_volume
+    return [
+        ledger_check(totals, "5A.virtual_scale", int(totals["virtual_merchants"]), 1),
+        Check(
+            "every merchant-country with weight has demand",
+            int(totals["uncovered_pairs"]) == 0,
+            int(totals["uncovered_pairs"]),
+            0,
+            f"of {int(totals['weighted_pairs'])} pairs of site and edge groups",
+        ),
+        Check("largest weekly volume", int(totals["too_large"]) == 0, int(totals["too_large"]), 0, f"keys above {limit} a week"),
+        Check("keys by class", True, mix, None, f"{int(totals['volume'])} arrivals expected in an ordinary week"),
+    ]
+
+
+def _merchants(ctx: Context) -> Frame:
+    """Merchants with class codes and virtual share, sorted by id."""
+    merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel", "brand_factor"))
+    modes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode", "virtual_share"))
+    if not np.array_equal(merchants.merchant_id, modes.merchant_id):
+        raise ValidationError(
+            "5A.S1.MERCHANTS_DIFFER",
+            "The virtual classification does not list the catalogue's merchants.",
+            found=f"{len(modes)} merchants",
+            expected=f"the {len(merchants)} of merchant_catalogue_1A, in order",
+            do="closedworld verify RUN; then build the run again",
+        )
+    own, online = _classes(ctx, merchants)
+    return merchants.with_columns(own_class=own, online_class=online, virtual_mode=modes.virtual_mode, virtual_share=modes.virtual_share)
+
+
+def _classes(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
+    """Class codes of each merchant's physical and virtual demand: two int16 arrays."""
+    mccs = ctx.params.mcc_taxonomy_1A.mccs
+    known = np.array([row.mcc for row in mccs], dtype=np.uint16)
+    order = np.argsort(known)
+    at = order[np.minimum(np.searchsorted(known, merchants.mcc, sorter=order), len(known) - 1)]
+    missing = np.unique(merchants.mcc[known[at] != merchants.mcc]).tolist()
+    if missing:
+        raise ContractError(
+            "5A.S1.MCC_UNKNOWN",
+            "A merchant's category has no demand class.",
+            found=", ".join(str(code) for code in missing[:8]),
+            expected="an MCC of the taxonomy",
+            where="config/layer1/1A/mcc_taxonomy.yaml",
+            do="add the MCC to the taxonomy, or correct the merchant",
+        )
+    channels = ctx.vocabulary("channel")
+    table = np.array([[ctx.code("demand_class", row.demand_class[name]) for name in channels] for row in mccs], dtype=np.int16)
+    return table[at, merchants.channel], table[at, ctx.code("channel", "card_not_present")]
+
+
+def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> tuple[Array, Array]:
+    """Weekly physical and virtual volume of each merchant, over all its zones: float64."""
+    policy, classes = ctx.params.demand_policy_5A, ctx.params.demand_classes_5A.classes
+    names = ctx.vocabulary("demand_class")
+    median = np.array([classes[name].weekly_volume_per_site_median for name in names], dtype=np.float64)
+    channel = np.array([policy.channel_multiplier[name] for name in ctx.vocabulary("channel")], dtype=np.float64)
+    common = merchants.brand_factor * channel[merchants.channel] * np.float64(policy.volume_scale)
+
+    scale = np.zeros(len(merchants), dtype=np.float64)
+    offsets = run_offsets(sites.merchant_id)
+    owner = np.searchsorted(merchants.merchant_id, sites.merchant_id[offsets[:-1].astype(np.int64)])
+    scale[owner] = sum_by_run(sites.site_scale_q, offsets).astype(np.float64) * _SCALE_UNIT
+    physical = median[merchants.own_class] * common * scale * (1.0 - merchants.virtual_share)
+
+    virtual = np.zeros(len(merchants), dtype=np.float64)
+    online = np.flatnonzero(merchants.virtual_share > 0.0)
+    sigma = np.array([classes[name].site_sigma for name in names], dtype=np.float64)
+    drawn = _virtual_scale(ctx, merchants.merchant_id[online], sigma[merchants.online_class[online]])
+    modes = ctx.vocabulary("virtual_mode")
+    mode = np.array([policy.virtual_multiplier[name] if name in policy.virtual_multiplier else 0.0 for name in modes], dtype=np.float64)
+    base = median[merchants.online_class[online]] * common[online] * mode[merchants.virtual_mode[online]]
+    virtual[online] = base * drawn * merchants.virtual_share[online]
+    ctx.count("virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
+    return physical, virtual
+
+
+def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> Array:
+    """Lognormal size of a merchant's virtual demand, median 1: float64, one draw a merchant."""
+    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream("5A.virtual_scale"), c0=zeros, c1=merchant_id)
+    ctx.ledger("5A.virtual_scale", entities=len(merchant_id), draws=1)
+    factor: Array = ctx.kernels.lognormal_factor(x=word, mu=np.zeros(len(merchant_id)), sigma=sigma)
+    return factor
+
+
+def _keys(sites: Frame, edges: Frame, at_site: Array, at_edge: Array, physical: Array, virtual: Array) -> Frame:
+    """The union of site groups and edge groups, one row a (merchant, country, zone); `owner` is the merchant's row."""
+    both = Frame(
+        {
+            "owner": np.concatenate([at_site, at_edge]),
+            "country": np.concatenate([sites.legal_country_iso, edges.country_iso]),
+            "tzid": np.concatenate([sites.tzid, edges.tzid]),
+            "physical": np.concatenate([physical, np.zeros(len(edges))]),
+            "virtual": np.concatenate([np.zeros(len(sites)), virtual]),
+        }
+    ).sort("owner", "country", "tzid")
+    offsets = run_offsets(both.owner, both.country, both.tzid)
+    # A key has at most one site group and one edge group, so each column has at most one value a run that is not 0.
+    run, size = run_of_row(offsets), len(offsets) - 1
+    columns = {"physical": np.zeros(size), "virtual": np.zeros(size)}
+    for name, column in columns.items():
+        filled = both[name] > 0.0
+        column[run[filled]] = both[name][filled]
+    return both.take(offsets[:-1].astype(np.int64)).select("owner", "country", "tzid").with_columns(**columns)
+
+
+def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
+    """Rows of `merchant_zone_profile_5A`: keys without volume are left out."""
+    total = rows.physical + rows.virtual
+    kept = np.flatnonzero(total > 0.0)
+    rows, total = rows.take(kept), total[kept]
+    owner = rows.owner
+    mainly_virtual = rows.virtual > rows.physical
+    return Frame(
+        {
+            "merchant_id": merchants.merchant_id[owner],
+            "legal_country_iso": rows.country,
+            "tzid": rows.tzid,
+            "channel_group": merchants.channel[owner],
+            "demand_class": np.where(mainly_virtual, merchants.online_class[owner], merchants.own_class[owner]),
+            "virtual_mode": merchants.virtual_mode[owner],
+            "weekly_volume_expected": total,
+            "virtual_share": rows.virtual / total,
+            "physical_volume": rows.physical,
+            "virtual_volume": rows.virtual,
+        }
+    )
+
+
+def _count_coverage(ctx: PartitionContext, rows: Frame, profile: Frame) -> None:
+    """Merchant-country pairs among positive groups, and how many of them the profile lacks."""
+    positive = (rows.physical > 0.0) | (rows.virtual > 0.0)
+    wanted = len(run_starts(rows.owner[positive], rows.country[positive]))
+    found = len(run_starts(profile.merchant_id, profile.legal_country_iso))
+    ctx.count("weighted_pairs", wanted)
+    ctx.count("uncovered_pairs", abs(wanted - found))

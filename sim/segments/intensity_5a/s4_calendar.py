@@ -1,0 +1,190 @@
+"""5A.S4: what happens over the horizon - holidays, paydays, seasons, campaigns, outages, stress - and every zone's local clock.
+
+Events are told in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn a zone and local day, so a longer
+horizon only adds days. The calendar is a state of its own because every partition of the surfaces needs all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import chain
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.entities import pair_entity
+from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of
+from sim.segments.intensity_5a.local_calendar import local_calendar
+from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5A.S4",
+    title="scenario calendar",
+    reads={"tz_timetable_cache": ROW_LEVEL},
+    config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A"),
+    reference=("countries", "holidays"),
+    writes=("scenario_manifest_5A", "scenario_calendar_5A", "scenario_zone_calendar_5A"),
+    streams=("5A.outage",),
+    kernels=("philox_block", "open_uniform", "bounded_integer", "entity_hash"),
+    per_scenario=True,
+)
+
+_OUTAGE_DRAWS = 3
+_DAY_MINUTES = 1440
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Manifest, events and zone clocks of one scenario."""
+    assert part.scenario is not None
+    scenario = ctx.params.scenarios_5A.scenarios[part.scenario]
+    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    events = _calendar(ctx, _events(ctx, part.scenario, horizon))
+    manifest = Frame(
+        {
+            "horizon_start_utc": np.array([horizon.start_us], dtype=np.int64),
+            "horizon_end_utc": np.array([horizon.end_us], dtype=np.int64),
+            "bucket_seconds": np.array([horizon.bucket_seconds], dtype=np.uint32),
+            "buckets": np.array([horizon.buckets], dtype=np.uint32),
+            "band": np.array([ctx.code("scenario_band", scenario.band)], dtype=np.int16),
+            "events": np.array([len(events)], dtype=np.uint32),
+        }
+    )
+    ctx.count(f"events.{part.scenario}", np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type"))))
+    return {"scenario_manifest_5A": manifest, "scenario_calendar_5A": events, "scenario_zone_calendar_5A": _zones(ctx, horizon)}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Outage draws; events by type as figures."""
+    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    drawing = [name for name in ctx.scenarios if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays]
+    zone_days = len(drawing) * len(ctx.vocabulary("tzid")) * (horizon.days + 2)
+    types = ctx.vocabulary("event_type")
+    mixes = {name: dict(zip(types, np.asarray(totals[f"events.{name}"]).tolist(), strict=True)) for name in ctx.scenarios}
+    return [
+        ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS),
+        *(Check(f"events of {name}", True, mix, None, "rows of the calendar by type") for name, mix in mixes.items()),
+    ]
+
+
+def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
+    """Every event of a scenario that may touch the horizon, each within its type's bounds."""
+    policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
+    scenario = config.scenarios[name]
+    vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
+    world = world_of(horizon, vocabulary, ctx.reference("countries"), ctx.reference("holidays"))
+    _refuse_unknown(config, policy, world, name)
+    parts = [window_events(world, key, config.windows[key]) for key in scenario.windows]
+    if "HOLIDAY" in scenario.overlays:
+        _refuse_uncovered(ctx.reference("holidays").date, world)
+        parts.append(holiday_events(world, policy.holiday))
+    if "PAYDAY" in scenario.overlays:
+        parts.append(payday_events(world, policy.payday))
+    if "OUTAGE" in scenario.overlays:
+        parts.append(iter(_outages(ctx, name, world)))
+    events = list(chain.from_iterable(parts))
+    for event in events:
+        bounds = policy.types[event.kind]
+        if not bounds.low <= event.factor <= bounds.high:
+            found, expected = f"{event.kind} {event.name}: factor {event.factor}", f"{bounds.low} .. {bounds.high}"
+            raise _invalid("FACTOR_OUT_OF_BOUNDS", "An event's factor leaves the bounds of its type.", found, expected)
+    return events
+
+
+def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
+    """Outages drawn a time zone and local day: whether one begins, at which minute, how long it lasts."""
+    policy = ctx.params.overlay_policy_5A.outage
+    zones = len(ctx.vocabulary("tzid"))
+    days = np.arange(world.first_day, world.last_day + 1, dtype=np.int64)
+    zone, day = np.repeat(np.arange(zones), len(days)), np.tile(days, zones)
+    words = _outage_words(ctx, scenario, ctx.name_hashes("tzid")[zone], day)
+    ctx.ledger("5A.outage", entities=len(day), draws=_OUTAGE_DRAWS, scenario=scenario)
+    hit = np.flatnonzero(ctx.kernels.open_uniform(x=words[0]) < policy.probability_per_zone_day)
+    minute = _below(ctx, words[1][hit], _DAY_MINUTES)
+    length = np.array(policy.durations_minutes, dtype=np.int64)[_below(ctx, words[2][hit], len(policy.durations_minutes))]
+    start = day[hit] * DAY_S + minute * 60
+    rows = zip(zone[hit].tolist(), start.tolist(), (start + length * 60).tolist(), strict=True)
+    return [Event("OUTAGE", "outage", begin, end, policy.factor, tzid=code) for code, begin, end in rows]
+
+
+def _outage_words(ctx: PartitionContext, scenario: str, zone_hash: Array, day: Array) -> tuple[Array, Array, Array]:
+    """Three random words a (zone, local day): uint64."""
+    key, counter = ctx.stream("5A.outage", scenario), day.astype(np.uint64) << np.uint64(1)
+    first, second = ctx.kernels.philox_block(key=key, c0=counter, c1=zone_hash)
+    third, _ = ctx.kernels.philox_block(key=key, c0=counter | np.uint64(1), c1=zone_hash)
+    return first, second, third
+
+
+def _below(ctx: Context, words: Array, bound: int) -> Array:
+    """Uniform integers below `bound`: int64."""
+    values: Array = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), bound, dtype=np.uint64))
+    return values.astype(np.int64)
+
+
+def _calendar(ctx: Context, events: list[Event]) -> Frame:
+    """Events as rows of `scenario_calendar_5A`."""
+    names = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") for name in {event.name for event in events}}
+    kind = np.array([ctx.code("event_type", event.kind) for event in events], dtype=np.int16)
+    scope = {
+        "country_iso": np.array([event.country for event in events], dtype=np.int16),
+        "tzid": np.array([event.tzid for event in events], dtype=np.int16),
+        "demand_class": np.array([event.label for event in events], dtype=np.int16),
+    }
+    start = np.array([event.start for event in events], dtype=np.int64)
+    ramps = np.array([[event.ramp_in, event.ramp_out] for event in events], dtype=np.uint32).reshape(-1, 2)
+    event_id = pair_entity(ctx, np.array([names[event.name] for event in events], dtype=np.uint64), kind.astype(np.uint64))
+    vocabularies = {"country_iso": "country", "tzid": "tzid", "demand_class": "demand_class"}
+    for column, vocabulary in vocabularies.items():
+        hashes = np.append(ctx.name_hashes(vocabulary), np.uint64(0))  # ANY = -1 takes the last
+        event_id = pair_entity(ctx, event_id, hashes[scope[column]])
+    shape = np.where(ramps.any(axis=1), ctx.code("event_shape", "ramp"), ctx.code("event_shape", "constant")).astype(np.int16)
+    frame = Frame(
+        {
+            "event_id": pair_entity(ctx, event_id, start.astype(np.uint64)),
+            "event_type": kind,
+            "event_name": np.array([event.name for event in events], dtype=object),
+            **{column: np.where(codes == ANY, np.int16(0), codes) for column, codes in scope.items()},
+            "scope_rank": np.array([event.rank for event in events], dtype=np.uint8),
+            "local_start": start * MICRO,
+            "local_end": np.array([event.stop for event in events], dtype=np.int64) * MICRO,
+            "shape": shape,
+            "ramp_in_seconds": ramps[:, 0],
+            "ramp_out_seconds": ramps[:, 1],
+            "factor": np.array([event.factor for event in events], dtype=np.float64),
+        },
+        {column: codes != ANY for column, codes in scope.items()},
+    )
+    return frame.sort("event_type", "local_start", "event_id")
+
+
+def _zones(ctx: Context, horizon: Horizon) -> Frame:
+    """Where each time zone's local buckets begin, and how many there are."""
+    timetable = ctx.load("tz_timetable_cache")
+    clock = local_calendar(timetable, np.unique(timetable.tzid), horizon)
+    return Frame(
+        {"tzid": clock.tzid, "local_origin": clock.origin_s * MICRO, "local_buckets": np.diff(clock.offset.astype(np.int64)).astype(np.uint32)}
+    )
+
+
+def _refuse_unknown(config: object, policy: object, world: World, name: str) -> None:
+    """Names in config that name nothing: windows of the scenario, countries of the payday groups."""
+    windows = [key for key in config.scenarios[name].windows if key not in config.windows]  # type: ignore[attr-defined]
+    if windows:
+        raise _invalid("WINDOW_UNKNOWN", f"Scenario {name} uses windows nobody defines.", ", ".join(windows), "keys of scenarios_5A.windows")
+    countries = [iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries]  # type: ignore[attr-defined]
+    if countries:
+        raise _invalid("COUNTRY_UNKNOWN", "A payday group lists countries the snapshot lacks.", ", ".join(countries), "ISO 3166-1 alpha-2 codes")
+
+
+def _refuse_uncovered(dates: Array, world: World) -> None:
+    """A horizon past the holiday table would silently have none."""
+    if world.first_day < int(dates.min()) or world.last_day > int(dates.max()):
+        found, expected = f"days {world.first_day} .. {world.last_day} since 1970", f"within {int(dates.min())} .. {int(dates.max())}"
+        raise _invalid("HOLIDAYS_NOT_COVERED", "The snapshot's holidays do not cover the horizon.", found, expected)
+
+
+def _invalid(name: str, what: str, found: str, expected: str) -> ContractError:
+    return ContractError(f"5A.S4.{name}", what, found=found, expected=expected, where="config/layer2/5A/", do="correct the config pack")

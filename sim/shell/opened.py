@@ -1,0 +1,239 @@
+"""A run directory opened for reading: receipt, identity and the bundles of the segments that passed.
+
+Run directories come from other people and other machines, so nothing in one is trusted: shapes are checked before values are
+used, names must stay inside the directory, and only regular files are read. No PASS, no read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim import MODEL_VERSION
+from sim.shell.errors import GateError
+from sim.shell.gate import FLAG_NAME, Bundle, gate_refused, gates_dir, open_bundle, verify_bundle
+from sim.shell.identity import canonical_json, manifest_fingerprint, parameter_hash, run_id, sha256_bytes
+from sim.shell.manifest import Published, damaged, load_json
+from sim.shell.publish import read_published
+from sim.shell.request import RECEIPT_LAW
+from sim.shell.seal import SEAL_LAW
+
+RECEIPT_NAME = "run_receipt.json"
+_RECEIPT_TYPES: Mapping[str, type] = {
+    "run_id": str,
+    "seed": int,
+    "parameter_hash": str,
+    "manifest_fingerprint": str,
+    "scenarios": list,
+    "model_version": str,
+    "preset": str,
+    "parameters": dict,
+    "reference": dict,
+    "externals": dict,
+    "provenance": dict,
+}
+_INDEX_TYPES: Mapping[str, type] = {
+    "segment": str,
+    "identity": dict,
+    "parents": dict,
+    "documents": dict,
+    "states": list,
+    "datasets": list,
+    "checks": list,
+    "ledger": list,
+}
+LEDGER_FIELDS = ("state", "stream", "scenario", "key", "entities", "draws", "blocks")
+_IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint", "scenarios", "model_version")
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run whose identity and gates hold; no data file has been read yet.
+
+    Attributes:
+        path: Run directory.
+        receipt: Content of `run_receipt.json`.
+        bundles: Segments that passed, in build order.
+        unfinished: Segments that have begun and not passed; nothing of them may be read.
+    """
+
+    path: Path
+    receipt: Mapping[str, Any]
+    bundles: Mapping[str, Bundle]
+    unfinished: tuple[str, ...]
+
+    @property
+    def published(self) -> list[Published]:
+        """Every proven dataset directory, in build order."""
+        return [item for bundle in self.bundles.values() for item in bundle.datasets]
+
+
+def open_run(run_dir: Path, codes: Sequence[str]) -> OpenRun:
+    """Open a run for reading: identity, flags, indexes and chain must hold, files must be there in their sizes.
+
+    Args:
+        run_dir: Run directory.
+        codes: All segment codes in build order.
+
+    Raises:
+        GateError: If anything published is not what its flag or receipt says.
+    """
+    receipt = read_receipt(run_dir)
+    problems = identity_problems(run_dir, receipt)
+    if problems:
+        raise refused(problems)
+    bundles: dict[str, Bundle] = {}
+    for code in passed_segments(run_dir, codes):
+        bundle = open_segment(run_dir, code, codes)
+        problems = segment_problems(bundle, receipt, bundles) + verify_bundle(run_dir, bundle, deep=False)
+        if problems:
+            raise gate_refused(code, problems)
+        bundles[code] = bundle
+    return OpenRun(run_dir, receipt, bundles, unfinished_segments(run_dir, codes))
+
+
+def passed_segments(run_dir: Path, codes: Sequence[str]) -> list[str]:
+    """Segments with a flag, in build order."""
+    return [code for code in codes if (gates_dir(run_dir, code) / FLAG_NAME).is_file()]
+
+
+def unfinished_segments(run_dir: Path, codes: Sequence[str]) -> tuple[str, ...]:
+    """Segments that have a gate directory and no flag."""
+    return tuple(code for code in codes if gates_dir(run_dir, code).is_dir() and not (gates_dir(run_dir, code) / FLAG_NAME).is_file())
+
+
+def read_receipt(run_dir: Path) -> dict[str, Any]:
+    """`run_receipt.json`, its shape checked.
+
+    Raises:
+        GateError: If it is missing, damaged or of another law.
+    """
+    path = run_dir / RECEIPT_NAME
+    receipt = load_json(read_published(path), str(path), RECEIPT_LAW)
+    _typed(receipt, _RECEIPT_TYPES, str(path))
+    for name in ("reference", "externals"):
+        if not all(isinstance(value, str) for value in receipt[name].values()):
+            raise damaged(str(path), f"{name} that are not digests")
+    if not 0 <= receipt["seed"] < 2**64 or not all(isinstance(scenario, str) and scenario for scenario in receipt["scenarios"]):
+        raise damaged(str(path), "a seed or scenario that no run can have")
+    return receipt
+
+
+def identity_problems(run_dir: Path, receipt: Mapping[str, Any]) -> list[str]:
+    """Where a receipt's names do not follow from what it says they are made of."""
+    path = run_dir / RECEIPT_NAME
+    made = {
+        "parameter_hash": parameter_hash(receipt["parameters"]),
+        "run_id": run_id(receipt["manifest_fingerprint"], receipt["seed"], receipt["scenarios"]),
+    }
+    return [f"{path}: {name} {receipt[name]}, its content makes {value}" for name, value in made.items() if receipt[name] != value]
+
+
+def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
+    """A passed segment's bundle, with every field of its index of the right shape and every path inside the run.
+
+    Raises:
+        GateError: If flag and index do not belong together, or the index cannot be what a run wrote.
+    """
+    where = str(gates_dir(run_dir, code) / "index.json")
+    try:
+        bundle = open_bundle(run_dir, code)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise damaged(where, f"{type(error).__name__}: {error}"[:200]) from None
+    document = bundle.document
+    _typed(document, _INDEX_TYPES, where)
+    if document["segment"] != code:
+        raise damaged(where, f"an index of {document['segment']!r}", f"an index of {code}")
+    for name, digest in [*document["parents"].items(), *document["documents"].items()]:
+        if not isinstance(digest, str) or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise damaged(where, f"the entry {name!r}", "a name inside the run, and a digest")
+    strangers = sorted(set(document["parents"]) - set(codes))
+    if strangers:
+        raise damaged(where, f"a parent called {strangers[0]!r}", "segment codes")
+    if not all(isinstance(row, dict) for name in ("checks", "ledger") for row in document[name]):
+        raise damaged(where, "checks or ledger rows that are not objects")
+    if not all(set(row) == set(LEDGER_FIELDS) for row in document["ledger"]):
+        raise damaged(where, "ledger rows of other fields", ", ".join(LEDGER_FIELDS))
+    for item in bundle.datasets:
+        _published(item, document["identity"], where)
+    if len({item.path for item in bundle.datasets}) != len(bundle.datasets):
+        raise damaged(where, "one directory listed twice")
+    return bundle
+
+
+def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> list[str]:
+    """Where a bundle does not belong to this receipt, or to the segments opened before it."""
+    problems = []
+    for name in _IDENTITY:
+        if bundle.document["identity"].get(name) != receipt[name]:
+            found = bundle.document["identity"].get(name)
+            problems.append(f"gates/{bundle.segment}/index.json: {name} {found!r}, the receipt says {receipt[name]!r}")
+    for parent, digest in bundle.document["parents"].items():
+        if parent not in before:
+            problems.append(f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here")
+        elif before[parent].flag_sha256 != digest:
+            problems.append(f"gates/{parent}/{FLAG_NAME}: SHA-256 {before[parent].flag_sha256}, but {bundle.segment} was built on {digest}")
+    return problems
+
+
+def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[str]:
+    """Where a segment's sealed inputs are not the parameters, reference and contracts of the receipt."""
+    path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
+    document = load_json(read_published(path), str(path), SEAL_LAW)
+    rows = document.get("inputs")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise damaged(str(path), "no list of inputs")
+    problems = []
+    for row in rows:
+        key, template, digest = (str(row.get(name)) for name in ("manifest_key", "path_template", "sha256_hex"))
+        expected: str | None = digest
+        if row.get("owner_segment") == "REFERENCE":
+            expected = receipt["reference"].get(key.removeprefix("reference."))
+        elif row.get("owner_segment") == "EXTERNAL":
+            expected = receipt["externals"].get(key.removeprefix("external."), "")
+        elif row.get("role") == "CONTRACT":
+            inputs = {f"reference/{name}": value for name, value in receipt["reference"].items()}
+            inputs |= {f"external/{name}": value for name, value in receipt["externals"].items()}
+            made = manifest_fingerprint(digest, receipt["parameter_hash"], inputs)
+            # Another model version frames another name, which only that version can recompute.
+            if receipt["model_version"] == MODEL_VERSION and made != receipt["manifest_fingerprint"]:
+                problems.append(f"{path}: contracts {digest} make fingerprint {made}, the receipt says {receipt['manifest_fingerprint']}")
+        elif template.startswith("config/"):
+            name = template.removeprefix("config/")
+            expected = sha256_bytes(canonical_json(receipt["parameters"][name])) if name in receipt["parameters"] else None
+        if expected != digest:
+            problems.append(f"{path}: {key} sealed with SHA-256 {digest}, the receipt's is {expected}")
+    return problems
+
+
+def refused(problems: Sequence[str]) -> GateError:
+    """The refusal of a run that is not as it was published."""
+    return GateError(
+        "SHELL.RUN_NOT_AS_PUBLISHED",
+        f"{len(problems)} thing(s) in this run are not as they were published",
+        examples=problems,
+        total=len(problems),
+        do="restore the named files from a copy, or build the run again with another --out",
+    )
+
+
+def _typed(document: Mapping[str, Any], types: Mapping[str, type], where: str) -> None:
+    for name, kind in types.items():
+        value = document.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise damaged(where, f"{name} of type {type(value).__name__}", kind.__name__)
+
+
+def _published(item: Published, identity: Mapping[str, Any], where: str) -> None:
+    texts = (item.dataset, item.content_blake3, *(text for part in item.files for text in (part.name, part.file_sha256, part.content_blake3)))
+    if not all(isinstance(text, str) for text in texts) or not (item.scenario is None or isinstance(item.scenario, str)):
+        raise damaged(where, f"an entry of {item.dataset!r} with fields of the wrong type")
+    if not item.files or any(part.rows < 0 or part.bytes < 0 or not isinstance(part.keys, dict) for part in item.files):
+        raise damaged(where, f"an entry of {item.dataset} without files, or with impossible figures")
+    keys = [f"seed={identity.get('seed')}", f"manifest_fingerprint={identity.get('manifest_fingerprint')}"]
+    keys += [f"scenario_id={item.scenario}"] if item.scenario is not None else []
+    parts = item.path.split("/")
+    if parts[0] != "data" or parts[-len(keys) :] != keys or len(parts) < len(keys) + 3:
+        raise damaged(where, f"the path {item.path!r} for {item.dataset}", f"data/.../{'/'.join(keys)}")

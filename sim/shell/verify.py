@@ -1,0 +1,237 @@
+"""Verification of a whole run: every byte accounted for, nothing missing, nothing added.
+
+Shallow verification holds names, kinds and sizes against the bundles; deep verification also re-hashes every file and
+recomputes the logical digest of every table. Everything wrong is listed; nothing is repaired.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.shell.contract_types import Contracts
+from sim.shell.digest import combine_digests, table_digest
+from sim.shell.errors import ContractError, GateError
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, gates_dir, verify_bundle
+from sim.shell.manifest import Published, load_json
+from sim.shell.opened import (
+    identity_problems,
+    open_segment,
+    passed_segments,
+    read_receipt,
+    seal_problems,
+    segment_problems,
+    unfinished_segments,
+)
+from sim.shell.publish import read_published
+from sim.shell.seal import SEAL_LAW
+from sim.shell.tables import read_parquet
+
+ContentCheck = Callable[[Published], list[str]]
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """What was verified of one segment."""
+
+    segment: str
+    bundle_sha256: str
+    datasets: int
+    files: int
+    rows: int
+    bytes: int
+    checks: int
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What verification found.
+
+    Attributes:
+        run_id: Id of the run.
+        deep: Whether every byte was hashed.
+        segments: Verified segments in build order.
+        not_built: Segments this run does not hold.
+        problems: Everything wrong, each naming its file, what was found and what was expected.
+    """
+
+    run_id: str
+    deep: bool
+    segments: tuple[SegmentReport, ...]
+    not_built: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        return {
+            "run_id": self.run_id,
+            "deep": self.deep,
+            "segments": [asdict(segment) for segment in self.segments],
+            "not_built": list(self.not_built),
+            "problems": len(self.problems),
+        }
+
+
+def verify_run(
+    run_dir: Path,
+    codes: Sequence[str],
+    content: ContentCheck | None = None,
+    on_bytes: Callable[[int], None] = lambda size: None,
+) -> VerifyReport:
+    """Hold a run directory against its own receipts, flags and indexes.
+
+    Args:
+        run_dir: Run directory.
+        codes: All segment codes in build order.
+        content: Recomputes content digests; given, verification is deep.
+        on_bytes: Told how many bytes were covered after each dataset.
+
+    Returns:
+        The report; `problems` is empty when the run is exactly what was published.
+
+    Raises:
+        GateError: If there is no usable receipt.
+    """
+    receipt = read_receipt(run_dir)
+    problems = identity_problems(run_dir, receipt)
+    bundles: dict[str, Bundle] = {}
+    reports = []
+    for code in passed_segments(run_dir, codes):
+        try:
+            bundle = open_segment(run_dir, code, codes)
+            problems += segment_problems(bundle, receipt, bundles) + seal_problems(run_dir, code, receipt)
+        except GateError as error:
+            problems.append(_line(error))
+            continue
+        bundles[code] = bundle
+        # Sizes first: a file that is not the published one is not worth hashing, and may be of any size.
+        shallow = verify_bundle(run_dir, bundle, deep=False, on_bytes=lambda size: None if content else on_bytes(size))
+        problems += shallow
+        if content is not None and not shallow:
+            problems += verify_bundle(run_dir, bundle, deep=True, on_bytes=on_bytes, content=content)
+        files = [part for item in bundle.datasets for part in item.files]
+        rows, size = sum(part.rows for part in files), sum(part.bytes for part in files)
+        reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
+    unfinished = unfinished_segments(run_dir, codes)
+    problems += [f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished]
+    problems += strangers(run_dir, bundles, unfinished)
+    begun = {*bundles, *unfinished, *passed_segments(run_dir, codes)}
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+
+
+def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str, Sequence[str]]) -> ContentCheck:
+    """A function that recomputes the content digests of a published directory."""
+
+    def check(item: Published) -> list[str]:
+        if item.dataset not in contracts.datasets:
+            return [f"{run_dir / item.path}: no contract declares {item.dataset!r}"]
+        dataset = contracts.datasets[item.dataset]
+        problems = []
+        for part in item.files:
+            path = run_dir / item.path / part.name
+            try:
+                frame = read_parquet(path, dataset, vocabularies)
+            except GateError as error:
+                problems.append(_line(error))
+                continue
+            found = table_digest(frame, dataset, vocabularies)
+            if found != part.content_blake3:
+                problems.append(f"{path}: content BLAKE3 {found}, published as {part.content_blake3}")
+            if len(frame) != part.rows:
+                problems.append(f"{path}: {len(frame)} rows, published with {part.rows}")
+        whole = combine_digests([part.content_blake3 for part in item.files])
+        if whole != item.content_blake3:
+            problems.append(f"{run_dir / item.path}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")
+        return problems
+
+    return check
+
+
+def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:
+    """Refuse to judge a run by other contracts or another reference snapshot than it was built with.
+
+    Raises:
+        ContractError: `SHELL.CONTRACTS_DIFFER` or `SHELL.REFERENCE_DIFFERS`.
+    """
+    receipt = read_receipt(run_dir)
+    for code in passed_segments(run_dir, codes):
+        if seal_problems(run_dir, code, receipt):
+            return  # the seal itself is broken: verification says so, file by file
+        sealed = sealed_contracts(run_dir, code)
+        if sealed != contracts.digest:
+            raise ContractError(
+                "SHELL.CONTRACTS_DIFFER",
+                "this run was built with other contracts",
+                found=f"{contracts.root}: SHA-256 {contracts.digest}",
+                expected=f"SHA-256 {sealed}",
+                do="pass --contracts DIR with the contracts of that run, or verify without --deep",
+            )
+    for name, digest in receipt["reference"].items():
+        if reference.get(name) != digest:
+            raise ContractError(
+                "SHELL.REFERENCE_DIFFERS",
+                f"this run was built with another reference table {name!r}",
+                found=f"SHA-256 {reference.get(name)}",
+                expected=f"SHA-256 {digest}",
+                do="pass --config DIR with the reference snapshot of that run, or verify without --deep",
+            )
+
+
+def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence[str]) -> list[str]:
+    """Everything under data/ and gates/ that no bundle lists; directories of unfinished segments are not looked into."""
+    files = {f"{item.path}/{part.name}" for bundle in bundles.values() for item in bundle.datasets for part in item.files}
+    for code, bundle in bundles.items():
+        files |= {f"gates/{code}/{name}" for name in (*bundle.document["documents"], INDEX_NAME, FLAG_NAME)}
+    folders = {"data", "gates"} | {path.rsplit("/", depth)[0] for path in files for depth in range(1, path.count("/") + 1)}
+    skipped = {f"gates/{code}" for code in unfinished}
+    problems = []
+    for top in ("data", "gates"):
+        for path, mode in _walk(run_dir, top, folders, skipped, frozenset(unfinished)):
+            if stat.S_ISLNK(mode):
+                problems.append(f"{run_dir / path}: is a symbolic link, expected plain files and directories")
+            elif stat.S_ISDIR(mode) and path not in folders:
+                problems.append(f"{run_dir / path}: a directory that no bundle lists")
+            elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                problems.append(f"{run_dir / path}: is {stat.filemode(mode)}, expected plain files and directories")
+            elif stat.S_ISREG(mode) and path not in files:
+                problems.append(f"{run_dir / path}: a file that no bundle lists")
+    return problems
+
+
+def _walk(run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinished: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """(relative path, mode) of every entry below `top`, links not followed, unlisted directories not entered."""
+    try:
+        yield top, (run_dir / top).lstat().st_mode
+    except FileNotFoundError:
+        return
+    todo = [top]
+    while todo:
+        here = todo.pop()
+        if not stat.S_ISDIR((run_dir / here).lstat().st_mode):
+            continue
+        with os.scandir(run_dir / here) as entries:
+            found = sorted((entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries)
+        for name, mode in found:
+            path = f"{here}/{name}"
+            depth = path.split("/")
+            if path in skipped or (depth[0] == "data" and len(depth) == 3 and depth[2] in unfinished):
+                continue
+            yield path, mode
+            if stat.S_ISDIR(mode) and path in folders:
+                todo.append(path)
+
+
+def sealed_contracts(run_dir: Path, code: str) -> str:
+    """Digest of the contracts a passed segment was sealed with; empty when its seal names none."""
+    path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
+    rows = load_json(read_published(path), str(path), SEAL_LAW)["inputs"]
+    return next((str(row.get("sha256_hex")) for row in rows if row.get("role") == "CONTRACT"), "")
+
+
+def _line(error: GateError) -> str:
+    expected = f", expected {error.expected}" if error.expected else ""
+    return f"{error.where}: {error.what}: {error.found}{expected}"

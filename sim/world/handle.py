@@ -1,0 +1,190 @@
+"""A world: what a run published, behind its gates."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sim.paths import config_root, contracts_root
+from sim.segments import SEGMENTS
+from sim.shell.contract_types import Contracts, nearest
+from sim.shell.contracts import load_contracts
+from sim.shell.errors import GateError, UsageError
+from sim.shell.gate import Bundle
+from sim.shell.identity import sha256_file
+from sim.shell.manifest import PartFile, Published
+from sim.shell.opened import LEDGER_FIELDS, open_run
+from sim.shell.reference import Reference
+from sim.shell.verify import require_same_contracts
+from sim.world.query import referenced, sealed_connection, select
+from sim.world.tables import Table
+
+CODES = tuple(segment.code for segment in SEGMENTS)
+
+
+class World:
+    """A published run.
+
+    Args:
+        path: Run directory.
+        contracts: Contracts directory for `Table.contract`; the packaged one by default.
+        config: Config directory (its reference snapshot fills vocabularies); the packaged one by default.
+
+    Raises:
+        GateError: If the run is not as it was published.
+    """
+
+    def __init__(self, path: Path, contracts: Path | None = None, config: Path | None = None) -> None:
+        self._run = open_run(path, CODES)
+        self._roots = (contracts or contracts_root(), config or config_root())
+        self._verified: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"World({str(self.path)!r}, seed={self.seed}, scenarios={list(self.scenarios)}, tables={len(self.tables)})"
+
+    def __getitem__(self, dataset: str) -> Table:
+        return self.table(dataset)
+
+    def __contains__(self, dataset: object) -> bool:
+        return dataset in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    @property
+    def path(self) -> Path:
+        """Run directory."""
+        return self._run.path
+
+    @property
+    def run_id(self) -> str:
+        """Name of the world: fingerprint, seed and scenarios in 32 hex digits."""
+        return str(self._run.receipt["run_id"])
+
+    @property
+    def seed(self) -> int:
+        """The world's seed."""
+        return int(self._run.receipt["seed"])
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Scenario ids."""
+        return tuple(self._run.receipt["scenarios"])
+
+    @property
+    def receipt(self) -> Mapping[str, Any]:
+        """Content of `run_receipt.json`: identity, resolved parameters, provenance."""
+        return self._run.receipt
+
+    @property
+    def segments(self) -> Mapping[str, Bundle]:
+        """Segments that passed, with their bundles."""
+        return self._run.bundles
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Dataset ids in build order."""
+        return tuple(self._items)
+
+    def table(self, dataset: str, scenario: str | None = None) -> Table:
+        """A dataset, or one scenario of it.
+
+        Raises:
+            UsageError: If this run publishes no such dataset or scenario.
+        """
+        items = self._items.get(dataset)
+        if items is None:
+            unfinished = f"; {', '.join(self._run.unfinished)} has not passed" if self._run.unfinished else ""
+            raise UsageError(
+                "SHELL.UNKNOWN_DATASET",
+                f"this run publishes no dataset {dataset!r}{unfinished}",
+                where=str(self.path),
+                do=nearest(dataset, self._items),
+            )
+        if scenario is not None:
+            known = [item.scenario for item in items if item.scenario is not None]
+            items = [item for item in items if item.scenario == scenario]
+            if not items:
+                what = f"{dataset} has no scenario {scenario!r}"
+                raise UsageError("SHELL.UNKNOWN_SCENARIO", what, expected=", ".join(known) or "none: it does not differ by scenario")
+        return Table(self, items)
+
+    def sql(self, query: str) -> pa.Table:
+        """Answer one SELECT over views called as the datasets, with DuckDB."""
+        return self.stream(query).read_all()
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """`sql`, batch by batch, for results that need not fit in memory."""
+        connection = sealed_connection(self.path, self._items)
+        for name in sorted(referenced(connection, query) & set(self._items)):
+            self.require_intact(self._items[name])
+        return select(connection, query)
+
+    def ledger(self) -> pa.Table:
+        """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
+        rows = self._document("ledger")
+        types = [(name, pa.uint64() if name in ("entities", "draws", "blocks") else pa.string()) for name in LEDGER_FIELDS]
+        return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types})
+
+    def checks(self) -> list[dict[str, Any]]:
+        """Every check that ran, with its figures: contract checks name their dataset, model checks their expectation."""
+        return self._document("checks")
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        """The contracts the run was built with.
+
+        Raises:
+            ContractError: If those at hand are others.
+        """
+        contracts = load_contracts(self._roots[0])
+        require_same_contracts(self.path, CODES, contracts, Reference(self._roots[1] / "reference").digests())
+        return contracts
+
+    def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
+        """Check the SHA-256 of files not checked before, several at a time.
+
+        Raises:
+            GateError: If a file is not the published one.
+        """
+        todo = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
+        with self._lock:
+            todo = [(path, part) for path, part in todo if path not in self._verified]
+        if len(todo) == 1:
+            _require(*todo[0])
+        elif todo:
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+                list(pool.map(lambda entry: _require(*entry), todo))
+        with self._lock:
+            self._verified.update(path for path, _ in todo)
+
+    def _document(self, name: str) -> list[dict[str, Any]]:
+        return [dict(row) for bundle in self._run.bundles.values() for row in bundle.document[name]]
+
+    @cached_property
+    def _items(self) -> dict[str, list[Published]]:
+        grouped: dict[str, list[Published]] = {}
+        for item in self._run.published:
+            grouped.setdefault(item.dataset, []).append(item)
+        return grouped
+
+
+def _require(path: Path, part: PartFile) -> None:
+    found = sha256_file(path) if path.is_file() and not path.is_symlink() else "no such file"
+    if found != part.file_sha256:
+        raise GateError(
+            "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
+            "a file is not the one that was published",
+            found=f"SHA-256 {found}",
+            expected=f"SHA-256 {part.file_sha256}",
+            where=str(path),
+            do="restore the file from a copy, or build the run again with another --out",
+        )

@@ -1,0 +1,149 @@
+"""One published dataset as Arrow, polars, pandas, cuDF or a DuckDB relation.
+
+Files come from the manifest, in its order, never from a directory listing. Ids stay uint64, categories stay dictionaries,
+times are UTC.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from sim.shell.contract_types import Dataset
+from sim.shell.errors import UsageError
+from sim.shell.manifest import Published
+from sim.world.query import connect, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sim.world.handle import World
+
+SCENARIO = "scenario_id"
+
+
+class Table:
+    """A dataset of a world, or one scenario of it.
+
+    Args:
+        world: The world it belongs to.
+        items: Its published directories, one a scenario (or one in all).
+    """
+
+    def __init__(self, world: World, items: Sequence[Published]) -> None:
+        self._world = world
+        self._items = tuple(items)
+        self.id = self._items[0].dataset
+
+    def __repr__(self) -> str:
+        return f"Table({self.id!r}, rows={self.rows:,}, files={len(self.files)}, scenarios={list(self.scenarios)})"
+
+    def __len__(self) -> int:
+        return self.rows
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(item.rows for item in self._items)
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Scenarios covered; empty for data that do not differ by scenario."""
+        return tuple(item.scenario for item in self._items if item.scenario is not None)
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """Manifest entries: files, rows, digests."""
+        return self._items
+
+    @property
+    def files(self) -> list[Path]:
+        """Its Parquet files in row order; not verified by this call."""
+        return [self._world.path / item.path / part.name for item in self._items for part in item.files]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the rows; scenario data end in a `scenario_id` column."""
+        self._world.require_intact(self._items[:1], first_only=True)
+        schema = pq.read_schema(self.files[0]).remove_metadata()
+        return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
+
+    @property
+    def contract(self) -> Dataset:
+        """The dataset's contract: columns with units and meanings, keys, foreign keys, laws.
+
+        Raises:
+            ContractError: If the packaged contracts are not those the run was built with.
+        """
+        return self._world.contracts.dataset(self.id)
+
+    def dataset(self) -> pads.Dataset:
+        """The rows as a lazy `pyarrow.dataset`; every file was verified, every page is when it is read."""
+        self._world.require_intact(self._items)
+        options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
+        by_file = [item.scenario for item in self._items for _ in item.files]
+        return pads.FileSystemDataset.from_paths(
+            [str(path.absolute()) for path in self.files],
+            schema=self.schema,
+            format=pads.ParquetFileFormat(default_fragment_scan_options=options),
+            filesystem=pafs.LocalFileSystem(),
+            partitions=[pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None,
+        )
+
+    def to_arrow(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> pa.Table:
+        """The rows in published order.
+
+        Args:
+            columns: Only these columns, in this order.
+            filter: Only rows for which a `pyarrow.dataset` expression holds; files and row groups that cannot match are not read.
+
+        Raises:
+            UsageError: If there is no such column.
+            GateError: If a file is not the published one.
+        """
+        known = self.schema.names
+        for name in columns or ():
+            if name not in known:
+                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(known))
+        return self.dataset().to_table(columns=None if columns is None else list(columns), filter=filter)
+
+    def to_polars(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+        """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
+        return _package("polars", "polars").from_arrow(self.to_arrow(columns, filter))
+
+    def to_pandas(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+        """The rows as a `pandas.DataFrame`; arguments as `to_arrow`. Nullable ids keep their type only with pandas' Arrow dtypes."""
+        pandas = _package("pandas", "pandas")
+        return self.to_arrow(columns, filter).to_pandas(types_mapper=pandas.ArrowDtype)
+
+    def to_cudf(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+        """The rows as a `cudf.DataFrame` on the GPU; arguments as `to_arrow`."""
+        return _package("cudf", "closedworld[gpu-cu13]").DataFrame.from_arrow(self.to_arrow(columns, filter))
+
+    def duckdb(self, connection: Any = None) -> Any:
+        """The rows as a DuckDB relation, partition keys as columns.
+
+        Args:
+            connection: A DuckDB connection to make it on; a new in-memory one by default.
+        """
+        self._world.require_intact(self._items)
+        return (connection or connect()).sql(scan(self._world.path, self._items))
+
+
+def _package(name: str, install: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            "SHELL.PACKAGE_MISSING",
+            f"{name} is needed for this and cannot be imported",
+            found=str(error),
+            expected=f"an installed {name}",
+            do=f"pip install '{install}', or use to_arrow()",
+        ) from error

@@ -1,0 +1,28 @@
+"""Each arrival's instant, key, coin and place."""
+
+from tests.reference._errors import RowError
+from tests.reference.philox_block import philox
+from tests.reference.place_in_bucket import pick_slot
+
+ALWAYS = 2**64 - 1
+
+
+def route_arrivals(
+    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first, edge_slots,
+    threshold, alias, place_id, bucket_start,
+):  # fmt: skip
+    out = []
+    for i, word in enumerate(packed):
+        offset, position = divmod(word, 2**32)
+        r = row[position] if position < len(row) else len(entity)
+        if r >= len(entity) or key_row[r] >= len(site_first) or bucket[r] >= len(bucket_start):
+            raise RowError(i, "ROW_OUT_OF_RANGE")
+        k = key_row[r]
+        pick, coin = philox(key, (bucket[r] << 32 | rank[position], entity[r]))
+        online = coin < virtual_below[k] or virtual_below[k] == ALWAYS
+        first, slots = (edge_first[k], edge_slots[k]) if online else (site_first[k], site_slots[k])
+        if slots == 0 or first + slots > len(place_id):
+            raise RowError(i, "TABLE_MISSING")
+        place = place_id[first + pick_slot(pick, first, slots, threshold, alias)]
+        out.append((bucket_start[bucket[r]] + offset, k, int(online), 0 if online else place, place if online else 0))
+    return tuple([item[part] for item in out] for part in range(5))

@@ -1,0 +1,23 @@
+"""Offset of the zone's last transition at or before the instant."""
+
+from tests.reference._errors import RowError
+
+
+def offset_at(instant, z, zone_offset, transition_us, transition_minutes):
+    """None where the timetable does not cover the instant."""
+    if z >= len(zone_offset) - 1:
+        return None
+    past = [minutes for at, minutes in list(zip(transition_us, transition_minutes, strict=True))[zone_offset[z] : zone_offset[z + 1]] if at <= instant]
+    return past[-1] if past else None
+
+
+def utc_offset(ts_us, zone, zone_offset, transition_us, transition_minutes):
+    found = []
+    for row, (instant, z) in enumerate(zip(ts_us, zone, strict=True)):
+        minutes = None
+        if z < len(zone_offset) - 1 and zone_offset[z + 1] <= len(transition_us):
+            minutes = offset_at(instant, z, zone_offset, transition_us, transition_minutes)
+        if minutes is None:
+            raise RowError(row, "NO_OFFSET")
+        found.append(minutes)
+    return found

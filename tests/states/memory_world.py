@@ -1,0 +1,171 @@
+"""Merchants and sites in memory, and states run over them without a run directory: the shell's loop without its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.backends import get_backend
+from sim.shell.checks import check_foreign_key, check_frame
+from sim.shell.context import Context
+from sim.shell.contract_types import Contracts
+from sim.shell.contracts import load_contracts
+from sim.shell.frames import Frame, concat
+from sim.shell.manifest import PartFile, Published
+from sim.shell.params import Params
+from sim.shell.reference import Reference
+from sim.shell.state import Check, Program
+from sim.shell.strict_yaml import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def contracts() -> Contracts:
+    return load_contracts(ROOT / "contracts")
+
+
+@cache
+def vocabularies() -> dict[str, tuple[str, ...]]:
+    reference = Reference(ROOT / "config" / "reference")
+    drawn = {name: reference.vocabulary(*at) for name, at in contracts().reference_vocabularies.items()}
+    return {**contracts().vocabularies, **drawn}
+
+
+@cache
+def config(path: str) -> dict[str, Any]:
+    return load(ROOT / "config" / path, path).value
+
+
+class MemoryStore:
+    """What `Store` gives a state, out of frames held in memory."""
+
+    def __init__(self) -> None:
+        self.vocabularies = vocabularies()
+        self.reference = Reference(ROOT / "config" / "reference")
+        self.parts: dict[str, list[Frame]] = {}
+
+    def published(self, dataset: str, scenario: str | None = None) -> Published:
+        files = tuple(PartFile(f"part-{i:05d}.parquet", 0, len(frame), "", "") for i, frame in enumerate(self.parts[dataset]))
+        return Published(dataset, scenario, "", files, "")
+
+    def load(
+        self,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        frame = self.parts[dataset][part] if part is not None else concat(self.parts[dataset])
+        frame = frame.slice(*rows) if rows is not None else frame
+        return frame.select(*columns) if columns is not None else frame
+
+
+class MemoryWorld:
+    """States run one after another, each seeing what those before it made."""
+
+    def __init__(self, configs: Mapping[str, Mapping[str, Any]], seed: int = 7) -> None:
+        self.store = MemoryStore()
+        self.configs = {name: Params(values) for name, values in configs.items()}
+        self.seed = seed
+        self.checks: dict[str, Check] = {}
+        self.totals: dict[str, Any] = {}
+
+    def run(self, program: Program) -> dict[str, Frame]:
+        """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and `totals`."""
+        state = program.state
+        ctx = Context(
+            state,
+            seed=self.seed,
+            scenarios=(),
+            configs=self.configs,
+            contracts=contracts(),
+            store=self.store,
+            backend=get_backend("cpu"),
+            externals={},
+        )
+        totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in state.streams for figure in ("entities", "draws", "blocks")}
+        made: dict[str, list[Frame]] = {}
+        for part in program.plan(ctx):
+            inner = ctx.for_partition(part)
+            for dataset, frame in program.compute(inner, part).items():
+                made.setdefault(dataset, []).append(frame)
+            for name, value in inner.counters.items():
+                totals[name] = totals.get(name, 0) + value
+            for row in inner.ledger_rows.values():
+                for figure in ("entities", "draws", "blocks"):
+                    totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+        if program.finish is not None:
+            made |= {dataset: [frame] for dataset, frame in program.finish(ctx, totals).items()}
+        assert set(made) == set(state.writes)
+        self.store.parts |= made
+        self.totals = totals
+        self.checks = {check.name: check for check in program.checks(ctx, totals)}
+        whole = {dataset: concat(frames) for dataset, frames in made.items()}
+        for dataset, frame in whole.items():
+            self._contract(dataset, frame)
+        return whole
+
+    def failed(self) -> list[Check]:
+        return [check for check in self.checks.values() if not check.passed]
+
+    def _contract(self, dataset: str, frame: Frame) -> None:
+        """Every contract check the shell would make, foreign keys too."""
+        entry = contracts().dataset(dataset)
+        results = check_frame(frame, entry, vocabularies())
+        results += [check_foreign_key(frame, key, self.store.load(key.dataset, columns=key.to)) for key in entry.foreign_keys]
+        assert all(result.passed for result in results), [result for result in results if not result.passed]
+
+
+def merchants(count: int, seed: int = 1) -> Frame:
+    """`count` merchants over the taxonomy's MCCs and all countries; ids spread over 64 bits."""
+    rng = np.random.default_rng(seed)
+    mccs = [entry["mcc"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]]
+    weights = np.array([entry["share_weight"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]], dtype=float)
+    countries = Reference(ROOT / "config" / "reference").frame("countries", vocabularies())
+    size = countries.population.astype(float) ** 0.8 + 1.0
+    ids = np.unique(rng.integers(0, 2**64, count * 2, dtype=np.uint64))
+    return Frame(
+        {
+            "merchant_id": np.sort(rng.permutation(ids)[:count]),
+            "mcc": rng.choice(mccs, count, p=weights / weights.sum()).astype(np.uint16),
+            "channel": rng.choice(3, count, p=[0.65, 0.2, 0.15]).astype(np.int16),
+            "home_country_iso": rng.choice(len(size), count, p=size / size.sum()).astype(np.int16),
+            "brand_factor": rng.lognormal(-0.18, 0.6, count),
+        }
+    )
+
+
+def sites(of: Frame, seed: int = 2, big_every: int = 11) -> tuple[Frame, Frame]:
+    """`site_locations` and `site_timezones` of merchants: mostly one site, every `big_every`-th has many, some abroad."""
+    rng = np.random.default_rng(seed)
+    cities = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
+    first = np.searchsorted(cities.country_iso, np.arange(len(vocabularies()["country"]) + 1))
+    size = np.where(np.arange(len(of)) % big_every == 0, rng.integers(2, 40, len(of)), 1)
+    owner = np.repeat(np.arange(len(of)), size)
+    country = of.home_country_iso[owner].astype(np.int64)
+    abroad = (size[owner] > 10) & (rng.random(len(owner)) < 0.1)
+    country[abroad] = vocabularies()["country"].index("US")
+    order = np.lexsort((country, owner))
+    owner, country = owner[order], country[order]
+    start = np.flatnonzero(np.r_[True, (owner[1:] != owner[:-1]) | (country[1:] != country[:-1])])
+    rank = np.arange(len(owner)) - np.repeat(start, np.diff(np.append(start, len(owner))))
+    city = first[country] + np.floor(rng.random(len(owner)) * (first[country + 1] - first[country])).astype(int)
+    key = {
+        "merchant_id": of.merchant_id[owner],
+        "legal_country_iso": country.astype(np.int16),
+        "site_order": (rank + 1).astype(np.uint32),
+        "site_id": rng.permutation(np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)),
+    }
+    located = {
+        "city_id": cities.city_id[city],
+        "lat_deg": cities.lat_udeg[city] / 1e6,
+        "lon_deg": cities.lon_udeg[city] / 1e6,
+    }
+    return Frame({**key, **located}), Frame({**key, "tzid": cities.tzid[city]})
