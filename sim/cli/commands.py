@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from sim.cli import run
+from sim.cli import contracts, diff, doctor, explain, plan, run, sql, status, verify
 
 
 def register(app: typer.Typer) -> None:
     """Attach every command to the application."""
     app.command("run")(run.run)
+    app.command("plan")(plan.plan)
+    app.command("status")(status.status)
+    app.command("verify")(verify.verify)
+    app.command("sql")(sql.sql)
+    app.command("diff")(diff.diff)
+    app.command("explain")(explain.explain)
+    app.add_typer(contracts.app, name="contracts")
+    app.command("doctor")(doctor.doctor)

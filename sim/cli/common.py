@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -20,12 +20,23 @@ PresetOption = Annotated[str, typer.Option("--preset", "-p", help="Size of the w
 SeedOption = Annotated[str, typer.Option("--seed", "-s", help="World seed, 0 .. 2^64 - 1.")]
 ScenarioOption = Annotated[list[str] | None, typer.Option("--scenario", help="Scenario id; repeat for several. Default: the preset's.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one config value: <artefact id>.<key>=<value>. Repeatable.")]
-MerchantsOption = Annotated[Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")]
+MerchantsOption = Annotated[
+    Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")
+]
 ContractsOption = Annotated[Path | None, typer.Option("--contracts", help="Another contracts directory.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Another config directory.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Directory that holds run directories.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
-RunArgument = Annotated[str, typer.Argument(help="Run directory, or a run id (prefix) under ./runs.")]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Run ids under ./runs for shell completion."""
+    root = Path("runs")
+    names = [entry.name for entry in root.iterdir() if (entry / "run_receipt.json").is_file()] if root.is_dir() else []
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+RunArgument = Annotated[str, typer.Argument(help="Run directory, or a run id (prefix) under ./runs.", autocompletion=complete_run)]
 
 EXIT_INTERRUPTED = {2: 130, 15: 143}
 
@@ -56,7 +67,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: froze
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     lines = []
     for row in cells:
-        parts = [text.rjust(width) if number in right else text.ljust(width) for number, (text, width) in enumerate(zip(row, widths, strict=True))]
+        parts = [
+            text.rjust(width) if number in right else text.ljust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(parts).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
@@ -75,6 +89,13 @@ def refuse(error: SimError) -> int:
     else:
         sys.stderr.write(clean(error.render()) + "\n")
     return error.exit_code
+
+
+def refuse_usage(what: str) -> NoReturn:
+    """Refuse a command line whose options do not fit together."""
+    from sim.shell.errors import UsageError
+
+    raise UsageError("SHELL.USAGE", what, do="closedworld --help")
 
 
 def prepared_request(
@@ -118,7 +139,8 @@ def find_run(run: str, root: Path = Path("runs")) -> Path:
     path = Path(run)
     if (path / "run_receipt.json").is_file():
         return path
-    found = sorted(entry for entry in root.glob(f"{run}*") if (entry / "run_receipt.json").is_file()) if run and "/" not in run else []
+    entries = list(root.iterdir()) if run and root.is_dir() else []
+    found = sorted(entry for entry in entries if entry.name.startswith(run) and (entry / "run_receipt.json").is_file())
     if len(found) == 1:
         return found[0]
     raise UsageError(

@@ -56,14 +56,15 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line and exit with the documented code."""
-    from sim.shell.errors import SimError
+    from sim.shell.errors import SimError, UsageError
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
     settings.json = "--json" in sys.argv[1:]
     code = 0
     try:
-        app(standalone_mode=False)
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else 0  # typer returns the code of a typer.Exit
     except _Stop as stop:
         sys.stderr.write("stopped; what was finished is kept: run the same command again to go on\n")
         code = EXIT_INTERRUPTED[stop.number]
@@ -78,8 +79,7 @@ def main() -> None:
             sys.stdout.close()
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            sys.stderr.write(f"{error.format_message()}\ntry: closedworld --help\n")
-            code = 2
+            code = refuse(UsageError("SHELL.USAGE", error.format_message(), do="closedworld --help, or --help after the command"))
         else:
             raise
     raise SystemExit(code)

@@ -76,7 +76,11 @@ def run(
             "",
             "try next",
             f"  closedworld verify {name} --deep",
-            f"  closedworld sql {name} \"select channel_group, count(*) from arrival_events_5B group by 1\"",
+            f'  closedworld sql {name} "select channel_group, count(*) from arrival_events_5B group by 1"',
             f"  python -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
         ]
-    emit("run", {"run_id": prepared.run_id, "arrivals": sum(i.rows for i in datasets if i.dataset == "arrival_events_5B"), **describe(result)}, "\n".join(text))
+    emit(
+        "run",
+        {"run_id": prepared.run_id, "arrivals": sum(i.rows for i in datasets if i.dataset == "arrival_events_5B"), **describe(result)},
+        "\n".join(text),
+    )

@@ -57,9 +57,7 @@ def sampling_check(
     return Check(name, bool((difference <= allowed).all()), figures, limit, f"{note}; the widest category is shown")
 
 
-def multinomial_check(
-    name: str, labels: Sequence[str], found: Array, weight: Array, allowance: tuple[float, float], note: str
-) -> Check:
+def multinomial_check(name: str, labels: Sequence[str], found: Array, weight: Array, allowance: tuple[float, float], note: str) -> Check:
     """Counts of independent picks against integer weights (see `sampling_check`).
 
     Args:

@@ -62,7 +62,11 @@ def column_digest(column: Column, values: Array, valid: Array | None, vocabulary
 
 def zero_nulls(values: Array, valid: Array | None) -> Array:
     """The values with null slots set to zero; the same array when they already are."""
-    if valid is None or valid.all() or not values[~valid].any():
+    if valid is None:
+        return values
+    # Bits, not numbers: a null slot holding -0.0 is not zero.
+    bits = values.view(np.uint64) if values.dtype.kind == "f" else values
+    if not ((bits != 0) > valid).any():
         return values
     return np.where(valid, values, values.dtype.type(0))
 

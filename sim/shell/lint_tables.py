@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from sim.shell.contract_types import PARTITION_KEYS, Column, Contracts, Dataset,
 from sim.shell.errors import ContractError
 from sim.shell.strict_yaml import JsonPath, Located
 
+_INPUT = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
 SHELL = "SHELL"
 """Producer of run reports, which no state writes and nothing seals."""
 
@@ -46,7 +48,11 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
     """Problems of every dataset."""
     known_vocabularies = {*contracts.vocabularies, *contracts.reference_vocabularies}
     users: dict[str, list[str]] = {}
+    homes: dict[str, str] = {}
     for dataset in contracts.datasets.values():
+        if homes.setdefault(dataset.path, dataset.id) != dataset.id:
+            where = places.of("datasets", dataset.id, "path")
+            yield problem(f"{dataset.id} lies where {homes[dataset.path]} does.", dataset.path, "a path of its own", where)
         users.setdefault(dataset.table.id, []).append(dataset.id)
         yield from _layout(dataset, places)
         yield from _keys(dataset, places)
@@ -59,7 +65,8 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
     for name, file in contracts.located.items():
         for table in file.value.get("tables", {}) if name.endswith("schemas.yaml") and not name.startswith("meta/") else ():
             owners = users.get(f"{file.value['$id']}#/tables/{table}", [])
-            if len(owners) != 1:
+            # What users supply is described like a table and belongs to no dataset.
+            if len(owners) != (0 if _INPUT.fullmatch(table) else 1):
                 found = ", ".join(owners) or "no dataset"
                 yield problem(f"Table {table} must belong to one dataset.", found, "one dataset", file.where(("tables", table)))
 
@@ -67,7 +74,8 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
 def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:
     if dataset.produced_by == SHELL:
         return
-    expected = f"data/layer{dataset.layer}/{dataset.segment}/{dataset.id}"
+    # The segment is in the path already, so its suffix is left off the last part.
+    expected = f"data/layer{dataset.layer}/{dataset.segment}/{dataset.id.removesuffix('_' + dataset.segment)}"
     if dataset.path != expected:
         yield problem(f"{dataset.id} lies elsewhere.", dataset.path, expected, places.of("datasets", dataset.id, "path"))
     if dataset.partitioning not in (PARTITION_KEYS[:2], PARTITION_KEYS):

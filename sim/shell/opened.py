@@ -227,7 +227,11 @@ def _typed(document: Mapping[str, Any], types: Mapping[str, type], where: str) -
 
 
 def _published(item: Published, identity: Mapping[str, Any], where: str) -> None:
-    texts = (item.dataset, item.content_blake3, *(text for part in item.files for text in (part.name, part.file_sha256, part.content_blake3)))
+    texts = (
+        item.dataset,
+        item.content_blake3,
+        *(text for part in item.files for text in (part.name, part.file_sha256, part.content_blake3)),
+    )
     if not all(isinstance(text, str) for text in texts) or not (item.scenario is None or isinstance(item.scenario, str)):
         raise damaged(where, f"an entry of {item.dataset!r} with fields of the wrong type")
     if not item.files or any(part.rows < 0 or part.bytes < 0 or not isinstance(part.keys, dict) for part in item.files):

@@ -6,17 +6,17 @@ recomputes the logical digest of every table. Everything wrong is listed; nothin
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.paths import config_root, contracts_root
 from sim.shell.contract_types import Contracts
+from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests, table_digest
 from sim.shell.errors import ContractError, GateError
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, gates_dir, verify_bundle
+from sim.shell.gate import Bundle, gates_dir, verify_bundle
 from sim.shell.manifest import Published, load_json
 from sim.shell.opened import (
     identity_problems,
@@ -28,7 +28,9 @@ from sim.shell.opened import (
     unfinished_segments,
 )
 from sim.shell.publish import read_published
+from sim.shell.reference import Reference
 from sim.shell.seal import SEAL_LAW
+from sim.shell.strangers import strangers
 from sim.shell.tables import read_parquet
 
 ContentCheck = Callable[[Published], list[str]]
@@ -117,10 +119,30 @@ def verify_run(
         rows, size = sum(part.rows for part in files), sum(part.bytes for part in files)
         reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
     unfinished = unfinished_segments(run_dir, codes)
-    problems += [f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished]
+    problems += [
+        f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished
+    ]
     problems += strangers(run_dir, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_segments(run_dir, codes)}
     return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+
+
+def content_check_of(run_dir: Path, codes: Sequence[str], contracts: Path | None = None, config: Path | None = None) -> ContentCheck:
+    """`content_check` with contracts and reference snapshot read from disk, the packaged ones by default.
+
+    Raises:
+        ContractError: If the run was built with others.
+    """
+    compiled = load_contracts(contracts or contracts_root())
+    reference = Reference((config or config_root()) / "reference")
+    require_same_contracts(run_dir, codes, compiled, reference.digests())
+    return content_check(run_dir, compiled, sealed_vocabularies(compiled, reference))
+
+
+def sealed_vocabularies(contracts: Contracts, reference: Reference) -> dict[str, tuple[str, ...]]:
+    """All vocabularies by name: those of the contracts and those filled from the reference snapshot."""
+    filled = {name: reference.vocabulary(table, column) for name, (table, column) in contracts.reference_vocabularies.items()}
+    return {**contracts.vocabularies, **filled}
 
 
 def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str, Sequence[str]]) -> ContentCheck:
@@ -179,50 +201,6 @@ def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contr
                 expected=f"SHA-256 {digest}",
                 do="pass --config DIR with the reference snapshot of that run, or verify without --deep",
             )
-
-
-def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence[str]) -> list[str]:
-    """Everything under data/ and gates/ that no bundle lists; directories of unfinished segments are not looked into."""
-    files = {f"{item.path}/{part.name}" for bundle in bundles.values() for item in bundle.datasets for part in item.files}
-    for code, bundle in bundles.items():
-        files |= {f"gates/{code}/{name}" for name in (*bundle.document["documents"], INDEX_NAME, FLAG_NAME)}
-    folders = {"data", "gates"} | {path.rsplit("/", depth)[0] for path in files for depth in range(1, path.count("/") + 1)}
-    skipped = {f"gates/{code}" for code in unfinished}
-    problems = []
-    for top in ("data", "gates"):
-        for path, mode in _walk(run_dir, top, folders, skipped, frozenset(unfinished)):
-            if stat.S_ISLNK(mode):
-                problems.append(f"{run_dir / path}: is a symbolic link, expected plain files and directories")
-            elif stat.S_ISDIR(mode) and path not in folders:
-                problems.append(f"{run_dir / path}: a directory that no bundle lists")
-            elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-                problems.append(f"{run_dir / path}: is {stat.filemode(mode)}, expected plain files and directories")
-            elif stat.S_ISREG(mode) and path not in files:
-                problems.append(f"{run_dir / path}: a file that no bundle lists")
-    return problems
-
-
-def _walk(run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinished: frozenset[str]) -> Iterator[tuple[str, int]]:
-    """(relative path, mode) of every entry below `top`, links not followed, unlisted directories not entered."""
-    try:
-        yield top, (run_dir / top).lstat().st_mode
-    except FileNotFoundError:
-        return
-    todo = [top]
-    while todo:
-        here = todo.pop()
-        if not stat.S_ISDIR((run_dir / here).lstat().st_mode):
-            continue
-        with os.scandir(run_dir / here) as entries:
-            found = sorted((entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries)
-        for name, mode in found:
-            path = f"{here}/{name}"
-            depth = path.split("/")
-            if path in skipped or (depth[0] == "data" and len(depth) == 3 and depth[2] in unfinished):
-                continue
-            yield path, mode
-            if stat.S_ISDIR(mode) and path in folders:
-                todo.append(path)
 
 
 def sealed_contracts(run_dir: Path, code: str) -> str:

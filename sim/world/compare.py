@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def _ranges(world: World, item: Published, schema: pa.Schema) -> list[pads.Expre
     edges = [None, *scalars, None]
     field = pads.field(column)
     conditions: list[pads.Expression | None] = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         parts = ([field >= low] if low is not None else []) + ([field < high] if high is not None else [])
         conditions.append(parts[0] & parts[1] if len(parts) == 2 else parts[0] if parts else None)
     return conditions
@@ -173,22 +174,36 @@ def _count(a: pa.Table, b: pa.Table, keys: tuple[str, ...], result: DatasetDiffe
         name = next(name for name, (left, right) in columns.items() if (left[at_a] != right[at_b]).any())
         result.first = {"key": _key(a, keys, at_a), "column": name, "a": plain(a[name][at_a]), "b": plain(b[name][at_b])}
     elif len(rows_a) < len(a):
-        result.first = {"key": _key(a, keys, int(np.setdiff1d(np.arange(len(a)), rows_a)[0])), "column": "", "a": "this row", "b": "no such row"}
+        result.first = {
+            "key": _key(a, keys, int(np.setdiff1d(np.arange(len(a)), rows_a)[0])),
+            "column": "",
+            "a": "this row",
+            "b": "no such row",
+        }
     elif len(rows_b) < len(b):
-        result.first = {"key": _key(b, keys, int(np.setdiff1d(np.arange(len(b)), rows_b)[0])), "column": "", "a": "no such row", "b": "this row"}
+        result.first = {
+            "key": _key(b, keys, int(np.setdiff1d(np.arange(len(b)), rows_b)[0])),
+            "column": "",
+            "a": "no such row",
+            "b": "this row",
+        }
 
 
 def _comparable(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Array, Array]:
     """Two columns as uint64 matrices (rows, 2) of (present, bits): equal exactly where the published values are equal."""
     kind = a.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
-        texts = pa.chunked_array([*a.cast(pa.string()).chunks, *b.cast(pa.string()).chunks], pa.string()).combine_chunks().dictionary_encode()
+        texts = (
+            pa.chunked_array([*a.cast(pa.string()).chunks, *b.cast(pa.string()).chunks], pa.string()).combine_chunks().dictionary_encode()
+        )
         both = texts.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64)
         values = (both[: len(a)], both[len(a) :])
     else:
         values = (_bits(a), _bits(b))
     masks = [pc.is_valid(column).combine_chunks().to_numpy(zero_copy_only=False) for column in (a, b)]
-    left, right = (np.stack([mask.astype(np.uint64), np.where(mask, bits, np.uint64(0))], axis=1) for mask, bits in zip(masks, values, strict=True))
+    left, right = (
+        np.stack([mask.astype(np.uint64), np.where(mask, bits, np.uint64(0))], axis=1) for mask, bits in zip(masks, values, strict=True)
+    )
     return left, right
 
 
@@ -198,9 +213,8 @@ def _bits(column: pa.ChunkedArray) -> Array:
     if pa.types.is_timestamp(kind):
         flat = flat.cast(pa.int64())
     values = flat.fill_null(False if pa.types.is_boolean(kind) else 0).to_numpy(zero_copy_only=False)
-    if values.dtype == np.float64:
-        return values.view(np.uint64)
-    return values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
+    bits: Array = values.view(np.uint64) if values.dtype == np.float64 else values
+    return bits if bits.dtype == np.uint64 else bits.astype(np.int64).view(np.uint64)
 
 
 def _align(columns: Mapping[str, tuple[Array, Array]], keys: tuple[str, ...], count_a: int, count_b: int) -> tuple[Array, Array]:

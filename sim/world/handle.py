@@ -22,7 +22,7 @@ from sim.shell.identity import sha256_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
-from sim.shell.verify import require_same_contracts
+from sim.shell.verify import require_same_contracts, sealed_vocabularies
 from sim.world.query import referenced, sealed_connection, select
 from sim.world.tables import Table
 
@@ -123,10 +123,11 @@ class World:
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """`sql`, batch by batch, for results that need not fit in memory."""
-        connection = sealed_connection(self.path, self._items)
-        for name in sorted(referenced(connection, query) & set(self._items)):
-            self.require_intact(self._items[name])
-        return select(connection, query)
+        asked = referenced(query)
+        for name in self._items:
+            if name.lower() in asked:
+                self.require_intact(self._items[name])
+        return select(sealed_connection(self.path, self._items), query)
 
     def ledger(self) -> pa.Table:
         """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
@@ -146,8 +147,18 @@ class World:
             ContractError: If those at hand are others.
         """
         contracts = load_contracts(self._roots[0])
-        require_same_contracts(self.path, CODES, contracts, Reference(self._roots[1] / "reference").digests())
+        require_same_contracts(self.path, CODES, contracts, self.reference.digests())
         return contracts
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference snapshot at hand; `contracts` proves that it is the run's."""
+        return Reference(self._roots[1] / "reference")
+
+    @cached_property
+    def vocabularies(self) -> dict[str, tuple[str, ...]]:
+        """Every closed list by name, in code order."""
+        return sealed_vocabularies(self.contracts, self.reference)
 
     def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
         """Check the SHA-256 of files not checked before, several at a time.

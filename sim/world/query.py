@@ -7,7 +7,7 @@ other, cannot load extensions, and cannot change either setting back.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def connect() -> Any:
     return connection
 
 
-def sealed_connection(run_dir: Path, views: dict[str, Sequence[Published]]) -> Any:
+def sealed_connection(run_dir: Path, views: Mapping[str, Sequence[Published]]) -> Any:
     """A connection with one view a dataset that can read their files and do nothing else.
 
     Args:
@@ -69,14 +69,27 @@ def select(connection: Any, query: str) -> pa.RecordBatchReader:
         raise sql_error(error) from error
 
 
-def referenced(connection: Any, query: str) -> set[str]:
-    """Names of the tables and views a query reads.
+def batches(stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches of an answer.
+
+    Raises:
+        UsageError: If DuckDB fails while the rows are made (a cast or an overflow, say).
+    """
+    try:
+        yield from stream
+    except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+        raise sql_error(error) from error
+
+
+def referenced(query: str) -> set[str]:
+    """Names of the tables and views a query reads, in lower case as DuckDB compares them.
 
     Raises:
         UsageError: If it does not parse.
     """
     try:
-        return set(connection.get_table_names(query))
+        # On a connection without the views: DuckDB would try to look inside them.
+        return {name.lower() for name in connect().get_table_names(query)}
     except duckdb.Error as error:
         raise sql_error(error) from error
 
@@ -85,7 +98,9 @@ def sql_error(error: Exception) -> UsageError:
     """DuckDB's message as a refusal."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = " ".join(line.strip() for line in lines[:3] if line.strip())
-    return UsageError("SHELL.SQL_INVALID", "the query cannot be answered", found=text[:500], do="`closedworld contracts show` lists datasets")
+    return UsageError(
+        "SHELL.SQL_INVALID", "the query cannot be answered", found=text[:500], do="`closedworld contracts show` lists datasets"
+    )
 
 
 def _paths(run_dir: Path, items: Sequence[Published]) -> list[str]:

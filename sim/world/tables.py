@@ -7,7 +7,7 @@ times are UTC.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sim.world.handle import World
 
 SCENARIO = "scenario_id"
+Filter = pads.Expression | Mapping[str, Any] | None
 
 
 class Table:
@@ -96,33 +97,35 @@ class Table:
             partitions=[pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None,
         )
 
-    def to_arrow(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> pa.Table:
+    def to_arrow(self, columns: Sequence[str] | None = None, filter: Filter = None) -> pa.Table:
         """The rows in published order.
 
         Args:
             columns: Only these columns, in this order.
-            filter: Only rows for which a `pyarrow.dataset` expression holds; files and row groups that cannot match are not read.
+            filter: Only rows with these values (`{"merchant_id": 17}`), or those for which a `pyarrow.dataset` expression holds; row groups
+                that cannot match are not read. In expressions, ids beyond int64 need `pa.scalar(id, pa.uint64())`.
 
         Raises:
             UsageError: If there is no such column.
             GateError: If a file is not the published one.
         """
-        known = self.schema.names
-        for name in columns or ():
-            if name not in known:
-                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(known))
-        return self.dataset().to_table(columns=None if columns is None else list(columns), filter=filter)
+        schema = self.schema
+        for name in [*(columns or ()), *(filter if isinstance(filter, Mapping) else ())]:
+            if name not in schema.names:
+                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(schema.names))
+        condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
+        return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
 
-    def to_polars(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+    def to_polars(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
         return _package("polars", "polars").from_arrow(self.to_arrow(columns, filter))
 
-    def to_pandas(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+    def to_pandas(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `pandas.DataFrame`; arguments as `to_arrow`. Nullable ids keep their type only with pandas' Arrow dtypes."""
         pandas = _package("pandas", "pandas")
         return self.to_arrow(columns, filter).to_pandas(types_mapper=pandas.ArrowDtype)
 
-    def to_cudf(self, columns: Sequence[str] | None = None, filter: pads.Expression | None = None) -> Any:
+    def to_cudf(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `cudf.DataFrame` on the GPU; arguments as `to_arrow`."""
         return _package("cudf", "closedworld[gpu-cu13]").DataFrame.from_arrow(self.to_arrow(columns, filter))
 
@@ -134,6 +137,26 @@ class Table:
         """
         self._world.require_intact(self._items)
         return (connection or connect()).sql(scan(self._world.path, self._items))
+
+
+def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:
+    """The condition that columns hold these values, each typed as its column; None for no values.
+
+    Raises:
+        UsageError: If a value cannot be one of its column.
+    """
+    condition: pads.Expression | None = None
+    for name, value in values.items():
+        kind = schema.field(name).type
+        try:
+            scalar = pa.scalar(value, pa.string() if pa.types.is_dictionary(kind) else kind)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+            raise UsageError(
+                "SHELL.VALUE_INVALID", f"{value!r} is no value of column {name}", found=str(error), expected=str(kind)
+            ) from error
+        term = pads.field(name) == scalar
+        condition = term if condition is None else condition & term
+    return condition
 
 
 def _package(name: str, install: str) -> Any:

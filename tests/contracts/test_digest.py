@@ -110,12 +110,16 @@ def test_what_does_not_move_it(dataset: Dataset) -> None:
 
 def test_partitions_move_it(dataset: Dataset) -> None:
     first, second = table_digest(shop().slice(0, 1), dataset, VOCAB), table_digest(shop().slice(1, 2), dataset, VOCAB)
-    digests = {combine_digests(parts) for parts in ([first, second], [second, first], [first], [first, first], [], [table_digest(shop(), dataset, VOCAB)])}
+    both = table_digest(shop(), dataset, VOCAB)
+    digests = {combine_digests(parts) for parts in ([first, second], [second, first], [first], [first, first], [], [both])}
     assert len(digests) == 6
 
 
 def test_float_bits_and_dtypes() -> None:
     number = Column("f", "float64")
     assert column_digest(number, np.array([0.0]), None) != column_digest(number, np.array([-0.0]), None)
+    gaps = Column("f", "float64", True)
+    hidden = [column_digest(gaps, np.array([1.0, blank]), np.array([True, False])) for blank in (0.0, -0.0, 7.0, np.nan)]
+    assert len(set(hidden)) == 1
     with pytest.raises(ValueError, match="uint64"):
         column_digest(ID, np.array([1], dtype=np.int64), None)

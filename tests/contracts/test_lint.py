@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import Facts, Folder
+from contracts_folder import Facts, Folder
 
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import ContractError
@@ -13,6 +13,10 @@ from sim.shell.lint import LintReport, lint
 
 DICTIONARY, SCHEMAS = "contracts/layer1/1A/dictionary.yaml", "contracts/layer1/1A/schemas.yaml"
 REGISTRY, POLICY = "contracts/layer1/1A/registry.yaml", "config/layer1/1A/till_policy.yaml"
+
+SUMS = "{law: sums_to, column: share, within: [shop_id], total: 100}"
+ORPHAN = "  orphan:\n    description: x\n    columns: [{name: a, type: int8, description: x}]\ndocuments:\n"
+IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: a, c1: b, draws: 1, scope: world}"
 
 
 def run(folder: Folder, states: tuple[Facts, ...]) -> LintReport:
@@ -40,10 +44,10 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
         (DICTIONARY, "column: till_no, within", "column: share, within", "in the sort order", 24),
         (DICTIONARY, "column: share, within: [shop_id]", "column: share, within: [colour]", "sorted together", 25),
         (DICTIONARY, "column: share, within", "column: colour, within", "about integers", 25),
-        (DICTIONARY, "{law: sums_to, column: share, within: [shop_id], total: 100}", "{law: exactly_one_present, columns: [colour, share]}", "always present", 25),
-        (DICTIONARY, "{law: sums_to, column: share, within: [shop_id], total: 100}", "{law: at_least, column: share, other: colour}", "unlike types", 25),
+        (DICTIONARY, SUMS, "{law: exactly_one_present, columns: [colour, share]}", "always present", 25),
+        (DICTIONARY, SUMS, "{law: at_least, column: share, other: colour}", "unlike types", 25),
         (DICTIONARY, "path: data/layer1/1A/till", "path: data/layer1/1A/tills", "lies elsewhere", 17),
-        (DICTIONARY, "partitioning: [seed, manifest_fingerprint]", "partitioning: [manifest_fingerprint, seed]", "partitioned otherwise", 8),
+        (DICTIONARY, "[seed, manifest_fingerprint]", "[manifest_fingerprint, seed]", "partitioned otherwise", 8),
         (DICTIONARY, "produced_by: 1A.S2", "produced_by: 1A.S1", "one producer", 26),
         (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: []", "read by others", 13),
         (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: [1A.S2, 3B.S1]", "read by others", 13),
@@ -51,13 +55,13 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
         (SCHEMAS, "vocabulary: colour", "vocabulary: color", "did you mean 'colour'", 13),
         (SCHEMAS, "minimum: 1}", "minimum: 7, maximum: 3}", "empty range", 6),
         (SCHEMAS, "minimum: 1}", "minimum: -1}", "cannot hold", 6),
-        (SCHEMAS, "documents:\n", "  orphan:\n    description: x\n    columns: [{name: a, type: int8, description: x}]\ndocuments:\n", "one dataset", 15),
+        (SCHEMAS, "documents:\n", ORPHAN, "one dataset", 15),
         (POLICY, "tills_a_shop: 3", "tills_a_shop: 33", "at most 9", 1),
         (POLICY, "home: NO", "home: NO\nhome: SE", "twice", 3),
         (REGISTRY, "till_policy.yaml", "till.yaml", "has no file", 7),
         ("config/presets/tiny.yaml", "till_policy_1A", "til_policy_1A", "did you mean 'till_policy_1A'", 3),
         ("config/presets/tiny.yaml", "scenarios", "scenario", "did you mean 'scenarios'", 2),
-        ("contracts/rng/streams.yaml", "scope: world}", "scope: world}\n  - {id: 1A.idle, entity: e, c0: a, c1: b, draws: 1, scope: world}", "no state", 4),
+        ("contracts/rng/streams.yaml", "scope: world}", IDLE, "no state", 4),
     ],
 )  # fmt: skip
 def test_rule(folder: Folder, states: tuple[Facts, ...], file: str, old: str, new: str, words: str, line: int) -> None:
@@ -68,6 +72,16 @@ def test_rule(folder: Folder, states: tuple[Facts, ...], file: str, old: str, ne
     assert rows[0].startswith(f"{file}:{line}:"), rows
     # Damage may show on both sides (a pack without its file leaves a file without its pack), never anywhere else.
     assert len(report.problems) <= 2, report.rows()
+
+
+def test_two_datasets_in_one_place(folder: Folder, states: tuple[Facts, ...]) -> None:
+    folder.replace(DICTIONARY, "path: data/layer1/1A/till", "path: data/layer1/1A/shop")
+    assert any("lies where shop does" in row for row in run(folder, states).rows())
+
+
+def test_tables_of_user_inputs_have_no_dataset(folder: Folder, states: tuple[Facts, ...]) -> None:
+    folder.replace(SCHEMAS, "documents:\n", ORPHAN.replace("orphan", "shops_input_1A"))
+    assert run(folder, states).passed
 
 
 def test_unregistered_file(folder: Folder, states: tuple[Facts, ...]) -> None:
@@ -110,7 +124,8 @@ def test_everything_at_once(folder: Folder, states: tuple[Facts, ...]) -> None:
 def test_run_reports_belong_to_the_shell(folder: Folder, states: tuple[Facts, ...]) -> None:
     folder.write(
         "contracts/layer1/RUNS/schemas.yaml",
-        "$id: closedworld:layer1/RUNS/schemas\ntables:\n  runs_1: {description: x, columns: [{name: step, type: uint32, description: x}]}\n",
+        "$id: closedworld:layer1/RUNS/schemas\ntables:\n"
+        "  runs_1: {description: x, columns: [{name: step, type: uint32, description: x}]}\n",
     )
     folder.write(
         "contracts/layer1/RUNS/dictionary.yaml",

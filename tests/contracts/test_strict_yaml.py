@@ -37,7 +37,8 @@ def test_keys_are_never_booleans() -> None:
     assert load_text("NO: 1\non: 2\n", "f").value == {"NO": 1, "on": 2}
 
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n"
+BOMB += "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 HOSTILE = {
     "bomb": (BOMB, "Anchors"),
     "anchor": ("a: &x 1\n", "Anchors"),
@@ -155,7 +156,11 @@ def test_100_kilobytes_are_read_in_time() -> None:
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False, allow_infinity=False) | st.text("abN O01:", max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("abN O01:", max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abN", max_size=3), inner, max_size=3),
     max_leaves=12,
 )

@@ -80,7 +80,9 @@ ENCODED = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "written", "type"), [(encoding, written, type) for encoding, written, types in ENCODED for type in types])
+@pytest.mark.parametrize(
+    ("encoding", "written", "type"), [(encoding, written, type) for encoding, written, types in ENCODED for type in types]
+)
 def test_encodings(make_dataset: MakeDataset, tmp_path: Path, encoding: str, written: str, type: str) -> None:
     dataset = make_dataset(column(type, True, encoding))
     values: list[object] = ["a", "b", "c"] if type == "string" else [0, 1, 2]
@@ -145,7 +147,9 @@ def test_categories_return_to_sealed_codes(make_dataset: MakeDataset, order: lis
 
 def test_chunks_with_different_dictionaries(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(column("category"))
-    chunks = [pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(order)) for order in (["blue", "red"], ["green", "blue"])]
+    chunks = [
+        pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(order)) for order in (["blue", "red"], ["green", "blue"])
+    ]
     table = pa.Table.from_arrays([pa.chunked_array(chunks)], schema=arrow_schema(dataset, VOCAB, {}))
     assert from_arrow(table, dataset, VOCAB)["x"].tolist() == [2, 0, 1, 2]
 

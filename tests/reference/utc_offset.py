@@ -7,7 +7,8 @@ def offset_at(instant, z, zone_offset, transition_us, transition_minutes):
     """None where the timetable does not cover the instant."""
     if z >= len(zone_offset) - 1:
         return None
-    past = [minutes for at, minutes in list(zip(transition_us, transition_minutes, strict=True))[zone_offset[z] : zone_offset[z + 1]] if at <= instant]
+    own = slice(zone_offset[z], zone_offset[z + 1])
+    past = [minutes for at, minutes in zip(transition_us[own], transition_minutes[own], strict=True) if at <= instant]
     return past[-1] if past else None
 
 

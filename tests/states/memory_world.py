@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sim.shell.frames import Frame, concat
 from sim.shell.manifest import PartFile, Published
 from sim.shell.params import Params
 from sim.shell.reference import Reference
-from sim.shell.state import Check, Program
+from sim.shell.state import Check, Program, State
 from sim.shell.strict_yaml import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,13 +76,12 @@ class MemoryWorld:
         self.configs = {name: Params(values) for name, values in configs.items()}
         self.seed = seed
         self.checks: dict[str, Check] = {}
-        self.totals: dict[str, Any] = {}
+        self.totals: dict[str, dict[str, Any]] = {}
 
-    def run(self, program: Program) -> dict[str, Frame]:
-        """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and `totals`."""
-        state = program.state
-        ctx = Context(
-            state,
+    def context(self, state: State, kernels: Sequence[str] = ()) -> Context:
+        """What a state sees; `kernels` are allowed on top of its own."""
+        return Context(
+            replace(state, kernels=(*state.kernels, *kernels)),
             seed=self.seed,
             scenarios=(),
             configs=self.configs,
@@ -90,6 +90,10 @@ class MemoryWorld:
             backend=get_backend("cpu"),
             externals={},
         )
+
+    def run(self, program: Program) -> dict[str, Frame]:
+        """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and `totals`."""
+        state, ctx = program.state, self.context(program.state)
         totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in state.streams for figure in ("entities", "draws", "blocks")}
         made: dict[str, list[Frame]] = {}
         for part in program.plan(ctx):
@@ -105,12 +109,18 @@ class MemoryWorld:
             made |= {dataset: [frame] for dataset, frame in program.finish(ctx, totals).items()}
         assert set(made) == set(state.writes)
         self.store.parts |= made
-        self.totals = totals
+        self.totals[state.id] = totals
         self.checks = {check.name: check for check in program.checks(ctx, totals)}
         whole = {dataset: concat(frames) for dataset, frames in made.items()}
         for dataset, frame in whole.items():
             self._contract(dataset, frame)
         return whole
+
+    def check_with(self, module: Any, name: str, change: Mapping[str, Any]) -> Check:
+        """A state's check called `name`, over its sums with some of them changed by the given amounts."""
+        totals = self.totals[module.STATE.id]
+        changed = {**totals, **{key: totals[key] + value for key, value in change.items()}}
+        return next(check for check in module.checks(self.context(module.STATE), changed) if check.name == name)
 
     def failed(self) -> list[Check]:
         return [check for check in self.checks.values() if not check.passed]

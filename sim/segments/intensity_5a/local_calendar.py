@@ -69,9 +69,9 @@ def local_calendar(timetable: Frame, tzid: Array, horizon: Horizon) -> LocalCale
     middle = np.int64(horizon.start_s) + np.arange(horizon.buckets, dtype=np.int64) * step + step // 2
     local_s = middle[None, :] + _offsets(timetable, tzid, middle)
     number = local_s // step
-    first = number.min(axis=1) if len(tzid) else np.zeros(0, dtype=np.int64)
+    first = number.min(axis=1)
     local = number - first[:, None]
-    size = local.max(axis=1) + 1 if len(tzid) else first
+    size = local.max(axis=1) + 1
     offset = np.concatenate([[0], np.cumsum(size)])
     cell = np.arange(offset[-1], dtype=np.int64) - np.repeat(offset[:-1], size)
     times = np.bincount((local + offset[:-1, None]).ravel(), minlength=offset[-1])

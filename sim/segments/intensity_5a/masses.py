@@ -46,10 +46,12 @@ def shares(mass: Array, reference: Array, weekend: Array) -> Array:
     ]
     total = np.maximum(day.sum(axis=1), 1)
     # Python integers: mass x 10**6 may pass 63 bits.
-    return np.array([[int(part) * PART // int(whole) for part, whole in zip(column, total, strict=True)] for column in parts], dtype=np.int64).T
+    return np.array(
+        [[int(part) * PART // int(whole) for part, whole in zip(column, total, strict=True)] for column in parts], dtype=np.int64
+    ).T
 
 
 def weekend_hours(rules: list[tuple[int, ...]]) -> Array:
-    """bool (rules, 168): hours of the weekend days (Monday = 1) of each rule."""
+    """Which hours of the week are the weekend days (Monday = 1) of each rule: bool (rules, 168)."""
     day = np.arange(HOURS) // 24 + 1
     return np.array([np.isin(day, rule) for rule in rules])

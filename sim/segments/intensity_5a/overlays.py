@@ -98,7 +98,11 @@ def payday_events(world: World, policy: Params) -> Iterator[Event]:
         for iso in group.countries:
             nominal.setdefault(world.countries[iso], group.days)
     for country in world.countries.values():
-        days = {_working_day(world, country, _month_day(month, day)) for month in world.dates() for day in nominal.get(country, policy.default_days)}
+        days = {
+            _working_day(world, country, _month_day(month, day))
+            for month in world.dates()
+            for day in nominal.get(country, policy.default_days)
+        }
         for day in sorted(days):
             start, stop = day * DAY_S, day * DAY_S + policy.window_hours * _HOUR_S
             if world.touches(start, stop):

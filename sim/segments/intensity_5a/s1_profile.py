@@ -48,7 +48,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     at_edge = np.searchsorted(merchants.merchant_id, edges.merchant_id)
     rows = _keys(sites, edges, at_site, at_edge, physical[at_site] * as_share(sites.weight_q), virtual[at_edge] * as_share(edges.weight_q))
     profile = _profile(ctx, merchants, rows)
-    _count_coverage(ctx, rows, profile)
+    groups = (at_site, sites.legal_country_iso, sites.weight_q), (at_edge, edges.country_iso, edges.weight_q)
+    _count_coverage(ctx, merchants["virtual_share"], *groups, profile)
     ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
     ctx.count("volume", fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
     ctx.count("too_large", int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()))
@@ -129,7 +130,7 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     sigma = np.array([classes[name].site_sigma for name in names], dtype=np.float64)
     drawn = _virtual_scale(ctx, merchants.merchant_id[online], sigma[merchants.online_class[online]])
     modes = ctx.vocabulary("virtual_mode")
-    mode = np.array([policy.virtual_multiplier[name] if name in policy.virtual_multiplier else 0.0 for name in modes], dtype=np.float64)
+    mode = np.array([policy.virtual_multiplier[name] if name != "NON_VIRTUAL" else 0.0 for name in modes], dtype=np.float64)
     base = median[merchants.online_class[online]] * common[online] * mode[merchants.virtual_mode[online]]
     virtual[online] = base * drawn * merchants.virtual_share[online]
     ctx.count("virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
@@ -159,11 +160,11 @@ def _keys(sites: Frame, edges: Frame, at_site: Array, at_edge: Array, physical: 
     offsets = run_offsets(both.owner, both.country, both.tzid)
     # A key has at most one site group and one edge group, so each column has at most one value a run that is not 0.
     run, size = run_of_row(offsets), len(offsets) - 1
-    columns = {"physical": np.zeros(size), "virtual": np.zeros(size)}
+    columns: dict[str, Array] = {"physical": np.zeros(size), "virtual": np.zeros(size)}
     for name, column in columns.items():
         filled = both[name] > 0.0
         column[run[filled]] = both[name][filled]
-    return both.take(offsets[:-1].astype(np.int64)).select("owner", "country", "tzid").with_columns(**columns)
+    return both.take(offsets[:-1].astype(np.int64)).select("owner", "country", "tzid").with_columns(None, **columns)
 
 
 def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
@@ -189,10 +190,17 @@ def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
     )
 
 
-def _count_coverage(ctx: PartitionContext, rows: Frame, profile: Frame) -> None:
-    """Merchant-country pairs among positive groups, and how many of them the profile lacks."""
-    positive = (rows.physical > 0.0) | (rows.virtual > 0.0)
-    wanted = len(run_starts(rows.owner[positive], rows.country[positive]))
+def _count_coverage(
+    ctx: PartitionContext, share: Array, sites: tuple[Array, Array, Array], edges: tuple[Array, Array, Array], profile: Frame
+) -> None:
+    """Merchant-country pairs that own weight and a part of the demand, and how many of them the profile lacks.
+
+    `share` is the virtual share by merchant row; `sites` and `edges` are (merchant row, country, weight) of the groups.
+    """
+    sold = (sites[2] > 0) & (share[sites[0]] < 1.0), (edges[2] > 0) & (share[edges[0]] > 0.0)
+    pairs = Frame({name: np.concatenate([sites[at][sold[0]], edges[at][sold[1]]]) for at, name in enumerate(("owner", "country"))})
+    pairs = pairs.sort("owner", "country")
+    wanted = len(run_starts(pairs.owner, pairs.country))
     found = len(run_starts(profile.merchant_id, profile.legal_country_iso))
     ctx.count("weighted_pairs", wanted)
     ctx.count("uncovered_pairs", abs(wanted - found))

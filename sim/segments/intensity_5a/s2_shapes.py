@@ -76,7 +76,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 def day_weights(law: Params, weekend: tuple[int, ...]) -> Array:
     """Weight of each day, Monday first: float64, 7."""
     factor = [law.weekend_factor if day in weekend else 1.0 for day in range(1, 8)]
-    return np.array(law.day_weights, dtype=np.float64) * np.array(factor, dtype=np.float64)
+    weights: Array = np.array(law.day_weights, dtype=np.float64) * np.array(factor, dtype=np.float64)
+    return weights
 
 
 def day_profile(ctx: Context, shape: Params) -> Array:
@@ -93,7 +94,8 @@ def day_profile(ctx: Context, shape: Params) -> Array:
         apart = np.minimum(apart, _DAY_MINUTES - apart)
         value += peak.amp * ctx.kernels.exp_map(x=apart * apart / (-2.0 * peak.sigma * peak.sigma))
     hours = fixed_point(value, _BITS).reshape(24, 60).sum(axis=1, dtype=np.uint64)
-    return hours.astype(np.float64) / np.float64(60 * 2.0**_BITS)
+    mean: Array = hours.astype(np.float64) / np.float64(60 * 2.0**_BITS)
+    return mean
 
 
 def _online_checks(ctx: Context, by_hour: Array) -> list[Check]:

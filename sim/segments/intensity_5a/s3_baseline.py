@@ -69,6 +69,10 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     return [
         Check("weekly mass of every key", int(totals["bad_weeks"]) == 0, int(totals["bad_weeks"]), 0, f"of {int(totals['keys'])} keys"),
         Check(
-            "hours of each class follow its shape", max(worst.values()) <= points, worst, points, "largest difference over classes, in points"
+            "hours of each class follow its shape",
+            max(worst.values()) <= points,
+            worst,
+            points,
+            "largest difference over classes, in points",
         ),
     ]

@@ -19,6 +19,7 @@ from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
+from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
@@ -165,18 +166,26 @@ def _zones(ctx: Context, horizon: Horizon) -> Frame:
     timetable = ctx.load("tz_timetable_cache")
     clock = local_calendar(timetable, np.unique(timetable.tzid), horizon)
     return Frame(
-        {"tzid": clock.tzid, "local_origin": clock.origin_s * MICRO, "local_buckets": np.diff(clock.offset.astype(np.int64)).astype(np.uint32)}
+        {
+            "tzid": clock.tzid,
+            "local_origin": clock.origin_s * MICRO,
+            "local_buckets": np.diff(clock.offset.astype(np.int64)).astype(np.uint32),
+        }
     )
 
 
-def _refuse_unknown(config: object, policy: object, world: World, name: str) -> None:
+def _refuse_unknown(config: Params, policy: Params, world: World, name: str) -> None:
     """Names in config that name nothing: windows of the scenario, countries of the payday groups."""
-    windows = [key for key in config.scenarios[name].windows if key not in config.windows]  # type: ignore[attr-defined]
+    windows = [key for key in config.scenarios[name].windows if key not in config.windows]
     if windows:
-        raise _invalid("WINDOW_UNKNOWN", f"Scenario {name} uses windows nobody defines.", ", ".join(windows), "keys of scenarios_5A.windows")
-    countries = [iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries]  # type: ignore[attr-defined]
+        raise _invalid(
+            "WINDOW_UNKNOWN", f"Scenario {name} uses windows nobody defines.", ", ".join(windows), "keys of scenarios_5A.windows"
+        )
+    countries = [iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries]
     if countries:
-        raise _invalid("COUNTRY_UNKNOWN", "A payday group lists countries the snapshot lacks.", ", ".join(countries), "ISO 3166-1 alpha-2 codes")
+        raise _invalid(
+            "COUNTRY_UNKNOWN", "A payday group lists countries the snapshot lacks.", ", ".join(countries), "ISO 3166-1 alpha-2 codes"
+        )
 
 
 def _refuse_uncovered(dates: Array, world: World) -> None:

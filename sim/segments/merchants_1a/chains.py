@@ -16,9 +16,12 @@ from sim.recipes.sampling import fixed
 from sim.recipes.weights import power
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import taxonomy
-from sim.shell.context import PartitionContext
+from sim.segments.merchants_1a.words import merchant_words
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
 
+_LARGEST = 2**32 - 1  # outlets of a merchant fit 32 bits
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw
 
 
@@ -30,14 +33,14 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     law = taxonomy(ctx)
     kind = np.searchsorted(law.mcc, merchants.mcc[open_to])
     coin = ctx.kernels.bounded_integer(
-        x=_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]), bound=np.full(len(open_to), 1_000_000, dtype=np.uint64)
+        x=merchant_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]), bound=np.full(len(open_to), 1_000_000, dtype=np.uint64)
     )
     chance = law.multi_site_permille * np.uint64(policy.multi_site.scale_permille)
     is_chain = coin < chance[kind]
     chain, kind = open_to[is_chain], kind[is_chain]
     merchant_id = merchants.merchant_id[chain]
     sigma = np.full(len(chain), policy.outlets.tail_sigma, dtype=np.float64)
-    tail = ctx.kernels.lognormal_factor(x=_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
+    tail = ctx.kernels.lognormal_factor(x=merchant_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
     mean = np.minimum(law.site_mean[kind] * tail, np.float64(policy.outlets.largest_mean))
     further, draws = ctx.kernels.draw_counts(
         key=ctx.stream("1A.outlet_count"),
@@ -60,7 +63,6 @@ def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
     Returns:
         One row a merchant and country, sorted: row i64 (of `merchants`), country i16, outlets u64 (at least 1).
     """
-    policy = ctx.params.outlet_policy_1A
     row, country, pull = _abroad(ctx, merchants, outlets)
     # The home row leads its merchant's rows; its weight is in proportion to what the merchant's foreign countries weigh.
     rows = np.concatenate([np.arange(len(merchants)), row])
@@ -70,13 +72,28 @@ def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
     countries = np.concatenate([merchants.home_country_iso, country])[order]
     weight = np.concatenate([np.zeros(len(merchants), dtype=np.uint64), pull])[order]
     offsets = run_offsets(rows)
-    bands = policy.home_share
-    band = np.searchsorted(np.array([band.outlets_up_to for band in bands], dtype=np.uint64), outlets)
-    home = np.array([band.home_permille for band in bands], dtype=np.uint64)[band]
+    home = _home_permille(ctx, outlets)
     weight[is_home] = sum_by_run(weight, offsets) // (np.uint64(1000) - home) * home + np.uint64(1)
     shared = outlets - np.diff(offsets)  # each country keeps one outlet, the others are shared out
     counts = largest_remainder(ctx, weight, offsets, shared) + np.uint64(1)
     return Frame({"row": rows, "country": countries, "outlets": counts}).sort("row", "country")
+
+
+def _home_permille(ctx: Context, outlets: Array) -> Array:
+    """Share of its outlets a chain of this size keeps at home: uint64, n, by the first step of the ladder that reaches it."""
+    steps = ctx.params.outlet_policy_1A.home_share
+    reach = np.array([step.outlets_up_to for step in steps], dtype=np.uint64)
+    if (reach[1:] <= reach[:-1]).any() or reach[-1] < _LARGEST:
+        raise ContractError(
+            "1A.S2.HOME_SHARE_LADDER",
+            "the ladder of home shares is not one",
+            found=f"outlets_up_to {reach.tolist()}",
+            expected=f"ascending, the last step reaching {_LARGEST}",
+            where="config/layer1/1A/outlet_policy.yaml",
+            do="order outlet_policy_1A.home_share by outlets_up_to and let its last step reach all chains",
+        )
+    share: Array = np.array([step.home_permille for step in steps], dtype=np.uint64)[np.searchsorted(reach, outlets)]
+    return share
 
 
 def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Array, Array, Array]:
@@ -122,9 +139,3 @@ def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
     ctx.count("law_chains", len(mean))
     ctx.count("law_residual_q", fixed(residual).sum())
     ctx.count("law_square_q", fixed(residual * residual).sum())
-
-
-def _words(ctx: PartitionContext, stream: str, merchant_id: Array) -> Array:
-    words, _ = ctx.kernels.philox_block(key=ctx.stream(stream), c0=np.zeros_like(merchant_id), c1=merchant_id)
-    ctx.ledger(stream, entities=len(merchant_id), draws=1)
-    return np.asarray(words)

@@ -33,7 +33,8 @@ def country_share_check(ctx: Context, merchants: Array) -> Check:
     worst = widest(merchants.astype(np.float64), allowed)
     found = {"country": ctx.vocabulary("country")[worst], "merchants": int(merchants[worst]), "of": int(merchants.sum())}
     note = f"no country above {gate.times_market_share} times its market share; the closest is shown; {_scope(ctx)}"
-    return Check("country share of merchants", bool((merchants <= allowed).all()), found, {"merchants_at_most": float(allowed[worst])}, note)
+    passed = bool((merchants <= allowed).all())
+    return Check("country share of merchants", passed, found, {"merchants_at_most": float(allowed[worst])}, note)
 
 
 def single_outlet_check(ctx: Context, totals: Totals) -> Check:

@@ -15,6 +15,7 @@ from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_
 from sim.segments.merchants_1a.gates import country_share_check
 from sim.segments.merchants_1a.market import market_size
 from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
+from sim.segments.merchants_1a.words import merchant_words
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame, concat
@@ -39,7 +40,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     supplied = _supplied(ctx, generated.merchant_id)
     merchants = concat([generated, supplied]).sort("merchant_id")
     sigma = np.full(len(merchants), ctx.params.merchant_universe_1A.brand_sigma, dtype=np.float64)
-    brand = ctx.kernels.lognormal_factor(x=_words(ctx, "1A.merchant_brand", merchants.merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
+    brand = ctx.kernels.lognormal_factor(
+        x=merchant_words(ctx, "1A.merchant_brand", merchants.merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
+    )
     gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
     mccs = np.searchsorted(taxonomy(ctx).mcc, generated.mcc)
     ctx.count("merchants", len(merchants))
@@ -100,10 +103,12 @@ def _generated(ctx: PartitionContext) -> Frame:
     merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
     ctx.ledger("1A.merchant_id", entities=len(rank), draws=1)
     kinds = taxonomy(ctx)
-    country = _choose(ctx, _words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
-    kind = _choose(ctx, _words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
+    country = _choose(ctx, merchant_words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
+    kind = _choose(ctx, merchant_words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
     upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
-    ticket = ctx.kernels.bounded_integer(x=_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(rank), 1000, dtype=np.uint64))
+    ticket = ctx.kernels.bounded_integer(
+        x=merchant_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(rank), 1000, dtype=np.uint64)
+    )
     return Frame(
         {
             "merchant_id": merchant_id,
@@ -120,7 +125,7 @@ def _supplied(ctx: PartitionContext, taken: Array) -> Frame:
         empty = np.empty(0, dtype=np.int16)
         return Frame({"merchant_id": empty.astype(np.uint64), "mcc": empty.astype(np.uint16), "channel": empty, "home_country_iso": empty})
     first = rows.take(run_starts(rows.merchant_id))
-    both = np.intersect1d(first.merchant_id, taken)
+    both = np.intersect1d(first.merchant_id, taken, assume_unique=True)
     if len(both):
         raise ContractError(
             "1A.S1.MERCHANT_ID_TAKEN",
@@ -130,15 +135,7 @@ def _supplied(ctx: PartitionContext, taken: Array) -> Frame:
             total=len(both),
             do="renumber these merchants, or run with another --seed",
         )
-    return Frame(
-        {"merchant_id": first.merchant_id, "mcc": first.mcc, "channel": first.channel, "home_country_iso": first.country}
-    )
-
-
-def _words(ctx: PartitionContext, stream: str, merchant_id: Array) -> Array:
-    words, _ = ctx.kernels.philox_block(key=ctx.stream(stream), c0=np.zeros_like(merchant_id), c1=merchant_id)
-    ctx.ledger(stream, entities=len(merchant_id), draws=1)
-    return np.asarray(words)
+    return Frame({"merchant_id": first.merchant_id, "mcc": first.mcc, "channel": first.channel, "home_country_iso": first.country})
 
 
 def _choose(ctx: Context, words: Array, weight: Array) -> Array:

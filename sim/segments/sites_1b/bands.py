@@ -12,7 +12,7 @@ from sim.shell.frames import Array
 
 def band_of_city(ctx: Context, cities: Cities) -> Array:
     """Band of each city row: int64, 0 for the smallest."""
-    bounds = np.array(ctx.params.realism_gates_1B.city_size_mix.population_bounds, dtype=np.int64)
+    bounds = np.sort(np.array(ctx.params.realism_gates_1B.city_size_mix.population_bounds, dtype=np.int64))
     band: Array = np.searchsorted(bounds, cities.frame.population, side="right")
     return band
 

@@ -71,7 +71,8 @@ def country_law(ctx: Context) -> CountryLaw:
     offsets = np.arange(cells + 1, dtype=np.uint64) * np.uint64(countries)
     tables = build_alias(ctx, offsets, np.floor(draw * 2.0**_DRAW_BITS).astype(np.uint64))
     share_q = np.floor(flat * 2.0**WEIGHT_BITS).astype(np.uint64).reshape(cells, countries)
-    return CountryLaw(countries, share_q, tables, power(ctx, flat, 1.0 - policy.country_breadth))
+    # Countries of share 0 are never drawn; 1 stands in for them, since 0 ** 0 has no logarithm.
+    return CountryLaw(countries, share_q, tables, power(ctx, np.where(flat > 0.0, flat, 1.0), 1.0 - policy.country_breadth))
 
 
 def country_relations(ctx: Context) -> dict[str, Array]:

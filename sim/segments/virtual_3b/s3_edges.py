@@ -17,6 +17,7 @@ from sim.recipes.weights import as_share, exact_weights, power
 from sim.segments.virtual_3b.countries import country_law
 from sim.segments.virtual_3b.edge_checks import count_edges, edge_checks
 from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
@@ -39,7 +40,15 @@ STATE = State(
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """Ranges of online merchants."""
+    """Ranges of online merchants, once the policy makes sense."""
+    policy = ctx.params.edge_policy_3B
+    sums = {mode: sum(mix[reach] for reach in mix) for mode, mix in policy.reach_permille.items()}
+    problems = [f"reach_permille.{mode} sums to {total}, not 1000" for mode, total in sums.items() if total != 1000]
+    if policy.edges_min > policy.edges_max:
+        problems.append(f"edges_min > edges_max: {policy.edges_min} > {policy.edges_max}")
+    if problems:
+        do = "correct config/layer1/3B/edge_policy.yaml or the override"
+        raise ContractError("3B.S3.POLICY_IMPOSSIBLE", "the edge policy contradicts itself", examples=problems, do=do)
     return row_ranges(sum(file.rows for file in ctx.files("virtual_settlement_3B")), 1 << 14)
 
 

@@ -21,6 +21,7 @@ STATE = State(
     reads={"site_timezones": ROW_LEVEL, "s4_group_weights_2B": METADATA_ONLY},
     config=("realism_gates_3A",),
     reference=("cities",),
+    external=("merchants_input_1A",),
     writes=("zone_alloc", "zone_alloc_universe_hash"),
     kernels=("entity_hash",),
 )
@@ -67,8 +68,13 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
     # Halves of 32 bits, so that counters of int64 cannot overflow.
     ctx.count("hash_high", int((row_hash >> _HALF).sum()))
     ctx.count("hash_low", int((row_hash & _LOW).sum()))
-    country = alloc.legal_country_iso[run_starts(alloc.merchant_id, alloc.legal_country_iso)]
+    first = run_starts(alloc.merchant_id, alloc.legal_country_iso)
+    country = alloc.legal_country_iso[first]
     watched = divided[country] & (in_pair >= gates.multi_zone_min_sites)
+    given = ctx.external("merchants_input_1A")
+    if given is not None:
+        # Where the user's own sites stand is the user's to say.
+        watched &= ~np.isin(alloc.merchant_id[first], given.merchant_id)
     ctx.count("watched_pairs", int(watched.sum()))
     ctx.count("watched_multi", int((watched & (zones_in_pair > 1)).sum()))
 

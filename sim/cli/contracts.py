@@ -1,0 +1,55 @@
+"""`closedworld contracts`: prove that contracts agree, or read one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, emit, table
+
+app = typer.Typer(no_args_is_help=True, help="Contracts: prove that they agree, or read one.")
+
+
+@app.command("lint")
+def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """Check every contract, config pack, preset and state declaration against each other."""
+    from sim.paths import config_root, contracts_root
+    from sim.segments import SEGMENTS
+    from sim.shell.contracts import load_contracts
+    from sim.shell.lint import lint as check
+
+    compiled = load_contracts(contracts or contracts_root())
+    report = check(compiled, config or config_root(), [program.state for segment in SEGMENTS for program in segment.programs])
+    report.require()
+    looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())
+    emit(
+        "contracts.lint", {"digest": compiled.digest, "looked_at": dict(report.looked_at)}, f"all agree: {looked}\ndigest {compiled.digest}"
+    )
+
+
+@app.command("show")
+def show(
+    id: Annotated[str | None, typer.Argument(help="Dataset, config pack, kernel, stream or vocabulary; without it, all ids.")] = None,
+    contracts: ContractsOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Print one contract: a dataset's columns and keys, a config pack, a kernel, a random stream, a vocabulary."""
+    from sim.paths import contracts_root
+    from sim.shell.contract_text import contract_rows, listing
+    from sim.shell.contracts import load_contracts
+
+    compiled = load_contracts(contracts or contracts_root())
+    if id is None:
+        ids = listing(compiled)
+        emit(
+            "contracts.list",
+            {"contracts": [{"kind": kind, "id": name, "about": about} for kind, name, about in ids]},
+            table(("kind", "id", "about"), ids),
+        )
+        return
+    found = contract_rows(compiled, id)
+    text = [f"{found.kind} {found.id}", f"  {found.about}", *(f"  {label:<12} {value}" for label, value in found.facts)]
+    if found.rows:
+        text += ["", table(found.headers, found.rows)]
+    emit("contracts.show", found.as_json(), "\n".join(text))

@@ -1,0 +1,57 @@
+"""`closedworld diff`: where two worlds differ. Ends like diff(1): 0 for equal, 1 for different."""
+
+from __future__ import annotations
+
+import typer
+
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+
+
+def diff(
+    run_a: RunArgument, run_b: RunArgument, contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False
+) -> None:
+    """Compare two runs dataset by dataset; for those that differ, show the first difference and count rows. Exit 0 equal, 1 different."""
+    from dataclasses import asdict
+
+    from sim.world.compare import compare
+    from sim.world.handle import World
+
+    a, b = (World(find_run(run), contracts, config) for run in (run_a, run_b))
+    found = compare(a, b)
+    rows = []
+    for one in found.different:
+        name = f"{one.dataset} ({one.scenario})" if one.scenario else one.dataset
+        counts = (
+            (f"{one.only_a:,}", f"{one.only_b:,}", f"{one.changed:,}", f"{one.unchanged:,}") if not one.note else ("", "", "", one.note)
+        )
+        rows.append((name, one.first_part, *counts))
+    text = [f"A {a.path}", f"B {b.path}"]
+    if rows:
+        text += [
+            "",
+            table(("differs", "first file", "rows only in A", "only in B", "changed", "unchanged"), rows, right=frozenset({2, 3, 4, 5})),
+        ]
+    for one in found.different:
+        if one.first:
+            key = ", ".join(f"{name}={value}" for name, value in one.first["key"].items())
+            column = f".{one.first['column']}" if one.first["column"] else ""
+            text.append(f"  {one.dataset}{column} at {key}: A {one.first['a']}, B {one.first['b']}")
+    text += [f"only in A   {name}" for name in found.only_a] + [f"only in B   {name}" for name in found.only_b]
+    text += ["", f"{len(found.equal)} dataset(s) equal, {len(found.different)} different"]
+    causes = [(name, *map(str, values)) for name, values in found.identity.items()]
+    if causes:
+        text += ["", table(("receipt", "A", "B"), [(name, *(value[:60] for value in values)) for name, *values in causes[:20]])]
+        text += [f"... and {len(causes) - 20} more"] if len(causes) > 20 else []
+    payload = {
+        "equal": found.same,
+        "a": a.run_id,
+        "b": b.run_id,
+        "equal_datasets": list(found.equal),
+        "different": [asdict(one) for one in found.different],
+        "only_a": list(found.only_a),
+        "only_b": list(found.only_b),
+        "receipt": {name: {"a": left, "b": right} for name, (left, right) in found.identity.items()},
+    }
+    emit("diff", payload, "\n".join(text))
+    if not found.same:
+        raise typer.Exit(1)

@@ -1,0 +1,91 @@
+"""`closedworld explain`: one row, where it came from, and every draw behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+
+if TYPE_CHECKING:
+    from sim.world.explain import Explanation
+
+
+def explain(
+    run: RunArgument,
+    dataset: Annotated[str, typer.Argument(help="Dataset id.")],
+    key: Annotated[list[str], typer.Argument(help="Primary key values in order, or column=value.")],
+    scenario: Annotated[str | None, typer.Option("--scenario", help="Scenario, where the run has several.")] = None,
+    contracts: ContractsOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show a row, the state and rows that made it, compute it again from its address, and show every random word behind it."""
+    from sim.world.explain import explain as explain_row
+    from sim.world.handle import World
+
+    found = explain_row(World(find_run(run), contracts, config), dataset, key, scenario)
+    emit("explain", _payload(found), _text(found))
+
+
+def _text(found: Explanation) -> str:
+    from sim.cli.rows import text
+
+    columns = found.contract.table.columns
+    rows = [(c.name, "null" if found.row[c.name] is None else text(found.row[c.name]), c.unit, c.description) for c in columns]
+    again = found.regenerated
+    proof = (
+        f"not computed again: {again.note}"
+        if again.equal is None
+        else f"partition {again.partition} computed again: {'the same row' if again.equal else 'ANOTHER ROW'}"
+    )
+    lines = [
+        f"{found.contract.id}{f' ({found.scenario})' if found.scenario else ''}: {found.contract.description}",
+        "",
+        table(("column", "value", "unit", "meaning"), rows),
+        "",
+        f"file        {found.file}",
+        f"made by     {found.state} {found.title}, with config {', '.join(found.config) or 'none'}",
+        f"regenerated {proof}",
+    ]
+    if found.ancestors:
+        lines += ["", "came from"]
+        for ancestor in found.ancestors:
+            shown = ", ".join(f"{name}={'null' if value is None else text(value)}" for name, value in ancestor.row.items())
+            lines.append(f"  {ancestor.dataset} [{ancestor.how}]: {shown or 'nothing'}")
+    if found.draws:
+        cells = [(d.stream, d.key, f"{d.c0:#x}", f"{d.c1:#x}", d.lane, d.word, f"{d.uniform:.12f}", d.decides) for d in found.draws]
+        lines += ["", "draws", table(("stream", "key", "c0", "c1", "lane", "word", "uniform", "decides"), cells, right=frozenset({4}))]
+    elif found.streams:
+        lines += [
+            "",
+            "streams",
+            table(
+                ("stream", "key", "entity", "c0", "c1", "draws"),
+                [tuple(s[n] for n in ("id", "key", "entity", "c0", "c1", "draws")) for s in found.streams],
+            ),
+        ]
+    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
+
+
+def _payload(found: Explanation) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from sim.cli.rows import plain
+
+    return {
+        "dataset": found.contract.id,
+        "scenario": found.scenario,
+        "row": {name: plain(value) for name, value in found.row.items()},
+        "file": found.file,
+        "state": found.state,
+        "config": list(found.config),
+        "regenerated": asdict(found.regenerated),
+        "ancestors": [
+            {"dataset": a.dataset, "how": a.how, "row": {name: plain(value) for name, value in a.row.items()}} for a in found.ancestors
+        ],
+        "streams": found.streams,
+        "draws": [asdict(draw) for draw in found.draws],
+        "notes": found.notes,
+    }

@@ -1,0 +1,59 @@
+"""`closedworld plan`: what a run would build, without building it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sim.cli.common import (
+    ConfigOption,
+    ContractsOption,
+    JsonOption,
+    MerchantsOption,
+    OutOption,
+    PresetOption,
+    ScenarioOption,
+    SeedOption,
+    SetOption,
+    emit,
+    prepared_request,
+    table,
+)
+
+
+def plan(
+    preset: PresetOption = "demo",
+    seed: SeedOption = "42",
+    scenario: ScenarioOption = None,
+    set_: SetOption = None,
+    merchants: MerchantsOption = None,
+    contracts: ContractsOption = None,
+    config: ConfigOption = None,
+    out: OutOption = Path("runs"),
+    json_: JsonOption = False,
+) -> None:
+    """Show what a request would build: its id, what is proven already, partitions, estimated size. Writes nothing."""
+    from sim.backends import get_backend
+    from sim.segments import SEGMENTS
+    from sim.shell.planner import plan_run
+
+    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
+    planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), out)
+    rows = []
+    for state in planned.states:
+        count = "" if state.status == "proven" else "?" if state.partitions is None else str(state.partitions)
+        note = f"{state.rows:,} rows" if state.rows is not None else f"{state.staged} staged" if state.staged else ""
+        rows.append((state.state, state.title, state.status, count, note))
+    about = planned.estimate
+    text = [
+        table(("state", "does", "status", "partitions", ""), rows, right=frozenset({3, 4})),
+        "",
+        f"run          {planned.run_id}",
+        f"directory    {planned.run_dir}",
+        f"fingerprint  {planned.fingerprint}",
+        f"seed         {planned.seed}   scenarios {', '.join(planned.scenarios)}",
+        f"estimate     {about['merchants']:,} merchants, {about['days']} days, {about['buckets']:,} buckets,"
+        f" about {about['keys']:,} keys and {about['arrivals']:,} arrivals",
+        f"disk         about {about['bytes'] / 1e6:,.0f} MB needed (estimate), {planned.published_bytes / 1e6:,.1f} MB published,"
+        f" {planned.free_bytes / 1e9:,.1f} GB free",
+    ]
+    emit("plan", planned.as_json(), "\n".join(text))

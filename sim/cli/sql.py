@@ -1,0 +1,33 @@
+"""`closedworld sql`: ask a published run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import JsonOption, RunArgument, emit, find_run, refuse_usage, settings
+
+
+def sql(
+    run: RunArgument,
+    query: Annotated[str, typer.Argument(help="One SELECT; every dataset is a view of its name.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header line.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Most rows shown as a table; 0 for all. --csv and --json always give all.")] = 200,
+    json_: JsonOption = False,
+) -> None:
+    """Answer one SELECT over the run's datasets with DuckDB. Only proven files can be read, and nothing written."""
+    import sim.world as cw
+    from sim.cli.rows import json_rows, table_of, write_csv
+
+    if csv and json_:
+        refuse_usage("--csv and --json exclude each other")
+    stream = cw.open(find_run(run)).stream(query)
+    if csv:
+        write_csv(stream)
+    elif settings.json:
+        columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
+        rows = json_rows(stream)
+        emit("sql", {"columns": columns, "rows": rows, "row_count": len(rows)}, "")
+    else:
+        emit("sql", {}, table_of(stream, limit))

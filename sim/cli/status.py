@@ -1,0 +1,69 @@
+"""`closedworld status`: which runs there are, and how far each got."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import JsonOption, OutOption, complete_run, emit, find_run, table
+
+
+def status(
+    run: Annotated[
+        str | None, typer.Argument(help="Run directory or run id (prefix); without it, all runs.", autocompletion=complete_run)
+    ] = None,
+    out: OutOption = Path("runs"),
+    json_: JsonOption = False,
+) -> None:
+    """List runs (complete, partial, running, damaged), or the states of one run with rows and seconds. Proves nothing: see verify."""
+    from dataclasses import asdict
+
+    from sim.segments import SEGMENTS
+    from sim.shell.status import list_runs, run_status, state_rows
+
+    codes = [segment.code for segment in SEGMENTS]
+    if run is None:
+        runs = list_runs(out, codes)
+        rows = [
+            (
+                one.run_id[:12],
+                one.state,
+                one.preset,
+                one.seed,
+                ",".join(one.scenarios),
+                one.passed[-1] if one.passed else "",
+                one.note or one.holder,
+            )
+            for one in runs
+        ]
+        headers = ("run", "state", "preset", "seed", "scenarios", "passed", "")
+        text = table(headers, rows) if rows else f"no runs under {out}; closedworld run builds one"
+        emit("status", {"runs": [asdict(one) for one in runs]}, text)
+        return
+    run_dir = find_run(run, out)
+    one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
+    cells = [
+        (
+            state["state"],
+            state["status"],
+            f"{state['rows']:,}",
+            "" if state["wall_ms"] is None else f"{state['wall_ms'] / 1000:.2f}",
+            state["partitions_resumed"] or "",
+            "" if state["peak_rss_bytes"] is None else f"{state['peak_rss_bytes'] / 1e6:,.0f}",
+            state["error_code"] or "",
+        )
+        for state in states
+    ]
+    text = "\n".join(
+        [
+            table(("state", "status", "rows", "seconds", "resumed", "peak MB", ""), cells, right=frozenset({2, 3, 4, 5})),
+            "",
+            f"run    {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
+            f"built  preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
+            f"passed {', '.join(one.passed) or 'nothing yet'}",
+        ]
+    )
+    ended = [{**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None} for state in states]
+    emit("status", {"run": asdict(one), "states": ended}, text)

@@ -1,0 +1,45 @@
+"""`closedworld verify`: is a run exactly what was published."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+
+
+def verify(
+    run: RunArgument,
+    deep: Annotated[bool, typer.Option("--deep", help="Hash every byte and recompute every table's content digest.")] = False,
+    contracts: ContractsOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
+    from sim.segments import SEGMENTS
+    from sim.shell.opened import refused
+    from sim.shell.verify import content_check_of, verify_run
+
+    codes = [segment.code for segment in SEGMENTS]
+    run_dir = find_run(run)
+    started = time.perf_counter()
+    report = verify_run(run_dir, codes, content_check_of(run_dir, codes, contracts, config) if deep else None)
+    if report.problems:
+        raise refused(report.problems)
+    rows = [
+        (s.segment, s.datasets, f"{s.files:,}", f"{s.rows:,}", f"{s.bytes / 1e6:,.1f}", s.checks, s.bundle_sha256[:16])
+        for s in report.segments
+    ]
+    seconds = time.perf_counter() - started
+    how = "every byte hashed, every content digest recomputed" if deep else "names, kinds and sizes; --deep hashes every byte"
+    text = [
+        table(("segment", "datasets", "files", "rows", "MB", "checks", "bundle"), rows, right=frozenset({1, 2, 3, 4, 5})),
+        "",
+        f"run       {report.run_id}",
+        f"verified  {how} ({seconds:.2f} s)",
+    ]
+    if report.not_built:
+        text.append(f"not built {', '.join(report.not_built)}")
+    emit("verify", {**report.as_json(), "seconds": round(seconds, 3)}, "\n".join(text))

@@ -1,0 +1,82 @@
+"""What may serve a key, from the catalogues: sorted id lists with weights. The alias tables arrivals were drawn from are not looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.groups import run_of_row, run_offsets
+from sim.segments.arrivals_5b.keys import table_of_key
+from sim.shell.context import Context
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame, concat
+from sim.shell.state import Partition
+
+_SITE = {"merchant_id": "merchant_id", "country": "legal_country_iso", "tzid": "tzid", "id": "site_id", "weight": "weight_q"}
+_EDGE = {"merchant_id": "merchant_id", "country": "country_iso", "tzid": "tzid", "id": "edge_id", "weight": "weight_q"}
+
+
+@dataclass(frozen=True)
+class Members:
+    """Sites, then edges, in groups of one (merchant, country, zone).
+
+    Attributes:
+        id: uint64, p: ascending within a group.
+        weight: uint64, p.
+        offsets: uint64, g + 1: groups.
+        group: int64, p: group of each member.
+        sites: How many members are sites.
+        site_first, edge_first: uint64, one a key: first member.
+        site_count, edge_count: uint32, one a key: members; 0 where the key has none.
+    """
+
+    id: Array
+    weight: Array
+    offsets: Array
+    group: Array
+    sites: int
+    site_first: Array
+    site_count: Array
+    edge_first: Array
+    edge_count: Array
+
+
+def members_of(ctx: Context, part: Partition, keys: Frame) -> Members:
+    """Members of a partition's keys.
+
+    Args:
+        ctx: Context of 5B.S5.
+        part: Its spec gives the row ranges of the catalogues.
+        keys: Rows of merchant_zone_profile_5A.
+    """
+    site = _sites(ctx, part)
+    edge = ctx.load(
+        "edge_catalogue_3B",
+        rows=tuple(part.spec["edge_catalogue_3B"]),
+        columns=tuple(_EDGE.values()),
+    )
+    site_first, site_count = table_of_key(keys, site, "country")
+    edge_first, edge_count = table_of_key(keys, edge, "country_iso")
+    both = concat([site, Frame({name: edge[source] for name, source in _EDGE.items()})])
+    kind = (np.arange(len(both)) >= len(site)).astype(np.uint8)
+    offsets = run_offsets(kind, both.merchant_id, both.country, both.tzid)
+    shift = np.uint64(len(site))
+    return Members(both.id, both.weight, offsets, run_of_row(offsets), len(site), site_first, site_count, edge_first + shift, edge_count)
+
+
+def _sites(ctx: Context, part: Partition) -> Frame:
+    """Sites with their zone and weight, by (merchant, country, zone, id); 2A and 2B must agree on the zone."""
+    key = ("merchant_id", "legal_country_iso", "site_order", "site_id", "tzid")
+    weights = ctx.load("s1_site_weights_2B", rows=tuple(part.spec["s1_site_weights_2B"]), columns=(*key, "weight_q"))
+    zones = ctx.load("site_timezones", rows=tuple(part.spec["site_timezones"]), columns=key)
+    if any(not np.array_equal(weights[name], zones[name]) for name in key):
+        raise ValidationError(
+            "5B.S5.SITE_ZONES_DISAGREE",
+            "site_timezones and s1_site_weights_2B differ in a site or its zone",
+            found=f"{len(weights)} weighted sites, {len(zones)} sites with a zone",
+            expected="the same sites in the same zones",
+            do="closedworld verify RUN --deep; if it passes, this is a defect of 2B.S1",
+        )
+    order = np.lexsort((weights.site_id, weights.tzid, weights.legal_country_iso, weights.merchant_id))
+    return Frame({name: weights[source][order] for name, source in _SITE.items()})

@@ -1,0 +1,110 @@
+"""5B.S1: the UTC bucket grid of a scenario, and which keys move together.
+
+A group is what its keys share: scenario band, demand class, channel, virtual band, zone group (hash of the tzid), and a hash bucket of the
+merchant. Ids are dense in the order of those parts; draws are addressed by the parts, never by the id.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.entities import pair_entity
+from sim.segments.arrivals_5b.keys import KEY
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ContractError
+from sim.shell.frames import Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5B.S1",
+    title="Time grid and groups",
+    reads={"scenario_manifest_5A": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
+    config=("time_grid_policy_5B", "grouping_policy_5B", "arrival_placement_policy_5B", "realism_gates_5B"),
+    writes=("s1_time_grid_5B", "s1_grouping_5B"),
+    kernels=("entity_hash",),
+    per_scenario=True,
+)
+
+DAY_US = 86_400_000_000
+_MERCHANT_TAG = np.uint64(0x6D65726368616E74)  # ASCII "merchant"
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Grid and groups of one scenario."""
+    manifest = ctx.load("scenario_manifest_5A", scenario=part.scenario)
+    grouping = _groups(ctx, int(manifest.band[0]))
+    _, members = np.unique(grouping.group_id, return_counts=True)
+    ctx.count(f"keys.{part.scenario}", len(grouping))
+    ctx.count(f"groups.{part.scenario}", len(members))
+    ctx.count(f"largest.{part.scenario}", int(members.max(initial=0)))
+    ctx.count(f"shared.{part.scenario}", int(members[members > 1].sum()))
+    return {"s1_time_grid_5B": _grid(ctx, manifest), "s1_grouping_5B": grouping}
+
+
+def _grid(ctx: Context, manifest: Frame) -> Frame:
+    policy = ctx.params.time_grid_policy_5B
+    start, end = int(manifest.horizon_start_utc[0]), int(manifest.horizon_end_utc[0])
+    buckets, width = int(manifest.buckets[0]), int(manifest.bucket_seconds[0]) * 1_000_000
+    slot = int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000
+    aligned = start % DAY_US == 0 and end - start == buckets * width and (end - start) % DAY_US == 0 and width % slot == 0
+    if not aligned or width // 1_000_000 not in policy.bucket_seconds or not 0 < buckets <= policy.largest_bucket_count:
+        raise ContractError(
+            "5B.S1.HORIZON_NOT_ALIGNED",
+            "the scenario's horizon does not fit the time grid",
+            found=f"{buckets} buckets of {width // 1_000_000} s from {start} to {end} us since epoch",
+            expected=f"whole UTC days, at most {policy.largest_bucket_count} buckets of {list(policy.bucket_seconds)} s",
+            where="config/layer2/5A/scenario_horizon.yaml",
+            do="change the dates or bucket_seconds there, or time_grid_policy_5B",
+        )
+    begin = start + np.arange(buckets, dtype=np.int64) * width
+    weekday = ((begin // DAY_US + 3) % 7 + 1).astype(np.uint8)  # 1970-01-01 was a Thursday, ISO 4
+    return Frame(
+        {
+            "bucket_index": np.arange(buckets, dtype=np.uint32),
+            "bucket_start_utc": begin,
+            "bucket_end_utc": begin + width,
+            "utc_day_of_week": weekday,
+            "is_weekend_utc": np.isin(weekday, np.array(policy.weekend_days_utc, dtype=np.uint8)),
+        }
+    )
+
+
+def _groups(ctx: Context, band: int) -> Frame:
+    policy = ctx.params.grouping_policy_5B
+    keys = ctx.load("merchant_zone_profile_5A", columns=(*KEY, "demand_class", "virtual_share"))
+    zone_group = (ctx.name_hashes("tzid") % np.uint64(policy.zone_groups)).astype(np.uint8)[keys.tzid]
+    spread = pair_entity(ctx, keys.merchant_id, np.full(len(keys), _MERCHANT_TAG))
+    bucket = (spread % np.uint64(policy.merchant_buckets)).astype(np.uint16)
+    online, offline = ctx.code("virtual_band", "virtual"), ctx.code("virtual_band", "physical")
+    virtual = np.where(keys.virtual_share >= 0.5, online, offline).astype(np.int16)
+    natural = np.zeros(len(keys), dtype=np.int64)
+    for values, bits in ((keys.demand_class, 15), (keys.channel_group, 8), (virtual, 2), (zone_group, 8), (bucket, 16)):
+        natural = (natural << bits) | values
+    _, group = np.unique(natural, return_inverse=True)
+    return keys.select(*KEY).with_columns(
+        group_id=group.astype(np.uint32),
+        scenario_band=np.full(len(keys), band, dtype=np.int16),
+        demand_class=keys.demand_class,
+        virtual_band=virtual,
+        zone_group=zone_group,
+        merchant_bucket=bucket,
+    )
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Groups are many, none dominates, most are shared - each in proportion to the size of the world."""
+    gates = ctx.params.realism_gates_5B.grouping
+    found = []
+    for scenario in ctx.scenarios:
+        keys, groups, largest, shared = (int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "largest", "shared"))
+        floor = min(gates.groups_floor, keys // gates.keys_a_group)
+        most = gates.largest_share * keys + gates.largest_allowance_keys
+        least = gates.shared_share_floor * min(1.0, keys / gates.full_scale_keys)
+        found += [
+            Check(f"groups {scenario}", groups >= floor, groups, floor, "at least this many groups, by the number of keys"),
+            Check(f"largest group {scenario}", largest <= most, largest, most, "keys in the largest group"),
+            Check(
+                f"shared groups {scenario}", shared >= least * keys, shared / max(1, keys), least, "share of keys that share their group"
+            ),
+        ]
+    return found

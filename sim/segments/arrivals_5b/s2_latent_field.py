@@ -1,0 +1,159 @@
+"""5B.S2: demand that moves together - a latent log-Gaussian field on top of 5A's intensities.
+
+lambda_realised = lambda x clip(exp(Zg - sg^2/2) x exp(Zc - sc^2/2)): Zg is an Ornstein-Uhlenbeck path of the key's group, Zc one shared by
+all demand of a country and class (log-Gaussian Cox process: Moller, Syversveen, Waagepetersen 1998). phi = exp(-bucket / length).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_lengths, run_offsets
+from sim.segments.arrivals_5b.field_checks import moment_checks
+from sim.segments.arrivals_5b.fields import Paths, count_moments, group_paths, shock_paths
+from sim.segments.arrivals_5b.keys import KEY
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5B.S2",
+    title="Latent field",
+    reads={"merchant_zone_scenario_utc_5A": ROW_LEVEL, "s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
+    config=("arrival_lgcp_config_5B", "realism_gates_5B"),
+    writes=("s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"),
+    streams=("5B.latent_field", "5B.country_shock"),
+    kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity"),
+    per_scenario=True,
+)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """One partition for each file of 5A's surface; each also publishes its slice of the groups' and countries' paths."""
+    parts = []
+    for scenario in ctx.scenarios:
+        files = len(ctx.files("merchant_zone_scenario_utc_5A", scenario))
+        grouping = ctx.load("s1_grouping_5B", scenario=scenario)
+        groups, pairs = len(_groups(grouping)), len(_pairs(grouping))
+        for part in range(files):
+            slices = {"groups": _share(groups, part, files), "pairs": _share(pairs, part, files)}
+            parts.append(Partition(part, scenario, slices))
+    return parts
+
+
+def _share(total: int, part: int, parts: int) -> list[int]:
+    return [total * part // parts, total * (part + 1) // parts]
+
+
+def _groups(grouping: Frame) -> Frame:
+    """One row a group, in order of group_id."""
+    return grouping.take(np.unique(grouping.group_id, return_index=True)[1])
+
+
+def _pairs(grouping: Frame) -> Frame:
+    """One row a country and class, in order."""
+    return grouping.take(np.unique(_pair(grouping), return_index=True)[1])
+
+
+def _pair(grouping: Frame) -> Array:
+    return (grouping.legal_country_iso.astype(np.int64) << 16) | grouping.demand_class
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Realised intensity of one file of the surface, and one slice of the paths."""
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
+    buckets = len(grid)
+    hours = float(int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])) / 3.6e9
+    frames: Frames = {"s2_realised_intensity_5B": _realise(ctx, part, grouping, buckets, hours)}
+    first, stop = part.spec["groups"]
+    if first < stop:
+        groups = _groups(grouping).slice(first, stop)
+        z = _published(ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), buckets)
+        frames["s2_latent_field_5B"] = _path_frame(groups.select("group_id"), z, buckets)
+    first, stop = part.spec["pairs"]
+    if first < stop:
+        pairs = _pairs(grouping).slice(first, stop)
+        z = _published(ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), buckets)
+        frames["s2_country_shock_5B"] = _path_frame(pairs.select("legal_country_iso", "demand_class"), z, buckets)
+    return frames
+
+
+def _published(ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, buckets: int) -> Array:
+    z = paths.draw(ctx, stream, buckets)
+    count_moments(ctx, name, paths, z, buckets)
+    ctx.count(f"{name}.paths", len(paths.entity))
+    ctx.count(f"{name}.blocks", len(paths.entity) * ((buckets + 1) // 2))
+    ctx.ledger(stream, entities=len(paths.entity), draws=buckets, scenario=part.scenario)
+    return z
+
+
+def _path_frame(owners: Frame, z: Array, buckets: int) -> Frame:
+    columns = {name: np.repeat(owners[name], buckets) for name in owners}
+    return Frame({**columns, "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(owners)), "latent_z": z})
+
+
+def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: int, hours: float) -> Frame:
+    surface = ctx.load("merchant_zone_scenario_utc_5A", scenario=part.scenario, part=part.index)
+    keys = _surface_keys(surface, grouping, buckets)
+    _, field_head, field_of_key = np.unique(keys.group_id, return_index=True, return_inverse=True)
+    _, shock_head, shock_of_key = np.unique(_pair(keys), return_index=True, return_inverse=True)
+    field, shock = group_paths(ctx, keys.take(field_head), hours), shock_paths(ctx, keys.take(shock_head), hours)
+    lowest, highest = ctx.params.arrival_lgcp_config_5B.factor_range
+    offsets = run_offsets(keys.merchant_id)
+    members = run_lengths(offsets)
+    first = np.repeat(offsets[:-1], members)
+    width = np.uint64(buckets)
+    realised, key_row, bucket = ctx.kernels.realise_intensity(
+        intensity=surface.lambda_utc_scenario,
+        base=first * width + (np.arange(len(keys), dtype=np.uint64) - first),
+        stride=np.repeat(members, members).astype(np.uint64),
+        field_row=field_of_key.astype(np.uint64) * width,
+        shock_row=shock_of_key.astype(np.uint64) * width,
+        buckets=buckets,
+        field=field.factor(ctx, field.draw(ctx, "5B.latent_field", buckets), buckets),
+        shock=shock.factor(ctx, shock.draw(ctx, "5B.country_shock", buckets), buckets),
+        lowest=lowest,
+        highest=highest,
+    )
+    row = key_row.astype(np.intp)
+    return Frame(
+        {
+            "merchant_id": keys.merchant_id[row],
+            "bucket_index": bucket,
+            "legal_country_iso": keys.legal_country_iso[row],
+            "tzid": keys.tzid[row],
+            "channel_group": keys.channel_group[row],
+            "lambda_realised": realised,
+        }
+    )
+
+
+def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:
+    """The grouping rows of the surface's keys, which are a run of it: both are sorted by key, and every key has every bucket."""
+    heads = surface.take(np.arange(0, len(surface), buckets))
+    start = int(np.searchsorted(grouping.merchant_id, heads.merchant_id[0])) if len(heads) else 0
+    keys = grouping.slice(start, start + len(heads))
+    dense = len(surface) == len(keys) * buckets and bool((surface.bucket_index.reshape(-1, buckets) == np.arange(buckets)).all())
+    if not dense or any(not np.array_equal(keys[name], heads[name]) for name in KEY):
+        raise ValidationError(
+            "5B.S2.SURFACE_NOT_DENSE",
+            "5A's surface does not hold every bucket of every key of its profile",
+            found=f"{len(surface)} rows, {len(heads)} keys from merchant {heads.merchant_id[0] if len(heads) else 'none'}",
+            expected=f"{buckets} rows for each key of merchant_zone_profile_5A, in order",
+            do="closedworld verify RUN --deep; if it passes, this is a defect of 5A.S5",
+        )
+    return keys
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Mean, variance and lag-1 autocorrelation of both families of paths; their draws."""
+    found = []
+    for name, stream in (("field", "5B.latent_field"), ("shock", "5B.country_shock")):
+        found += moment_checks(ctx, totals, name)
+        blocks = int(totals[f"{name}.blocks"])
+        entry = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws", "blocks")]
+        expected = [int(totals[f"{name}.paths"]), int(totals[f"{name}.values"]), blocks]
+        found.append(Check(f"ledger {stream}", entry == expected, entry, expected, "paths, values and blocks equal what was published"))
+    return found

@@ -1,0 +1,135 @@
+"""5B.S3: how many arrivals fall in each bucket.
+
+N ~ NB2(mu, kappa): mean mu, variance mu + mu^2 / kappa (Hilbe 2011, eq. 8.6), or Poisson by policy, drawn by exact inversion.
+Rows with mu = 0 draw nothing; rows with N = 0 are counted in the summary, not stored.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.entities import zone_entity
+from sim.recipes.groups import run_offsets, sum_by_run
+from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_checks
+from sim.segments.arrivals_5b.fields import by_code
+from sim.segments.arrivals_5b.keys import KEY, key_of_row
+from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5B.S3",
+    title="Bucket counts",
+    reads={"s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL, "s2_realised_intensity_5B": ROW_LEVEL},
+    config=("arrival_count_config_5B", "realism_gates_5B"),
+    writes=("s3_bucket_counts_5B", "s3_count_summary_5B"),
+    streams=("5B.bucket_count",),
+    kernels=("draw_counts", "entity_hash", "match_keys"),
+    per_scenario=True,
+)
+
+_BLOCK_BITS = np.uint64(16)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """One partition in, one partition out."""
+    return [Partition(part, scenario) for scenario in ctx.scenarios for part in range(len(ctx.files("s2_realised_intensity_5B", scenario)))]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Counts of one file of intensities."""
+    rows = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
+    keys = _keys(ctx, part, rows)
+    key_row = key_of_row(ctx, keys, rows)
+    kappa = _kappa(ctx, keys)[key_row]
+    _refuse_large(ctx, rows.lambda_realised)
+    entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)
+    count, draws = ctx.kernels.draw_counts(
+        key=ctx.stream("5B.bucket_count"),
+        c0=rows.bucket_index.astype(np.uint64) << _BLOCK_BITS,
+        c1=entity[key_row],
+        mu=rows.lambda_realised,
+        kappa=kappa,
+        part_mean=ctx.params.arrival_count_config_5B.part_mean,
+        zero_truncated=0,
+    )
+    drawn = draws > 0
+    ctx.ledger("5B.bucket_count", entities=int(drawn.sum()), draws=draws[drawn], scenario=part.scenario)
+    ctx.count("positive_rows", int((rows.lambda_realised > 0.0).sum()))
+    ctx.count("parts", int(_parts(ctx, rows.lambda_realised).sum()))
+    count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
+    kept = np.flatnonzero(count)
+    names = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")
+    stored = rows.select(*names).take(kept).with_columns(count_n=count[kept])
+    return {"s3_bucket_counts_5B": stored, "s3_count_summary_5B": _summary(ctx, part, rows, count)}
+
+
+def _keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=(*KEY, "scenario_band", "demand_class"))
+    first = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[0], side="left"))
+    stop = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[-1], side="right"))
+    return grouping.slice(first, stop)
+
+
+def _kappa(ctx: Context, keys: Frame) -> Array:
+    """Dispersion of each key; 0 means Poisson."""
+    policy = ctx.params.arrival_count_config_5B
+    if policy.law == "poisson":
+        return np.zeros(len(keys), dtype=np.float64)
+    kappa = by_code(policy.kappa_base, ctx.vocabulary("scenario_band"))[keys.scenario_band]
+    kappa = kappa * by_code(policy.kappa_class, ctx.vocabulary("demand_class"))[keys.demand_class]
+    bounded: Array = np.minimum(np.maximum(kappa, policy.kappa_range[0]), policy.kappa_range[1])
+    return bounded
+
+
+def _parts(ctx: Context, mu: Array) -> Array:
+    """Draws a row must take: the least whole number of parts that holds mu."""
+    size = np.float64(ctx.params.arrival_count_config_5B.part_mean)
+    parts = np.floor(mu / size)
+    parts += parts * size < mu
+    return parts.astype(np.int64)
+
+
+def _refuse_large(ctx: Context, mu: Array) -> None:
+    most = float(ctx.params.arrival_count_config_5B.largest_mean)
+    if bool((mu > most).any()):
+        raise ValidationError(
+            "5B.S3.MEAN_TOO_LARGE",
+            "a bucket expects more arrivals than its address has room for",
+            found=f"{float(mu.max())} arrivals expected in {int((mu > most).sum())} buckets",
+            expected=f"at most {most}",
+            where="config/layer2/5B/arrival_count.yaml",
+            do="lower demand_policy_5A.volume_scale or the overlays of scenarios_5A, or use shorter buckets",
+        )
+
+
+def _summary(ctx: Context, part: Partition, rows: Frame, count: Array) -> Frame:
+    """One row a merchant and UTC day: partitions hold whole merchants."""
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    a_day = DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])
+    day = rows.bucket_index // np.uint32(a_day)
+    offsets = run_offsets(rows.merchant_id, day)
+    first = offsets[:-1].astype(np.int64)
+    width = np.diff(offsets)
+    stored = sum_by_run((count > 0).astype(np.uint64), offsets)
+    return Frame(
+        {
+            "merchant_id": rows.merchant_id[first],
+            "utc_day": day[first],
+            "arrivals": sum_by_run(count.astype(np.uint64), offsets),
+            "stored_rows": stored.astype(np.uint32),
+            "zero_rows": (width - stored).astype(np.uint32),
+            "expected_q": sum_by_run(np.floor(rows.lambda_realised * np.float64(1 << 20)).astype(np.uint64), offsets),
+        }
+    )
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Mean and dispersion against the law, by class; draws against the means."""
+    stream = "5B.bucket_count"
+    found = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws")]
+    expected = [int(totals["positive_rows"]), int(totals["parts"])]
+    ledger = Check(f"ledger {stream}", found == expected, found, expected, "rows with demand, and ceil(mu / part_mean) draws for each")
+    return [*dispersion_checks(ctx, totals), ledger]

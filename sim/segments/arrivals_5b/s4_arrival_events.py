@@ -1,0 +1,201 @@
+"""5B.S4: every count becomes that many arrivals, each with an instant and a place.
+
+Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot. Place: the key's own coin says site or
+edge, the key's own alias table says which. Arrivals are put in time order inside each (merchant, bucket); buckets are in order already.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.entities import zone_entity
+from sim.recipes.groups import run_offsets
+from sim.segments.arrivals_5b.clock import Clock, clock_of
+from sim.segments.arrivals_5b.day_sums import day_summary
+from sim.segments.arrivals_5b.keys import key_of_row
+from sim.segments.arrivals_5b.profiles import Profiles, profiles_of
+from sim.segments.arrivals_5b.routes import Routes, routes_of
+from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_of, spec_of
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5B.S4",
+    title="Arrival events",
+    reads={
+        "s1_time_grid_5B": ROW_LEVEL,
+        "s3_bucket_counts_5B": ROW_LEVEL,
+        "s3_count_summary_5B": ROW_LEVEL,
+        "merchant_zone_profile_5A": ROW_LEVEL,
+        "s2_alias_2B": ROW_LEVEL,
+        "edge_alias_3B": ROW_LEVEL,
+        "virtual_settlement_3B": ROW_LEVEL,
+        "tz_timetable_cache": ROW_LEVEL,
+    },
+    config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "demand_classes_5A"),
+    writes=("arrival_events_5B", "s4_arrival_summary_5B"),
+    streams=("5B.arrival_place", "5B.arrival_route"),
+    kernels=(
+        "alias_build",
+        "entity_hash",
+        "expand_rows",
+        "label_arrivals",
+        "match_keys",
+        "place_in_bucket",
+        "route_arrivals",
+        "utc_offset",
+    ),
+    per_scenario=True,
+)
+
+_SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Whole merchant-days, about `arrivals_a_partition` arrivals each."""
+    sources = merchants_of(ctx, *_SOURCES)
+    parts = []
+    for scenario in ctx.scenarios:
+        days = days_with_arrivals(ctx, scenario)
+        edges = cut(days, int(ctx.params.arrival_placement_policy_5B.arrivals_a_partition))
+        for index, (first, stop) in enumerate(pairwise(edges)):
+            parts.append(Partition(index, scenario, spec_of(days, first, stop, sources)))
+    return parts
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Arrivals of a run of merchant-days."""
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
+    keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
+    key_row = key_of_row(ctx, keys, counts)
+    entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)[key_row]
+    offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
+    total = int(offset[-1])
+    if total != part.spec["arrivals"]:
+        raise ValidationError(
+            "5B.S4.COUNTS_NOT_CONSERVED",
+            "counts and their summary disagree",
+            found=f"{total} arrivals in rows {part.spec['rows']} of s3_bucket_counts_5B",
+            expected=f"{part.spec['arrivals']} by s3_count_summary_5B",
+            do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S3",
+        )
+    row, rank = ctx.kernels.expand_rows(offset=offset, dims={"m": total})
+    clock = clock_of(ctx)
+    routes = routes_of(ctx, part, keys, key_row)
+    packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
+    segments = run_offsets(counts.merchant_id, counts.bucket_index)
+    bounds = offset[segments.astype(np.int64)]
+    ctx.sort_segments(packed, bounds)
+    events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
+    head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
+    events = events.with_columns(
+        merchant_id=np.repeat(counts.merchant_id[head], size),
+        bucket_index=np.repeat(counts.bucket_index[head], size),
+        arrival_seq=_numbered(counts, offset, int(part.spec["first_seq"])),
+    )
+    for stream in STATE.streams:
+        ctx.ledger(stream, entities=total, draws=2, scenario=part.scenario)
+    ctx.count("arrivals", total)
+    ctx.count("planned", int(part.spec["arrivals"]))
+    ctx.count("virtual", int(virtual.sum()))
+    went = row[packed[virtual] & _LOW]
+    return {"arrival_events_5B": events, "s4_arrival_summary_5B": day_summary(counts, keys, key_row, went, grid)}
+
+
+def _placed(
+    ctx: PartitionContext, counts: Frame, keys: Frame, key_row: Array, entity: Array, source: tuple[Array, Array], grid: Frame, clock: Clock
+) -> Array:
+    """Offset in the bucket in us << 32 | position, one an arrival."""
+    profiles: Profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
+    minute = clock.minute_of_hour(ctx, grid.bucket_start_utc[counts.bucket_index], counts.tzid)
+    table = profiles.table_of(keys.demand_class[key_row], minute)
+    packed: Array = ctx.kernels.place_in_bucket(
+        key=ctx.stream("5B.arrival_place"),
+        row=source[0],
+        rank=source[1],
+        entity=entity,
+        bucket=counts.bucket_index,
+        table=table,
+        slots=profiles.slots,
+        slot_us=profiles.slot_us,
+        threshold=profiles.tables.threshold,
+        alias=profiles.tables.alias,
+    )
+    return packed
+
+
+def _routed(
+    ctx: PartitionContext,
+    counts: Frame,
+    keys: Frame,
+    key_row: Array,
+    entity: Array,
+    source: tuple[Array, Array],
+    packed: Array,
+    grid: Frame,
+    routes: Routes,
+    clock: Clock,
+) -> tuple[Frame, Array]:
+    """Columns of the arrivals in time order, and which are virtual."""
+    given: dict[str, Any] = dict(routes.arguments)
+    ts, arrival_key, virtual, site, edge = ctx.kernels.route_arrivals(
+        key=ctx.stream("5B.arrival_route"),
+        packed=packed,
+        row=source[0],
+        rank=source[1],
+        entity=entity,
+        bucket=counts.bucket_index,
+        key_row=key_row,
+        bucket_start=grid.bucket_start_utc,
+        **given,
+    )
+    country, zone, channel, settlement = ctx.kernels.label_arrivals(
+        arrival_key=arrival_key,
+        virtual=virtual,
+        key_country=keys.legal_country_iso,
+        key_zone=keys.tzid,
+        key_channel=keys.channel_group,
+        key_settlement=routes.settlement,
+    )
+    online = virtual.view(np.bool_)
+    columns = {
+        "legal_country_iso": country,
+        "zone_representation": zone,
+        "channel_group": channel,
+        "ts_utc": ts,
+        "tzid_primary": zone,
+        "utc_offset_minutes": clock.minutes(ctx, ts, zone),
+        "tzid_settlement": settlement,
+        "is_virtual": online,
+        "site_id": site,
+        "edge_id": edge,
+    }
+    return Frame(columns, {"site_id": ~online, "edge_id": online}), online
+
+
+def _numbered(counts: Frame, offset: Array, first_seq: int) -> Array:
+    """Running number within the merchant, in time order; the first merchant goes on where the partition before ended."""
+    merchants = run_offsets(counts.merchant_id)
+    bounds = offset[merchants.astype(np.int64)].astype(np.int64)
+    before = -bounds[:-1]
+    before[0] += first_seq - 1
+    return (np.arange(1, bounds[-1] + 1, dtype=np.int64) + np.repeat(before, np.diff(bounds))).astype(np.uint32)
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """As many arrivals as counted, each with two draws from each stream."""
+    arrivals, planned = int(totals["arrivals"]), int(totals["planned"])
+    share = int(totals["virtual"]) / max(1, arrivals)
+    return [
+        Check("arrivals", arrivals == planned > 0, arrivals, planned, "one row for each counted arrival"),
+        Check("virtual share", True, share, None, "reported, not gated: it is decided upstream"),
+        *(ledger_check(totals, stream, arrivals, 2) for stream in STATE.streams),
+    ]

@@ -1,0 +1,204 @@
+"""5B.S5: every published arrival is looked at again and derived from other sources than it was made from.
+
+Counts: recounted against s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid, transition table, order, numbering. Place:
+sorted catalogues instead of alias tables. Laws: chi-square of places, overall and in the busiest merchant-hours; entropy of places inside
+buckets; chi-square of slots; the virtual coin. As the recount is exact, 5B.S3's dispersion holds for the published arrivals too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_offsets
+from sim.segments.arrivals_5b.clock import clock_of
+from sim.segments.arrivals_5b.keys import key_of_row, settlement_of_key
+from sim.segments.arrivals_5b.members import Members, members_of
+from sim.segments.arrivals_5b.pick_checks import chi_square_check, coin_check, collision_check
+from sim.segments.arrivals_5b.pick_sums import count_chi_square
+from sim.segments.arrivals_5b.place_audit import count_places
+from sim.segments.arrivals_5b.profiles import profiles_of
+from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
+from sim.segments.arrivals_5b.slices import days_with_arrivals, merchants_of, spec_of
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5B.S5",
+    title="Arrival audit",
+    reads={
+        "arrival_events_5B": ROW_LEVEL,
+        "s1_time_grid_5B": ROW_LEVEL,
+        "s3_bucket_counts_5B": ROW_LEVEL,
+        "s3_count_summary_5B": ROW_LEVEL,
+        "merchant_zone_profile_5A": ROW_LEVEL,
+        "s1_site_weights_2B": ROW_LEVEL,
+        "site_timezones": ROW_LEVEL,
+        "edge_catalogue_3B": ROW_LEVEL,
+        "virtual_settlement_3B": ROW_LEVEL,
+        "tz_timetable_cache": ROW_LEVEL,
+    },
+    config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "demand_classes_5A", "realism_gates_5B"),
+    writes=(),
+    kernels=("alias_build", "match_keys", "recount_buckets", "utc_offset", "verify_arrivals", "verify_routes"),
+    per_scenario=True,
+)
+
+_SOURCES = ("merchant_zone_profile_5A", "s1_site_weights_2B", "site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")
+TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
+PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """One partition a file of arrivals, matched with the merchant-days its rows must be."""
+    sources = merchants_of(ctx, *_SOURCES)
+    parts = []
+    for scenario in ctx.scenarios:
+        days = days_with_arrivals(ctx, scenario)
+        files = ctx.files("arrival_events_5B", scenario)
+        ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum([file.rows for file in files])])
+        edges = np.searchsorted(days.arrivals, ends)
+        if ends[-1] != days.arrivals[-1] or not np.array_equal(days.arrivals[edges], ends):
+            raise ValidationError(
+                "5B.S5.COUNTS_NOT_CONSERVED",
+                "the files of arrival_events_5B do not hold whole merchant-days as counted",
+                found=f"{int(ends[-1])} arrivals in {len(files)} files",
+                expected=f"{int(days.arrivals[-1])} arrivals in {len(days.merchant)} merchant-days",
+                do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S4",
+            )
+        for index, (first, stop) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+            parts.append(Partition(index, scenario, spec_of(days, first, stop, sources)))
+    return parts
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Audit one file."""
+    events = ctx.load("arrival_events_5B", scenario=part.scenario, part=part.index)
+    counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
+    keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
+    key_row = key_of_row(ctx, keys, counts)
+    segments, bounds, row = _recount(ctx, events, counts)
+    slot = _times(ctx, part, events)
+    members = members_of(ctx, part, keys)
+    member = _routes(ctx, part, events, keys, key_row, row, members)
+    ctx.count("rows", len(events))
+    ctx.count("zone", np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid"))))
+    ctx.count("virtual", int(events.is_virtual.sum()))
+    _count_slots(ctx, part, counts, keys, key_row, row, slot)
+    count_places(ctx, counts, keys, key_row, (segments, bounds), row, member, members)
+    return {}
+
+
+def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array, Array, Array]:
+    """Runs of count rows of one (merchant, bucket), the arrivals they must hold, and each arrival's count row."""
+    segments = run_offsets(counts.merchant_id, counts.bucket_index)
+    offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
+    bounds = offset[segments.astype(np.int64)]
+    tally, row = ctx.kernels.recount_buckets(
+        row_offset=segments,
+        arrival_offset=bounds,
+        row_merchant=counts.merchant_id,
+        row_bucket=counts.bucket_index,
+        row_country=counts.legal_country_iso,
+        row_zone=counts.tzid,
+        row_channel=counts.channel_group,
+        merchant=events.merchant_id,
+        bucket=events.bucket_index,
+        country=events.legal_country_iso,
+        zone=events.zone_representation,
+        channel=events.channel_group,
+    )
+    ctx.count("count_rows", len(counts))
+    ctx.count("wrong_counts", int((tally != counts.count_n).sum()))
+    return segments, bounds, row
+
+
+def _times(ctx: PartitionContext, part: Partition, events: Frame) -> Array:
+    grid, clock = ctx.load("s1_time_grid_5B", scenario=part.scenario), clock_of(ctx)
+    fault, slot = ctx.kernels.verify_arrivals(
+        first_seq=part.spec["first_seq"],
+        merchant=events.merchant_id,
+        bucket=events.bucket_index,
+        seq=events.arrival_seq,
+        ts_us=events.ts_utc,
+        zone=events.tzid_primary,
+        minutes=events.utc_offset_minutes,
+        bucket_start=grid.bucket_start_utc,
+        bucket_us=int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]),
+        slot_us=int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000,
+        zone_offset=clock.zone_offset,
+        transition_us=clock.transition_us,
+        transition_minutes=clock.transition_minutes,
+    )
+    _count_faults(ctx, TIME_FAULTS, fault)
+    return slot  # type: ignore[no-any-return]
+
+
+def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, key_row: Array, row: Array, members: Members) -> Array:
+    coin, settlement = coin_of(keys.virtual_share), keys.tzid
+    if ctx.params.arrival_routing_policy_5B.virtual_settlement == "merchant":
+        settlement = settlement_of_key(keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"])))
+    fault, member = ctx.kernels.verify_routes(
+        row=row,
+        virtual=events.is_virtual.view(np.uint8),
+        site_id=events.site_id,
+        site_present=_present(events, "site_id"),
+        edge_id=events.edge_id,
+        edge_present=_present(events, "edge_id"),
+        primary=events.tzid_primary,
+        settlement=events.tzid_settlement,
+        key_row=key_row,
+        key_zone=keys.tzid,
+        key_settlement=settlement,
+        may_virtual=(coin > 0).astype(np.uint8),
+        may_physical=(coin != ALWAYS).astype(np.uint8),
+        site_first=members.site_first,
+        site_count=members.site_count,
+        edge_first=members.edge_first,
+        edge_count=members.edge_count,
+        member_id=members.id,
+    )
+    _count_faults(ctx, PLACE_FAULTS, fault)
+    return member  # type: ignore[no-any-return]
+
+
+def _present(events: Frame, name: str) -> Array:
+    mask = events.valid.get(name)
+    return np.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
+
+
+def _count_faults(ctx: PartitionContext, names: tuple[str, ...], fault: Array) -> None:
+    for bit, name in enumerate(names):
+        ctx.count(name, int((fault & np.uint8(1 << bit) != 0).sum()) if fault.any() else 0)
+
+
+def _count_slots(ctx: PartitionContext, part: Partition, counts: Frame, keys: Frame, key_row: Array, row: Array, slot: Array) -> None:
+    """Arrivals by profile and slot; arrivals with a fault are left out, they have failed already."""
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
+    minute = clock_of(ctx).minute_of_hour(ctx, grid.bucket_start_utc[counts.bucket_index], counts.tzid)
+    table = profiles.table_of(keys.demand_class[key_row], minute)
+    sound = (row < np.uint32(len(counts))) & (slot < profiles.slots)
+    tally = np.bincount(table[row[sound]] + slot[sound], minlength=len(profiles.weight))
+    least = float(ctx.params.realism_gates_5B.routing.least_expected)
+    count_chi_square(ctx, "slots of the hour", tally, profiles.weight, profiles.tables.offsets, least)
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """No fault in any row; laws within what an honest run may deviate."""
+    rows = int(totals["rows"])
+    faults = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, f"arrivals, of {rows}") for name in TIME_FAULTS + PLACE_FAULTS]
+    wrong, count_rows = int(totals["wrong_counts"]), int(totals["count_rows"])
+    zones = np.sort(totals["zone"])[::-1]
+    return [
+        Check("conservation per key and bucket", wrong == 0, wrong, 0, f"count rows, of {count_rows}, recounted otherwise"),
+        *faults,
+        chi_square_check(ctx, totals, "places", "sites and edges of every key against their weights"),
+        chi_square_check(ctx, totals, "busiest hours", "sites and edges inside single merchant-hours with the most arrivals"),
+        collision_check(ctx, totals, "places in a bucket"),
+        chi_square_check(ctx, totals, "slots of the hour", "arrivals by class, first slot of the bucket and slot, against the profiles"),
+        coin_check(ctx, totals),
+        Check("top-10 time zones", True, int(zones[:10].sum()) / max(1, rows), None, "share of arrivals; reported, not gated"),
+        Check("virtual share", True, int(totals["virtual"]) / max(1, rows), None, "reported, not gated"),
+    ]

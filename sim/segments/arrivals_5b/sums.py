@@ -1,0 +1,61 @@
+"""Exact sums of row figures over any number of partitions, and what an honest run may deviate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.shell.context import PartitionContext
+from sim.shell.frames import Array
+from sim.shell.state import Totals
+
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+FIXED_BITS = 16
+
+
+def add(ctx: PartitionContext, name: str, words: Array) -> None:
+    """Add uint64 or non-negative int64 row figures to a counter that cannot overflow (two halves)."""
+    figures = words.astype(np.uint64)
+    ctx.count(f"{name}.high", int((figures >> _HALF).sum()))
+    ctx.count(f"{name}.low", int((figures & _LOW).sum()))
+
+
+def add_real(ctx: PartitionContext, name: str, values: Array) -> None:
+    """Add non-negative float64 row figures as floor(value * 2**16)."""
+    add(ctx, name, np.floor(values * np.float64(1 << FIXED_BITS)).astype(np.uint64))
+
+
+def whole(totals: Totals, name: str) -> int:
+    """The sum `add` made."""
+    return (int(totals.get(f"{name}.high", 0)) << 32) + int(totals.get(f"{name}.low", 0))
+
+
+def real(totals: Totals, name: str) -> float:
+    """The sum `add_real` made."""
+    return whole(totals, name) / (1 << FIXED_BITS)
+
+
+def square_root(value: float) -> float:
+    """IEEE square root of a non-negative number."""
+    return float(np.sqrt(np.float64(value)))
+
+
+def chi_square_limit(freedom: float, sigma: float) -> float:
+    """Value a chi-square variable exceeds as rarely as a normal one exceeds `sigma` (Wilson & Hilferty 1931)."""
+    spread = 2.0 / (9.0 * freedom)
+    root = 1.0 - spread + sigma * square_root(spread)
+    return freedom * root * root * root
+
+
+def skewed_limit(freedom: float, sigma: float) -> float:
+    """The same for a standardised chi-square variable, in standard deviations: about `sigma` when `freedom` is large.
+
+    A sum of independent terms with variances v and skewness at most sqrt(8) (that of one squared normal) has at most the skewness of a
+    chi-square variable with `freedom` = (sum v)^3 / (sum v^1.5)^2 (Pearson type III approximation).
+    """
+    return (chi_square_limit(freedom, sigma) - freedom) / square_root(2.0 * freedom)
+
+
+def freedom_of(variance: float, root_cubes: float) -> float:
+    """`freedom` of `skewed_limit` from sum v and sum v^1.5."""
+    return max(1.0, variance * variance * variance / (root_cubes * root_cubes)) if root_cubes > 0.0 else 1.0

@@ -1,0 +1,213 @@
+"""5A.S5: expected arrivals of each key over the horizon, on local and on UTC buckets.
+
+    local(key, bucket) = weekly volume x shape(hour of the week) x hours in a bucket x overlay factor
+    utc(key, bucket)   = local(key, local bucket of the UTC bucket's midpoint)
+
+Nothing is normalised, neither over merchants nor over the horizon: an overlay moves the keys in its scope and no other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.apportion import fixed_point
+from sim.recipes.groups import run_starts
+from sim.recipes.horizon import DAY_S, MICRO, Horizon
+from sim.recipes.partitions import rows_of, whole_runs
+from sim.segments.intensity_5a.factors import factor_cells
+from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
+from sim.segments.intensity_5a.local_calendar import HOUR_S, LocalCalendar, local_calendar
+from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
+from sim.shell.context import Context, PartitionContext
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Array, Frame
+from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+
+STATE = State(
+    id="5A.S5",
+    title="demand surfaces",
+    reads={
+        "merchant_zone_profile_5A": ROW_LEVEL,
+        "class_zone_shape_5A": ROW_LEVEL,
+        "tz_timetable_cache": ROW_LEVEL,
+        "scenario_manifest_5A": ROW_LEVEL,
+        "scenario_calendar_5A": ROW_LEVEL,
+        "scenario_zone_calendar_5A": ROW_LEVEL,
+    },
+    config=("demand_policy_5A", "overlay_policy_5A", "realism_gates_5A"),
+    reference=("countries",),
+    writes=("merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"),
+    kernels=("overlay_factor", "local_surface", "utc_surface", "hour_mass"),
+    per_scenario=True,
+)
+
+_BITS = 20  # of kernel hour_mass
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Demand of some keys on local and UTC buckets; a key's local rows are `offset[k]` .. `offset[k + 1] - 1`."""
+
+    offset: Array
+    bucket: Array
+    multiplicity: Array
+    local: Array
+    utc_bucket: Array
+    utc: Array
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Whole merchants, about 2**20 UTC rows a partition, the same in every scenario."""
+    merchants = ctx.load("merchant_zone_profile_5A", columns=("merchant_id",)).merchant_id
+    parts = []
+    for scenario in ctx.scenarios:
+        buckets = _horizon(ctx, scenario).buckets
+        parts += [Partition(part.index, scenario, part.spec) for part in whole_runs(merchants, max(1, PARTITION_ROWS // buckets))]
+    return parts
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Both surfaces of a run of merchants."""
+    assert part.scenario is not None
+    keys = ctx.load("merchant_zone_profile_5A", rows=rows_of(part))
+    horizon = _horizon(ctx, part.scenario)
+    clock = _clock(ctx, part.scenario, keys, horizon)
+    shapes = ctx.load("class_zone_shape_5A", columns=("shape_value",)).shape_value
+    surface = _surface(ctx, part.scenario, keys, clock, horizon, shapes)
+    _count_masses(ctx, part.scenario, keys, clock, horizon, shapes, surface)
+    ctx.count(f"keys.{part.scenario}", len(keys))
+    ctx.count(f"pairs.{part.scenario}", len(run_starts(keys.merchant_id, keys.legal_country_iso)))
+    local = Frame(
+        {
+            **repeated(keys, np.diff(surface.offset.astype(np.int64))),
+            "local_bucket_index": surface.bucket,
+            "multiplicity": surface.multiplicity,
+            "lambda_local_scenario": surface.local,
+        }
+    )
+    utc = Frame({**repeated(keys, horizon.buckets), "bucket_index": surface.utc_bucket, "lambda_utc_scenario": surface.utc})
+    return {"merchant_zone_scenario_local_5A": local, "merchant_zone_scenario_utc_5A": utc}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Coverage, bounds, mass identity; hours of each class under the overlays."""
+    profile = ctx.load("merchant_zone_profile_5A", columns=("merchant_id", "legal_country_iso"))
+    pairs = len(run_starts(profile.merchant_id, profile.legal_country_iso))
+    results = []
+    for name in ctx.scenarios:
+        found = [int(totals[f"{figure}.{name}"]) for figure in ("keys", "pairs")]
+        apart, outside, cells = (int(totals[f"{figure}.{name}"]) for figure in ("mass_apart", "outside_bounds", "cells"))
+        results += [
+            Check(f"coverage of {name}", found == [len(profile), pairs], found, [len(profile), pairs], "keys and merchant-country pairs"),
+            Check(f"local and UTC mass of {name}", apart == 0, apart, 0, "key-hours of the week whose exact sums differ"),
+            Check(f"overlay bounds of {name}", outside == 0, outside, 0, f"of {cells} cells; {int(totals[f'affected.{name}'])} not 1"),
+            _hours_check(ctx, totals, name),
+        ]
+    return results
+
+
+def _horizon(ctx: Context, scenario: str) -> Horizon:
+    """The horizon as published."""
+    manifest = ctx.load("scenario_manifest_5A", scenario=scenario)
+    day_us = DAY_S * MICRO
+    first, stop = int(manifest.horizon_start_utc[0]) // day_us, int(manifest.horizon_end_utc[0]) // day_us
+    return Horizon(first, stop - first, int(manifest.bucket_seconds[0]))
+
+
+def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalCalendar:
+    """Local calendar of the keys' zones, held against the published one."""
+    clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
+    known = ctx.load("scenario_zone_calendar_5A", scenario=scenario)
+    row = np.searchsorted(known.tzid, clock.tzid)
+    size = np.diff(clock.offset.astype(np.int64)).astype(np.uint32)
+    if not (np.array_equal(known.local_origin[row], clock.origin_s * MICRO) and np.array_equal(known.local_buckets[row], size)):
+        raise ValidationError(
+            "5A.S5.CLOCK_DIFFERS",
+            "A time zone's local buckets are not where the scenario's calendar says.",
+            found=f"{len(clock.tzid)} zones of a partition",
+            expected="local_origin and local_buckets of scenario_zone_calendar_5A",
+            do="closedworld verify RUN; then build the run again",
+        )
+    return clock
+
+
+def _surface(ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array) -> Surface:
+    """Local demand, and its projection on UTC."""
+    policy = ctx.params.overlay_policy_5A
+    cells = factor_cells(ctx, keys, ctx.load("scenario_calendar_5A", scenario=scenario), clock, horizon, policy)
+    ctx.count(f"cells.{scenario}", len(cells.factor))
+    ctx.count(f"affected.{scenario}", int((cells.factor != 1.0).sum()))
+    ctx.count(f"outside_bounds.{scenario}", int(((cells.factor < policy.total.low) | (cells.factor > policy.total.high)).sum()))
+    zone = clock.zone_of(keys.tzid)
+    offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
+    bucket, multiplicity, local = ctx.kernels.local_surface(
+        offset=offset,
+        volume=keys.weekly_volume_expected,
+        shape_start=shape_row(ctx, keys).astype(np.uint64) * np.uint64(HOURS),
+        grid_start=clock.offset[zone],
+        factor_start=cells.offset[cells.combination],
+        shape=shapes,
+        hour=clock.hour,
+        times=clock.times,
+        factor=cells.factor,
+        hours=horizon.bucket_seconds / HOUR_S,
+        dims={"n": int(offset[-1])},
+    )
+    utc_bucket, utc = ctx.kernels.utc_surface(
+        offset=offset,
+        rate=local,
+        map_start=zone.astype(np.uint64) * np.uint64(horizon.buckets),
+        local=clock.local,
+        buckets=horizon.buckets,
+        dims={"n": len(keys) * horizon.buckets},
+    )
+    return Surface(offset, bucket, multiplicity, local, utc_bucket, utc)
+
+
+def _count_masses(
+    ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array, surface: Surface
+) -> None:
+    """Mass by key and local hour of the week: local against UTC, and against demand without overlays."""
+    zone, buckets = clock.zone_of(keys.tzid), horizon.buckets
+    local = ctx.kernels.hour_mass(
+        offset=surface.offset,
+        rate=surface.local,
+        label_start=clock.offset[zone],
+        hour=clock.hour,
+        times=clock.times,
+        dims={"m": HOURS * len(keys)},
+    )
+    utc = ctx.kernels.hour_mass(
+        offset=np.arange(len(keys) + 1, dtype=np.uint64) * np.uint64(buckets),
+        rate=surface.utc,
+        label_start=zone.astype(np.uint64) * np.uint64(buckets),
+        hour=clock.utc_hour,
+        times=np.ones(len(clock.utc_hour), dtype=np.uint8),
+        dims={"m": HOURS * len(keys)},
+    )
+    ctx.count(f"mass_apart.{scenario}", int((local != utc).sum()))
+    row, groups = shape_row(ctx, keys), len(shapes) // HOURS
+    zones = len(clock.tzid)
+    label = np.repeat(np.arange(zones), buckets) * HOURS + clock.utc_hour
+    seen = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
+    plain = keys.weekly_volume_expected[:, None] * shapes.reshape(groups, HOURS)[row] * (horizon.bucket_seconds / HOUR_S)
+    ctx.count(f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups))
+    ctx.count(f"mass.{scenario}", class_sums(utc.astype(np.int64).reshape(-1, HOURS), row, groups))
+
+
+def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:
+    """Weekend, night and peak-hour mass of each class with overlays against the same hours without them."""
+    rules, channels = len(ctx.vocabulary("weekend_rule")), len(ctx.vocabulary("channel"))
+    by_class = [np.asarray(totals[f"{name}.{scenario}"]).reshape(-1, channels, rules, HOURS).sum(axis=1) for name in ("mass", "plain")]
+    weekend = weekend_hours([ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")])
+    mass, plain = (shares(side, by_class[1], weekend) for side in by_class)
+    apart = np.abs(mass - plain)
+    apart[by_class[1].sum(axis=(1, 2)) == 0] = 0
+    found = dict(zip(FIGURES, (apart.max(axis=0) * 100 / PART).tolist(), strict=True))
+    band = ctx.vocabulary("scenario_band")[ctx.load("scenario_manifest_5A", scenario=scenario).band[0]]
+    limits = ctx.params.realism_gates_5A.overlay_points if band == "baseline" else None
+    passed = limits is None or all(found[name] <= limits[name] for name in FIGURES)
+    expected = limits.plain() if limits is not None else None
+    return Check(f"hours of each class in {scenario}", passed, found, expected, "points moved by overlays, worst class; gated in baselines")

@@ -1,0 +1,158 @@
+"""A dry run: what a request would build, what of it is proven already, and how big it may get. Nothing is written.
+
+Partitions are told where the inputs they depend on are published; volumes of what is not built yet are estimates, and say so.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.backends import Backend
+from sim.shell.context import Context
+from sim.shell.gate import Bundle, require_passed, state_path
+from sim.shell.manifest import Published, StateManifest
+from sim.shell.publish import read_published
+from sim.shell.request import Prepared
+from sim.shell.state import Program, Segment
+from sim.shell.store import Store
+from sim.shell.user_merchants import MERCHANTS_INPUT
+
+# Measured on worlds built with the packaged priors (demo, seed 42): what one merchant and one merchant-day come to. Other priors,
+# another seed's few large merchants and --merchants move them; they size disks and patience, nothing else.
+ARRIVALS_PER_MERCHANT_DAY = 270
+KEYS_PER_MERCHANT = 9
+BYTES_PER_ARRIVAL = 14
+BYTES_PER_KEY_BUCKET = 30
+
+
+@dataclass(frozen=True)
+class PlannedState:
+    """One state of a plan.
+
+    Attributes:
+        status: `proven` (published by an earlier run, its segment perhaps not yet passed) or `to run`.
+        partitions: How many partitions it would compute, or None where that depends on rows not built yet.
+        staged: Partitions an interrupted run left behind; they are verified before they are used again.
+        rows: Published rows of a proven state, else None.
+    """
+
+    segment: str
+    state: str
+    title: str
+    status: str
+    partitions: int | None
+    staged: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request would do."""
+
+    run_id: str
+    run_dir: str
+    fingerprint: str
+    parameter_hash: str
+    seed: int
+    scenarios: tuple[str, ...]
+    states: tuple[PlannedState, ...]
+    estimate: Mapping[str, int]
+    published_bytes: int
+    free_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        return {**asdict(self), "states": [asdict(state) for state in self.states], "estimate": dict(self.estimate)}
+
+
+def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, out: Path) -> Plan:
+    """Plan a request.
+
+    Args:
+        prepared: The request, hashed.
+        segments: Segments in build order.
+        backend: For states whose plan asks a kernel.
+        out: Directory that holds run directories; need not exist.
+
+    Raises:
+        SimError: Whatever would refuse the run itself before its first state that is not proven.
+    """
+    run_dir = out / prepared.run_id
+    store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    bundles: dict[str, Bundle] = {}
+    states: list[PlannedState] = []
+    published: list[Published] = []
+    for segment in segments:
+        passed = (run_dir / "gates" / segment.code / "_passed.flag").is_file()
+        if passed:
+            chain = {code: bundle.flag_sha256 for code, bundle in bundles.items()}
+            bundles[segment.code] = require_passed(run_dir, segment.code, chain)
+        for program in segment.programs:
+            path = state_path(run_dir, program.state.id)
+            if path.is_file():
+                manifest = StateManifest.decode(read_published(path), str(path))
+                store.register(manifest.datasets)
+                published += manifest.datasets
+                rows = sum(item.rows for item in manifest.datasets)
+                states.append(_planned(segment, program, "proven", None, 0, rows))
+            else:
+                partitions = _partitions(program, prepared, store, backend)
+                receipts = run_dir / "staging" / program.state.id / "receipts"
+                staged = sum(1 for entry in receipts.glob("*.json")) if receipts.is_dir() else 0
+                states.append(_planned(segment, program, "to run", partitions, staged, None))
+    existing = next(folder for folder in (run_dir, out, *out.absolute().parents) if folder.is_dir())
+    return Plan(
+        run_id=prepared.run_id,
+        run_dir=str(run_dir),
+        fingerprint=prepared.fingerprint,
+        parameter_hash=prepared.parameter_hash,
+        seed=prepared.request.seed,
+        scenarios=prepared.scenarios,
+        states=tuple(states),
+        estimate=estimate(prepared),
+        published_bytes=sum(item.bytes for item in published),
+        free_bytes=shutil.disk_usage(existing).free,
+    )
+
+
+def estimate(prepared: Prepared) -> dict[str, int]:
+    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, bytes on disk (all scenarios together)."""
+    params = prepared.configuration.params
+    horizon = params["scenario_horizon_5A"]
+    days = (datetime.date.fromisoformat(horizon.end) - datetime.date.fromisoformat(horizon.start)).days
+    buckets = days * 86400 // int(horizon.bucket_seconds)
+    supplied = prepared.externals.get(MERCHANTS_INPUT)
+    merchants = int(params["merchant_universe_1A"].merchants) + (len(set(supplied.merchant_id.tolist())) if supplied is not None else 0)
+    scenarios = len(prepared.scenarios)
+    keys = merchants * KEYS_PER_MERCHANT
+    arrivals = merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios
+    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET
+    return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "bytes": size}
+
+
+def _partitions(program: Program, prepared: Prepared, store: Store, backend: Backend) -> int | None:
+    state = program.state
+    if program.plan is None:
+        return len(prepared.scenarios) if state.per_scenario else 1
+    if not all(store.scenarios(dataset) for dataset in state.reads):
+        return None
+    ctx = Context(
+        state,
+        seed=prepared.request.seed,
+        scenarios=prepared.scenarios,
+        configs=prepared.configuration.params,
+        contracts=prepared.contracts,
+        store=store,
+        backend=backend,
+        externals=prepared.externals,
+    )
+    return len(program.plan(ctx))
+
+
+def _planned(segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None) -> PlannedState:
+    return PlannedState(segment.code, program.state.id, program.state.title, status, partitions, staged, rows)

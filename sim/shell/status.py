@@ -1,0 +1,147 @@
+"""What stands in a directory of runs, and how far one run got: cheap looks, no proof. `verify` proves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim.shell.errors import SimError, UsageError
+from sim.shell.manifest import StateManifest
+from sim.shell.opened import RECEIPT_NAME, passed_segments, read_receipt
+from sim.shell.publish import read_published
+
+REPORT_COLUMNS = (
+    "ended_utc",
+    "step",
+    "segment",
+    "state",
+    "status",
+    "error_code",
+    "rows",
+    "partitions_resumed",
+    "wall_ms",
+    "peak_rss_bytes",
+)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run directory at a glance.
+
+    Attributes:
+        state: `running` (someone holds its lock), `complete` (every segment passed), `partial`, or `damaged` (no usable receipt).
+        passed: Segments that passed, in build order.
+        holder: Who holds the lock, as they wrote it; empty when nobody does.
+    """
+
+    run_id: str
+    path: str
+    state: str
+    preset: str
+    seed: str
+    scenarios: tuple[str, ...]
+    passed: tuple[str, ...]
+    holder: str
+    note: str = ""
+
+
+def list_runs(root: Path, codes: Sequence[str]) -> list[RunStatus]:
+    """Every run directory under `root`, oldest first."""
+    if not root.is_dir():
+        return []
+    found = [entry for entry in root.iterdir() if (entry / RECEIPT_NAME).is_file()]
+    return [run_status(entry, codes) for entry in sorted(found, key=lambda entry: ((entry / RECEIPT_NAME).stat().st_mtime_ns, entry.name))]
+
+
+def run_status(run_dir: Path, codes: Sequence[str]) -> RunStatus:
+    """One run at a glance."""
+    passed = tuple(passed_segments(run_dir, codes))
+    held, holder = probe_lock(run_dir)
+    try:
+        receipt = read_receipt(run_dir)
+    except SimError as error:
+        return RunStatus(run_dir.name, str(run_dir), "damaged", "", "", (), passed, holder, f"{error.what}: {error.found}")
+    state = "running" if held else "complete" if len(passed) == len(codes) else "partial"
+    return RunStatus(
+        receipt["run_id"], str(run_dir), state, receipt["preset"], str(receipt["seed"]), tuple(receipt["scenarios"]), passed, holder
+    )
+
+
+def probe_lock(run_dir: Path) -> tuple[bool, str]:
+    """Whether somebody holds the run lock, and the name they left in it. Creates nothing.
+
+    The probe takes the lock shared for an instant, since the kernel tells its holder in no other way.
+    """
+    try:
+        fd = os.open(run_dir / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False, ""
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return False, ""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True, os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
+        return False, ""
+    finally:
+        os.close(fd)
+
+
+def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a state, latest invocation last seen: state, status, rows, seconds, resumed partitions, memory, error.
+
+    From the run reports where there are any; states whose report is missing are told from their manifests.
+
+    Raises:
+        UsageError: `SHELL.REPORT_UNREADABLE` if a report file is not one (reports are not sealed).
+    """
+    latest: dict[str, dict[str, Any]] = {}
+    for row in _reports(run_dir):
+        before = latest.get(row["state"])
+        if row["status"] == "PROVEN" and before is not None and before["status"] == "PASS":
+            continue  # the invocation that built it says more than the one that found it
+        latest[row["state"]] = row
+    for code in codes:
+        folder = run_dir / "gates" / code / "states"
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+            if path.stem not in latest:
+                manifest = StateManifest.decode(read_published(path), str(path))
+                rows = sum(item.rows for item in manifest.datasets)
+                latest[path.stem] = dict.fromkeys(REPORT_COLUMNS) | {"segment": code, "state": path.stem, "status": "PASS", "rows": rows}
+    place = {code: number for number, code in enumerate(codes)}
+
+    def order(row: dict[str, Any]) -> tuple[int, int, str]:
+        step = row["state"].partition(".")[2]
+        last = 1 if step == "BUNDLE" or not step.startswith("S") or not step[1:].isdigit() else 0
+        return place.get(row["segment"], len(place)), 10**6 if last else int(step[1:]), row["state"]
+
+    return sorted(latest.values(), key=order)
+
+
+def _reports(run_dir: Path) -> Iterator[dict[str, Any]]:
+    """Rows of all run reports in the order they were written."""
+    rows: list[dict[str, Any]] = []
+    for path in sorted(run_dir.glob("reports/layer*/segment_state_runs/part-*.parquet")):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            continue
+        try:
+            table = pq.read_table(path, columns=list(REPORT_COLUMNS), partitioning=None, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(
+                "SHELL.REPORT_UNREADABLE",
+                "a run report cannot be read",
+                found=str(error).strip().splitlines()[0][:200],
+                where=str(path),
+                do="remove it: reports are not part of what is published",
+            ) from error
+        rows += table.to_pylist()
+    yield from sorted(rows, key=lambda row: (row["ended_utc"], row["step"]))

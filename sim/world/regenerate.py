@@ -1,0 +1,106 @@
+"""A row made again: the partition that made it is computed from the published inputs and the row looked for in the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from sim.backends import get_backend
+from sim.segments import SEGMENTS
+from sim.shell.context import Context
+from sim.shell.contract_types import Dataset
+from sim.shell.params import Params
+from sim.shell.state import Partition, Program
+from sim.shell.store import Store
+from sim.shell.tables import to_arrow
+from sim.world.handle import World
+from sim.world.lookup import FoundRow
+
+
+@dataclass(frozen=True)
+class Regenerated:
+    """What came of computing the row again.
+
+    Attributes:
+        equal: Whether the same row came out, bit for bit; None when it was not tried.
+        partition: Which partition was computed.
+        note: Why it was not tried.
+    """
+
+    equal: bool | None
+    partition: str = ""
+    note: str = ""
+
+
+def program_of(state: str) -> Program | None:
+    """The program of a state id."""
+    return next((program for segment in SEGMENTS for program in segment.programs if program.state.id == state), None)
+
+
+def context_of(world: World, program: Program) -> Context:
+    """A state's context over published rows, its config as the run resolved it."""
+    contracts = world.contracts
+    store = Store(world.path, contracts, world.reference, world.vocabularies)
+    store.register(item for name in world.tables for item in world[name].published)
+    configs = {id: Params(world.receipt["parameters"][artefact.path]) for id, artefact in contracts.artefacts.items()}
+    return Context(
+        program.state,
+        seed=world.seed,
+        scenarios=world.scenarios,
+        configs=configs,
+        contracts=contracts,
+        store=store,
+        backend=get_backend("cpu"),
+        externals={},
+    )
+
+
+def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
+    """Compute the partition a row came from, and compare.
+
+    Args:
+        world: The world.
+        dataset: The row's contract.
+        found: The row.
+    """
+    program = program_of(dataset.produced_by)
+    if program is None or program.compute is None:
+        return Regenerated(None, note=f"{dataset.produced_by} computes nothing")
+    given = [name for name in program.state.external if name in world.receipt["externals"]]
+    if given:
+        return Regenerated(None, note=f"the run was given {', '.join(given)}, which is not part of it")
+    ctx = context_of(world, program)
+    part = next(
+        (part for part in _plan(program, ctx) if _file_name(part) == found.part.name and part.scenario == found.item.scenario), None
+    )
+    if part is None:
+        return Regenerated(None, note="the row was made when all partitions were done")
+    frame = program.compute(ctx.for_partition(part), part).get(dataset.id)
+    if frame is None:
+        return Regenerated(None, part.name, "the row was made when all partitions were done")
+    rows = np.ones(len(frame), dtype=np.bool_)
+    table = to_arrow(frame, dataset, world.vocabularies, {})
+    for name in dataset.primary_key:
+        rows &= pc.equal(
+            table[name].cast("string") if dataset.table.column(name).type == "category" else table[name], found.row[name]
+        ).to_numpy()
+    again = table.filter(rows).to_pylist()
+    return Regenerated(again == [_columns(found.row, dataset)], part.name)
+
+
+def _plan(program: Program, ctx: Context) -> list[Partition]:
+    if program.plan is not None:
+        return program.plan(ctx)
+    return [Partition(0, scenario) for scenario in ctx.scenarios] if program.state.per_scenario else [Partition(0)]
+
+
+def _file_name(part: Partition) -> str:
+    return f"part-{part.index:05d}.parquet"
+
+
+def _columns(row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    return {name: row[name] for name in dataset.table.names}

@@ -1,0 +1,151 @@
+"""A small complete contracts folder, with the real meta-schemas and invented content."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+META = Path(__file__).parents[2] / "contracts" / "meta"
+
+FILES = {
+    "contracts/vocabularies.yaml": """\
+$id: closedworld:vocabularies
+vocabularies:
+  colour: [red, green, blue]
+from_reference:
+  country: {table: countries, column: country_iso}
+""",
+    "contracts/layer1/1A/schemas.yaml": """\
+$id: closedworld:layer1/1A/schemas
+tables:
+  shop:
+    description: Shops.
+    columns:
+      - {name: shop_id, type: uint64, description: Id, minimum: 1}
+      - {name: country_iso, type: category, vocabulary: country, description: Home}
+  till:
+    description: Tills of shops.
+    columns:
+      - {name: shop_id, type: uint64, description: Shop}
+      - {name: till_no, type: uint32, description: Number in the shop, encoding: delta}
+      - {name: colour, type: category, vocabulary: colour, nullable: true, description: Paint}
+      - {name: share, type: int64, description: Share of takings}
+documents:
+  till_policy_1A:
+    type: object
+    additionalProperties: false
+    required: [tills_a_shop, home]
+    properties:
+      tills_a_shop: {type: integer, minimum: 1, maximum: 9}
+      home: {$ref: "#/documents/place"}
+      price: {type: number}
+      kind: {enum: [plain, fancy]}
+      switch: {type: boolean}
+  place: {type: string, pattern: "^[A-Z]{2}$"}
+""",
+    "contracts/layer1/1A/dictionary.yaml": """\
+$id: closedworld:layer1/1A/dictionary
+segment: 1A
+layer: 1
+datasets:
+  - id: shop
+    description: Shops.
+    path: data/layer1/1A/shop
+    partitioning: [seed, manifest_fingerprint]
+    schema: closedworld:layer1/1A/schemas#/tables/shop
+    primary_key: [shop_id]
+    sort_order: [shop_id]
+    produced_by: 1A.S1
+    consumed_by: [1A.S2]
+    status: required
+  - id: till
+    description: Tills.
+    path: data/layer1/1A/till
+    partitioning: [seed, manifest_fingerprint]
+    schema: closedworld:layer1/1A/schemas#/tables/till
+    primary_key: [shop_id, till_no]
+    sort_order: [shop_id, till_no]
+    foreign_keys: [{columns: [shop_id], dataset: shop, to: [shop_id]}]
+    invariants:
+      - {law: contiguous, column: till_no, within: [shop_id], start: 1}
+      - {law: sums_to, column: share, within: [shop_id], total: 100}
+    produced_by: 1A.S2
+    consumed_by: []
+    status: required
+""",
+    "contracts/layer1/1A/registry.yaml": """\
+$id: closedworld:layer1/1A/registry
+segment: 1A
+layer: 1
+artefacts:
+  - id: till_policy_1A
+    manifest_key: 1A.policy.till
+    path: layer1/1A/till_policy.yaml
+    schema: closedworld:layer1/1A/schemas#/documents/till_policy_1A
+    role: POLICY
+    description: How many tills.
+""",
+    "contracts/rng/streams.yaml": """\
+$id: closedworld:rng/streams
+streams:
+  - {id: 1A.till, entity: a till, c0: till number, c1: shop id, draws: 1, scope: world}
+""",
+    "contracts/kernels/add_one.yaml": """\
+name: add_one
+why: the least kernel there is
+thread: one row
+arithmetic: integer
+args:
+  - {name: x, kind: column, dtype: uint64, dir: in}
+  - {name: y, kind: column, dtype: uint64, dir: out}
+streams: []
+errors: []
+""",
+    "config/layer1/1A/till_policy.yaml": "tills_a_shop: 3\nhome: NO\n",
+    "config/presets/tiny.yaml": "description: A small world for tests.\nscenarios: [baseline_v1]\nset: {till_policy_1A.tills_a_shop: 1}\n",
+}
+
+
+@dataclass
+class Folder:
+    """A contracts and a config folder on disk, easy to damage."""
+
+    root: Path
+    contracts: Path = field(init=False)
+    config: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contracts, self.config = self.root / "contracts", self.root / "config"
+        for name, text in FILES.items():
+            self.write(name, text)
+        shutil.copytree(META, self.contracts / "meta")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.root / name).read_text(encoding="utf-8")
+        assert text.count(old) >= 1, (name, old)
+        self.write(name, text.replace(old, new, 1))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A state as lint sees it."""
+
+    id: str
+    reads: Mapping[str, str] = field(default_factory=dict)
+    config: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+
+
+STATES = (
+    Facts("1A.S1", writes=("shop",), config=("till_policy_1A",)),
+    Facts("1A.S2", reads={"shop": "ROW_LEVEL"}, writes=("till",), streams=("1A.till",), kernels=("add_one",)),
+)

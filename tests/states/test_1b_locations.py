@@ -1,0 +1,82 @@
+"""1B: sites lie in cities of their country, sampled by population; given places are kept, or refused when absurd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from sim.shell.errors import ContractError, ValidationError
+from tests.states.layer1 import build, rows
+
+CITIES = Path(__file__).resolve().parents[2] / "config/reference/cities.parquet"
+
+
+@pytest.fixture(scope="module")
+def cities():
+    return {city["city_id"]: city for city in pq.read_table(CITIES).to_pylist()}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("world"))
+
+
+def test_sites_lie_on_their_citys_disk(world, cities) -> None:
+    """Whole microdegrees, within the jitter radius, in the legal country - by plain arithmetic on every row."""
+    for site in rows(world, "site_locations"):
+        city = cities[site["city_id"]]
+        assert city["country_iso"] == site["legal_country_iso"]
+        north = site["lat_deg"] * 1e6 - city["lat_udeg"]
+        east = (site["lon_deg"] * 1e6 - city["lon_udeg"] + 180e6) % 360e6 - 180e6
+        assert abs(site["lat_deg"] * 1e6 - round(site["lat_deg"] * 1e6)) < 1e-3
+        assert north**2 + (east / city["lon_scale"]) ** 2 <= (city["jitter_radius_udeg"] + 2) ** 2
+
+
+def test_places_differ_between_sites(world) -> None:
+    """Sampled, not apportioned: no two sites share a point, and a chain of one country is in many cities."""
+    sites = rows(world, "site_locations")
+    assert len({(site["lat_deg"], site["lon_deg"]) for site in sites}) == len(sites)
+    assert len({site["city_id"] for site in sites}) > len(sites) // 3
+
+
+def test_a_wrong_law_of_cities_is_refused(tmp_path: Path) -> None:
+    overrides = {"realism_gates_1B.city_size_mix.sigmas": 0, "realism_gates_1B.city_size_mix.slack_sites": 0}
+    with pytest.raises(ValidationError) as refused:
+        build(tmp_path, overrides=overrides, until="1B")
+    assert refused.value.examples[0].startswith("sites by city size")
+
+
+def _own(folder: Path, country: str, lat: float, lon: float) -> Path:
+    path = folder / "merchants.csv"
+    path.write_text(f"merchant_id,mcc,channel,country,lat,lon\n7,5411,card_present,{country},{lat},{lon}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("country", "lat", "lon", "name"),
+    [
+        ("DE", 48.137, 11.576, "Munich"),
+        ("AT", 47.80, 13.03, "Salzburg"),  # Freilassing in Germany is as near, but Austria is where the user says it is
+        ("FJ", -17.80, -179.99, "Suva"),  # just across the date line from the nearest city of its country
+    ],
+)
+def test_given_places_get_the_nearest_city_of_their_country(tmp_path: Path, cities, country: str, lat: float, lon: float, name) -> None:
+    site = rows(build(tmp_path / "out", merchants=_own(tmp_path, country, lat, lon), until="1B"), "site_locations")[0]
+    assert (site["lat_deg"], site["lon_deg"]) == (lat, lon)
+
+    def away(city) -> float:
+        east = (lon * 1e6 - city["lon_udeg"] + 180e6) % 360e6 - 180e6
+        return (lat * 1e6 - city["lat_udeg"]) ** 2 + (east / city["lon_scale"]) ** 2
+
+    nearest = min((city for city in cities.values() if city["country_iso"] == country), key=away)
+    assert site["city_id"] == nearest["city_id"]
+    if country != "FJ":
+        assert name.split()[0] in nearest["name"]
+
+
+def test_exchanged_coordinates_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="SITE_FAR_FROM_COUNTRY") as refused:
+        build(tmp_path / "out", merchants=_own(tmp_path, "DE", 11.576, 48.137), until="1B")
+    assert refused.value.code == "1B.S1.SITE_FAR_FROM_COUNTRY" and refused.value.exit_code == 3

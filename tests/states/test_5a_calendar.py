@@ -1,0 +1,151 @@
+"""5A.S4: events by name and date, their scopes and ids, outage draws that do not shift, refusals."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from sim.shell.errors import ContractError
+from tests.states.demand_world import BASELINE, STRESS, DemandWorld, code, packs, timetable
+from tests.states.memory_world import config, vocabularies
+
+EPOCH = datetime(1970, 1, 1)
+SCENARIOS = config("layer2/5A/scenarios.yaml")
+
+
+def calendar(start: str, end: str, scenario: str = BASELINE, seed: int = 7, **overrides):
+    documents = packs(scenario_horizon_5A__start=start, scenario_horizon_5A__end=end, **overrides)
+    world = DemandWorld({"tz_timetable_cache": timetable()}, documents, seed=seed, scenarios=(scenario,))
+    made = world.run("5A.S4")
+    assert all(check.passed for check in world.checks.values()), world.checks
+    return made[("scenario_calendar_5A", scenario)]
+
+
+def events(rows, kind: str, **scope: str) -> list[tuple[str, str, float]]:
+    """(local start, local end, factor) of a type's events whose scope is exactly `scope`."""
+    mask = rows.event_type == code("event_type", kind)
+    for column, vocabulary in (("country_iso", "country"), ("tzid", "tzid"), ("demand_class", "demand_class")):
+        valid = rows.valid[column]
+        mask &= valid & (rows[column] == code(vocabulary, scope[column])) if column in scope else ~valid
+    found = rows.take(mask)
+    starts, stops = (
+        [(EPOCH + timedelta(microseconds=int(value))).isoformat() for value in found[name]] for name in ("local_start", "local_end")
+    )
+    return list(zip(starts, stops, found.factor.tolist(), strict=True))
+
+
+def test_holidays_are_local_days_of_their_country():
+    rows = calendar("2026-01-05", "2026-01-26")
+    assert events(rows, "HOLIDAY", country_iso="US") == [("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.85)]
+    assert events(rows, "HOLIDAY", country_iso="US", demand_class="office_hours") == [("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.35)]
+    assert events(rows, "HOLIDAY", country_iso="GB") == []
+    assert [start for start, _, _ in events(rows, "HOLIDAY", country_iso="AU")] == [
+        "2026-01-26T00:00:00"
+    ]  # in Sydney while it is the 25th in UTC
+
+
+def test_paydays_move_before_weekends_and_holidays():
+    rows = calendar("2026-01-05", "2026-05-02")
+    us = [start[:10] for start, _, _ in events(rows, "PAYDAY", country_iso="US", demand_class="online_24h")]
+    # 31 January, 15 February, 28 February and 15 March 2026 are weekend days; 13 February is the Friday before Presidents' weekend.
+    assert us == ["2026-01-15", "2026-01-30", "2026-02-13", "2026-02-27", "2026-03-13", "2026-03-31", "2026-04-15", "2026-04-30"]
+    for country, first in (("SA", "2026-01-27"), ("DE", "2026-01-30"), ("SE", "2026-01-23"), ("BR", "2026-01-05")):
+        assert events(rows, "PAYDAY", country_iso=country, demand_class="online_24h")[0][0][:10] == first
+    egypt = [date.fromisoformat(start[:10]) for start, _, _ in events(rows, "PAYDAY", country_iso="EG", demand_class="online_24h")]
+    assert all(day.isoweekday() not in (5, 6) for day in egypt)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "kind", "label", "scope", "expected"),
+    [
+        ("2026-11-16", "2026-12-10", "CAMPAIGN", "online_24h", {}, ("2026-11-23T00:00:00", "2026-12-01T00:00:00", 1.60)),
+        ("2026-11-16", "2026-12-10", "SEASON", "online_24h", {"country_iso": "DE"}, ("2026-12-01T00:00:00", "2026-12-25T00:00:00", 1.35)),
+        ("2026-12-28", "2027-01-11", "SEASON", "office_hours", {"country_iso": "DE"}, ("2027-01-02T00:00:00", "2027-01-15T00:00:00", 0.92)),
+        ("2026-02-02", "2026-02-16", "CAMPAIGN", "online_bursty", {}, ("2026-02-12T00:00:00", "2026-02-16T00:00:00", 1.30)),
+    ],
+)
+def test_windows_fall_on_their_dates(start, end, kind, label, scope, expected):
+    rows = calendar(start, end)
+    assert expected in events(rows, kind, demand_class=label, **scope)
+    assert not events(rows, kind, demand_class=label, country_iso="SA")
+
+
+def test_stress_only_in_the_stress_scenario():
+    stress = calendar("2026-01-05", "2026-01-19", STRESS)
+    assert events(stress, "STRESS", demand_class="online_24h") == [("2026-01-09T18:00:00", "2026-01-14T00:00:00", 1.85)]
+    kinds = calendar("2026-01-05", "2026-01-19").event_type
+    assert not (kinds == code("event_type", "STRESS")).any()
+
+
+def test_ids_are_the_events_own():
+    short, long = calendar("2026-01-05", "2026-01-19"), calendar("2026-01-05", "2026-03-19")
+    assert len(np.unique(long.event_id)) == len(long)
+    assert set(short.event_id.tolist()) <= set(long.event_id.tolist())
+    rank = 4 * short.valid["tzid"] + 2 * short.valid["country_iso"] + 1 * short.valid["demand_class"]
+    assert np.array_equal(short.scope_rank, rank)
+
+
+def outages(rows) -> set[tuple[int, int, int]]:
+    of = rows.take(rows.event_type == code("event_type", "OUTAGE"))
+    return set(zip(of.tzid.tolist(), of.local_start.tolist(), of.local_end.tolist(), strict=True))
+
+
+def test_outages_are_drawn_a_zone_and_day():
+    often = {"overlay_policy_5A__outage__probability_per_zone_day": 0.05}
+    short, long = calendar("2026-01-05", "2026-01-19", **often), calendar("2026-01-05", "2026-02-05", **often)
+    assert outages(short) <= outages(long), "a longer horizon only adds days"
+    zone_days = len(vocabularies()["tzid"]) * 33
+    # Binomial(11,814, 0.05): five standard deviations are 118.
+    assert abs(len(outages(long)) - 0.05 * zone_days) < 118
+    lengths = {(end - start) // 60_000_000 for _, start, end in outages(long)}
+    assert lengths == set(config("layer2/5A/overlay_policy.yaml")["outage"]["durations_minutes"])
+    assert len({start // 60_000_000 % 1440 for _, start, _ in outages(long)}) > 400
+    assert outages(short) != outages(calendar("2026-01-05", "2026-01-19", seed=8, **often))
+    assert outages(short) != outages(calendar("2026-01-05", "2026-01-19", STRESS, **often)), "scenarios have outages of their own"
+
+
+def test_never_and_always():
+    assert not outages(calendar("2026-01-05", "2026-01-12", overlay_policy_5A__outage__probability_per_zone_day=0.0))
+    always = calendar("2026-01-05", "2026-01-12", overlay_policy_5A__outage__probability_per_zone_day=1.0)
+    assert len(outages(always)) == len(vocabularies()["tzid"]) * 9
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error"),
+    [
+        ({"scenarios_5A__scenarios__baseline_v1__windows": ["easter"]}, "5A.S4.WINDOW_UNKNOWN"),
+        ({"overlay_policy_5A__payday__groups": [{"countries": ["XX"], "days": [1]}]}, "5A.S4.COUNTRY_UNKNOWN"),
+        (
+            {"overlay_policy_5A__outage__factor": 0.9, "overlay_policy_5A__outage__probability_per_zone_day": 1.0},
+            "5A.S4.FACTOR_OUT_OF_BOUNDS",
+        ),
+    ],
+)
+def test_refusals(overrides, error):
+    with pytest.raises(ContractError, match=error.replace(".", r"\.")):
+        calendar("2026-01-05", "2026-01-12", **overrides)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "error"),
+    [
+        ("2026-02-30", "2026-03-02", "5A.S4.HORIZON_INVALID"),
+        ("2026-03-02", "2026-03-02", "5A.S4.HORIZON_INVALID"),
+        ("2031-12-20", "2032-01-03", "5A.S4.HOLIDAYS_NOT_COVERED"),
+    ],
+)
+def test_horizons_that_cannot_be(start, end, error):
+    with pytest.raises(ContractError, match=error.replace(".", r"\.")):
+        calendar(start, end)
+
+
+def test_scenarios_without_overlays_have_an_empty_calendar():
+    bare = {"band": "baseline", "overlays": [], "windows": []}
+    documents = packs(scenarios_5A__scenarios__baseline_v1=bare)
+    world = DemandWorld({"tz_timetable_cache": timetable()}, documents)
+    made = world.run("5A.S4")
+    assert all(check.passed for check in world.checks.values())
+    assert len(made[("scenario_calendar_5A", BASELINE)]) == 0
+    assert made[("scenario_manifest_5A", BASELINE)].events.tolist() == [0]

@@ -1,0 +1,251 @@
+"""A small world up to 5A in memory, and 5B's states run over it with every contract check, scenarios and partitions included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim.backends import get_backend
+from sim.segments.arrivals_5b import SEGMENT
+from sim.shell.checks import check_foreign_key, check_frame, check_key_ranges, key_range
+from sim.shell.context import Context
+from sim.shell.frames import Frame, concat
+from sim.shell.manifest import PartFile, Published
+from sim.shell.params import Params
+from sim.shell.reference import Reference
+from sim.shell.staging import PartitionResult, sum_counters
+from tests.states.memory_world import ROOT, config, contracts, merchants, sites, vocabularies
+
+KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+START = 1_767_571_200  # 2026-01-05, a Monday
+PROGRAMS = {program.state.id: program for program in SEGMENT.programs}
+CONFIGS = {
+    "time_grid_policy_5B": "layer2/5B/time_grid_policy.yaml",
+    "grouping_policy_5B": "layer2/5B/grouping_policy.yaml",
+    "arrival_lgcp_config_5B": "layer2/5B/arrival_lgcp.yaml",
+    "arrival_count_config_5B": "layer2/5B/arrival_count.yaml",
+    "arrival_placement_policy_5B": "layer2/5B/arrival_placement.yaml",
+    "arrival_routing_policy_5B": "layer2/5B/arrival_routing.yaml",
+    "realism_gates_5B": "layer2/5B/realism_gates.yaml",
+    "demand_classes_5A": "layer2/5A/demand_classes.yaml",
+}
+
+
+class Store5B:
+    """What `Store` gives a state, scenario by scenario, out of frames held in memory."""
+
+    def __init__(self) -> None:
+        self.vocabularies = vocabularies()
+        self.reference = Reference(ROOT / "config" / "reference")
+        self.parts: dict[tuple[str, str | None], list[Frame]] = {}
+
+    def published(self, dataset: str, scenario: str | None = None) -> Published:
+        frames = self.parts[(dataset, scenario)]
+        return Published(dataset, scenario, "", tuple(PartFile(f"{i}", 0, len(frame), "", "") for i, frame in enumerate(frames)), "")
+
+    def load(self, dataset, scenario=None, *, part=None, rows=None, columns=None):
+        frames = self.parts[(dataset, scenario)]
+        frame = frames[part] if part is not None else frames[0] if len(frames) == 1 else concat(frames)
+        frame = frame.slice(*rows) if rows is not None else frame
+        return frame.select(*columns) if columns is not None else frame
+
+
+class World5B:
+    """States of 5B run one after another; `order` shuffles partitions."""
+
+    def __init__(self, seed: int = 11, scenarios=("baseline",), overrides: dict[str, dict[str, Any]] | None = None) -> None:
+        self.store = Store5B()
+        self.seed, self.scenarios = seed, tuple(scenarios)
+        packs = {name: config(path) for name, path in CONFIGS.items()}
+        self.configs = {name: Params({**pack, **(overrides or {}).get(name, {})}) for name, pack in packs.items()}
+        self.checks: dict[str, Any] = {}
+        self.totals: dict[str, Any] = {}
+
+    def context(self, state):
+        return Context(
+            state,
+            seed=self.seed,
+            scenarios=self.scenarios,
+            configs=self.configs,
+            contracts=contracts(),
+            store=self.store,
+            backend=get_backend("cpu"),
+            externals={},
+        )
+
+    def run(self, id: str, order: int | None = None, contract: bool = True) -> None:
+        program = PROGRAMS[id]
+        ctx = self.context(program.state)
+        plan = program.plan(ctx) if program.plan else [type("P", (), {"index": 0, "scenario": s, "spec": {}})() for s in self.scenarios]
+        made: dict[tuple[str, str | None], dict[int, Frame]] = {}
+        results = []
+        shuffled = list(plan) if order is None else [plan[i] for i in np.random.default_rng(order).permutation(len(plan))]
+        for part in shuffled:
+            inner = ctx.for_partition(part)
+            for dataset, frame in program.compute(inner, part).items():
+                assert dataset in program.state.writes
+                made.setdefault((dataset, part.scenario), {})[part.index] = frame
+            counters = {name: value.tolist() for name, value in inner.counters.items()}
+            results.append(PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())))
+        totals: dict[str, Any] = dict(sum_counters(results))
+        for stream in program.state.streams:
+            rows = [row for result in results for row in result.ledger if row.stream == stream]
+            for figure in ("entities", "draws", "blocks"):
+                totals[f"rng.{stream}.{figure}"] = sum(getattr(row, figure) for row in rows)
+        assert {name for name, _ in made} == set(program.state.writes)
+        for name, frames in made.items():
+            self.store.parts[name] = [frames[index] for index in sorted(frames)]
+            if contract:
+                self._contract(*name)
+        self.totals = totals
+        self.checks = {check.name: check for check in program.checks(ctx, totals)} if program.checks else {}
+
+    def failed(self):
+        return [check for check in self.checks.values() if not check.passed]
+
+    def frame(self, dataset: str, scenario: str | None = "baseline") -> Frame:
+        return self.store.load(dataset, scenario)
+
+    def _contract(self, dataset: str, scenario: str | None) -> None:
+        entry = contracts().dataset(dataset)
+        frames = self.store.parts[(dataset, scenario)]
+        results = check_key_ranges([key_range(frame, entry) for frame in frames], entry)
+        for frame in frames:
+            results += check_frame(frame, entry, vocabularies())
+            for key in entry.foreign_keys:
+                own = scenario if (key.dataset, scenario) in self.store.parts else None
+                results.append(check_foreign_key(frame, key, self.store.load(key.dataset, own, columns=key.to)))
+        assert all(result.passed for result in results), [result for result in results if not result.passed]
+
+
+def alias(offsets, weight):
+    threshold, other = get_backend("cpu").kernels.alias_build(offset=offsets, weight=weight)[:2]
+    return threshold, other
+
+
+def _tables(frame, country, ids, weight):
+    """Alias tables of rows sorted by (merchant, country, tzid)."""
+    change = np.r_[True, (np.diff(frame["merchant_id"]) != 0) | (np.diff(frame[country]) != 0) | (np.diff(frame["tzid"]) != 0)]
+    offsets = np.append(np.flatnonzero(change), len(frame)).astype(np.uint64)
+    threshold, other = alias(offsets, weight)
+    slot = np.arange(len(frame)) - np.repeat(offsets[:-1], np.diff(offsets).astype(np.int64)).astype(np.int64)
+    return frame.select("merchant_id", country, "tzid").with_columns(
+        slot=slot.astype(np.uint32), threshold=threshold, alias_slot=other, **{ids: frame[ids]}
+    )
+
+
+def timetable():
+    """tz_timetable_cache from the reference: of each zone the transitions from 2025 to 2027."""
+    table = Reference(ROOT / "config" / "reference").frame("tz_transitions", vocabularies())
+    when = table.transition_utc_s.astype(np.int64)
+    return Frame(
+        {"tzid": table.tzid, "transition_utc": when * 1_000_000, "offset_minutes": table.offset_minutes.astype(np.int16)}
+    ).sort("tzid", "transition_utc")
+
+
+def build(
+    count: int = 60, days: int = 7, bucket_seconds: int = 3600, volume: float = 3.0, part_rows: int = 8000, seed: int = 5, **world: Any
+) -> World5B:
+    """A world with everything 5B reads, for each scenario of `World5B`."""
+    made = World5B(**world)
+    rng = np.random.default_rng(seed)
+    catalogue = merchants(count, seed)
+    located, zones = sites(catalogue, seed + 1)
+    mode = rng.choice(3, count, p=[0.6, 0.25, 0.15]).astype(np.int16)
+    mode[catalogue.channel == 0] = 0
+    weight = rng.integers(1, 1 << 30, len(zones)).astype(np.uint64)
+    weights = zones.with_columns(weight_q=weight)
+    grouped = weights.sort("merchant_id", "legal_country_iso", "tzid", "site_id")
+    edges = _edges(rng, catalogue, mode)
+    settlement = _settlement(rng, catalogue, mode)
+    profile = _profile(rng, catalogue, mode, zones, edges)
+    single = {
+        "merchant_catalogue_1A": catalogue,
+        "site_timezones": zones,
+        "s1_site_weights_2B": weights,
+        "s2_alias_2B": _tables(grouped, "legal_country_iso", "site_id", grouped.weight_q),
+        "edge_catalogue_3B": edges,
+        "edge_alias_3B": _tables(edges, "country_iso", "edge_id", edges.weight_q),
+        "virtual_settlement_3B": settlement,
+        "tz_timetable_cache": timetable(),
+        "merchant_zone_profile_5A": profile,
+    }
+    for name, frame in single.items():
+        made.store.parts[(name, None)] = [frame]
+    for number, scenario in enumerate(made.scenarios):
+        buckets = days * 86400 // bucket_seconds
+        manifest = {
+            "horizon_start_utc": np.array([START * 1_000_000]),
+            "horizon_end_utc": np.array([(START + days * 86400) * 1_000_000]),
+            "bucket_seconds": np.array([bucket_seconds], np.uint32),
+            "buckets": np.array([buckets], np.uint32),
+            "band": np.array([min(number, 1)], np.int16),
+        }
+        made.store.parts[("scenario_manifest_5A", scenario)] = [Frame(manifest)]
+        made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = _surface(rng, profile, buckets, volume, part_rows)
+    return made
+
+
+def _edges(rng, catalogue, mode):
+    owner = np.repeat(np.flatnonzero(mode > 0), rng.integers(2, 30, int((mode > 0).sum())))
+    zone = rng.choice(40, len(owner)).astype(np.int16)
+    frame = Frame(
+        {
+            "merchant_id": catalogue.merchant_id[owner],
+            "country_iso": (zone // 2).astype(np.int16),
+            "tzid": zone,
+            "edge_id": rng.permutation(np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0xD2B74407B1CE6E93)),
+            "weight_q": rng.integers(1, 1 << 30, len(owner)).astype(np.uint64),
+        }
+    )
+    return frame.sort("merchant_id", "country_iso", "tzid", "edge_id")
+
+
+def _settlement(rng, catalogue, mode):
+    online = catalogue.take(mode > 0)
+    return Frame({"merchant_id": online.merchant_id, "tzid_settlement": rng.choice(300, len(online)).astype(np.int16)})
+
+
+def _profile(rng, catalogue, mode, zones, edges):
+    """Keys of sites (not of VIRTUAL_ONLY merchants) and of edges; one with both has a share between."""
+    at = np.searchsorted(catalogue.merchant_id, zones.merchant_id)
+    physical = {(int(m), int(c), int(t)) for m, c, t, o in zip(zones.merchant_id, zones.legal_country_iso, zones.tzid, mode[at], strict=True) if o < 2}
+    virtual = {(int(m), int(c), int(t)) for m, c, t in zip(edges.merchant_id, edges.country_iso, edges.tzid, strict=True)}
+    keys = sorted(physical | virtual)
+    merchant = np.array([key[0] for key in keys], np.uint64)
+    at = np.searchsorted(catalogue.merchant_id, merchant)
+    share = np.array([0.0 if key not in virtual else 1.0 if key not in physical else 0.3 for key in keys])
+    volume = rng.lognormal(0.0, 1.0, len(keys))
+    return Frame(
+        {
+            "merchant_id": merchant,
+            "legal_country_iso": np.array([key[1] for key in keys], np.int16),
+            "tzid": np.array([key[2] for key in keys], np.int16),
+            "channel_group": catalogue.channel[at],
+            "demand_class": (catalogue.mcc[at] % 10).astype(np.int16),
+            "virtual_mode": mode[at],
+            "weekly_volume_expected": volume,
+            "virtual_share": share,
+        }
+    )
+
+
+def _surface(rng, profile, buckets, volume, part_rows):
+    """Dense intensities in files of whole merchants; some zeros."""
+    starts = np.flatnonzero(np.r_[True, np.diff(profile.merchant_id) != 0])
+    cuts = [0]
+    for stop in [*starts[1:].tolist(), len(profile)]:
+        if (stop - cuts[-1]) * buckets >= part_rows or stop == len(profile):
+            cuts.append(stop)
+    shape = 1.0 + np.sin(np.arange(buckets) / buckets * 14 * np.pi)
+    parts = []
+    for first, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        keys = profile.slice(first, stop)
+        intensity = (keys.weekly_volume_expected[:, None] * shape * volume).reshape(-1)
+        intensity[rng.random(len(intensity)) < 0.05] = 0.0
+        columns = {name: np.repeat(keys[name], buckets) for name in KEY}
+        parts.append(
+            Frame({**columns, "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(keys)), "lambda_utc_scenario": intensity})
+        )
+    return parts
