@@ -12,7 +12,6 @@ def route_arrivals(
     always = u64(0xFFFFFFFFFFFFFFFF)
     places = length(place_id)
     for i in rows(packed):
-        ts_us[i], arrival_key[i], virtual[i], site_id[i], edge_id[i] = i64(0), u32(0), u8(0), u64(0), u64(0)
         position = packed[i] & u64(0xFFFFFFFF)
         r = u64(row[position]) if position < length(row) else length(entity)
         if r >= length(entity) or u64(key_row[r]) >= length(site_first) or u64(bucket[r]) >= length(bucket_start):
@@ -22,8 +21,10 @@ def route_arrivals(
         x0, x1 = philox2x64((u64(bucket[r]) << u64(32)) | u64(rank[position]), entity[r], key)
         below = virtual_below[k]
         online = x1 < below or below == always
-        first = edge_first[k] if online else site_first[k]
-        slots = u64(edge_slots[k]) if online else u64(site_slots[k])
+        # Both sides are read, then one is taken: a coin is no branch to predict.
+        at_edge, at_site, edges, sites = edge_first[k], site_first[k], u64(edge_slots[k]), u64(site_slots[k])
+        first = at_edge if online else at_site
+        slots = edges if online else sites
         if slots == u64(0) or slots > places or first > places - slots:
             report(error, i, 2)
             continue

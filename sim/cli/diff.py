@@ -21,9 +21,7 @@ def diff(
     rows = []
     for one in found.different:
         name = f"{one.dataset} ({one.scenario})" if one.scenario else one.dataset
-        counts = (
-            (f"{one.only_a:,}", f"{one.only_b:,}", f"{one.changed:,}", f"{one.unchanged:,}") if not one.note else ("", "", "", one.note)
-        )
+        counts = (f"{count:,}" for count in (one.only_a, one.only_b, one.changed, one.unchanged))
         rows.append((name, one.first_part, *counts))
     text = [f"A {a.path}", f"B {b.path}"]
     if rows:
@@ -31,6 +29,7 @@ def diff(
             "",
             table(("differs", "first file", "rows only in A", "only in B", "changed", "unchanged"), rows, right=frozenset({2, 3, 4, 5})),
         ]
+    text += [f"  {one.dataset}: {one.note}" for one in found.different if one.note]
     for one in found.different:
         if one.first:
             key = ", ".join(f"{name}={value}" for name, value in one.first["key"].items())

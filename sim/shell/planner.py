@@ -24,10 +24,10 @@ from sim.shell.user_merchants import MERCHANTS_INPUT
 
 # Measured on worlds built with the packaged priors (demo, seed 42): what one merchant and one merchant-day come to. Other priors,
 # another seed's few large merchants and --merchants move them; they size disks and patience, nothing else.
-ARRIVALS_PER_MERCHANT_DAY = 270
-KEYS_PER_MERCHANT = 9
-BYTES_PER_ARRIVAL = 14
-BYTES_PER_KEY_BUCKET = 30
+ARRIVALS_PER_MERCHANT_DAY = 290
+KEYS_PER_100_MERCHANTS = 160
+BYTES_PER_ARRIVAL = 7
+BYTES_PER_KEY_BUCKET = 42
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def estimate(prepared: Prepared) -> dict[str, int]:
     supplied = prepared.externals.get(MERCHANTS_INPUT)
     merchants = int(params["merchant_universe_1A"].merchants) + (len(set(supplied.merchant_id.tolist())) if supplied is not None else 0)
     scenarios = len(prepared.scenarios)
-    keys = merchants * KEYS_PER_MERCHANT
+    keys = merchants * KEYS_PER_100_MERCHANTS // 100
     arrivals = merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios
     size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET
     return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "bytes": size}

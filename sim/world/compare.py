@@ -32,7 +32,7 @@ class DatasetDifference:
         unchanged: Rows that are equal.
         columns: Column -> changed rows in it.
         first: The first difference: its key, column and both values; empty when only row counts or files differ.
-        note: Why rows could not be aligned, empty when they were.
+        note: What the figures do not say, or why there are none.
     """
 
     dataset: str
@@ -133,6 +133,8 @@ def _difference(a: World, b: World, left: Published, right: Published) -> Datase
     keys = a.contracts.dataset(left.dataset).primary_key
     for condition in _ranges(a, left, table_a.schema):
         _count(table_a.to_arrow(filter=condition), table_b.to_arrow(filter=condition), keys, result)
+    if not (result.only_a or result.only_b or result.changed):
+        result.note = "the same rows, cut into other files or in another order"
     return result
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from sim.recipes.civil import months_between, weekday_of
 from sim.shell.errors import ContractError
 from tests.states.demand_world import BASELINE, STRESS, DemandWorld, code, packs, timetable
 from tests.states.memory_world import config, vocabularies
@@ -149,3 +151,19 @@ def test_scenarios_without_overlays_have_an_empty_calendar():
     assert all(check.passed for check in world.checks.values())
     assert len(made[("scenario_calendar_5A", BASELINE)]) == 0
     assert made[("scenario_manifest_5A", BASELINE)].events.tolist() == [0]
+
+
+def test_civil_days_equal_datetime():
+    first, last = ((date(*day) - date(1970, 1, 1)).days for day in ((2019, 11, 15), (2032, 3, 2)))
+    seen = []
+    for month in months_between(first, last):
+        start = date(1970, 1, 1) + timedelta(days=month.first)
+        seen.append(month.first)
+        assert (start.month, start.day) == (month.number, 1)
+        assert month.day(1) == month.first and month.day(31) == month.day(-1) == month.first + month.length - 1
+        assert month.day(-2) == month.day(-1) - 1
+        for weekday in range(1, 8):
+            days = [month.first + at for at in range(month.length) if (start + timedelta(days=at)).isoweekday() == weekday]
+            assert [month.nth_weekday(weekday, nth) for nth in range(1, 5)] == days[:4]
+            assert all(weekday_of(day) == weekday for day in days)
+    assert seen[0] <= first and seen[-1] <= last and all(28 <= after - before <= 31 for before, after in itertools.pairwise(seen))

@@ -157,7 +157,7 @@ def build(
     weight = rng.integers(1, 1 << 30, len(zones)).astype(np.uint64)
     weights = zones.with_columns(weight_q=weight)
     grouped = weights.sort("merchant_id", "legal_country_iso", "tzid", "site_id")
-    edges = _edges(rng, catalogue, mode)
+    edges = _edges(rng, catalogue, mode, zones)
     settlement = _settlement(rng, catalogue, mode)
     profile = _profile(rng, catalogue, mode, zones, edges)
     single = {
@@ -187,13 +187,18 @@ def build(
     return made
 
 
-def _edges(rng, catalogue, mode):
+def _edges(rng, catalogue, mode, zones):
+    """Edges in forty zones, a third of them in a zone where the merchant has a site."""
     owner = np.repeat(np.flatnonzero(mode > 0), rng.integers(2, 30, int((mode > 0).sum())))
     zone = rng.choice(40, len(owner)).astype(np.int16)
+    country = (zone // 2).astype(np.int16)
+    near = np.searchsorted(zones.merchant_id, catalogue.merchant_id[owner])
+    own = rng.random(len(owner)) < 1 / 3
+    zone[own], country[own] = zones.tzid[near[own]], zones.legal_country_iso[near[own]]
     frame = Frame(
         {
             "merchant_id": catalogue.merchant_id[owner],
-            "country_iso": (zone // 2).astype(np.int16),
+            "country_iso": country,
             "tzid": zone,
             "edge_id": rng.permutation(np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0xD2B74407B1CE6E93)),
             "weight_q": rng.integers(1, 1 << 30, len(owner)).astype(np.uint64),

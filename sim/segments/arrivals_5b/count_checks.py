@@ -54,7 +54,7 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
         error = square_root(real(totals, f"spread.{code}")) / variance
         within = max(gates.counts.dispersion_tolerance, sigma * error)
         # Poisson has exactly 1: there the index may fall on either side of it.
-        passed = abs(index / law - 1.0) <= within and (index > 1.0 or law <= 1.0 + within)
+        passed = abs(index / law - 1.0) <= within and (index > 1.0 or law * (1.0 - within) <= 1.0)
         figures = {"value": law, "relative_within": within, "standard_error": error}
         found.append(Check(f"dispersion {name}", passed, index, figures, "index of dispersion of counts against the law's; above 1"))
     return found

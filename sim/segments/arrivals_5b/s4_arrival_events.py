@@ -187,7 +187,10 @@ def _numbered(counts: Frame, offset: Array, first_seq: int) -> Array:
     bounds = offset[merchants.astype(np.int64)].astype(np.int64)
     before = -bounds[:-1]
     before[0] += first_seq - 1
-    return (np.arange(1, bounds[-1] + 1, dtype=np.int64) + np.repeat(before, np.diff(bounds))).astype(np.uint32)
+    # Sums modulo 2**32 of what is -bounds + position: exact, and half the memory of int64.
+    number = np.repeat(before.astype(np.uint32), np.diff(bounds))
+    number += np.arange(1, len(number) + 1, dtype=np.uint32)
+    return number
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:

@@ -8,7 +8,7 @@ from sim.shell.state import Program, Segment
 SEGMENT = Segment(
     code="5A",
     layer=2,
-    title="demand",
+    title="Demand",
     programs=(
         Program.of(s1_profile),
         Program.of(s2_shapes),

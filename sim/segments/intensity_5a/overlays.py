@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
+from sim.recipes.civil import Month, months_between, weekday_of
 from sim.recipes.horizon import DAY_S, Horizon
 from sim.shell.params import Params
 
-_EPOCH = date(1970, 1, 1)
 _HOUR_S = 3600
 ANY = -1
 EVERY_CLASS = "all"
@@ -74,12 +73,9 @@ class World:
         """Whether a stretch of local time meets the horizon in any zone."""
         return start < (self.last_day + 1) * DAY_S and stop > self.first_day * DAY_S
 
-    def dates(self) -> Iterator[date]:
-        """First days of the months around the horizon."""
-        month = (_EPOCH + timedelta(days=self.first_day - 400)).replace(day=1)
-        while (month - _EPOCH).days <= self.last_day + 400:
-            yield month
-            month = (month + timedelta(days=32)).replace(day=1)
+    def months(self) -> Iterator[Month]:
+        """The months in which something may begin that touches the horizon: a year and a month on both sides."""
+        return months_between(self.first_day - 400, self.last_day + 400)
 
 
 def holiday_events(world: World, policy: Params) -> Iterator[Event]:
@@ -99,9 +95,7 @@ def payday_events(world: World, policy: Params) -> Iterator[Event]:
             nominal.setdefault(world.countries[iso], group.days)
     for country in world.countries.values():
         days = {
-            _working_day(world, country, _month_day(month, day))
-            for month in world.dates()
-            for day in nominal.get(country, policy.default_days)
+            _working_day(world, country, month.day(day)) for month in world.months() for day in nominal.get(country, policy.default_days)
         }
         for day in sorted(days):
             start, stop = day * DAY_S, day * DAY_S + policy.window_hours * _HOUR_S
@@ -129,16 +123,15 @@ def anchor_days(world: World, anchor: Params) -> Iterator[int]:
     if anchor.kind == "horizon":
         yield world.horizon.first_day + anchor.day
         return
-    for month in world.dates():
+    for month in world.months():
         if anchor.kind == "monthly":
-            yield _month_day(month, anchor.day)
-        elif anchor.month != month.month:
+            yield month.day(anchor.day)
+        elif anchor.month != month.number:
             continue
         elif anchor.kind == "date":
-            yield _month_day(month, anchor.day)
+            yield month.day(anchor.day)
         else:
-            first = (anchor.weekday - month.isoweekday()) % 7
-            yield (month - _EPOCH).days + first + 7 * (anchor.nth - 1) + anchor.offset_days
+            yield month.nth_weekday(anchor.weekday, anchor.nth) + anchor.offset_days
 
 
 def _factors(world: World, factors: Params) -> Iterator[tuple[int, float]]:
@@ -147,18 +140,11 @@ def _factors(world: World, factors: Params) -> Iterator[tuple[int, float]]:
         yield (ANY if name == EVERY_CLASS else world.labels[name]), float(factor)
 
 
-def _month_day(month: date, day: int) -> int:
-    """Days since 1970 of a day of a month given by its first; -1 is the last, and days past the end are the last."""
-    following = (month + timedelta(days=32)).replace(day=1)
-    length = (following - month).days
-    return (month - _EPOCH).days + (length + day if day < 0 else min(day, length) - 1)
-
-
 def _working_day(world: World, country: int, day: int) -> int:
     """The day itself or the last day before it that is neither weekend nor holiday."""
     weekend, closed = world.weekend[country], world.holidays.get(country, {})
     for _ in range(31):
-        if ((day + 3) % 7) + 1 not in weekend and day not in closed:
+        if weekday_of(day) not in weekend and day not in closed:
             return day
         day -= 1
     return day

@@ -22,7 +22,7 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="5A.S1",
-    title="demand profile",
+    title="Demand profile",
     reads={
         "merchant_catalogue_1A": ROW_LEVEL,
         "s4_group_weights_2B": ROW_LEVEL,

@@ -21,7 +21,7 @@ from sim.shell.state import Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="5A.S2",
-    title="weekly shapes",
+    title="Weekly shapes",
     config=("demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
     writes=("class_zone_shape_5A",),
     kernels=("exp_map", "remainder_quota"),

@@ -14,7 +14,7 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="5A.S3",
-    title="baseline demand",
+    title="Baseline demand",
     reads={"merchant_zone_profile_5A": ROW_LEVEL, "class_zone_shape_5A": ROW_LEVEL},
     config=("demand_policy_5A", "realism_gates_5A"),
     reference=("countries",),

@@ -24,7 +24,7 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="5A.S4",
-    title="scenario calendar",
+    title="Scenario calendar",
     reads={"tz_timetable_cache": ROW_LEVEL},
     config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A"),
     reference=("countries", "holidays"),

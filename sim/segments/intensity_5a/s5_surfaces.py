@@ -27,7 +27,7 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="5A.S5",
-    title="demand surfaces",
+    title="Demand surfaces",
     reads={
         "merchant_zone_profile_5A": ROW_LEVEL,
         "class_zone_shape_5A": ROW_LEVEL,

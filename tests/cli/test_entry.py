@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.cli.common import clean, complete_run, find_run, table
+from sim.shell.errors import UsageError
+from sim.shell.lock import RunLock
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("numba", "llvmlite", "numpy", "pyarrow", "duckdb", "polars", "blake3", "jsonschema", "yaml")
+COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor")
+
+
+def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sim", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    code = f"import sys, sim.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_every_command_and_has_no_escape_codes():
+    done = shell("--help", NO_COLOR="1")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "contracts lint", "contracts show"])
+def test_every_command_has_help(cli, command):
+    answer = cli(*command.split(), "--help")
+    assert answer.code == 0
+    assert "Usage" in answer.out
+
+
+def test_version(cli):
+    import sim
+
+    assert cli("--version").out == f"closedworld {sim.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--nonsense"], ["verify"], ["run", "--workers", "0"], ["sql", "x"]])
+def test_a_wrong_command_line_exits_2(cli, arguments):
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith("SHELL.USAGE  ")
+
+
+def test_a_wrong_command_line_is_json_with_json(cli):
+    answer = cli("run", "--nonsense", "--json")
+    error = json.loads(answer.out)
+    assert answer.code == 2
+    assert (error["schema"], error["ok"], error["error"]["code"]) == ("closedworld.error/1", False, "SHELL.USAGE")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (["plan", "--preset", "demmo"], 2, "SHELL.UNKNOWN_PRESET"),
+        (["plan", "--seed", "18446744073709551616"], 2, "SHELL.SEED_INVALID"),
+        (["plan", "--seed", "one"], 2, "SHELL.SEED_INVALID"),
+        (["plan", "--scenario", "nowhere_v1"], 2, "SHELL.UNKNOWN_SCENARIO"),
+        (["plan", "--set", "nonsense"], 2, "SHELL.OVERRIDE_INVALID"),
+        (["plan", "--set", "merchant_universe_1A.merchant=3"], 3, "SHELL.OVERRIDE_UNKNOWN"),
+        (["plan", "--set", "merchant_universe_1A.merchants=-3"], 3, "SHELL.DOCUMENT_INVALID"),
+        (["plan", "--merchants", "/nonexistent.csv"], 3, "1A.S1.MERCHANTS_FILE_INVALID"),
+        (["run", "--executor", "cloud"], 2, "SHELL.UNKNOWN_EXECUTOR"),
+        (["run", "--until", "9Z"], 2, "SHELL.UNKNOWN_SEGMENT"),
+        (["run", "--backend", "quantum"], 9, "SHELL.BACKEND_UNAVAILABLE"),
+        (["verify", "no-such-run"], 2, "SHELL.RUN_NOT_FOUND"),
+        (["status", "no-such-run"], 2, "SHELL.RUN_NOT_FOUND"),
+        (["sql", "no-such-run", "select 1"], 2, "SHELL.RUN_NOT_FOUND"),
+        (["contracts", "show", "no_such_thing"], 2, "SHELL.UNKNOWN_CONTRACT"),
+    ],
+)
+def test_refusals_have_their_code_and_say_it_as_json_too(cli, arguments, code, name):
+    answer = cli(*arguments)
+    assert (answer.code, answer.out) == (code, "")
+    assert answer.err.startswith(f"{name}  ")
+    told = cli(*arguments, "--json")
+    error = json.loads(told.out)["error"]
+    assert (told.code, error["code"], error["exit_code"]) == (code, name, code)
+
+
+def test_a_locked_run_exits_6_and_names_its_holder(cli, tmp_path):
+    planned = json.loads(cli("plan", "--out", tmp_path, "--json").out)
+    run_dir = Path(planned["run_dir"])
+    run_dir.mkdir(parents=True)
+    with RunLock(run_dir):
+        answer = cli("run", "--out", tmp_path, "--quiet")
+    assert answer.code == 6
+    assert answer.err.startswith("SHELL.RUN_LOCKED  ")
+    assert f'"pid": {os.getpid()}' in answer.err
+
+
+def test_a_run_is_found_by_path_and_by_unique_prefix(tmp_path):
+    for name in ("abc1", "abd2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run_receipt.json").write_text("{}")
+    assert find_run(str(tmp_path / "abc1")) == tmp_path / "abc1"
+    assert find_run("abc", tmp_path) == tmp_path / "abc1"
+    for text in ("ab", "", "x", "..", "*", "[", "abc1/../abc1", "a\0b"):
+        with pytest.raises(UsageError):
+            find_run(text, tmp_path)
+
+
+def test_run_ids_complete_in_the_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert complete_run("") == []
+    for name in ("abc1", "abd2", "xyz3"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    for name in ("abc1", "abd2"):
+        (tmp_path / "runs" / name / "run_receipt.json").write_text("{}")
+    assert complete_run("ab") == ["abc1", "abd2"]
+    assert complete_run("x") == []
+
+
+def test_names_cannot_drive_a_terminal():
+    assert clean("a\x1b[31mb\r\x07") == "a\\x1b[31mb\\x0d\\x07"
+    assert "\x1b" not in table(("a\x1b",), [("b\x1b[2J",)])
+
+
+def test_tables_align_numbers_right():
+    assert table(("name", "n"), [("a", 1), ("bb", 100)], right=frozenset({1})) == "name    n\n----  ---\na       1\nbb    100"

@@ -1,0 +1,116 @@
+"""Worlds shared by all tests: built once a session, also under xdist, and never changed. Tests that break things break copies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# The smallest world in which every segment has something to do.
+TINY = {"merchant_universe_1A.merchants": 120, "scenario_horizon_5A.start": "2026-03-27", "scenario_horizon_5A.end": "2026-03-31"}
+TINY_SCENARIOS = ("baseline_v1", "stress_peak_online_v1")
+
+
+@dataclass(frozen=True)
+class Mini:
+    """A built mini world: where its contracts and config lie, and its run directory."""
+
+    root: Path
+    run: Path
+
+    @property
+    def options(self) -> list[str]:
+        return ["--contracts", str(self.root / "contracts"), "--config", str(self.root / "config")]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Path]) -> Path:
+    """Build something once a test session, whatever number of workers it has; the others wait for it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / "built"
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            done.write_text(str(build(folder)))
+        return Path(done.read_text())
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a tiny demo world, all segments, two scenarios."""
+    from sim.backends import get_backend
+    from sim.segments import SEGMENTS
+    from sim.shell.progress import Silent
+    from sim.shell.request import Request, prepare
+    from sim.shell.run import Options, run_world
+
+    def build(folder: Path) -> Path:
+        request = Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY)
+        return run_world(prepare(request), SEGMENTS, get_backend("cpu"), Options(out=folder, workers=2), Silent()).run_dir
+
+    return _once(tmp_path_factory, "demo", build)
+
+
+@pytest.fixture(scope="session")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Mini:
+    """The two-segment world of tests/shell, two scenarios."""
+    sys.path.insert(0, str(Path(__file__).parent / "shell"))
+    import miniworld
+
+    def build(folder: Path) -> Path:
+        miniworld.write_world(folder)
+        return miniworld.build(folder, request={"scenarios": ("calm", "storm")}).run_dir
+
+    run = _once(tmp_path_factory, "mini", build)
+    return Mini(run.parents[1], run)
+
+
+@pytest.fixture
+def mini_copy(mini: Mini, tmp_path: Path) -> Mini:
+    """A copy of the mini world's run to break."""
+    target = tmp_path / mini.run.name
+    shutil.copytree(mini.run, target, symlinks=True)
+    for folder, _, files in os.walk(target):
+        for name in files:
+            (Path(folder) / name).chmod(0o644)
+    return Mini(mini.root, target)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
+    """Call `closedworld` in this process, through its real entry point."""
+    from sim.cli.main import main
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*arguments: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["closedworld", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        assert "\x1b" not in captured.out + captured.err
+        assert isinstance(stop.value.code, int)
+        return Answer(stop.value.code, captured.out, captured.err)
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
