@@ -57,15 +57,14 @@ def _text(found: Explanation) -> str:
     if found.draws:
         cells = [(d.stream, d.key, f"{d.c0:#x}", f"{d.c1:#x}", d.lane, d.word, f"{d.uniform:.12f}", d.decides) for d in found.draws]
         lines += ["", "draws", table(("stream", "key", "c0", "c1", "lane", "word", "uniform", "decides"), cells, right=frozenset({4}))]
-    elif found.streams:
-        lines += [
-            "",
-            "streams",
-            table(
-                ("stream", "key", "entity", "c0", "c1", "draws"),
-                [tuple(s[n] for n in ("id", "key", "entity", "c0", "c1", "draws")) for s in found.streams],
-            ),
-        ]
+    shown_above = {draw.stream for draw in found.draws}
+    rest = [
+        tuple(stream[name] for name in ("id", "key", "entity", "c0", "c1", "draws"))
+        for stream in found.streams
+        if stream["id"] not in shown_above
+    ]
+    if rest:
+        lines += ["", "other streams of the state", table(("stream", "key", "entity", "c0", "c1", "draws"), rest)]
     return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
 
 

@@ -90,13 +90,13 @@ def parse_override(text: str) -> tuple[str, Any]:
     return key.strip(), load_text(value, f"--set {key.strip()}").value
 
 
-def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[Mapping[str, Any]]) -> Configuration:
+def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[tuple[str, Mapping[str, Any]]]) -> Configuration:
     """Load every registered config pack, apply overrides in order, validate the result.
 
     Args:
         contracts: Compiled contracts.
         config_root: Directory of the config packs.
-        overrides: Preset overrides, then the user's.
+        overrides: (where they come from, values by key): the preset's, then the user's.
 
     Raises:
         ContractError: If a file is missing or malformed, or an override names nothing or makes a pack invalid.
@@ -104,35 +104,41 @@ def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[Mapping
     documents: dict[str, Any] = {}
     params: dict[str, Params] = {}
     where: dict[str, str] = {}
-    merged: dict[str, Any] = {}
-    for layer in overrides:
-        merged.update(layer)
-    by_artefact: dict[str, dict[str, Any]] = {}
-    for key, value in merged.items():
+    merged: dict[str, tuple[str, Any]] = {}
+    for source, layer in overrides:
+        merged.update({key: (source, value) for key, value in layer.items()})
+    by_artefact: dict[str, dict[str, tuple[str, Any]]] = {}
+    for key, (source, value) in merged.items():
         name, _, path = key.partition(".")
         if name not in contracts.artefacts or not path:
             raise ContractError(
                 "SHELL.OVERRIDE_UNKNOWN",
                 f"override {key!r} names no config pack",
                 expected="<artefact id>.<key>",
+                where=source,
                 do=nearest(name, contracts.artefacts),
             )
-        by_artefact.setdefault(name, {})[path] = value
+        by_artefact.setdefault(name, {})[path] = (source, value)
     for artefact in contracts.artefacts.values():
         located = load(config_root / artefact.path)
         content = located.value
         if artefact.id in by_artefact:
             content = copy.deepcopy(content)
-            for path, value in by_artefact[artefact.id].items():
-                _assign(content, path.split("."), value, artefact.id)
-        validate_document(contracts, artefact.schema, Located(content, located.name, located.marks))
+            for path, (source, value) in by_artefact[artefact.id].items():
+                _assign(content, path.split("."), value, artefact.id, source)
+        try:
+            validate_document(contracts, artefact.schema, Located(content, located.name, located.marks))
+        except ContractError as error:
+            given = [f"{artefact.id}.{path}={value!r} ({source})" for path, (source, value) in by_artefact.get(artefact.id, {}).items()]
+            error.do = "; ".join([error.do] * bool(error.do) + [f"overridden: {text}" for text in given])
+            raise
         documents[artefact.path] = content
         params[artefact.id] = Params(content)
         where[artefact.id] = str(config_root / artefact.path)
     return Configuration(documents, params, where)
 
 
-def _assign(content: Any, path: list[str], value: Any, artefact: str) -> None:
+def _assign(content: Any, path: list[str], value: Any, artefact: str, source: str) -> None:
     node = content
     for depth, key in enumerate(path):
         if not isinstance(node, dict) or key not in node:
@@ -142,6 +148,7 @@ def _assign(content: Any, path: list[str], value: Any, artefact: str) -> None:
                 f"override {artefact}.{'.'.join(path)!s} names no value",
                 found=f"{artefact}.{'.'.join(path[: depth + 1])}",
                 expected=f"one of {known[:12]}" if known else "a key of an object",
+                where=source,
                 do=nearest(key, known) if known else "",
             )
         if depth == len(path) - 1:

@@ -119,7 +119,8 @@ def prepare(request: Request) -> Prepared:
         raise UsageError("SHELL.SEED_INVALID", "the seed does not fit 64 bits", found=str(request.seed), expected="0 .. 2**64 - 1")
     contracts = load_contracts(request.contracts)
     preset = load_preset(contracts, request.config, request.preset)
-    configuration = resolve(contracts, request.config, [preset.overrides, request.overrides])
+    preset_file = str(request.config / "presets" / f"{preset.name}.yaml")
+    configuration = resolve(contracts, request.config, [(preset_file, preset.overrides), ("--set", request.overrides)])
     reference = Reference(request.config / "reference")
     vocabularies = {name: tuple(values) for name, values in contracts.vocabularies.items()}
     for name, (table, column) in contracts.reference_vocabularies.items():

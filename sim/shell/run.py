@@ -77,6 +77,10 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
     run_dir = options.out / prepared.run_id
+    store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    for program in (program for segment in segments for program in segment.programs):
+        if program.preflight is not None:
+            program.preflight(_context(program, prepared, backend, store))
     with storage_errors(run_dir, "creating the run directory"):
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)
@@ -84,7 +88,6 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         receipt = pretty_json(prepared.receipt(backend, options.executor))
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
-        store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
         try:
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
@@ -167,21 +170,11 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-    ctx = Context(
-        state,
-        seed=prepared.request.seed,
-        scenarios=prepared.scenarios,
-        configs=prepared.configuration.params,
-        contracts=prepared.contracts,
-        store=store,
-        backend=backend,
-        externals=prepared.externals,
-    )
     run = StateRun(
         result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter
     )
     try:
-        manifest, reused = execute(program, ctx, run, named_digest("inputs", list(proofs.items())))
+        manifest, reused = execute(program, _context(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items())))
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
@@ -192,6 +185,19 @@ def _state(
     result.rows.append(_row(segment, state.id, "PASS", rows, reused, started))
     reporter.end(state.id, rows, seconds, f"{reused} partitions resumed" if reused else "")
     return manifest
+
+
+def _context(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
+    return Context(
+        program.state,
+        seed=prepared.request.seed,
+        scenarios=prepared.scenarios,
+        configs=prepared.configuration.params,
+        contracts=prepared.contracts,
+        store=store,
+        backend=backend,
+        externals=prepared.externals,
+    )
 
 
 def _proven(run_dir: Path, path: Path, state: str) -> StateManifest:

@@ -1,6 +1,7 @@
-"""What a state is: a frozen declaration and up to four functions, discovered from one module.
+"""What a state is: a frozen declaration and up to five functions, discovered from one module.
 
     STATE = State(id="5B.S3", ...)
+    def preflight(ctx) -> None                    # optional; refuses impossible parameters before any state has run
     def plan(ctx) -> list[Partition]              # optional; default: one partition (one a scenario where `per_scenario`)
     def compute(ctx, part) -> dict[str, Frame]    # frames by dataset id; may be called in any order, on any worker
     def finish(ctx, totals) -> dict[str, Frame]   # optional; small tables made from the sums of all partitions' counters
@@ -111,12 +112,13 @@ class Program:
     plan: Callable[[Context], list[Partition]] | None = None
     finish: Callable[[Context, Totals], Frames] | None = None
     checks: Callable[[Context, Totals], list[Check]] | None = None
+    preflight: Callable[[Context], None] | None = None
 
     @classmethod
     def of(cls, module: ModuleType) -> Program:
         """The program a state module describes."""
         get = vars(module).get
-        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"))
+        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"))
 
 
 @dataclass(frozen=True)

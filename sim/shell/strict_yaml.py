@@ -4,8 +4,9 @@ Configuration is input, so it is read as input: `NO` is Norway and not false, `0
 twice is refused instead of silently lost, and whatever a small config file never needs (anchors, aliases, tags, merge keys,
 several documents, not-a-number, deep nesting, megabytes) is refused by name and place.
 
-PyYAML's pure-Python scanner turns text into events; this module builds plain values from the events with its own stack. So
-nothing recurses, and a document nested 200,000 deep stops at level 65. libyaml is not used: its composer crashes there.
+PyYAML turns text into events (by libyaml where it was built with it, which is ten times faster); this module builds plain values
+from the events with its own stack. So nothing recurses, and a document nested 200,000 deep stops at level 65. PyYAML's composer,
+which recurses - and crashes there in libyaml's case -, is never reached.
 """
 
 from __future__ import annotations
@@ -127,9 +128,12 @@ class _Events(Reader, Scanner, Parser):
         self.line += lines
         self.column = length - skipped.rindex("\n") - 1 if lines else self.column + length
 
-    def __iter__(self) -> Iterator[Any]:
-        while self.check_event():
-            yield self.get_event()  # type: ignore[no-untyped-call]
+
+def _events(text: str) -> Iterator[Any]:
+    """The events of a text, from libyaml if PyYAML has it."""
+    parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else _Events(text)
+    while parser.check_event():
+        yield parser.get_event()
 
 
 @dataclass
@@ -141,7 +145,7 @@ class _Open:
     key: str | None = None
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def _parse(text: str, name: str) -> tuple[Any, dict[JsonPath, Mark]]:
     control = CONTROL.search(text := text.replace("\r\n", "\n"))
     if control:
@@ -149,7 +153,7 @@ def _parse(text: str, name: str) -> tuple[Any, dict[JsonPath, Mark]]:
         found = f"U+{ord(control[0]):04X}"
         refuse("The file holds a control character.", f"{name}:{line}:{column}", found, "printable text, tabs and newlines")
     try:
-        return _build(iter(_Events(text)), name)
+        return _build(_events(text), name)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else f"{name}:1:1"

@@ -92,9 +92,9 @@ def _country(row: Row) -> int:
 
 ADDRESSES: Mapping[str, tuple[Address, ...]] = {
     "merchant_catalogue_1A": (
-        Address("1A.merchant_country", _zero, _merchant, 1, "home_country_iso (generated merchants)"),
-        Address("1A.merchant_mcc", _zero, _merchant, 1, "mcc (generated merchants)"),
-        Address("1A.merchant_channel", _zero, _merchant, 1, "channel (generated merchants)"),
+        Address("1A.merchant_country", _zero, _merchant, 1, "home_country_iso"),
+        Address("1A.merchant_mcc", _zero, _merchant, 1, "mcc"),
+        Address("1A.merchant_channel", _zero, _merchant, 1, "channel"),
         Address("1A.merchant_brand", _zero, _merchant, 1, "brand_factor"),
     ),
     "outlet_catalogue": (

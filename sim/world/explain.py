@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.rng import stream_key
+import numpy as np
+
+from sim.rng import block, stream_key
 from sim.shell.contract_types import Dataset, ForeignKey
 from sim.world.addresses import ADDRESSES, Draw, draws_at
 from sim.world.arrival_draws import arrival_draws
@@ -15,6 +17,7 @@ from sim.world.lookup import FoundRow, find_row, parse_key, rows_with
 from sim.world.regenerate import Regenerated, context_of, program_of, regenerate
 
 _FIRST_BLOCK = 2
+_IDS = "1A.merchant_id"
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,18 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
 
 
 def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation) -> None:
+    generated = True
+    if dataset.id == "merchant_catalogue_1A":
+        rank = generated_rank(world, found.row["merchant_id"])
+        generated = rank is not None
+        if rank is not None:
+            result.draws += draws_at(
+                _IDS, stream_key(world.seed, _IDS), rank, 0, 1, "merchant_id: the word itself, at its rank in the universe"
+            )
+        else:
+            result.notes.append("the merchant was given by the user: only its brand is drawn")
     for address in ADDRESSES.get(dataset.id, ()):
-        if not address.when(found.row):
+        if not address.when(found.row) or (not generated and address.stream != "1A.merchant_brand"):
             continue
         key = _key(world, address.stream, found.item.scenario)
         count = _FIRST_BLOCK if address.draws is None else address.draws
@@ -113,6 +126,15 @@ def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation)
         result.draws += draws
         result.ancestors += [Ancestor(name, how, row) for name, how, row in ancestors]
         result.notes += notes
+
+
+def generated_rank(world: World, merchant_id: int) -> int | None:
+    """Rank of a merchant in the generated universe; None for one the user gave."""
+    universe = world.contracts.artefact("merchant_universe_1A")
+    ranks = np.arange(int(world.receipt["parameters"][universe.path]["merchants"]), dtype=np.uint64)
+    words, _ = block(stream_key(world.seed, _IDS), ranks, np.zeros_like(ranks))
+    hits = np.flatnonzero(words == np.uint64(merchant_id))
+    return int(hits[0]) if len(hits) else None
 
 
 def _ancestor(world: World, found: FoundRow, key: ForeignKey) -> Ancestor:

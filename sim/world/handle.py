@@ -23,7 +23,7 @@ from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
 from sim.shell.verify import require_same_contracts, sealed_vocabularies
-from sim.world.query import referenced, sealed_connection, select
+from sim.world.query import sealed_connection, select
 from sim.world.tables import Table
 
 CODES = tuple(segment.code for segment in SEGMENTS)
@@ -123,11 +123,12 @@ class World:
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """`sql`, batch by batch, for results that need not fit in memory."""
-        asked = referenced(query)
-        for name in self._items:
-            if name.lower() in asked:
-                self.require_intact(self._items[name])
-        return select(sealed_connection(self.path, self._items), query)
+        text = query.lower()
+        # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
+        named = {name: items for name, items in self._items.items() if name.lower() in text} or self._items
+        for items in named.values():
+            self.require_intact(items)
+        return select(sealed_connection(self.path, named), query)
 
     def ledger(self) -> pa.Table:
         """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""

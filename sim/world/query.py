@@ -38,7 +38,7 @@ def sealed_connection(run_dir: Path, views: Mapping[str, Sequence[Published]]) -
     connection = connect()
     for name, items in views.items():
         connection.execute(f'CREATE VIEW "{name}" AS {scan(run_dir, items)}')
-    paths = [_literal(path) for items in views.values() for path in _paths(run_dir, items)]
+    paths = [_literal(form) for items in views.values() for path in _paths(run_dir, items) for form in sorted({path, _itself(path)})]
     connection.execute(f"SET allowed_paths=[{', '.join(paths)}]")
     connection.execute("SET enable_external_access=false; SET lock_configuration=true")
     return connection
@@ -46,8 +46,7 @@ def sealed_connection(run_dir: Path, views: Mapping[str, Sequence[Published]]) -
 
 def scan(run_dir: Path, items: Sequence[Published]) -> str:
     """A SELECT over the files of published directories, partition keys as columns."""
-    # DuckDB takes listed names for patterns: a directory called `a[1]` must still mean itself.
-    listed = ", ".join(_literal(_GLOB.sub(r"[\1]", path)) for path in _paths(run_dir, items))
+    listed = ", ".join(_literal(_itself(path)) for path in _paths(run_dir, items))
     keys = {part.split("=")[0] for item in items for part in item.path.split("/") if "=" in part}
     types = ", ".join(f"'{key}': {kind}" for key, kind in _HIVE_TYPES.items() if key in keys)
     return f"SELECT * FROM read_parquet([{listed}], hive_partitioning=true, hive_types={{{types}}})"
@@ -81,19 +80,6 @@ def batches(stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         raise sql_error(error) from error
 
 
-def referenced(query: str) -> set[str]:
-    """Names of the tables and views a query reads, in lower case as DuckDB compares them.
-
-    Raises:
-        UsageError: If it does not parse.
-    """
-    try:
-        # On a connection without the views: DuckDB would try to look inside them.
-        return {name.lower() for name in connect().get_table_names(query)}
-    except duckdb.Error as error:
-        raise sql_error(error) from error
-
-
 def sql_error(error: Exception) -> UsageError:
     """DuckDB's message as a refusal."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -105,6 +91,11 @@ def sql_error(error: Exception) -> UsageError:
 
 def _paths(run_dir: Path, items: Sequence[Published]) -> list[str]:
     return [str((run_dir / item.path / part.name).absolute()) for item in items for part in item.files]
+
+
+def _itself(path: str) -> str:
+    """A path as a pattern that means nothing but itself: DuckDB takes listed names for patterns."""
+    return _GLOB.sub(r"[\1]", path)
 
 
 def _literal(text: str) -> str:

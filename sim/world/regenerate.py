@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow.compute as pc
-
 from sim.backends import get_backend
 from sim.segments import SEGMENTS
 from sim.shell.context import Context
@@ -19,6 +16,7 @@ from sim.shell.store import Store
 from sim.shell.tables import to_arrow
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
+from sim.world.tables import equal_to
 
 
 @dataclass(frozen=True)
@@ -82,13 +80,8 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
     frame = program.compute(ctx.for_partition(part), part).get(dataset.id)
     if frame is None:
         return Regenerated(None, part.name, "the row was made when all partitions were done")
-    rows = np.ones(len(frame), dtype=np.bool_)
     table = to_arrow(frame, dataset, world.vocabularies, {})
-    for name in dataset.primary_key:
-        rows &= pc.equal(
-            table[name].cast("string") if dataset.table.column(name).type == "category" else table[name], found.row[name]
-        ).to_numpy()
-    again = table.filter(rows).to_pylist()
+    again = table.filter(equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})).to_pylist()
     return Regenerated(again == [_columns(found.row, dataset)], part.name)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.world.handle import World
 
 SCENARIO = "scenario_id"
-Filter = pads.Expression | Mapping[str, Any] | None
+Filter: TypeAlias = "pads.Expression | Mapping[str, Any] | None"
 
 
 class Table:

@@ -98,7 +98,10 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "link": (lambda run: replace_by_link(items(run) / PART), f"{PART}: not a regular file"),
     "link to itself": (lambda run: replace_by_loop(items(run) / PART), f"{PART}: not a regular file"),
     "directory link to itself": (lambda run: replace_by_loop(items(run)), "is a symbolic link"),
-    "linked layer": (lambda run: ((run / "data/layer1").rename(run / "x"), (run / "data/layer1").symlink_to(run / "x")), "is a symbolic link"),
+    "linked layer": (
+        lambda run: ((run / "data/layer1").rename(run / "x"), (run / "data/layer1").symlink_to(run / "x")),
+        "is a symbolic link",
+    ),
     "linked data": (lambda run: ((run / "data").rename(run / "x"), (run / "data").symlink_to(run / "x")), "is a symbolic link"),
     "extra file": (lambda run: (items(run) / "part-00009.parquet").write_bytes(b""), "part-00009.parquet: not in the published list"),
     "hidden file": (lambda run: (run / "data/.hidden").write_bytes(b""), ".hidden: a file that no bundle lists"),
@@ -201,7 +204,9 @@ def test_a_forged_index_is_refused_whatever_it_says(cli, mini_copy, how):
         assert "root:" not in answer.err
 
 
-@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"{", b'{"law": "bundle-v1", "law": "bundle-v1"}', b"[" * 100_000, b"\xff\xfe", b"0" * 1000])
+@pytest.mark.parametrize(
+    "data", [b"", b"null", b"[]", b"{", b'{"law": "bundle-v1", "law": "bundle-v1"}', b"[" * 100_000, b"\xff\xfe", b"0" * 1000]
+)
 def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
     (mini_copy.run / "gates/1A/index.json").write_bytes(data)
     (mini_copy.run / "gates/1A/_passed.flag").write_bytes(encode_flag("1A", data))
@@ -211,7 +216,9 @@ def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
 def test_a_rewritten_table_with_forged_file_digests_differs_in_content(cli, mini_copy):
     path = items(mini_copy.run) / PART
     rows = pq.read_table(path)
-    pq.write_table(rows.set_column(2, rows.schema.field(2), rows["weight"].filter([True] * len(rows)).take(list(range(len(rows)))[::-1])), path)
+    pq.write_table(
+        rows.set_column(2, rows.schema.field(2), rows["weight"].filter([True] * len(rows)).take(list(range(len(rows)))[::-1])), path
+    )
 
     def edit(index: dict[str, Any]) -> None:
         part = next(part for part in published(index)["files"] if part["name"] == PART)

@@ -13,10 +13,9 @@ def recount_buckets(
     ends = ((row_offset, len(rows)), (arrival_offset, len(arrivals)))
     if any(offset[0] != 0 or offset[-1] != total for offset, total in ends):
         raise RowError(0, "BAD_OFFSET")
-    for offset, _ in ends:
-        for s in range(len(offset) - 1):
-            if offset[s + 1] < offset[s]:
-                raise RowError(s, "BAD_OFFSET")
+    for s in range(len(row_offset) - 1):
+        if any(not offset[s] <= offset[s + 1] <= total for offset, total in ends):
+            raise RowError(s, "BAD_OFFSET")
     tally, found = [0] * len(rows), []
     for s in range(len(row_offset) - 1):
         own = rows[row_offset[s] : row_offset[s + 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,24 @@ class World5B:
         self.totals = totals
         self.checks = {check.name: check for check in program.checks(ctx, totals)} if program.checks else {}
 
-    def failed(self):
-        return [check for check in self.checks.values() if not check.passed]
+    def run_to(self, last: str, order: int | None = None) -> World5B:
+        for id in PROGRAMS:
+            self.run(id, order)
+            if id == last:
+                return self
+        raise KeyError(last)
+
+    def failed(self) -> set[str]:
+        return {name for name, check in self.checks.items() if not check.passed}
+
+    def only(self, keep: np.ndarray) -> World5B:
+        """The same world with some merchants, before 5B ran."""
+        other = World5B(self.seed, self.scenarios)
+        other.configs = self.configs
+        for name, frames in self.store.parts.items():
+            mine = [frame.take(np.isin(frame.merchant_id, keep)) if "merchant_id" in frame else frame for frame in frames]
+            other.store.parts[name] = [frame for frame in mine if len(frame)]
+        return other
 
     def frame(self, dataset: str, scenario: str | None = "baseline") -> Frame:
         return self.store.load(dataset, scenario)
@@ -139,19 +156,26 @@ def timetable():
     """tz_timetable_cache from the reference: of each zone the transitions from 2025 to 2027."""
     table = Reference(ROOT / "config" / "reference").frame("tz_transitions", vocabularies())
     when = table.transition_utc_s.astype(np.int64)
-    return Frame(
-        {"tzid": table.tzid, "transition_utc": when * 1_000_000, "offset_minutes": table.offset_minutes.astype(np.int16)}
-    ).sort("tzid", "transition_utc")
+    return Frame({"tzid": table.tzid, "transition_utc": when * 1_000_000, "offset_minutes": table.offset_minutes.astype(np.int16)}).sort(
+        "tzid", "transition_utc"
+    )
 
 
 def build(
-    count: int = 60, days: int = 7, bucket_seconds: int = 3600, volume: float = 3.0, part_rows: int = 8000, seed: int = 5, **world: Any
+    count: int = 60,
+    days: int = 7,
+    bucket_seconds: int = 3600,
+    volume: float = 3.0,
+    part_rows: int = 8000,
+    seed: int = 5,
+    start: int = START,
+    **world: Any,
 ) -> World5B:
     """A world with everything 5B reads, for each scenario of `World5B`."""
     made = World5B(**world)
     rng = np.random.default_rng(seed)
     catalogue = merchants(count, seed)
-    located, zones = sites(catalogue, seed + 1)
+    _, zones = sites(catalogue, seed + 1)
     mode = rng.choice(3, count, p=[0.6, 0.25, 0.15]).astype(np.int16)
     mode[catalogue.channel == 0] = 0
     weight = rng.integers(1, 1 << 30, len(zones)).astype(np.uint64)
@@ -176,14 +200,16 @@ def build(
     for number, scenario in enumerate(made.scenarios):
         buckets = days * 86400 // bucket_seconds
         manifest = {
-            "horizon_start_utc": np.array([START * 1_000_000]),
-            "horizon_end_utc": np.array([(START + days * 86400) * 1_000_000]),
+            "horizon_start_utc": np.array([start * 1_000_000]),
+            "horizon_end_utc": np.array([(start + days * 86400) * 1_000_000]),
             "bucket_seconds": np.array([bucket_seconds], np.uint32),
             "buckets": np.array([buckets], np.uint32),
             "band": np.array([min(number, 1)], np.int16),
         }
         made.store.parts[("scenario_manifest_5A", scenario)] = [Frame(manifest)]
-        made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = _surface(rng, profile, buckets, volume, part_rows)
+        made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = _surface(
+            np.random.default_rng(seed), profile, buckets, volume, part_rows
+        )
     return made
 
 
@@ -215,7 +241,11 @@ def _settlement(rng, catalogue, mode):
 def _profile(rng, catalogue, mode, zones, edges):
     """Keys of sites (not of VIRTUAL_ONLY merchants) and of edges; one with both has a share between."""
     at = np.searchsorted(catalogue.merchant_id, zones.merchant_id)
-    physical = {(int(m), int(c), int(t)) for m, c, t, o in zip(zones.merchant_id, zones.legal_country_iso, zones.tzid, mode[at], strict=True) if o < 2}
+    physical = {
+        (int(m), int(c), int(t))
+        for m, c, t, o in zip(zones.merchant_id, zones.legal_country_iso, zones.tzid, mode[at], strict=True)
+        if o < 2
+    }
     virtual = {(int(m), int(c), int(t)) for m, c, t in zip(edges.merchant_id, edges.country_iso, edges.tzid, strict=True)}
     keys = sorted(physical | virtual)
     merchant = np.array([key[0] for key in keys], np.uint64)
@@ -245,7 +275,7 @@ def _surface(rng, profile, buckets, volume, part_rows):
             cuts.append(stop)
     shape = 1.0 + np.sin(np.arange(buckets) / buckets * 14 * np.pi)
     parts = []
-    for first, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, stop in pairwise(cuts):
         keys = profile.slice(first, stop)
         intensity = (keys.weekly_volume_expected[:, None] * shape * volume).reshape(-1)
         intensity[rng.random(len(intensity)) < 0.05] = 0.0

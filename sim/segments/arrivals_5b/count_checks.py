@@ -42,7 +42,8 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean and dispersion of every class that occurs."""
     gates = ctx.params.realism_gates_5B
     sigma = float(gates.false_alarm_sigma)
-    found = []
+    arrivals = sum(int(totals.get(f"arrivals.{code}", 0)) for code in range(len(ctx.vocabulary("demand_class"))))
+    found = [Check("some arrivals", arrivals > 0, arrivals, "at least 1", "a world without arrivals is a mistake in its priors")]
     for code, name in enumerate(ctx.vocabulary("demand_class")):
         mu, variance = real(totals, f"mu.{code}"), real(totals, f"variance.{code}")
         if mu <= 0.0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_starts
+from sim.recipes.horizon import horizon_of
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
@@ -23,6 +24,11 @@ STATE = State(
 )
 
 _DAY_S, _MICRO = 86_400, np.int64(1_000_000)
+
+
+def preflight(ctx: Context) -> None:
+    """A horizon the snapshot does not cover is refused before anything is built."""
+    _span(ctx)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -64,21 +70,18 @@ def _until(clocks: Frame) -> Array:
 
 def _span(ctx: Context) -> tuple[int, int]:
     """First and last instant (s, UTC) that must be covered: the horizon with its margins."""
-    horizon, margin = ctx.params.scenario_horizon_5A, ctx.params.timetable_policy_2A.margin_days * _DAY_S
-    first_s, last_s = _instant(horizon.start) - margin, _instant(horizon.end) + margin
+    dates, margin = ctx.params.scenario_horizon_5A, ctx.params.timetable_policy_2A.margin_days * _DAY_S
+    horizon = horizon_of(dates)
+    first_s, last_s = horizon.start_s - margin, horizon.end_us // int(_MICRO) + margin
     covers = ctx.reference_metadata("tz_transitions")
     if first_s < int(covers["covers_from_utc_s"]) or last_s > int(covers["covers_to_utc_s"]):
         raise ContractError(
             "2A.S2.HORIZON_NOT_COVERED",
             "the time zone snapshot does not cover the horizon and its margins",
-            found=f"horizon {horizon.start} to {horizon.end}, {ctx.params.timetable_policy_2A.margin_days} days on each side",
+            found=f"horizon {dates.start} to {dates.end}, {ctx.params.timetable_policy_2A.margin_days} days on each side",
             expected=f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})",
             where="config/layer2/5A/scenario_horizon.yaml",
             do="choose other dates, or rebuild config/reference with a longer span (config/reference/build.py)",
         )
     return first_s, last_s
 
-
-def _instant(date: str) -> int:
-    """Midnight UTC of an ISO date, in seconds since 1970."""
-    return int(np.datetime64(date, "s").astype(np.int64))

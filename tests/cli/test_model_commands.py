@@ -1,0 +1,153 @@
+"""Commands on the real model: a tiny demo world of all segments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import sim.world as cw
+from sim.rng import block, stream_key
+from conftest import TINY, TINY_SCENARIOS
+
+ARRIVAL_TABLES = ("s3_bucket_counts_5B", "s2_realised_intensity_5B", "merchant_catalogue_1A")
+
+
+def ask(cli, *arguments) -> dict:
+    answer = cli(*arguments, "--json")
+    assert answer.code == 0, answer
+    return json.loads(answer.out)
+
+
+def test_running_the_same_request_again_changes_nothing(cli, demo_run):
+    before = {path: path.stat().st_mtime_ns for path in demo_run.rglob("*") if path.is_file() and "reports" not in path.parts and path.name != ".lock"}
+    arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
+    arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
+    document = ask(cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", demo_run.parent, "--quiet")
+    assert document["schema"] == "closedworld.run/1"
+    assert document["run_id"] == demo_run.name
+    assert {state["status"] for state in document["states"]} == {"PROVEN"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    planned = ask(cli, "plan", "--preset", "demo", *arguments, "--out", demo_run.parent)
+    assert {state["status"] for state in planned["states"]} == {"proven"}
+    assert planned["published_bytes"] > 0
+
+
+def test_the_demo_verifies_to_the_last_byte(cli, demo_run):
+    document = ask(cli, "verify", demo_run, "--deep")
+    assert [segment["segment"] for segment in document["segments"]] == ["1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B"]
+    assert document["not_built"] == []
+
+
+def test_status_calls_it_complete(cli, demo_run):
+    document = ask(cli, "status", demo_run)
+    assert document["run"]["state"] == "complete"
+    assert document["states"][0]["state"] == "1A.S0"
+    assert document["states"][-1]["state"] == "5B.BUNDLE"
+
+
+def test_estimates_are_of_the_right_size(cli, demo_run):
+    arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
+    estimate = ask(cli, "plan", *arguments, "--scenario", TINY_SCENARIOS[0])["estimate"]
+    world = cw.open(demo_run)
+    arrivals = world.table("arrival_events_5B", TINY_SCENARIOS[0]).rows
+    assert estimate["merchants"] == world["merchant_catalogue_1A"].rows
+    assert arrivals / 4 < estimate["arrivals"] < arrivals * 4
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
+    world = cw.open(demo_run)
+    query = f"""select merchant_id, arrival_seq, count_n, a.bucket_index from arrival_events_5B a join s3_bucket_counts_5B c
+        on a.merchant_id = c.merchant_id and a.bucket_index = c.bucket_index and a.legal_country_iso = c.legal_country_iso
+        and a.zone_representation = c.tzid and a.channel_group = c.channel_group and a.scenario_id = c.scenario_id
+        where a.scenario_id = 'baseline_v1' and is_virtual = {virtual} and count_n >= 3 order by a.merchant_id, arrival_seq limit 40"""
+    rows = world.sql(query.replace("select merchant_id", "select a.merchant_id")).to_pylist()[::10]
+    assert rows
+    for row in rows:
+        document = ask(cli, "explain", demo_run, "arrival_events_5B", str(row["merchant_id"]), str(row["arrival_seq"]), "--scenario", "baseline_v1")
+        assert document["schema"] == "closedworld.explain/1"
+        assert document["regenerated"]["equal"] is True
+        assert {ancestor["dataset"] for ancestor in document["ancestors"] if ancestor["row"]} >= set(ARRIVAL_TABLES)
+        place = [draw for draw in document["draws"] if draw["stream"] == "5B.arrival_place"]
+        route = [draw for draw in document["draws"] if draw["stream"] == "5B.arrival_route"]
+        assert (len(place), len(route)) == (2, 2)
+        assert {draw["c0"] >> 32 for draw in place + route} == {row["bucket_index"]}
+        assert {draw["c0"] & 0xFFFFFFFF for draw in place + route} <= set(range(row["count_n"]))
+        for draw in place + route:
+            word = block(stream_key(42, draw["stream"]), draw["c0"], draw["c1"])[draw["lane"]]
+            assert draw["word"] == f"{word:016x}"
+            assert draw["uniform"] == ((word >> 12) + 0.5) * 2.0**-52
+
+
+@pytest.mark.parametrize(
+    ("dataset", "streams"),
+    [
+        ("merchant_catalogue_1A", {"1A.merchant_id", "1A.merchant_country", "1A.merchant_mcc", "1A.merchant_channel", "1A.merchant_brand"}),
+        ("outlet_catalogue", {"1A.multi_site", "1A.outlet_scale", "1A.outlet_count", "1A.foreign_reach", "1A.foreign_choice"}),
+        ("site_locations", {"1B.site_city", "1B.site_place"}),
+        ("s1_site_weights_2B", {"2B.site_scale"}),
+        ("virtual_settlement_3B", {"3B.settlement_city"}),
+        ("edge_catalogue_3B", {"3B.footprint"}),
+    ],
+)
+def test_rows_are_made_again_and_their_draws_shown(cli, demo_run, dataset, streams):
+    table = cw.open(demo_run)[dataset]
+    keys = table.contract.primary_key
+    row = table.to_arrow(list(keys)).slice(table.rows // 2, 1).to_pylist()[0]
+    document = ask(cli, "explain", demo_run, dataset, *(str(row[name]) for name in keys))
+    assert document["regenerated"]["equal"] is True
+    assert {draw["stream"] for draw in document["draws"]} == streams
+    assert document["row"]["merchant_id"] == row["merchant_id"]
+
+
+def test_a_merchants_id_is_the_word_at_its_rank(cli, demo_run):
+    merchant = cw.open(demo_run)["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"][17].as_py()
+    draws = ask(cli, "explain", demo_run, "merchant_catalogue_1A", str(merchant))["draws"]
+    assert int(draws[0]["word"], 16) == merchant
+    assert draws[0]["c0"] < TINY["merchant_universe_1A.merchants"]
+
+
+def test_every_dataset_can_be_explained(cli, demo_run):
+    world = cw.open(demo_run)
+    for name in world.tables:
+        table = world.table(name, world[name].scenarios[0] if world[name].scenarios else None)
+        if not table.rows:
+            continue
+        row = table.to_arrow().slice(table.rows - 1, 1).to_pylist()[0]
+        key = [f"{column}={row[column]}" for column in table.contract.primary_key]
+        scenario = ["--scenario", table.scenarios[0]] if table.scenarios else []
+        document = ask(cli, "explain", demo_run, name, *key, *scenario)
+        assert document["regenerated"]["equal"] in (True, None), name
+        assert document["regenerated"]["equal"] or document["regenerated"]["note"]
+        assert cli("explain", demo_run, name, *key, *scenario).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["no_such_dataset", "1"], "SHELL.UNKNOWN_DATASET"),
+        (["merchant_catalogue_1A", "1"], "SHELL.ROW_NOT_FOUND"),
+        (["merchant_catalogue_1A", "one"], "SHELL.KEY_INVALID"),
+        (["merchant_catalogue_1A", "-1"], None),
+        (["merchant_catalogue_1A", "1", "2"], "SHELL.KEY_INVALID"),
+        (["merchant_catalogue_1A", "nope=2"], "SHELL.KEY_INVALID"),
+        (["merchant_catalogue_1A", "channel=mixed"], "SHELL.KEY_NOT_UNIQUE"),
+        (["merchant_catalogue_1A", "1", "--scenario", "baseline_v1"], "SHELL.UNKNOWN_SCENARIO"),
+    ],
+)
+def test_a_key_that_names_no_row_is_refused(cli, demo_run, arguments, code):
+    answer = cli("explain", demo_run, *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert code is None or answer.err.startswith(f"{code}  ")
+
+
+def test_no_csv_cell_is_lost(cli, demo_run, tmp_path: Path):
+    import polars
+
+    query = "select merchant_id, legal_country_iso, site_id, lat_deg, tzid from site_locations join site_timezones using (merchant_id, legal_country_iso, site_order, site_id) order by all"
+    answer = cli("sql", demo_run, query, "--csv")
+    (tmp_path / "rows.csv").write_text(answer.out)
+    back = polars.read_csv(tmp_path / "rows.csv", schema_overrides={"merchant_id": polars.UInt64, "site_id": polars.UInt64})
+    assert back.equals(polars.from_arrow(cw.open(demo_run).sql(query)).with_columns(polars.col(polars.Categorical).cast(polars.String)))

@@ -1,0 +1,304 @@
+"""status, sql, diff, contracts, plan, doctor: what they print, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sim.shell.status import probe_lock
+
+BIG = 2**63
+
+
+def told(answer) -> dict:
+    assert answer.code in (0, 1), answer
+    assert answer.out.count("\n") == 1
+    document = json.loads(answer.out)
+    assert document["ok"] is True
+    return document
+
+
+# ---- status
+
+
+def test_status_lists_runs_and_one_run(cli, mini):
+    root = mini.run.parent
+    listed = told(cli("status", "--out", root, "--json"))
+    assert listed["schema"] == "closedworld.status/1"
+    assert [(run["run_id"], run["state"], run["passed"]) for run in listed["runs"]] == [(mini.run.name, "partial", ["1A", "1B"])]
+    assert mini.run.name[:12] in cli("status", "--out", root).out
+    states = told(cli("status", mini.run.name[:8], "--out", root, "--json"))["states"]
+    assert [(state["state"], state["status"], state["rows"]) for state in states] == [
+        ("1A.S0", "PASS", 2),
+        ("1A.S1", "PASS", 100),
+        ("1A.BUNDLE", "PASS", 8),
+        ("1B.S0", "PASS", 5),
+        ("1B.S1", "PASS", 200),
+        ("1B.BUNDLE", "PASS", 6),
+    ]
+    assert all(state["wall_ms"] >= 0 for state in states)
+    assert "1B.S1" in cli("status", mini.run).out
+
+
+def test_status_without_runs(cli, tmp_path):
+    assert told(cli("status", "--out", tmp_path / "none", "--json"))["runs"] == []
+    assert "closedworld run" in cli("status", "--out", tmp_path).out
+
+
+def test_status_says_who_holds_a_run(cli, mini_copy):
+    with (mini_copy.run / ".lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        lock.truncate()
+        lock.write('{"pid": 7}')
+        lock.flush()
+        run = told(cli("status", mini_copy.run, "--json"))["run"]
+        assert (run["state"], run["holder"]) == ("running", '{"pid": 7}')
+    assert told(cli("status", mini_copy.run, "--json"))["run"]["state"] == "partial"
+
+
+def test_probing_a_lock_creates_nothing_and_survives_strange_files(tmp_path):
+    assert probe_lock(tmp_path) == (False, "")
+    assert list(tmp_path.iterdir()) == []
+    os.mkfifo(tmp_path / ".lock")
+    assert probe_lock(tmp_path) == (False, "")
+
+
+def test_status_of_a_damaged_run(cli, mini_copy):
+    (mini_copy.run / "run_receipt.json").write_text("{}")
+    run = told(cli("status", mini_copy.run, "--json"))["run"]
+    assert (run["state"], run["run_id"]) == ("damaged", mini_copy.run.name)
+
+
+def test_status_without_reports_counts_from_manifests(cli, mini_copy):
+    shutil.rmtree(mini_copy.run / "reports")
+    states = told(cli("status", mini_copy.run, "--json"))["states"]
+    assert [(state["state"], state["rows"], state["wall_ms"]) for state in states] == [("1A.S1", 100, None), ("1B.S1", 200, None)]
+
+
+def test_status_refuses_a_report_that_is_not_one(cli, mini_copy):
+    next(mini_copy.run.glob("reports/layer1/*/part-00000.parquet")).write_bytes(b"PAR1")
+    assert cli("status", mini_copy.run).code == 2
+
+
+# ---- sql
+
+
+def test_sql_as_table_csv_and_json(cli, mini):
+    query = "select item_id, twice, note, scenario_id, seed from doubles order by scenario_id desc, item_id limit 2"
+    document = told(cli("sql", mini.run, query, "--json"))
+    assert document["schema"] == "closedworld.sql/1"
+    assert document["rows"] == [[BIG, 0, 7, "storm", 42], [BIG + 1, 2, None, "storm", 42]]
+    assert [column["type"] for column in document["columns"]] == ["uint64", "uint64", "uint32", "string", "uint64"]
+    rows = list(csv.reader(io.StringIO(cli("sql", mini.run, query, "--csv").out)))
+    assert rows == [
+        ["item_id", "twice", "note", "scenario_id", "seed"],
+        [str(BIG), "0", "7", "storm", "42"],
+        [str(BIG + 1), "2", "", "storm", "42"],
+    ]
+    text = cli("sql", mini.run, query).out.splitlines()
+    assert text[2].split() == [str(BIG), "0", "7", "storm", "42"]
+    assert text[3].split() == [str(BIG + 1), "2", "null", "storm", "42"]
+
+
+def test_sql_says_when_there_are_more_rows(cli, mini):
+    few = cli("sql", mini.run, "select * from items", "--limit", "3").out
+    assert "(3 rows shown, there are more" in few
+    assert len(cli("sql", mini.run, "select item_id from items", "--limit", "0").out.splitlines()) == 102
+
+
+def test_sql_sums_ids_exactly(cli, mini):
+    rows = told(cli("sql", mini.run, "select sum(item_id) from ITEMS", "--json"))["rows"]
+    assert rows == [[100 * BIG + 4950]]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("select * from nope", "SHELL.SQL_INVALID"),
+        ("selec 1", "SHELL.SQL_INVALID"),
+        ("", "SHELL.SQL_NOT_A_SELECT"),
+        ("select 1; select 2", "SHELL.SQL_NOT_A_SELECT"),
+        ("select cast('x' as integer) from items", "SHELL.SQL_INVALID"),
+        ("select * from read_csv('/etc/passwd')", "SHELL.SQL_INVALID"),
+        ("select * from '/etc/passwd'", "SHELL.SQL_INVALID"),
+        ("select * from glob('/etc/*')", "SHELL.SQL_INVALID"),
+        ("select * from read_text('/etc/passwd')", "SHELL.SQL_INVALID"),
+        ("copy items to 'out.csv'", "SHELL.SQL_NOT_A_SELECT"),
+        ("explain analyze copy items to 'out.csv'", "SHELL.SQL_NOT_A_SELECT"),
+        ("set enable_external_access=true", "SHELL.SQL_NOT_A_SELECT"),
+        ("create table x as select 1", "SHELL.SQL_NOT_A_SELECT"),
+        ("attach 'x.db'", "SHELL.SQL_NOT_A_SELECT"),
+        ("install httpfs", "SHELL.SQL_NOT_A_SELECT"),
+    ],
+)
+def test_sql_refuses_what_is_not_a_question(cli, mini, query, code, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    answer = cli("sql", mini.run, query)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"{code}  ")
+    assert "root:" not in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sql_cannot_overwrite_a_published_file(cli, mini_copy):
+    path = next(mini_copy.run.glob("data/layer1/1A/items/*/*/part-00000.parquet"))
+    before = path.read_bytes()
+    assert cli("sql", mini_copy.run, f"copy items to '{path}' (use_tmp_file false)").code == 2
+    assert path.read_bytes() == before
+
+
+def test_sql_reads_only_proven_files(cli, mini_copy):
+    path = next(mini_copy.run.glob("data/layer1/1A/items/*/*/part-00000.parquet"))
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(bytes(data))
+    answer = cli("sql", mini_copy.run, "select count(*) from Items")
+    assert answer.code == 5
+    assert "SHELL.SEALED_INPUTS_DIGEST_MISMATCH" in answer.err
+    assert cli("sql", mini_copy.run, "select count(*) from doubles").code == 0
+
+
+def test_sql_cannot_reach_a_dataset_it_does_not_name(cli, mini_copy):
+    path = next(mini_copy.run.glob("data/layer1/1A/items/*/*/part-00000.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    for query in ("select count(*) from query_table('ite' || 'ms'), doubles", "select count(*) from query_table('ite' || 'ms')"):
+        assert cli("sql", mini_copy.run, query).code in (2, 5)
+    assert cli("sql", mini_copy.run, "select count(*) from doubles").code == 0
+
+
+def test_sql_lists_what_there_is(cli, mini):
+    assert told(cli("sql", mini.run, "show tables", "--json"))["rows"] == [["doubles"], ["items"]]
+    assert told(cli("sql", mini.run, "describe doubles", "--json"))["rows"][0][:2] == ["item_id", "UBIGINT"]
+
+
+def test_sql_on_a_run_in_a_directory_of_an_awkward_name(cli, mini_copy):
+    moved = mini_copy.run.rename(mini_copy.run.parent / "it's [a] *run*?")
+    assert told(cli("sql", moved, "select count(*) from items", "--json"))["rows"] == [[100]]
+
+
+def test_sql_does_not_read_what_has_not_passed(cli, mini_copy):
+    (mini_copy.run / "gates/1B/_passed.flag").unlink()
+    assert cli("sql", mini_copy.run, "select count(*) from doubles").code == 2
+    assert cli("sql", mini_copy.run, "select count(*) from items").code == 0
+
+
+# ---- diff
+
+
+def build_variant(mini, out: Path, **request) -> Path:
+    import miniworld
+
+    return miniworld.build(mini.root, out=out, request={"scenarios": ("calm", "storm"), **request}).run_dir
+
+
+def test_diff_of_equal_runs_exits_0(cli, mini):
+    document = told(cli("diff", mini.run, mini.run, "--json"))
+    assert (document["schema"], document["equal"], document["different"], document["receipt"]) == ("closedworld.diff/1", True, [], {})
+    assert cli("diff", mini.run, mini.run).code == 0
+
+
+def test_diff_counts_rows_and_names_the_first(cli, mini, tmp_path):
+    other = build_variant(mini, tmp_path, seed=43)
+    answer = cli("diff", mini.run, other, *mini.options, "--json")
+    assert answer.code == 1
+    document = told(answer)
+    assert document["equal"] is False
+    assert document["equal_datasets"] == ["doubles (calm)", "doubles (storm)"]
+    (found,) = document["different"]
+    assert (found["dataset"], found["first_part"], found["changed"], found["unchanged"]) == ("items", "part-00000.parquet", 100, 0)
+    assert found["columns"] == {"word": 100}
+    assert (found["first"]["key"], found["first"]["column"]) == ({"item_id": BIG}, "word")
+    assert document["receipt"]["seed"] == {"a": 42, "b": 43}
+    text = cli("diff", mini.run, other, *mini.options)
+    assert text.code == 1
+    assert f"items.word at item_id={BIG}" in text.out
+
+
+def test_diff_aligns_rows_by_key_whatever_the_files(cli, mini, tmp_path):
+    other = build_variant(mini, tmp_path, overrides={"items_1A.total": 90, "items_1A.part_rows": 40})
+    found = told(cli("diff", mini.run, other, *mini.options, "--json"))["different"]
+    assert [(one["dataset"], one["only_a"], one["only_b"], one["changed"], one["unchanged"]) for one in found] == [
+        ("items", 10, 0, 0, 90),
+        ("doubles", 10, 0, 0, 90),
+        ("doubles", 10, 0, 0, 90),
+    ]
+    swapped = told(cli("diff", other, mini.run, *mini.options, "--json"))["different"]
+    assert [(one["only_a"], one["only_b"]) for one in swapped] == [(0, 10)] * 3
+    assert swapped[0]["first"] == {"key": {"item_id": BIG + 90}, "column": "", "a": "no such row", "b": "this row"}
+
+
+def test_diff_of_the_same_rows_in_other_files(cli, mini, tmp_path):
+    other = build_variant(mini, tmp_path, overrides={"items_1A.part_rows": 40})
+    answer = cli("diff", mini.run, other, *mini.options)
+    assert answer.code == 1
+    assert "items: the same rows, cut into other files" in answer.out
+
+
+def test_diff_names_datasets_only_one_has(cli, mini, tmp_path):
+    import miniworld
+
+    other = miniworld.build(mini.root, out=tmp_path, request={"scenarios": ("calm",)}).run_dir
+    document = told(cli("diff", mini.run, other, *mini.options, "--json"))
+    assert (document["only_a"], document["only_b"], document["different"]) == (["doubles (storm)"], [], [])
+
+
+# ---- contracts, plan, doctor
+
+
+def test_contracts_lint_and_show(cli):
+    assert told(cli("contracts", "lint", "--json"))["schema"] == "closedworld.contracts.lint/1"
+    everything = told(cli("contracts", "show", "--json"))["contracts"]
+    assert {row["kind"] for row in everything} == {"dataset", "config", "kernel", "stream", "vocabulary"}
+    for row in everything:
+        shown = cli("contracts", "show", row["id"])
+        assert (shown.code, shown.err) == (0, ""), row
+        assert shown.out.startswith(f"{row['kind']} {row['id']}\n")
+
+
+def test_contracts_lint_reports_every_problem(cli, mini):
+    answer = cli("contracts", "lint", *mini.options)
+    assert answer.code == 3
+    assert " of " in answer.err
+
+
+def test_plan_tells_what_would_run_and_writes_nothing(cli, tmp_path):
+    document = told(cli("plan", "--out", tmp_path / "runs", "--json"))
+    assert document["schema"] == "closedworld.plan/1"
+    assert {state["status"] for state in document["states"]} == {"to run"}
+    assert document["estimate"]["merchants"] > 0
+    assert document["free_bytes"] > 0
+    assert list(tmp_path.iterdir()) == []
+    text = cli("plan", "--out", tmp_path / "runs").out
+    assert document["run_id"] in text
+    assert "estimate" in text
+
+
+def test_doctor_finds_this_machine_fit(cli, tmp_path):
+    document = told(cli("doctor", "--out", tmp_path, "--json"))
+    assert document["schema"] == "closedworld.doctor/1"
+    assert document["healthy"] is True
+    found = {finding["name"]: finding for finding in document["findings"]}
+    assert found["backend cpu"]["found"].startswith("usable")
+    assert found["time-zone data"]["found"].startswith("IANA ")
+    assert cli("doctor", "--out", tmp_path).out.endswith("everything needed is there\n")
+
+
+def test_doctor_finds_a_changed_reference_table(cli, mini, tmp_path):
+    config = tmp_path / "config"
+    shutil.copytree(mini.root / "config", config)
+    data = bytearray((config / "reference/tzids.parquet").read_bytes())
+    data[60] ^= 1
+    (config / "reference/tzids.parquet").write_bytes(bytes(data))
+    answer = cli("doctor", "--out", tmp_path, "--contracts", mini.root / "contracts", "--config", config, "--json")
+    assert answer.code == 3
+    found = {finding["name"]: finding for finding in json.loads(answer.out)["findings"]}
+    assert found["reference snapshot"]["ok"] is False
+    assert "tzids" in found["reference snapshot"]["found"]

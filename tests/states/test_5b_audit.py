@@ -1,0 +1,197 @@
+"""A mutation of each law turns its check red: published arrivals are changed behind 5B.S4's back and audited."""
+
+import numpy as np
+import pytest
+
+from sim.shell.errors import ValidationError
+from sim.shell.frames import Frame
+from tests.states.world_5b import PROGRAMS, build
+
+DATASET = ("arrival_events_5B", "baseline")
+
+
+@pytest.fixture(scope="module")
+def audited():
+    made = build(count=80, days=3, volume=8.0, overrides={"arrival_placement_policy_5B": {"arrivals_a_partition": 30_000}}).run_to("5B.S5")
+    assert made.failed() == set()
+    assert len(made.store.parts[DATASET]) > 2 and made.totals["coin.arrivals"] > 1000
+    return made
+
+
+def audit(world, change):
+    """Names of the checks that fail once `change(frame)` replaced columns of the second file."""
+    honest = world.store.parts[DATASET]
+    frame = honest[1]
+    columns, valid = change(
+        {name: array.copy() for name, array in frame.items()}, {name: mask.copy() for name, mask in frame.valid.items()}
+    )
+    world.store.parts[DATASET] = [honest[0], Frame(columns, valid), *honest[2:]]
+    try:
+        world.run("5B.S5")
+    finally:
+        world.store.parts[DATASET] = honest
+    return world.failed()
+
+
+def set_row(name, row, value):
+    def change(columns, valid):
+        columns[name][row] = value(columns) if callable(value) else value
+        return columns, valid
+
+    return change
+
+
+def swap_flag(columns, valid):
+    columns["is_virtual"][100] = ~columns["is_virtual"][100]
+    return columns, valid
+
+
+def null_both(columns, valid):
+    valid["site_id"][100] = valid["edge_id"][100] = False
+    return columns, valid
+
+
+def other_place(columns, valid):
+    """A site of some other merchant."""
+    rows = np.flatnonzero(~columns["is_virtual"])
+    other = rows[columns["merchant_id"][rows] != columns["merchant_id"][rows[0]]][0]
+    columns["site_id"][rows[0]] = columns["site_id"][other]
+    return columns, valid
+
+
+def later(columns):
+    return columns["ts_utc"][101] + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "red"),
+    [
+        (set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] + 3_600_000_000), "outside its bucket"),
+        (set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] - 86_400_000_000), "outside its bucket"),
+        (set_row("utc_offset_minutes", 100, lambda columns: columns["utc_offset_minutes"][100] + 60), "wrong civil offset"),
+        (set_row("ts_utc", 100, later), "out of time order"),
+        (set_row("arrival_seq", 0, lambda columns: columns["arrival_seq"][0] + 1), "wrong arrival_seq"),
+        (set_row("arrival_seq", -1, 1 << 20), "wrong arrival_seq"),
+        (set_row("legal_country_iso", 100, 200), "no count row"),
+        (set_row("zone_representation", 100, 350), "conservation per key and bucket"),
+        (set_row("channel_group", 100, lambda columns: (columns["channel_group"][100] + 1) % 3), "no count row"),
+        (set_row("bucket_index", 100, 60), "conservation per key and bucket"),
+        (set_row("merchant_id", 100, 5), "no count row"),
+        (swap_flag, "not exactly one id"),
+        (null_both, "not exactly one id"),
+        (other_place, "not a member"),
+        (set_row("tzid_primary", 100, 300), "wrong zone"),
+        (set_row("tzid_settlement", 100, 299), "wrong zone"),
+    ],
+)
+def test_one_wrong_row_is_found(audited, change, red):
+    assert red in audit(audited, change)
+
+
+def first_of_its_kind(columns):
+    """Index of the first arrival of each arrival's (merchant, bucket, zone, kind)."""
+    key = np.stack([columns[name].astype(np.uint64) for name in ("merchant_id", "bucket_index", "zone_representation", "is_virtual")])
+    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    return first[inverse.reshape(-1)]
+
+
+def one_place_an_hour(columns, valid):
+    """The older engine's defect: one pick for all arrivals of a merchant's hour."""
+    head = first_of_its_kind(columns)
+    return columns | {name: columns[name][head] for name in ("site_id", "edge_id")}, valid
+
+
+def first_of_the_key(columns, valid):
+    """Every arrival of a key at one place."""
+    key = np.stack([columns[name].astype(np.uint64) for name in ("merchant_id", "legal_country_iso", "zone_representation", "is_virtual")])
+    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    head = first[inverse.reshape(-1)]
+    return columns | {name: columns[name][head] for name in ("site_id", "edge_id")}, valid
+
+
+def early_in_the_hour(columns, valid):
+    """Offsets squeezed into the first two thirds of the bucket: order and bucket stay right."""
+    start = columns["ts_utc"] // 3_600_000_000 * 3_600_000_000
+    return columns | {"ts_utc": start + (columns["ts_utc"] - start) * 2 // 3}, valid
+
+
+def test_one_pick_an_hour_is_found(audited):
+    red = audit(audited, one_place_an_hour)
+    assert "entropy places in a bucket" in red and "chi-square busiest hours" in red
+
+
+def test_ignored_weights_are_found(audited):
+    assert {"chi-square places", "entropy places in a bucket"} <= audit(audited, first_of_the_key)
+
+
+def test_squeezed_hours_are_found(audited):
+    assert audit(audited, early_in_the_hour) == {"chi-square slots of the hour"}
+
+
+def test_wrong_coin_is_found():
+    made = build(count=80, days=3, volume=8.0).run_to("5B.S4")
+    profile = made.store.parts[("merchant_zone_profile_5A", None)]
+    share = profile[0].virtual_share
+    profile[0] = profile[0].with_columns(virtual_share=np.where(share == 0.3, 0.4, share))
+    made.run("5B.S5")
+    assert made.failed() == {"virtual coin"}
+
+
+def test_a_lost_row_is_found(audited):
+    honest = audited.store.parts[DATASET]
+    audited.store.parts[DATASET] = [honest[0].slice(0, len(honest[0]) - 1), *honest[1:]]
+    try:
+        with pytest.raises(ValidationError, match="COUNTS_NOT_CONSERVED"):
+            audited.run("5B.S5")
+    finally:
+        audited.store.parts[DATASET] = honest
+
+
+def test_zones_that_2a_and_2b_disagree_on_are_found(audited):
+    honest = audited.store.parts[("site_timezones", None)]
+    frame = honest[0]
+    audited.store.parts[("site_timezones", None)] = [frame.with_columns(tzid=np.roll(frame.tzid, 1))]
+    try:
+        with pytest.raises(ValidationError, match="SITE_ZONES_DISAGREE"):
+            audited.run("5B.S5")
+    finally:
+        audited.store.parts[("site_timezones", None)] = honest
+
+
+def totals_of(state, **world):
+    made = build(**world).run_to(state)
+    assert made.failed() == set()
+    program, totals = PROGRAMS[state], dict(made.totals)
+    ctx = made.context(program.state)
+    return totals, lambda changed: {check.name for check in program.checks(ctx, totals | changed) if not check.passed}
+
+
+def test_field_checks_turn_red():
+    totals, red = totals_of("5B.S2", count=60, days=7)
+    assert red({"field.sum": totals["field.sum"] + totals["field.values"] * 4096}) == {"field mean"}
+    assert "field variance" in red(
+        {"field.squares.low": totals["field.squares.low"] * 2, "field.squares.high": totals["field.squares.high"] * 2}
+    )
+    assert red({"shock.lagged": int(totals["shock.lagged"] * 0.9)}) == {"shock autocorrelation"}
+    assert red({"rng.5B.latent_field.draws": totals["rng.5B.latent_field.draws"] + 1}) == {"ledger 5B.latent_field"}
+    assert red({"rng.5B.country_shock.blocks": 0}) == {"ledger 5B.country_shock"}
+
+
+def test_count_checks_turn_red():
+    """A dispersion law twice as wide, fewer arrivals, one draw too many."""
+    totals, red = totals_of("5B.S3", count=80, days=7, volume=10.0)
+    code = max(range(10), key=lambda code: totals.get(f"arrivals.{code}", 0))
+    doubled = {f"squares.{code}.{half}": totals[f"squares.{code}.{half}"] * 2 for half in ("high", "low")}
+    assert {name.split()[0] for name in red(doubled)} == {"dispersion"}
+    assert {name.split()[0] for name in red({f"arrivals.{code}": int(totals[f"arrivals.{code}"] * 0.9)})} == {"mean"}
+    assert red({"rng.5B.bucket_count.draws": totals["rng.5B.bucket_count.draws"] + 1}) == {"ledger 5B.bucket_count"}
+
+
+def test_arrival_and_group_checks_turn_red():
+    totals, red = totals_of("5B.S4", count=30, days=2)
+    assert red({"arrivals": totals["arrivals"] - 1}) == {"arrivals", "ledger 5B.arrival_place", "ledger 5B.arrival_route"}
+    assert red({"rng.5B.arrival_route.draws": 1}) == {"ledger 5B.arrival_route"}
+    totals, red = totals_of("5B.S1", count=60, days=2)
+    assert red({"groups.baseline": 0}) == {"groups baseline"}
+    assert red({"largest.baseline": totals["keys.baseline"]}) == {"largest group baseline"}
+    assert red({"shared.baseline": 0}) == {"shared groups baseline"}

@@ -1,0 +1,213 @@
+"""5B's states over a small world: laws of the rows, independence of partitions and order, paired scenarios, refusals."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from sim.backends.binder import KernelFailure
+from sim.shell.errors import ContractError, ValidationError
+from sim.shell.frames import concat
+from tests.states.memory_world import config, vocabularies
+from tests.states.world_5b import KEY, PROGRAMS, build
+
+SMALL_PARTS = {"arrival_placement_policy_5B": {"arrivals_a_partition": 1500}}
+KEYED = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")
+
+
+@pytest.fixture(scope="module")
+def world():
+    made = build(count=40, days=4)
+    for id in PROGRAMS:
+        made.run(id)
+        assert made.failed() == set()
+    return made
+
+
+def same(left, right):
+    assert left.names == right.names
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+    for name in left.valid:
+        np.testing.assert_array_equal(left.valid[name], right.valid[name], err_msg=name)
+
+
+def test_grid_and_groups(world):
+    grid, groups = world.frame("s1_time_grid_5B"), world.frame("s1_grouping_5B")
+    assert len(grid) == 96 and grid.utc_day_of_week[[0, 24, 95]].tolist() == [1, 2, 4] and not grid.is_weekend_utc.any()
+    parts = ("demand_class", "channel_group", "virtual_band", "zone_group", "merchant_bucket")
+    natural = list(zip(*(groups[name].tolist() for name in parts), strict=True))
+    ids = sorted(set(natural))
+    assert groups.group_id.tolist() == [ids.index(key) for key in natural]
+
+
+def test_weekend_and_short_buckets():
+    made = build(count=10, days=7, bucket_seconds=900).run_to("5B.S1")
+    grid = made.frame("s1_time_grid_5B")
+    assert len(grid) == 672 and grid.is_weekend_utc.sum() == 2 * 96
+    assert (grid.bucket_end_utc - grid.bucket_start_utc == 900_000_000).all()
+
+
+def test_misaligned_horizon_is_refused():
+    made = build(count=5, days=2, start=1_767_571_200 + 1800)
+    with pytest.raises(ContractError, match="HORIZON_NOT_ALIGNED"):
+        made.run("5B.S1")
+
+
+def test_realised_intensity_is_the_surface_times_its_factors(world):
+    """Every row from the published paths and the policy's tables; relative error 1e-12 for numpy's exp against ours."""
+    surface, policy = world.frame("merchant_zone_scenario_utc_5A"), config("layer2/5B/arrival_lgcp.yaml")
+    groups, field, shock = (world.frame(name) for name in ("s1_grouping_5B", "s2_latent_field_5B", "s2_country_shock_5B"))
+    back = world.frame("s2_realised_intensity_5B").sort(*KEY, "bucket_index")
+    for name in (*KEY, "bucket_index"):
+        np.testing.assert_array_equal(back[name], surface[name])
+    names = vocabularies()
+    own, shared = field.latent_z.reshape(-1, 96), shock.latent_z.reshape(-1, 96)
+    pairs = [tuple(pair) for pair in zip(shock.legal_country_iso[::96].tolist(), shock.demand_class[::96].tolist(), strict=True)]
+    assert len(own) == groups.group_id.max() + 1 and pairs == sorted(set(pairs))
+    for key in range(len(groups)):
+        weight = 0.25 * policy["classes"][names["demand_class"][groups.demand_class[key]]]["sigma"]
+        channel = policy["sigma_channel"][names["channel"][groups.channel_group[key]]]
+        band = policy["sigma_virtual_band"][names["virtual_band"][groups.virtual_band[key]]]
+        sigma = np.array([min(max(weight * channel * band, 0.05), 1.2) * 0.8**0.5, min(max(weight, 0.05), 1.2) * 0.2**0.5])
+        pair = pairs.index((groups.legal_country_iso[key], groups.demand_class[key]))
+        factor = np.exp(own[groups.group_id[key]] + shared[pair] - 0.5 * (sigma * sigma).sum()).clip(0.2, 5.0)
+        wanted = surface.lambda_utc_scenario[key * 96 : key * 96 + 96] * factor
+        assert np.abs(back.lambda_realised[key * 96 : key * 96 + 96] - wanted).max() <= 1e-12 * wanted.max()
+
+
+def test_counts_and_their_summary(world):
+    intensity, counts, days = (world.frame(name) for name in ("s2_realised_intensity_5B", "s3_bucket_counts_5B", "s3_count_summary_5B"))
+    dense = np.zeros(len(intensity), np.int64)
+    code = {key: row for row, key in enumerate(zip(*(intensity[name].tolist() for name in KEYED), strict=True))}
+    for *key, n in zip(*(counts[name].tolist() for name in KEYED), counts.count_n.tolist(), strict=True):
+        dense[code[tuple(key)]] = n
+    assert (dense[intensity.lambda_realised == 0] == 0).all()
+    order = np.lexsort((intensity.bucket_index // 24, intensity.merchant_id))
+    keys = np.stack([intensity.merchant_id, intensity.bucket_index // 24], axis=1)[order]
+    starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
+    assert days.arrivals.tolist() == np.add.reduceat(dense[order], starts).tolist()
+    assert days.stored_rows.tolist() == np.add.reduceat((dense > 0)[order].astype(int), starts).tolist()
+    assert (days.stored_rows + days.zero_rows).sum() == len(intensity)
+
+
+def test_arrivals_are_the_counts_in_time_order(world):
+    events, counts, summary = (world.frame(name) for name in ("arrival_events_5B", "s3_bucket_counts_5B", "s4_arrival_summary_5B"))
+    found = {}
+    names = ("merchant_id", "bucket_index", "legal_country_iso", "zone_representation")
+    for key in zip(*(events[name].tolist() for name in names), strict=True):
+        found[key] = found.get(key, 0) + 1
+    wanted = zip(*(counts[name].tolist() for name in KEYED[:4]), counts.count_n.tolist(), strict=True)
+    assert found == {tuple(key): n for *key, n in wanted}
+    assert int(summary.arrivals.sum()) == len(events) and int(summary.virtual.sum()) == int(events.is_virtual.sum())
+    assert (summary.arrivals == summary.physical + summary.virtual).all()
+    days = {}
+    dated = events.with_columns(bucket_index=events.bucket_index // 24)
+    for key in zip(*(dated[name].tolist() for name in (*names, "is_virtual")), strict=True):
+        days[key] = days.get(key, 0) + 1
+    for merchant, day, country, zone, _, _, physical, virtual in zip(*(summary[name].tolist() for name in summary), strict=True):
+        found = [days.get((merchant, day, country, zone, online), 0) for online in (False, True)]
+        assert found == [physical, virtual]
+
+
+def test_partitions_and_order_do_not_matter(world):
+    """Other files upstream, other partition sizes, another order of work: the same rows."""
+    other = build(count=40, days=4, part_rows=700, overrides=SMALL_PARTS)
+    for number, id in enumerate(PROGRAMS):
+        other.run(id, order=number)
+        assert other.failed() == set()
+    assert len(other.store.parts[("arrival_events_5B", "baseline")]) > 2 * len(world.store.parts[("arrival_events_5B", "baseline")])
+    for program in PROGRAMS.values():
+        for dataset in program.state.writes:
+            same(world.frame(dataset), other.frame(dataset))
+
+
+def test_a_merchants_arrivals_do_not_depend_on_the_others(world):
+    keep = world.frame("merchant_catalogue_1A", None).merchant_id[::2]
+    half = build(count=40, days=4).only(keep).run_to("5B.S4")
+    for dataset in ("s3_bucket_counts_5B", "arrival_events_5B", "s4_arrival_summary_5B"):
+        whole = world.frame(dataset)
+        same(whole.take(np.isin(whole.merchant_id, keep)), half.frame(dataset))
+
+
+def test_scenarios_are_paired():
+    """Same surface, other band: the same noise, so counts agree far more often than chance would have it."""
+    made = build(count=30, days=3, scenarios=("baseline", "stress")).run_to("5B.S4")
+    base, stress = (made.frame("s2_latent_field_5B", scenario).latent_z for scenario in ("baseline", "stress"))
+    assert np.corrcoef(base, stress)[0, 1] > 0.9
+    rows = [
+        {key: n for *key, n in zip(*(frame[name].tolist() for name in KEYED), frame.count_n.tolist(), strict=True) for key in [tuple(key)]}
+        for frame in (made.frame("s3_bucket_counts_5B", scenario) for scenario in ("baseline", "stress"))
+    ]
+    shared = set(rows[0]) & set(rows[1])
+    assert len(shared) > 0.75 * max(map(len, rows))
+
+
+def test_civil_offsets_across_a_change_of_clocks():
+    """28 to 30 March 2026: Europe changes on the 29th. Every row against zoneinfo."""
+    pytest.importorskip("tzdata")
+    made = build(count=40, days=3, start=int(datetime(2026, 3, 28, tzinfo=UTC).timestamp()), overrides=SMALL_PARTS).run_to("5B.S5")
+    assert made.failed() == set()
+    events = made.frame("arrival_events_5B")
+    zones = [ZoneInfo(name) for name in vocabularies()["tzid"]]
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    changed = set()
+    for ts, zone, minutes in zip(events.ts_utc.tolist(), events.tzid_primary.tolist(), events.utc_offset_minutes.tolist(), strict=True):
+        offset = (epoch + timedelta(microseconds=ts)).astimezone(zones[zone]).utcoffset()
+        assert offset == timedelta(minutes=minutes)
+        changed.add((zone, minutes))
+    assert len(changed) > len({zone for zone, _ in changed})
+
+
+@pytest.mark.parametrize("seconds", [900, 1800])
+def test_short_buckets(seconds):
+    made = build(count=12, days=2, bucket_seconds=seconds, volume=1.0)
+    for id in PROGRAMS:
+        made.run(id)
+        assert made.failed() == set()
+
+
+def drop(world, dataset, rows):
+    frame = world.store.parts[(dataset, None)][0]
+    world.store.parts[(dataset, None)] = [frame.take(rows(frame))]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "code"),
+    [("s2_alias_2B", "SITE_TABLE_MISSING"), ("edge_alias_3B", "EDGE_TABLE_MISSING"), ("virtual_settlement_3B", "SETTLEMENT_MISSING")],
+)
+def test_missing_tables_are_refused(dataset, code):
+    made = build(count=30, days=2).run_to("5B.S3")
+    drop(made, dataset, lambda frame: frame.merchant_id != frame.merchant_id[len(frame) // 2])
+    with pytest.raises(ValidationError, match=code) as caught:
+        made.run("5B.S4")
+    assert caught.value.exit_code == 4 and caught.value.examples and "merchant" in caught.value.examples[0]
+
+
+def test_surfaces_that_lack_a_row_are_refused():
+    made = build(count=10, days=2).run_to("5B.S1")
+    parts = made.store.parts[("merchant_zone_scenario_utc_5A", "baseline")]
+    parts[0] = concat([parts[0].slice(0, 5), parts[0].slice(6, len(parts[0]))])
+    with pytest.raises((ValidationError, ValueError)):
+        made.run("5B.S2")
+
+
+def test_means_beyond_the_address_are_refused():
+    made = build(count=5, days=1, overrides={"arrival_count_config_5B": {"largest_mean": 0.001}}).run_to("5B.S2")
+    with pytest.raises(ValidationError, match="MEAN_TOO_LARGE"):
+        made.run("5B.S3")
+
+
+def test_unknown_keys_are_refused():
+    made = build(count=10, days=1).run_to("5B.S2")
+    frames = made.store.parts[("s1_grouping_5B", "baseline")]
+    frames[0] = frames[0].with_columns(tzid=(frames[0].tzid + 1).astype(np.int16))
+    with pytest.raises(KernelFailure, match="KEY_NOT_FOUND"):
+        made.run("5B.S3")
+
+
+def test_poisson_by_policy():
+    made = build(count=60, days=4, overrides={"arrival_count_config_5B": {"law": "poisson"}}).run_to("5B.S3")
+    assert made.failed() == set()
+    assert all(0.5 < check.found < 1.6 for name, check in made.checks.items() if name.startswith("dispersion"))
