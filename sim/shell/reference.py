@@ -43,8 +43,8 @@ class Reference:
         return self._path(name)
 
     def vocabulary(self, name: str, column: str) -> tuple[str, ...]:
-        """All values of a text column in file order."""
-        return tuple(str(value) for value in self._table(name)[column].to_pylist())
+        """The different values of a text column in the order of their first rows."""
+        return tuple(dict.fromkeys(str(value) for value in self._table(name)[column].to_pylist()))
 
     def metadata(self, name: str) -> dict[str, str]:
         """Key-value metadata of a table's schema."""

@@ -1,0 +1,26 @@
+# contract: gated_weight - one iteration a row; one word is gate and quantile. twin: gpu_kernels/kernels/gated_weight.cu
+from cpu_fallback.detmath import det_exp, det_normal_quantile
+from cpu_fallback.device import kernel, report, rows, u64
+from cpu_fallback.uniform import open52
+
+
+@kernel
+def gated_weight(x, idle, sigma, weight, error):
+    for i in rows(weight):
+        weight[i] = u64(1)
+        gate = idle[i]
+        spread = sigma[i]
+        if not (gate >= 0.0 and gate < 1.0):
+            report(error, i, 1)
+            continue
+        if not (spread >= 0.0 and spread <= 3.0):
+            report(error, i, 2)
+            continue
+        u = open52(x[i])
+        if u <= gate:
+            continue
+        v = (u - gate) / (1.0 - gate)
+        factor = det_exp(spread * det_normal_quantile(v) - 0.5 * spread * spread)
+        units = min(factor, 65536.0) * 1048576.0
+        if units >= 1.0:
+            weight[i] = u64(units)

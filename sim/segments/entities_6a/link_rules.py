@@ -1,0 +1,87 @@
+"""The one table of which ids a link's role fills: links are made by it and published rows are held against it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.shell.context import Context
+from sim.shell.errors import ContractError
+from sim.shell.frames import Array, Frame
+from sim.shell.params import Params
+
+DEVICE_IDS = ("party_id", "account_id", "instrument_id", "merchant_id")
+"""Nullable columns of s4_device_links_6A."""
+IP_IDS = ("device_id", "party_id", "merchant_id")
+"""Nullable columns of s4_ip_links_6A."""
+
+# What the states can tell of a link of each role; the last one is what the role is about.
+_DEVICE_KNOWN = {
+    "PRIMARY_OWNER": ("party_id",),
+    "SECONDARY_USER": ("party_id",),
+    "ACCOUNT_ACCESS": ("party_id", "account_id"),
+    "INSTRUMENT_WALLET": ("party_id", "instrument_id"),
+    "MERCHANT_TERMINAL": ("merchant_id",),
+}
+_IP_KNOWN = {
+    "TYPICAL_DEVICE_IP": ("device_id",),
+    "PARTY_HOME_IP": ("party_id",),
+    "SHARED_PUBLIC_IP": ("device_id",),
+    "MERCHANT_IP": ("merchant_id",),
+}
+
+
+def device_demands(ctx: Context) -> Array:
+    """Whether a role (row, by code) fills an id (column, as in `DEVICE_IDS`): bool."""
+    return _demands(ctx, "device_link_role", ctx.params.graph_linkage_6A.device_roles, DEVICE_IDS)
+
+
+def ip_demands(ctx: Context) -> Array:
+    """Whether a role (row, by code) fills an id (column, as in `IP_IDS`): bool."""
+    return _demands(ctx, "ip_link_role", ctx.params.graph_linkage_6A.ip_roles, IP_IDS)
+
+
+def _demands(ctx: Context, vocabulary: str, roles: Params, ids: tuple[str, ...]) -> Array:
+    return np.array([[name in roles[role] for name in ids] for role in ctx.vocabulary(vocabulary)], dtype=np.bool_)
+
+
+def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array) -> int:
+    """Rows in which the filled ids are not exactly those their role demands; over the rows as published."""
+    wrong = np.zeros(len(role), dtype=np.bool_)
+    for number, name in enumerate(ids):
+        wrong |= demands[:, number][role] != links.valid[name]
+    return int(wrong.sum())
+
+
+def require_consistent(ctx: Context, table: str) -> None:
+    """Refuse roles that their table cannot hold or nobody can fill.
+
+    Args:
+        ctx: Context with `graph_linkage_6A`.
+        table: `device_roles` or `ip_roles`.
+
+    Raises:
+        ContractError: `6A.S4.ROLE_CONTRADICTORY` or `6A.S5.ROLE_CONTRADICTORY`.
+    """
+    device = table == "device_roles"
+    known, ids = (_DEVICE_KNOWN, DEVICE_IDS) if device else (_IP_KNOWN, IP_IDS)
+    dataset = "s4_device_links_6A" if device else "s4_ip_links_6A"
+    problems = []
+    for role, demanded in ctx.params.graph_linkage_6A[table].items():
+        for name in demanded:
+            if name not in ids:
+                problems.append(f"{table}.{role} demands {name}, which {dataset} has no column for")
+            elif name not in known[role]:
+                problems.append(f"{table}.{role} demands {name}, which a link of that role does not know")
+        if known[role][-1] not in demanded:
+            problems.append(f"{table}.{role} does not demand {known[role][-1]}, which it is about")
+    if problems:
+        code = "6A.S4.ROLE_CONTRADICTORY" if device else "6A.S5.ROLE_CONTRADICTORY"
+        raise ContractError(
+            code,
+            "a role of graph_linkage_6A contradicts its table",
+            found=problems[0],
+            expected="; ".join(f"{role}: {', '.join(names)}" for role, names in known.items()),
+            where=f"config/layer3/6A/policy/graph_linkage.yaml, {table}",
+            do="demand only ids the role can fill",
+            examples=problems,
+        )

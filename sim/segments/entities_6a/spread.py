@@ -1,0 +1,72 @@
+"""One cell after another, units spread over holders: weights from addressed draws, exact totals, caps never exceeded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.shell.context import PartitionContext
+from sim.shell.frames import Array
+
+KERNELS = ("philox_block", "gated_weight", "capped_share", "expand_rows")
+
+
+@dataclass(frozen=True)
+class Law:
+    """How one kind spreads in each of k cells.
+
+    Attributes:
+        entity: uint64, k: address part of the cell and the kind.
+        units: uint64, k: what the cell's holders share.
+        idle: float64, k: probability that a holder asks for next to nothing.
+        sigma: float64, k: spread of what the others ask for.
+    """
+
+    entity: Array
+    units: Array
+    idle: Array
+    sigma: Array
+
+
+def spread(
+    ctx: PartitionContext, law: Law, offsets: Array, cell: Array, c0: Array, room: Array, eligible: Array, streams: tuple[str, str]
+) -> Array:
+    """Units of each holder.
+
+    Args:
+        ctx: Context of a state that declares `KERNELS` and the streams.
+        law: Cells.
+        offsets: uint64, k + 1: holders of cell i are rows offsets[i] .. offsets[i + 1] - 1.
+        cell: n: cell of each holder.
+        c0: uint64, n: address part of the holder.
+        room: uint32, n: most units it can take.
+        eligible: bool, n: whether it may hold any.
+        streams: Stream of weights (one draw a holder), and of where systematic sampling starts (one draw a cell).
+
+    Returns:
+        uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
+    """
+    weights, starts = streams
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(weights), c0=c0, c1=law.entity[cell])
+    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=np.zeros(len(law.units), dtype=np.uint64), c1=law.entity)
+    ctx.ledger(weights, entities=len(cell), draws=1)
+    ctx.ledger(starts, entities=len(law.units), draws=1)
+    weight = ctx.kernels.gated_weight(x=word, idle=law.idle[cell], sigma=law.sigma[cell])
+    count: Array = ctx.kernels.capped_share(
+        offset=offsets, weight=np.where(eligible, weight, np.uint64(0)), cap=room, units=law.units, start=start
+    )
+    return count
+
+
+def holds_any(counts: Array, rows: Array, kinds: list[int]) -> Array:
+    """Whether the holders at `rows` have one of the kinds: bool; `counts` is holders x kinds."""
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for kind in kinds:
+        found |= counts[rows, kind] > 0
+    return found
+
+
+def prefix(counts: Array) -> Array:
+    """0 and the running totals of counts: uint64, one longer."""
+    return np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(counts, dtype=np.uint64)))

@@ -1,0 +1,144 @@
+"""Parties, accounts and instruments in memory, and 6A's devices and addresses over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from memory_world import MemoryWorld, config, merchants, sites, vocabularies
+
+from sim.segments.entities_6a import s4_devices, s5_network
+from sim.shell.frames import Frame, concat
+from sim.shell.state import Program
+
+PATHS = {
+    "party_taxonomy_6A": "taxonomy/party.yaml",
+    "device_taxonomy_6A": "taxonomy/devices.yaml",
+    "ip_taxonomy_6A": "taxonomy/ips.yaml",
+    "device_prior_6A": "priors/device_counts.yaml",
+    "ip_prior_6A": "priors/ip_counts.yaml",
+    "device_linkage_6A": "policy/device_linkage.yaml",
+    "graph_linkage_6A": "policy/graph_linkage.yaml",
+    "realism_gates_network_6A": "policy/realism_gates_network.yaml",
+}
+CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
+DEVICES, NETWORK = Program.of(s4_devices), Program.of(s5_network)
+
+
+def code(vocabulary: str, value: str) -> int:
+    return vocabularies()[vocabulary].index(value)
+
+
+def changed(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The configs with some values replaced, by dotted path."""
+    configs = deepcopy(CONFIGS)
+    for path, value in overrides.items():
+        *parents, leaf = path.split(".")
+        inside: Any = configs
+        for key in parents:
+            inside = inside[key]
+        if value is None:
+            del inside[leaf]
+        else:
+            inside[leaf] = deepcopy(value)
+    return configs
+
+
+def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str, list[Frame]]:
+    """Parties of the given countries in `files` files, with households, accounts and instruments of their own."""
+    rng = np.random.default_rng(seed)
+    segments, types = vocabularies()["segment"], vocabularies()["party_type"]
+    share = np.array([{"R": 0.96 / 8, "B": 0.03 / 7, "O": 0.01 / 2}[name[0]] for name in segments])
+    type_of = np.array([types.index({"R": "RETAIL", "B": "BUSINESS", "O": "OTHER"}[name[0]]) for name in segments], dtype=np.int16)
+    pieces: list[dict[str, Frame]] = []
+    cells: list[tuple[int, int, int, int, int]] = []
+    ids = {"party": 1, "household": 1, "account": 1, "instrument": 1}
+    for country in sorted(code("country", name) for name in count):
+        many = count[vocabularies()["country"][country]]
+        segment = np.sort(rng.choice(len(segments), many, p=share / share.sum())).astype(np.int16)
+        private = np.flatnonzero(type_of[segment] == types.index("RETAIL"))
+        household = np.zeros(many, dtype=np.uint64)
+        size = rng.choice([1, 2, 3, 4, 6, 12], many, p=[0.35, 0.3, 0.15, 0.12, 0.06, 0.02])
+        of = np.repeat(np.arange(many), size)[: len(private)]
+        household[rng.permutation(private)] = ids["household"] + of
+        homes = int(of[-1]) + 1 if len(of) else 0
+        others = np.flatnonzero(type_of[segment] != types.index("RETAIL"))
+        household[others] = ids["household"] + homes + np.arange(len(others))
+        party = ids["party"] + np.arange(many, dtype=np.uint64)
+        for value, first, number in zip(*np.unique(segment, return_index=True, return_counts=True), strict=True):
+            cells.append((country, value, type_of[value], number, int(party[first])))
+        owner = np.repeat(np.arange(many), rng.poisson(2.6, many))
+        owner = owner[np.argsort(rng.integers(0, 5, len(owner)), kind="stable")]
+        account = ids["account"] + np.arange(len(owner), dtype=np.uint64)
+        of_account = np.repeat(np.arange(len(owner)), rng.poisson(1.3, len(owner)))
+        instrument = ids["instrument"] + np.arange(len(of_account), dtype=np.uint64)
+        place = np.full(many, country, dtype=np.int16)
+        columns = {
+            "party_id": party,
+            "country_iso": place,
+            "party_type": type_of[segment],
+            "segment_id": segment,
+            "household_id": household,
+        }
+        pieces.append(
+            {
+                "s1_party_base_6A": Frame(columns),
+                "s2_account_base_6A": Frame({"account_id": account, "owner_party_id": party[owner]}),
+                "s3_instrument_base_6A": Frame(
+                    {"instrument_id": instrument, "account_id": account[of_account], "owner_party_id": party[owner[of_account]]}
+                ),
+            }
+        )
+        ids = {
+            "party": ids["party"] + many,
+            "household": ids["household"] + homes + len(others),
+            "account": ids["account"] + len(owner),
+            "instrument": ids["instrument"] + len(of_account),
+        }
+    names = ("country_iso", "segment_id", "party_type", "parties", "first_party_id")
+    dtypes = (np.int16, np.int16, np.int16, np.uint64, np.uint64)
+    summary = Frame(
+        {name: np.array(column, dtype=kind) for name, column, kind in zip(names, zip(*cells, strict=True), dtypes, strict=True)}
+    )
+    cuts = np.linspace(0, len(pieces), min(files, len(pieces)) + 1).astype(int)
+    parts = {name: [concat([piece[name] for piece in pieces[a:b]]) for a, b in pairwise(cuts)] for name in pieces[0]}
+    return {**parts, "s1_party_summary_6A": [summary]}
+
+
+def world(
+    count: Mapping[str, int], overrides: Mapping[str, Any] | None = None, shops: int = 60, files: int = 2, seed: int = 7
+) -> MemoryWorld:
+    """A world up to 6A.S3, with `shops` merchants."""
+    made = MemoryWorld(changed(overrides or {}), seed=seed)
+    of = merchants(shops)
+    outlets = sites(of)[0].select("merchant_id", "legal_country_iso", "site_order", "site_id")
+    made.store.parts = {**people(count, files), "merchant_catalogue_1A": [of], "outlet_catalogue": [outlets]}
+    return made
+
+
+def build(made: MemoryWorld) -> dict[str, Frame]:
+    """6A.S4 and S5, with every check; figures of both states' checks are in `checks`."""
+    rows: dict[str, Frame] = {}
+    checks = {}
+    for program in (DEVICES, NETWORK):
+        assert program.preflight is not None
+        program.preflight(made.context(program.state))
+        rows |= made.run(program)
+        assert made.failed() == []
+        checks |= made.checks
+    made.checks = checks
+    return rows
+
+
+COUNT = {"DE": 9000, "US": 6000, "NG": 2500, "JP": 2500, "AU": 600, "LI": 6, "FR": 4000}
+
+
+@cache
+def built() -> tuple[MemoryWorld, dict[str, Frame]]:
+    """One world for all tests that only look."""
+    made = world(COUNT)
+    return made, build(made)

@@ -1,0 +1,53 @@
+"""Every value of the packs of fraud roles is used: changing it changes a digest or a check, or is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from config_leaves import fingerprint, unused
+from memory_world import MemoryWorld
+from posture_world import CONFIGS, entity_world
+
+from sim.segments.entities_6a import s6_fraud_roles, s7_audit
+from sim.shell.frames import concat
+from sim.shell.params import Params
+
+PACKS = [name for name in CONFIGS if "fraud" in name or "posture" in name]
+
+
+def outcome(base: MemoryWorld, pack: str, document: Any, module: Any) -> str:
+    """Fingerprint of one state over a world, without the contract checks of its rows."""
+    world = MemoryWorld({})
+    world.configs = base.configs | {pack: Params(document)}
+    world.store.parts = dict(base.store.parts)
+    ctx = world.context(module.STATE)
+    if hasattr(module, "preflight"):
+        module.preflight(ctx)
+    totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in module.STATE.streams for figure in ("entities", "draws", "blocks")}
+    made: dict[str, list[Any]] = {}
+    for part in module.plan(ctx):
+        inner = ctx.for_partition(part)
+        for dataset, frame in module.compute(inner, part).items():
+            made.setdefault(dataset, []).append(frame)
+        for name, value in inner.counters.items():
+            totals[name] = totals.get(name, 0) + value
+        for row in inner.ledger_rows.values():
+            for figure in ("entities", "draws", "blocks"):
+                totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+    base.store.parts.update({name: frames for name, frames in made.items() if name not in base.store.parts})
+    return fingerprint({name: concat(frames) for name, frames in made.items()}, module.checks(ctx, totals))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pack", PACKS)
+def test_every_value_is_used(pack: str) -> None:
+    """On a world of 40,000 parties and 6,000 merchants: enough for every cell of a role to have somebody."""
+    base = entity_world(40_000, shops=6000)
+    outcome(base, pack, CONFIGS[pack], s6_fraud_roles)
+
+    def run(document: Any) -> str:
+        return "".join(outcome(base, pack, document, module) for module in (s6_fraud_roles, s7_audit) if pack in module.STATE.config)
+
+    idle = unused(pack, CONFIGS[pack], run)
+    assert idle == [], idle

@@ -1,0 +1,77 @@
+"""Every value of the packs of devices and addresses is used, and the three leaf tests together cover every pack of 6A."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import pytest
+import test_6a_f_leaves
+import test_6a_p_leaves
+from config_leaves import fingerprint, unused
+from memory_world import MemoryWorld, contracts
+from network_world import CONFIGS, changed, world
+
+from sim.segments.entities_6a import s4_devices, s5_network
+from sim.shell.frames import Frame, concat
+from sim.shell.params import Params
+
+PACKS = [name for name in CONFIGS if name != "party_taxonomy_6A"]
+# Where only organisations have servers, nobody sees what servers do at homes and at other people's premises: here people have some.
+TYPES, CAPS = (CONFIGS["device_prior_6A"][name]["RETAIL"] for name in ("type_permille", "type_cap"))
+SERVERS = {
+    "device_prior_6A.type_permille.RETAIL": {**TYPES, "MOBILE": TYPES["MOBILE"] - 200, "SERVER": 200},
+    "device_prior_6A.type_cap.RETAIL": {**CAPS, "MOBILE": 3, "SERVER": 2},
+}
+BASE = changed(SERVERS)
+SMALL = {"DE": 1500, "US": 1000, "NG": 500, "JP": 500, "AU": 300, "LI": 6}
+LARGE = {"DE": 12_000, "US": 8000, "NG": 6000, "JP": 6000, "AU": 6000, "FR": 4000}
+
+
+@cache
+def inputs(large: bool) -> dict[str, list[Frame]]:
+    return dict(world(LARGE if large else SMALL, shops=400 if large else 80).store.parts)
+
+
+def outcome(pack: str, document: Any, large: bool) -> str:
+    """Fingerprint of S4 and S5, one after the other, without the contract checks of their rows."""
+    made = MemoryWorld(BASE)
+    made.configs = made.configs | {pack: Params(document)}
+    made.store.parts = dict(inputs(large))
+    found = ""
+    modules: tuple[ModuleType, ...] = (s4_devices, s5_network)
+    for module in modules:
+        made.context(module.STATE)
+        module.preflight(made.context(module.STATE))
+    for module in modules:
+        ctx = made.context(module.STATE)
+        figures = ("entities", "draws", "blocks")
+        totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in module.STATE.streams for figure in figures}
+        frames: dict[str, list[Frame]] = {}
+        for part in module.plan(ctx):
+            inner = ctx.for_partition(part)
+            for dataset, frame in module.compute(inner, part).items():
+                frames.setdefault(dataset, []).append(frame)
+            for name, value in inner.counters.items():
+                totals[name] = totals.get(name, 0) + value
+        frames |= {dataset: [frame] for dataset, frame in module.finish(ctx, totals).items()}
+        made.store.parts |= frames
+        found += fingerprint({name: concat(rows) for name, rows in frames.items()}, module.checks(ctx, totals))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pack", PACKS)
+def test_every_value_is_used(pack: str) -> None:
+    """In a world of some 4,000 parties; what does not show there must in one of 42,000."""
+    idle = unused(pack, BASE[pack], lambda document: outcome(pack, document, False))
+    if idle:
+        idle = unused(pack, BASE[pack], lambda document: outcome(pack, document, True), idle)
+    assert idle == [], idle
+
+
+def test_no_pack_is_left_out() -> None:
+    """Every pack registered for 6A is looked at by one of the leaf tests."""
+    own = {name for name, artefact in contracts().artefacts.items() if artefact.path.startswith("layer3/6A/")}
+    assert own == {*PACKS, *test_6a_f_leaves.PACKS, *test_6a_p_leaves.PACKS} & own

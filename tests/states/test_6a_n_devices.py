@@ -1,0 +1,207 @@
+"""6A.S4 over a world in memory: exact totals, caps, sharing inside households only, links that know what their role demands."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from memory_world import MemoryWorld, vocabularies
+from network_world import CONFIGS, COUNT, DEVICES, build, built, code, world
+
+from sim.shell.errors import ContractError, ValidationError
+from sim.shell.frames import Frame
+
+PRIOR = CONFIGS["device_prior_6A"]
+Built = tuple[MemoryWorld, dict[str, Frame]]
+
+
+@pytest.fixture(scope="module")
+def entities() -> Built:
+    return built()
+
+
+def _rows(frame: Frame, *names: str) -> zip[Any]:
+    columns = []
+    for name in names:
+        mask = frame.valid.get(name, np.ones(len(frame), dtype=np.bool_))
+        columns.append([value if there else None for value, there in zip(frame[name].tolist(), mask.tolist(), strict=True)])
+    return zip(*columns, strict=True)
+
+
+def test_totals_and_mixes_are_exact(entities: Built) -> None:
+    made, rows = entities
+    parties, base = made.store.load("s1_party_base_6A"), rows["s4_device_base_6A"]
+    types, kinds = vocabularies()["party_type"], vocabularies()["device_type"]
+    owner_type = parties.party_type[(base.primary_party_id[base.valid["primary_party_id"]] - np.uint64(1)).astype(np.int64)]
+    kind = base.device_type[base.valid["primary_party_id"]]
+    for number, name in enumerate(types):
+        many = int((parties.party_type == number).sum())
+        devices = int((owner_type == number).sum())
+        assert devices == int(many * PRIOR["devices_per_party"][name] + 0.5)
+        for column, label in enumerate(kinds):
+            asked = devices * PRIOR["type_permille"][name].get(label, 0) / 1000
+            assert abs(int(((owner_type == number) & (kind == column)).sum()) - asked) < 1
+
+
+def test_caps_hold_for_every_party(entities: Built) -> None:
+    made, rows = entities
+    parties, base = made.store.load("s1_party_base_6A"), rows["s4_device_base_6A"]
+    types, kinds = vocabularies()["party_type"], vocabularies()["device_type"]
+    owned = Counter(pair for pair in _rows(base, "primary_party_id", "device_type") if pair[0] is not None)
+    for (party, kind), count in owned.items():
+        assert count <= PRIOR["type_cap"][types[parties.party_type[party - 1]]][kinds[kind]]
+    total = Counter(party for party, _ in owned.elements())
+    assert max(total.values()) <= PRIOR["max_per_party"]
+    assert max(total.values()) >= 6, "weights are unequal"
+
+
+def test_every_link_knows_what_its_role_demands(entities: Built) -> None:
+    made, rows = entities
+    roles, table = vocabularies()["device_link_role"], CONFIGS["graph_linkage_6A"]["device_roles"]
+    names = ("party_id", "account_id", "instrument_id", "merchant_id")
+    parties = made.store.load("s1_party_base_6A")
+    household = dict(zip(parties.party_id.tolist(), parties.household_id.tolist(), strict=True))
+    holders = {
+        "account_id": dict(_rows(made.store.load("s2_account_base_6A"), "account_id", "owner_party_id")),
+        "instrument_id": dict(_rows(made.store.load("s3_instrument_base_6A"), "instrument_id", "owner_party_id")),
+    }
+    base = rows["s4_device_base_6A"]
+    owners = dict(_rows(base, "device_id", "primary_party_id"))
+    shops = dict(_rows(base, "device_id", "primary_merchant_id"))
+    shared = dict(_rows(base, "device_id", "shared_household_id"))
+    seen: dict[int, list[str]] = defaultdict(list)
+    once = set()
+    for device, role, *ids in _rows(rows["s4_device_links_6A"], "device_id", "link_role", *names):
+        filled = {name: value for name, value in zip(names, ids, strict=True) if value is not None}
+        assert set(filled) == set(table[roles[role]])
+        assert (device, role, *ids) not in once
+        once.add((device, role, *ids))
+        seen[device].append(roles[role])
+        if roles[role] == "PRIMARY_OWNER":
+            assert filled["party_id"] == owners[device]
+        elif roles[role] == "SECONDARY_USER":
+            assert filled["party_id"] != owners[device]
+            assert household[filled["party_id"]] == household[owners[device]] == shared[device]
+        elif roles[role] == "MERCHANT_TERMINAL":
+            assert filled["merchant_id"] == shops[device]
+        else:
+            what = table[roles[role]][-1]
+            assert holders[what][filled[what]] == owners[device] == filled["party_id"]
+    for device, found in seen.items():
+        assert found[0] == ("PRIMARY_OWNER" if owners[device] is not None else "MERCHANT_TERMINAL")
+        assert found.count(found[0]) == 1
+        assert ("SECONDARY_USER" in found) == (shared[device] is not None)
+    assert set(seen) == set(owners)
+    assert {role for found in seen.values() for role in found} == set(roles)
+
+
+def test_every_site_that_takes_cards_has_terminals(entities: Built) -> None:
+    made, rows = entities
+    shops = made.store.load("merchant_catalogue_1A")
+    takes = set(shops.merchant_id[shops.channel != code("channel", "card_not_present")].tolist())
+    outlets = made.store.load("outlet_catalogue")
+    sites = {
+        site: (merchant, country)
+        for site, merchant, country in _rows(outlets, "site_id", "merchant_id", "legal_country_iso")
+        if merchant in takes
+    }
+    names = ("primary_site_id", "primary_merchant_id", "home_country_iso", "device_type")
+    standing = [row for row in _rows(rows["s4_device_base_6A"], *names) if row[0] is not None]
+    assert {row[0] for row in standing} == set(sites)
+    assert all(sites[site] == (merchant, country) for site, merchant, country, _ in standing)
+    assert {vocabularies()["device_type"][kind] for *_, kind in standing} <= {"POS_TERMINAL", "ATM", "KIOSK"}
+    assert max(Counter(row[0] for row in standing).values()) <= PRIOR["terminals"]["max_per_site"]
+
+
+def test_files_of_parties_do_not_matter(entities: Built) -> None:
+    _, rows = entities
+    again = build(world(COUNT, files=4))
+    for name, frame in rows.items():
+        assert all((frame[column] == again[name][column]).all() for column in frame), name
+        assert all((mask == again[name].valid[column]).all() for column, mask in frame.valid.items()), name
+
+
+def test_another_country_moves_no_device(entities: Built) -> None:
+    """Draws are addressed by country, segment and rank: a prior of one kind leaves the owners of the others alone."""
+    _, rows = entities
+    other = world(COUNT, {"device_prior_6A.owner.TABLET.sigma": 0.3})
+    base, again = rows["s4_device_base_6A"], other.run(DEVICES)["s4_device_base_6A"]
+    for kind in ("MOBILE", "LAPTOP", "WEARABLE"):
+        one, two = (frame.primary_party_id[frame.device_type == code("device_type", kind)] for frame in (base, again))
+        assert (one == two).all()
+    one, two = (frame.primary_party_id[frame.device_type == code("device_type", "TABLET")] for frame in (base, again))
+    assert len(one) == len(two) and (one != two).any()
+
+
+REFUSED = [
+    ({"graph_linkage_6A.device_roles.MERCHANT_TERMINAL": ["merchant_id", "device_id"]}, "6A.S4.ROLE_CONTRADICTORY", "no column"),
+    ({"graph_linkage_6A.device_roles.SECONDARY_USER": ["party_id", "account_id"]}, "6A.S4.ROLE_CONTRADICTORY", "does not know"),
+    ({"graph_linkage_6A.device_roles.ACCOUNT_ACCESS": ["party_id"]}, "6A.S4.ROLE_CONTRADICTORY", "is about"),
+    ({"device_taxonomy_6A.types.TABLET": None}, "6A.S4.TAXONOMY_EMPTY", "TABLET"),
+    ({"device_taxonomy_6A.types": {}}, "6A.S4.TAXONOMY_EMPTY", "MOBILE"),
+    ({"device_taxonomy_6A.types.SERVER.owner": "merchant"}, "6A.S4.TAXONOMY_EMPTY", "SERVER"),
+    ({"device_prior_6A.type_permille.RETAIL.MOBILE": 601}, "6A.S4.POLICY_IMPOSSIBLE", "1001"),
+    ({"device_linkage_6A.sharing.TABLET.extra_users_permille": [500, 500]}, "6A.S4.POLICY_IMPOSSIBLE", "another user"),
+    ({"device_prior_6A.type_cap.RETAIL.MOBILE": 1}, "6A.S4.CAPS_INFEASIBLE", "MOBILE"),
+    ({"device_prior_6A.max_per_party": 10}, "6A.S4.CAPS_INFEASIBLE", "max_per_party"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "refusal", "names"), REFUSED, ids=[f"{number}" for number in range(len(REFUSED))])
+def test_contradictions_are_refused_before_anything_runs(overrides: dict[str, Any], refusal: str, names: str) -> None:
+    made = world({"LI": 5}, overrides, shops=3)
+    assert DEVICES.preflight is not None
+    with pytest.raises(ContractError) as refused:
+        DEVICES.preflight(made.context(DEVICES.state))
+    assert refused.value.code == refusal and refused.value.exit_code == 3
+    assert names in refused.value.render()
+
+
+def test_a_cell_without_room_is_refused() -> None:
+    """The mean fits under the cap, a segment's tilted share of it does not."""
+    tight = {
+        "device_prior_6A.type_cap.RETAIL.WEARABLE": 1,
+        "device_prior_6A.devices_per_party.RETAIL": 2.8,
+        "device_prior_6A.type_permille.RETAIL": {"MOBILE": 640, "WEARABLE": 355, "LAPTOP": 5},
+        "device_prior_6A.type_slope.WEARABLE": 1.9,
+    }
+    made = world({"FR": 3000}, tight, shops=3, files=1)
+    with pytest.raises(ValidationError) as refused:
+        made.run(DEVICES)
+    assert refused.value.code == "6A.S4.CAPS_INFEASIBLE" and refused.value.exit_code == 4 and "WEARABLE" in refused.value.render()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("caps by type", {"above_type_cap": 1}),
+        ("caps by party", {"above_party_cap": 1}),
+        ("ids as the role demands", {"wrong_ids": 1}),
+        ("shared inside the household", {"strangers": 1}),
+        ("accounts and instruments of the owner", {"foreign": 1}),
+        ("every device has one owner", {"devices": 1}),
+        ("ledger 6A.device", {"rng.6A.device.draws": 1}),
+    ],
+)
+def test_checks_turn_red(name: str, change: dict[str, int]) -> None:
+    from sim.segments.entities_6a import s4_devices
+
+    made = built()[0]
+    assert not made.check_with(s4_devices, name, change).passed
+
+
+def test_means_and_mixes_turn_red() -> None:
+    from sim.segments.entities_6a import s4_devices
+
+    made = built()[0]
+    retail, kinds = code("party_type", "RETAIL"), len(vocabularies()["device_type"])
+    mix = made.totals["6A.S4"]["mix"] * 0
+    mix[retail * kinds] = 1500
+    assert not made.check_with(s4_devices, "devices a RETAIL party", {"mix": mix}).passed
+    mix[retail * kinds + 1] = -1500
+    assert made.check_with(s4_devices, "devices a RETAIL party", {"mix": mix}).passed
+    assert not made.check_with(s4_devices, "mix of devices of RETAIL", {"mix": mix}).passed
+    shared = made.totals["6A.S4"]["shared"] * 0 + 900
+    assert not made.check_with(s4_devices, "devices shared", {"shared": shared}).passed

@@ -1,0 +1,219 @@
+"""What cannot be met is refused, naming the rule and the fix; and every check of 6A.S1 to 6A.S3 turns red when its figure is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from memory_world import vocabularies
+from world_6a_p import STATES, EntityWorld, changed
+
+from sim.backends.binder import KernelFailure
+from sim.segments.entities_6a import s1_parties, s2_accounts, s3_instruments
+from sim.shell.errors import ContractError, ValidationError
+from sim.shell.reference import Reference
+
+IMPOSSIBLE = {
+    "unknown region": (s1_parties, {"segmentation_prior_6A.party_type_mix.EMEA": {"RETAIL": 10_000}}, "6A.S1.VOCABULARY_MISMATCH", "EMEA"),
+    "missing region": (s1_parties, {"segmentation_prior_6A.party_type_mix.Asia": None}, "6A.S1.VOCABULARY_MISMATCH", "'Asia' is missing"),
+    "empty taxonomy": (s1_parties, {"party_taxonomy_6A.segments": {}}, "6A.S1.VOCABULARY_MISMATCH", "R_VALUE"),
+    "mix that does not sum": (s1_parties, {"segmentation_prior_6A.party_type_mix.Asia.OTHER": 41}, "6A.S1.MIX_INCOMPLETE", "10001"),
+    "segment of another type": (
+        s1_parties,
+        {"segmentation_prior_6A.segment_mix.OTHER.Asia": {"O_NONPROFIT": 9000, "R_VALUE": 1000}},
+        "6A.S1.VOCABULARY_MISMATCH",
+        "R_VALUE",
+    ),
+    "household sizes": (s1_parties, {"household_prior_6A.size_mix.Asia": [9000, 500]}, "6A.S1.PRIORS_IMPOSSIBLE", "size_mix.Asia"),
+    "bounds": (s1_parties, {"population_prior_6A.min_parties": 40_000_000}, "6A.S1.PRIORS_IMPOSSIBLE", "min_parties > max_parties"),
+    "no account types": (s2_accounts, {"account_taxonomy_6A.party_accounts": {}}, "6A.S2.VOCABULARY_MISMATCH", "RETAIL_CURRENT_BASIC"),
+    "required below one": (
+        s2_accounts,
+        {"product_mix_6A.accounts.BUSINESS_CURRENT.mean": 0.9},
+        "6A.S2.POLICY_CONTRADICTS",
+        "BUSINESS_CURRENT is required",
+    ),
+    "required and barred": (
+        s2_accounts,
+        {"product_linkage_6A.not_eligible.RETAIL_CURRENT_BASIC": ["R_VALUE"]},
+        "6A.S2.POLICY_CONTRADICTS",
+        "keeps some from it",
+    ),
+    "mean above cap": (
+        s2_accounts,
+        {"account_per_party_6A.accounts.OTHER_SAVINGS.cap": 1, "product_mix_6A.accounts.OTHER_SAVINGS.mean": 1.5},
+        "6A.S2.POLICY_CONTRADICTS",
+        "above the cap",
+    ),
+    "requires a later type": (
+        s2_accounts,
+        {"product_linkage_6A.requires_any.RETAIL_SAVINGS_INSTANT": ["RETAIL_SAVINGS_FIXED"]},
+        "6A.S2.LINKAGE_IMPOSSIBLE",
+        "decided later",
+    ),
+    "requires another's type": (
+        s2_accounts,
+        {"product_linkage_6A.requires_any.BUSINESS_TERM_LOAN": ["RETAIL_CURRENT_BASIC"]},
+        "6A.S2.POLICY_CONTRADICTS",
+        "not held by BUSINESS",
+    ),
+    "unknown scale": (
+        s2_accounts,
+        {"product_mix_6A.accounts.OTHER_SAVINGS.segment_tilt": {"thrift": 0.4}},
+        "6A.S2.VOCABULARY_MISMATCH",
+        "thrift",
+    ),
+    "tag without effect": (s2_accounts, {"account_per_party_6A.tags.CREDIT_AVOIDER": None}, "6A.S2.POLICY_CONTRADICTS", "CREDIT_AVOIDER"),
+    "token without a card": (
+        s3_instruments,
+        {"instrument_linkage_6A.requires_any.WALLET_NETWORK_TOKEN": None},
+        "6A.S3.POLICY_CONTRADICTS",
+        "must name cards",
+    ),
+    "token of an account without cards": (
+        s3_instruments,
+        {
+            "instrument_mix_6A.accounts.OTHER_SAVINGS": {"WALLET_NETWORK_TOKEN": {"mean": 0.1, "required": False}},
+            "instrument_per_account_6A.accounts.OTHER_SAVINGS": {"WALLET_NETWORK_TOKEN": {"cap": 1, "idle_permille": 0, "sigma": 0.1}},
+        },
+        "6A.S3.VOCABULARY_MISMATCH",
+        "OTHER_SAVINGS",
+    ),
+    "unknown scheme": (
+        s3_instruments,
+        {"instrument_taxonomy_6A.scheme_mix.WALLET.Asia": {"PAYPAL": 10_000}},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "PAYPAL",
+    ),
+    "rail of no country": (
+        s3_instruments,
+        {"instrument_taxonomy_6A.bank_rails.by_country": {"XX": "ACH"}},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "XX",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_contradictions_are_refused_before_anything_runs(name: str) -> None:
+    module, changes, code, text = IMPOSSIBLE[name]
+    with pytest.raises(ContractError) as caught:
+        EntityWorld(3000, changed(changes)).preflight(module)
+    assert caught.value.code == code
+    assert text in " ".join([caught.value.what, *caught.value.examples])
+    assert caught.value.do and caught.value.where
+
+
+def test_a_region_outside_the_vocabulary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = EntityWorld(3000)
+    frame = world.store.reference.frame("countries", vocabularies())
+    strange = frame.with_columns(None, region=np.where(frame.region == "Asia", "Atlantis", frame.region))
+    monkeypatch.setattr(Reference, "frame", lambda self, name, words: strange)
+    with pytest.raises(ContractError) as caught:
+        world.preflight(s1_parties)
+    assert (caught.value.code, list(caught.value.examples)) == ("6A.S1.REGION_UNKNOWN", ["Atlantis"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"population_prior_6A.country_share_max_permille": 10}, "6A.S1.COUNTRY_BOUNDS_INFEASIBLE"),
+        (
+            {"product_linkage_6A.not_eligible.BUSINESS_SAVINGS": [name for name in vocabularies()["segment"] if name.startswith("B_")]},
+            "6A.S2.ZERO_WEIGHT",
+        ),
+        (
+            {
+                "account_per_party_6A.accounts.RETAIL_SAVINGS_INSTANT.cap": 1,
+                "product_mix_6A.accounts.RETAIL_SAVINGS_INSTANT.mean": 0.99,
+                "product_mix_6A.accounts.RETAIL_SAVINGS_INSTANT.segment_tilt": {"stability": 3.0},
+            },
+            "6A.S2.CAPS_INFEASIBLE",
+        ),
+        (
+            {
+                "instrument_mix_6A.accounts.RETAIL_SAVINGS_INSTANT.PARTY_BANK_ACCOUNT_DOMESTIC.mean": 0.99,
+                "instrument_mix_6A.tilts.PARTY_BANK_ACCOUNT_DOMESTIC.segment": {"stability": 3.0},
+            },
+            "6A.S3.CAPS_INFEASIBLE",
+        ),
+    ],
+)
+def test_infeasible_totals_are_refused(changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        EntityWorld(3000, changed(changes)).build()
+    assert caught.value.code == code
+    assert caught.value.do and caught.value.found and caught.value.expected
+
+
+def test_a_cap_in_all_that_cannot_hold_is_a_kernel_refusal() -> None:
+    """Means fit the cap in all, but weights by type leave a cell too little room; the run loop makes it exit 4."""
+    changes = {"account_per_party_6A.max_per_party.RETAIL": 3, "product_mix_6A.tilt_limit": 3.0}
+    changes |= {
+        f"product_mix_6A.accounts.RETAIL_{name}.segment_tilt": {"stability": 3.0} for name in ("SAVINGS_INSTANT", "CURRENT_PREMIUM")
+    }
+    with pytest.raises((KernelFailure, ValidationError), match=r"CAPS_INFEASIBLE|caps"):
+        EntityWorld(3000, changed(changes)).build()
+
+
+def test_a_world_without_demand_is_refused() -> None:
+    world = EntityWorld(3000)
+    for name in ("outlet_catalogue", "merchant_zone_profile_5A"):
+        world.store.parts[name] = [world.store.parts[name][0].slice(0, 0)]
+    with pytest.raises(ValidationError) as caught:
+        world.rows_of(s1_parties)
+    assert caught.value.code == "6A.S1.ZERO_WEIGHT"
+
+
+MUTATIONS = {
+    "parties in all": {"parties": 1},
+    "parties of each country": {"country": 1},
+    "ids and households are whole": {"torn_households": 1},
+    "households in all": {"households": 1},
+    "mix of party types": {"segment_by_region": 100_000},
+    "mix of segments": {"segment_by_region": 100_000},
+    "members of a household": {"size_by_region": 100_000},
+    "accounts of each cell": {"misplaced": 1},
+    "caps by type and in all": {"over_cap": 1},
+    "everybody has what is required": {"without_required": 1},
+    "eligibility and linkage": {"rule_breaks": 1},
+    "accounts are older than the horizon": {"late_dates": 1},
+    "accounts a party against the prior": {"by_type": 100_000},
+    "account states": {"status": 100_000},
+    "every merchant settles": {"merchants": -1},
+    "instruments of each cell": {"wrong_owner": 1},
+    "accounts have what is required": {"without_required": 1},
+    "instrument linkage": {"rule_breaks": 1},
+    "dates are in order": {"wrong_dates": 1},
+    "every token has a card of its account": {"torn_tokens": 1},
+    "instruments an account against the prior": {"table": 100_000},
+    "effective segments": {"segment_by_region": 10_000_000},
+    "schemes of DEBIT_CARD": {"schemes": 100_000},
+    "tiers of cards": {"tiers": 100_000},
+    "ledger 6A.card": {"cards": 1},
+    "ledger 6A.home": {"rng.6A.home.draws": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> EntityWorld:
+    return EntityWorld(12_000).build()
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_every_check_can_fail(world: EntityWorld, name: str) -> None:
+    for module in STATES:
+        totals = world.totals[module.STATE.id]
+        checks = {check.name: check for check in module.checks(world.context(module.STATE), totals)}
+        if name in checks and set(MUTATIONS[name]) <= set(totals):
+            assert checks[name].passed
+            bad = {}
+            for key, amount in MUTATIONS[name].items():
+                value = np.array(totals[key])
+                value.ravel()[0] += amount
+                bad[key] = value if value.shape else int(value)
+            wrong = {check.name: check for check in module.checks(world.context(module.STATE), {**totals, **bad})}
+            assert not wrong[name].passed
+            return
+    raise AssertionError(f"no state has a check {name!r}")

@@ -1,0 +1,221 @@
+"""6A.S1 to 6A.S3 over a small world: laws that hold exactly, whatever the partitions."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from memory_world import vocabularies
+from world_6a_p import EntityWorld, base_configs, changed, digest, words
+
+from sim.segments.entities_6a import s1_parties
+from sim.segments.entities_6a.instrument_rows import month_of_day
+
+PARTIES = 30_000
+
+
+@pytest.fixture(scope="module")
+def world() -> EntityWorld:
+    return EntityWorld(PARTIES).build()
+
+
+def test_every_check_passes(world: EntityWorld) -> None:
+    assert world.passed == {"6A.S1": [], "6A.S2": [], "6A.S3": []}
+    assert len(world.frames["s1_party_base_6A"]) == PARTIES
+
+
+def test_partitions_do_not_matter(world: EntityWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s1_parties, "PARTITION_PARTIES", 5_000)
+    split = EntityWorld(PARTIES).build()
+    assert len(split.store.parts["s1_party_base_6A"]) > 3
+    assert digest(split.frames) == digest(world.frames)
+
+
+def test_another_seed_is_another_world_of_the_same_counts(world: EntityWorld) -> None:
+    other = EntityWorld(PARTIES, seed=8).build()
+    same = {"s1_party_summary_6A", "s2_account_summary_6A", "s3_instrument_summary_6A"}
+    for name, frame in world.frames.items():
+        assert (digest({name: frame}) == digest({name: other.frames[name]})) == (name in same), name
+
+
+def test_parties_are_numbered_by_country_and_segment(world: EntityWorld) -> None:
+    parties = world.frames["s1_party_base_6A"]
+    assert np.array_equal(parties.party_id, np.arange(1, PARTIES + 1, dtype=np.uint64))
+    key = parties.country_iso.astype(np.int64) * 100 + parties.segment_id
+    assert (np.diff(key) >= 0).all()
+    summary = world.frames["s1_party_summary_6A"]
+    assert int(summary.parties.sum()) == PARTIES
+    assert np.array_equal(parties.segment_id[summary.first_party_id.astype(np.int64) - 1], summary.segment_id)
+
+
+def test_nobody_lives_in_a_country_above_its_cap(world: EntityWorld) -> None:
+    parties = world.frames["s1_party_base_6A"]
+    # Tuvalu has some 11 thousand inhabitants and a large part of this world's demand.
+    tuvalu = int((words(parties, "country_iso", "country") == "TV").sum())
+    people = world.context(s1_parties.STATE).reference("countries")
+    inhabitants = int(people.population[people.country_iso == vocabularies()["country"].index("TV")][0])
+    assert tuvalu <= inhabitants // 2
+
+
+def test_households_share_a_home_and_follow_the_size_law(world: EntityWorld) -> None:
+    parties = world.frames["s1_party_base_6A"]
+    homes, first, size = np.unique(parties.household_id, return_index=True, return_counts=True)
+    assert np.array_equal(homes, np.arange(1, len(homes) + 1, dtype=np.uint64))
+    for column in ("country_iso", "home_city_id", "home_lat_deg", "home_lon_deg", "home_tzid"):
+        assert np.array_equal(parties[column], parties[column][first][parties.household_id.astype(np.int64) - 1])
+    retail = words(parties, "party_type", "party_type") == "RETAIL"
+    assert (size[parties.household_id[~retail].astype(np.int64) - 1] == 1).all()
+    europe = (words(parties, "region_id", "region") == "Europe")[first] & retail[first]
+    shares = np.bincount(size[europe], minlength=7)[1:] / europe.sum()
+    wanted = np.array(base_configs()["household_prior_6A"]["size_mix"]["Europe"]) / 10_000
+    assert np.abs(shares - wanted).max() < 0.005
+
+
+def test_families_live_in_larger_households_than_the_retired(world: EntityWorld) -> None:
+    parties = world.frames["s1_party_base_6A"]
+    size = np.bincount(parties.household_id.astype(np.int64))[parties.household_id.astype(np.int64)]
+    segment = words(parties, "segment_id", "segment")
+    assert size[segment == "R_FAMILY"].mean() > size[segment == "R_RETIRED"].mean() + 0.5
+
+
+def test_types_and_segments_follow_their_mixes(world: EntityWorld) -> None:
+    parties = world.frames["s1_party_base_6A"]
+    region, segment = words(parties, "region_id", "region"), words(parties, "segment_id", "segment")
+    mix = base_configs()["segmentation_prior_6A"]
+    for name in vocabularies()["region"]:
+        inside = region == name
+        for word, part in mix["segment_mix"]["RETAIL"][name].items():
+            wanted = inside.sum() * mix["party_type_mix"][name]["RETAIL"] / 10_000 * part / 10_000
+            # Each of the world's twelve countries may round type and segment by less than one.
+            assert abs((inside & (segment == word)).sum() - wanted) <= 24
+
+
+def test_totals_are_the_prior_rounded(world: EntityWorld) -> None:
+    holders = {
+        name: int((words(world.frames["s1_party_base_6A"], "party_type", "party_type") == name).sum()) for name in ("RETAIL", "BUSINESS")
+    }
+    kind = words(world.frames["s2_account_base_6A"], "account_type", "account_type")
+    mix = base_configs()["product_mix_6A"]["accounts"]
+    for name in ("RETAIL_CURRENT_BASIC", "RETAIL_CREDIT_CARD_PREMIUM", "BUSINESS_TERM_LOAN"):
+        total = int((kind == name).sum())
+        assert total == int(np.floor(mix[name]["mean"] * holders[name.split("_")[0]] + 0.5))
+
+
+def test_caps_required_accounts_and_links_hold_for_every_party(world: EntityWorld) -> None:
+    held = np.zeros((PARTIES, len(vocabularies()["account_type"])), dtype=np.int64)
+    accounts = world.frames["s2_account_base_6A"]
+    np.add.at(held, (accounts.owner_party_id.astype(np.int64) - 1, accounts.account_type), 1)
+    kind = words(world.frames["s1_party_base_6A"], "party_type", "party_type")
+    segment = words(world.frames["s1_party_base_6A"], "segment_id", "segment")
+    code = vocabularies()["account_type"].index
+    for name, rule in base_configs()["account_per_party_6A"]["accounts"].items():
+        assert held[:, code(name)].max() <= rule["cap"], name
+    assert held[kind == "RETAIL"].sum(axis=1).max() <= 12
+    assert (held[kind == "BUSINESS", code("BUSINESS_CURRENT")] >= 1).all()
+    assert not held[segment == "R_STUDENT", code("RETAIL_CREDIT_CARD_PREMIUM")].any()
+    fixed = held[:, code("RETAIL_SAVINGS_FIXED")] > 0
+    assert held[fixed][:, [code("RETAIL_CURRENT_PREMIUM"), code("RETAIL_SAVINGS_INSTANT")]].any(axis=1).all()
+    holdings = world.frames["s2_party_product_holdings_6A"]
+    recount = np.zeros_like(held)
+    recount[holdings.party_id.astype(np.int64) - 1, holdings.account_type] = holdings.accounts
+    assert np.array_equal(recount, held)
+
+
+def test_leanings_and_gates_show(world: EntityWorld) -> None:
+    """A leaning moves a segment, an idle gate leaves about that many without the product."""
+    parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
+    kind, segment = words(accounts, "account_type", "account_type"), words(parties, "segment_id", "segment")
+    cards = np.bincount(accounts.owner_party_id.astype(np.int64) - 1, weights=kind == "RETAIL_CREDIT_CARD_STANDARD", minlength=PARTIES)
+    mean = {name: cards[segment == name].mean() for name in ("R_AFFLUENT", "R_VALUE")}
+    # exp(.7 * .5 + .35 * .25 - .25 * -.55), before the regions: 1.6 times.
+    assert 1.4 < mean["R_AFFLUENT"] / mean["R_VALUE"] < 2.4
+    loans = np.bincount(accounts.owner_party_id.astype(np.int64) - 1, weights=kind == "RETAIL_PERSONAL_LOAN_UNSECURED", minlength=PARTIES)
+    mature = segment == "R_MATURE"
+    assert 0.80 <= (loans[mature] == 0).mean() <= 0.95
+
+
+def test_merchants_settle_in_the_currency_of_their_home(world: EntityWorld) -> None:
+    rows = world.frames["s2_merchant_account_base_6A"]
+    kind = words(rows, "account_type", "account_type")
+    assert sorted(rows.merchant_id[kind == "MERCHANT_SETTLEMENT_ACCOUNT"]) == sorted(world.store.load("merchant_catalogue_1A").merchant_id)
+    german = words(rows, "country_iso", "country") == "DE"
+    assert set(words(rows, "currency", "currency")[german]) == {"EUR"}
+    assert int(rows.account_id[0]) == len(world.frames["s2_account_base_6A"]) + 1
+    assert (rows.open_date < (date(2026, 1, 5) - date(1970, 1, 1)).days + 60).all()
+
+
+def test_instruments_belong_to_their_account_and_follow_its_dates(world: EntityWorld) -> None:
+    accounts, rows = world.frames["s2_account_base_6A"], world.frames["s3_instrument_base_6A"]
+    account = rows.account_id.astype(np.int64) - 1
+    assert np.array_equal(rows.owner_party_id, accounts.owner_party_id[account])
+    assert (rows.issue_date >= accounts.open_date[account]).all()
+    kind = words(rows, "instrument_type", "instrument_type")
+    tokens = np.char.startswith(kind, "WALLET")
+    card = rows.underlying_instrument_id[tokens].astype(np.int64) - 1
+    assert np.array_equal(rows.valid["token_id"], tokens)
+    assert np.char.endswith(kind[card], "AL").all() and np.array_equal(rows.account_id[card], rows.account_id[tokens])
+    assert np.array_equal(rows.expiry_month[card], rows.expiry_month[tokens]) and (rows.issue_date[card] <= rows.issue_date[tokens]).all()
+    assert len(np.unique(rows.token_id[tokens])) == tokens.sum()
+    # More than one card of an account is used: the choice is drawn.
+    first = np.searchsorted(rows.account_id, rows.account_id[tokens])
+    assert (card != first).any()
+
+
+def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:
+    rows, accounts = world.frames["s3_instrument_base_6A"], world.frames["s2_account_base_6A"]
+    country = words(accounts, "country_iso", "country")[rows.account_id.astype(np.int64) - 1]
+    scheme, kind = words(rows, "scheme", "scheme"), words(rows, "instrument_type", "instrument_type")
+    domestic = kind == "PARTY_BANK_ACCOUNT_DOMESTIC"
+    for place, rail in (("DE", "SEPA_CREDIT"), ("GB", "FPS"), ("US", "ACH"), ("IN", "LOCAL_TRANSFER")):
+        assert set(scheme[domestic & (country == place)]) == {rail}
+    assert set(scheme[kind == "PARTY_BANK_ACCOUNT_INTERNATIONAL"]) == {"SWIFT"}
+    cards = np.char.find(kind, "CARD") >= 0
+    assert "UNIONPAY" not in set(scheme[cards & (country == "US")]) and "UNIONPAY" in set(scheme[cards & (country == "JP")])
+    # Schemes are not blocks of rows: neighbours differ about as often as chance says.
+    german = scheme[cards & (country == "DE")]
+    shares = np.unique(german, return_counts=True)[1] / len(german)
+    assert abs((german[1:] != german[:-1]).mean() - (1 - (shares**2).sum())) < 0.05
+
+
+def test_a_country_that_appears_moves_no_draw_of_another(world: EntityWorld) -> None:
+    """Draws are addressed by country, segment and rank: the first Germans keep their homes' words when caps of Tuvalu change."""
+    other = EntityWorld(PARTIES, changed({"population_prior_6A.parties_per_inhabitant_max_permille": 400})).build()
+    kept = []
+    for built in (world, other):
+        parties = built.frames["s1_party_base_6A"]
+        own = (words(parties, "country_iso", "country") == "DE") & (words(parties, "party_type", "party_type") == "BUSINESS")
+        corporate = own & (words(parties, "segment_id", "segment") == "B_SOLE_TRADER")
+        kept.append([parties[name][corporate][:20].tolist() for name in ("home_city_id", "home_lat_deg", "home_lon_deg")])
+    assert kept[0] == kept[1]
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    days = np.arange(-800_000, 800_000, 37, dtype=np.int32)
+    days = days[(days > -719_000)]
+    found = month_of_day(days)
+    epoch = date(1970, 1, 1).toordinal()
+    wanted = [(day.year - 1970) * 12 + day.month - 1 for day in (date.fromordinal(epoch + int(number)) for number in days)]
+    assert found.tolist() == wanted
+
+
+def test_parties_may_follow_outlets_instead_of_arrivals() -> None:
+    world = EntityWorld(PARTIES, changed({"population_prior_6A.size": {"law": "outlets", "parties_per_outlet": 30.0}})).build()
+    assert len(world.frames["s1_party_base_6A"]) == 120 * 30
+
+
+def test_a_world_of_one_country_is_a_world() -> None:
+    world = EntityWorld(PARTIES)
+    for name in ("outlet_catalogue", "merchant_zone_profile_5A"):
+        frame = world.store.parts[name][0]
+        world.store.parts[name] = [frame.take(words(frame, "legal_country_iso", "country") == "DE")]
+    world.build()
+    assert world.passed == {"6A.S1": [], "6A.S2": [], "6A.S3": []}
+    assert set(words(world.frames["s1_party_base_6A"], "country_iso", "country")) == {"DE"}
+
+
+def test_businesses_hold_more_than_people(world: EntityWorld) -> None:
+    parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
+    held = np.bincount(accounts.owner_party_id.astype(np.int64) - 1, minlength=PARTIES)
+    kind = words(parties, "party_type", "party_type")
+    assert held[kind == "BUSINESS"].mean() > held[kind == "RETAIL"].mean()
