@@ -16,6 +16,7 @@ from sim.backends import Backend
 from sim.shell.context import Context
 from sim.shell.gate import Bundle, require_passed, state_path
 from sim.shell.manifest import Published, StateManifest
+from sim.shell.opened import open_segment
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared
 from sim.shell.state import Program, Segment
@@ -91,6 +92,7 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         passed = (run_dir / "gates" / segment.code / "_passed.flag").is_file()
         if passed:
             chain = {code: bundle.flag_sha256 for code, bundle in bundles.items()}
+            open_segment(run_dir, segment.code, [one.code for one in segments])
             bundles[segment.code] = require_passed(run_dir, segment.code, chain)
         for program in segment.programs:
             path = state_path(run_dir, program.state.id)

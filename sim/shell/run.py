@@ -170,9 +170,7 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-    run = StateRun(
-        result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter
-    )
+    run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter)
     try:
         manifest, reused = execute(program, _context(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items())))
     except BaseException as error:
