@@ -1,6 +1,6 @@
-"""Where numba keeps compiled kernels: a private directory named after the kernel sources.
+"""Private directories for what can be made again: compiled kernels, and proofs of files that were found good.
 
-numba notices a changed kernel file but not a changed device file it calls, so the directory's name holds a digest of all of
+Compiled kernels lie in a directory named after the kernel sources: numba notices a changed kernel file but not a changed device file it calls, so the directory's name holds a digest of all of
 them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is cached.
 """
 
@@ -25,9 +25,8 @@ def kernel_sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def private_cache_dir() -> Path:
-    """The cache directory, created if need be; a throw-away one when no private place can be had."""
-    name = f"numba-{kernel_sources_digest()}"
+def private_cache_dir(name: str) -> Path:
+    """A cache directory of that name, created if need be; a throw-away one when no private place can be had."""
     for parent in (_ROOT / ".numba_cache", Path.home() / ".cache" / "closedworld"):
         folder = parent / name
         with contextlib.suppress(OSError):
@@ -41,7 +40,7 @@ def private_cache_dir() -> Path:
 
 def use_private_cache() -> Path:
     """Point numba at the private directory; must run before the first kernel is imported."""
-    folder = private_cache_dir()
+    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     import numba
 

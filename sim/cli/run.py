@@ -43,13 +43,15 @@ def run(
 ) -> None:
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
-    from sim.segments import SEGMENTS
     from sim.shell.errors import BackendError, UsageError
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
     if executor != "local":
         raise UsageError("SHELL.UNKNOWN_EXECUTOR", f"there is no executor called {executor!r}", expected="local")
+    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
+    from sim.segments import SEGMENTS
+
     codes = [segment.code for segment in SEGMENTS]
     if until is not None and until not in codes:
         raise UsageError("SHELL.UNKNOWN_SEGMENT", f"there is no segment called {until!r}", expected=", ".join(codes))
@@ -57,7 +59,6 @@ def run(
         chosen = get_backend(backend)
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     options = Options(out=out, workers=workers or default_workers(), until=until, order_seed=partition_order, executor=executor)
     result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]

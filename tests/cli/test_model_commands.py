@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_the_demo_verifies_to_the_last_byte(cli, demo_run):
     document = ask(cli, "verify", demo_run, "--deep")
     assert [segment["segment"] for segment in document["segments"]] == ["1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B"]
     assert document["not_built"] == []
+
+
+def test_a_plan_knows_the_partitions_of_what_can_run_next(cli, demo_run, tmp_path):
+    half = tmp_path / demo_run.name
+    shutil.copytree(demo_run, half)
+    shutil.rmtree(half / "gates/5B")
+    shutil.rmtree(half / "data/layer2/5B")
+    arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
+    arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
+    states = {state["state"]: state for state in ask(cli, "plan", *arguments, "--out", tmp_path)["states"]}
+    assert {state["status"] for name, state in states.items() if not name.startswith("5B")} == {"proven"}
+    assert states["5B.S1"]["status"] == "to run"
+    assert states["5B.S1"]["partitions"] >= len(TINY_SCENARIOS)
+    assert states["5B.S4"]["partitions"] is None
+    assert ask(cli, "status", half)["run"]["state"] == "partial"
 
 
 def test_status_calls_it_complete(cli, demo_run):
