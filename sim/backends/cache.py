@@ -1,7 +1,7 @@
 """Private directories for what can be made again: compiled kernels, and proofs of files that were found good.
 
-Compiled kernels lie in a directory named after the kernel sources: numba notices a changed kernel file but not a changed device file it calls, so the directory's name holds a digest of all of
-them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is cached.
+numba notices a changed kernel file but not a changed device file it calls, so the directory of compiled kernels is named after a
+digest of all of them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is kept.
 """
 
 from __future__ import annotations

@@ -204,29 +204,6 @@ def verify_bundle(
     return problems
 
 
-def require_passed(run_dir: Path, segment: str, chain: Mapping[str, str]) -> Bundle:
-    """The bundle of an upstream segment, or a refusal.
-
-    Args:
-        run_dir: Run directory.
-        segment: Upstream segment.
-        chain: Flags already accepted in this run (segment -> SHA-256); the bundle's own parents must agree with them.
-
-    Raises:
-        GateError: If the flag, index, a file's presence or size, or the chain does not hold.
-    """
-    bundle = open_bundle(run_dir, segment)
-    problems = verify_bundle(run_dir, bundle, deep=False)
-    problems += [
-        f"{segment} was built on flag {digest} of {parent}, which is {chain[parent]}"
-        for parent, digest in bundle.document["parents"].items()
-        if parent in chain and chain[parent] != digest
-    ]
-    if problems:
-        raise gate_refused(segment, problems)
-    return bundle
-
-
 def gate_refused(segment: str, problems: list[str]) -> GateError:
     """The refusal for a segment whose published files are not what its index says."""
     return GateError(

@@ -13,10 +13,11 @@ from sim.backends import Backend
 from sim.shell.context import Context
 from sim.shell.errors import GateError
 from sim.shell.execute import StateRun, execute
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, require_passed, state_path
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
+from sim.shell.opened import require_passed
 from sim.shell.progress import Reporter
 from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
 from sim.shell.request import Prepared
@@ -104,10 +105,10 @@ def _segment(
 ) -> None:
     run_dir = result.run_dir
     folder = gates_dir(run_dir, segment.code)
-    chain = {code: bundle.flag_sha256 for code, bundle in result.bundles.items()}
     if (folder / FLAG_NAME).is_file():
         started = time.perf_counter()
-        bundle = require_passed(run_dir, segment.code, chain)
+        codes = [*result.bundles, segment.code]
+        bundle = require_passed(run_dir, segment.code, codes, prepared.identity, result.bundles)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
