@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -168,6 +169,14 @@ def find_run(run: str, root: Path = Path("runs")) -> Path:
         expected="a run directory, or a unique prefix of a run id under ./runs",
         do="closedworld status lists the runs under ./runs",
     )
+
+
+def invoked(program: Path, plain: str) -> str:
+    """How to call a program again from here: `plain` if the shell finds it, else its path, relative where that is shorter."""
+    found = shutil.which(plain)
+    if found is not None and Path(found).absolute() == program.absolute():
+        return plain
+    return min(str(program.absolute()), os.path.relpath(program), key=len) if program.is_file() else plain
 
 
 def default_workers() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from sim.cli.common import (
     SetOption,
     default_workers,
     emit,
+    invoked,
     prepared_request,
     table,
 )
@@ -73,12 +75,15 @@ def run(
     ]
     if "5B" in result.bundles:
         name = result.run_dir.name[:8]
+        command = invoked(Path(sys.argv[0]), "closedworld") if Path(sys.argv[0]).stem == "closedworld" else "closedworld"
+        python = invoked(Path(sys.executable), "python")
+        where = name if out == Path("runs") else str(result.run_dir)
         text += [
             "",
             "try next",
-            f"  closedworld verify {name} --deep",
-            f'  closedworld sql {name} "select channel_group, count(*) from arrival_events_5B group by 1"',
-            f"  python -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
+            f"  {command} verify {where} --deep",
+            f'  {command} sql {where} "select channel_group, count(*) as arrivals from arrival_events_5B group by 1"',
+            f"  {python} -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
         ]
     emit(
         "run",
