@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import numba
 from numba.core import compiler, types
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import type_inference_stage
@@ -68,15 +69,19 @@ def test_inferred_types_hold_no_accidental_int64_or_float(stem):
 
 @pytest.mark.parametrize("module", [philox, wide, ops, __import__("cpu_fallback.kernels.alias_build", fromlist=["x"])])
 def test_integer_device_functions_hold_no_int64_or_float(module):
-    load("philox_block").compile(argument_types("philox_block"))
-    load("alias_build").compile(argument_types("alias_build"))
-    ops.sort_segments.compile((types.uint64[::1], types.uint64[::1]))
+    # Compiled afresh: what is loaded from the cache does not type the functions it calls.
+    for function, signature in (
+        (load("philox_block"), argument_types("philox_block")),
+        (load("alias_build"), argument_types("alias_build")),
+        (load("draw_counts"), argument_types("draw_counts")),
+        (ops.sort_segments, (types.uint64[::1], types.uint64[::1])),
+    ):
+        numba.njit(nogil=True)(function.py_func).compile(signature)
+        function.compile(signature)
     checked = 0
     for name, function in vars(module).items():
         if not is_jitted(function) or function.py_func.__module__ != module.__name__:
             continue
-        if not function.signatures:  # its callers came from the cache: nothing has compiled it in this process
-            function.compile((types.uint64,) * function.py_func.__code__.co_argcount)
         for signature in function.signatures:
             assert not offenders(inferred(function.py_func, signature), (types.int64, types.int32, *FLOATS)), name
             checked += 1
