@@ -2,8 +2,8 @@
 
 import inspect
 
-import pytest
 import numba
+import pytest
 from numba.core import compiler, types
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import type_inference_stage
@@ -75,6 +75,8 @@ def test_integer_device_functions_hold_no_int64_or_float(module):
         (load("alias_build"), argument_types("alias_build")),
         (load("draw_counts"), argument_types("draw_counts")),
         (ops.sort_segments, (types.uint64[::1], types.uint64[::1])),
+        (wide.multiply_divide, (types.uint64,) * 3),
+        (wide.divide128, (types.uint64,) * 3),
     ):
         numba.njit(nogil=True)(function.py_func).compile(signature)
         function.compile(signature)
