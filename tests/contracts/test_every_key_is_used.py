@@ -1,0 +1,47 @@
+"""A key nobody reads only looks like a knob: every property a config schema declares is named by the code that may see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.paths import contracts_root
+from sim.shell.contracts import load_contracts
+from sim.shell.schema_check import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "\n".join(path.read_text() for room in ("segments", "recipes") for path in sorted((ROOT / "sim" / room).rglob("*.py")))
+ELSEWHERE = {
+    "version": "says which shape of file this is; the schema pins it",
+    "description": "for people",
+    "name": "for people",
+    "scenarios": "read by sim/shell/request.py",
+}
+CONTRACTS = load_contracts(contracts_root())
+
+
+def properties(schema: Any) -> Iterator[str]:
+    """Names of all declared properties, at any depth."""
+    if isinstance(schema, dict):
+        for name, value in schema.get("properties", {}).items():
+            yield name
+            yield from properties(value)
+        for key, value in schema.items():
+            if key != "properties":
+                yield from properties(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from properties(value)
+
+
+@pytest.mark.parametrize("artefact", sorted(CONTRACTS.artefacts))
+def test_every_declared_key_is_read(artefact: str) -> None:
+    schema = resolve(CONTRACTS.documents, CONTRACTS.artefacts[artefact].schema, "")
+    words = {value for vocabulary in CONTRACTS.vocabularies.values() for value in vocabulary}
+    names = set(properties(schema)) - set(ELSEWHERE) - words
+    unread = {name for name in names if not name.isupper() and not re.search(rf"(\.{name}\b|[\"']{name}[\"'])", MODEL)}
+    assert not unread
