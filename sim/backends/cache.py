@@ -36,13 +36,3 @@ def private_cache_dir(name: str) -> Path:
             if private and os.access(folder, os.W_OK):
                 return folder
     return Path(tempfile.mkdtemp(prefix="closedworld-numba-"))
-
-
-def use_private_cache() -> Path:
-    """Point numba at the private directory; must run before the first kernel is imported."""
-    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    import numba
-
-    numba.config.CACHE_DIR = str(folder)
-    return folder

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.shell.errors import GateError
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
+from sim.shell.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, Published, StateManifest, decode_published, encode_published, load_json
 from sim.shell.publish import compare_directory, read_published
 
@@ -213,3 +213,21 @@ def gate_refused(segment: str, problems: list[str]) -> GateError:
         total=len(problems),
         do="restore the named files from a copy, or build the run again with another --out",
     )
+
+
+def require_file(path: Path, digest: str) -> None:
+    """A published data file must be the regular file that was published.
+
+    Raises:
+        GateError: If it is missing, a link, or its SHA-256 is not `digest`.
+    """
+    found = f"SHA-256 {sha256_file(path)}" if path.is_file() and not path.is_symlink() else "no such file"
+    if found != f"SHA-256 {digest}":
+        raise GateError(
+            "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
+            "a file is not the one that was published",
+            found=found,
+            expected=f"SHA-256 {digest}",
+            where=str(path),
+            do="restore the file from a copy, or build the run again with another --out",
+        )
