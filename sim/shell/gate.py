@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.rng import SCHEME
 from sim.shell.errors import GateError
 from sim.shell.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, Published, StateManifest, decode_published, encode_published, load_json
@@ -88,6 +89,7 @@ def encode_index(
             "states": [state.state for state in states],
             "datasets": [encode_published(item) for state in states for item in state.datasets],
             "checks": [{"state": state.state, **check} for state in states for check in state.checks],
+            "rng_audit": {"algorithm": "philox2x64-10", "key_law": SCHEME, "uniform": "((x >> 12) + 0.5) * 2**-52", "seed": identity.get("seed")},
             "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
         }
     )

@@ -42,6 +42,7 @@ _INDEX_TYPES: Mapping[str, type] = {
     "states": list,
     "datasets": list,
     "checks": list,
+    "rng_audit": dict,
     "ledger": list,
 }
 LEDGER_FIELDS = ("state", "stream", "scenario", "key", "entities", "draws", "blocks")
