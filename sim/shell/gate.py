@@ -89,7 +89,12 @@ def encode_index(
             "states": [state.state for state in states],
             "datasets": [encode_published(item) for state in states for item in state.datasets],
             "checks": [{"state": state.state, **check} for state in states for check in state.checks],
-            "rng_audit": {"algorithm": "philox2x64-10", "key_law": SCHEME, "uniform": "((x >> 12) + 0.5) * 2**-52", "seed": identity.get("seed")},
+            "rng_audit": {
+                "algorithm": "philox2x64-10",
+                "key_law": SCHEME.decode(),
+                "uniform": "((x >> 12) + 0.5) * 2**-52",
+                "seed": identity.get("seed"),
+            },
             "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
         }
     )
