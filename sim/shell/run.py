@@ -182,7 +182,7 @@ def _state(
     rows = sum(item.rows for item in manifest.datasets)
     seconds = time.perf_counter() - started
     result.rows.append(_row(segment, state.id, "PASS", rows, reused, started))
-    note = f"{reused} partitions resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks over all rows"
+    note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
     reporter.end(state.id, rows, seconds, note)
     return manifest
 
