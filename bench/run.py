@@ -31,7 +31,8 @@ def environment() -> dict[str, Any]:
     import numpy
     import pyarrow
 
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "?")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "commit": commit,
@@ -63,7 +64,10 @@ def run_preset(preset: str, workers: int) -> dict[str, Any]:
             "peak_rss_mib": round(usage.ru_maxrss / 1024),
             "arrivals": result["arrivals"],
             "bytes": sum(path.stat().st_size for path in out.rglob("*.parquet")),
-            "states": {row["state"]: {"rows": row["rows"], "s": row["wall_ms"] / 1000, "rss_mib": row["peak_rss_bytes"] >> 20} for row in result["states"]},
+            "states": {
+                row["state"]: {"rows": row["rows"], "s": row["wall_ms"] / 1000, "rss_mib": row["peak_rss_bytes"] >> 20}
+                for row in result["states"]
+            },
         }
     finally:
         shutil.rmtree(out, ignore_errors=True)
@@ -76,7 +80,8 @@ def presets(names: list[str], runs: int, workers: int) -> dict[str, Any]:
         walls = [result["wall_s"] for result in results]
         middle = results[walls.index(statistics.median_low(walls))]
         report[name] = {"runs": runs, "workers": workers, "wall_s": walls, "median": middle}
-        print(f"\n{name}: wall {sorted(walls)} s, {middle['arrivals']:,} arrivals, {middle['bytes'] / 1e6:,.0f} MB, peak RSS {middle['peak_rss_mib']} MiB")
+        print(f"\n{name}: wall {sorted(walls)} s, {middle['arrivals']:,} arrivals, ", end="")
+        print(f"{middle['bytes'] / 1e6:,.0f} MB, peak RSS {middle['peak_rss_mib']} MiB")
         print(f"{'state':<12} {'rows':>14} {'s':>8} {'M rows/s':>9} {'RSS MiB':>8}")
         for state, row in middle["states"].items():
             rate = row["rows"] / row["s"] / 1e6 if row["s"] else 0.0

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-# The smallest world in which every segment has something to do.
-TINY = {"merchant_universe_1A.merchants": 120, "scenario_horizon_5A.start": "2026-03-27", "scenario_horizon_5A.end": "2026-03-31"}
-TINY_SCENARIOS = ("baseline_v1", "stress_peak_online_v1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny_world import TINY, TINY_SCENARIOS
 
 
 @dataclass(frozen=True)

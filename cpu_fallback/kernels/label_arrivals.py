@@ -3,9 +3,7 @@ from cpu_fallback.device import kernel, length, report, rows, u64
 
 
 @kernel
-def label_arrivals(
-    arrival_key, virtual, key_country, key_zone, key_channel, key_settlement, country, zone, channel, settlement, error
-):
+def label_arrivals(arrival_key, virtual, key_country, key_zone, key_channel, key_settlement, country, zone, channel, settlement, error):
     for i in rows(arrival_key):
         k = u64(arrival_key[i])
         if k >= length(key_zone):

@@ -26,8 +26,25 @@ def links_fit(link, i, event, kind, events, kinds):
 
 @kernel
 def overlay_factor(
-    cell, first, step, link, event, start, stop, ramp_in, ramp_out, peak, kind, rank, take_least, low, high, total_low, total_high,
-    factor, error,
+    cell,
+    first,
+    step,
+    link,
+    event,
+    start,
+    stop,
+    ramp_in,
+    ramp_out,
+    peak,
+    kind,
+    rank,
+    take_least,
+    low,
+    high,
+    total_low,
+    total_high,
+    factor,
+    error,
 ):
     combinations = length(first)
     cells = length(factor)

@@ -1,7 +1,7 @@
-"""Where numba keeps compiled kernels: a private directory named after the kernel sources.
+"""Private directories for what can be made again: compiled kernels, and proofs of files that were found good.
 
-numba notices a changed kernel file but not a changed device file it calls, so the directory's name holds a digest of all of
-them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is cached.
+numba notices a changed kernel file but not a changed device file it calls, so the directory of compiled kernels is named after a
+digest of all of them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is kept.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ def kernel_sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def private_cache_dir() -> Path:
-    """The cache directory, created if need be; a throw-away one when no private place can be had."""
-    name = f"numba-{kernel_sources_digest()}"
+def private_cache_dir(name: str) -> Path:
+    """A cache directory of that name, created if need be; a throw-away one when no private place can be had."""
     for parent in (_ROOT / ".numba_cache", Path.home() / ".cache" / "closedworld"):
         folder = parent / name
         with contextlib.suppress(OSError):
@@ -37,13 +36,3 @@ def private_cache_dir() -> Path:
             if private and os.access(folder, os.W_OK):
                 return folder
     return Path(tempfile.mkdtemp(prefix="closedworld-numba-"))
-
-
-def use_private_cache() -> Path:
-    """Point numba at the private directory; must run before the first kernel is imported."""
-    folder = private_cache_dir()
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    import numba
-
-    numba.config.CACHE_DIR = str(folder)
-    return folder

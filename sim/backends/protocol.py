@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.backends.binder import Kernels
+from sim.backends.cache import kernel_sources_digest, private_cache_dir
 from sim.backends.kernel_contracts import load_kernel_contracts
 
 
@@ -42,12 +43,11 @@ _cache: dict[str, Backend] = {}
 
 
 def _cpu() -> Backend:
-    from sim.backends.cache import use_private_cache
-
-    use_private_cache()
-    import numba
     import numpy
 
+    from cpu_fallback.runtime import keep_compiled_kernels_in
+
+    numba_version = keep_compiled_kernels_in(str(private_cache_dir(f"numba-{kernel_sources_digest()}")))
     from cpu_fallback import ops
     from cpu_fallback.kernels import load
 
@@ -57,7 +57,7 @@ def _cpu() -> Backend:
         kernels=Kernels(contracts, load),
         xp=numpy,
         sort_segments=ops.sort_segments,
-        describe={"backend": "cpu", "numba": numba.__version__, "numpy": numpy.__version__},
+        describe={"backend": "cpu", "numba": numba_version, "numpy": numpy.__version__},
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -61,6 +63,17 @@ def emit(command: str, payload: dict[str, Any], text: str) -> None:
     sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """For long output: `| head` taking what it wants is no failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered would fail again at exit
+        os.close(nowhere)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
     """A plain aligned table; `right` names the columns (by position) that hold numbers."""
     cells = [[clean(str(value)) for value in row] for row in [headers, *rows]]
@@ -109,10 +122,11 @@ def prepared_request(
 ) -> Prepared:
     """Read the options that decide a world into a prepared (validated, hashed) request."""
     from sim.paths import config_root, contracts_root
-    from sim.segments import SEGMENTS
     from sim.shell.config import parse_override
     from sim.shell.errors import UsageError
+    from sim.shell.identity import sha256_file
     from sim.shell.lint import lint
+    from sim.shell.proofs import prove_once
     from sim.shell.request import Request, prepare
 
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
@@ -127,8 +141,13 @@ def prepared_request(
         config=config or config_root(),
     )
     prepared = prepare(request)
+    from sim.segments import SEGMENTS  # only now: refusing a bad config should not wait for the model to load
+
     states = [program.state for segment in SEGMENTS for program in segment.programs]
-    lint(prepared.contracts, request.config, states).require()
+    files = sorted(path for path in request.config.rglob("*.yaml"))
+    examined = [(str(path.relative_to(request.config)), sha256_file(path)) for path in files]
+    examined.append(("contracts", prepared.contracts.digest))
+    prove_once("lint", examined, lambda: lint(prepared.contracts, request.config, states).require())
     return prepared
 
 
@@ -150,6 +169,14 @@ def find_run(run: str, root: Path = Path("runs")) -> Path:
         expected="a run directory, or a unique prefix of a run id under ./runs",
         do="closedworld status lists the runs under ./runs",
     )
+
+
+def invoked(program: Path, plain: str) -> str:
+    """How to call a program again from here: `plain` if the shell finds it, else its path, relative where that is shorter."""
+    found = shutil.which(plain)
+    if found is not None and Path(found).absolute() == program.absolute():
+        return plain
+    return min(str(program.absolute()), os.path.relpath(program), key=len) if program.is_file() else plain
 
 
 def default_workers() -> int:

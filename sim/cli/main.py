@@ -43,7 +43,7 @@ def _options(
     settings.debug = debug
 
 
-class _Stop(KeyboardInterrupt):
+class _Stop(BaseException):  # not a KeyboardInterrupt: typer would turn that into its own exit
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 
 from sim.cli.common import table
 from sim.world.query import batches
@@ -23,14 +24,22 @@ def json_rows(stream: pa.RecordBatchReader) -> list[list[Any]]:
 
 
 def write_csv(stream: pa.RecordBatchReader) -> None:
-    """All rows to stdout as CSV, batch by batch; nulls are empty."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(stream.schema.names)
-    for batch in batches(stream):
-        writer.writerows(
-            zip(*(["" if value is None else text(value) for value in column.to_pylist()] for column in batch.columns), strict=True)
-        )
+    """All rows to stdout as CSV, batch by batch; nulls are empty, times are UTC, nested values are as in a table."""
+    csv.writer(sys.stdout, lineterminator="\n").writerow(stream.schema.names)
     sys.stdout.flush()
+    options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+    for batch in batches(stream):
+        flat = pa.table([_flat(column) for column in batch.columns], names=[str(number) for number in range(batch.num_columns)])
+        pacsv.write_csv(flat, sys.stdout.buffer, options)
+    sys.stdout.buffer.flush()
+
+
+def _flat(column: pa.Array) -> pa.Array:
+    kind = column.type
+    simple = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_timestamp, pa.types.is_date)
+    if any(test(kind) for test in simple):
+        return column
+    return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
 
 
 def table_of(stream: pa.RecordBatchReader, limit: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from sim.cli.common import (
     SetOption,
     default_workers,
     emit,
+    invoked,
     prepared_request,
     table,
 )
@@ -43,13 +45,15 @@ def run(
 ) -> None:
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
-    from sim.segments import SEGMENTS
     from sim.shell.errors import BackendError, UsageError
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
     if executor != "local":
         raise UsageError("SHELL.UNKNOWN_EXECUTOR", f"there is no executor called {executor!r}", expected="local")
+    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
+    from sim.segments import SEGMENTS
+
     codes = [segment.code for segment in SEGMENTS]
     if until is not None and until not in codes:
         raise UsageError("SHELL.UNKNOWN_SEGMENT", f"there is no segment called {until!r}", expected=", ".join(codes))
@@ -57,7 +61,6 @@ def run(
         chosen = get_backend(backend)
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     options = Options(out=out, workers=workers or default_workers(), until=until, order_seed=partition_order, executor=executor)
     result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
@@ -72,12 +75,15 @@ def run(
     ]
     if "5B" in result.bundles:
         name = result.run_dir.name[:8]
+        command = invoked(Path(sys.argv[0]), "closedworld") if Path(sys.argv[0]).stem == "closedworld" else "closedworld"
+        python = invoked(Path(sys.executable), "python")
+        where = name if out == Path("runs") else str(result.run_dir)
         text += [
             "",
             "try next",
-            f"  closedworld verify {name} --deep",
-            f'  closedworld sql {name} "select channel_group, count(*) from arrival_events_5B group by 1"',
-            f"  python -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
+            f"  {command} verify {where} --deep",
+            f'  {command} sql {where} "select channel_group, count(*) as arrivals from arrival_events_5B group by 1"',
+            f"  {python} -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
         ]
     emit(
         "run",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, RunArgument, emit, find_run, refuse_usage, settings
+from sim.cli.common import JsonOption, RunArgument, emit, find_run, reader_may_leave, refuse_usage, settings
 
 
 def sql(
@@ -24,7 +24,8 @@ def sql(
         refuse_usage("--csv and --json exclude each other")
     stream = cw.open(find_run(run)).stream(query)
     if csv:
-        write_csv(stream)
+        with reader_may_leave():
+            write_csv(stream)
     elif settings.json:
         columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
         rows = json_rows(stream)

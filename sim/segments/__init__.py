@@ -1,9 +1,15 @@
-"""TEMPORARY dev loader while segments are being written (lead restores the real list)."""
-import importlib
-SEGMENTS = ()
-for _n in ("merchants_1a", "sites_1b", "civil_time_2a", "routing_2b", "zones_3a", "virtual_3b", "intensity_5a", "arrivals_5b", "entities_6a"):
-    try:
-        SEGMENTS += (importlib.import_module("sim.segments." + _n).SEGMENT,)
-    except (ImportError, AttributeError) as e:
-        import sys; print("segment not ready:", _n, e, file=sys.stderr)
-        break
+"""The model: one folder a segment, one file a state. Segments never import each other; the order below is the run's."""
+
+from sim.segments.arrivals_5b import SEGMENT as ARRIVALS_5B
+from sim.segments.civil_time_2a import SEGMENT as CIVIL_TIME_2A
+from sim.segments.entities_6a import SEGMENT as ENTITIES_6A
+from sim.segments.intensity_5a import SEGMENT as INTENSITY_5A
+from sim.segments.merchants_1a import SEGMENT as MERCHANTS_1A
+from sim.segments.routing_2b import SEGMENT as ROUTING_2B
+from sim.segments.sites_1b import SEGMENT as SITES_1B
+from sim.segments.virtual_3b import SEGMENT as VIRTUAL_3B
+from sim.segments.zones_3a import SEGMENT as ZONES_3A
+
+SEGMENTS = (MERCHANTS_1A, SITES_1B, CIVIL_TIME_2A, ROUTING_2B, ZONES_3A, VIRTUAL_3B, INTENSITY_5A, ARRIVALS_5B, ENTITIES_6A)
+
+__all__ = ["SEGMENTS"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,14 @@ from sim.shell.manifest import LedgerRow, PartFile
 from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Partition, State
 from sim.shell.store import Store
+
+
+@lru_cache(maxsize=64)
+def _name_hashes(values: tuple[str, ...]) -> Array:
+    words = [int.from_bytes(hashlib.sha256(frame_bytes(value)).digest()[:8], "little") for value in values]
+    hashes = np.array(words, dtype=np.uint64)
+    hashes.flags.writeable = False
+    return hashes
 
 
 class UndeclaredAccess(RuntimeError):
@@ -113,8 +122,7 @@ class Context:
 
     def name_hashes(self, vocabulary: str) -> Array:
         """uint64 hash of each value of a sealed list: LE64 of SHA-256 over its framed text."""
-        values = self._store.vocabularies[vocabulary]
-        return np.array([int.from_bytes(hashlib.sha256(frame_bytes(value)).digest()[:8], "little") for value in values], dtype=np.uint64)
+        return _name_hashes(self._store.vocabularies[vocabulary])
 
     def reference(self, table: str) -> Frame:
         """A declared table of the reference snapshot (`country_iso` and `tzid` as codes)."""

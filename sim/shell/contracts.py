@@ -21,6 +21,7 @@ from typing import Any
 from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, TableContract, nearest
 from sim.shell.errors import ContractError
 from sim.shell.identity import canonical_json, named_digest, sha256_bytes
+from sim.shell.proofs import prove_once
 from sim.shell.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.schema_rules import schema_problems
 from sim.shell.strict_yaml import JsonPath, Located, load
@@ -62,8 +63,13 @@ def _compile(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Contracts
     problems = [problem for relative, file in located.items() for problem in _identity_problems(relative, file)]
     combine(problems, "The contracts cannot be read")
     documents = {_name(relative): file.value for relative, file in located.items()}
-    problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
-    combine(problems, "The contracts are not well formed")
+
+    def well_formed() -> None:
+        problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
+        combine(problems, "The contracts are not well formed")
+
+    digest = contracts_digest({relative: file.value for relative, file in located.items()})
+    prove_once("contracts", [("contracts", digest)], well_formed)
     return _Builder(root, located, documents).build()
 
 

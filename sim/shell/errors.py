@@ -43,11 +43,7 @@ class SimError(Exception):
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text of each non-empty part, in the order they are printed."""
-        rows = [
-            (label, text)
-            for label, text in (("where", self.where), ("found", self.found), ("expected", self.expected))
-            if text
-        ]
+        rows = [(label, text) for label, text in (("where", self.where), ("found", self.found), ("expected", self.expected)) if text]
         total = self.total if self.total is not None else len(self.examples)
         for number, example in enumerate(self.examples[:EXAMPLE_LIMIT], start=1):
             rows.append((f"{number} of {total}", example))

@@ -163,4 +163,5 @@ def _distinct(column: Array) -> Array:
     if column.dtype.kind in "OU":
         return np.unique(column)
     ordered = np.sort(column)  # np.unique hashes 64-bit integers since numpy 2.3, which is many times slower
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    distinct: Array = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return distinct

@@ -108,8 +108,5 @@ def concat(frames: list[Frame]) -> Frame:
     masked = sorted({name for frame in frames for name in frame.valid})
     return Frame(
         {name: np.concatenate([frame[name] for frame in frames]) for name in names},
-        {
-            name: np.concatenate([frame.valid.get(name, np.ones(len(frame), dtype=np.bool_)) for frame in frames])
-            for name in masked
-        },
+        {name: np.concatenate([frame.valid.get(name, np.ones(len(frame), dtype=np.bool_)) for frame in frames]) for name in masked},
     )

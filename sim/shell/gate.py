@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.rng import SCHEME
 from sim.shell.errors import GateError
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
+from sim.shell.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, Published, StateManifest, decode_published, encode_published, load_json
 from sim.shell.publish import compare_directory, read_published
 
@@ -88,6 +89,12 @@ def encode_index(
             "states": [state.state for state in states],
             "datasets": [encode_published(item) for state in states for item in state.datasets],
             "checks": [{"state": state.state, **check} for state in states for check in state.checks],
+            "rng_audit": {
+                "algorithm": "philox2x64-10",
+                "key_law": SCHEME.decode(),
+                "uniform": "((x >> 12) + 0.5) * 2**-52",
+                "seed": identity.get("seed"),
+            },
             "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
         }
     )
@@ -204,29 +211,6 @@ def verify_bundle(
     return problems
 
 
-def require_passed(run_dir: Path, segment: str, chain: Mapping[str, str]) -> Bundle:
-    """The bundle of an upstream segment, or a refusal.
-
-    Args:
-        run_dir: Run directory.
-        segment: Upstream segment.
-        chain: Flags already accepted in this run (segment -> SHA-256); the bundle's own parents must agree with them.
-
-    Raises:
-        GateError: If the flag, index, a file's presence or size, or the chain does not hold.
-    """
-    bundle = open_bundle(run_dir, segment)
-    problems = verify_bundle(run_dir, bundle, deep=False)
-    problems += [
-        f"{segment} was built on flag {digest} of {parent}, which is {chain[parent]}"
-        for parent, digest in bundle.document["parents"].items()
-        if parent in chain and chain[parent] != digest
-    ]
-    if problems:
-        raise gate_refused(segment, problems)
-    return bundle
-
-
 def gate_refused(segment: str, problems: list[str]) -> GateError:
     """The refusal for a segment whose published files are not what its index says."""
     return GateError(
@@ -236,3 +220,21 @@ def gate_refused(segment: str, problems: list[str]) -> GateError:
         total=len(problems),
         do="restore the named files from a copy, or build the run again with another --out",
     )
+
+
+def require_file(path: Path, digest: str) -> None:
+    """A published data file must be the regular file that was published.
+
+    Raises:
+        GateError: If it is missing, a link, or its SHA-256 is not `digest`.
+    """
+    found = f"SHA-256 {sha256_file(path)}" if path.is_file() and not path.is_symlink() else "no such file"
+    if found != f"SHA-256 {digest}":
+        raise GateError(
+            "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
+            "a file is not the one that was published",
+            found=found,
+            expected=f"SHA-256 {digest}",
+            where=str(path),
+            do="restore the file from a copy, or build the run again with another --out",
+        )

@@ -15,15 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sim import MODEL_VERSION
+from sim import MODEL_VERSION, rng
 
 _CHUNK = 1 << 22
 
 
 def frame(data: bytes | str) -> bytes:
-    """u32 little-endian length, then the bytes (text as UTF-8)."""
-    raw = data.encode("utf-8") if isinstance(data, str) else data
-    return struct.pack("<I", len(raw)) + raw
+    """u32 little-endian length, then the bytes (text as UTF-8): the framing of stream keys, used for every digest."""
+    return rng.frame(data.encode("utf-8") if isinstance(data, str) else data)
 
 
 def _refuse(value: Any, path: str) -> None:

@@ -42,6 +42,7 @@ _INDEX_TYPES: Mapping[str, type] = {
     "states": list,
     "datasets": list,
     "checks": list,
+    "rng_audit": dict,
     "ledger": list,
 }
 LEDGER_FIELDS = ("state", "stream", "scenario", "key", "entities", "draws", "blocks")
@@ -86,12 +87,28 @@ def open_run(run_dir: Path, codes: Sequence[str]) -> OpenRun:
         raise refused(problems)
     bundles: dict[str, Bundle] = {}
     for code in passed_segments(run_dir, codes):
-        bundle = open_segment(run_dir, code, codes)
-        problems = segment_problems(bundle, receipt, bundles) + verify_bundle(run_dir, bundle, deep=False)
-        if problems:
-            raise gate_refused(code, problems)
-        bundles[code] = bundle
+        bundles[code] = require_passed(run_dir, code, codes, receipt, bundles)
     return OpenRun(run_dir, receipt, bundles, unfinished_segments(run_dir, codes))
+
+
+def require_passed(run_dir: Path, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
+    """The bundle of a segment that passed, or a refusal.
+
+    Args:
+        run_dir: Run directory.
+        code: The segment.
+        codes: All segment codes in build order.
+        receipt: Identity it must carry.
+        before: Segments opened before it; its parents must be among them, with these flags.
+
+    Raises:
+        GateError: If flag, index, identity, a file's presence or size, or the chain does not hold.
+    """
+    bundle = open_segment(run_dir, code, codes)
+    problems = segment_problems(bundle, receipt, before) + verify_bundle(run_dir, bundle, deep=False)
+    if problems:
+        raise gate_refused(code, problems)
+    return bundle
 
 
 def passed_segments(run_dir: Path, codes: Sequence[str]) -> list[str]:

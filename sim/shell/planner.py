@@ -14,8 +14,9 @@ from typing import Any
 
 from sim.backends import Backend
 from sim.shell.context import Context
-from sim.shell.gate import Bundle, require_passed, state_path
+from sim.shell.gate import Bundle, state_path
 from sim.shell.manifest import Published, StateManifest
+from sim.shell.opened import require_passed
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared
 from sim.shell.state import Program, Segment
@@ -24,7 +25,7 @@ from sim.shell.user_merchants import MERCHANTS_INPUT
 
 # Measured on worlds built with the packaged priors (demo, seed 42): what one merchant and one merchant-day come to. Other priors,
 # another seed's few large merchants and --merchants move them; they size disks and patience, nothing else.
-ARRIVALS_PER_MERCHANT_DAY = 290
+ARRIVALS_PER_MERCHANT_DAY = 120  # at volume_scale 1
 KEYS_PER_100_MERCHANTS = 160
 BYTES_PER_ARRIVAL = 7
 BYTES_PER_KEY_BUCKET = 42
@@ -90,8 +91,8 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
     for segment in segments:
         passed = (run_dir / "gates" / segment.code / "_passed.flag").is_file()
         if passed:
-            chain = {code: bundle.flag_sha256 for code, bundle in bundles.items()}
-            bundles[segment.code] = require_passed(run_dir, segment.code, chain)
+            codes = [one.code for one in segments]
+            bundles[segment.code] = require_passed(run_dir, segment.code, codes, prepared.identity, bundles)
         for program in segment.programs:
             path = state_path(run_dir, program.state.id)
             if path.is_file():
@@ -130,7 +131,7 @@ def estimate(prepared: Prepared) -> dict[str, int]:
     merchants = int(params["merchant_universe_1A"].merchants) + (len(set(supplied.merchant_id.tolist())) if supplied is not None else 0)
     scenarios = len(prepared.scenarios)
     keys = merchants * KEYS_PER_100_MERCHANTS // 100
-    arrivals = merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios
+    arrivals = int(merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios * params["demand_policy_5A"].volume_scale)
     size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET
     return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "bytes": size}
 

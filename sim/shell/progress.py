@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 
 class Reporter(Protocol):
@@ -92,13 +92,12 @@ class Bars:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.fields[state]:<6} {task.description:<34}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]:<5} {task.description:<22.22}"),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:>16}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[rate]:>13}"),
             TextColumn("ETA"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
         )
@@ -119,7 +118,8 @@ class Bars:
     def end(self, state: str, rows: int, seconds: float, note: str) -> None:
         """Leave a line behind for the finished state."""
         self._progress.update(self._task, visible=False)
-        self._progress.print(f"[green]ok[/] {state:<6} {self._title:<34} {rows:>13,} rows {seconds:>7.2f}s  {note or _rate(rows, seconds)}")
+        figures = f"{rows:>12,} rows {seconds:>7.2f}s  {note or _rate(rows, seconds)}"
+        self._progress.print(f"[green]ok[/] {state:<5} {self._title:<22.22} {figures}")  # fits 80 columns
 
     def close(self) -> None:
         """Give the terminal back."""

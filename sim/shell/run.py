@@ -13,10 +13,11 @@ from sim.backends import Backend
 from sim.shell.context import Context
 from sim.shell.errors import GateError
 from sim.shell.execute import StateRun, execute
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, require_passed, state_path
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
+from sim.shell.opened import require_passed
 from sim.shell.progress import Reporter
 from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
 from sim.shell.request import Prepared
@@ -104,10 +105,10 @@ def _segment(
 ) -> None:
     run_dir = result.run_dir
     folder = gates_dir(run_dir, segment.code)
-    chain = {code: bundle.flag_sha256 for code, bundle in result.bundles.items()}
     if (folder / FLAG_NAME).is_file():
         started = time.perf_counter()
-        bundle = require_passed(run_dir, segment.code, chain)
+        codes = [*result.bundles, segment.code]
+        bundle = require_passed(run_dir, segment.code, codes, prepared.identity, result.bundles)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
@@ -170,9 +171,7 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-    run = StateRun(
-        result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter
-    )
+    run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter)
     try:
         manifest, reused = execute(program, _context(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items())))
     except BaseException as error:
@@ -183,7 +182,8 @@ def _state(
     rows = sum(item.rows for item in manifest.datasets)
     seconds = time.perf_counter() - started
     result.rows.append(_row(segment, state.id, "PASS", rows, reused, started))
-    reporter.end(state.id, rows, seconds, f"{reused} partitions resumed" if reused else "")
+    note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
+    reporter.end(state.id, rows, seconds, note)
     return manifest
 
 

@@ -18,18 +18,19 @@ from sim.shell.manifest import StateManifest
 from sim.shell.opened import RECEIPT_NAME, passed_segments, read_receipt
 from sim.shell.publish import read_published
 
-REPORT_COLUMNS = (
-    "ended_utc",
-    "step",
-    "segment",
-    "state",
-    "status",
-    "error_code",
-    "rows",
-    "partitions_resumed",
-    "wall_ms",
-    "peak_rss_bytes",
-)
+_REPORT_TYPES = {
+    "ended_utc": pa.timestamp("us", tz="UTC"),
+    "step": pa.uint32(),
+    "segment": pa.string(),
+    "state": pa.string(),
+    "status": pa.dictionary(pa.int16(), pa.string()),
+    "error_code": pa.string(),
+    "rows": pa.uint64(),
+    "partitions_resumed": pa.uint32(),
+    "wall_ms": pa.uint64(),
+    "peak_rss_bytes": pa.uint64(),
+}
+_REPORT_SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _REPORT_TYPES.items()])
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,12 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
             if path.stem not in latest:
                 manifest = StateManifest.decode(read_published(path), str(path))
                 rows = sum(item.rows for item in manifest.datasets)
-                latest[path.stem] = dict.fromkeys(REPORT_COLUMNS) | {"segment": code, "state": path.stem, "status": "PASS", "rows": rows}
+                latest[path.stem] = dict.fromkeys(_REPORT_SCHEMA.names) | {
+                    "segment": code,
+                    "state": path.stem,
+                    "status": "PASS",
+                    "rows": rows,
+                }
     place = {code: number for number, code in enumerate(codes)}
 
     def order(row: dict[str, Any]) -> tuple[int, int, str]:
@@ -134,7 +140,9 @@ def _reports(run_dir: Path) -> Iterator[dict[str, Any]]:
         if not stat.S_ISREG(path.lstat().st_mode):
             continue
         try:
-            table = pq.read_table(path, columns=list(REPORT_COLUMNS), partitioning=None, page_checksum_verification=True)
+            table = pq.read_table(path, columns=_REPORT_SCHEMA.names, partitioning=None, page_checksum_verification=True)
+            if not table.schema.remove_metadata().equals(_REPORT_SCHEMA):
+                raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
         except (OSError, pa.ArrowException) as error:
             raise UsageError(
                 "SHELL.REPORT_UNREADABLE",

@@ -14,7 +14,7 @@ from pathlib import Path
 from sim.shell.contract_types import Contracts
 from sim.shell.errors import GateError
 from sim.shell.frames import Frame, concat
-from sim.shell.identity import sha256_file
+from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.reference import Reference
 from sim.shell.tables import read_parquet
@@ -111,16 +111,7 @@ class Store:
         with self._lock:
             if str(path) in self._verified:
                 return
-        found = sha256_file(path) if path.is_file() and not path.is_symlink() else "no such file"
-        if found != file.file_sha256:
-            raise GateError(
-                "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
-                "an input is not the file that was published",
-                found=f"SHA-256 {found}",
-                expected=f"SHA-256 {file.file_sha256}",
-                where=str(path),
-                do="restore the file from a copy, or build the run again with another --out",
-            )
+        require_file(path, file.file_sha256)
         with self._lock:
             self._verified.add(str(path))
 

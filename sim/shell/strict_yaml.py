@@ -131,7 +131,7 @@ class _Events(Reader, Scanner, Parser):
 
 def _events(text: str) -> Iterator[Any]:
     """The events of a text, from libyaml if PyYAML has it."""
-    parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else _Events(text)
+    parser: Any = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else _Events(text)  # type: ignore[attr-defined]
     while parser.check_event():
         yield parser.get_event()
 

@@ -6,18 +6,20 @@ recomputes the logical digest of every table. Everything wrong is listed; nothin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sim.paths import config_root, contracts_root
-from sim.shell.contract_types import Contracts
+from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests, table_digest
 from sim.shell.errors import ContractError, GateError
 from sim.shell.gate import Bundle, gates_dir, verify_bundle
-from sim.shell.manifest import Published, load_json
+from sim.shell.manifest import PartFile, Published, load_json
 from sim.shell.opened import (
     identity_problems,
     open_segment,
@@ -152,25 +154,29 @@ def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str
         if item.dataset not in contracts.datasets:
             return [f"{run_dir / item.path}: no contract declares {item.dataset!r}"]
         dataset = contracts.datasets[item.dataset]
-        problems = []
-        for part in item.files:
-            path = run_dir / item.path / part.name
-            try:
-                frame = read_parquet(path, dataset, vocabularies)
-            except GateError as error:
-                problems.append(_line(error))
-                continue
-            found = table_digest(frame, dataset, vocabularies)
-            if found != part.content_blake3:
-                problems.append(f"{path}: content BLAKE3 {found}, published as {part.content_blake3}")
-            if len(frame) != part.rows:
-                problems.append(f"{path}: {len(frame)} rows, published with {part.rows}")
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            found = pool.map(lambda part: _part_problems(run_dir / item.path / part.name, part, dataset, vocabularies), item.files)
+            problems = [problem for part in found for problem in part]
         whole = combine_digests([part.content_blake3 for part in item.files])
         if whole != item.content_blake3:
             problems.append(f"{run_dir / item.path}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")
         return problems
 
     return check
+
+
+def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: Mapping[str, Sequence[str]]) -> list[str]:
+    try:
+        frame = read_parquet(path, dataset, vocabularies)
+    except GateError as error:
+        return [_line(error)]
+    problems = []
+    found = table_digest(frame, dataset, vocabularies)
+    if found != part.content_blake3:
+        problems.append(f"{path}: content BLAKE3 {found}, published as {part.content_blake3}")
+    if len(frame) != part.rows:
+        problems.append(f"{path}: {len(frame)} rows, published with {part.rows}")
+    return problems
 
 
 def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:

@@ -16,10 +16,9 @@ from sim.paths import config_root, contracts_root
 from sim.segments import SEGMENTS
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
-from sim.shell.errors import GateError, UsageError
-from sim.shell.gate import Bundle
-from sim.shell.identity import sha256_file
-from sim.shell.manifest import PartFile, Published
+from sim.shell.errors import UsageError
+from sim.shell.gate import Bundle, require_file
+from sim.shell.manifest import Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
 from sim.shell.verify import require_same_contracts, sealed_vocabularies
@@ -167,14 +166,14 @@ class World:
         Raises:
             GateError: If a file is not the published one.
         """
-        todo = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
+        listed = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
         with self._lock:
-            todo = [(path, part) for path, part in todo if path not in self._verified]
+            todo = [(path, part.file_sha256) for path, part in listed if path not in self._verified]
         if len(todo) == 1:
-            _require(*todo[0])
+            require_file(*todo[0])
         elif todo:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-                list(pool.map(lambda entry: _require(*entry), todo))
+                list(pool.map(lambda entry: require_file(*entry), todo))
         with self._lock:
             self._verified.update(path for path, _ in todo)
 
@@ -187,16 +186,3 @@ class World:
         for item in self._run.published:
             grouped.setdefault(item.dataset, []).append(item)
         return grouped
-
-
-def _require(path: Path, part: PartFile) -> None:
-    found = sha256_file(path) if path.is_file() and not path.is_symlink() else "no such file"
-    if found != part.file_sha256:
-        raise GateError(
-            "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
-            "a file is not the one that was published",
-            found=f"SHA-256 {found}",
-            expected=f"SHA-256 {part.file_sha256}",
-            where=str(path),
-            do="restore the file from a copy, or build the run again with another --out",
-        )

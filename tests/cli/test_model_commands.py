@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from tiny_world import TINY, TINY_SCENARIOS
 
 import sim.world as cw
 from sim.rng import block, stream_key
-from conftest import TINY, TINY_SCENARIOS
 
 ARRIVAL_TABLES = ("s3_bucket_counts_5B", "s2_realised_intensity_5B", "merchant_catalogue_1A")
 
@@ -21,7 +22,11 @@ def ask(cli, *arguments) -> dict:
 
 
 def test_running_the_same_request_again_changes_nothing(cli, demo_run):
-    before = {path: path.stat().st_mtime_ns for path in demo_run.rglob("*") if path.is_file() and "reports" not in path.parts and path.name != ".lock"}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in demo_run.rglob("*")
+        if path.is_file() and "reports" not in path.parts and path.name != ".lock"
+    }
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
     document = ask(cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", demo_run.parent, "--quiet")
@@ -38,6 +43,21 @@ def test_the_demo_verifies_to_the_last_byte(cli, demo_run):
     document = ask(cli, "verify", demo_run, "--deep")
     assert [segment["segment"] for segment in document["segments"]] == ["1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B"]
     assert document["not_built"] == []
+
+
+def test_a_plan_knows_the_partitions_of_what_can_run_next(cli, demo_run, tmp_path):
+    half = tmp_path / demo_run.name
+    shutil.copytree(demo_run, half)
+    shutil.rmtree(half / "gates/5B")
+    shutil.rmtree(half / "data/layer2/5B")
+    arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
+    arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
+    states = {state["state"]: state for state in ask(cli, "plan", *arguments, "--out", tmp_path)["states"]}
+    assert {state["status"] for name, state in states.items() if not name.startswith("5B")} == {"proven"}
+    assert states["5B.S1"]["status"] == "to run"
+    assert states["5B.S1"]["partitions"] >= len(TINY_SCENARIOS)
+    assert states["5B.S4"]["partitions"] is None
+    assert ask(cli, "status", half)["run"]["state"] == "partial"
 
 
 def test_status_calls_it_complete(cli, demo_run):
@@ -66,7 +86,9 @@ def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
     rows = world.sql(query.replace("select merchant_id", "select a.merchant_id")).to_pylist()[::10]
     assert rows
     for row in rows:
-        document = ask(cli, "explain", demo_run, "arrival_events_5B", str(row["merchant_id"]), str(row["arrival_seq"]), "--scenario", "baseline_v1")
+        document = ask(
+            cli, "explain", demo_run, "arrival_events_5B", str(row["merchant_id"]), str(row["arrival_seq"]), "--scenario", "baseline_v1"
+        )
         assert document["schema"] == "closedworld.explain/1"
         assert document["regenerated"]["equal"] is True
         assert {ancestor["dataset"] for ancestor in document["ancestors"] if ancestor["row"]} >= set(ARRIVAL_TABLES)
@@ -146,7 +168,8 @@ def test_a_key_that_names_no_row_is_refused(cli, demo_run, arguments, code):
 def test_no_csv_cell_is_lost(cli, demo_run, tmp_path: Path):
     import polars
 
-    query = "select merchant_id, legal_country_iso, site_id, lat_deg, tzid from site_locations join site_timezones using (merchant_id, legal_country_iso, site_order, site_id) order by all"
+    query = """select merchant_id, legal_country_iso, site_id, lat_deg, tzid from site_locations
+        join site_timezones using (merchant_id, legal_country_iso, site_order, site_id) order by all"""
     answer = cli("sql", demo_run, query, "--csv")
     (tmp_path / "rows.csv").write_text(answer.out)
     back = polars.read_csv(tmp_path / "rows.csv", schema_overrides={"merchant_id": polars.UInt64, "site_id": polars.UInt64})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.runs.worlds import WORLDS, build, content_digests
 
 GOLDEN = [line.split("\t") for line in Path(__file__).with_name("digests.tsv").read_text().splitlines()[1:]]

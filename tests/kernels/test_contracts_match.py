@@ -2,6 +2,7 @@
 
 import inspect
 
+import numba
 import pytest
 from numba.core import compiler, types
 from numba.core.registry import cpu_target
@@ -68,9 +69,17 @@ def test_inferred_types_hold_no_accidental_int64_or_float(stem):
 
 @pytest.mark.parametrize("module", [philox, wide, ops, __import__("cpu_fallback.kernels.alias_build", fromlist=["x"])])
 def test_integer_device_functions_hold_no_int64_or_float(module):
-    load("philox_block").compile(argument_types("philox_block"))
-    load("alias_build").compile(argument_types("alias_build"))
-    ops.sort_segments.compile((types.uint64[::1], types.uint64[::1]))
+    # Compiled afresh: what is loaded from the cache does not type the functions it calls.
+    for function, signature in (
+        (load("philox_block"), argument_types("philox_block")),
+        (load("alias_build"), argument_types("alias_build")),
+        (load("draw_counts"), argument_types("draw_counts")),
+        (ops.sort_segments, (types.uint64[::1], types.uint64[::1])),
+        (wide.multiply_divide, (types.uint64,) * 3),
+        (wide.divide128, (types.uint64,) * 3),
+    ):
+        numba.njit(nogil=True)(function.py_func).compile(signature)
+        function.compile(signature)
     checked = 0
     for name, function in vars(module).items():
         if not is_jitted(function) or function.py_func.__module__ != module.__name__:

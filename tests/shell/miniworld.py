@@ -61,8 +61,18 @@ $id: closedworld:layer1/1A/registry
 segment: 1A
 layer: 1
 artefacts:
-  - {id: items_1A, manifest_key: 1A.items, path: layer1/1A/items.yaml, schema: "closedworld:layer1/1A/schemas#/documents/items_1A", role: POLICY, description: How many items.}
-  - {id: scenarios_5A, manifest_key: 1A.scenarios, path: layer1/1A/scenarios.yaml, schema: "closedworld:layer1/1A/schemas#/documents/scenarios_5A", role: POLICY, description: Scenarios.}
+  - id: items_1A
+    manifest_key: 1A.items
+    path: layer1/1A/items.yaml
+    schema: closedworld:layer1/1A/schemas#/documents/items_1A
+    role: POLICY
+    description: How many items.
+  - id: scenarios_5A
+    manifest_key: 1A.scenarios
+    path: layer1/1A/scenarios.yaml
+    schema: closedworld:layer1/1A/schemas#/documents/scenarios_5A
+    role: POLICY
+    description: Scenarios.
 """
 DOUBLES = """
 $id: closedworld:layer1/1B/schemas
@@ -168,7 +178,8 @@ DOUBLES_STATE = State(
 
 def segments(**replaced: Any) -> tuple[Segment, ...]:
     """The two segments; keyword arguments replace functions by name, e.g. `compute_items=`."""
-    use = {"plan_items": plan_items, "compute_items": compute_items, "check_items": check_items, "compute_doubles": compute_doubles, **replaced}
+    use = {"plan_items": plan_items, "compute_items": compute_items, "check_items": check_items, "compute_doubles": compute_doubles}
+    use |= replaced
     items = Program(ITEMS_STATE, use["compute_items"], use["plan_items"], None, use["check_items"])
     doubles = Program(DOUBLES_STATE, use["compute_doubles"])
     return (Segment("1A", 1, "items", (items,), "1A.S2"), Segment("1B", 1, "doubles", (doubles,), "1B.S2"))
@@ -179,7 +190,9 @@ def prepared(root: Path, **request: Any) -> Prepared:
     return prepare(Request(preset="mini", contracts=root / "contracts", config=root / "config", **request))
 
 
-def build(root: Path, out: Path | None = None, programs: tuple[Segment, ...] | None = None, request: dict[str, Any] | None = None, **options: Any) -> RunResult:
+def build(
+    root: Path, out: Path | None = None, programs: tuple[Segment, ...] | None = None, request: dict[str, Any] | None = None, **options: Any
+) -> RunResult:
     """Run the mini world under `root`."""
     settings = Options(out=out or root / "runs", **{"workers": 1, **options})
     return run_world(prepared(root, **(request or {})), programs or segments(), get_backend("cpu"), settings, Silent())

@@ -88,7 +88,8 @@ def test_a_directory_with_strangers_is_not_published(tmp_path: Path) -> None:
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    code = "import sys,time; from pathlib import Path; from sim.shell.lock import RunLock\nwith RunLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    code = "import sys,time; from pathlib import Path; from sim.shell.lock import RunLock\n"
+    code += "with RunLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     started = time.monotonic()

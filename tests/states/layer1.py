@@ -17,6 +17,7 @@ from sim.shell.request import Request, prepare
 from sim.shell.run import Options, RunResult, run_world
 
 SEGMENTS = (SEGMENT_1A, SEGMENT_1B, SEGMENT_2A)
+MERCHANTS = 400
 
 
 def build(
@@ -28,8 +29,9 @@ def build(
     until: str = "2A",
     order: int | None = None,
 ) -> RunResult:
-    """A world of layer 1 up to `until`, from the demo preset."""
-    request = Request(preset="demo", seed=seed, merchants=merchants, overrides=overrides or {})
+    """A world of layer 1 up to `until`: the demo preset with `MERCHANTS` merchants."""
+    changed = {"merchant_universe_1A.merchants": MERCHANTS, **(overrides or {})}
+    request = Request(preset="demo", seed=seed, merchants=merchants, overrides=changed)
     options = Options(out=out, workers=2, until=until, order_seed=order)
     return run_world(prepare(request), SEGMENTS, get_backend("cpu"), options, reporter(True))
 

@@ -195,3 +195,19 @@ def test_arrival_and_group_checks_turn_red():
     assert red({"groups.baseline": 0}) == {"groups baseline"}
     assert red({"largest.baseline": totals["keys.baseline"]}) == {"largest group baseline"}
     assert red({"shared.baseline": 0}) == {"shared groups baseline"}
+
+
+def test_sums_of_large_figures_do_not_overflow() -> None:
+    """Fourth moments of busy buckets exceed what fits 64 bits in fixed point."""
+    from sim.segments.arrivals_5b.sums import add_real, real
+
+    class Counting:
+        counters: dict[str, int] = {}  # noqa: RUF012
+
+        def count(self, name: str, value: int) -> None:
+            self.counters[name] = self.counters.get(name, 0) + value
+
+    counting = Counting()
+    values = np.array([2.0**60, 3.0, 0.25, 2.0**50 + 1.0])
+    add_real(counting, "x", values)  # type: ignore[arg-type]
+    assert real(counting.counters, "x") == 2.0**60 + 2.0**50 + 4.25

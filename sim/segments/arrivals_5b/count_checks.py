@@ -2,14 +2,16 @@
 
 Estimator: D = sum (N - mu)^2 / sum mu over all rows of a class, zero rows included, against sum (mu + mu^2 / kappa) / sum mu. Given the
 means the rows are independent, E(N - mu)^2 = v = mu + mu^2 / kappa exactly, and Var (N - mu)^2 = v^2 (2 + 6 / kappa) + v (NB2's
-fourth moment), so the standard error is known: 0.3 % for 10^6 rows of mean 1. Where it is large the limit is the sampling error.
+fourth moment), so the standard error is known: 0.3 % for 10^6 rows of mean 1. Where it is large the limit is the sampling error, that
+of a chi-square variable of equal spread (a few busy rows decide it, so it is skewed) and, as scenarios share their draws, of one
+scenario.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sim.segments.arrivals_5b.sums import add_real, real, square_root
+from sim.segments.arrivals_5b.sums import add_real, paired_limit, real, square_root
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array
 from sim.shell.state import Check, Totals
@@ -41,7 +43,7 @@ def count_moments(ctx: PartitionContext, demand_class: Array, mu: Array, kappa: 
 def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean and dispersion of every class that occurs."""
     gates = ctx.params.realism_gates_5B
-    sigma = float(gates.false_alarm_sigma)
+    sigma, scenarios = float(gates.false_alarm_sigma), len(ctx.scenarios)
     arrivals = sum(int(totals.get(f"arrivals.{code}", 0)) for code in range(len(ctx.vocabulary("demand_class"))))
     found = [Check("some arrivals", arrivals > 0, arrivals, "at least 1", "a world without arrivals is a mistake in its priors")]
     for code, name in enumerate(ctx.vocabulary("demand_class")):
@@ -49,11 +51,12 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
         if mu <= 0.0:
             continue
         ratio = int(totals[f"arrivals.{code}"]) / mu
-        within = max(gates.counts.mean_tolerance, sigma * square_root(variance) / mu)
+        within = max(gates.counts.mean_tolerance, sigma * square_root(variance * scenarios) / mu)
         found.append(Check(f"mean count {name}", abs(ratio - 1.0) <= within, ratio, {"value": 1, "within": within}, "arrivals / intensity"))
         index, law = real(totals, f"squares.{code}") / mu, variance / mu
         error = square_root(real(totals, f"spread.{code}")) / variance
-        within = max(gates.counts.dispersion_tolerance, sigma * error)
+        freedom = 2.0 / (error * error)
+        within = max(gates.counts.dispersion_tolerance, paired_limit(freedom, sigma, scenarios) / freedom - 1.0)
         # Poisson has exactly 1: there the index may fall on either side of it.
         passed = abs(index / law - 1.0) <= within and (index > 1.0 or law * (1.0 - within) <= 1.0)
         figures = {"value": law, "relative_within": within, "standard_error": error}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.segments.arrivals_5b.fields import UNIT
-from sim.segments.arrivals_5b.sums import chi_square_limit, real, square_root, whole
+from sim.segments.arrivals_5b.sums import paired_limit, real, square_root, whole
 from sim.shell.context import Context
 from sim.shell.state import Check, Totals
 
@@ -20,13 +20,15 @@ def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
         name: Family of paths.
     """
     gates = ctx.params.realism_gates_5B
-    sigma = float(gates.false_alarm_sigma)
+    # Scenarios share their draws: the sampling error of all is that of one.
+    sigma = float(gates.false_alarm_sigma) * square_root(len(ctx.scenarios))
     values, early = int(totals[f"{name}.values"]), whole(totals, f"{name}.early")
     mean = int(totals[f"{name}.sum"]) / (values * UNIT)
     mean_limit = max(gates.latent.mean_tolerance, sigma * square_root(real(totals, f"{name}.mean_variance")) / values)
     variance = whole(totals, f"{name}.squares") / (values * UNIT * UNIT)
     freedom = 2.0 * values * values / real(totals, f"{name}.square_variance")
-    variance_limit = max(gates.latent.variance_tolerance, chi_square_limit(freedom, sigma) / freedom - 1.0)
+    limit = paired_limit(freedom, float(gates.false_alarm_sigma), len(ctx.scenarios))
+    variance_limit = max(gates.latent.variance_tolerance, limit / freedom - 1.0)
     found = int(totals[f"{name}.lagged"]) / early if early else 0.0
     theory = whole(totals, f"{name}.decayed") / early if early else 0.0
     error = square_root(whole(totals, f"{name}.fresh")) * UNIT / early if early else 0.0

@@ -104,7 +104,11 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             Check(f"groups {scenario}", groups >= floor, groups, floor, "at least this many groups, by the number of keys"),
             Check(f"largest group {scenario}", largest <= most, largest, most, "keys in the largest group"),
             Check(
-                f"shared groups {scenario}", shared >= int(least * keys), shared / max(1, keys), least, "share of keys that share their group"
+                f"shared groups {scenario}",
+                shared >= int(least * keys),
+                shared / max(1, keys),
+                least,
+                "share of keys that share their group",
             ),
         ]
     return found

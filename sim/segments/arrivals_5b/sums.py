@@ -21,8 +21,14 @@ def add(ctx: PartitionContext, name: str, words: Array) -> None:
 
 
 def add_real(ctx: PartitionContext, name: str, values: Array) -> None:
-    """Add non-negative float64 row figures as floor(value * 2**16)."""
-    add(ctx, name, np.floor(values * np.float64(1 << FIXED_BITS)).astype(np.uint64))
+    """Add non-negative float64 row figures as floor(value * 2**16), split into halves before they become integers.
+
+    A figure may be as large as 2**79 / rows: fourth moments of busy buckets do exceed 2**48.
+    """
+    scaled = np.floor(values * np.float64(1 << FIXED_BITS))
+    high = np.floor(scaled * np.float64(2.0**-32))
+    ctx.count(f"{name}.high", int(high.astype(np.uint64).sum()))
+    ctx.count(f"{name}.low", int((scaled - high * np.float64(2.0**32)).astype(np.uint64).sum()))
 
 
 def whole(totals: Totals, name: str) -> int:
@@ -45,6 +51,11 @@ def chi_square_limit(freedom: float, sigma: float) -> float:
     spread = 2.0 / (9.0 * freedom)
     root = 1.0 - spread + sigma * square_root(spread)
     return freedom * root * root * root
+
+
+def paired_limit(freedom: float, sigma: float, scenarios: int) -> float:
+    """`chi_square_limit` for a sum over scenarios that share their draws: at worst `scenarios` times one scenario's statistic."""
+    return scenarios * chi_square_limit(freedom / scenarios, sigma)
 
 
 def skewed_limit(freedom: float, sigma: float) -> float:

@@ -84,4 +84,3 @@ def _span(ctx: Context) -> tuple[int, int]:
             do="choose other dates, or rebuild config/reference with a longer span (config/reference/build.py)",
         )
     return first_s, last_s
-

@@ -1,0 +1,54 @@
+"""A key nobody reads only looks like a knob: every property a config schema declares is named by the code that may see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.paths import contracts_root
+from sim.shell.contracts import load_contracts
+from sim.shell.schema_check import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "\n".join(path.read_text() for room in ("segments", "recipes") for path in sorted((ROOT / "sim" / room).rglob("*.py")))
+ELSEWHERE = {
+    "version": "says which shape of file this is; the schema pins it",
+    "description": "for people",
+    "name": "for people",
+    "scenarios": "read by sim/shell/request.py",
+    "ticket": "the ticket-size law of an MCC; amounts are drawn in 6B",
+    "median_minor": "as ticket",
+    "sigma": "as ticket",
+}
+CONTRACTS = load_contracts(contracts_root())
+
+
+def properties(schema: Any, pack: str) -> Iterator[str]:
+    """Names of all declared properties, at any depth; `pack` is the `$id` of the file local references point into."""
+    if isinstance(schema, dict):
+        for name, value in schema.get("properties", {}).items():
+            yield name
+            yield from properties(value, pack)
+        if "$ref" in schema:
+            reference = schema["$ref"] if not schema["$ref"].startswith("#") else pack + schema["$ref"]
+            yield from properties(resolve(CONTRACTS.documents, reference, ""), reference.partition("#")[0])
+        for key, value in schema.items():
+            if key != "properties":
+                yield from properties(value, pack)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from properties(value, pack)
+
+
+@pytest.mark.parametrize("artefact", sorted(CONTRACTS.artefacts))
+def test_every_declared_key_is_read(artefact: str) -> None:
+    reference = CONTRACTS.artefacts[artefact].schema
+    schema = resolve(CONTRACTS.documents, reference, "")
+    words = {value for vocabulary in CONTRACTS.vocabularies.values() for value in vocabulary}
+    names = set(properties(schema, reference.partition("#")[0])) - set(ELSEWHERE) - words
+    unread = {name for name in names if not name.isupper() and not re.search(rf"(\.{name}\b|[\"']{name}[\"'])", MODEL)}
+    assert not unread
