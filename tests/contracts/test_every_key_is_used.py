@@ -44,7 +44,11 @@ def properties(schema: Any, pack: str) -> Iterator[str]:
             yield from properties(value, pack)
 
 
-@pytest.mark.parametrize("artefact", sorted(CONTRACTS.artefacts))
+# 6A is held to more: tests/states/test_6a_*_leaves.py change every single value and want to see a digest or a bound move.
+PACKS = sorted(name for name, artefact in CONTRACTS.artefacts.items() if artefact.segment != "6A")
+
+
+@pytest.mark.parametrize("artefact", PACKS)
 def test_every_declared_key_is_read(artefact: str) -> None:
     reference = CONTRACTS.artefacts[artefact].schema
     schema = resolve(CONTRACTS.documents, reference, "")
