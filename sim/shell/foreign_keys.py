@@ -20,15 +20,19 @@ class _Values:
 
     Integers are found by their leading bits: ids are spread evenly (or lie densely), so a table of 2 to 4 times as many buckets
     as values leaves a few values a bucket, and a look-up is two or three gathers instead of a binary search. Anything else, and
-    integers that crowd into few buckets, are searched for.
+    integers that crowd into few buckets, are searched for. Ids without a gap are their own index and need no table at all.
     """
 
     def __init__(self, values: Array) -> None:
         self.values = values
         self._starts: Array | None = None
+        self._dense = False
         if len(values) == 0 or values.dtype.kind not in "ui":
             return
         self._low = np.uint64(int(values[0]) % (1 << 64))
+        self._dense = int(values[-1]) - int(values[0]) + 1 == len(values)
+        if self._dense:
+            return
         offsets = self._offsets(values)
         span = int(offsets[-1])
         self._shift = np.uint64(max(0, span.bit_length() - len(values).bit_length() - 1))
@@ -44,6 +48,8 @@ class _Values:
     def find(self, column: Array) -> Array:
         """A position for each element, int64: its own where it is one of the values, anything valid where it is not."""
         last = len(self.values) - 1
+        if self._dense:
+            return np.minimum(self._offsets(column), np.uint64(last)).astype(np.int64)
         if self._starts is None:
             place: Array = np.searchsorted(self.values, column)
             return np.minimum(place, last, out=place)
