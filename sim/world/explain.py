@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.rng import block, stream_key
 from sim.shell.contract_types import Dataset, ForeignKey
+from sim.world import account_draws
 from sim.world.addresses import ADDRESSES, Draw, draws_at
 from sim.world.arrival_draws import arrival_draws
 from sim.world.handle import World
@@ -125,6 +126,10 @@ def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation)
         draws, ancestors, notes = arrival_draws(world, context_of(world, program), found)
         result.draws += draws
         result.ancestors += [Ancestor(name, how, row) for name, how, row in ancestors]
+        result.notes += notes
+    if dataset.id in account_draws.DATASETS and program is not None:
+        draws, notes = account_draws.account_draws(world, context_of(world, program), dataset.id, found.row)
+        result.draws += draws
         result.notes += notes
 
 

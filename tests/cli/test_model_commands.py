@@ -175,3 +175,18 @@ def test_no_csv_cell_is_lost(cli, demo_run, tmp_path: Path):
     (tmp_path / "rows.csv").write_text(answer.out)
     back = polars.read_csv(tmp_path / "rows.csv", schema_overrides={"merchant_id": polars.UInt64, "site_id": polars.UInt64})
     assert back.equals(polars.from_arrow(cw.open(demo_run).sql(query)).with_columns(polars.col(polars.Categorical).cast(polars.String)))
+
+
+def test_why_a_party_holds_what_it_holds(cli, demo_run):
+    """Quota, weight and draws of every kind of account of one party, the words as the published generator gives them."""
+    holdings = cw.open(demo_run)["s2_party_product_holdings_6A"].to_arrow(filter={"party_id": 7}).to_pylist()
+    assert holdings
+    for holding in holdings:
+        told = ask(cli, "explain", demo_run, "s2_party_product_holdings_6A", "7", holding["account_type"])
+        assert told["regenerated"]["equal"] is True
+        assert any(note.startswith("cell ") for note in told["notes"]) and any(note.startswith("quota ") for note in told["notes"])
+        for draw in told["draws"]:
+            assert int(draw["word"], 16) == block(stream_key(42, draw["stream"]), draw["c0"], draw["c1"])[draw["lane"]]
+        if told["draws"]:
+            assert {draw["stream"] for draw in told["draws"]} == {"6A.account_weight", "6A.account_start"}
+            assert any(note.startswith("weight ") for note in told["notes"])

@@ -98,13 +98,13 @@ def _allocate(ctx: PartitionContext, cells: Accounts, entity: Array, first: int,
     most = np.uint32(limits.max_per_party[rule.party_type])
     in_all = held[party].sum(axis=1, dtype=np.uint32)
     room = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
-    idle, sigma = _shape(ctx, name, summary.segment_id)
+    idle, sigma = weight_shape(ctx, name, summary.segment_id)
     law = Law(entity[rows], cells.beyond[rows, code], idle, sigma)
     count = spread(ctx, law, offsets, cell, rank.astype(np.uint64) << np.uint64(8), room, eligible, (WEIGHT, START))
     held[party, code] += count.astype(np.uint8)
 
 
-def _shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]:
+def weight_shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]:
     """Idle probability and sigma of an account type in each segment, its tags' factors applied: float64 twice."""
     rule, tags = ctx.params.account_per_party_6A.accounts[name], ctx.params.account_per_party_6A.tags
     idle, sigma = [], []
