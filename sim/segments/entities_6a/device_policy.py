@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from sim.segments.entities_6a.device_targets import caps
 from sim.segments.entities_6a.network_tables import PERMILLE, matrix, numbers, sum_problems, values_of
+from sim.segments.entities_6a.words import refuse
 from sim.shell.context import Context
-from sim.shell.errors import ContractError
 
 
 def require_possible(ctx: Context) -> None:
@@ -16,21 +16,30 @@ def require_possible(ctx: Context) -> None:
     Raises:
         ContractError: `6A.S4.TAXONOMY_EMPTY`, `6A.S4.POLICY_IMPOSSIBLE` or `6A.S4.CAPS_INFEASIBLE`.
     """
-    _refuse(
-        "6A.S4.TAXONOMY_EMPTY",
+    refuse(
+        ctx,
+        "TAXONOMY_EMPTY",
         "the device taxonomy does not say what devices are",
         _taxonomy(ctx),
         "config/layer3/6A/taxonomy/devices.yaml",
+        "correct the file or the override",
     )
-    _refuse("6A.S4.POLICY_IMPOSSIBLE", "the device policies contradict themselves", _mixes(ctx), "config/layer3/6A")
-    _refuse("6A.S4.CAPS_INFEASIBLE", "the caps of devices cannot be kept", _caps(ctx), "config/layer3/6A/priors/device_counts.yaml")
-
-
-def _refuse(code: str, what: str, problems: Iterable[str], where: str) -> None:
-    found = list(problems)
-    if found:
-        do = "correct the file or the override"
-        raise ContractError(code, what, found=found[0], expected="see the file's comments", where=where, do=do, examples=found)
+    refuse(
+        ctx,
+        "POLICY_IMPOSSIBLE",
+        "the device policies contradict themselves",
+        _mixes(ctx),
+        "config/layer3/6A",
+        "correct the file or the override",
+    )
+    refuse(
+        ctx,
+        "CAPS_INFEASIBLE",
+        "the caps of devices cannot be kept",
+        _caps(ctx),
+        "config/layer3/6A/priors/device_counts.yaml",
+        "correct the file or the override",
+    )
 
 
 def _taxonomy(ctx: Context) -> Iterable[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.segments.entities_6a.network_tables import integers, matrix, sum_problems, values_of
+from sim.segments.entities_6a.words import refuse
 from sim.shell.context import Context
-from sim.shell.errors import ContractError
 
 _HOME, _OFFICE = "RESIDENTIAL", "CORPORATE"
 _DEVICE_ROLES = ("TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")
@@ -21,19 +21,26 @@ def require_possible(ctx: Context) -> None:
         ContractError: `6A.S5.TAXONOMY_EMPTY`, `6A.S5.POLICY_IMPOSSIBLE`, `6A.S5.ZERO_WEIGHTS` or `6A.S5.CAPS_INFEASIBLE`.
     """
     priors = "config/layer3/6A/priors/ip_counts.yaml"
-    _refuse(
-        "6A.S5.TAXONOMY_EMPTY", "the taxonomy of addresses does not say what they are", _taxonomy(ctx), "config/layer3/6A/taxonomy/ips.yaml"
+    refuse(
+        ctx,
+        "TAXONOMY_EMPTY",
+        "the taxonomy of addresses does not say what they are",
+        _taxonomy(ctx),
+        "config/layer3/6A/taxonomy/ips.yaml",
+        "correct the file or the override",
     )
-    _refuse("6A.S5.POLICY_IMPOSSIBLE", "the priors of addresses contradict themselves", _mixes(ctx), priors)
-    _refuse("6A.S5.ZERO_WEIGHTS", "a kind of address has links that no device asks for", _weights(ctx), priors)
-    _refuse("6A.S5.CAPS_INFEASIBLE", "the caps of addresses cannot be kept", _caps(ctx), priors)
-
-
-def _refuse(code: str, what: str, problems: Iterable[str], where: str) -> None:
-    found = list(problems)
-    if found:
-        do = "correct the file or the override"
-        raise ContractError(code, what, found=found[0], expected="see the file's comments", where=where, do=do, examples=found)
+    refuse(
+        ctx, "POLICY_IMPOSSIBLE", "the priors of addresses contradict themselves", _mixes(ctx), priors, "correct the file or the override"
+    )
+    refuse(
+        ctx,
+        "ZERO_WEIGHTS",
+        "a kind of address has links that no device asks for",
+        _weights(ctx),
+        priors,
+        "correct the file or the override",
+    )
+    refuse(ctx, "CAPS_INFEASIBLE", "the caps of addresses cannot be kept", _caps(ctx), priors, "correct the file or the override")
 
 
 def _taxonomy(ctx: Context) -> Iterable[str]:
