@@ -11,6 +11,8 @@ import yaml
 
 from sim.paths import contracts_root
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where there is one: this is read at every start
+
 
 @dataclass(frozen=True)
 class Arg:
@@ -70,5 +72,5 @@ def load_kernel_contracts(root: Path | None = None) -> dict[str, KernelContract]
     folder = (root or contracts_root()) / "kernels"
     found = {}
     for path in sorted(folder.glob("*.yaml")):
-        found[path.stem] = parse_kernel_contract(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found[path.stem] = parse_kernel_contract(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER))
     return found

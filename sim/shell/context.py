@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.backends import Backend
 from sim.backends.binder import BoundKernel
-from sim.rng import stream_key
+from sim.rng import Stream, StreamError
 from sim.shell.contract_types import Contracts
 from sim.shell.frames import Array, Frame
 from sim.shell.identity import frame as frame_bytes
@@ -107,10 +107,10 @@ class Context:
         """Philox key of a declared stream; scenario-scoped streams need the scenario."""
         if stream not in self.state.streams:
             raise UndeclaredAccess(f"{self.state.id} does not declare stream {stream!r}")
-        scoped = self._contracts.streams[stream]["scope"] == "scenario"
-        if scoped and scenario is None:
-            raise UndeclaredAccess(f"stream {stream!r} differs by scenario: pass one")
-        return stream_key(self._seed, stream, scenario if scoped else None)
+        try:
+            return Stream(**self._contracts.streams[stream]).key(self._seed, scenario)
+        except StreamError as error:
+            raise UndeclaredAccess(str(error)) from None
 
     def vocabulary(self, name: str) -> tuple[str, ...]:
         """The sealed list behind category codes."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
-from sim.shell.context import Context
 from sim.shell.gate import Bundle, state_path
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared
+from sim.shell.run import context_for
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 from sim.shell.user_merchants import MERCHANTS_INPUT
@@ -137,22 +137,11 @@ def estimate(prepared: Prepared) -> dict[str, int]:
 
 
 def _partitions(program: Program, prepared: Prepared, store: Store, backend: Backend) -> int | None:
-    state = program.state
     if program.plan is None:
-        return len(prepared.scenarios) if state.per_scenario else 1
-    if not all(store.scenarios(dataset) for dataset in state.reads):
+        return len(prepared.scenarios) if program.state.per_scenario else 1
+    if not all(store.scenarios(dataset) for dataset in program.state.reads):
         return None
-    ctx = Context(
-        state,
-        seed=prepared.request.seed,
-        scenarios=prepared.scenarios,
-        configs=prepared.configuration.params,
-        contracts=prepared.contracts,
-        store=store,
-        backend=backend,
-        externals=prepared.externals,
-    )
-    return len(program.plan(ctx))
+    return len(program.plan(context_for(program, prepared, backend, store)))
 
 
 def _planned(segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None) -> PlannedState:

@@ -81,7 +81,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
-            program.preflight(_context(program, prepared, backend, store))
+            program.preflight(context_for(program, prepared, backend, store))
     with storage_errors(run_dir, "creating the run directory"):
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)
@@ -173,7 +173,9 @@ def _state(
         return manifest
     run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter)
     try:
-        manifest, reused = execute(program, _context(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items())))
+        manifest, reused = execute(
+            program, context_for(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items()))
+        )
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
@@ -187,7 +189,8 @@ def _state(
     return manifest
 
 
-def _context(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
+def context_for(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
+    """What a state of this request may see."""
     return Context(
         program.state,
         seed=prepared.request.seed,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.rng import block, stream_key
+from sim.rng import Stream, block, stream_key
 from sim.shell.contract_types import Dataset, ForeignKey
 from sim.world import account_draws
 from sim.world.addresses import ADDRESSES, Draw, draws_at
@@ -156,5 +156,4 @@ def _ancestor(world: World, found: FoundRow, key: ForeignKey) -> Ancestor:
 
 
 def _key(world: World, stream: str, scenario: str | None) -> int:
-    scoped = world.contracts.streams[stream]["scope"] == "scenario"
-    return stream_key(world.seed, stream, scenario if scoped else None)
+    return Stream(**world.contracts.streams[stream]).key(world.seed, scenario)

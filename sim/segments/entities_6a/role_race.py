@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.groups import run_lengths, sum_by_run
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array
@@ -69,14 +68,3 @@ def winners(ctx: Context, place: Array, offsets: Array, quota: Array) -> Array:
         )
     won: Array = (packed[at] & low).astype(np.int64)
     return won
-
-
-def group_counts(values: Array, offsets: Array) -> Array:
-    """True values in each group: int64, g; empty groups are allowed."""
-    size = run_lengths(offsets)
-    found = np.zeros(len(size), dtype=np.int64)
-    filled = np.flatnonzero(size)
-    if len(filled):
-        starts = np.append(offsets[:-1][filled], offsets[-1]).astype(np.uint64)
-        found[filled] = sum_by_run(values.astype(np.int64), starts)
-    return found
