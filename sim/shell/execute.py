@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sim.backends.binder import KernelFailure
 from sim.executors import run_local
-from sim.shell.check_result import CheckResult
-from sim.shell.checks import check_frame
 from sim.shell.context import Context
-from sim.shell.contract_types import Contracts, Dataset, ForeignKey
-from sim.shell.digest import combine_digests, table_digest
+from sim.shell.contract_types import Dataset
+from sim.shell.digest import combine_digests
 from sim.shell.errors import ValidationError
-from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
-from sim.shell.key_ranges import check_key_ranges, key_range
+from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import PartFile, Published, StateManifest
-from sim.shell.progress import Reporter
+from sim.shell.partition import StateRun, check_row, compute_partition, stage_frames
 from sim.shell.publish import publish_directory, publish_document, quarantine
 from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
-from sim.shell.state import Check, Frames, Partition, Program
-from sim.shell.store import Store
-from sim.shell.tables import encode_parquet
-
-
-@dataclass(frozen=True)
-class StateRun:
-    """Everything one state execution needs besides its program.
-
-    Attributes:
-        run_dir: Run directory.
-        identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
-        contracts: Compiled contracts.
-        store: Readable inputs.
-        workers: Threads.
-        order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
-        reporter: Who is told about progress.
-        key_indexes: Look-ups of referenced tables, built once and shared by partitions.
-    """
-
-    run_dir: Path
-    identity: Mapping[str, Any]
-    contracts: Contracts
-    store: Store
-    workers: int
-    order_seed: int | None
-    reporter: Reporter
-    key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
+from sim.shell.state import Check, Partition, Program
 
 
 def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, int]:
@@ -93,7 +59,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             reused += 1
             run.reporter.advance(before.rows)
     if program.compute is not None:
-        for part, result in run_local(lambda part: _partition(program, ctx, run, staging, part), todo, run.workers):
+        for part, result in run_local(lambda part: compute_partition(program, ctx, run, staging, part), todo, run.workers):
             done[part.name] = result
             run.reporter.advance(result.rows)
     results = [done[part.name] for part in plan]
@@ -108,67 +74,6 @@ def _plan(program: Program, ctx: Context) -> list[Partition]:
     if program.state.per_scenario:
         return [Partition(0, scenario) for scenario in ctx.scenarios]
     return [Partition(0)]
-
-
-def _partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition) -> PartitionResult:
-    assert program.compute is not None
-    inner = ctx.for_partition(part)
-    try:
-        frames = program.compute(inner, part)
-    except KernelFailure as failure:
-        raise ValidationError(
-            f"{program.state.id}.{failure.name}",
-            f"a kernel refused a row while computing partition {part.name}",
-            found=str(failure),
-            do="this is an impossible value in the model: check the priors this state reads",
-        ) from failure
-    result = PartitionResult(part.name, {}, [], {}, [])
-    _stage(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
-    result.counters = {name: value.tolist() for name, value in inner.counters.items()}
-    result.ledger = list(inner.ledger_rows.values())
-    staging.record(result)
-    return result
-
-
-def _stage(
-    program: Program, run: StateRun, staging: Staging, scenario: str | None, name: str, frames: Frames, result: PartitionResult
-) -> None:
-    for dataset_id, frame in frames.items():
-        if dataset_id not in program.state.writes:
-            raise ValueError(f"{program.state.id} returned {dataset_id!r}, which it does not declare to write")
-        dataset = run.contracts.dataset(dataset_id)
-        checks = check_frame(frame, dataset, run.store.vocabularies)
-        checks += [check_foreign_key(frame, fk, _referenced(run, fk, scenario)) for fk in dataset.foreign_keys]
-        result.checks += [_check_row(dataset_id, check) for check in checks]
-        if not all(check.passed for check in checks):
-            continue
-        metadata = {**{key: str(value) for key, value in run.identity.items()}, "dataset": dataset_id, "scenario": scenario or ""}
-        data = encode_parquet(frame, dataset, run.store.vocabularies, metadata)
-        sha256 = staging.write(dataset_id, scenario, name, memoryview(data))
-        digest = table_digest(frame, dataset, run.store.vocabularies)
-        result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset))
-
-
-def _referenced(run: StateRun, key: ForeignKey, scenario: str | None) -> KeyIndex:
-    own = scenario if scenario in run.store.scenarios(key.dataset) else None
-    name = (key.dataset, own, key.to)
-    index = run.key_indexes.get(name)
-    if index is None:
-        index = KeyIndex(run.store.load(key.dataset, own, columns=key.to), key.to)
-        run.key_indexes[name] = index
-    return index
-
-
-def _check_row(dataset: str, check: CheckResult) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "name": check.name,
-        "passed": check.passed,
-        "rows": check.rows,
-        "found": check.found,
-        "expected": check.expected,
-        "examples": list(check.examples),
-    }
 
 
 def _conclude(
@@ -188,7 +93,7 @@ def _conclude(
     contract_rows = [row for result in results for row in result.checks]
     if program.finish is not None:
         last = PartitionResult("finish", {}, [], {}, [])
-        _stage(program, run, staging, None, "part-00000.parquet", program.finish(ctx, totals), last)
+        stage_frames(program, run, staging, None, "part-00000.parquet", program.finish(ctx, totals), last)
         contract_rows += last.checks
         for dataset_id, file in last.files.items():
             grouped[(dataset_id, None)] = [file]
@@ -204,7 +109,7 @@ def _conclude(
     ]
     for item in published:
         across = check_key_ranges([dict(file.keys) for file in item.files], run.contracts.dataset(item.dataset))
-        contract_rows += [_check_row(item.dataset, check) for check in across]
+        contract_rows += [check_row(item.dataset, check) for check in across]
     failed = [row for row in contract_rows if not row["passed"]]
     missing = sorted(set(state.writes) - {dataset for dataset, _ in grouped})
     model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])

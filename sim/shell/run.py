@@ -12,12 +12,13 @@ from typing import Any
 from sim.backends import Backend
 from sim.shell.context import Context
 from sim.shell.errors import GateError
-from sim.shell.execute import StateRun, execute
+from sim.shell.execute import execute
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
 from sim.shell.opened import require_passed
+from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
 from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
 from sim.shell.request import Prepared
