@@ -20,6 +20,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from blake3 import blake3
@@ -45,7 +46,7 @@ def column_digest(column: Column, values: Array, valid: Array | None, vocabulary
     """
     digest = blake3(framed("closedworld.column.v1") + framed(column.name) + framed(column.type) + bytes([column.nullable]))
     if column.type == "category":
-        digest.update(struct.pack("<I", len(vocabulary)) + b"".join(framed(value) for value in vocabulary))
+        digest.update(_framed_list(tuple(vocabulary)))
     digest.update(struct.pack("<Q", len(values)))
     if column.nullable:
         present = np.ones(len(values), dtype=np.bool_) if valid is None else valid
@@ -58,6 +59,12 @@ def column_digest(column: Column, values: Array, valid: Array | None, vocabulary
         raise ValueError(f"column {column.name!r} is {values.dtype}, its contract says {column.numpy_dtype}")
     digest.update(_bytes(zero_nulls(values, valid)))
     return bytes(digest.digest())
+
+
+@lru_cache(maxsize=256)
+def _framed_list(vocabulary: tuple[str, ...]) -> bytes:
+    """Framed once a vocabulary: every category column of every partition begins with it."""
+    return struct.pack("<I", len(vocabulary)) + b"".join(framed(value) for value in vocabulary)
 
 
 def zero_nulls(values: Array, valid: Array | None) -> Array:

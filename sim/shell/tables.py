@@ -2,7 +2,9 @@
 
 Files are written by pyarrow on every backend: format 2.6, page checksums, row groups of 1,048,576 rows, the encoding each
 column's contract names. Compression is snappy: on columns that are delta or dictionary encoded already, zstd level 1 saved 4 %
-of the bytes and cost a fifth of the writing speed and almost half of the reading speed.
+of the bytes and cost a fifth of the writing speed and almost half of the reading speed. Category columns carry no min/max: sorted by
+merchant, a row group of a million rows holds most countries and zones, so nothing could be skipped, and finding them took 49 of the
+131 ns an arrival needs in the writer.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def _write(table: pa.Table, dataset: Dataset, target: Path | pa.BufferOutputStre
         use_dictionary=dictionary or False,
         column_encoding=encodings or None,
         write_page_checksum=True,
-        write_statistics=True,
+        write_statistics=[column.name for column in dataset.table.columns if column.type != "category"],
         row_group_size=ROW_GROUP_ROWS,
         store_schema=True,
     )
