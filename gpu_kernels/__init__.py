@@ -1,1 +1,4 @@
-"""CUDA twins of `cpu_fallback`, one `.cu` a kernel contract. None is written yet: `--backend gpu` says so and exits 9."""
+"""CUDA twins of `cpu_fallback`: one `.cu` a kernel contract, compiled by NVRTC for a GPU and by a C++ compiler for the emulator.
+
+The only package that imports cupy, cudf, rmm or cuda.bindings, and only inside functions: importing it needs none of them.
+"""

@@ -17,6 +17,38 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny_world import TINY, TINY_SCENARIOS
 
+GPU_MARK = "gpu: needs an NVIDIA GPU; skipped without one, refused with --require-gpu"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-gpu", action="store_true", help="a machine without a usable GPU is a failure, not a reason to skip")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", GPU_MARK)
+    if config.getoption("--require-gpu") and (why := _gpu_missing()):
+        raise pytest.UsageError(f"--require-gpu: {why}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and (why := _gpu_missing()):
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=f"no GPU: {why}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested for want of a GPU: silence would look like proof."""
+    if why := _gpu_missing():
+        skipped = sum("no GPU: " in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+        terminalreporter.write_line(f"no GPU here ({why}): {skipped} GPU tests skipped")
+
+
+def _gpu_missing() -> str | None:
+    from tests.kernels.runners import gpu_missing
+
+    return gpu_missing()
+
 
 @dataclass(frozen=True)
 class Mini:

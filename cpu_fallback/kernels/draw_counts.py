@@ -17,6 +17,9 @@ def refusal(mu, kappa, part_mean, zero_truncated):
         return u64(3)
     if zero_truncated and mu > part_mean:
         return u64(4)
+    # Far in the tail an inversion takes some 36 * mu / kappa terms: a ratio without bound would be a loop without end.
+    if kappa > 0.0 and mu > kappa * 16777216.0:
+        return u64(6)
     # 2**32 parts or events on average: refused before the loop, which takes time in proportion to mu.
     if mu >= 4294967295.0 or mu / part_mean >= 4294967295.0:
         return u64(5)

@@ -3,6 +3,8 @@ from cpu_fallback.detmath import det_exp, det_normal_quantile
 from cpu_fallback.device import kernel, report, rows, u64
 from cpu_fallback.uniform import open52
 
+BELOW_ONE = 0.9999999999999999  # 1 - 2**-53
+
 
 @kernel
 def gated_weight(x, idle, sigma, weight, error):
@@ -19,7 +21,8 @@ def gated_weight(x, idle, sigma, weight, error):
         u = open52(x[i])
         if u <= gate:
             continue
-        v = (u - gate) / (1.0 - gate)
+        # The quotient of two rounded numbers may round to 1, whose quantile is infinite.
+        v = min((u - gate) / (1.0 - gate), BELOW_ONE)
         factor = det_exp(spread * det_normal_quantile(v) - 0.5 * spread * spread)
         units = min(factor, 65536.0) * 1048576.0
         if units >= 1.0:

@@ -1,5 +1,11 @@
 # contract: realise_intensity - one iteration a key (CUDA: a key and bucket); bounds checked. twin: gpu_kernels/kernels/realise_intensity.cu
-from cpu_fallback.device import kernel, length, report, rows, u32, u64
+from cpu_fallback.device import device, kernel, length, mul128, report, rows, u32, u64
+
+
+@device
+def path_fits(first, width, paths):
+    """Whether rows first .. first + width - 1 exist; written so that no sum can wrap."""
+    return width <= paths and first <= paths - width
 
 
 @kernel
@@ -12,8 +18,10 @@ def realise_intensity(
         report(error, 0, 1)
         return
     for k in rows(base):
-        last = base[k] + (width - u64(1)) * stride[k]
-        if last >= total or field_row[k] + width > length(field) or shock_row[k] + width > length(shock):
+        # Nothing here may wrap: rows that reach past the end are refused, however far they reach.
+        wraps, reach = mul128(width - u64(1), stride[k])
+        misplaced = base[k] >= total or wraps != u64(0) or reach >= total - base[k]
+        if misplaced or not path_fits(field_row[k], width, length(field)) or not path_fits(shock_row[k], width, length(shock)):
             report(error, k, 2)
             continue
         for t in range(width):

@@ -28,7 +28,11 @@ def route_arrivals(
         if slots == u64(0) or slots > places or first > places - slots:
             report(error, i, 2)
             continue
-        place = place_id[first + pick_slot(x0, first, slots, threshold, alias)]
+        slot = pick_slot(x0, first, slots, threshold, alias)
+        if slot >= slots:
+            report(error, i, 3)
+            continue
+        place = place_id[first + slot]
         ts_us[i] = bucket_start[bucket[r]] + i64(packed[i] >> u64(32))
         arrival_key[i] = u32(k)
         virtual[i] = u8(online)

@@ -19,7 +19,8 @@ def verify_arrivals(
                 bad = u8(0)
                 slot[i] = u8(inside // slot_us)
         z = u64(u16(zone[i]))
-        stop = zone_offset[z + u64(1)] if z < zones else u64(0)
+        # No zone's transitions go on past the end of the table.
+        stop = min(zone_offset[z + u64(1)], length(transition_us)) if z < zones else u64(0)
         at = last_at_or_before(ts_us[i], zone_offset[z], stop, transition_us) if z < zones else stop
         if at == stop or transition_minutes[at] != minutes[i]:
             bad |= u8(2)

@@ -21,10 +21,11 @@ def verify_routes(
         k = u64(key_row[r])
         online = virtual[i] != u8(0)
         first = edge_first[k] if online else site_first[k]
-        stop = first + (u64(edge_count[k]) if online else u64(site_count[k]))
-        if stop > length(member_id):
+        count = u64(edge_count[k]) if online else u64(site_count[k])
+        if count > length(member_id) or first > length(member_id) - count:
             report(error, i, 1)
             continue
+        stop = first + count
         bad = u8(0)
         allowed = may_virtual[k] if online else may_physical[k]
         if (edge_present[i] != u8(0)) != online or (site_present[i] != u8(0)) == online or allowed == u8(0):

@@ -1,5 +1,6 @@
 """Backends: where kernels run. States see `Kernels` and never learn which backend is behind it."""
 
-from sim.backends.protocol import Backend, BackendUnavailable, get_backend
+from sim.backends.choice import NAMES, driver_report, get_backend
+from sim.backends.protocol import Backend, BackendUnavailable, OutOfDeviceMemory
 
-__all__ = ["Backend", "BackendUnavailable", "get_backend"]
+__all__ = ["NAMES", "Backend", "BackendUnavailable", "OutOfDeviceMemory", "driver_report", "get_backend"]

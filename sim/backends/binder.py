@@ -63,12 +63,12 @@ class BoundKernel:
             bound[arg.name] = self._output(arg, (out or {}).get(arg.name), lengths)
         call = [bound[arg.name] for arg in contract.args]
         if contract.errors:
-            error = np.full(1, NO_ERROR, dtype=np.uint64)
-            self._function(*call, error)
-            if error[0] != NO_ERROR:
-                code, row = int(error[0]) & 0xFF, int(error[0]) >> 8
-                name, message = contract.errors[code]
-                raise KernelFailure(contract.name, name, message, row)
+            word = self._error_word()
+            self._function(*call, word)
+            found = self._read_error(word)
+            if found != int(NO_ERROR):
+                name, message = contract.errors[found & 0xFF]
+                raise KernelFailure(contract.name, name, message, found >> 8)
         else:
             self._function(*call)
         results = tuple(bound[arg.name] for arg in contract.outputs)
@@ -76,54 +76,74 @@ class BoundKernel:
 
     def warm(self) -> None:
         """Compile by running over no rows."""
-        contract = self.contract
         values: list[Any] = []
-        for arg in contract.args:
-            values.append(np.dtype(arg.dtype).type(0) if arg.kind == "scalar" else np.zeros(arg.plus, dtype=arg.dtype))
-            if arg.kind != "scalar" and not arg.out:
-                values[-1].flags.writeable = False
-        if contract.errors:
-            values.append(np.full(1, NO_ERROR, dtype=np.uint64))
-        self._function(*values)
+        for arg in self.contract.args:
+            if arg.kind == "scalar":
+                values.append(np.dtype(arg.dtype).type(0))
+            else:
+                values.append(self._empty(arg, arg.plus) if arg.out else self._column(np.zeros(arg.plus, dtype=arg.dtype)))
+        self._function(*values, *([self._error_word()] if self.contract.errors else []))
 
     def _input(self, arg: Arg, value: Any, lengths: dict[str, int]) -> Any:
         if arg.kind == "scalar":
             return np.dtype(arg.dtype).type(value)
-        array = value if isinstance(value, np.ndarray) else None
-        if array is None or array.dtype != np.dtype(arg.dtype) or array.ndim != 1:
+        if not self._is_array(value) or value.dtype != np.dtype(arg.dtype) or value.ndim != 1:
             shape = f"{getattr(value, 'dtype', type(value).__name__)}"
             raise KernelCallError(f"{self.contract.name}.{arg.name}: got {shape}, contract says 1-d {arg.dtype}")
-        length = len(array) - arg.plus
+        length = len(value) - arg.plus
         if lengths.setdefault(arg.dim, length) != length:
-            raise KernelCallError(f"{self.contract.name}.{arg.name}: length {len(array)}, dim {arg.dim} is {lengths[arg.dim]}")
-        view = np.ascontiguousarray(array).view()
-        view.flags.writeable = False  # one compiled signature, whether or not the caller's array may be written
-        return view
+            raise KernelCallError(f"{self.contract.name}.{arg.name}: length {len(value)}, dim {arg.dim} is {lengths[arg.dim]}")
+        return self._column(value)
 
     def _output(self, arg: Arg, buffer: Any, lengths: dict[str, int]) -> Any:
         if arg.dim not in lengths:
             raise KernelCallError(f"{self.contract.name}.{arg.name}: length of dim {arg.dim} is unknown; pass dims=")
         length = lengths[arg.dim] + arg.plus
-        if buffer is None:
-            return np.empty(length, dtype=arg.dtype)
+        return self._empty(arg, length) if buffer is None else self._fitting(arg, buffer, length)
+
+    def _fitting(self, arg: Arg, buffer: Any, length: int) -> Any:
         if buffer.dtype != np.dtype(arg.dtype) or len(buffer) < length:
             raise KernelCallError(f"{self.contract.name}.{arg.name}: reused buffer does not fit {length} x {arg.dtype}")
         return buffer[:length]
 
+    # What another memory does otherwise (`device_backend.DeviceKernel`).
+
+    def _is_array(self, value: Any) -> bool:
+        return isinstance(value, np.ndarray)
+
+    def _column(self, array: Any) -> Any:
+        view = np.ascontiguousarray(array).view()
+        view.flags.writeable = False  # one compiled signature, whether or not the caller's array may be written
+        return view
+
+    def _empty(self, arg: Arg, length: int) -> Any:
+        return np.empty(length, dtype=arg.dtype)
+
+    def _error_word(self) -> Any:
+        return np.full(1, NO_ERROR, dtype=np.uint64)
+
+    def _read_error(self, word: Any) -> int:
+        return int(word[0])
+
 
 class Kernels:
-    """Attribute access to every kernel that has a contract: `kernels.draw_counts(...)`."""
+    """Attribute access to every kernel that has a contract: `kernels.draw_counts(...)`.
 
-    def __init__(self, contracts: Mapping[str, KernelContract], load: Callable[[str], Callable[..., None]]) -> None:
+    Args:
+        contracts: Kernel contracts by stem.
+        bind: Makes a contract's kernel callable; called once a stem.
+    """
+
+    def __init__(self, contracts: Mapping[str, KernelContract], bind: Callable[[KernelContract], BoundKernel]) -> None:
         self._contracts = dict(contracts)
-        self._load = load
+        self._bind = bind
         self._bound: dict[str, BoundKernel] = {}
 
     def __getattr__(self, stem: str) -> BoundKernel:
         if stem.startswith("_") or stem not in self._contracts:
             raise AttributeError(f"no kernel contract named {stem!r}")
         if stem not in self._bound:
-            self._bound[stem] = BoundKernel(self._contracts[stem], self._load(stem))
+            self._bound[stem] = self._bind(self._contracts[stem])
         return self._bound[stem]
 
     @property

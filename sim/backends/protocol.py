@@ -1,22 +1,77 @@
-"""What a backend is, and how to get one by name.
+"""What a backend is: kernels by contract, an array namespace, and the few operations that are neither.
 
-A backend turns kernel contracts into callables (`backend.kernels.<stem>(...)`) and offers the array namespace `xp` plus the
-integer primitives that are not kernels: segmented sort. The kernel folders are imported here and nowhere else in `sim`.
+Where rows live is the backend's affair. On `cpu` there is one memory and every move is the identity. On a device backend
+(`device_backend.py`) kernels take arrays from either memory, and what they return stays on the device iff a column they were given
+was there. States therefore never ask which backend they run on.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from gpu_kernels.frames import ColumnSpec, UnexpectedRows
+from gpu_kernels.memory import OutOfDeviceMemory
+from gpu_kernels.slots import Slots
 from sim.backends.binder import Kernels
-from sim.backends.cache import kernel_sources_digest, private_cache_dir
-from sim.backends.kernel_contracts import load_kernel_contracts
+
+__all__ = ["Backend", "BackendUnavailable", "ColumnSpec", "Ops", "OutOfDeviceMemory", "UnexpectedRows"]
+
+Result = TypeVar("Result")
 
 
 class BackendUnavailable(RuntimeError):
-    """The named backend cannot run on this machine; the text says why and what would help."""
+    """The named backend cannot run on this machine.
+
+    Attributes:
+        do: What would help.
+    """
+
+    def __init__(self, why: str, do: str = "") -> None:
+        super().__init__(why)
+        self.do = do
+
+
+class Ops(Protocol):
+    """Array operations that are not kernels. An array is a numpy array or the backend's device array.
+
+    Attributes:
+        reads_parquet: Whether `read_parquet` can be asked.
+    """
+
+    reads_parquet: bool
+
+    def to_device(self, array: Any) -> Any:
+        """The array in device memory; itself if it is there already, or if there is only one memory."""
+
+    def to_host(self, value: Any) -> Any:
+        """The array in host memory; itself if it is there already. What is no array passes through."""
+
+    def sort_segments(self, values: Any, offset: Any) -> None:
+        """Sort uint64 `values` in place inside each `[offset[i], offset[i + 1])`."""
+
+    def repeat(self, columns: Sequence[Any], counts: Any) -> list[Any]:
+        """Each column with row i repeated `counts[i]` times; on the device iff a column or the counts are there."""
+
+    def turn(self, work: Callable[[], Result]) -> Result:
+        """Run a partition's work when the device has room for it; again, with fewer beside it, if its memory runs out.
+
+        Raises:
+            OutOfDeviceMemory: The work does not fit even alone.
+        """
+
+    def read_parquet(self, data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
+        """Columns of a verified Parquet file read straight to the device: name -> (values, mask or None).
+
+        Args:
+            data: The file.
+            columns: The wanted columns.
+            rows: Half-open row range.
+
+        Raises:
+            UnexpectedRows: The file holds what its contract does not allow.
+        """
 
 
 @dataclass(frozen=True)
@@ -24,59 +79,19 @@ class Backend:
     """A place where kernels run.
 
     Attributes:
-        name: `cpu` (others arrive with the GPU work).
+        name: `cpu`, `gpu` or `emulated`.
         kernels: One callable per kernel contract.
-        xp: Array namespace for exact integer work (numpy here).
-        sort_segments: Sorts uint64 `values` in place inside each `[offset[i], offset[i+1])`.
+        xp: Array namespace for exact integer work on what `ops.to_device` gives.
+        ops: Moves between memories, segmented sort, repetition, turns on the device.
         describe: Versions that matter for provenance.
+        why: Why `auto` chose it; empty when it was asked for by name.
+        slots: How many partitions may be on the device at once; None where there is no device.
     """
 
     name: str
     kernels: Kernels
     xp: Any
-    sort_segments: Any
+    ops: Ops
     describe: dict[str, str]
-
-
-_lock = threading.Lock()
-_cache: dict[str, Backend] = {}
-
-
-def _cpu() -> Backend:
-    import numpy
-
-    from cpu_fallback.runtime import keep_compiled_kernels_in
-
-    numba_version = keep_compiled_kernels_in(str(private_cache_dir(f"numba-{kernel_sources_digest()}")))
-    from cpu_fallback import ops
-    from cpu_fallback.kernels import load
-
-    contracts = load_kernel_contracts()
-    return Backend(
-        name="cpu",
-        kernels=Kernels(contracts, load),
-        xp=numpy,
-        sort_segments=ops.sort_segments,
-        describe={"backend": "cpu", "numba": numba_version, "numpy": numpy.__version__},
-    )
-
-
-def get_backend(name: str = "cpu") -> Backend:
-    """The backend called `name`; `auto` means `cpu` until a GPU backend exists.
-
-    Args:
-        name: `auto` or `cpu`.
-
-    Returns:
-        The backend, built once a process.
-
-    Raises:
-        BackendUnavailable: If this build has no such backend. Nothing falls back silently.
-    """
-    resolved = "cpu" if name == "auto" else name
-    if resolved != "cpu":
-        raise BackendUnavailable(f"backend {name!r} is not part of this version: it has cpu only (use --backend cpu or auto)")
-    with _lock:
-        if resolved not in _cache:
-            _cache[resolved] = _cpu()
-        return _cache[resolved]
+    why: str = ""
+    slots: Slots | None = None

@@ -32,7 +32,11 @@ def run(
     scenario: ScenarioOption = None,
     set_: SetOption = None,
     merchants: MerchantsOption = None,
-    backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, cpu, gpu or emulated. auto: gpu where one is usable, else cpu.")] = "auto",
+    device_slots: Annotated[int, typer.Option(min=1, max=64, help="Partitions on the device at once (gpu, emulated).")] = 2,
+    verify_fraction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of partitions recomputed on the cpu (gpu, emulated); 0 for none.")
+    ] = 0.001,
     executor: Annotated[str, typer.Option(help="local.")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads. Default: the processors there are.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this segment, e.g. 3B.")] = None,
@@ -60,8 +64,19 @@ def run(
     try:
         chosen = get_backend(backend)
     except BackendUnavailable as error:
-        raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
-    options = Options(out=out, workers=workers or default_workers(), until=until, order_seed=partition_order, executor=executor)
+        raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {backend} cannot run here: {error}", do=error.do) from error
+    named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
+    if not quiet and not json_:
+        sys.stderr.write(f"backend {named}\n")
+    options = Options(
+        out=out,
+        workers=workers or default_workers(),
+        until=until,
+        order_seed=partition_order,
+        executor=executor,
+        verify_fraction=verify_fraction,
+        device_slots=device_slots,
+    )
     result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
@@ -71,7 +86,7 @@ def run(
         table(("dataset", "scenario", "rows", "MB"), rows, right=frozenset({2, 3})),
         "",
         f"world      {result.run_dir}  ({total / 1e6:,.1f} MB, {checks} checks passed)",
-        f"seed       {prepared.request.seed}   scenarios {', '.join(prepared.scenarios)}   backend {chosen.name}",
+        f"seed       {prepared.request.seed}   scenarios {', '.join(prepared.scenarios)}   backend {named}",
     ]
     if "5B" in result.bundles:
         name = result.run_dir.name[:8]
@@ -87,6 +102,11 @@ def run(
         ]
     emit(
         "run",
-        {"run_id": prepared.run_id, "arrivals": sum(i.rows for i in datasets if i.dataset == "arrival_events_5B"), **describe(result)},
+        {
+            "run_id": prepared.run_id,
+            "backend": {"name": chosen.name, "why": chosen.why},
+            "arrivals": sum(item.rows for item in datasets if item.dataset == "arrival_events_5B"),
+            **describe(result),
+        },
         "\n".join(text),
     )

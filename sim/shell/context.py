@@ -17,7 +17,7 @@ from sim.backends import Backend
 from sim.backends.binder import BoundKernel
 from sim.rng import Stream, StreamError
 from sim.shell.contract_types import Contracts
-from sim.shell.frames import Array, Frame
+from sim.shell.frames import Array, Frame, Rows, changed
 from sim.shell.identity import frame as frame_bytes
 from sim.shell.manifest import LedgerRow, PartFile
 from sim.shell.params import Params
@@ -90,8 +90,8 @@ class Context:
         self._externals = externals
         self._configs = configs
 
-    def for_partition(self, part: Partition) -> PartitionContext:
-        """This context with fresh accumulators for one partition."""
+    def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
+        """This context with fresh accumulators for one partition; on another backend to hold two against each other."""
         return PartitionContext(
             self.state,
             seed=self._seed,
@@ -99,7 +99,7 @@ class Context:
             configs=self._configs,
             contracts=self._contracts,
             store=self._store,
-            backend=self._backend,
+            backend=backend or self._backend,
             externals=self._externals,
         )
 
@@ -155,6 +155,7 @@ class Context:
         part: int | None = None,
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
+        device: bool = False,
     ) -> Frame:
         """Rows of a declared input.
 
@@ -164,16 +165,40 @@ class Context:
             part: Only this file; all files when None.
             rows: Half-open row range inside what `part` selects.
             columns: Only these columns.
+            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No strings.
 
         Returns:
             The frame; arrays are read-only and may be shared with other partitions.
         """
         self._declared(dataset, row_level=True)
-        return self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
+        if device and self._backend.ops.reads_parquet:
+            return self._store.load_to(self._backend.ops, dataset, scenario, part=part, rows=rows, columns=columns)
+        loaded = self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
+        return self.on_device(loaded) if device else loaded
+
+    def on_device(self, value: Rows) -> Rows:
+        """An array or frame in device memory: the same object if it is there already or the backend has one memory."""
+        ops = self._backend.ops
+        return changed(value, lambda columns: [ops.to_device(column) for column in columns])
+
+    def on_host(self, value: Rows) -> Rows:
+        """An array or frame in host memory: the same object if it is there already."""
+        ops = self._backend.ops
+        return changed(value, lambda columns: [ops.to_host(column) for column in columns])
+
+    def repeat(self, values: Rows, counts: Array) -> Rows:
+        """Row i of an array or frame `counts[i]` times, in order; on the device iff the values or the counts are there.
+
+        Args:
+            values: Column (or frame) of r rows.
+            counts: Whole numbers >= 0, one a row.
+        """
+        ops = self._backend.ops
+        return changed(values, lambda columns: ops.repeat(columns, counts))
 
     def sort_segments(self, values: Array, offset: Array) -> None:
-        """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`."""
-        self._backend.sort_segments(values, offset)
+        """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
+        self._backend.ops.sort_segments(values, offset)
 
     def _declared(self, dataset: str, row_level: bool) -> None:
         scope = self.state.reads.get(dataset)
@@ -191,7 +216,7 @@ class PartitionContext(Context):
 
     def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
         """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
-        figure = np.asarray(value)
+        figure = np.asarray(self.on_host(value))
         if figure.dtype.kind not in "iub":
             raise TypeError(f"counter {name!r} is {figure.dtype}: cross-row sums are integers only")
         addend = figure.astype(np.int64)
@@ -210,7 +235,7 @@ class PartitionContext(Context):
         if isinstance(draws, int):
             total, blocks = entities * draws, entities * ((draws + 1) // 2)
         else:
-            words = np.asarray(draws).astype(np.int64)
+            words = draws.astype(np.int64)
             total, blocks = int(words.sum()), int(((words + 1) // 2).sum())
         before = self.ledger_rows.get((stream, scenario))
         self.ledger_rows[(stream, scenario)] = LedgerRow(

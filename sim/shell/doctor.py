@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import __version__
-from sim.backends import BackendUnavailable, get_backend
+from sim.backends import NAMES, BackendUnavailable, driver_report, get_backend
 from sim.rng import block
 from sim.shell.errors import BackendError, ContractError, SimError, StorageError
 from sim.shell.lint import lint
@@ -159,23 +159,32 @@ def _zones(root: Path) -> Finding:
 
 
 def _backends() -> list[Finding]:
+    """Every backend and, of those that can run, whether it gives the published words; which of them `auto` takes."""
     findings = []
-    for name, needed in (("cpu", True), ("gpu", False)):
+    for name in (name for name in NAMES if name != "auto"):
+        needed = name == "cpu"
         try:
-            get_backend(name)
-            words = block(0, 0, 0, backend=name)
+            described = get_backend(name).describe
+            good = block(0, 0, 0, backend=name) == KNOWN_ANSWER
         except BackendUnavailable as error:
-            findings.append(Finding(f"backend {name}", not needed, f"not usable: {error}", "", BackendError.exit_code if needed else 0))
+            code = BackendError.exit_code if needed else 0
+            findings.append(Finding(f"backend {name}", not needed, f"not usable: {error}", error.do, code))
             continue
         except ImportError as error:
             findings.append(Finding(f"backend {name}", False, f"not usable: {error}", "pip install closedworld", BackendError.exit_code))
             continue
-        good = words == KNOWN_ANSWER
-        found = "usable, published Philox vector reproduced" if good else f"wrong words {words[0]:016x} {words[1]:016x}"
-        findings.append(
-            Finding(f"backend {name}", good, found, "" if good else "do not build worlds here", 0 if good else BackendError.exit_code)
-        )
-    return findings
+        told = ", ".join(f"{key} {value}" for key, value in described.items() if key not in ("backend", "numba", "numpy"))
+        text = "usable, published Philox vector reproduced" if good else "wrong words for the published Philox vector"
+        problem = ("", 0) if good else ("do not build worlds with it", BackendError.exit_code)
+        findings.append(Finding(f"backend {name}", good, f"{text}{f' ({told})' if told else ''}", *problem))
+    chosen = get_backend("auto")
+    return [*findings, Finding("backend auto", True, f"{chosen.name}: {chosen.why}"), _driver()]
+
+
+def _driver() -> Finding:
+    """The NVIDIA driver, its devices, and the packages that fit it."""
+    report = driver_report()
+    return Finding("NVIDIA driver", True, report["found"], report["do"])
 
 
 def _numba_cache(root: Path) -> Finding:

@@ -16,8 +16,9 @@ from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import PartFile, Published, StateManifest
-from sim.shell.partition import StateRun, check_row, compute_partition, stage_frames
+from sim.shell.partition import StateRun, check_row, compute_partition, in_turn, stage_frames
 from sim.shell.publish import publish_directory, publish_document, quarantine
+from sim.shell.recompute import sampled
 from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
 from sim.shell.state import Check, Partition, Program
 
@@ -38,7 +39,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
     state = program.state
-    plan = _plan(program, ctx)
+    plan = in_turn(program, ctx, run, None, lambda: _plan(program, ctx))
     spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
     binding = named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
     staging = Staging(run.run_dir / "staging", state.id, binding)
@@ -59,7 +60,10 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             reused += 1
             run.reporter.advance(before.rows)
     if program.compute is not None:
-        for part, result in run_local(lambda part: compute_partition(program, ctx, run, staging, part), todo, run.workers):
+        twice = sampled(run.verify_fraction if run.backend.name != "cpu" else 0.0, str(run.identity["run_id"]), state.id, todo)
+        for part, result in run_local(
+            lambda part: compute_partition(program, ctx, run, staging, part, part.name in twice), todo, run.workers
+        ):
             done[part.name] = result
             run.reporter.advance(result.rows)
     results = [done[part.name] for part in plan]
@@ -93,7 +97,9 @@ def _conclude(
     contract_rows = [row for result in results for row in result.checks]
     if program.finish is not None:
         last = PartitionResult("finish", {}, [], {}, [])
-        stage_frames(program, run, staging, None, "part-00000.parquet", program.finish(ctx, totals), last)
+        finish = program.finish
+        frames = in_turn(program, ctx, run, None, lambda: {name: ctx.on_host(frame) for name, frame in finish(ctx, totals).items()})
+        stage_frames(program, run, staging, None, "part-00000.parquet", frames, last)
         contract_rows += last.checks
         for dataset_id, file in last.files.items():
             grouped[(dataset_id, None)] = [file]

@@ -1,19 +1,21 @@
 """Frame: named, equally long columns, as states and kernels see them.
 
-A column is a one-dimensional array. Categories are held as int16 codes into the contract's sealed list; times are int64
-microseconds since the epoch (UTC). A nullable column has a companion boolean mask in `valid`. Arrow, Parquet and digests
-belong to `tables.py` and `digest.py`; nothing here knows a schema.
+A column is a one-dimensional array: numpy's, or all of them a device backend's. Categories are held as int16 codes into the
+contract's sealed list; times are int64 microseconds since the epoch (UTC). A nullable column has a companion boolean mask in
+`valid`. Arrow, Parquet and digests belong to `tables.py` and `digest.py`; nothing here knows a schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Rows = TypeVar("Rows")
+"""An array, of either memory, or a frame of such."""
 
 
 class Frame:
@@ -91,7 +93,33 @@ class Frame:
 
     def sort(self, *names: str) -> Frame:
         """Rows in ascending order of the named columns (stable; first name is most significant)."""
-        return self.take(np.lexsort(tuple(self._columns[name] for name in reversed(names))))
+        keys = [self._columns[name] for name in reversed(names)]
+        if all(isinstance(key, np.ndarray) for key in keys):
+            return self.take(np.lexsort(keys))
+        order = np.argsort(keys[0], kind="stable")  # device arrays of different dtypes cannot be stacked for a lexsort
+        for key in keys[1:]:
+            order = order[np.argsort(key[order], kind="stable")]
+        return self.take(order)
+
+
+def changed(rows: Rows, change: Callable[[Sequence[Array]], list[Array]]) -> Rows:
+    """An array or frame with all its columns (and masks) changed together; the same object if none of them is another one.
+
+    Args:
+        rows: Array or frame.
+        change: New columns for old, in the same order, all of one length.
+    """
+    if not isinstance(rows, Frame):
+        column: Any = change([rows])[0]  # type: ignore[list-item]
+        return column  # type: ignore[no-any-return]
+    before = [*(array for _, array in rows.items()), *rows.valid.values()]
+    after = change(before)
+    if all(new is old for new, old in zip(after, before, strict=True)):
+        return rows
+    names = rows.names
+    return Frame(  # type: ignore[return-value]
+        dict(zip(names, after, strict=False)), dict(zip(rows.valid, after[len(names) :], strict=True))
+    )
 
 
 def concat(frames: list[Frame]) -> Frame:
@@ -108,5 +136,5 @@ def concat(frames: list[Frame]) -> Frame:
     masked = sorted({name for frame in frames for name in frame.valid})
     return Frame(
         {name: np.concatenate([frame[name] for frame in frames]) for name in names},
-        {name: np.concatenate([frame.valid.get(name, np.ones(len(frame), dtype=np.bool_)) for frame in frames]) for name in masked},
+        {name: np.concatenate([frame.valid.get(name, np.ones_like(frame[name], dtype=np.bool_)) for frame in frames]) for name in masked},
     )

@@ -228,7 +228,22 @@ def require_file(path: Path, digest: str) -> None:
     Raises:
         GateError: If it is missing, a link, or its SHA-256 is not `digest`.
     """
-    found = f"SHA-256 {sha256_file(path)}" if path.is_file() and not path.is_symlink() else "no such file"
+    _require_digest(path, sha256_file(path) if path.is_file() and not path.is_symlink() else None, digest)
+
+
+def require_bytes(path: Path, digest: str) -> bytes:
+    """The bytes of a published data file, which must be those that were published.
+
+    Raises:
+        GateError: As `require_file`.
+    """
+    data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    _require_digest(path, sha256_bytes(data) if data else None, digest)
+    return data
+
+
+def _require_digest(path: Path, actual: str | None, digest: str) -> None:
+    found = "no such file" if actual is None else f"SHA-256 {actual}"
     if found != f"SHA-256 {digest}":
         raise GateError(
             "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",

@@ -117,5 +117,10 @@ def run_id(fingerprint: str, seed: int, scenarios: Iterable[str]) -> str:
 def code_digest() -> str:
     """Digest of the engine's own sources: finished partitions in staging are reused only by the code that made them."""
     root = Path(__file__).resolve().parents[2]
-    files = sorted(path for folder in ("sim", "cpu_fallback", "gpu_kernels") for path in (root / folder).rglob("*.py"))
-    return named_digest("closedworld.code.v1", [(str(path.relative_to(root)), sha256_file(path)) for path in files])
+    return named_digest("closedworld.code.v1", [(str(path.relative_to(root)), sha256_file(path)) for path in code_files(root)])
+
+
+def code_files(root: Path) -> list[Path]:
+    """The engine's sources, Python and CUDA, sorted."""
+    files = (path for folder in ("sim", "cpu_fallback", "gpu_kernels") for path in (root / folder).rglob("*"))
+    return sorted(path for path in files if path.suffix in (".py", ".cu", ".cuh", ".h"))

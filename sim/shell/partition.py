@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from sim.backends import Backend, OutOfDeviceMemory, get_backend
 from sim.backends.binder import KernelFailure
 from sim.shell.check_result import CheckResult
 from sim.shell.checks import check_frame
-from sim.shell.context import Context
+from sim.shell.context import Context, PartitionContext
 from sim.shell.contract_types import Contracts, ForeignKey
 from sim.shell.digest import table_digest
-from sim.shell.errors import ValidationError
+from sim.shell.errors import BackendError, ValidationError
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.key_ranges import key_range
 from sim.shell.manifest import PartFile
 from sim.shell.progress import Reporter
+from sim.shell.recompute import hold_against
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Frames, Partition, Program
 from sim.shell.store import Store
 from sim.shell.tables import encode_parquet
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,11 @@ class StateRun:
         identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
         contracts: Compiled contracts.
         store: Readable inputs.
+        backend: Where kernels run.
         workers: Threads.
         order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
         reporter: Who is told about progress.
+        verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
         key_indexes: Look-ups of referenced tables, built once and shared by partitions.
     """
 
@@ -43,22 +49,53 @@ class StateRun:
     identity: Mapping[str, Any]
     contracts: Contracts
     store: Store
+    backend: Backend
     workers: int
     order_seed: int | None
     reporter: Reporter
+    verify_fraction: float = 0.0
     key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
 
 
-def compute_partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition) -> PartitionResult:
+def compute_partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition, verify: bool) -> PartitionResult:
     """Compute a partition, check and stage its frames, leave a receipt.
+
+    On a device only `compute` and the copy to the host hold one of its slots; checks, digest, Parquet and disk do not.
+
+    Args:
+        program: The state.
+        ctx: Its context.
+        run: Where and how.
+        staging: Where files go.
+        part: The partition.
+        verify: Whether to compute it on the cpu backend too, and compare.
 
     Raises:
         ValidationError: A kernel refused a row.
+        BackendError: The partition does not fit the device, or the device is wrong.
     """
+    inner, frames = _computed(program, ctx, run, part)
+    if verify:
+        hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
+    result = PartitionResult(part.name, {}, [], {}, [])
+    stage_frames(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
+    result.counters = {name: value.tolist() for name, value in inner.counters.items()}
+    result.ledger = list(inner.ledger_rows.values())
+    staging.record(result)
+    return result
+
+
+def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) -> tuple[PartitionContext, Frames]:
+    """What the partition counted, and its frames in host memory."""
     assert program.compute is not None
-    inner = ctx.for_partition(part)
+    compute = program.compute
+
+    def work() -> tuple[PartitionContext, Frames]:
+        inner = ctx.for_partition(part)
+        return inner, {dataset: inner.on_host(frame) for dataset, frame in compute(inner, part).items()}
+
     try:
-        frames = program.compute(inner, part)
+        return in_turn(program, ctx, run, part, work)
     except KernelFailure as failure:
         raise ValidationError(
             f"{program.state.id}.{failure.name}",
@@ -66,12 +103,29 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
             found=str(failure),
             do="this is an impossible value in the model: check the priors this state reads",
         ) from failure
-    result = PartitionResult(part.name, {}, [], {}, [])
-    stage_frames(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
-    result.counters = {name: value.tolist() for name, value in inner.counters.items()}
-    result.ledger = list(inner.ledger_rows.values())
-    staging.record(result)
-    return result
+
+
+def in_turn(program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]) -> Result:
+    """Work of a state's function in a turn on the device; at once where there is none.
+
+    Raises:
+        BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone.
+    """
+    try:
+        return run.backend.ops.turn(work)
+    except OutOfDeviceMemory as error:
+        packs = {pack: getattr(ctx.params, pack) for pack in program.state.config}
+        settings = [f"{pack}.{key}" for pack, params in packs.items() for key in params if key.endswith("_a_partition")]
+        smaller = f", or smaller partitions (--set {settings[0]}=..., which names another world)" if settings else ""
+        spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
+        name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
+        raise BackendError(
+            "SHELL.OUT_OF_DEVICE_MEMORY",
+            f"{name} does not fit the device, even alone (--device-slots 1)",
+            found=str(error),
+            where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
+            do=f"a device with more memory, --backend cpu{smaller}; finished partitions are kept",
+        ) from None
 
 
 def stage_frames(

@@ -20,7 +20,8 @@ from sim.shell.manifest import StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
-from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
+from sim.shell.publish import compare_directory, make_directories, publish_document, quarantine, read_published, storage_errors
+from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
 from sim.shell.runs_report import StateRow, write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
@@ -38,6 +39,8 @@ class Options:
         until: Last segment to build, or None for all.
         order_seed: Shuffle partitions (tests), or None.
         executor: Executor name for the receipt.
+        verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
+        device_slots: Partitions on a device at once, for backends that have one.
     """
 
     out: Path
@@ -45,6 +48,8 @@ class Options:
     until: str | None = None
     order_seed: int | None = None
     executor: str = "local"
+    verify_fraction: float = 0.001
+    device_slots: int = 2
 
 
 @dataclass
@@ -79,6 +84,8 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
     run_dir = options.out / prepared.run_id
+    if backend.slots is not None:
+        backend.slots.resize(options.device_slots)
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
@@ -172,13 +179,18 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-    run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter)
+    run = StateRun(
+        *(result.run_dir, prepared.identity, prepared.contracts, store, backend),
+        *(options.workers, options.order_seed, reporter, options.verify_fraction),
+    )
     try:
         manifest, reused = execute(
             program, context_for(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items()))
         )
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
+        if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
+            quarantine(result.run_dir / "staging", state.id)
         result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
         raise
     store.register(manifest.datasets)

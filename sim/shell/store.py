@@ -11,13 +11,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sim.backends.protocol import ColumnSpec, Ops, UnexpectedRows
+from sim.shell.arrow import vocabulary_of
 from sim.shell.contract_types import Contracts
 from sim.shell.errors import GateError
 from sim.shell.frames import Frame, concat
-from sim.shell.gate import require_file
+from sim.shell.gate import require_bytes, require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.reference import Reference
-from sim.shell.tables import read_parquet
+from sim.shell.tables import damaged, read_parquet, require_schema
 
 _CACHE_BYTES = 192 << 20
 
@@ -81,16 +83,37 @@ class Store:
         wanted = tuple(columns) if columns is not None else None
         if rows is None:
             frames = [self._read(item, file, wanted) for file in files]
-            return frames[0] if len(frames) == 1 else concat(frames)
-        pieces, start = [], 0
-        for file in files:
-            low, high = max(rows[0], start), min(rows[1], start + file.rows)
-            if low < high:
-                pieces.append(self._read(item, file, wanted).slice(low - start, high - start))
-            start += file.rows
-        if not pieces:
-            return self._read(item, files[0], wanted).slice(0, 0)
-        return pieces[0] if len(pieces) == 1 else concat(pieces)
+        else:
+            frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in _pieces(files, rows)]
+        return frames[0] if len(frames) == 1 else concat(frames)
+
+    def load_to(
+        self,
+        ops: Ops,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a published dataset, decoded in device memory from the verified bytes of its files; see `Context.load`."""
+        item, contract = self.published(dataset, scenario), self._contracts.dataset(dataset)
+        wanted = [contract.table.column(name) for name in (contract.table.names if columns is None else columns)]
+        sealed = {column.name: tuple(vocabulary_of(contract, column, self.vocabularies)) for column in wanted}
+        specs = [ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, sealed[column.name]) for column in wanted]
+        frames = []
+        for file, low, high in _pieces(item.files if part is None else (item.files[part],), rows):
+            path = self._run_dir / item.path / file.name
+            data = require_bytes(path, file.file_sha256)
+            require_schema(path, data, contract, self.vocabularies)
+            try:
+                found = ops.read_parquet(data, specs, (low, high))
+            except UnexpectedRows as error:
+                raise damaged(path, contract, str(error), "rows its contract allows") from error
+            masks = {name: mask for name, (_, mask) in found.items() if mask is not None}
+            frames.append(Frame({name: values for name, (values, _) in found.items()}, masks))
+        return frames[0] if len(frames) == 1 else concat(frames)
 
     def _read(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
         path = self._run_dir / item.path / file.name
@@ -114,6 +137,19 @@ class Store:
         require_file(path, file.file_sha256)
         with self._lock:
             self._verified.add(str(path))
+
+
+def _pieces(files: Sequence[PartFile], rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:
+    """Files and the half-open row range wanted of each: all there are, or what a range over all of them covers; never nothing."""
+    if rows is None:
+        return [(file, 0, file.rows) for file in files]
+    pieces, start = [], 0
+    for file in files:
+        low, high = max(rows[0], start), min(rows[1], start + file.rows)
+        if low < high:
+            pieces.append((file, low - start, high - start))
+        start += file.rows
+    return pieces or [(files[0], 0, 0)]
 
 
 def _bytes(frame: Frame) -> int:

@@ -98,16 +98,35 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
     names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            expected = arrow_schema(dataset, vocab, {})
-            if not file.schema_arrow.equals(expected):
-                found, wanted, _ = schema_difference(file.schema_arrow, expected)
-                raise _damaged(path, dataset, found, wanted)
+            _require_schema(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)
+            if table.num_rows != file.metadata.num_rows:  # page headers carry no checksum of their own
+                raise damaged(path, dataset, f"{table.num_rows} rows in its pages", f"{file.metadata.num_rows} rows by its footer")
         return from_arrow(table.select(names), dataset, vocab, names)
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
+        raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
     except ValidationError as error:
-        raise _damaged(path, dataset, error.found, error.expected) from error
+        raise damaged(path, dataset, error.found, error.expected) from error
+
+
+def require_schema(path: Path, data: bytes, dataset: Dataset, vocab: Vocabularies) -> None:
+    """The bytes of a file must follow its contract's schema; rows are not looked at.
+
+    Raises:
+        GateError: `SHELL.PUBLISHED_FILE_INVALID`.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            _require_schema(path, file, dataset, vocab)
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
+
+
+def _require_schema(path: Path, file: pq.ParquetFile, dataset: Dataset, vocab: Vocabularies) -> None:
+    expected = arrow_schema(dataset, vocab, {})
+    if not file.schema_arrow.equals(expected):
+        found, wanted, _ = schema_difference(file.schema_arrow, expected)
+        raise damaged(path, dataset, found, wanted)
 
 
 def _is_dictionary(column: Column) -> bool:
@@ -118,6 +137,7 @@ def _is_dictionary(column: Column) -> bool:
     )
 
 
-def _damaged(path: Path, dataset: Dataset, found: str, expected: str) -> SimError:
+def damaged(path: Path, dataset: Dataset, found: str, expected: str) -> SimError:
+    """The refusal of a published file that cannot be used."""
     what = f"A published file of {dataset.id} cannot be used."
     return GateError("SHELL.PUBLISHED_FILE_INVALID", what, found, expected, str(path), "restore it, or remove the run and run again")

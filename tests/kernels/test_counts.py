@@ -1,12 +1,14 @@
 """Counts: the distribution function against mpmath, moments of large samples, splitting, truncation, addresses."""
 
-import mpmath
 import numpy as np
 import pytest
 
-from cpu_fallback.counts import invert_count
-from cpu_fallback.detmath import det_exp
-from tests.kernels.binder import call, check
+pytest.importorskip("numba", reason="these tests call the numba functions one by one, and numba is not installed")
+mpmath = pytest.importorskip("mpmath", reason="these tests measure against mpmath, and it is not installed")
+
+from cpu_fallback.counts import invert_count  # noqa: E402
+from cpu_fallback.detmath import det_exp  # noqa: E402
+from tests.kernels.binder import call, check  # noqa: E402
 
 mpmath.mp.prec = 120
 LAWS = [
@@ -99,7 +101,8 @@ def test_zero_truncated_mean(mu, kappa):
         ({"kappa": np.nan}, "KAPPA_NOT_FINITE"), ({"kappa": np.inf}, "KAPPA_NOT_FINITE"),
         ({"part_mean": 0.0}, "PART_MEAN_OUT_OF_RANGE"), ({"part_mean": np.nan}, "PART_MEAN_OUT_OF_RANGE"),
         ({"part_mean": 513.0}, "PART_MEAN_OUT_OF_RANGE"), ({"zero_truncated": 1, "mu": 65.0}, "TRUNCATED_TOO_LARGE"),
-        ({"mu": 2.0**32}, "COUNT_OVERFLOW"), ({"mu": 1e6, "part_mean": 1e-5}, "COUNT_OVERFLOW"),
+        ({"mu": 2.0**32, "kappa": 0.0}, "COUNT_OVERFLOW"), ({"mu": 1e6, "part_mean": 1e-5}, "COUNT_OVERFLOW"),
+        ({"kappa": 2.0**-23 * 0.999}, "KAPPA_TOO_SMALL"),
     ],
 )  # fmt: skip
 def test_refusals(change, refused):

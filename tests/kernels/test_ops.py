@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("numba", reason="these tests call the numba functions one by one, and numba is not installed")
+
 from cpu_fallback.ops import _heap_sort, sort_segments
 
 

@@ -17,6 +17,8 @@ def refusal(mu, kappa, part_mean, zero_truncated):
         return "PART_MEAN_OUT_OF_RANGE"
     if zero_truncated and mu > part_mean:
         return "TRUNCATED_TOO_LARGE"
+    if kappa > 0.0 and mu > kappa * 2.0**24:
+        return "KAPPA_TOO_SMALL"
     if max(mu, mu / part_mean) >= 2**32 - 1:
         return "COUNT_OVERFLOW"
     return None

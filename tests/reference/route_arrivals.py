@@ -23,6 +23,9 @@ def route_arrivals(
         first, slots = (edge_first[k], edge_slots[k]) if online else (site_first[k], site_slots[k])
         if slots == 0 or first + slots > len(place_id):
             raise RowError(i, "TABLE_MISSING")
-        place = place_id[first + pick_slot(pick, first, slots, threshold, alias)]
+        slot = pick_slot(pick, first, slots, threshold, alias)
+        if slot >= slots:
+            raise RowError(i, "ALIAS_OUT_OF_RANGE")
+        place = place_id[first + slot]
         out.append((bucket_start[bucket[r]] + offset, k, int(online), 0 if online else place, place if online else 0))
     return tuple([item[part] for item in out] for part in range(5))

@@ -5,7 +5,7 @@ from tests.reference._errors import RowError
 
 def offset_at(instant, z, zone_offset, transition_us, transition_minutes):
     """None where the timetable does not cover the instant."""
-    if z >= len(zone_offset) - 1:
+    if not 0 <= z < len(zone_offset) - 1:
         return None
     own = slice(zone_offset[z], zone_offset[z + 1])
     past = [minutes for at, minutes in zip(transition_us[own], transition_minutes[own], strict=True) if at <= instant]
@@ -16,7 +16,7 @@ def utc_offset(ts_us, zone, zone_offset, transition_us, transition_minutes):
     found = []
     for row, (instant, z) in enumerate(zip(ts_us, zone, strict=True)):
         minutes = None
-        if z < len(zone_offset) - 1 and zone_offset[z + 1] <= len(transition_us):
+        if 0 <= z < len(zone_offset) - 1 and zone_offset[z + 1] <= len(transition_us):
             minutes = offset_at(instant, z, zone_offset, transition_us, transition_minutes)
         if minutes is None:
             raise RowError(row, "NO_OFFSET")

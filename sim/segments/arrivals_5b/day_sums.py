@@ -9,14 +9,14 @@ from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
 from sim.shell.frames import Array, Frame
 
 
-def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual_rows: Array, grid: Frame) -> Frame:
+def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual: Array, grid: Frame) -> Frame:
     """s4_arrival_summary_5B of whole merchant-days.
 
     Args:
         counts: Count rows, sorted by merchant, bucket and key.
         keys: Keys of those merchants, sorted.
         key_row: uint32: key of each count row.
-        virtual_rows: uint32: count row of each virtual arrival.
+        virtual: int64: virtual arrivals of each count row.
         grid: s1_time_grid_5B.
     """
     a_day = DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])
@@ -31,9 +31,9 @@ def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual_rows: Array,
     base = np.cumsum(own) - own
     place = (base - start[owner])[run_of_row(days)] + key_row
     width = int(own.sum())
-    total, virtual = np.zeros(width, dtype=np.int64), np.zeros(width, dtype=np.int64)
+    total, online = np.zeros(width, dtype=np.int64), np.zeros(width, dtype=np.int64)
     np.add.at(total, place, counts.count_n.astype(np.int64))
-    np.add.at(virtual, place, np.bincount(virtual_rows, minlength=len(counts)))
+    np.add.at(online, place, virtual)
     used = np.flatnonzero(total)
     of_day = np.repeat(np.arange(len(own)), own)[used]
     key = used - (base - start[owner])[of_day]
@@ -45,7 +45,7 @@ def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual_rows: Array,
             "tzid": keys.tzid[key],
             "channel_group": keys.channel_group[key],
             "arrivals": total[used].astype(np.uint32),
-            "physical": (total - virtual)[used].astype(np.uint32),
-            "virtual": virtual[used].astype(np.uint32),
+            "physical": (total - online)[used].astype(np.uint32),
+            "virtual": online[used].astype(np.uint32),
         }
     )

@@ -106,7 +106,7 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
     first = np.repeat(offsets[:-1], members)
     width = np.uint64(buckets)
     realised, key_row, bucket = ctx.kernels.realise_intensity(
-        intensity=surface.lambda_utc_scenario,
+        intensity=ctx.on_device(surface.lambda_utc_scenario),
         base=first * width + (np.arange(len(keys), dtype=np.uint64) - first),
         stride=np.repeat(members, members).astype(np.uint64),
         field_row=field_of_key.astype(np.uint64) * width,
@@ -117,17 +117,8 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
         lowest=lowest,
         highest=highest,
     )
-    row = key_row.astype(np.intp)
-    return Frame(
-        {
-            "merchant_id": keys.merchant_id[row],
-            "bucket_index": bucket,
-            "legal_country_iso": keys.legal_country_iso[row],
-            "tzid": keys.tzid[row],
-            "channel_group": keys.channel_group[row],
-            "lambda_realised": realised,
-        }
-    )
+    owner = ctx.on_device(keys.select(*KEY)).take(key_row.astype(np.intp))
+    return owner.with_columns(bucket_index=bucket, lambda_realised=realised)
 
 
 def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:

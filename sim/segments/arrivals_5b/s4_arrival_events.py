@@ -87,7 +87,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             expected=f"{part.spec['arrivals']} by s3_count_summary_5B",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S3",
         )
-    row, rank = ctx.kernels.expand_rows(offset=offset, dims={"m": total})
+    # From here on one row is one arrival: what is expanded on a device stays there until it is published.
+    row, rank = ctx.kernels.expand_rows(offset=ctx.on_device(offset), dims={"m": total})
     clock = clock_of(ctx)
     routes = routes_of(ctx, part, keys, key_row)
     packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
@@ -97,16 +98,16 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
     head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
     events = events.with_columns(
-        merchant_id=np.repeat(counts.merchant_id[head], size),
-        bucket_index=np.repeat(counts.bucket_index[head], size),
-        arrival_seq=_numbered(counts, offset, int(part.spec["first_seq"])),
+        merchant_id=ctx.repeat(ctx.on_device(counts.merchant_id[head]), size),
+        bucket_index=ctx.repeat(ctx.on_device(counts.bucket_index[head]), size),
+        arrival_seq=_numbered(ctx, counts, offset, int(part.spec["first_seq"])),
     )
     for stream in STATE.streams:
         ctx.ledger(stream, entities=total, draws=2, scenario=part.scenario)
     ctx.count("arrivals", total)
     ctx.count("planned", int(part.spec["arrivals"]))
     ctx.count("virtual", int(virtual.sum()))
-    went = row[packed[virtual] & _LOW]
+    went = ctx.on_host(np.bincount(row[(packed[virtual] & _LOW).astype(np.int64)], minlength=len(counts)))
     return {"arrival_events_5B": events, "s4_arrival_summary_5B": day_summary(counts, keys, key_row, went, grid)}
 
 
@@ -181,15 +182,15 @@ def _routed(
     return Frame(columns, {"site_id": ~online, "edge_id": online}), online
 
 
-def _numbered(counts: Frame, offset: Array, first_seq: int) -> Array:
+def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: int) -> Array:
     """Running number within the merchant, in time order; the first merchant goes on where the partition before ended."""
     merchants = run_offsets(counts.merchant_id)
     bounds = offset[merchants.astype(np.int64)].astype(np.int64)
     before = -bounds[:-1]
     before[0] += first_seq - 1
     # Sums modulo 2**32 of what is -bounds + position: exact, and half the memory of int64.
-    number = np.repeat(before.astype(np.uint32), np.diff(bounds))
-    number += np.arange(1, len(number) + 1, dtype=np.uint32)
+    number: Array = ctx.repeat(ctx.on_device(before.astype(np.uint32)), np.diff(bounds))
+    number += ctx.xp.arange(1, len(number) + 1, dtype=np.uint32)
     return number
 
 

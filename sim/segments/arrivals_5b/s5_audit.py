@@ -74,7 +74,7 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Audit one file."""
-    events = ctx.load("arrival_events_5B", scenario=part.scenario, part=part.index)
+    events = ctx.load("arrival_events_5B", scenario=part.scenario, part=part.index, device=True)
     counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
     keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
     key_row = key_of_row(ctx, keys, counts)
@@ -83,7 +83,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     members = members_of(ctx, part, keys)
     member = _routes(ctx, part, events, keys, key_row, row, members)
     ctx.count("rows", len(events))
-    ctx.count("zone", np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid"))))
+    ctx.count("zone", ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))))
     ctx.count("virtual", int(events.is_virtual.sum()))
     _count_slots(ctx, part, counts, keys, key_row, row, slot)
     count_places(ctx, counts, keys, key_row, (segments, bounds), row, member, members)
@@ -110,8 +110,8 @@ def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array
         channel=events.channel_group,
     )
     ctx.count("count_rows", len(counts))
-    ctx.count("wrong_counts", int((tally != counts.count_n).sum()))
-    return segments, bounds, row
+    ctx.count("wrong_counts", int((ctx.on_host(tally) != counts.count_n).sum()))
+    return segments, bounds, ctx.on_host(row)
 
 
 def _times(ctx: PartitionContext, part: Partition, events: Frame) -> Array:
@@ -132,7 +132,7 @@ def _times(ctx: PartitionContext, part: Partition, events: Frame) -> Array:
         transition_minutes=clock.transition_minutes,
     )
     _count_faults(ctx, TIME_FAULTS, fault)
-    return slot  # type: ignore[no-any-return]
+    return ctx.on_host(slot)
 
 
 def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, key_row: Array, row: Array, members: Members) -> Array:
@@ -143,9 +143,9 @@ def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, 
         row=row,
         virtual=events.is_virtual.view(np.uint8),
         site_id=events.site_id,
-        site_present=_present(events, "site_id"),
+        site_present=_present(ctx, events, "site_id"),
         edge_id=events.edge_id,
-        edge_present=_present(events, "edge_id"),
+        edge_present=_present(ctx, events, "edge_id"),
         primary=events.tzid_primary,
         settlement=events.tzid_settlement,
         key_row=key_row,
@@ -160,12 +160,13 @@ def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, 
         member_id=members.id,
     )
     _count_faults(ctx, PLACE_FAULTS, fault)
-    return member  # type: ignore[no-any-return]
+    return ctx.on_host(member)
 
 
-def _present(events: Frame, name: str) -> Array:
+def _present(ctx: PartitionContext, events: Frame, name: str) -> Array:
     mask = events.valid.get(name)
-    return np.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
+    ones: Array = ctx.xp.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
+    return ones
 
 
 def _count_faults(ctx: PartitionContext, names: tuple[str, ...], fault: Array) -> None:

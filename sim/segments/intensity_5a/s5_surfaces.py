@@ -144,7 +144,7 @@ def _surface(ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCale
     offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
     bucket, multiplicity, local = ctx.kernels.local_surface(
         offset=offset,
-        volume=keys.weekly_volume_expected,
+        volume=ctx.on_device(keys.weekly_volume_expected),
         shape_start=shape_row(ctx, keys).astype(np.uint64) * np.uint64(HOURS),
         grid_start=clock.offset[zone],
         factor_start=cells.offset[cells.combination],
@@ -194,7 +194,7 @@ def _count_masses(
     seen = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
     plain = keys.weekly_volume_expected[:, None] * shapes.reshape(groups, HOURS)[row] * (horizon.bucket_seconds / HOUR_S)
     ctx.count(f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups))
-    ctx.count(f"mass.{scenario}", class_sums(utc.astype(np.int64).reshape(-1, HOURS), row, groups))
+    ctx.count(f"mass.{scenario}", class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups))
 
 
 def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:

@@ -1,0 +1,89 @@
+"""Backends by name. The kernel folders are imported here and in `device_backend.py`, and nowhere else in `sim`."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from sim.backends.binder import BoundKernel, Kernels
+from sim.backends.cache import kernel_sources_digest, private_cache_dir
+from sim.backends.kernel_contracts import load_kernel_contracts
+from sim.backends.protocol import Backend, BackendUnavailable
+
+NAMES = ("auto", "cpu", "gpu", "emulated")
+
+_lock = threading.Lock()
+_cache: dict[str, Backend] = {}
+
+
+def get_backend(name: str = "cpu") -> Backend:
+    """The backend called `name`; `auto` is `gpu` where that can run, else `cpu`, and says why.
+
+    Args:
+        name: One of `NAMES`.
+
+    Returns:
+        The backend, built once a process.
+
+    Raises:
+        BackendUnavailable: If it cannot run here. Nothing falls back silently.
+    """
+    if name not in NAMES:
+        raise BackendUnavailable(f"there is no backend called {name!r}", f"choose one of {', '.join(NAMES)}")
+    if name == "auto":
+        return _auto()
+    with _lock:
+        if name not in _cache:
+            _cache[name] = _cpu() if name == "cpu" else _device(name)
+        return _cache[name]
+
+
+def driver_report() -> dict[str, str]:
+    """What `doctor` tells of the GPU.
+
+    Returns:
+        `found`: driver, CUDA version and devices, or why there is none; `do`: what makes `--backend gpu` work here, empty if it does.
+    """
+    from gpu_kernels.device import version_of
+    from gpu_kernels.driver import DeviceUnavailable, driver_release, package_line, probe, require
+
+    try:
+        driver = probe()
+        require(driver)
+    except DeviceUnavailable as error:
+        return {"found": str(error), "do": error.do}
+    gpus = "; ".join(f"{gpu.name}, {gpu.memory / 2**30:.0f} GiB, sm_{gpu.capability[0]}{gpu.capability[1]}" for gpu in driver.gpus)
+    found = f"{driver_release()}, CUDA {driver.cuda[0]}.{driver.cuda[1]}: {gpus}"
+    return {"found": found, "do": "" if version_of("cudf") and version_of("cupy") else package_line(driver)}
+
+
+def _auto() -> Backend:
+    try:
+        return replace(get_backend("gpu"), why="a usable GPU and cuDF are there")
+    except BackendUnavailable as error:
+        return replace(get_backend("cpu"), why=str(error))
+
+
+def _cpu() -> Backend:
+    import numpy
+
+    from cpu_fallback.runtime import keep_compiled_kernels_in
+
+    numba_version = keep_compiled_kernels_in(str(private_cache_dir(f"numba-{kernel_sources_digest()}")))
+    from cpu_fallback import ops
+    from cpu_fallback.kernels import load
+    from sim.backends.host import HostOps
+
+    return Backend(
+        name="cpu",
+        kernels=Kernels(load_kernel_contracts(), lambda contract: BoundKernel(contract, load(contract.name))),
+        xp=numpy,
+        ops=HostOps(ops.sort_segments),
+        describe={"backend": "cpu", "numba": numba_version, "numpy": numpy.__version__},
+    )
+
+
+def _device(name: str) -> Backend:
+    from sim.backends.device_backend import emulated_backend, gpu_backend
+
+    return gpu_backend() if name == "gpu" else emulated_backend()

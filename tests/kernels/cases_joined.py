@@ -1,0 +1,131 @@
+"""Cases of the kernels of demand, which join columns of several lengths: keys, zones, shapes, events. See cases.py."""
+
+import numpy as np
+
+from tests.kernels.numbers_of_cases import TINY, offsets, repeat, sizes, width
+
+
+def keyed(numbers, n, mean):
+    """Keys that share n rows, and where each one's rows start in a column long enough for all of them."""
+    offset = numbers.partition(n, mean)
+    size = sizes(offset)
+    length = int(size.max(initial=0)) + 61
+    return offset, length, numbers.below(np.uint64(length + 1) - size, len(size))
+
+
+def hour_mass(numbers, n):
+    """n rows of about n / 200 keys: every key has 168 outputs."""
+    offset, length, start = keyed(numbers, n, 200)
+    rate = numbers.mix(numbers.unit(n) * 1000.0, [0.0, -0.0, TINY, 2147483647.75, 2.0**-20])
+    labels = {"hour": numbers.below(168, length), "times": numbers.mix(numbers.below(4, length), [255])}
+    return labels | {"offset": offset, "rate": rate, "label_start": start}, {"m": 168 * len(start)}
+
+
+def local_surface(numbers, n):
+    offset, length, start = keyed(numbers, n, 50)
+    keys = len(start)
+    return {
+        "offset": offset,
+        "volume": numbers.mix(numbers.unit(keys) * 1e5, [0.0, TINY, 1e15]),
+        "shape_start": numbers.below(2 * 168 + 1, keys),
+        "grid_start": start,
+        "factor_start": np.minimum(numbers.below(62, keys), np.uint64(length) - sizes(offset)),
+        "shape": numbers.mix(numbers.unit(3 * 168), [0.0, 1.0]),
+        "hour": numbers.below(168, length),
+        "times": numbers.mix(numbers.below(4, length), [255]),
+        "factor": numbers.mix(numbers.unit(length) * 3.0, [0.0, 1.0]),
+        "hours": 0.3,
+    }, {"n": n}
+
+
+def utc_surface(numbers, n):
+    """Keys of the same number of UTC buckets over local rows of very different numbers; copied rates may be any bits, NaN too."""
+    buckets = width(n)
+    keys = n // buckets
+    size = numbers.below(30, keys) + np.uint64(1)
+    local = np.sort(numbers.below(30, buckets * 31).reshape(31, buckets), axis=1)
+    # Map i suits keys of i rows.
+    local = np.minimum(local, np.maximum(np.arange(31), 1).astype(np.uint64)[:, None] - np.uint64(1))
+    rows = offsets(size)
+    values = {"offset": rows, "rate": numbers.bits(int(rows[-1])), "map_start": size * np.uint64(buckets)}
+    return values | {"local": local.ravel(), "buckets": buckets}, {"n": n}
+
+
+def realise_intensity(numbers, n):
+    """Keys in groups of merchants: output row of (key, bucket t) is the merchant's first row + t * keys + place among them."""
+    buckets = width(n, 25)
+    keys = n // buckets
+    member = numbers.partition(keys, 4)
+    count = repeat(sizes(member), sizes(member))
+    first = repeat(member[:-1], sizes(member))
+    place = np.arange(keys, dtype=np.uint64) - first
+    wide = np.uint64(buckets)
+    return {
+        "intensity": numbers.mix(numbers.unit(n) * 9.0, [0.0, TINY, 1e300]),
+        "base": first * wide + place,
+        "stride": count,
+        "field_row": numbers.below(7, keys) * wide,
+        "shock_row": numbers.below(5, keys) * wide,
+        "buckets": buckets,
+        "field": numbers.mix(numbers.unit(7 * buckets) * 2.0, [0.0, 1e200, TINY]),
+        "shock": numbers.mix(numbers.unit(5 * buckets) * 2.0, [0.0, 1e100]),
+        "lowest": 0.4,
+        "highest": 2.5,
+    }, {}
+
+
+def match_keys(numbers, n):
+    """Merchants with up to some 25 keys; the smallest and largest codes among them."""
+    merchants = n // 50 + 3
+    drawn = merchants * 12
+    merchant = np.sort(numbers.below(merchants, drawn))
+    code = [numbers.mix(numbers.below(5, drawn), [0, 2**15 - 1]) for _ in range(3)]
+    packed = (merchant << np.uint64(45)) | (code[0] << np.uint64(30)) | (code[1] << np.uint64(15)) | code[2]
+    packed = np.unique(packed)
+    own = packed >> np.uint64(45)
+    mask = np.uint64(2**15 - 1)
+    country, zone, channel = ((packed >> np.uint64(shift)) & mask for shift in (30, 15, 0))
+    row = numbers.below(len(packed), n).astype(np.int64)
+    keys = {"key_country": country, "key_zone": zone, "key_channel": channel}
+    rows = {"merchant": own[row], "country": country[row], "zone": zone[row], "channel": channel[row]}
+    offset = np.searchsorted(own, np.arange(merchants + 1, dtype=np.uint64)).astype(np.uint64)
+    return keys | rows | {"offset": offset}, {}
+
+
+def overlay_factor(numbers, n):
+    """n cells of combinations that may see up to 11 of 60 events, by kind and falling rank."""
+    cell = numbers.partition(n, 40)
+    combinations, events, hour = len(cell) - 1, 60, np.int64(3600)
+    seen = numbers.below(12, combinations)
+    kind, rank = numbers.below(5, events), numbers.below(8, events)
+    event = numbers.below(events, int(seen.sum()))
+    owner = repeat(np.arange(combinations), seen)
+    at = event.astype(np.int64)
+    event = event[np.lexsort((at, np.uint64(8) - rank[at], kind[at], owner))]
+    start = numbers.below(200, events).astype(np.int64) * hour - np.int64(20) * hour
+    length = (numbers.below(80, events).astype(np.int64) + 1) * hour
+    ramps = [np.where(numbers.below(2, events) == 0, 0, numbers.below(40, events).astype(np.int64) * hour // 2) for _ in range(2)]
+    return {
+        "cell": cell,
+        "first": numbers.below(100, combinations).astype(np.int64) * hour - np.int64(20) * hour + np.int64(450),
+        "step": 900,
+        "link": offsets(seen),
+        "event": event,
+        "start": start,
+        "stop": start + length,
+        "ramp_in": ramps[0],
+        "ramp_out": ramps[1],
+        "peak": numbers.mix(numbers.unit(events) * 3.0, [0.0, 1.0]),
+        "kind": kind,
+        "rank": rank,
+        "take_least": np.array([0, 1, 0, 1, 0]),
+        "low": np.array([0.5, 0.0, 1.0, 0.25, 0.0]),
+        "high": np.array([2.0, 0.6, 2.5, 1.5, 8.0]),
+        "total_low": 0.1,
+        "total_high": 3.0,
+    }, {"f": n}
+
+
+CASES = {
+    law.__name__: law for law in (hour_mass, local_surface, match_keys, overlay_factor, realise_intensity, utc_surface)
+}  # fmt: skip

@@ -1,0 +1,208 @@
+"""One way to break a case for every error of every contract: what is wrong, put where output row `at` depends on it.
+
+Each function changes copies of the inputs in place. Those in UNSEEN are refused by comparing lengths a reference is not told: row 0.
+"""
+
+import numpy as np
+
+from tests.kernels.cases import case
+
+BAD = {}
+UNSEEN = {("expand_rows", "BAD_OFFSET"), ("ou_field", "WRONG_LENGTH"), ("utc_surface", "WRONG_LENGTH")}
+
+
+def breaks(stem, *names):
+    def keep(function):
+        for name in names:
+            BAD[stem, name] = function
+        return function
+
+    return keep
+
+
+def put(stem, name, **columns):
+    """The refusal is a value in one row of one column, or of several."""
+
+    def change(given, dims, at):
+        for column, value in columns.items():
+            given[column][at] = value
+
+    BAD[stem, name] = change
+
+
+def segment(offset, at):
+    """The segment that row `at` is in."""
+    return int(np.searchsorted(offset, np.uint64(at), side="right")) - 1
+
+
+def past_the_end(column):
+    """Segment offsets that leave the rows: the end of the segment of row `at`, which must not be the last one."""
+
+    def change(given, dims, at):
+        offset = given[column]
+        offset[segment(offset, at) + 1] = offset[-1] + np.uint64(9)
+
+    return change
+
+
+put("alias_pick", "EMPTY_TABLE", size=0)
+put("alias_pick", "TABLE_OUT_OF_RANGE", start=2**64 - 1)
+put("bounded_integer", "ZERO_BOUND", bound=0)
+put("capped_share", "WEIGHT_TOO_LARGE", weight=2**63, cap=1)
+put("disk_offset", "DISK_OUT_OF_RANGE", lon_scale=float("nan"))
+put("draw_counts", "MEAN_NOT_FINITE", mu=float("inf"))
+put("draw_counts", "KAPPA_NOT_FINITE", kappa=float("nan"))
+put("draw_counts", "COUNT_OVERFLOW", mu=2.0**32, kappa=0.0)
+put("draw_counts", "KAPPA_TOO_SMALL", mu=1.0, kappa=2.0**-25)
+put("gated_weight", "IDLE_OUT_OF_RANGE", idle=1.0)
+put("gated_weight", "SIGMA_OUT_OF_RANGE", sigma=float("nan"))
+put("hour_mass", "RATE_OUT_OF_RANGE", rate=float("nan"))
+put("inherit_risk", "LINK_OUT_OF_RANGE", link=61)
+put("inherit_risk", "WEIGHT_TOO_LARGE", own=2**32)
+put("label_arrivals", "KEY_OUT_OF_RANGE", arrival_key=97)
+put("match_keys", "KEY_NOT_FOUND", channel=6)
+put("match_keys", "OUT_OF_RANGE", merchant=2**32 - 1)
+put("place_in_bucket", "ROW_OUT_OF_RANGE", row=2**32 - 1)
+put("remainder_quota", "ZERO_TOTAL", weight_total=0)
+put("remainder_quota", "WEIGHT_EXCEEDS_TOTAL", weight=2**64 - 1, weight_total=2**64 - 2)
+put("role_race", "SCORE_OUT_OF_RANGE", score=63)
+put("role_race", "TIER_OUT_OF_RANGE", tier=4)
+put("utc_offset", "NO_OFFSET", zone=40)
+for stem, column in (
+    ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"), ("local_surface", "offset"),
+    ("overlay_factor", "cell"), ("recount_buckets", "arrival_offset"),
+):  # fmt: skip
+    BAD[stem, "BAD_OFFSET"] = past_the_end(column)
+
+
+@breaks("alias_build", "ZERO_TOTAL")
+def _(given, dims, at):
+    i = segment(given["offset"], at)
+    given["weight"][int(given["offset"][i]) : int(given["offset"][i + 1])] = 0
+
+
+@breaks("alias_build", "WEIGHT_TOO_LARGE")
+def _(given, dims, at):
+    given["weight"][at] = 2**63
+
+
+@breaks("capped_share", "CAPS_INFEASIBLE")
+def _(given, dims, at):
+    given["units"][segment(given["offset"], at)] = 2**63
+
+
+@breaks("draw_counts", "PART_MEAN_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["part_mean"] = 0.0
+
+
+@breaks("draw_counts", "TRUNCATED_TOO_LARGE")
+def _(given, dims, at):
+    given["zero_truncated"] = 1
+    given["mu"] = np.minimum(given["mu"], 64.0)
+    given["kappa"] = np.maximum(given["kappa"], 1.0)
+    given["mu"][at] = 64.5
+
+
+@breaks("expand_rows", "BAD_OFFSET")
+def _(given, dims, at):
+    dims["m"] += 1
+
+
+@breaks("hour_mass", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["hour"][int(given["label_start"][segment(given["offset"], at)])] = 168
+
+
+@breaks("inherit_risk", "BAD_OFFSET")
+def _(given, dims, at):
+    given["offset"][at + 1] = given["offset"][-1] + np.uint64(1)
+
+
+@breaks("local_surface", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["shape_start"][segment(given["offset"], at)] = 2**64 - 100
+
+
+@breaks("ou_field", "WRONG_LENGTH")
+def _(given, dims, at):
+    dims["gz"] += 1
+
+
+@breaks("overlay_factor", "BAD_EVENT")
+def _(given, dims, at):
+    i = segment(given["cell"], at)
+    while given["link"][i] == given["link"][i + 1]:
+        i += 1
+    given["event"][int(given["link"][i])] = 60
+
+
+@breaks("place_in_bucket", "TABLE_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["table"][int(given["row"][at])] = 49
+
+
+@breaks("realise_intensity", "WRONG_LENGTH")
+def _(given, dims, at):
+    given["buckets"] = 0
+
+
+@breaks("realise_intensity", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["base"][at // given["buckets"]] = len(given["intensity"])
+
+
+@breaks("risk_score", "WRONG_LENGTH")
+def _(given, dims, at):
+    given["feature"] = given["feature"][:-1]
+
+
+@breaks("risk_score", "LEAST_NEGATIVE")
+def _(given, dims, at):
+    given["least"] = -1
+
+
+@breaks("route_arrivals", "ROW_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["row"][int(given["packed"][at] & np.uint64(2**32 - 1))] = 2**32 - 1
+
+
+@breaks("route_arrivals", "TABLE_MISSING")
+def _(given, dims, at):
+    key = int(given["key_row"][int(given["row"][int(given["packed"][at] & np.uint64(2**32 - 1))])])
+    given["site_slots"][key], given["edge_slots"][key] = 0, len(given["alias"]) + 1
+
+
+@breaks("route_arrivals", "ALIAS_OUT_OF_RANGE")
+def _(given, dims, at):
+    key = int(given["key_row"][int(given["row"][int(given["packed"][at] & np.uint64(2**32 - 1))])])
+    for side in ("site", "edge"):
+        first, slots = int(given[f"{side}_first"][key]), int(given[f"{side}_slots"][key])
+        given["alias"][first : first + slots] = slots
+        given["threshold"][first : first + slots] = 0
+
+
+@breaks("utc_surface", "WRONG_LENGTH")
+def _(given, dims, at):
+    dims["n"] += 1
+
+
+@breaks("utc_surface", "OUT_OF_RANGE")
+def _(given, dims, at):
+    i = at // given["buckets"]
+    given["local"][int(given["map_start"][i])] = 31
+
+
+@breaks("verify_routes", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["row"][at] = 90
+
+
+def broken(stem, name, n=1000):
+    """Inputs that break in two places of which the earlier one counts, and the lengths that only outputs have."""
+    given, dims = case(stem, n)
+    given = {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in given.items()}
+    dims = dict(dims)
+    for at in (2 * n // 3, n // 3):
+        BAD[stem, name](given, dims, at)
+    return given, dims
