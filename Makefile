@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # CUDA's run-time compiler: the tests compile every kernel with it. It needs no GPU, and building worlds does not need it.
 NVRTC  := $(VENV)/.nvrtc
+GPU    := $(VENV)/.gpu
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint bench golden lock clean
+.PHONY: help run test test-all test-gpu lint bench golden lock clean
 
 help:                     ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
@@ -33,6 +34,14 @@ test: $(NVRTC)            ## quick tests (about 8 minutes on 2 cores)
 test-all: $(NVRTC)        ## quick tests, then the slow statistical and fault loops
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
+$(GPU): $(NVRTC)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gpu-cu13]'
+	touch $@
+
+test-gpu: $(GPU)          ## on a GPU node: parity of kernels and worlds on the device, then its throughput (10 minutes)
+	$(BIN)/python -m pytest --require-gpu -m 'not slow' tests/kernels tests/gpu
+	$(BIN)/closedworld bench gpu
+
 lint: $(STAMP)            ## ruff, mypy --strict, layering, contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -44,6 +53,7 @@ bench: $(STAMP)           ## time the presets and the kernels (see bench/README.
 
 golden: $(STAMP)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
 	$(BIN)/python tests/golden/make.py
+	$(BIN)/python tests/golden/make_kernels.py
 
 lock: $(STAMP)            ## rewrite constraints.txt from a fresh resolution
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

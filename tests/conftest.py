@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not tested for want of a GPU: silence would look like proof."""
     if why := _gpu_missing():
-        skipped = sum("no GPU: " in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+        skipped = sum("Skipped: no GPU: " in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
         terminalreporter.write_line(f"no GPU here ({why}): {skipped} GPU tests skipped")
 
 

@@ -11,7 +11,10 @@ from tests.runs.worlds import WORLDS, build, content_digests
 GOLDEN = [line.split("\t") for line in Path(__file__).with_name("digests.tsv").read_text().splitlines()[1:]]
 
 
-@pytest.mark.parametrize("world", list(WORLDS))
+SLOW = {"small"}
+
+
+@pytest.mark.parametrize("world", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WORLDS])
 def test_digests(world: str, tmp_path: Path) -> None:
     expected = {dataset: digest for name, dataset, digest in GOLDEN if name == world}
     found = content_digests(build(world, tmp_path))

@@ -230,10 +230,20 @@ def test_worlds_are_golden_and_file_for_file_the_cpus(world, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("world", ["tiny", "tiny-stress-900", "demo"])
-def test_worlds_are_golden_on_a_gpu(world, tmp_path):
+@pytest.mark.parametrize(
+    ("world", "options"),
+    [
+        ("tiny", ()),
+        ("tiny", ("--workers", "1", "--device-slots", "1")),
+        ("tiny", ("--workers", "8", "--device-slots", "5", "--verify-fraction", "1")),
+        ("tiny-stress-900", ()),
+        ("demo", ()),
+        ("small", ()),
+    ],
+)
+def test_worlds_are_golden_on_a_gpu(world, options, tmp_path):
     pytest.importorskip("cudf", reason="cuDF is not installed")
-    found = content_digests(build(world, tmp_path, "--backend", "gpu"))
+    found = content_digests(build(world, tmp_path, "--backend", "gpu", *options))
     assert found == {dataset: digest for name, dataset, digest in GOLDEN if name == world}
 
 

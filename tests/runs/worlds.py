@@ -27,13 +27,14 @@ WORLDS: dict[str, dict[str, Any]] = {
     },
     "tiny-1800": {"set": {**TINY, "scenario_horizon_5A.bucket_seconds": 1800}, "scenarios": ["stress_peak_online_v1"], "seed": "7"},
     "demo": {"set": {}, "scenarios": []},
+    "small": {"preset": "small", "set": {}, "scenarios": []},
 }
 
 
 def arguments(world: str, out: Path) -> list[str]:
     """Command-line arguments of `closedworld run` for a named world."""
     spec = WORLDS[world]
-    args = ["run", "--preset", "demo", "--seed", spec.get("seed", "42"), "--out", str(out), "--json"]
+    args = ["run", "--preset", spec.get("preset", "demo"), "--seed", spec.get("seed", "42"), "--out", str(out), "--json"]
     for key, value in spec["set"].items():
         args += ["--set", f"{key}={value}"]
     for scenario in spec["scenarios"]:
