@@ -24,6 +24,15 @@ from sim.cli.common import (
     prepared_request,
     table,
 )
+from sim.cli.executor import (
+    ExecutorOption,
+    SchedulerFileOption,
+    SchedulerOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    executor_named,
+)
 
 
 def run(
@@ -33,8 +42,13 @@ def run(
     set_: SetOption = None,
     merchants: MerchantsOption = None,
     backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
-    executor: Annotated[str, typer.Option(help="local.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads. Default: the processors there are.")] = None,
+    executor: ExecutorOption = "local",
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Workers. Default: the processors there are.")] = None,
+    scheduler: SchedulerOption = None,
+    scheduler_file: SchedulerFileOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     until: Annotated[str | None, typer.Option(help="Stop after this segment, e.g. 3B.")] = None,
     partition_order: Annotated[int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)] = None,
     contracts: ContractsOption = None,
@@ -49,8 +63,6 @@ def run(
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
-    if executor != "local":
-        raise UsageError("SHELL.UNKNOWN_EXECUTOR", f"there is no executor called {executor!r}", expected="local")
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     from sim.segments import SEGMENTS
 
@@ -61,8 +73,10 @@ def run(
         chosen = get_backend(backend)
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
-    options = Options(out=out, workers=workers or default_workers(), until=until, order_seed=partition_order, executor=executor)
-    result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
+    count = workers or default_workers()
+    with executor_named(executor, count, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
+        options = Options(out=out, workers=count, until=until, order_seed=partition_order, executor=who)
+        result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
     total = sum(item.bytes for item in datasets)

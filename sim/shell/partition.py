@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sim.backends.binder import KernelFailure
+from sim.executors import Executor
 from sim.shell.check_result import CheckResult
 from sim.shell.checks import check_frame
 from sim.shell.context import Context
@@ -33,7 +34,8 @@ class StateRun:
         identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
         contracts: Compiled contracts.
         store: Readable inputs.
-        workers: Threads.
+        executor: Who computes partitions.
+        describe_job: What workers in other processes must know about this state; see `job.py`.
         order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
         reporter: Who is told about progress.
         key_indexes: Look-ups of referenced tables, built once and shared by partitions.
@@ -43,9 +45,10 @@ class StateRun:
     identity: Mapping[str, Any]
     contracts: Contracts
     store: Store
-    workers: int
+    executor: Executor
     order_seed: int | None
     reporter: Reporter
+    describe_job: Callable[[], dict[str, Any]] = dict
     key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
 
 

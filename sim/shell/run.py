@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import resource
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
+from sim.executors import Executor, LocalExecutor
 from sim.shell.context import Context
 from sim.shell.errors import GateError
 from sim.shell.execute import execute
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
+from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
 from sim.shell.opened import require_passed
@@ -34,17 +37,19 @@ class Options:
 
     Attributes:
         out: Directory that holds run directories.
-        workers: Worker threads.
+        workers: Worker threads, for the local executor.
         until: Last segment to build, or None for all.
         order_seed: Shuffle partitions (tests), or None.
-        executor: Executor name for the receipt.
+        executor: Who computes partitions; None for threads of this process. Its owner closes it.
+        model: Module whose `SEGMENTS` are run: what workers in other processes import.
     """
 
     out: Path
     workers: int = 2
     until: str | None = None
     order_seed: int | None = None
-    executor: str = "local"
+    executor: Executor | None = None
+    model: str = "sim.segments"
 
 
 @dataclass
@@ -55,11 +60,13 @@ class RunResult:
         run_dir: The run directory.
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
+        session: Name of this invocation, unlike any other: tells workers whose work they do.
     """
 
     run_dir: Path
     rows: list[StateRow] = field(default_factory=list)
     bundles: dict[str, Bundle] = field(default_factory=dict)
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend, options: Options, reporter: Reporter) -> RunResult:
@@ -87,7 +94,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)
     with RunLock(run_dir):
-        receipt = pretty_json(prepared.receipt(backend, options.executor))
+        receipt = pretty_json(prepared.receipt(backend, options.executor.name if options.executor else LocalExecutor.name))
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
         try:
@@ -172,7 +179,13 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-    run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, options.workers, options.order_seed, reporter)
+
+    def job() -> dict[str, Any]:
+        manifests = published_manifests(result.bundles, segment.code, proofs)
+        return {**describe_job(prepared, backend, options.model, state.id, manifests), "session": result.session}
+
+    executor = options.executor or LocalExecutor(options.workers)
+    run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, executor, options.order_seed, reporter, job)
     try:
         manifest, reused = execute(
             program, context_for(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items()))
