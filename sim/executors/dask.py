@@ -12,6 +12,7 @@ import contextlib
 import logging
 import queue
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -210,7 +211,8 @@ class DaskExecutor:
             options = self._options
             try:
                 if not options.joins:
-                    self._cluster = self._started(distributed, security)
+                    with _deaf_to_interrupts():
+                        self._cluster = self._started(distributed, security)
                 where = {"scheduler_file": str(options.scheduler_file)} if options.scheduler_file else {}
                 address = None if where else options.scheduler or self._cluster
                 self._client = distributed.Client(address, **where, security=security, timeout=options.patience, set_as_default=False)
@@ -242,7 +244,17 @@ class DaskExecutor:
             host=LOOPBACK,
             security=security,
             memory_limit=0,  # results are a few bytes; what a partition needs is not dask's to judge
-            scheduler_kwargs={"allowed_failures": DEATHS - 1},
+            scheduler_kwargs={"allowed_failures": DEATHS - 1, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
             silence_logs=logging.CRITICAL,
             **common,
         )
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Threads and processes begun meanwhile, and what they begin later, never see Ctrl-C: the driver alone answers it and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,12 +7,12 @@
 A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never reaches outside of it. So
 two attempts at one partition cannot meet, and a worker that was given up and comes back to life (a zombie) finds its
 directory gone: it can neither change what was staged or published since, nor bring a discarded staging directory back.
-An attempt directory that is still there without an answer is the mark of a worker that died.
+An attempt directory that is still there and not done is the mark of a worker that died (or has stopped for good).
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import uuid
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sim.shell.publish import make_directories, storage_errors, write_new
 from sim.shell.staging import PartitionResult, Staging, put_away
 
 JOB_NAME = "job.json"
+DONE_NAME = "done"
 
 
 class Stale(Exception):
@@ -58,11 +59,13 @@ class Attempt(Staging):
         return sha256_bytes(data)
 
     def record(self, result: PartitionResult) -> None:
-        """Nothing: the answer is the receipt, and the driver keeps it."""
+        """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""
+        (self.path / DONE_NAME).touch()
 
     def give_up(self) -> None:
         """Remove what was written; for attempts that end with an error."""
-        put_away(self.path)
+        with contextlib.suppress(OSError):
+            put_away(self.path)
 
 
 def attempt_file(dataset: str) -> str:
@@ -104,8 +107,9 @@ class Attempts:
             put_away(source)
 
     def unanswered(self, name: str) -> int:
-        """How many attempts at a partition began and left neither an answer nor an apology."""
-        return sum(entry.name.rpartition(".")[0] == name for entry in os.scandir(self._room))
+        """How many attempts at a partition began and left neither a result nor an apology."""
+        begun = [entry for entry in self._room.iterdir() if entry.name.rpartition(".")[0] == name]
+        return sum(not (entry / DONE_NAME).exists() for entry in begun)
 
     def close(self) -> None:
         """Nothing more is taken over; attempts still running find no directory to write to."""

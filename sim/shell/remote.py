@@ -97,10 +97,9 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
         backend = get_backend(document["backend"])
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor on that host") from error
-    own = agreed(prepared, backend, _CODE)
-    for name, value in document["agreed"].items():
-        if own.get(name) != value:
-            raise _differs(name, own.get(name, "none"), value, str(Path(__file__).parents[2]))
+    for name, value in agreed(prepared, backend, _CODE).items():
+        if document["agreed"].get(name) != value:
+            raise _differs(name, value, str(document["agreed"].get(name)), str(Path(__file__).parents[2]))
     binding = (folder.parents[1] / "binding").read_text()
     if binding != document["binding"]:
         raise _differs("staging binding", binding, document["binding"], str(folder.parents[1]))
