@@ -8,7 +8,9 @@ directory. Everything started here listens on 127.0.0.1 only, and without a dash
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import logging
 import queue
 import shutil
@@ -19,6 +21,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Generic
 
@@ -50,12 +53,7 @@ class ClusterOptions:
     scheduler_file: Path | None = None
     tls: tuple[Path, Path, Path] | None = None
     gpus: bool = False
-    patience: float = 60.0
-
-    @property
-    def joins(self) -> bool:
-        """Whether the cluster is somebody else's."""
-        return self.scheduler is not None or self.scheduler_file is not None
+    patience: float = 30.0
 
 
 @dataclass
@@ -208,19 +206,30 @@ class DaskExecutor:
                 raise ExecutorUnavailable("the package `distributed` is not installed: pip install 'closedworld[dask]'") from error
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             security = self._security(distributed)
-            options = self._options
             try:
-                if not options.joins:
+                address = self._address()
+                if address is None:
                     with _deaf_to_interrupts():
                         self._cluster = self._started(distributed, security)
-                where = {"scheduler_file": str(options.scheduler_file)} if options.scheduler_file else {}
-                address = None if where else options.scheduler or self._cluster
-                self._client = distributed.Client(address, **where, security=security, timeout=options.patience, set_as_default=False)
-            except (OSError, TimeoutError, ValueError) as error:
+                else:
+                    asyncio.run(self._knock(address, security))  # a client that fails to connect cannot be put away cleanly
+                self._client = distributed.Client(address or self._cluster, security=security, set_as_default=False)
+            except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
                 self.close()
-                at = options.scheduler_file or options.scheduler or "this machine"
-                raise ExecutorUnavailable(f"no scheduler at {at}: {type(error).__name__}: {error}") from error
+                raise ExecutorUnavailable(f"no scheduler at {address or LOOPBACK}: {type(error).__name__}: {error}") from error
         return self._client
+
+    def _address(self) -> str | None:
+        if self._options.scheduler_file is not None:
+            return str(json.loads(self._options.scheduler_file.read_text())["address"])
+        return self._options.scheduler
+
+    async def _knock(self, address: str, security: Any) -> None:
+        from distributed.comm import connect
+
+        how = {} if security is None else security.get_connection_args("client")
+        comm = await connect(address, timeout=self._options.patience, **how)
+        await comm.close()
 
     def _security(self, distributed: Any) -> Any:
         if self._options.tls is None:
@@ -253,6 +262,7 @@ class DaskExecutor:
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """Threads and processes begun meanwhile, and what they begin later, never see Ctrl-C: the driver alone answers it and ends them."""
+    resource_tracker.ensure_running()  # it would unblock the signal for the thread that starts it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
