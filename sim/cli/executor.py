@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sim.cli.common import default_workers
+
 if TYPE_CHECKING:
     from sim.executors import Executor
 
@@ -23,7 +25,7 @@ TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", help="With dask:
 @contextlib.contextmanager
 def executor_named(
     name: str,
-    workers: int,
+    workers: int | None,
     gpus: bool,
     scheduler: str | None,
     scheduler_file: Path | None,
@@ -47,7 +49,7 @@ def executor_named(
     if name == "local":
         if used:
             raise UsageError("SHELL.USAGE", f"{', '.join(used)} without a cluster", expected="--executor dask")
-        yield LocalExecutor(workers)
+        yield LocalExecutor(workers or default_workers())
         return
     if scheduler and scheduler_file:
         raise UsageError("SHELL.USAGE", "--scheduler and --scheduler-file both name a scheduler", expected="one of them")
@@ -55,12 +57,15 @@ def executor_named(
     if missing:
         raise UsageError("SHELL.FILE_NOT_FOUND", "a file the cluster options name is not there", found=", ".join(map(str, missing)))
     tls = (tls_ca, tls_cert, tls_key)
+    if scheduler and scheduler.startswith("tls:") and not any(tls):
+        raise UsageError("SHELL.USAGE", "a scheduler that asks for certificates, and none given", expected="the three --tls options")
     if any(tls) and not all(tls):
         raise UsageError("SHELL.USAGE", "half a set of TLS files", found=", ".join(used), expected="--tls-ca-file, --tls-cert, --tls-key")
-    from sim.executors.dask import ClusterOptions, DaskExecutor
+    from sim.executors.cluster import ClusterOptions
+    from sim.executors.dask import DaskExecutor
 
     chosen = (tls_ca, tls_cert, tls_key) if tls_ca and tls_cert and tls_key else None
-    executor = DaskExecutor(ClusterOptions(workers, scheduler, scheduler_file, chosen, gpus))
+    executor = DaskExecutor(ClusterOptions(workers or (None if gpus else default_workers()), scheduler, scheduler_file, chosen, gpus))
     try:
         yield executor
     finally:

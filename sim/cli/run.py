@@ -18,7 +18,6 @@ from sim.cli.common import (
     ScenarioOption,
     SeedOption,
     SetOption,
-    default_workers,
     emit,
     invoked,
     prepared_request,
@@ -73,9 +72,8 @@ def run(
         chosen = get_backend(backend)
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
-    count = workers or default_workers()
-    with executor_named(executor, count, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
-        options = Options(out=out, workers=count, until=until, order_seed=partition_order, executor=who)
+    with executor_named(executor, workers, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
+        options = Options(out=out, until=until, order_seed=partition_order, executor=who)
         result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]

@@ -74,8 +74,10 @@ def published_manifests(bundles: Mapping[str, Bundle], segment: str, proofs: Map
     }
 
 
-def describe_job(prepared: Prepared, backend: Backend, model: str, state: str, manifests: Mapping[str, str]) -> dict[str, Any]:
-    """The job document of a state, but for the driver's session and the staging binding.
+def describe_job(
+    prepared: Prepared, backend: Backend, model: str, state: str, manifests: Mapping[str, str], session: str
+) -> dict[str, Any]:
+    """The job document of a state, but for the staging binding.
 
     Args:
         prepared: The request, hashed.
@@ -83,9 +85,11 @@ def describe_job(prepared: Prepared, backend: Backend, model: str, state: str, m
         model: Module whose `SEGMENTS` hold the state.
         state: State id.
         manifests: `published_manifests`.
+        session: Name of the driver's invocation, unlike any other.
     """
     return {
         "law": JOB_LAW,
+        "session": session,
         "request": encode_request(prepared.request),
         "model": model,
         "state": state,

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ class Options:
 
     Attributes:
         out: Directory that holds run directories.
-        workers: Worker threads, for the local executor.
+        workers: Worker threads, when there is no executor.
         until: Last segment to build, or None for all.
         order_seed: Shuffle partitions (tests), or None.
-        executor: Who computes partitions; None for threads of this process. Its owner closes it.
+        executor: Who computes partitions; its owner closes it.
         model: Module whose `SEGMENTS` are run: what workers in other processes import.
     """
 
@@ -60,7 +61,7 @@ class RunResult:
         run_dir: The run directory.
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
-        session: Name of this invocation, unlike any other: tells workers whose work they do.
+        session: Name of this invocation, unlike any other.
     """
 
     run_dir: Path
@@ -179,17 +180,13 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
-
-    def job() -> dict[str, Any]:
-        manifests = published_manifests(result.bundles, segment.code, proofs)
-        return {**describe_job(prepared, backend, options.model, state.id, manifests), "session": result.session}
-
+    readable = published_manifests(result.bundles, segment.code, proofs)
+    job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
     executor = options.executor or LocalExecutor(options.workers)
     run = StateRun(result.run_dir, prepared.identity, prepared.contracts, store, executor, options.order_seed, reporter, job)
     try:
-        manifest, reused = execute(
-            program, context_for(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items()))
-        )
+        inputs = named_digest("inputs", list(proofs.items()))
+        manifest, reused = execute(program, context_for(program, prepared, backend, store), run, inputs)
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))

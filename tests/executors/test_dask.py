@@ -15,7 +15,8 @@ import pytest
 from traces import family, files, listening
 
 from sim.executors import ClusterLost, ExecutorUnavailable, Transient
-from sim.executors.dask import ClusterOptions, DaskExecutor
+from sim.executors.cluster import ClusterOptions
+from sim.executors.dask import DaskExecutor
 from sim.shell.errors import ContractError, WorkerError
 from sim.shell.run import RunResult
 

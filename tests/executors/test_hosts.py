@@ -17,7 +17,8 @@ import pytest
 from tiny_world import TINY
 from traces import files
 
-from sim.executors.dask import ClusterOptions, DaskExecutor
+from sim.executors.cluster import ClusterOptions
+from sim.executors.dask import DaskExecutor
 from sim.shell.run import RunResult
 
 ROOT = Path(__file__).resolve().parents[2]
