@@ -60,7 +60,10 @@ class Attempt(Staging):
 
     def record(self, result: PartitionResult) -> None:
         """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""
-        (self.path / DONE_NAME).touch()
+        try:
+            (self.path / DONE_NAME).touch()
+        except FileNotFoundError:
+            raise Stale(f"{self.path} is gone") from None
 
     def give_up(self) -> None:
         """Remove what was written; for attempts that end with an error."""
@@ -113,7 +116,8 @@ class Attempts:
 
     def close(self) -> None:
         """Nothing more is taken over; attempts still running find no directory to write to."""
-        put_away(self._room.parent)
+        with contextlib.suppress(OSError):
+            put_away(self._room.parent)
 
 
 def room(staging: Path, job_digest: str) -> Path:

@@ -12,7 +12,7 @@ from sim.shell import errors
 from sim.shell.attempts import Attempts
 from sim.shell.context import Context
 from sim.shell.identity import canonical_json, pretty_json
-from sim.shell.partition import StateRun, compute_partition
+from sim.shell.partition import StateRun, compute_partition, part_file
 from sim.shell.staging import PartitionResult, Staging, decode_result
 from sim.shell.state import Partition, Program
 
@@ -88,8 +88,10 @@ class PartitionWork:
         if "result" in reply:
             result = decode_result(reply["result"])
             attempt = str(reply["attempt"])
-            if result.name != part.name or attempt != Path(attempt).name or not attempt.startswith(f"{part.name}."):
-                raise RuntimeError(f"{worker} answered for {attempt!r}, asked for {part.name!r}")
+            names = {file.name for file in result.files.values()} | {part_file(part)}
+            known = set(result.files) <= set(self._program.state.writes) and names == {part_file(part)}
+            if not known or result.name != part.name or attempt != Path(attempt).name or not attempt.startswith(f"{part.name}."):
+                raise RuntimeError(f"{worker} answered with {attempt!r} and {sorted(result.files)}, asked for {part.name!r}")
             self._opened().take(attempt, result, part.scenario)
             return result
         error = self._refusal(part, reply, worker)

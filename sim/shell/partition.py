@@ -70,11 +70,16 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
             do="this is an impossible value in the model: check the priors this state reads",
         ) from failure
     result = PartitionResult(part.name, {}, [], {}, [])
-    stage_frames(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
+    stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
     result.counters = {name: value.tolist() for name, value in inner.counters.items()}
     result.ledger = list(inner.ledger_rows.values())
     staging.record(result)
     return result
+
+
+def part_file(part: Partition) -> str:
+    """Name of the files a partition writes, one a dataset."""
+    return f"part-{part.index:05d}.parquet"
 
 
 def stage_frames(

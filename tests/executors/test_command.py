@@ -37,7 +37,7 @@ def test_the_same_world_and_not_a_word_more(tmp_path: Path) -> None:
     assert files(dask) == files(local)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_to_the_whole_group_leaves_nobody_behind(tmp_path: Path, number: signal.Signals) -> None:
     """As a terminal does it: Ctrl-C reaches driver and workers alike."""
     process = subprocess.Popen(
@@ -70,6 +70,17 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.slow
+def test_all_segments_with_one_two_and_four_workers(tmp_path: Path) -> None:
+    found = {}
+    for name, how in {"local": [], **{f"dask{n}": ["--executor", "dask", "--workers", str(n)] for n in (1, 2, 4)}}.items():
+        done = run("--until", "6A", "--out", tmp_path / name, *how)
+        assert done.returncode == 0, done.stderr
+        found[name] = files(next((tmp_path / name).iterdir()))
+    assert len(found["local"]) > 100
+    assert found["dask1"] == found["dask2"] == found["dask4"] == found["local"]
 
 
 @pytest.mark.slow

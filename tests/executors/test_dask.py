@@ -126,7 +126,8 @@ def test_a_transient_failure_is_tried_three_times(started: Callable[..., DaskExe
     assert work.received == 3
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 4])
 def test_same_bytes_with_any_number_of_workers(build: Build, started: Callable[..., DaskExecutor], workers: int) -> None:
     run_dir = build(started(workers), "dask").run_dir
     assert files(run_dir) == files(build(None, "local").run_dir)

@@ -217,13 +217,30 @@ def test_a_worker_that_sees_another_directory_is_named(build: Build) -> None:
     assert "/nowhere" in caught.value.found
 
 
-def test_an_answer_cannot_name_files_outside_its_attempt(build: Build, tmp_path: Path) -> None:
+def test_an_answer_cannot_name_files_that_are_not_its_own(build: Build) -> None:
     class Liar(TextExecutor):
+        def __init__(self, lie: Callable[[dict[str, Any]], object]) -> None:
+            super().__init__()
+            self.lie = lie
+
         def map(self, work: Any, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
             for item in items:
                 reply = json.loads(work.remote()(work.send(item)))
-                reply["attempt"] = f"../{reply['attempt']}"
+                self.lie(reply)
                 yield item, work.receive(item, json.dumps(reply))
 
-    with pytest.raises(RuntimeError, match="answered for"):
-        build(Liar())
+    def another_file(reply: dict[str, Any]) -> None:
+        reply["result"]["files"]["items"]["name"] = "../../../../run_receipt.json"
+
+    def another_dataset(reply: dict[str, Any]) -> None:
+        reply["result"]["files"]["../doubles"] = reply["result"]["files"].pop("items")
+
+    def another_partition(reply: dict[str, Any]) -> None:
+        reply["result"]["name"] = "00009"
+
+    def another_directory(reply: dict[str, Any]) -> None:
+        reply["attempt"] = f"00000./../{reply['attempt']}"
+
+    for number, lie in enumerate((another_file, another_dataset, another_partition, another_directory)):
+        with pytest.raises(RuntimeError, match="asked for '00000'"):
+            build(Liar(lie), f"lie{number}")
