@@ -154,9 +154,9 @@ def test_with_certificates_nothing_goes_in_the_clear(daemons: Daemons, tmp_path:
     assert joined.returncode == 0, joined.stderr
     own, other = (next(path for path in (tmp_path / name).iterdir()) for name in ("own", "joined"))
     assert files(own) == files(other)
-    for address in (where, where.replace("tls:", "tcp:")):
+    for address, code, name in ((where, 2, "SHELL.USAGE"), (where.replace("tls:", "tcp:"), 8, "SHELL.EXECUTOR_UNAVAILABLE")):
         stranger = run("--until", "1A", "--out", tmp_path / "none", "--executor", "dask", "--scheduler", address)
-        assert (stranger.returncode, stranger.stderr.splitlines()[0].split()[0]) == (8, "SHELL.EXECUTOR_UNAVAILABLE"), stranger.stderr
+        assert (stranger.returncode, stranger.stderr.splitlines()[0].split()[0]) == (code, name), stranger.stderr
 
 
 def test_a_worker_that_sleeps_is_replaced_and_wakes_to_nothing(

@@ -44,6 +44,16 @@ def test_text_changes_no_byte(build: Build) -> None:
     assert max(map(len, executor.tasks)) < 400
 
 
+def test_what_a_killed_driver_was_removing_is_removed(build: Build, orders: Callable[[str], None], tmp_path: Path) -> None:
+    orders("00001.refuse")
+    with pytest.raises(ContractError):
+        build()
+    staging = next(tmp_path.glob("runs/*/staging"))
+    (staging / "1A.S1.gone-0/attempts/0").mkdir(parents=True)
+    (remote_orders() / "00001.refuse").unlink()
+    assert not list((build().run_dir / "staging").iterdir())
+
+
 def test_three_workers_on_every_partition_at_once(build: Build) -> None:
     assert files(build(TextExecutor(copies=3), "thrice").run_dir) == files(build(None, "once").run_dir)
 
