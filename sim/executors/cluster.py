@@ -121,8 +121,10 @@ class Cluster:
         self._scratch = tempfile.mkdtemp(prefix="closedworld-dask-")  # 0700
         common = {"threads_per_worker": 1, "local_directory": self._scratch, "dashboard_address": None}
         common |= {"protocol": "tls" if security else "tcp"}
-        # dask has the allocator give memory back at once, which costs a page fault for every array a partition makes.
-        with dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}):
+        # dask has the allocator give memory back at once, which costs a page fault for every array a partition makes, and
+        # looks at every worker's stack a hundred times a second.
+        lean = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None, "distributed.worker.profile.enabled": False}
+        with dask.config.set(lean):
             if self._options.gpus:
                 return self._one_worker_a_gpu({**common, **({"security": security} if security else {})})
             return distributed.LocalCluster(
