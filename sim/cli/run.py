@@ -18,11 +18,19 @@ from sim.cli.common import (
     ScenarioOption,
     SeedOption,
     SetOption,
-    default_workers,
     emit,
     invoked,
     prepared_request,
     table,
+)
+from sim.cli.executor import (
+    ExecutorOption,
+    SchedulerFileOption,
+    SchedulerOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    executor_named,
 )
 
 
@@ -37,8 +45,13 @@ def run(
     verify_fraction: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of partitions recomputed on the cpu (gpu, emulated); 0 for none.")
     ] = 0.001,
-    executor: Annotated[str, typer.Option(help="local.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads. Default: the processors there are.")] = None,
+    executor: ExecutorOption = "local",
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Workers. Default: the processors there are.")] = None,
+    scheduler: SchedulerOption = None,
+    scheduler_file: SchedulerFileOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     until: Annotated[str | None, typer.Option(help="Stop after this segment, e.g. 3B.")] = None,
     partition_order: Annotated[int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)] = None,
     contracts: ContractsOption = None,
@@ -53,8 +66,6 @@ def run(
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
-    if executor != "local":
-        raise UsageError("SHELL.UNKNOWN_EXECUTOR", f"there is no executor called {executor!r}", expected="local")
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     from sim.segments import SEGMENTS
 
@@ -66,18 +77,13 @@ def run(
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {backend} cannot run here: {error}", do=error.do) from error
     named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
-    if not quiet and not json_:
-        sys.stderr.write(f"backend {named}\n")
-    options = Options(
-        out=out,
-        workers=workers or default_workers(),
-        until=until,
-        order_seed=partition_order,
-        executor=executor,
-        verify_fraction=verify_fraction,
-        device_slots=device_slots,
-    )
-    result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
+    with executor_named(executor, workers, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
+        if not quiet and not json_:
+            sys.stderr.write(f"backend {named}\n")
+        options = Options(
+            out=out, until=until, order_seed=partition_order, executor=who, verify_fraction=verify_fraction, device_slots=device_slots
+        )
+        result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
     total = sum(item.bytes for item in datasets)

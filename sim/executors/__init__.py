@@ -1,5 +1,16 @@
 """Executors: how partitions are spread over workers. Results never depend on the choice."""
 
-from sim.executors.local import run_local
+from sim.executors.local import LocalExecutor, run_local
+from sim.executors.protocol import ClusterLost, Executor, ExecutorError, ExecutorUnavailable, Transient, Work, WorkLost
 
-__all__ = ["run_local"]
+__all__ = [
+    "ClusterLost",
+    "Executor",
+    "ExecutorError",
+    "ExecutorUnavailable",
+    "LocalExecutor",
+    "Transient",
+    "Work",
+    "WorkLost",
+    "run_local",
+]

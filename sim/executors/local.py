@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from sim.executors.protocol import Item, Result, Work
 
 
 def run_local(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
@@ -43,3 +41,23 @@ def run_local(function: Callable[[Item], Result], items: Iterable[Item], workers
                 for following in islice(queue, 1):
                     flying[pool.submit(function, following)] = following
                 yield item, result
+
+
+class LocalExecutor:
+    """Threads of this process.
+
+    Args:
+        workers: How many; 1 works in the calling thread.
+    """
+
+    name = "local"
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, work: Work[Item, Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+        """See `run_local`."""
+        return run_local(work.here, items, self._workers)
+
+    def close(self) -> None:
+        """Nothing outlives `map`."""

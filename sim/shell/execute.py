@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from sim.executors import run_local
 from sim.shell.context import Context
 from sim.shell.contract_types import Dataset
 from sim.shell.digest import combine_digests
+from sim.shell.dispatch import compute_all
 from sim.shell.errors import ValidationError
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import PartFile, Published, StateManifest
-from sim.shell.partition import StateRun, check_row, compute_partition, in_turn, stage_frames
+from sim.shell.partition import StateRun, check_row, in_turn, stage_frames
 from sim.shell.publish import publish_directory, publish_document, quarantine
-from sim.shell.recompute import sampled
 from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
 from sim.shell.state import Check, Partition, Program
 
@@ -60,10 +59,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             reused += 1
             run.reporter.advance(before.rows)
     if program.compute is not None:
-        twice = sampled(run.verify_fraction if run.backend.name != "cpu" else 0.0, str(run.identity["run_id"]), state.id, todo)
-        for part, result in run_local(
-            lambda part: compute_partition(program, ctx, run, staging, part, part.name in twice), todo, run.workers
-        ):
+        for part, result in compute_all(program, ctx, run, staging, todo):
             done[part.name] = result
             run.reporter.advance(result.rows)
     results = [done[part.name] for part in plan]

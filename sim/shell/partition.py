@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sim.backends import Backend, OutOfDeviceMemory, get_backend
 from sim.backends.binder import KernelFailure
+from sim.executors import Executor
 from sim.shell.check_result import CheckResult
 from sim.shell.checks import check_frame
 from sim.shell.context import Context, PartitionContext
@@ -38,7 +39,8 @@ class StateRun:
         contracts: Compiled contracts.
         store: Readable inputs.
         backend: Where kernels run.
-        workers: Threads.
+        executor: Who computes partitions.
+        describe_job: What workers in other processes must know about this state; see `job.py`.
         order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
         reporter: Who is told about progress.
         verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
@@ -50,10 +52,11 @@ class StateRun:
     contracts: Contracts
     store: Store
     backend: Backend
-    workers: int
+    executor: Executor
     order_seed: int | None
     reporter: Reporter
     verify_fraction: float = 0.0
+    describe_job: Callable[[], dict[str, Any]] = dict
     key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
 
 
@@ -78,7 +81,7 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
     if verify:
         hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
     result = PartitionResult(part.name, {}, [], {}, [])
-    stage_frames(program, run, staging, part.scenario, f"part-{part.index:05d}.parquet", frames, result)
+    stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
     result.counters = {name: value.tolist() for name, value in inner.counters.items()}
     result.ledger = list(inner.ledger_rows.values())
     staging.record(result)
@@ -126,6 +129,11 @@ def in_turn(program: Program, ctx: Context, run: StateRun, part: Partition | Non
             where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
             do=f"a device with more memory, --backend cpu{smaller}; finished partitions are kept",
         ) from None
+
+
+def part_file(part: Partition) -> str:
+    """Name of the files a partition writes, one a dataset."""
+    return f"part-{part.index:05d}.parquet"
 
 
 def stage_frames(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import resource
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
+from sim.executors import Executor, LocalExecutor
 from sim.shell.context import Context
 from sim.shell.errors import GateError
 from sim.shell.execute import execute
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
+from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
 from sim.shell.opened import require_passed
@@ -35,21 +39,23 @@ class Options:
 
     Attributes:
         out: Directory that holds run directories.
-        workers: Worker threads.
+        workers: Worker threads, when there is no executor.
         until: Last segment to build, or None for all.
         order_seed: Shuffle partitions (tests), or None.
-        executor: Executor name for the receipt.
+        executor: Who computes partitions; its owner closes it.
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
         device_slots: Partitions on a device at once, for backends that have one.
+        model: Module whose `SEGMENTS` are run: what workers in other processes import.
     """
 
     out: Path
     workers: int = 2
     until: str | None = None
     order_seed: int | None = None
-    executor: str = "local"
+    executor: Executor | None = None
     verify_fraction: float = 0.001
     device_slots: int = 2
+    model: str = "sim.segments"
 
 
 @dataclass
@@ -60,11 +66,13 @@ class RunResult:
         run_dir: The run directory.
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
+        session: Name of this invocation, unlike any other.
     """
 
     run_dir: Path
     rows: list[StateRow] = field(default_factory=list)
     bundles: dict[str, Bundle] = field(default_factory=dict)
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend, options: Options, reporter: Reporter) -> RunResult:
@@ -94,7 +102,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)
     with RunLock(run_dir):
-        receipt = pretty_json(prepared.receipt(backend, options.executor))
+        receipt = pretty_json(prepared.receipt(backend, options.executor.name if options.executor else LocalExecutor.name))
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
         try:
@@ -179,14 +187,16 @@ def _state(
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
+    readable = published_manifests(result.bundles, segment.code, proofs)
+    job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
+    executor = options.executor or LocalExecutor(options.workers)
     run = StateRun(
         *(result.run_dir, prepared.identity, prepared.contracts, store, backend),
-        *(options.workers, options.order_seed, reporter, options.verify_fraction),
+        *(executor, options.order_seed, reporter, options.verify_fraction, job),
     )
     try:
-        manifest, reused = execute(
-            program, context_for(program, prepared, backend, store), run, named_digest("inputs", list(proofs.items()))
-        )
+        inputs = named_digest("inputs", list(proofs.items()))
+        manifest, reused = execute(program, context_for(program, prepared, backend, store), run, inputs)
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed

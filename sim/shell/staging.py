@@ -6,9 +6,11 @@ as done; anything else in staging is thrown away and computed again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -59,17 +61,19 @@ class Staging:
 
     def __init__(self, root: Path, state: str, binding: str) -> None:
         self.path = root / state
-        self._binding = binding
+        self.binding = binding
 
     def prepare(self) -> None:
         """Create the directory, or empty it if it was made under another binding."""
         mark = self.path / "binding"
         with storage_errors(self.path, "preparing staging"):
-            if self.path.exists() and not (mark.is_file() and mark.read_text() == self._binding):
-                shutil.rmtree(self.path)
+            if self.path.exists() and not (mark.is_file() and mark.read_text() == self.binding):
+                put_away(self.path)
+            for litter in self.path.parent.glob("*.gone-*"):
+                shutil.rmtree(litter, ignore_errors=True)
             make_directories(self.path / "receipts")
             if not mark.exists():
-                write_new(mark, self._binding.encode())
+                write_new(mark, self.binding.encode())
 
     def directory(self, dataset: str, scenario: str | None) -> Path:
         """Where the part files of a dataset (and scenario) are staged; named after the dataset, so names cannot collide."""
@@ -86,15 +90,7 @@ class Staging:
 
     def record(self, result: PartitionResult) -> None:
         """Leave the receipt of a finished partition: written last, so that it never promises a missing file."""
-        document = {
-            "law": _RECEIPT_LAW,
-            "name": result.name,
-            "files": {dataset: {**asdict(part), "keys": dict(part.keys)} for dataset, part in result.files.items()},
-            "checks": result.checks,
-            "counters": result.counters,
-            "ledger": [asdict(row) for row in result.ledger],
-        }
-        body = canonical_json(document)
+        body = canonical_json(encode_result(result))
         path = self.path / "receipts" / f"{result.name}.json"
         temporary = path.with_suffix(".tmp")
         with storage_errors(path, "recording a partition"):
@@ -111,14 +107,12 @@ class Staging:
         digest, _, body = path.read_bytes().partition(b"\n")
         if sha256_bytes(body).encode() != digest:
             return None
-        document = json.loads(body, object_pairs_hook=no_duplicates)
-        files = {dataset: PartFile(**part) for dataset, part in document["files"].items()}
-        for dataset, part in files.items():
+        result = decode_result(json.loads(body, object_pairs_hook=no_duplicates))
+        for dataset, part in result.files.items():
             staged = self.directory(dataset, scenario) / part.name
             if not staged.is_file() or sha256_file(staged) != part.file_sha256:
                 return None
-        ledger = [LedgerRow(**row) for row in document["ledger"]]
-        return PartitionResult(name, files, document["checks"], document["counters"], ledger)
+        return result
 
     def drop_strangers(self, dataset: str, scenario: str | None, names: Mapping[str, str]) -> None:
         """Remove staged files of partitions that are not part of the plan (left by an interrupted attempt)."""
@@ -129,7 +123,35 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the directory after the state was published."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            put_away(self.path)
+
+
+def put_away(path: Path) -> None:
+    """Remove a tree under a name nobody knows, so that a late writer can neither be caught half-way nor bring it back."""
+    gone = path.with_name(f"{path.name}.gone-{uuid.uuid4().hex}")
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def encode_result(result: PartitionResult) -> dict[str, Any]:
+    """JSON form of a partition's result: what receipts hold and what workers answer."""
+    return {
+        "law": _RECEIPT_LAW,
+        "name": result.name,
+        "files": {dataset: {**asdict(part), "keys": dict(part.keys)} for dataset, part in result.files.items()},
+        "checks": result.checks,
+        "counters": result.counters,
+        "ledger": [asdict(row) for row in result.ledger],
+    }
+
+
+def decode_result(document: Mapping[str, Any]) -> PartitionResult:
+    """A partition's result from its JSON form."""
+    files = {dataset: PartFile(**part) for dataset, part in document["files"].items()}
+    ledger = [LedgerRow(**row) for row in document["ledger"]]
+    return PartitionResult(document["name"], files, document["checks"], document["counters"], ledger)
 
 
 def sum_counters(results: list[PartitionResult]) -> dict[str, Any]:

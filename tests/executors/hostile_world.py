@@ -1,0 +1,60 @@
+"""The mini world of tests/shell with a compute that does what a file tells it: workers import this module by its name.
+
+`CLOSEDWORLD_TEST_ORDERS` names a directory. A file `<partition>.<verb>` in it is an order; `once` orders are used up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
+
+import miniworld
+
+from sim.shell.context import PartitionContext
+from sim.shell.errors import ContractError, StorageError
+from sim.shell.frames import Frame
+from sim.shell.state import Partition
+
+
+def orders() -> Path:
+    return Path(os.environ["CLOSEDWORLD_TEST_ORDERS"])
+
+
+def _ordered(part: Partition, verb: str) -> bool:
+    path = orders() / f"{part.name}.{verb}"
+    if not verb.endswith("once"):
+        return path.exists()
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
+    (orders() / f"began.{part.name}.{os.getpid()}.{time.monotonic_ns()}").touch()
+    if _ordered(part, "die") or _ordered(part, "die-once"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if _ordered(part, "refuse"):
+        raise ContractError("1A.S1.TEST_REFUSAL", "refused by order", found="an order", where="here")
+    if _ordered(part, "disk-once") or _ordered(part, "disk"):
+        raise StorageError("SHELL.IO_WRITE_FAILED", "the disk is out of order")
+    if _ordered(part, "bug"):
+        raise ZeroDivisionError("a bug by order")
+    if _ordered(part, "kill-scheduler-once"):
+        os.kill(int((orders() / "scheduler.pid").read_text()), signal.SIGKILL)
+        time.sleep(3)
+    if _ordered(part, "stop-once"):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if _ordered(part, "hold-once"):
+        while not (orders() / "release").exists():
+            time.sleep(0.005)
+    return miniworld.compute_items(ctx, part)
+
+
+SEGMENTS = miniworld.segments(compute_items=compute_items)
