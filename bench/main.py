@@ -49,7 +49,11 @@ def main(
         from bench.chart import draw
 
         target = out or RESULTS / f"chart-{machine}.svg"
-        target.write_text(draw(RESULTS, machine))
+        try:
+            drawn = draw(RESULTS, machine)
+        except FileNotFoundError as error:
+            raise Refused(str(error)) from None
+        target.write_text(drawn)
         return {"chart": str(target)}, f"chart  {target}"
     unknown = [name for name in cases if name not in CASES]
     if unknown:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -46,33 +47,30 @@ def python(arguments: Sequence[str], root: Path = ROOT, **environment: str) -> F
         RuntimeError: If it fails; says the end of what it printed.
     """
     command = [sys.executable, *arguments]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     peaks = {"VmHWM": 0, "RssAnon": 0}
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, peaks, over), daemon=True)
-    watcher.start()
-    assert process.stdout is not None and process.stderr is not None
-    errors: list[str] = []
-    reader = threading.Thread(target=lambda stream: errors.append(stream.read()), args=(process.stderr,), daemon=True)
-    reader.start()
-    text = process.stdout.read()
-    reader.join()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    over.set()
-    watcher.join()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+        )
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, over), daemon=True)
+        watcher.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        over.set()
+        watcher.join()
+        out.seek(0)
+        errors.seek(0)
+        text, told = out.read().decode(), errors.read().decode(errors="replace")
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {text[-1500:]}{''.join(errors)[-1500:]}")
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {text[-1500:]}{told[-1500:]}")
     return Finished(text, wall, usage.ru_utime + usage.ru_stime, peaks["VmHWM"], peaks["RssAnon"])
 
 

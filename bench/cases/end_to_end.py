@@ -44,8 +44,9 @@ def row_of(name: str, runs: list[tuple[Finished, dict[str, Any], int]]) -> Row:
         "peak": ("MiB", [done.peak_rss / 2**20 for done, _, _ in runs]),
         "peak anonymous": ("MiB", [done.peak_anon / 2**20 for done, _, _ in runs]),
         "1A..5B": ("s", [sum(value for state, value in one.items() if not state.startswith("6")) for one in states]),
-        "6A": ("s", [sum(value for state, value in one.items() if state.startswith("6")) for one in states]),
     }
+    if any(state.startswith("6") for state in states[0]):
+        figures["6A"] = ("s", [sum(value for state, value in one.items() if state.startswith("6")) for one in states])
     if arrivals:
         figures["arrivals"] = ("M/s", [arrivals / done.wall / 1e6 for done, _, _ in runs])
         figures["5B.S4"] = ("M/s", [arrivals / max(one["5B.S4"], 1e-3) / 1e6 for one in states])

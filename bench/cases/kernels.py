@@ -26,8 +26,12 @@ def run(options: Options) -> list[Row]:
         if options.names and stem not in options.names:
             continue
         n = options.rows or ROWS
-        arguments, dims = cases.case(stem, n)
-        rows.append(_measured(getattr(kernels, stem), arguments, dims, n, options.runs))
+        kernel = getattr(kernels, stem)
+        given, dims = cases.case(stem, n)
+        arguments = {
+            arg.name: given[arg.name] if arg.kind == "scalar" else given[arg.name].astype(arg.dtype) for arg in kernel.contract.inputs
+        }
+        rows.append(_measured(kernel, arguments, dims, n, options.runs))
         options.say(f"kernels: {stem}: {statistics.median(rows[-1].figures['ns a row'][1]):.2f} ns a row")
     return rows
 
