@@ -85,7 +85,7 @@ def _manifest(steps: _Steps, plan: list[Partition]) -> None:
 
 
 class _Steps:
-    """Times steps once each, for the million there is; memory is what the step's result still holds."""
+    """Times steps once each; memory is what the step's result still holds. All but the executor use one thread."""
 
     def __init__(self, options: Options, count: int) -> None:
         self._options, self._count = options, count
@@ -93,15 +93,16 @@ class _Steps:
 
     def step(self, name: str, work: Callable[[], Made], count: int | None = None) -> Made:
         gc.collect()
-        before, started = _resident(), time.perf_counter()
+        before, started, cpu = _resident(), time.perf_counter(), time.process_time()
         made = work()
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         held = max(0, _resident() - before)
-        self._options.say(f"plan-scale: {name}: {seconds:.2f} s, {held / 2**20:.0f} MiB")
+        self._options.say(f"plan-scale: {name}: {seconds:.2f} s wall, {cpu:.2f} s cpu, {held / 2**20:.0f} MiB")
         count = count or self._count
         figures = {
             "wall": ("s", [seconds]),
-            "a partition": ("us", [seconds / count * 1e6]),
+            "cpu": ("s", [cpu]),
+            "cpu a partition": ("us", [cpu / count * 1e6]),
             "held": ("MiB", [held / 2**20]),
             "held a partition": ("bytes", [held / count]),
         }

@@ -35,6 +35,7 @@ TINY_CASES = {
     "write-floor": {"settings": SETTINGS},
     "end-to-end": {"settings": SETTINGS, "until": "1B"},
     "growth": {"sizes": (80_000,)},
+    "memory": {"settings": SETTINGS, "until": "1A", "workers": 1},
     "peers": {"settings": SETTINGS, "rows": 2000},
     "plan-scale": {"partitions": 50},
 }
@@ -48,6 +49,7 @@ ROWS = {
     "write-floor": {"demo 5B.S4", "demo floor", "demo ratio"},
     "end-to-end": {"demo"},
     "growth": {"80,000"},
+    "memory": {"demo, workers 1", "demo, workers 2"},
     "peers": {"closedworld 5B.S4", "numpy + pyarrow", "duckdb", "tpchgen-cli"},
     "plan-scale": {"partitions", "manifest: encode", "one cell, counted in 16"},
 }
