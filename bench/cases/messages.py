@@ -25,7 +25,7 @@ def messages(options: Options, plan: list[Partition]) -> list[Row]:
 
     texts = [canonical_json([part.index, part.scenario, dict(part.spec)]).decode() for part in plan[:TASKS]]
     with (
-        LocalCluster(n_workers=options.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=options.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         client.gather(client.map(echo, texts[:10], pure=False))
