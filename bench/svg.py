@@ -34,7 +34,7 @@ def bars(title: str, note: str, values: Sequence[Bar]) -> tuple[str, int]:
     made = [_text(0, 14, title, "title"), _text(WIDTH, 14, note, "note", "end")]
     for number, bar in enumerate(values):
         y = HEAD + number * LINE
-        wide = (WIDTH - LABEL - 130) * bar.value / most
+        wide = (WIDTH - LABEL - 170) * bar.value / most
         made.append(_text(LABEL - 8, y + 9, bar.label, "", "end"))
         made.append(
             f'<rect class="{"own" if bar.own else "other"}" x="{LABEL}" y="{y - 3}" width="{max(wide, 1):.1f}" height="15" rx="2"/>'
@@ -52,7 +52,7 @@ def curve(title: str, note: str, points: Sequence[tuple[float, float, str, str]]
     span = (top - low) or 1.0
     places = []
     for x, y, below, beside in points:
-        left = 60 + (WIDTH - 120) * (math.log(x) - low) / span
+        left = 90 + (WIDTH - 180) * (math.log(x) - low) / span
         up = HEAD + high - high * (y - least) / (most - least)
         places.append((left, up))
         made.append(f'<circle class="own" cx="{left:.1f}" cy="{up:.1f}" r="3.5"/>')
