@@ -48,8 +48,8 @@ lint: $(STAMP)            ## ruff, mypy --strict, layering, contracts
 	$(BIN)/lint-imports
 	$(BIN)/closedworld contracts lint
 
-bench: $(STAMP)           ## time the presets and the kernels (see bench/README.md)
-	$(BIN)/python bench/run.py
+bench: $(STAMP)           ## time kernels, states, the write floor and start-up (see bench/README.md)
+	$(BIN)/closedworld bench
 
 golden: $(STAMP)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
 	$(BIN)/python tests/golden/make.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sim.cli import contracts, diff, doctor, explain, plan, run, sql, status, verify
+from sim.cli import bench, contracts, diff, doctor, explain, plan, run, sql, status, verify
 
 
 def register(app: typer.Typer) -> None:
@@ -18,3 +18,4 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain.explain)
     app.add_typer(contracts.app, name="contracts")
     app.command("doctor")(doctor.doctor)
+    app.command("bench")(bench.bench)

@@ -1,0 +1,1 @@
+"""Timings of closedworld and of its peers; `closedworld bench` runs them from a checkout."""
