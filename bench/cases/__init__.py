@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.case import Case
-from bench.cases import end_to_end, floor, growth, kernels, memory, partition, peers, plan_scale, startup, states, words
+from bench.cases import end_to_end, executors, floor, gpu, growth, kernels, memory, partition, peers, plan_scale, startup, states, words
 
 CASES: dict[str, Case] = {
     case.name: case
@@ -19,6 +19,8 @@ CASES: dict[str, Case] = {
         Case("growth", "1A..5B at growing numbers of arrivals", "20 s, 1 min, 8 min for 10M, 100M, 1B", growth.run, False),
         Case("memory", "Peak memory against workers, state by state", "--runs x 3 x the preset's time", memory.run, False),
         Case("peers", "Other generators of like rows, alternately", "--runs x 1 minute", peers.run, False),
+        Case("executors", "Threads against worker processes, alternately", "--runs x 2 x the preset's time", executors.run, False),
+        Case("gpu", "Kernels and worlds on an NVIDIA GPU", "3 minutes", gpu.run, False),
         Case("plan-scale", "Plan, bookkeeping and manifest at a million partitions", "5 minutes", plan_scale.run, False),
     )
 }

@@ -14,11 +14,16 @@ import pytest
 from bench.apportion import served_by_counting, served_by_sorting
 from bench.case import Case, Options, Row
 from bench.cases import CASES
+from bench.cases.gpu import kernel_rows
 from bench.main import RESULTS, Refused, count, fields, main, measure
 from bench.writing import writer_options
+from gpu_kernels.device import EmulatedDevice
+from gpu_kernels.driver import DeviceUnavailable
 from sim.backends import get_backend
+from sim.backends.cache import private_cache_dir
 from sim.paths import contracts_root
 from sim.shell.contracts import load_contracts
+from tests.kernels.runners import gpu_missing
 from tests.tiny_world import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +42,7 @@ TINY_CASES = {
     "growth": {"sizes": (80_000,)},
     "memory": {"settings": SETTINGS, "until": "1A", "workers": 1},
     "peers": {"settings": SETTINGS, "rows": 2000},
+    "executors": {"settings": SETTINGS, "until": "1A", "workers": 1},
     "plan-scale": {"partitions": 50},
 }
 ROWS = {
@@ -51,15 +57,16 @@ ROWS = {
     "growth": {"80,000"},
     "memory": {"demo, workers 1", "demo, workers 2"},
     "peers": {"closedworld 5B.S4", "numpy + pyarrow", "duckdb", "tpchgen-cli"},
+    "executors": {"demo, local", "demo, dask", "demo, dask / local"},
     "plan-scale": {"partitions", "manifest: encode", "one cell, counted in 16"},
 }
 
 
 def test_every_case_is_tried() -> None:
-    assert set(TINY_CASES) == set(ROWS) == set(CASES)
+    assert set(TINY_CASES) == set(ROWS) == set(CASES) - {"gpu"}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", TINY_CASES)
 def test_case(case: str, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -75,6 +82,21 @@ def test_case(case: str, tmp_path: Path) -> None:
     if case == "write-floor":  # the same columns, encodings, statistics and row groups give the same bytes
         assert [row["facts"]["same bytes as published"] for row in result["rows"] if row["name"] == "demo floor"] == [True]
     assert not list(scratch.iterdir())
+
+
+def test_gpu_case_on_the_emulated_device(tmp_path: Path) -> None:
+    """All of it but the device's own clock and whole worlds."""
+    device = EmulatedDevice(private_cache_dir("emulated"))
+    rows = {row.name: row for row in kernel_rows(device, Options(tmp_path, runs=1, rows=500, say=lambda _: None))}
+    assert rows.keys() == {"emulated", *STEMS, "sort_segments", "arrivals, computed"}
+    result = measure(Case("gpu", "gpu", "", lambda _: list(rows.values()), False), Options(tmp_path), "tiny")
+    jsonschema.validate(result, SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+@pytest.mark.skipif(gpu_missing() is None, reason="there is a GPU")
+def test_gpu_case_without_a_gpu(tmp_path: Path) -> None:
+    with pytest.raises(DeviceUnavailable, match="no NVIDIA"):
+        CASES["gpu"].run(Options(tmp_path))
 
 
 def test_writer_options_name_every_column() -> None:
