@@ -25,9 +25,7 @@ class Publication:
     def begin(self, run_dir: Path, identity: Mapping[str, Any], codes: Sequence[str]) -> None:
         """The run lock is held and the receipt lies in the run directory; no segment was looked at yet."""
 
-    def prove(
-        self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]
-    ) -> Bundle:
+    def prove(self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
         """The bundle of a segment whose flag lies in the run directory; arguments and refusals as `require_passed`."""
         return require_passed(run_dir, code, codes, identity, before)
 

@@ -23,7 +23,7 @@ from sim.shell.opened import RECEIPT_NAME, OpenRun, identity_problems, open_segm
 from sim.shell.remote_store import ObjectStore, open_store
 
 THREADS = 8
-_DOCUMENT = re.compile(r"gates/[0-9A-Za-z]{1,8}/(states/)?[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
+DOCUMENT = re.compile(r"gates/[0-9A-Za-z]{1,8}/(states/)?[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
 _REPORT = re.compile(r"reports/layer[0-9]/segment_state_runs/part-[0-9a-f]{1,40}\.parquet")
 _MOST_DOCUMENTS = 20_000
 
@@ -90,14 +90,16 @@ def mirror_run(location: Location, options: Mapping[str, Any] | None = None, rep
         )
     holder = tempfile.TemporaryDirectory(prefix="closedworld-run-")
     run = RemoteRun(store, Path(holder.name), sizes)
-    copy_documents(run, [key for key in sizes if key == RECEIPT_NAME or _DOCUMENT.fullmatch(key) or (reports and _REPORT.fullmatch(key))])
+    copy_documents(run, [key for key in sizes if key == RECEIPT_NAME or DOCUMENT.fullmatch(key) or (reports and _REPORT.fullmatch(key))])
     return run, holder
 
 
 def copy_documents(run: RemoteRun, keys: Sequence[str]) -> None:
     """Copy small objects into the mirror; each is read once, as it is now."""
     if len(keys) > _MOST_DOCUMENTS:
-        raise GateError("SHELL.PUBLISHED_FILE_INVALID", "a run cannot have so many documents", found=str(len(keys)), where=str(run.location))
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_INVALID", "a run cannot have so many documents", found=str(len(keys)), where=str(run.location)
+        )
 
     def copy(key: str) -> None:
         target = run.mirror / key
@@ -138,9 +140,7 @@ def open_remote(run: RemoteRun, codes: Sequence[str]) -> OpenRun:
     return OpenRun(run.mirror, receipt, bundles, unfinished_there(run.sizes, codes))
 
 
-def prove_remote(
-    run: RemoteRun, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]
-) -> Bundle:
+def prove_remote(run: RemoteRun, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
     """The bundle of a segment that passed and whose documents are in the mirror; as `require_passed`.
 
     Raises:

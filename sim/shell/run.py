@@ -17,9 +17,9 @@ from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_in
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
-from sim.shell.opened import require_passed
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
+from sim.shell.publication import Publication
 from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
 from sim.shell.request import Prepared
 from sim.shell.runs_report import StateRow, write_state_runs
@@ -38,6 +38,7 @@ class Options:
         until: Last segment to build, or None for all.
         order_seed: Shuffle partitions (tests), or None.
         executor: Executor name for the receipt.
+        publication: Where passed segments go beyond the run directory.
     """
 
     out: Path
@@ -45,6 +46,7 @@ class Options:
     until: str | None = None
     order_seed: int | None = None
     executor: str = "local"
+    publication: Publication = field(default_factory=Publication)
 
 
 @dataclass
@@ -79,7 +81,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
     run_dir = options.out / prepared.run_id
-    store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    store = options.publication.reader(run_dir, prepared)
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
             program.preflight(context_for(program, prepared, backend, store))
@@ -90,6 +92,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         receipt = pretty_json(prepared.receipt(backend, options.executor))
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
+        options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
         try:
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
@@ -98,6 +101,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         finally:
             reporter.close()
             write_state_runs(run_dir, prepared, segments, result.rows)
+        options.publication.ended(run_dir)
     return result
 
 
@@ -109,7 +113,7 @@ def _segment(
     if (folder / FLAG_NAME).is_file():
         started = time.perf_counter()
         codes = [*result.bundles, segment.code]
-        bundle = require_passed(run_dir, segment.code, codes, prepared.identity, result.bundles)
+        bundle = options.publication.prove(run_dir, segment.code, codes, prepared.identity, result.bundles)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
@@ -147,6 +151,7 @@ def _segment(
     publish_document(run_dir / "staging", folder / INDEX_NAME, index, "A bundle is published once.")
     publish_document(run_dir / "staging", folder / FLAG_NAME, encode_flag(segment.code, index), "A flag is published once.")
     result.bundles[segment.code] = open_bundle(run_dir, segment.code)
+    options.publication.passed(run_dir, result.bundles[segment.code])
     result.rows.append(_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
 
 

@@ -93,7 +93,7 @@ class S3Objects(ObjectStore):
         upload = str(self._call("create_multipart_upload", key)["UploadId"])
         note = self._note(key, upload)
         try:
-            parts = []
+            parts: list[dict[str, object]] = []
             with source.open("rb") as stream:
                 while data := stream.read(self._part_bytes):
                     number = len(parts) + 1

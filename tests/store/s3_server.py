@@ -1,8 +1,9 @@
-"""moto's S3 server on loopback, with what a test needs around it: real checksums, atomic conditional puts, and a hand on the n-th PUT.
+"""moto's S3 server on loopback, with what a test needs around it: real checksums, atomic conditional puts, and a hand on any PUT.
 
 Run as `python s3_server.py CONTROL_DIR`: writes CONTROL_DIR/port once it listens. Before each PUT it looks at CONTROL_DIR:
 `forget-if-none-match` makes it a store that ignores the header, `no-checksums` one that keeps any SHA-256 it is told,
-`hold` (JSON: number, when) holds the n-th PUT before or after it took effect and says so in CONTROL_DIR/held.
+`corrupt` (text) changes a byte of the next PUT whose path ends in that text, and
+`hold` (JSON: key, when) holds the next PUT whose path ends in key, before or after it takes effect, and says so in CONTROL_DIR/held.
 `puts` gets one line a PUT: method path status.
 """
 
@@ -18,13 +19,13 @@ import time
 from pathlib import Path
 
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server, WSGIRequestHandler
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class Control:
     def __init__(self, app, folder: Path) -> None:
         self.app, self.folder = app, folder
-        self.lock, self.count = threading.Lock(), 0
+        self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
         if environ["REQUEST_METHOD"] not in ("PUT", "POST"):
@@ -38,12 +39,15 @@ class Control:
             answer = b"<Error><Code>BadDigest</Code><Message>The SHA256 you specified did not match</Message></Error>"
             start_response("400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", str(len(answer)))])
             return [answer]
+        path = environ["PATH_INFO"]
         with self.lock:
-            self.count += 1
-            number = self.count
-            hold = self._hold(number)
+            hold = self._hold(path)
+            if self._ordered("corrupt", path):
+                body = bytes([body[0] ^ 1]) + body[1:]
+                environ["wsgi.input"] = io.BytesIO(body)
+                environ.pop("HTTP_X_AMZ_CONTENT_SHA256", None)
         if hold == "before":
-            self._wait(number)
+            self._wait()
         status = []
 
         def told(code, headers, *rest):
@@ -55,21 +59,28 @@ class Control:
             with (self.folder / "puts").open("a") as log:
                 log.write(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {status[0][:3]}\n")
         if hold == "after":
-            self._wait(number)
+            self._wait()
         return answer
 
-    def _hold(self, number):
-        path = self.folder / "hold"
-        if not path.exists():
+    def _hold(self, path):
+        file = self.folder / "hold"
+        if not file.exists():
             return None
-        wanted = json.loads(path.read_text())
-        if wanted["number"] != number - wanted.get("since", 0):
+        wanted = json.loads(file.read_text())
+        if not path.endswith(wanted["key"]):
             return None
-        path.unlink()
+        file.unlink()
         return wanted["when"]
 
-    def _wait(self, number):
-        (self.folder / "held").write_text(str(number))
+    def _ordered(self, name, path):
+        file = self.folder / name
+        if not file.exists() or not path.endswith(file.read_text()):
+            return False
+        file.unlink()
+        return True
+
+    def _wait(self):
+        (self.folder / "held").write_text("")
         while not (self.folder / "release").exists():
             time.sleep(0.005)
 
