@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -63,7 +65,7 @@ class RemoteRun:
         return text.replace(str(self.mirror), str(self.location))
 
 
-def mirror_run(location: Location, options: Mapping[str, Any] | None = None, reports: bool = False) -> tuple[RemoteRun, Any]:
+def mirror_run(location: Location, options: Mapping[str, Any] | None = None, reports: bool = False) -> RemoteRun:
     """Copy a run's documents.
 
     Args:
@@ -72,7 +74,7 @@ def mirror_run(location: Location, options: Mapping[str, Any] | None = None, rep
         reports: Copy the run reports too.
 
     Returns:
-        The run, and the temporary directory object that the mirror lives as long as.
+        The run; its mirror goes when it is no longer held.
 
     Raises:
         UsageError: `SHELL.RUN_NOT_FOUND` if no receipt is there.
@@ -88,10 +90,10 @@ def mirror_run(location: Location, options: Mapping[str, Any] | None = None, rep
             where=str(location),
             do=f"closedworld status --out {location} lists the runs below it",
         )
-    holder = tempfile.TemporaryDirectory(prefix="closedworld-run-")
-    run = RemoteRun(store, Path(holder.name), sizes)
+    run = RemoteRun(store, Path(tempfile.mkdtemp(prefix="closedworld-run-")), sizes)
+    weakref.finalize(run, shutil.rmtree, run.mirror, ignore_errors=True)
     copy_documents(run, [key for key in sizes if key == RECEIPT_NAME or DOCUMENT.fullmatch(key) or (reports and _REPORT.fullmatch(key))])
-    return run, holder
+    return run
 
 
 def copy_documents(run: RemoteRun, keys: Sequence[str]) -> None:

@@ -49,8 +49,8 @@ def verify_url(
         GateError: If there is no usable receipt.
         ContractError: Deep, if the run was built with other contracts or another reference snapshot.
     """
-    run, holder = mirror_run(location, options)
-    with holder, run.named():
+    run = mirror_run(location, options)
+    with run.named():
         content = content_check_of(run.mirror, codes, contracts, config) if deep else None
         report = _verify(run, codes, content)
     return replace(report, problems=tuple(run.as_url(problem) for problem in report.problems))
@@ -71,8 +71,10 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) 
         bundles[code] = bundle
         problems += document_problems(run, bundle)
         files = [(item, part) for item in bundle.datasets for part in item.files]
-        with ThreadPoolExecutor(THREADS if content is None else len(os.sched_getaffinity(0))) as pool:
-            problems += [line for found in pool.map(lambda entry: _object_problems(run, entry[0], entry[1], content), files) for line in found]
+        threads = THREADS if content is None else len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda entry: _object_problems(run, entry[0], entry[1], content), files)
+            problems += [problem for of_one in found for problem in of_one]
         for item in bundle.datasets:
             whole = combine_digests([part.content_blake3 for part in item.files])
             if whole != item.content_blake3:
@@ -117,8 +119,8 @@ def url_status(
     location: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> tuple[RunStatus, list[dict[str, Any]]]:
     """One run at a glance, and its states. Whether somebody is uploading cannot be told from a store."""
-    run, holder = mirror_run(location, options, reports=True)
-    with holder, run.named():
+    run = mirror_run(location, options, reports=True)
+    with run.named():
         status, rows = run_status(run.mirror, codes), _rows(lambda: state_rows(run.mirror, codes))
     return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note)), rows
 

@@ -43,7 +43,7 @@ class RemoteWorld(World):
     def __init__(
         self, location: Location, contracts: Path | None = None, config: Path | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
-        self._remote, self._holder = mirror_run(location, options)
+        self._remote = mirror_run(location, options)
         self._run = open_remote(self._remote, CODES)
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified = set()

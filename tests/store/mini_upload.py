@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "shell"), str(Path(__file__).parent)]
-
-from conftest import Minis
+from stores import Minis
 
 if __name__ == "__main__":
     Minis(Path(sys.argv[1])).run(sys.argv[2], Path(sys.argv[3]))

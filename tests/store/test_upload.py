@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import SECRET
+from stores import SECRET
 
 from sim.shell.errors import GateError, LockedError, StorageError, UsageError
 from sim.shell.identity import sha256_bytes
@@ -98,7 +98,7 @@ def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(
     run = f"{url(s3)}/{mini.run.name}"
     s3.hold(key, when)
     process = start(minis, url(s3), tmp_path)
-    s3.wait_held()
+    s3.wait_held(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     there, whole = stored(objects, run), published(mini.run)
@@ -120,7 +120,7 @@ def test_killed_in_a_multipart_upload_the_next_run_aborts_it(s3, objects, tmp_pa
     )
     s3.hold("/w/big", "after")
     process = subprocess.Popen([sys.executable, "-c", program], cwd=HERE.parents[1])
-    s3.wait_held()
+    s3.wait_held(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     s3.free()
@@ -170,7 +170,9 @@ def test_two_machines_with_one_run_both_succeed(s3, mini, minis, objects, tmp_pa
 @pytest.mark.parametrize("key", ["data", "gates/1A/index.json", "gates/1A/_passed.flag"])
 def test_other_content_under_a_name_is_refused(s3, mini, minis, objects, tmp_path, key):
     store = objects(f"{url(s3)}/{mini.run.name}")
-    name = key if key != "data" else next(name for name in published(mini.run) if name.endswith("items/part-00001.parquet") or "00001" in name)
+    name = (
+        key if key != "data" else next(name for name in published(mini.run) if name.endswith("items/part-00001.parquet") or "00001" in name)
+    )
     store.put_new(name, b"{}", sha256_bytes(b"{}"))
     with pytest.raises((LockedError, GateError)) as refusal:
         minis.run(url(s3), tmp_path)
@@ -246,7 +248,15 @@ def test_a_bucket_that_is_not_there(s3, minis, tmp_path):
 
 @pytest.mark.parametrize(
     "bad",
-    ["s3://AKID:geheim@bucket/x", "s3://bucket/x?token=geheim", "ftp://bucket/x", "file://relative", "s3://a::b", "s3://bucket/../x", "s3://"],
+    [
+        "s3://AKID:geheim@bucket/x",
+        "s3://bucket/x?token=geheim",
+        "ftp://bucket/x",
+        "file://relative",
+        "s3://a::b",
+        "s3://bucket/../x",
+        "s3://",
+    ],
 )
 def test_urls_that_cannot_name_a_run(bad, minis, tmp_path):
     with pytest.raises(UsageError) as refusal:
