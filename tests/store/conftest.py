@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from stores import Minis, Server, environment
+from stores import Minis, Server, environment  # noqa: E402
 
 
 @pytest.fixture(scope="session")

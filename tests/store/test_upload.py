@@ -114,10 +114,15 @@ def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(
 def test_killed_in_a_multipart_upload_the_next_run_aborts_it(s3, objects, tmp_path):
     big = tmp_path / "big"
     big.write_bytes(os.urandom(11 << 20))
-    program = (
-        "import sys; from pathlib import Path; from sim.shell.location import parse_url; from sim.shell.remote_store import open_store;"
-        f"s = open_store(parse_url('{url(s3)}')); s._part_bytes = 5 << 20; s.recover(Path('{tmp_path}/notes')); s.put_new('big', Path('{big}'), '')"
-    )
+    program = f"""
+from pathlib import Path
+from sim.shell.location import parse_url
+from sim.shell.remote_store import open_store
+store = open_store(parse_url("{url(s3)}"))
+store._part_bytes = 5 << 20
+store.recover(Path("{tmp_path}/notes"))
+store.put_new("big", Path("{big}"), "")
+"""
     s3.hold("/w/big", "after")
     process = subprocess.Popen([sys.executable, "-c", program], cwd=HERE.parents[1])
     s3.wait_held(process)
@@ -139,24 +144,25 @@ def test_killed_in_a_multipart_upload_the_next_run_aborts_it(s3, objects, tmp_pa
     assert list((tmp_path / "notes").iterdir()) == []
 
 
-def test_of_two_who_put_one_name_exactly_one_creates_it(s3, objects):
-    for round_ in range(10):
-        barrier, created = threading.Barrier(4), {}
+def test_of_three_who_put_one_name_at_once_exactly_one_creates_it(s3, objects):
+    stores = [objects(url(s3)) for _ in range(3)]
+    assert all(store.probe() for store in stores)
+    for turn in range(20):
+        barrier, created = threading.Barrier(3), {}
 
-        def put(number, round_=round_, barrier=barrier, created=created):
+        def put(number, key=f"k{turn}", barrier=barrier, created=created):
             data = f"{number}".encode()
-            store = objects(url(s3))
             barrier.wait()
-            created[number] = store.put_new(f"k{round_}", data, sha256_bytes(data))
+            created[number] = stores[number].put_new(key, data, sha256_bytes(data))
 
-        threads = [threading.Thread(target=put, args=(number,)) for number in range(4)]
+        threads = [threading.Thread(target=put, args=(number,)) for number in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         winner = [number for number, won in created.items() if won]
         assert len(winner) == 1
-        assert objects(url(s3)).read(f"k{round_}") == f"{winner[0]}".encode()
+        assert stores[0].read(f"k{turn}") == f"{winner[0]}".encode()
 
 
 def test_two_machines_with_one_run_both_succeed(s3, mini, minis, objects, tmp_path):
