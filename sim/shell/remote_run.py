@@ -25,7 +25,7 @@ from sim.shell.opened import RECEIPT_NAME, OpenRun, identity_problems, open_segm
 from sim.shell.remote_store import ObjectStore, open_store
 
 THREADS = 8
-DOCUMENT = re.compile(r"gates/[0-9A-Za-z]{1,8}/(states/)?[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
+DOCUMENT = re.compile(r"gates/[0-9A-Za-z]{1,8}/(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
 _REPORT = re.compile(r"reports/layer[0-9]/segment_state_runs/part-[0-9a-f]{1,40}\.parquet")
 _MOST_DOCUMENTS = 20_000
 

@@ -184,6 +184,8 @@ def open_store(location: Location, options: Mapping[str, Any] | None = None) -> 
             do=f"pip install '{extra}'",
         ) from error
     settings = {"use_listings_cache": False, "skip_instance_cache": True, **(options or {})}
+    if location.protocol == "s3":
+        settings = {"default_cache_type": "none", **settings}  # Arrow asks for the ranges it needs; reading ahead would fetch others
     with store_errors(location, "opening the store"):
         fs = fsspec.filesystem(location.protocol, **settings)
     if location.protocol == "s3":

@@ -92,8 +92,8 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         receipt = pretty_json(prepared.receipt(backend, options.executor))
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
-        options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
         try:
+            options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
                 if segment.code == options.until:

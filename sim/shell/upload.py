@@ -30,6 +30,7 @@ from sim.shell.remote_store import ObjectStore, open_store, require_conditional_
 from sim.shell.request import Prepared
 from sim.shell.store import Store
 
+_UPLOADS = 4  # each holds up to 64 MiB
 _IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint", "scenarios", "model_version")
 
 
@@ -94,7 +95,11 @@ class Upload(Publication):
             bundle = prove_remote(RemoteRun(self._store, run_dir, self._sizes), code, codes, identity, before)
             self._done(run_dir, bundle)
             return bundle
-        bundle = super().prove(run_dir, code, codes, identity, before)
+        try:
+            bundle = super().prove(run_dir, code, codes, identity, before)
+        except GateError as error:
+            error.do = f"{self.location} does not hold {code}, and the local copy is not whole: remove {run_dir} and run again"
+            raise
         self.passed(run_dir, bundle)
         return bundle
 
@@ -112,7 +117,7 @@ class Upload(Publication):
         name = f"{bundle.segment}.UP"
         self._reporter.begin(name, "upload", len(files) + len(documents) + 2)
         for batch in (files, documents, [(f"{gate}/{INDEX_NAME}", bundle.digest)], [(f"{gate}/{FLAG_NAME}", bundle.flag_sha256)]):
-            with ThreadPoolExecutor(THREADS) as pool:
+            with ThreadPoolExecutor(_UPLOADS) as pool:
                 for _ in pool.map(lambda entry: self._put(run_dir, *entry), batch):
                     self._reporter.advance(0)
         size = sum(item.bytes for item in bundle.datasets)

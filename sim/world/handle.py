@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -188,6 +189,10 @@ class World:
     def file_path(self, item: Published, part: PartFile) -> str:
         """A data file's name in `filesystem`; not verified by this call."""
         return str((self.path / item.path / part.name).absolute())
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Around reads of rows: says what went wrong where they lie."""
+        return contextlib.nullcontext()
 
     def open_rows(self) -> Store:
         """Read access to the published rows as states have it."""

@@ -6,6 +6,7 @@ for it; a store that keeps none has the object read once in full. Page checksums
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,10 @@ class RemoteWorld(World):
     def file_path(self, item: Published, part: PartFile) -> str:
         """See `World.file_path`."""
         return self._remote.store.path(f"{item.path}/{part.name}")
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """See `World.reading`."""
+        return store_errors(self.location, "reading rows")
 
     def open_rows(self) -> Store:
         """See `World.open_rows`: whole files are copied beside the mirror as states ask for them."""

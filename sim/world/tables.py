@@ -114,7 +114,8 @@ class Table:
             if name not in schema.names:
                 raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(schema.names))
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
-        return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
+        with self._world.reading():
+            return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
 
     def to_polars(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
