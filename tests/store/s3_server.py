@@ -43,9 +43,9 @@ class Control:
         with self.lock:
             hold = self._hold(path)
             if self._ordered("corrupt", path):
-                body = bytes([body[0] ^ 1]) + body[1:]
+                middle = len(body) // 2
+                body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
                 environ["wsgi.input"] = io.BytesIO(body)
-                environ.pop("HTTP_X_AMZ_CONTENT_SHA256", None)
         if hold == "before":
             self._wait()
         status = []

@@ -216,7 +216,7 @@ def test_a_store_that_keeps_any_checksum_is_read_back(s3, mini, minis, objects, 
     s3.tell("corrupt", "part-00001.parquet")
     with pytest.raises(StorageError) as refusal:
         minis.run(url(s3), tmp_path)
-    assert refusal.value.code == "SHELL.READ_BACK_MISMATCH"
+    assert refusal.value.code == "SHELL.READ_BACK_MISMATCH", refusal.value.render()
     assert refusal.value.where.endswith("/part-00001.parquet") and refusal.value.where.startswith(run)
     assert not any(flag in objects(run).list() for flag in FLAGS)
     bad = refusal.value.where.removeprefix(f"{run}/")
