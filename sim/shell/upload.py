@@ -17,15 +17,15 @@ from typing import Any
 from uuid import uuid4
 
 from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, require_file
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, gate_refused, require_file
 from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile
-from sim.shell.opened import RECEIPT_NAME, read_receipt
+from sim.shell.opened import RECEIPT_NAME, open_segment, read_receipt
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.publish import make_directories, publish_document, rename_new, storage_errors
-from sim.shell.remote_run import DOCUMENT, THREADS, RemoteRun, passed_there, prove_remote
+from sim.shell.remote_run import DOCUMENT, RemoteRun, copy_documents, document_problems, passed_there, prove_remote
 from sim.shell.remote_store import ObjectStore, open_store, require_conditional_put
 from sim.shell.request import Prepared
 from sim.shell.store import Store
@@ -81,12 +81,16 @@ class Upload(Publication):
         require_conditional_put(self._store, RECEIPT_NAME)
         self._store.probe()
         self._sizes = self._store.list()
+        copy = RemoteRun(self._store, run_dir / "staging" / "store", self._sizes)
         for code in passed_there(self._sizes, codes):
-            flag = f"gates/{code}/{FLAG_NAME}"
-            keys = [key for key in self._sizes if key.startswith(f"gates/{code}/") and DOCUMENT.fullmatch(key) and key != flag]
-            with ThreadPoolExecutor(THREADS) as pool:
-                documents = dict(zip(keys, pool.map(self._store.read, keys), strict=True))
-            for key, data in [*documents.items(), (flag, self._store.read(flag))]:
+            keys = [key for key in self._sizes if key.startswith(f"gates/{code}/") and DOCUMENT.fullmatch(key)]
+            copy_documents(copy, keys)
+            with copy.named():  # nothing of a damaged segment may enter the work directory
+                problems = document_problems(copy, open_segment(copy.mirror, code, codes))
+                if problems:
+                    raise gate_refused(code, problems)
+            for key in sorted(keys, key=lambda key: key.endswith(FLAG_NAME)):
+                data = (copy.mirror / key).read_bytes()
                 publish_document(run_dir / "staging", run_dir / key, data, f"It was taken from {self._store.url(key)}.")
 
     def prove(self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
