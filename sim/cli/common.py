@@ -27,7 +27,9 @@ MerchantsOption = Annotated[
 ]
 ContractsOption = Annotated[Path | None, typer.Option("--contracts", help="Another contracts directory.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Another config directory.")]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Directory that holds run directories.")]
+OutOption = Annotated[
+    str, typer.Option("--out", "-o", help="Directory that holds run directories, or a URL: s3://bucket/prefix, gs://, file://.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
 
 
@@ -38,7 +40,9 @@ def complete_run(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-RunArgument = Annotated[str, typer.Argument(help="Run directory, or a run id (prefix) under ./runs.", autocompletion=complete_run)]
+RunArgument = Annotated[
+    str, typer.Argument(help="Run directory, run id (prefix) under ./runs, or a run's URL.", autocompletion=complete_run)
+]
 
 EXIT_INTERRUPTED = {2: 130, 15: 143}
 
@@ -169,6 +173,22 @@ def find_run(run: str, root: Path = Path("runs")) -> Path:
         expected="a run directory, or a unique prefix of a run id under ./runs",
         do="closedworld status lists the runs under ./runs",
     )
+
+
+def run_place(run: str) -> str | Path:
+    """What `sim.world.open` takes for the run a user means: a URL as it is, else its directory."""
+    from sim.shell.location import is_url
+
+    return run if is_url(run) else find_run(run)
+
+
+def local_out(out: str, command: str) -> Path:
+    """`--out` of a command that works on local directories only."""
+    from sim.shell.location import is_url
+
+    if is_url(out):
+        refuse_usage(f"{command} looks at local directories: give it the --work-dir of the run")
+    return Path(out)
 
 
 def invoked(program: Path, plain: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, run_place, table
 
 
 def diff(
@@ -13,17 +13,17 @@ def diff(
     """Compare two runs dataset by dataset; for those that differ, show the first difference and count rows. Exit 0 equal, 1 different."""
     from dataclasses import asdict
 
+    import sim.world as cw
     from sim.world.compare import compare
-    from sim.world.handle import World
 
-    a, b = (World(find_run(run), contracts, config) for run in (run_a, run_b))
+    a, b = (cw.open(run_place(run), contracts, config) for run in (run_a, run_b))
     found = compare(a, b)
     rows = []
     for one in found.different:
         name = f"{one.dataset} ({one.scenario})" if one.scenario else one.dataset
         counts = (f"{count:,}" for count in (one.only_a, one.only_b, one.changed, one.unchanged))
         rows.append((name, one.first_part, *counts))
-    text = [f"A {a.path}", f"B {b.path}"]
+    text = [f"A {a.location}", f"B {b.location}"]
     if rows:
         text += [
             "",

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, OutOption, emit, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, OutOption, emit, local_out, table
 
 
-def doctor(
-    contracts: ContractsOption = None, config: ConfigOption = None, out: OutOption = Path("runs"), json_: JsonOption = False
-) -> None:
+def doctor(contracts: ContractsOption = None, config: ConfigOption = None, out: OutOption = "runs", json_: JsonOption = False) -> None:
     """Look at versions, caches, backends, space and the reference snapshot; say what would help."""
     from sim.paths import config_root, contracts_root
     from sim.segments import SEGMENTS
     from sim.shell.doctor import examine
 
-    findings = examine(contracts or contracts_root(), config or config_root(), out, SEGMENTS)
+    findings = examine(contracts or contracts_root(), config or config_root(), local_out(out, "doctor"), SEGMENTS)
     bad = [finding for finding in findings if not finding.ok]
     rows = [("ok" if finding.ok else "BAD", finding.name, finding.found, finding.do) for finding in findings]
     verdict = "everything needed is there" if not bad else f"{len(bad)} thing(s) stand in the way"

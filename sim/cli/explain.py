@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, run_place, table
 
 if TYPE_CHECKING:
     from sim.world.explain import Explanation
@@ -22,10 +22,10 @@ def explain(
     json_: JsonOption = False,
 ) -> None:
     """Show a row, the state and rows that made it, compute it again from its address, and show every random word behind it."""
+    import sim.world as cw
     from sim.world.explain import explain as explain_row
-    from sim.world.handle import World
 
-    found = explain_row(World(find_run(run), contracts, config), dataset, key, scenario)
+    found = explain_row(cw.open(run_place(run), contracts, config), dataset, key, scenario)
     emit("explain", _payload(found), _text(found))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sim.cli.common import (
     ConfigOption,
     ContractsOption,
@@ -15,6 +13,7 @@ from sim.cli.common import (
     SeedOption,
     SetOption,
     emit,
+    local_out,
     prepared_request,
     table,
 )
@@ -28,7 +27,7 @@ def plan(
     merchants: MerchantsOption = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
-    out: OutOption = Path("runs"),
+    out: OutOption = "runs",
     json_: JsonOption = False,
 ) -> None:
     """Show what a request would build: its id, what is proven already, partitions, estimated size. Writes nothing."""
@@ -37,7 +36,7 @@ def plan(
     from sim.shell.planner import plan_run
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
-    planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), out)
+    planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), local_out(out, "plan"))
     rows = []
     for state in planned.states:
         count = "" if state.status == "proven" else "?" if state.partitions is None else str(state.partitions)

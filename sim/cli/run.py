@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from sim.cli.common import (
     emit,
     invoked,
     prepared_request,
+    refuse_usage,
     table,
 )
 from sim.cli.executor import (
@@ -32,6 +33,11 @@ from sim.cli.executor import (
     TlsKeyOption,
     executor_named,
 )
+
+if TYPE_CHECKING:
+    from sim.shell.progress import Reporter
+    from sim.shell.publication import Publication
+    from sim.shell.request import Prepared
 
 
 def run(
@@ -56,7 +62,14 @@ def run(
     partition_order: Annotated[int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)] = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
-    out: OutOption = Path("runs"),
+    out: OutOption = "runs",
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--work-dir", help="With a URL as --out: where the run is built before it is uploaded. Default: ~/.cache/closedworld/work."
+        ),
+    ] = None,
+    keep_local: Annotated[bool, typer.Option("--keep-local", help="With a URL as --out: keep local copies of uploaded files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -77,13 +90,22 @@ def run(
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {backend} cannot run here: {error}", do=error.do) from error
     named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
+    told = reporter(quiet or json_)
     with executor_named(executor, workers, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
+        place, publication, home = _place(out, work_dir, keep_local, prepared, told)
         options = Options(
-            out=out, until=until, order_seed=partition_order, executor=who, verify_fraction=verify_fraction, device_slots=device_slots
+            out=place,
+            publication=publication,
+            until=until,
+            order_seed=partition_order,
+            executor=who,
+            verify_fraction=verify_fraction,
+            device_slots=device_slots,
         )
-        result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
+        result = run_world(prepared, SEGMENTS, chosen, options, told)
+    world = home or str(result.run_dir)
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
     total = sum(item.bytes for item in datasets)
@@ -91,20 +113,20 @@ def run(
     text = [
         table(("dataset", "scenario", "rows", "MB"), rows, right=frozenset({2, 3})),
         "",
-        f"world      {result.run_dir}  ({total / 1e6:,.1f} MB, {checks} checks passed)",
+        f"world      {world}  ({total / 1e6:,.1f} MB, {checks} checks passed)",
         f"seed       {prepared.request.seed}   scenarios {', '.join(prepared.scenarios)}   backend {named}",
     ]
     if "5B" in result.bundles:
         name = result.run_dir.name[:8]
         command = invoked(Path(sys.argv[0]), "closedworld") if Path(sys.argv[0]).stem == "closedworld" else "closedworld"
         python = invoked(Path(sys.executable), "python")
-        where = name if out == Path("runs") else str(result.run_dir)
+        where = name if out == "runs" else world
         text += [
             "",
             "try next",
             f"  {command} verify {where} --deep",
             f'  {command} sql {where} "select channel_group, count(*) as arrivals from arrival_events_5B group by 1"',
-            f"  {python} -c \"import sim.world as cw; print(cw.open('{result.run_dir}')['arrival_events_5B'].to_polars())\"",
+            f"  {python} -c \"import sim.world as cw; print(cw.open('{world}')['arrival_events_5B'].to_polars())\"",
         ]
     emit(
         "run",
@@ -113,6 +135,23 @@ def run(
             "backend": {"name": chosen.name, "why": chosen.why},
             "arrivals": sum(item.rows for item in datasets if item.dataset == "arrival_events_5B"),
             **describe(result),
+            **({"url": home} if home else {}),
         },
         "\n".join(text),
     )
+
+
+def _place(out: str, work_dir: Path | None, keep_local: bool, prepared: Prepared, told: Reporter) -> tuple[Path, Publication, str | None]:
+    """(Directory to build in, where passed segments go from there, URL of the run if it has one)."""
+    from sim.shell.location import is_url, parse_url
+    from sim.shell.publication import Publication
+
+    if not is_url(out):
+        if work_dir is not None or keep_local:
+            refuse_usage("--work-dir and --keep-local go with a URL as --out")
+        return Path(out), Publication(), None
+    from sim.shell.upload import Upload, default_work_dir
+
+    root = parse_url(out)
+    upload = Upload(root, prepared, told, keep_local)
+    return work_dir or default_work_dir(root), upload, str(upload.location)

@@ -7,25 +7,27 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, OutOption, complete_run, emit, find_run, table
+from sim.cli.common import JsonOption, OutOption, complete_run, emit, find_run, local_out, table
 
 
 def status(
     run: Annotated[
-        str | None, typer.Argument(help="Run directory or run id (prefix); without it, all runs.", autocompletion=complete_run)
+        str | None, typer.Argument(help="Run directory, run id (prefix) or URL; without it, all runs.", autocompletion=complete_run)
     ] = None,
-    out: OutOption = Path("runs"),
+    out: OutOption = "runs",
     json_: JsonOption = False,
 ) -> None:
     """List runs (complete, partial, running, damaged), or the states of one run with rows and seconds. Proves nothing: see verify."""
     from dataclasses import asdict
 
     from sim.segments import SEGMENTS
+    from sim.shell.location import is_url, parse_url
+    from sim.shell.remote_verify import list_urls, url_status
     from sim.shell.status import list_runs, run_status, state_rows
 
     codes = [segment.code for segment in SEGMENTS]
     if run is None:
-        runs = list_runs(out, codes)
+        runs = list_urls(parse_url(out), codes) if is_url(out) else list_runs(Path(out), codes)
         rows = [
             (
                 one.run_id[:12],
@@ -42,8 +44,11 @@ def status(
         text = table(headers, rows) if rows else f"no runs under {out}; closedworld run builds one"
         emit("status", {"runs": [asdict(one) for one in runs]}, text)
         return
-    run_dir = find_run(run, out)
-    one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
+    if is_url(run):
+        one, states = url_status(parse_url(run), codes)
+    else:
+        run_dir = find_run(run, local_out(out, "a run id"))
+        one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
     cells = [
         (
             state["state"],

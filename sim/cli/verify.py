@@ -9,6 +9,11 @@ import typer
 
 from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
 
+_SHALLOW = {
+    False: "names, kinds and sizes; --deep hashes every byte",
+    True: "names, sizes and the SHA-256 the store keeps, if any; --deep reads and hashes every byte",
+}
+
 
 def verify(
     run: RunArgument,
@@ -19,13 +24,19 @@ def verify(
 ) -> None:
     """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
     from sim.segments import SEGMENTS
+    from sim.shell.location import is_url, parse_url
     from sim.shell.opened import refused
     from sim.shell.verify import content_check_of, verify_run
 
     codes = [segment.code for segment in SEGMENTS]
-    run_dir = find_run(run)
     started = time.perf_counter()
-    report = verify_run(run_dir, codes, content_check_of(run_dir, codes, contracts, config) if deep else None)
+    if is_url(run):
+        from sim.shell.remote_verify import verify_url
+
+        report = verify_url(parse_url(run), codes, deep, contracts, config)
+    else:
+        run_dir = find_run(run)
+        report = verify_run(run_dir, codes, content_check_of(run_dir, codes, contracts, config) if deep else None)
     if report.problems:
         raise refused(report.problems)
     rows = [
@@ -33,7 +44,7 @@ def verify(
         for s in report.segments
     ]
     seconds = time.perf_counter() - started
-    how = "every byte hashed, every content digest recomputed" if deep else "names, kinds and sizes; --deep hashes every byte"
+    how = "every byte hashed, every content digest recomputed" if deep else _SHALLOW[is_url(run)]
     text = [
         table(("segment", "datasets", "files", "rows", "MB", "checks", "bundle"), rows, right=frozenset({1, 2, 3, 4, 5})),
         "",

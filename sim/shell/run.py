@@ -21,9 +21,9 @@ from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
-from sim.shell.opened import require_passed
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
+from sim.shell.publication import Publication
 from sim.shell.publish import compare_directory, make_directories, publish_document, quarantine, read_published, storage_errors
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
@@ -46,6 +46,7 @@ class Options:
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
         device_slots: Partitions on a device at once, for backends that have one.
         model: Module whose `SEGMENTS` are run: what workers in other processes import.
+        publication: Where passed segments go beyond the run directory.
     """
 
     out: Path
@@ -56,6 +57,7 @@ class Options:
     verify_fraction: float = 0.001
     device_slots: int = 2
     model: str = "sim.segments"
+    publication: Publication = field(default_factory=Publication)
 
 
 @dataclass
@@ -94,7 +96,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     run_dir = options.out / prepared.run_id
     if backend.slots is not None:
         backend.slots.resize(options.device_slots)
-    store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    store = options.publication.reader(run_dir, prepared)
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
             program.preflight(context_for(program, prepared, backend, store))
@@ -106,6 +108,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         if not (run_dir / "run_receipt.json").exists():
             publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
         try:
+            options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
                 if segment.code == options.until:
@@ -113,6 +116,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         finally:
             reporter.close()
             write_state_runs(run_dir, prepared, segments, result.rows)
+        options.publication.ended(run_dir)
     return result
 
 
@@ -124,7 +128,7 @@ def _segment(
     if (folder / FLAG_NAME).is_file():
         started = time.perf_counter()
         codes = [*result.bundles, segment.code]
-        bundle = require_passed(run_dir, segment.code, codes, prepared.identity, result.bundles)
+        bundle = options.publication.prove(run_dir, segment.code, codes, prepared.identity, result.bundles)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
@@ -162,6 +166,7 @@ def _segment(
     publish_document(run_dir / "staging", folder / INDEX_NAME, index, "A bundle is published once.")
     publish_document(run_dir / "staging", folder / FLAG_NAME, encode_flag(segment.code, index), "A flag is published once.")
     result.bundles[segment.code] = open_bundle(run_dir, segment.code)
+    options.publication.passed(run_dir, result.bundles[segment.code])
     result.rows.append(_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
 
 

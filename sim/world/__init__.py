@@ -11,21 +11,27 @@ first read. What has not passed cannot be read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from sim.shell.location import is_url, parse_url
 from sim.world.handle import World
 from sim.world.tables import Table
 
 __all__ = ["Table", "World", "open"]
 
 
-def open(run: str | Path, contracts: Path | None = None, config: Path | None = None) -> World:
-    """Open a run directory.
+def open(
+    run: str | Path, contracts: Path | None = None, config: Path | None = None, storage_options: Mapping[str, Any] | None = None
+) -> World:
+    """Open a run.
 
     Args:
-        run: The directory that holds `run_receipt.json`.
+        run: The directory that holds `run_receipt.json`, or its URL (`s3://bucket/prefix/<run id>`, `gs://`, `file://`).
         contracts: Contracts directory, for runs built with `--contracts`.
         config: Config directory, for runs built with `--config`.
+        storage_options: For URLs: keyword arguments of the fsspec filesystem (endpoint, profile).
 
     Returns:
         The world: `world["dataset"]`, `world.tables`, `world.sql(...)`.
@@ -33,4 +39,8 @@ def open(run: str | Path, contracts: Path | None = None, config: Path | None = N
     Raises:
         GateError: If there is no usable receipt there, or something published is missing or changed.
     """
+    if is_url(run):
+        from sim.world.remote import RemoteWorld
+
+        return RemoteWorld(parse_url(str(run)), contracts, config, storage_options)
     return World(Path(run), contracts, config)

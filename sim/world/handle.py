@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
 from sim.segments import SEGMENTS
@@ -18,11 +20,12 @@ from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import UsageError
 from sim.shell.gate import Bundle, require_file
-from sim.shell.manifest import Published
+from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
+from sim.shell.store import Store
 from sim.shell.verify import require_same_contracts, sealed_vocabularies
-from sim.world.query import sealed_connection, select
+from sim.world.query import scan, sealed_connection, select
 from sim.world.tables import Table
 
 CODES = tuple(segment.code for segment in SEGMENTS)
@@ -45,9 +48,10 @@ class World:
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified: set[Path] = set()
         self._lock = threading.Lock()
+        self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
 
     def __repr__(self) -> str:
-        return f"World({str(self.path)!r}, seed={self.seed}, scenarios={list(self.scenarios)}, tables={len(self.tables)})"
+        return f"World({self.location!r}, seed={self.seed}, scenarios={list(self.scenarios)}, tables={len(self.tables)})"
 
     def __getitem__(self, dataset: str) -> Table:
         return self.table(dataset)
@@ -60,8 +64,13 @@ class World:
 
     @property
     def path(self) -> Path:
-        """Run directory."""
+        """Run directory; for a run in an object store, a copy of its documents."""
         return self._run.path
+
+    @property
+    def location(self) -> str:
+        """Where the run lies: its directory or its URL."""
+        return str(self.path)
 
     @property
     def run_id(self) -> str:
@@ -105,7 +114,7 @@ class World:
             raise UsageError(
                 "SHELL.UNKNOWN_DATASET",
                 f"this run publishes no dataset {dataset!r}{unfinished}",
-                where=str(self.path),
+                where=self.location,
                 do=nearest(dataset, self._items),
             )
         if scenario is not None:
@@ -127,7 +136,7 @@ class World:
         named = {name: items for name, items in self._items.items() if name.lower() in text} or self._items
         for items in named.values():
             self.require_intact(items)
-        return select(sealed_connection(self.path, named), query)
+        return select(self._connection(named), query)
 
     def ledger(self) -> pa.Table:
         """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
@@ -176,6 +185,27 @@ class World:
                 list(pool.map(lambda entry: require_file(*entry), todo))
         with self._lock:
             self._verified.update(path for path, _ in todo)
+
+    def file_path(self, item: Published, part: PartFile) -> str:
+        """A data file's name in `filesystem`; not verified by this call."""
+        return str((self.path / item.path / part.name).absolute())
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Around reads of rows: says what went wrong where they lie."""
+        return contextlib.nullcontext()
+
+    def open_rows(self) -> Store:
+        """Read access to the published rows as states have it."""
+        store = Store(self.path, self.contracts, self.reference, self.vocabularies)
+        store.register(self._run.published)
+        return store
+
+    def relation(self, items: Sequence[Published], connection: Any) -> Any:
+        """Verified published directories as a DuckDB relation on a connection."""
+        return connection.sql(scan(self.path, items))
+
+    def _connection(self, views: Mapping[str, Sequence[Published]]) -> Any:
+        return sealed_connection(self.path, views)
 
     def _document(self, name: str) -> list[dict[str, Any]]:
         return [dict(row) for bundle in self._run.bundles.values() for row in bundle.document[name]]

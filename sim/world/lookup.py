@@ -65,7 +65,7 @@ def find_row(world: World, dataset: Dataset, values: Mapping[str, Any], scenario
     if not found:
         key = ", ".join(f"{name}={value}" for name, value in values.items())
         do = f"closedworld sql RUN 'select {', '.join(dataset.primary_key)} from {dataset.id} limit 5' shows keys"
-        raise UsageError("SHELL.ROW_NOT_FOUND", f"{dataset.id} has no row with {key}", where=str(world.path), do=do)
+        raise UsageError("SHELL.ROW_NOT_FOUND", f"{dataset.id} has no row with {key}", where=world.location, do=do)
     return found[0]
 
 

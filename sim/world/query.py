@@ -52,6 +52,39 @@ def scan(run_dir: Path, items: Sequence[Published]) -> str:
     return f"SELECT * FROM read_parquet([{listed}], hive_partitioning=true, hive_types={{{types}}})"
 
 
+def dataset_connection(views: Mapping[str, tuple[Any, Mapping[str, object]]]) -> Any:
+    """A connection with one view a dataset over `pyarrow` datasets that can open nothing else.
+
+    Args:
+        views: Dataset id -> the rows, and the partition keys to add as columns.
+    """
+    connection = connect()
+    connection.execute("SET python_enable_replacements=false")
+    for name, view in views.items():
+        _register(connection, f"rows of {name}", *view, f'CREATE VIEW "{name}" AS ')
+    connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+    return connection
+
+
+def dataset_relation(connection: Any, view: tuple[Any, Mapping[str, object]]) -> Any:
+    """A `pyarrow` dataset with partition keys as a relation; it stays registered on the connection."""
+    return connection.sql(_register(connection, f"rows {id(view[0]):x}", *view, ""))
+
+
+def _register(connection: Any, name: str, rows: Any, keys: Mapping[str, object], create: str) -> str:
+    connection.register(name, rows)
+    given = [f"{_literal(str(value))}::{_HIVE_TYPES[key]} AS {key}" for key, value in keys.items()]
+    last = ["scenario_id"] if "scenario_id" in rows.schema.names else []
+    query = (
+        f'SELECT * EXCLUDE ({last[0]}), {", ".join([*given[:1], *last, *given[1:]])} FROM "{name}"'
+        if last
+        else f'SELECT *, {", ".join(given)} FROM "{name}"'
+    )
+    if create:
+        connection.execute(create + query)
+    return query
+
+
 def select(connection: Any, query: str) -> pa.RecordBatchReader:
     """Run one SELECT and give its rows batch by batch.
 

@@ -12,7 +12,6 @@ from sim.shell.context import Context
 from sim.shell.contract_types import Dataset
 from sim.shell.params import Params
 from sim.shell.state import Partition, Program
-from sim.shell.store import Store
 from sim.shell.tables import to_arrow
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
@@ -42,8 +41,6 @@ def program_of(state: str) -> Program | None:
 def context_of(world: World, program: Program) -> Context:
     """A state's context over published rows, its config as the run resolved it."""
     contracts = world.contracts
-    store = Store(world.path, contracts, world.reference, world.vocabularies)
-    store.register(item for name in world.tables for item in world[name].published)
     configs = {id: Params(world.receipt["parameters"][artefact.path]) for id, artefact in contracts.artefacts.items()}
     return Context(
         program.state,
@@ -51,7 +48,7 @@ def context_of(world: World, program: Program) -> Context:
         scenarios=world.scenarios,
         configs=configs,
         contracts=contracts,
-        store=store,
+        store=world.open_rows(),
         backend=get_backend("cpu"),
         externals={},
     )

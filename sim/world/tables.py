@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from sim.shell.contract_types import Dataset
 from sim.shell.errors import UsageError
 from sim.shell.manifest import Published
-from sim.world.query import connect, scan
+from sim.world.query import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,14 +64,15 @@ class Table:
 
     @property
     def files(self) -> list[Path]:
-        """Its Parquet files in row order; not verified by this call."""
+        """Its Parquet files in row order, below `World.path`; not verified by this call, and not there for a run in an object store."""
         return [self._world.path / item.path / part.name for item in self._items for part in item.files]
 
     @property
     def schema(self) -> pa.Schema:
         """Arrow schema of the rows; scenario data end in a `scenario_id` column."""
         self._world.require_intact(self._items[:1], first_only=True)
-        schema = pq.read_schema(self.files[0]).remove_metadata()
+        first = self._world.file_path(self._items[0], self._items[0].files[0])
+        schema = pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
         return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
 
     @property
@@ -90,10 +90,10 @@ class Table:
         options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
         by_file = [item.scenario for item in self._items for _ in item.files]
         return pads.FileSystemDataset.from_paths(
-            [str(path.absolute()) for path in self.files],
+            [self._world.file_path(item, part) for item in self._items for part in item.files],
             schema=self.schema,
             format=pads.ParquetFileFormat(default_fragment_scan_options=options),
-            filesystem=pafs.LocalFileSystem(),
+            filesystem=self._world.filesystem,
             partitions=[pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None,
         )
 
@@ -114,7 +114,8 @@ class Table:
             if name not in schema.names:
                 raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(schema.names))
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
-        return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
+        with self._world.reading():
+            return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
 
     def to_polars(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
@@ -136,7 +137,7 @@ class Table:
             connection: A DuckDB connection to make it on; a new in-memory one by default.
         """
         self._world.require_intact(self._items)
-        return (connection or connect()).sql(scan(self._world.path, self._items))
+        return self._world.relation(self._items, connection or connect())
 
 
 def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:

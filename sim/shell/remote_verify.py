@@ -1,0 +1,132 @@
+"""Verification and status of a run in an object store.
+
+Shallow verification holds every object's presence, size and the store's own SHA-256 (where it keeps one) against the bundles; deep
+verification reads every byte and recomputes the logical digest of every table, a few files at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sim.shell.digest import combine_digests
+from sim.shell.errors import GateError, SimError
+from sim.shell.gate import Bundle, gates_dir
+from sim.shell.location import Location
+from sim.shell.manifest import PartFile, Published
+from sim.shell.opened import RECEIPT_NAME, identity_problems, open_segment, read_receipt, seal_problems, segment_problems
+from sim.shell.remote_run import (
+    THREADS,
+    RemoteRun,
+    document_problems,
+    mirror_run,
+    passed_there,
+    size_problems,
+    stated_problems,
+    stranger_keys,
+    unfinished_there,
+)
+from sim.shell.remote_store import open_store
+from sim.shell.status import RunStatus, run_status, state_rows
+from sim.shell.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of
+
+
+def verify_url(
+    location: Location,
+    codes: Sequence[str],
+    deep: bool,
+    contracts: Path | None = None,
+    config: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> VerifyReport:
+    """Hold a run in a store against its own receipt, flags and indexes; see `verify_run`.
+
+    Raises:
+        GateError: If there is no usable receipt.
+        ContractError: Deep, if the run was built with other contracts or another reference snapshot.
+    """
+    run = mirror_run(location, options)
+    with run.named():
+        content = content_check_of(run.mirror, codes, contracts, config) if deep else None
+        report = _verify(run, codes, content)
+    return replace(report, problems=tuple(run.as_url(problem) for problem in report.problems))
+
+
+def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) -> VerifyReport:
+    receipt = read_receipt(run.mirror)
+    problems = identity_problems(run.mirror, receipt)
+    bundles: dict[str, Bundle] = {}
+    reports = []
+    for code in passed_there(run.sizes, codes):
+        try:
+            bundle = open_segment(run.mirror, code, codes)
+            problems += segment_problems(bundle, receipt, bundles) + seal_problems(run.mirror, code, receipt)
+        except GateError as error:
+            problems.append(f"{error.where}: {error.what}: {error.found}{f', expected {error.expected}' if error.expected else ''}")
+            continue
+        bundles[code] = bundle
+        problems += document_problems(run, bundle)
+        files = [(item, part) for item in bundle.datasets for part in item.files]
+        threads = THREADS if content is None else len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda entry: _object_problems(run, entry[0], entry[1], content), files)
+            problems += [problem for of_one in found for problem in of_one]
+        for item in bundle.datasets:
+            whole = combine_digests([part.content_blake3 for part in item.files])
+            if whole != item.content_blake3:
+                problems.append(f"{run.store.url(item.path)}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")
+        rows, size = sum(part.rows for _, part in files), sum(part.bytes for _, part in files)
+        reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
+    unfinished = unfinished_there(run.sizes, codes)
+    problems += [
+        f"{gates_dir(run.mirror, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished
+    ]
+    problems += stranger_keys(run, bundles, unfinished)
+    begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+
+
+def _object_problems(run: RemoteRun, item: Published, part: PartFile, content: ContentCheck | None) -> list[str]:
+    problems = size_problems(run, item, part)
+    if not problems:
+        problems, _ = stated_problems(run, item, part)
+    if problems or content is None:
+        return problems
+    key = f"{item.path}/{part.name}"
+    copy = run.mirror / key
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = run.store.fetch(key, copy)
+        if found != part.file_sha256:
+            return [f"{run.store.url(key)}: SHA-256 {found}, published as {part.file_sha256}"]
+        return content(replace(item, files=(part,), content_blake3=combine_digests([part.content_blake3])))
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def list_urls(root: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None) -> list[RunStatus]:
+    """Every run directly below a location, by run id. One listing of everything below it is made."""
+    store = open_store(root, options)
+    found = sorted(key.split("/")[0] for key in store.list() if key.count("/") == 1 and key.endswith(f"/{RECEIPT_NAME}"))
+    return [url_status(root / name, codes, options)[0] for name in found]
+
+
+def url_status(
+    location: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
+) -> tuple[RunStatus, list[dict[str, Any]]]:
+    """One run at a glance, and its states. Whether somebody is uploading cannot be told from a store."""
+    run = mirror_run(location, options, reports=True)
+    with run.named():
+        status, rows = run_status(run.mirror, codes), _rows(lambda: state_rows(run.mirror, codes))
+    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note)), rows
+
+
+def _rows(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    try:
+        return read()
+    except SimError:
+        return []  # a damaged manifest or report: `verify` says which; a look at many runs goes on

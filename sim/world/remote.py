@@ -1,0 +1,93 @@
+"""A world in an object store: the same handle, rows read by range from where they lie.
+
+The run's documents are copied and checked when it is opened. Before a data file is first read, the store must state the published SHA-256
+for it; a store that keeps none has the object read once in full. Page checksums are verified on every read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from sim.paths import config_root, contracts_root
+from sim.shell.location import Location
+from sim.shell.manifest import PartFile, Published
+from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_object
+from sim.shell.remote_store import store_errors
+from sim.shell.store import Store
+from sim.shell.upload import FetchingStore
+from sim.world.handle import CODES, World
+from sim.world.query import dataset_connection, dataset_relation
+from sim.world.tables import Table
+
+
+class RemoteWorld(World):
+    """A published run in an object store.
+
+    Args:
+        location: Where the run lies.
+        contracts: As `World`.
+        config: As `World`.
+        options: Keyword arguments for the fsspec filesystem (endpoint, profile); kept nowhere.
+
+    Raises:
+        UsageError: If no run is there, or the package that speaks its protocol is missing.
+        GateError: If the run is not as it was published.
+    """
+
+    def __init__(
+        self, location: Location, contracts: Path | None = None, config: Path | None = None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._remote = mirror_run(location, options)
+        self._run = open_remote(self._remote, CODES)
+        self._roots = (contracts or contracts_root(), config or config_root())
+        self._verified = set()
+        self._lock = threading.Lock()
+        self.filesystem = pafs.PyFileSystem(pafs.FSSpecHandler(self._remote.store.fs))
+
+    @property
+    def location(self) -> str:
+        """URL of the run."""
+        return str(self._remote.location)
+
+    def file_path(self, item: Published, part: PartFile) -> str:
+        """See `World.file_path`."""
+        return self._remote.store.path(f"{item.path}/{part.name}")
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """See `World.reading`."""
+        return store_errors(self.location, "reading rows")
+
+    def open_rows(self) -> Store:
+        """See `World.open_rows`: whole files are copied beside the mirror as states ask for them."""
+        store = FetchingStore(self._remote.store, self.path, self.contracts, self.reference, self.vocabularies)
+        store.register(self._run.published)
+        return store
+
+    def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
+        """See `World.require_intact`."""
+        listed = [(item, part) for item in items for part in item.files[: 1 if first_only else None]]
+        with self._lock:
+            todo = [(item, part) for item, part in listed if self.path / item.path / part.name not in self._verified]
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda entry: require_object(self._remote, *entry), todo))
+        with self._lock:
+            self._verified.update(self.path / item.path / part.name for item, part in todo)
+
+    def relation(self, items: Sequence[Published], connection: Any) -> Any:
+        """See `World.relation`: DuckDB scans the Arrow dataset."""
+        return dataset_relation(connection, self._typed(items))
+
+    def _connection(self, views: Mapping[str, Sequence[Published]]) -> Any:
+        return dataset_connection({name: self._typed(items) for name, items in views.items()})
+
+    def _typed(self, items: Sequence[Published]) -> tuple[Any, dict[str, object]]:
+        with store_errors(self.location, "reading rows"):
+            keys = {"manifest_fingerprint": self.receipt["manifest_fingerprint"], "seed": self.seed}
+            return Table(self, items).dataset(), keys
