@@ -3,25 +3,29 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# CUDA's run-time compiler: the tests compile every kernel with it. It needs no GPU, and building worlds does not need it.
+# What only tests need: CUDA's run-time compiler (every kernel is compiled with it; no GPU needed) and cosmic-ray.
 NVRTC  := $(VENV)/.nvrtc
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint bench golden lock clean
+.PHONY: help run test test-all lint bench golden lock sbom clean
 
 help:                     ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
 
-$(STAMP): pyproject.toml constraints.txt
+# Dependencies are taken by hash from the lock, and nothing that is not in it: not by them, not to build this project.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+$(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	$(BIN)/python -c 'from sim.backends import get_backend; get_backend("cpu").kernels.compile_all()'
 	touch $@
 
-$(NVRTC): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[nvrtc]'
+$(NVRTC): $(STAMP) requirements-test.lock
+	$(PIP) --require-hashes --requirement requirements-test.lock
 	touch $@
 
 run: $(STAMP)             ## build the demo world (set up on first use)
@@ -45,8 +49,11 @@ bench: $(STAMP)           ## time the presets and the kernels (see bench/README.
 golden: $(STAMP)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
 	$(BIN)/python tests/golden/make.py
 
-lock: $(STAMP)            ## rewrite constraints.txt from a fresh resolution
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+lock: $(STAMP)            ## rewrite the locks from a fresh resolution (needs uv)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python .ci/lock.py --upgrade
+
+sbom: $(STAMP)            ## CycloneDX bill of materials of this environment, to sbom.json
+	$(BIN)/python .ci/sbom.py > sbom.json
 
 clean:                    ## remove the virtual environment and caches; runs/ is yours
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,6 +46,7 @@ def run(
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
     from sim.shell.errors import BackendError, UsageError
+    from sim.shell.planner import require_space
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
@@ -61,6 +62,8 @@ def run(
         chosen = get_backend(backend)
     except BackendUnavailable as error:
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor") from error
+    if "6A" in codes and until in (None, *codes[codes.index("6A") :]):
+        require_space(prepared, out)
     options = Options(out=out, workers=workers or default_workers(), until=until, order_seed=partition_order, executor=executor)
     result = run_world(prepared, SEGMENTS, chosen, options, reporter(quiet or json_))
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]

@@ -19,7 +19,7 @@ def verify(
 ) -> None:
     """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
     from sim.segments import SEGMENTS
-    from sim.shell.opened import refused
+    from sim.shell.receipt import refused
     from sim.shell.verify import content_check_of, verify_run
 
     codes = [segment.code for segment in SEGMENTS]

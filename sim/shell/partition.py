@@ -13,7 +13,7 @@ from sim.shell.checks import check_frame
 from sim.shell.context import Context
 from sim.shell.contract_types import Contracts, ForeignKey
 from sim.shell.digest import table_digest
-from sim.shell.errors import ValidationError
+from sim.shell.errors import StorageError, ValidationError
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.key_ranges import key_range
 from sim.shell.manifest import PartFile
@@ -54,7 +54,23 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
 
     Raises:
         ValidationError: A kernel refused a row.
+        StorageError: `SHELL.OUT_OF_MEMORY`, or an I/O failure while staging.
     """
+    try:
+        return _compute(program, ctx, run, staging, part)
+    except MemoryError as error:
+        raise StorageError(
+            "SHELL.OUT_OF_MEMORY",
+            f"memory ran out while computing partition {part.name} of {program.state.id}",
+            found=f"{error or 'allocation refused'}, {run.workers} worker(s)",
+            where=str(staging.path),
+            do=f"run again with --workers {max(1, run.workers // 2)}"
+            + ("" if run.workers > 1 else " in more memory")
+            + ": finished partitions are kept",
+        ) from error
+
+
+def _compute(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition) -> PartitionResult:
     assert program.compute is not None
     inner = ctx.for_partition(part)
     try:

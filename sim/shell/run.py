@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 import time
 from collections.abc import Mapping, Sequence
@@ -10,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
+from sim.shell.bundle import Bundle, encode_flag, encode_index
 from sim.shell.context import Context
-from sim.shell.errors import GateError
+from sim.shell.demanded import require_checks
+from sim.shell.errors import GateError, SimError, storage_errors
 from sim.shell.execute import execute
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
-from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, storage_errors
+from sim.shell.publish import compare_directory, make_directories, publish_document, read_published
+from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.request import Prepared
 from sim.shell.runs_report import StateRow, write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
@@ -88,16 +93,22 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     result = RunResult(run_dir)
     with RunLock(run_dir):
         receipt = pretty_json(prepared.receipt(backend, options.executor))
-        if not (run_dir / "run_receipt.json").exists():
-            publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
+        if os.path.lexists(run_dir / RECEIPT_NAME):
+            require_receipt(run_dir, prepared.identity)
+        else:
+            publish_document(run_dir / "staging", run_dir / RECEIPT_NAME, receipt, "The receipt belongs to another request.")
         try:
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
                 if segment.code == options.until:
                     break
-        finally:
+        except BaseException:
             reporter.close()
-            write_state_runs(run_dir, prepared, segments, result.rows)
+            with contextlib.suppress(SimError):  # what stopped the run is told, not that its report could not be written either
+                write_state_runs(run_dir, prepared, segments, result.rows)
+            raise
+        reporter.close()
+        write_state_runs(run_dir, prepared, segments, result.rows)
     return result
 
 
@@ -110,6 +121,7 @@ def _segment(
         started = time.perf_counter()
         codes = [*result.bundles, segment.code]
         bundle = require_passed(run_dir, segment.code, codes, prepared.identity, result.bundles)
+        require_checks(prepared.contracts, segment, bundle.datasets, bundle.checks)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
@@ -141,6 +153,8 @@ def _segment(
         data = manifest.encode()
         proofs[f"states/{program.state.id}.json"] = sha256_bytes(data)
         manifests.append(manifest)
+    rows = [{"state": manifest.state, **check} for manifest in manifests for check in manifest.checks]
+    require_checks(prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows)
     started = time.perf_counter()
     parents = {code: bundle.flag_sha256 for code, bundle in upstream.items()}
     index = encode_index(segment.code, prepared.identity, parents, proofs, manifests)

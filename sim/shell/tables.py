@@ -92,6 +92,7 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
     Raises:
         ContractError: `SHELL.UNKNOWN_COLUMN`.
         GateError: `SHELL.PUBLISHED_FILE_INVALID` if the file is damaged or follows another contract.
+        StorageError: `SHELL.IO_READ_FAILED` if the system refuses to read it.
     """
     names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
@@ -103,6 +104,9 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
             table = file.read(columns=names, use_threads=threads)
         return from_arrow(table.select(names), dataset, vocab, names)
     except (OSError, pa.ArrowException) as error:
+        # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says nothing about the file.
+        if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            raise StorageError("SHELL.IO_READ_FAILED", "A file could not be read.", str(error), "", str(path), "run again") from error
         raise _damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
     except ValidationError as error:
         raise _damaged(path, dataset, error.found, error.expected) from error
