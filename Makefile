@@ -3,38 +3,42 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# CUDA's run-time compiler: the tests compile every kernel with it. It needs no GPU, and building worlds does not need it.
-NVRTC  := $(VENV)/.nvrtc
+# What only tests and linters need, CUDA's run-time compiler among it: every kernel is compiled with it, which takes no GPU.
+TESTS  := $(VENV)/.tests
 GPU    := $(VENV)/.gpu
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-gpu lint bench golden lock clean
+.PHONY: help run test test-all test-gpu lint bench golden lock sbom clean
 
 help:                     ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
 
-$(STAMP): pyproject.toml constraints.txt
+# Dependencies are taken by hash from the lock, and nothing that is not in it: not by them, not to build this project.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+$(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	$(BIN)/python -c 'from sim.backends import get_backend; get_backend("cpu").kernels.compile_all()'
 	touch $@
 
-$(NVRTC): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[nvrtc]'
+$(TESTS): $(STAMP) requirements-test.lock
+	$(PIP) --require-hashes --requirement requirements-test.lock
 	touch $@
 
 run: $(STAMP)             ## build the demo world (set up on first use)
 	$(BIN)/closedworld run --preset demo
 
-test: $(NVRTC)            ## quick tests (about 8 minutes on 2 cores)
+test: $(TESTS)            ## quick tests (about 8 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
 
-test-all: $(NVRTC)        ## quick tests, then the slow statistical and fault loops
+test-all: $(TESTS)        ## quick tests, then the slow statistical and fault loops
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-$(GPU): $(NVRTC)
+$(GPU): $(TESTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gpu-cu13]'
 	touch $@
 
@@ -42,21 +46,24 @@ test-gpu: $(GPU)          ## on a GPU node: parity of kernels and worlds on the 
 	$(BIN)/python -m pytest --require-gpu -m 'not slow' tests/kernels tests/gpu
 	$(BIN)/closedworld bench gpu
 
-lint: $(STAMP)            ## ruff, mypy --strict, layering, contracts
+lint: $(TESTS)            ## ruff, mypy --strict, layering, contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/closedworld contracts lint
 
-bench: $(STAMP)           ## time kernels, states, the write floor and start-up (see bench/README.md)
+bench: $(TESTS)           ## time kernels, states, the write floor and start-up (see bench/README.md)
 	$(BIN)/closedworld bench
 
-golden: $(STAMP)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
+golden: $(TESTS)          ## recompute tests/golden/digests.tsv (needs a model_version bump and a CHANGELOG line)
 	$(BIN)/python tests/golden/make.py
 	$(BIN)/python tests/golden/make_kernels.py
 
-lock: $(STAMP)            ## rewrite constraints.txt from a fresh resolution
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+lock: $(STAMP)            ## rewrite the locks from a fresh resolution (needs uv)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python .ci/lock.py --upgrade
+
+sbom: $(TESTS)            ## CycloneDX bill of materials of this environment, to sbom.json
+	$(BIN)/python .ci/sbom.py > sbom.json
 
 clean:                    ## remove the virtual environment and caches; runs/ is yours
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

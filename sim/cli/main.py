@@ -7,17 +7,22 @@ Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 g
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import signal
 import sys
 import traceback
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim import __version__
 from sim.cli import commands
 from sim.cli.common import EXIT_INTERRUPTED, refuse, settings
+
+if TYPE_CHECKING:
+    from sim.shell.errors import SimError
 
 app = typer.Typer(
     name="closedworld",
@@ -54,9 +59,19 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     raise _Stop(number)
 
 
+def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
+    if isinstance(error, MemoryError):
+        do = "run again with fewer --workers or in more memory: what was finished is kept"
+        return kind("SHELL.OUT_OF_MEMORY", "memory ran out", found=str(error), do=do)
+    found = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    do = "see to what the system refused (space, permissions, ulimit -n), then run again: what was finished is kept"
+    return kind("SHELL.IO_FAILED", "the operating system refused a call", found=found, where=where, do=do)
+
+
 def main() -> None:
     """Run the command line and exit with the documented code."""
-    from sim.shell.errors import SimError, UsageError
+    from sim.shell.errors import SimError, StorageError, UsageError
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
@@ -77,6 +92,10 @@ def main() -> None:
     except BrokenPipeError:
         with contextlib.suppress(OSError):
             sys.stdout.close()
+    except (OSError, MemoryError) as error:  # anything a machine can run out of, wherever it happened
+        if settings.debug:
+            traceback.print_exc()
+        code = refuse(_machine(error, StorageError))
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
             code = refuse(UsageError("SHELL.USAGE", error.format_message(), do="closedworld --help, or --help after the command"))

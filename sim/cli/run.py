@@ -76,6 +76,7 @@ def run(
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
     from sim.shell.errors import BackendError, UsageError
+    from sim.shell.planner import require_space
     from sim.shell.progress import reporter
     from sim.shell.run import Options, describe, run_world
 
@@ -95,6 +96,8 @@ def run(
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
         place, publication, home = _place(out, work_dir, keep_local, prepared, told)
+        if until in (None, *codes[codes.index("6A") :]):
+            require_space(prepared, place)
         options = Options(
             out=place,
             publication=publication,

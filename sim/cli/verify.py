@@ -25,7 +25,7 @@ def verify(
     """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
     from sim.segments import SEGMENTS
     from sim.shell.location import is_url, parse_url
-    from sim.shell.opened import refused
+    from sim.shell.receipt import refused
     from sim.shell.verify import content_check_of, verify_run
 
     codes = [segment.code for segment in SEGMENTS]

@@ -16,9 +16,9 @@ import contextlib
 import uuid
 from pathlib import Path
 
-from sim.shell.errors import StorageError
+from sim.shell.errors import StorageError, storage_errors
 from sim.shell.identity import sha256_bytes
-from sim.shell.publish import make_directories, storage_errors, write_new
+from sim.shell.publish import make_directories, write_new
 from sim.shell.staging import PartitionResult, Staging, put_away
 
 JOB_NAME = "job.json"

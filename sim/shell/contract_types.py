@@ -174,6 +174,7 @@ class Contracts:
         reference_vocabularies: Name -> (reference table, column); filled from the reference snapshot at run time.
         kernels: Kernel name -> the parsed kernel contract.
         streams: Stream id -> the parsed stream declaration.
+        checks: State id -> names of the model checks it must have run, `*` for any text.
         documents: `$id` -> parsed content of every contract file (what references resolve against).
         located: Relative path -> the parsed file with its line numbers, for errors.
     """
@@ -186,6 +187,7 @@ class Contracts:
     artefacts: Mapping[str, Artefact]
     kernels: Mapping[str, Mapping[str, Any]]
     streams: Mapping[str, Mapping[str, Any]]
+    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     located: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -134,6 +134,7 @@ class _Builder:
         artefacts: dict[str, Artefact] = {}
         kernels: dict[str, Mapping[str, Any]] = {}
         streams: dict[str, Mapping[str, Any]] = {}
+        checks: dict[str, tuple[str, ...]] = {}
         vocabularies: Mapping[str, Any] = {"vocabularies": {}, "from_reference": {}}
         for relative, file in self.located.items():
             kind, value = _kind(relative), file.value
@@ -154,6 +155,9 @@ class _Builder:
                     if self.once("artefact", entry["id"], file.where(path)):
                         artefacts[entry["id"]] = Artefact(**_segment(file), **entry, where=file.where(path))
                         self.once("manifest key", entry["manifest_key"], file.where((*path, "manifest_key")))
+                for state, names in value.get("checks", {}).items():
+                    if self.once("state's list of checks", state, file.where(("checks", state))):
+                        checks[state] = tuple(names)
             elif kind == "kernel":
                 if value["name"] != Path(relative).stem:
                     where = file.where(("name",))
@@ -173,6 +177,7 @@ class _Builder:
             artefacts=artefacts,
             kernels=kernels,
             streams=streams,
+            checks=checks,
             documents=self.documents,
             located=self.located,
         )

@@ -6,8 +6,12 @@ Bugs stay ordinary exceptions. Nothing in this module formats for a terminal; `s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 EXAMPLE_LIMIT = 5
 
@@ -118,3 +122,19 @@ class BackendError(SimError):
     """The asked-for backend cannot run here."""
 
     exit_code = 9
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
+    """Turn OSError into a StorageError that names the path and, when space ran out, what is needed and what is free."""
+    try:
+        yield
+    except OSError as error:
+        found = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror or error}"
+        do = "check permissions and the file system, then run again: finished partitions are kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            with contextlib.suppress(OSError):
+                free = shutil.disk_usage(path if path.exists() else path.parent).free
+                found += f" ({f'{needed:,} bytes needed, ' if needed else ''}{free:,} bytes free)"
+            do = "free some space, then run again: finished partitions are kept"
+        raise StorageError("SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do) from error

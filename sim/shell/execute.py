@@ -17,7 +17,7 @@ from sim.shell.identity import canonical_json, code_digest, named_digest, sha256
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import PartFile, Published, StateManifest
 from sim.shell.partition import StateRun, check_row, in_turn, stage_frames
-from sim.shell.publish import publish_directory, publish_document, quarantine
+from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
 from sim.shell.state import Check, Partition, Program
 
@@ -116,7 +116,7 @@ def _conclude(
     missing = sorted(set(state.writes) - {dataset for dataset, _ in grouped})
     model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
     if failed or missing or not all(check.passed for check in model):
-        _refuse(program, run, failed, missing, model)
+        _refuse(program, staging, failed, missing, model)
     for item in published:
         names = {file.name: file.file_sha256 for file in item.files}
         staging.drop_strangers(item.dataset, item.scenario, names)
@@ -151,8 +151,8 @@ def _merge_contract_checks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [merged[key] for key in sorted(merged)]
 
 
-def _refuse(program: Program, run: StateRun, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:
-    kept = quarantine(run.run_dir / "staging", program.state.id)
+def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:
+    kept = staging.quarantine()
     examples = [
         f"{row['dataset']}: {row['name']}: found {row['found']}, expected {row['expected']} {' | '.join(row['examples'][:2])}"
         for row in failed

@@ -1,55 +1,21 @@
-"""The hash gate: bundle index, `_passed.flag`, and the proof a reader asks for. No PASS, no read.
+"""The hash gate: the only module that decides whether what is published may be read. No PASS, no read.
 
-One law for every segment, `bundle-v1`: the flag holds the SHA-256 of the index; the index lists every published file with
-its digests, every check with its figures, every state manifest, the seal, and the flags of the segments it was built on.
-So flags form a hash chain: editing a segment together with its own flag still breaks the flags after it.
+What a flag and an index say is `bundle.py`; here they are read from a run directory and held against its files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from sim.rng import SCHEME
+from sim.shell.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
 from sim.shell.errors import GateError
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
-from sim.shell.manifest import LedgerRow, Published, StateManifest, decode_published, encode_published, load_json
+from sim.shell.identity import sha256_bytes, sha256_file
+from sim.shell.manifest import Published, decode_published, load_json
 from sim.shell.publish import compare_directory, read_published
 
-BUNDLE_LAW = "bundle-v1"
 FLAG_NAME = "_passed.flag"
 INDEX_NAME = "index.json"
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A segment that passed.
-
-    Attributes:
-        segment: Segment code.
-        digest: SHA-256 of the index; what the flag says.
-        flag_sha256: SHA-256 of the flag's bytes; what later segments chain to.
-        datasets: Every published dataset directory.
-        document: The whole index.
-    """
-
-    segment: str
-    digest: str
-    flag_sha256: str
-    datasets: tuple[Published, ...]
-    document: Mapping[str, Any]
-
-    @property
-    def checks(self) -> list[dict[str, Any]]:
-        """Every check that ran, with its figures."""
-        return list(self.document["checks"])
-
-    @property
-    def ledger(self) -> list[LedgerRow]:
-        """Random numbers drawn by the segment's states."""
-        return [LedgerRow(**row) for row in self.document["ledger"]]
 
 
 def gates_dir(run_dir: Path, segment: str) -> Path:
@@ -62,75 +28,11 @@ def state_path(run_dir: Path, state: str) -> Path:
     return gates_dir(run_dir, state.split(".")[0]) / "states" / f"{state}.json"
 
 
-def encode_index(
-    segment: str,
-    identity: Mapping[str, Any],
-    parents: Mapping[str, str],
-    documents: Mapping[str, str],
-    manifests: Iterable[StateManifest],
-) -> bytes:
-    """Bytes of a bundle index.
-
-    Args:
-        segment: Segment code.
-        identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
-        parents: Upstream segment -> SHA-256 of its flag.
-        documents: File name under the segment's gate directory -> SHA-256 (receipt, seal, state manifests).
-        manifests: The segment's state manifests in order.
-    """
-    states = list(manifests)
-    return pretty_json(
-        {
-            "law": BUNDLE_LAW,
-            "segment": segment,
-            "identity": dict(identity),
-            "parents": dict(parents),
-            "documents": dict(documents),
-            "states": [state.state for state in states],
-            "datasets": [encode_published(item) for state in states for item in state.datasets],
-            "checks": [{"state": state.state, **check} for state in states for check in state.checks],
-            "rng_audit": {
-                "algorithm": "philox2x64-10",
-                "key_law": SCHEME.decode(),
-                "uniform": "((x >> 12) + 0.5) * 2**-52",
-                "seed": identity.get("seed"),
-            },
-            "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
-        }
-    )
-
-
-def encode_flag(segment: str, index: bytes) -> bytes:
-    """Bytes of `_passed.flag`: ASCII canonical JSON and a newline."""
-    return canonical_json({"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": sha256_bytes(index)}) + b"\n"
-
-
-def read_flag(data: bytes, segment: str, where: str) -> str:
-    """The bundle digest a flag states.
-
-    Raises:
-        GateError: Unless the bytes are exactly what `encode_flag` writes for this segment.
-    """
-    document = load_json(data, where, BUNDLE_LAW)
-    digest = document.get("bundle_sha256")
-    wanted = canonical_json({"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": digest}) + b"\n"
-    if not isinstance(digest, str) or len(digest) != 64 or data != wanted:
-        raise GateError(
-            "SHELL.UPSTREAM_HASHGATE_INVALID",
-            f"the pass flag of {segment} is not a flag of this segment",
-            found=data[:120].decode("ascii", "replace").strip(),
-            expected=f'{{"bundle_sha256":"<64 hex>","law":"{BUNDLE_LAW}","segment":"{segment}"}}',
-            where=where,
-            do="restore the run directory from a copy, or build the run again with another --out",
-        )
-    return digest
-
-
 def open_bundle(run_dir: Path, segment: str) -> Bundle:
     """Read a segment's flag and index and check that they belong together. Data files are not touched.
 
     Raises:
-        GateError: `UPSTREAM_HASHGATE_MISSING`, `..._INVALID` or `..._DIGEST_MISMATCH`.
+        GateError: `UPSTREAM_HASHGATE_MISSING`, `..._INVALID`, `..._DIGEST_MISMATCH` or `..._CHECKS_DIFFER`.
     """
     folder = gates_dir(run_dir, segment)
     flag_path, index_path = folder / FLAG_NAME, folder / INDEX_NAME
@@ -156,6 +58,16 @@ def open_bundle(run_dir: Path, segment: str) -> Bundle:
             do="restore the run directory from a copy, or build the run again with another --out",
         )
     document = load_json(index, str(index_path), BUNDLE_LAW)
+    passed = encode_flag(segment, index)
+    if passed != flag:
+        raise GateError(
+            "SHELL.UPSTREAM_HASHGATE_CHECKS_DIFFER",
+            f"the index of {segment} lists other checks than its flag passed",
+            found=passed.decode().strip(),
+            expected=flag.decode().strip(),
+            where=f"{index_path} against {flag_path}",
+            do="restore the run directory from a copy, or build the run again with another --out",
+        )
     datasets = tuple(decode_published(item) for item in document["datasets"])
     return Bundle(segment, found, sha256_bytes(flag), datasets, document)
 
@@ -189,7 +101,7 @@ def verify_bundle(
         try:
             found = sha256_bytes(read_published(path))
         except GateError as error:
-            problems.append(f"{path}: {error.found}")
+            problems.append(f"{path}: {error.found}, published as {digest}")
             continue
         if found != digest:
             problems.append(f"{path}: SHA-256 {found}, published as {digest}")

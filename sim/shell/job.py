@@ -12,7 +12,7 @@ from typing import Any
 
 from sim.backends import Backend
 from sim.paths import config_root, contracts_root
-from sim.shell.gate import Bundle
+from sim.shell.bundle import Bundle
 from sim.shell.identity import code_digest
 from sim.shell.request import Prepared, Request
 

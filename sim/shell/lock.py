@@ -9,8 +9,7 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from sim.shell.errors import LockedError
-from sim.shell.publish import storage_errors
+from sim.shell.errors import LockedError, storage_errors
 
 
 class RunLock:
@@ -40,8 +39,13 @@ class RunLock:
                 do="wait for it, or stop that process: the lock goes with it, there is nothing to delete",
             ) from None
         name = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "uid": os.getuid()})
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, name.encode(), 0)
+        try:
+            with storage_errors(self._path, "writing the name of the lock's holder"):
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, name.encode(), 0)
+        except BaseException:
+            os.close(self._fd)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:

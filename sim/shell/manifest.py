@@ -6,6 +6,7 @@ A manifest is JSON, written once by the state that made the files, and never rec
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from sim.shell.errors import GateError
 from sim.shell.identity import pretty_json
 
 STATE_LAW = "state-v1"
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ class StateManifest:
         """
         document = load_json(data, where, STATE_LAW)
         try:
+            if not isinstance(document["identity"], dict) or not all(isinstance(check, dict) for check in document["checks"]):
+                raise TypeError("identity or checks that are not objects")
             return cls(
-                state=document["state"],
+                state=str(document["state"]),
                 identity=document["identity"],
                 datasets=tuple(decode_published(item) for item in document["datasets"]),
                 checks=tuple(document["checks"]),
@@ -149,7 +153,7 @@ def decode_published(document: Mapping[str, Any]) -> Published:
         if name.startswith("/") or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
             raise damaged(path, f"path {name!r} leaves the run directory")
     for part in files:
-        if "/" in part.name or not isinstance(part.rows, int) or not isinstance(part.bytes, int):
+        if "/" in part.name or not isinstance(part.rows, int) or not isinstance(part.bytes, int) or not isinstance(part.keys, dict):
             raise damaged(path, f"file entry {part.name!r}")
     return Published(document["dataset"], document["scenario"], path, files, document["content_blake3"])
 
@@ -168,16 +172,38 @@ def load_json(data: bytes, where: str, law: str) -> dict[str, Any]:
     """Parse a published JSON object that must carry `law`.
 
     Raises:
-        GateError: If it does not parse, repeats a key, nests absurdly deep, or follows another law.
+        GateError: If it does not parse, repeats a key, nests deeper than 64, holds what no run writes, or follows another law.
     """
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates)
+        text = data.decode("utf-8")
+        document = json.loads(text, object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_finite)
+        _require_plain(document, data)
     except (ValueError, RecursionError) as error:
         raise damaged(where, str(error)[:200]) from None
     if not isinstance(document, dict) or document.get("law") != law:
         found = document.get("law") if isinstance(document, dict) else type(document).__name__
         raise damaged(where, f"law {found!r}", expected=f"law {law!r}")
     return document
+
+
+def _require_plain(document: Any, data: bytes) -> None:
+    """Refuse what JSON can say and no run writes: deep nesting, and text that is not Unicode."""
+    if b"\\u" in data:  # only an escape can make a lone surrogate
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    level, depth = [document] if type(document) in (dict, list) else [], 0
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"nested deeper than {_MAX_DEPTH}")
+        inside = (value.values() if type(value) is dict else value for value in level)
+        level = [item for items in inside for item in items if type(item) in (dict, list)]
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]}")
+    return value
 
 
 def damaged(where: str, found: str, expected: str = "the bytes this version publishes") -> GateError:

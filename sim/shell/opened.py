@@ -6,34 +6,20 @@ used, names must stay inside the directory, and only regular files are read. No 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sim import MODEL_VERSION
-from sim.shell.errors import GateError
-from sim.shell.gate import FLAG_NAME, Bundle, gate_refused, gates_dir, open_bundle, verify_bundle
-from sim.shell.identity import canonical_json, manifest_fingerprint, parameter_hash, run_id, sha256_bytes
-from sim.shell.manifest import Published, damaged, load_json
+from sim.shell.bundle import Bundle, encode_index
+from sim.shell.gate import FLAG_NAME, gate_refused, gates_dir, open_bundle, verify_bundle
+from sim.shell.identity import canonical_json, manifest_fingerprint, sha256_bytes
+from sim.shell.manifest import Published, StateManifest, damaged, load_json
 from sim.shell.publish import read_published
-from sim.shell.request import RECEIPT_LAW
+from sim.shell.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
 from sim.shell.seal import SEAL_LAW
 
-RECEIPT_NAME = "run_receipt.json"
-_RECEIPT_TYPES: Mapping[str, type] = {
-    "run_id": str,
-    "seed": int,
-    "parameter_hash": str,
-    "manifest_fingerprint": str,
-    "scenarios": list,
-    "model_version": str,
-    "preset": str,
-    "parameters": dict,
-    "reference": dict,
-    "externals": dict,
-    "provenance": dict,
-}
 _INDEX_TYPES: Mapping[str, type] = {
     "segment": str,
     "identity": dict,
@@ -46,7 +32,6 @@ _INDEX_TYPES: Mapping[str, type] = {
     "ledger": list,
 }
 LEDGER_FIELDS = ("state", "stream", "scenario", "key", "entities", "draws", "blocks")
-_IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint", "scenarios", "model_version")
 
 
 @dataclass(frozen=True)
@@ -116,36 +101,46 @@ def passed_segments(run_dir: Path, codes: Sequence[str]) -> list[str]:
     return [code for code in codes if (gates_dir(run_dir, code) / FLAG_NAME).is_file()]
 
 
-def unfinished_segments(run_dir: Path, codes: Sequence[str]) -> tuple[str, ...]:
-    """Segments that have a gate directory and no flag."""
-    return tuple(code for code in codes if gates_dir(run_dir, code).is_dir() and not (gates_dir(run_dir, code) / FLAG_NAME).is_file())
+def unfinished_segments(run_dir: Path, codes: Sequence[str], passed: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Segments that have a gate directory and no flag.
 
-
-def read_receipt(run_dir: Path) -> dict[str, Any]:
-    """`run_receipt.json`, its shape checked.
-
-    Raises:
-        GateError: If it is missing, damaged or of another law.
+    Args:
+        run_dir: Run directory.
+        codes: All segment codes in build order.
+        passed: Segments found to have passed before; any other that has begun counts as unfinished, even if it passed meanwhile.
     """
-    path = run_dir / RECEIPT_NAME
-    receipt = load_json(read_published(path), str(path), RECEIPT_LAW)
-    _typed(receipt, _RECEIPT_TYPES, str(path))
-    for name in ("reference", "externals"):
-        if not all(isinstance(value, str) for value in receipt[name].values()):
-            raise damaged(str(path), f"{name} that are not digests")
-    if not 0 <= receipt["seed"] < 2**64 or not all(isinstance(scenario, str) and scenario for scenario in receipt["scenarios"]):
-        raise damaged(str(path), "a seed or scenario that no run can have")
-    return receipt
+    done = passed_segments(run_dir, codes) if passed is None else passed
+    return tuple(code for code in codes if code not in done and gates_dir(run_dir, code).is_dir())
 
 
-def identity_problems(run_dir: Path, receipt: Mapping[str, Any]) -> list[str]:
-    """Where a receipt's names do not follow from what it says they are made of."""
-    path = run_dir / RECEIPT_NAME
-    made = {
-        "parameter_hash": parameter_hash(receipt["parameters"]),
-        "run_id": run_id(receipt["manifest_fingerprint"], receipt["seed"], receipt["scenarios"]),
-    }
-    return [f"{path}: {name} {receipt[name]}, its content makes {value}" for name, value in made.items() if receipt[name] != value]
+def linked_folder(run_dir: Path, paths: Iterable[str]) -> Path | None:
+    """The first directory on the way to one of these paths that is a symbolic link: what lies behind is not this run's."""
+    folders = {folder for path in paths for folder in Path(path).parents} - {Path()}
+    return next((run_dir / folder for folder in sorted(folders) if (run_dir / folder).is_symlink()), None)
+
+
+def index_problems(run_dir: Path, bundle: Bundle) -> list[str]:
+    """Where an index is not what its states' manifests make: an index rewritten together with its flag is told by them."""
+    document, folder = bundle.document, gates_dir(run_dir, bundle.segment)
+    paths = [folder / name for name in document["documents"] if name.startswith("states/")]
+    manifests = {manifest.state: manifest for manifest in (StateManifest.decode(read_published(path), str(path)) for path in paths)}
+    states = [str(state) for state in document["states"]]
+    if sorted(manifests) != sorted(states):
+        return [f"{folder}: manifests of {sorted(manifests)}, expected those of {sorted(states)}"]
+    made = encode_index(
+        bundle.segment, document["identity"], document["parents"], document["documents"], [manifests[state] for state in states]
+    )
+    found = sha256_bytes(made)
+    if found == bundle.digest:
+        return []
+    return [f"{folder / 'index.json'}: SHA-256 {bundle.digest}, expected {found} as its states' manifests make"]
+
+
+def require_plain_folders(run_dir: Path, paths: Iterable[str]) -> None:
+    """Refuse a run in which one of these paths leads through a symbolic link."""
+    link = linked_folder(run_dir, paths)
+    if link is not None:
+        raise damaged(str(link), "is a symbolic link", "plain files and directories")
 
 
 def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
@@ -155,12 +150,13 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
         GateError: If flag and index do not belong together, or the index cannot be what a run wrote.
     """
     where = str(gates_dir(run_dir, code) / "index.json")
+    require_plain_folders(run_dir, [f"gates/{code}/{FLAG_NAME}"])
     try:
         bundle = open_bundle(run_dir, code)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise damaged(where, f"{type(error).__name__}: {error}"[:200]) from None
     document = bundle.document
-    _typed(document, _INDEX_TYPES, where)
+    require_types(document, _INDEX_TYPES, where)
     if document["segment"] != code:
         raise damaged(where, f"an index of {document['segment']!r}", f"an index of {code}")
     for name, digest in [*document["parents"].items(), *document["documents"].items()]:
@@ -177,13 +173,16 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
         _published(item, document["identity"], where)
     if len({item.path for item in bundle.datasets}) != len(bundle.datasets):
         raise damaged(where, "one directory listed twice")
+    read = [f"{item.path}/*" for item in bundle.datasets] + [f"gates/{code}/{name}" for name in document["documents"]]
+    read += [f"gates/{parent}/{FLAG_NAME}" for parent in document["parents"]]
+    require_plain_folders(run_dir, read)
     return bundle
 
 
 def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> list[str]:
     """Where a bundle does not belong to this receipt, or to the segments opened before it."""
     problems = []
-    for name in _IDENTITY:
+    for name in IDENTITY:
         if bundle.document["identity"].get(name) != receipt[name]:
             found = bundle.document["identity"].get(name)
             problems.append(f"gates/{bundle.segment}/index.json: {name} {found!r}, the receipt says {receipt[name]!r}")
@@ -198,6 +197,7 @@ def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping
 def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[str]:
     """Where a segment's sealed inputs are not the parameters, reference and contracts of the receipt."""
     path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
+    require_plain_folders(run_dir, [f"gates/{code}/{path.name}"])
     document = load_json(read_published(path), str(path), SEAL_LAW)
     rows = document.get("inputs")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -223,24 +223,6 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
         if expected != digest:
             problems.append(f"{path}: {key} sealed with SHA-256 {digest}, the receipt's is {expected}")
     return problems
-
-
-def refused(problems: Sequence[str]) -> GateError:
-    """The refusal of a run that is not as it was published."""
-    return GateError(
-        "SHELL.RUN_NOT_AS_PUBLISHED",
-        f"{len(problems)} thing(s) in this run are not as they were published",
-        examples=problems,
-        total=len(problems),
-        do="restore the named files from a copy, or build the run again with another --out",
-    )
-
-
-def _typed(document: Mapping[str, Any], types: Mapping[str, type], where: str) -> None:
-    for name, kind in types.items():
-        value = document.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise damaged(where, f"{name} of type {type(value).__name__}", kind.__name__)
 
 
 def _published(item: Published, identity: Mapping[str, Any], where: str) -> None:

@@ -15,7 +15,7 @@ from sim.shell.checks import check_frame
 from sim.shell.context import Context, PartitionContext
 from sim.shell.contract_types import Contracts, ForeignKey
 from sim.shell.digest import table_digest
-from sim.shell.errors import BackendError, ValidationError
+from sim.shell.errors import BackendError, StorageError, ValidationError
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.key_ranges import key_range
 from sim.shell.manifest import PartFile
@@ -76,12 +76,22 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
     Raises:
         ValidationError: A kernel refused a row.
         BackendError: The partition does not fit the device, or the device is wrong.
+        StorageError: `SHELL.OUT_OF_MEMORY`, or an I/O failure while staging.
     """
-    inner, frames = _computed(program, ctx, run, part)
-    if verify:
-        hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
-    result = PartitionResult(part.name, {}, [], {}, [])
-    stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
+    try:
+        inner, frames = _computed(program, ctx, run, part)
+        if verify:
+            hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
+        result = PartitionResult(part.name, {}, [], {}, [])
+        stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
+    except MemoryError as error:
+        raise StorageError(
+            "SHELL.OUT_OF_MEMORY",
+            f"memory ran out while computing partition {part.name} of {program.state.id}",
+            found=str(error) or "allocation refused",
+            where=str(staging.path),
+            do="run again with fewer --workers or more memory: finished partitions are kept",
+        ) from error
     result.counters = {name: value.tolist() for name, value in inner.counters.items()}
     result.ledger = list(inner.ledger_rows.values())
     staging.record(result)

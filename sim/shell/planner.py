@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
-from sim.shell.gate import Bundle, state_path
+from sim.shell.bundle import Bundle
+from sim.shell.errors import StorageError
+from sim.shell.gate import state_path
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.publish import read_published
@@ -29,6 +31,8 @@ ARRIVALS_PER_MERCHANT_DAY = 120  # at volume_scale 1
 KEYS_PER_100_MERCHANTS = 160
 BYTES_PER_ARRIVAL = 7
 BYTES_PER_KEY_BUCKET = 42
+OUTLETS_PER_10_MERCHANTS = 26
+BYTES_PER_PARTY = 113  # all of 6A
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,6 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
                 receipts = run_dir / "staging" / program.state.id / "receipts"
                 staged = sum(1 for entry in receipts.glob("*.json")) if receipts.is_dir() else 0
                 states.append(_planned(segment, program, "to run", partitions, staged, None))
-    existing = next(folder for folder in (run_dir, out, *out.absolute().parents) if folder.is_dir())
     return Plan(
         run_id=prepared.run_id,
         run_dir=str(run_dir),
@@ -117,12 +120,12 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         states=tuple(states),
         estimate=estimate(prepared),
         published_bytes=sum(item.bytes for item in published),
-        free_bytes=shutil.disk_usage(existing).free,
+        free_bytes=shutil.disk_usage(_existing(run_dir, out)).free,
     )
 
 
 def estimate(prepared: Prepared) -> dict[str, int]:
-    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, bytes on disk (all scenarios together)."""
+    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, parties, bytes on disk (all scenarios together)."""
     params = prepared.configuration.params
     horizon = params["scenario_horizon_5A"]
     days = (datetime.date.fromisoformat(horizon.end) - datetime.date.fromisoformat(horizon.start)).days
@@ -132,8 +135,47 @@ def estimate(prepared: Prepared) -> dict[str, int]:
     scenarios = len(prepared.scenarios)
     keys = merchants * KEYS_PER_100_MERCHANTS // 100
     arrivals = int(merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios * params["demand_policy_5A"].volume_scale)
-    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET
-    return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "bytes": size}
+    parties = _parties(params["population_prior_6A"], merchants, arrivals / (scenarios * days) * 7)
+    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY
+    return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "parties": parties, "bytes": size}
+
+
+def _parties(prior: Any, merchants: int, weekly_arrivals: float) -> int:
+    size = prior.size
+    if size.law == "arrivals":
+        wanted = weekly_arrivals / (size.arrivals_per_active_party_week * size.active_share)
+    else:
+        wanted = merchants * OUTLETS_PER_10_MERCHANTS / 10 * size.parties_per_outlet
+    return int(min(max(wanted, prior.min_parties), prior.max_parties))
+
+
+def require_space(prepared: Prepared, out: Path) -> None:
+    """Refuse a run whose world clearly does not fit: less than half of the estimate, what is there already aside, is free.
+
+    Half, because estimates are rough: a refusal here should never be wrong. A disk that fills up later stops the run too, and
+    what was finished by then is kept.
+
+    Raises:
+        StorageError: `SHELL.DISK_TOO_SMALL`.
+    """
+    run_dir = out / prepared.run_id
+    there = sum(path.lstat().st_size for part in ("data", "staging") for path in (run_dir / part).rglob("*") if path.is_file())
+    needed = max(0, estimate(prepared)["bytes"] - there)
+    existing = _existing(run_dir, out)
+    free = shutil.disk_usage(existing).free
+    if free < needed // 2:
+        raise StorageError(
+            "SHELL.DISK_TOO_SMALL",
+            "there is clearly not enough space for this world; nothing was started",
+            found=f"{free:,} bytes free",
+            expected=f"about {needed:,} bytes needed",
+            where=str(existing),
+            do="free some space, choose another --out, or a smaller world (closedworld plan estimates without building)",
+        )
+
+
+def _existing(run_dir: Path, out: Path) -> Path:
+    return next(folder for folder in (run_dir, out, *out.absolute().parents) if folder.is_dir())
 
 
 def _partitions(program: Program, prepared: Prepared, store: Store, backend: Backend) -> int | None:

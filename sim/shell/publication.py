@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.shell.gate import Bundle
+from sim.shell.bundle import Bundle
 from sim.shell.opened import require_passed
 from sim.shell.request import Prepared
 from sim.shell.store import Store

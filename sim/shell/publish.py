@@ -11,32 +11,17 @@ import contextlib
 import ctypes
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from sim.shell.errors import GateError, LockedError, StorageError
+from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
+_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextlib.contextmanager
-def storage_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn OSError into a StorageError that names the path and, when space ran out, what is free."""
-    try:
-        yield
-    except OSError as error:
-        found = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror or error}"
-        do = "check permissions and the file system, then run again: finished partitions are kept"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            with contextlib.suppress(OSError):
-                found += f" ({shutil.disk_usage(path if path.exists() else path.parent).free:,} bytes free)"
-            do = "free some space, then run again: finished partitions are kept"
-        raise StorageError("SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do) from error
 
 
 def fsync_directory(path: Path) -> None:
@@ -49,11 +34,17 @@ def fsync_directory(path: Path) -> None:
 
 
 def make_directories(path: Path) -> None:
-    """Create a directory and its missing parents, each made durable in its parent."""
+    """Create a directory and its missing parents, each made durable in its parent.
+
+    The deepest one that exists is made durable as well: a process killed between `mkdir` and `fsync` leaves a directory
+    that its successor finds and a power cut still takes away.
+    """
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
+    if os.access(path.parent, os.R_OK):  # a parent that may not be read holds nothing this user's runs created
+        fsync_directory(path.parent)
     for directory in reversed(missing):
         with contextlib.suppress(FileExistsError):
             directory.mkdir()
@@ -62,7 +53,7 @@ def make_directories(path: Path) -> None:
 
 def write_new(path: Path, data: bytes | memoryview) -> None:
     """Create a read-only file, write all of `data`, fsync it. Refuses an existing name."""
-    with storage_errors(path, "writing a file"):
+    with storage_errors(path, "writing a file", len(data)):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data).cast("B")
@@ -93,8 +84,7 @@ def rename_new(source: Path, target: Path) -> bool:
             source.rename(target)
         elif code:
             raise OSError(code, os.strerror(code), str(target))
-        fsync_directory(target.parent)
-        fsync_directory(source.parent)
+        _settle(target, source)
     return True
 
 
@@ -114,17 +104,17 @@ def publish_document(staging: Path, target: Path, data: bytes, expected_conflict
         LockedError: `SHELL.OUTPUT_CONFLICT` if other content is there.
         StorageError: On any I/O failure.
     """
+    staged = staging / f"{target.name}.{os.getpid()}"
     if os.path.lexists(target):
-        _same_or_conflict(target, sha256_bytes(data), expected_conflict)
+        _same_or_conflict(target, staged, sha256_bytes(data), expected_conflict)
         return False
     with storage_errors(target, "publishing"):
         make_directories(target.parent)
-    staged = staging / f"{target.name}.{os.getpid()}"
-    staged.unlink(missing_ok=True)
+        staged.unlink(missing_ok=True)
     write_new(staged, data)
     _read_back(staged, sha256_bytes(data))
     if not rename_new(staged, target):
-        _same_or_conflict(target, sha256_bytes(data), expected_conflict)
+        _same_or_conflict(target, staged, sha256_bytes(data), expected_conflict)
         return False
     return True
 
@@ -147,6 +137,8 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
     if os.path.lexists(target):
         for problem in compare_directory(target, files):
             raise _conflict(target, problem)
+        with storage_errors(target, "publishing"):
+            _settle(target, staged)
         return False
     present = {entry.name for entry in os.scandir(staged)}
     if present != set(files):
@@ -186,28 +178,19 @@ def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True)
     return problems
 
 
-def quarantine(staging: Path, state: str) -> Path:
-    """Move a failed state's staging aside so that it can be looked at; returns where it is now."""
-    source = staging / state
-    target = staging / "quarantine" / state
-    with storage_errors(target, "moving failed staging aside"):
-        if source.is_dir():
-            if target.exists():
-                shutil.rmtree(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
-    return target
-
-
 def read_published(path: Path, limit: int = 1 << 26) -> bytes:
     """Bytes of a small published file that must be a regular file.
 
     Raises:
         GateError: If it is missing, not a regular file, or larger than `limit`.
+        StorageError: If this machine cannot open files now.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in _MACHINE:  # says something about this machine, nothing about the file
+            with storage_errors(path, "reading"):
+                raise
         raise GateError(
             "SHELL.PUBLISHED_FILE_MISSING",
             "a published file cannot be opened",
@@ -243,10 +226,21 @@ def _read_back(path: Path, digest: str) -> None:
         )
 
 
-def _same_or_conflict(target: Path, digest: str, explain: str) -> None:
+def _settle(target: Path, source: Path) -> None:
+    """Make a rename durable: the new name, then the disappearance of the old one.
+
+    Called for what an earlier attempt published as well: it may not have lived to do this.
+    """
+    fsync_directory(target.parent)
+    fsync_directory(source.parent)
+
+
+def _same_or_conflict(target: Path, staged: Path, digest: str, explain: str) -> None:
     found = sha256_bytes(read_published(target))
     if found != digest:
         raise _conflict(target, f"SHA-256 {found}, this run made {digest}. {explain}")
+    with storage_errors(target, "publishing"):
+        _settle(target, staged)
 
 
 def _conflict(target: Path, found: str) -> LockedError:

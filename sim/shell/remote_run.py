@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sim.shell.bundle import Bundle
 from sim.shell.errors import GateError, SimError, UsageError
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, gate_refused, verify_bundle
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, gate_refused, verify_bundle
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
-from sim.shell.opened import RECEIPT_NAME, OpenRun, identity_problems, open_segment, read_receipt, refused, segment_problems
+from sim.shell.opened import OpenRun, open_segment, segment_problems
+from sim.shell.receipt import RECEIPT_NAME, identity_problems, read_receipt, refused
 from sim.shell.remote_store import ObjectStore, open_store
 
 THREADS = 8

@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sim.shell.bundle import Bundle
 from sim.shell.digest import combine_digests
 from sim.shell.errors import GateError, SimError
-from sim.shell.gate import Bundle, gates_dir
+from sim.shell.gate import gates_dir
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
-from sim.shell.opened import RECEIPT_NAME, identity_problems, open_segment, read_receipt, seal_problems, segment_problems
+from sim.shell.opened import index_problems, open_segment, seal_problems, segment_problems
+from sim.shell.receipt import RECEIPT_NAME, identity_problems, read_receipt
 from sim.shell.remote_run import (
     THREADS,
     RemoteRun,
@@ -64,7 +66,8 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) 
     for code in passed_there(run.sizes, codes):
         try:
             bundle = open_segment(run.mirror, code, codes)
-            problems += segment_problems(bundle, receipt, bundles) + seal_problems(run.mirror, code, receipt)
+            problems += segment_problems(bundle, receipt, bundles) + index_problems(run.mirror, bundle)
+            problems += seal_problems(run.mirror, code, receipt)
         except GateError as error:
             problems.append(f"{error.where}: {error.what}: {error.found}{f', expected {error.expected}' if error.expected else ''}")
             continue

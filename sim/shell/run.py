@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import resource
 import time
 import uuid
@@ -13,10 +15,12 @@ from typing import Any
 
 from sim.backends import Backend
 from sim.executors import Executor, LocalExecutor
+from sim.shell.bundle import Bundle, encode_flag, encode_index
 from sim.shell.context import Context
-from sim.shell.errors import GateError
+from sim.shell.demanded import require_checks
+from sim.shell.errors import GateError, SimError, storage_errors
 from sim.shell.execute import execute
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, encode_flag, encode_index, gates_dir, open_bundle, state_path
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, gates_dir, open_bundle, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
@@ -24,11 +28,13 @@ from sim.shell.manifest import StateManifest
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
-from sim.shell.publish import compare_directory, make_directories, publish_document, quarantine, read_published, storage_errors
+from sim.shell.publish import compare_directory, make_directories, publish_document, read_published
+from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
 from sim.shell.runs_report import StateRow, write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
+from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 
@@ -105,17 +111,23 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     result = RunResult(run_dir)
     with RunLock(run_dir):
         receipt = pretty_json(prepared.receipt(backend, options.executor.name if options.executor else LocalExecutor.name))
-        if not (run_dir / "run_receipt.json").exists():
-            publish_document(run_dir / "staging", run_dir / "run_receipt.json", receipt, "The receipt belongs to another request.")
+        if os.path.lexists(run_dir / RECEIPT_NAME):
+            require_receipt(run_dir, prepared.identity)
+        else:
+            publish_document(run_dir / "staging", run_dir / RECEIPT_NAME, receipt, "The receipt belongs to another request.")
         try:
             options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
                 if segment.code == options.until:
                     break
-        finally:
+        except BaseException:
             reporter.close()
-            write_state_runs(run_dir, prepared, segments, result.rows)
+            with contextlib.suppress(SimError):  # what stopped the run is told, not that its report could not be written either
+                write_state_runs(run_dir, prepared, segments, result.rows)
+            raise
+        reporter.close()
+        write_state_runs(run_dir, prepared, segments, result.rows)
         options.publication.ended(run_dir)
     return result
 
@@ -129,6 +141,7 @@ def _segment(
         started = time.perf_counter()
         codes = [*result.bundles, segment.code]
         bundle = options.publication.prove(run_dir, segment.code, codes, prepared.identity, result.bundles)
+        require_checks(prepared.contracts, segment, bundle.datasets, bundle.checks)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
@@ -160,6 +173,8 @@ def _segment(
         data = manifest.encode()
         proofs[f"states/{program.state.id}.json"] = sha256_bytes(data)
         manifests.append(manifest)
+    rows = [{"state": manifest.state, **check} for manifest in manifests for check in manifest.checks]
+    require_checks(prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows)
     started = time.perf_counter()
     parents = {code: bundle.flag_sha256 for code, bundle in upstream.items()}
     index = encode_index(segment.code, prepared.identity, parents, proofs, manifests)
@@ -205,7 +220,7 @@ def _state(
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
-            quarantine(result.run_dir / "staging", state.id)
+            Staging(result.run_dir / "staging", state.id, "").quarantine()
         result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
         raise
     store.register(manifest.datasets)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from sim.shell.checks import check_frame
-from sim.shell.errors import ValidationError
+from sim.shell.errors import ValidationError, storage_errors
 from sim.shell.frames import Frame
-from sim.shell.publish import make_directories, rename_new, storage_errors, write_new
+from sim.shell.publish import make_directories, rename_new, write_new
 from sim.shell.request import Prepared
 from sim.shell.state import Segment
 from sim.shell.tables import encode_parquet
@@ -86,7 +86,8 @@ def write_state_runs(run_dir: Path, prepared: Prepared, segments: Sequence[Segme
             make_directories(folder)
             number = len(list(folder.glob("part-*.parquet")))
         staged = run_dir / "staging" / f"{dataset.id}.parquet"
-        staged.unlink(missing_ok=True)
+        with storage_errors(staged, "writing the run report"):
+            staged.unlink(missing_ok=True)
         write_new(staged, memoryview(data))
         while not rename_new(staged, folder / f"part-{number:05d}.parquet"):
             number += 1

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts
-from sim.shell.gate import Bundle
 from sim.shell.identity import canonical_json, named_digest, pretty_json, sha256_bytes
 from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Segment
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from sim.shell.errors import storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, PartFile, no_duplicates
-from sim.shell.publish import make_directories, storage_errors, write_new
+from sim.shell.publish import make_directories, write_new
 
 _RECEIPT_LAW = "partition-v1"
 
@@ -84,46 +86,66 @@ class Staging:
         folder = self.directory(dataset, scenario)
         with storage_errors(folder, "preparing staging"):
             make_directories(folder)
-            (folder / name).unlink(missing_ok=True)
-        write_new(folder / name, data)
+        self._write(folder / name, data)
         return sha256_bytes(data)
+
+    def _write(self, path: Path, data: bytes | memoryview) -> None:
+        """Write under a name of this attempt's own, then take the final one: a task computed twice at once disturbs nobody."""
+        attempt = self.path / "writing" / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
+        with storage_errors(attempt, "preparing staging"):
+            make_directories(attempt.parent)
+            attempt.unlink(missing_ok=True)
+        write_new(attempt, data)
+        with storage_errors(path, "staging a file"):
+            attempt.replace(path)
 
     def record(self, result: PartitionResult) -> None:
         """Leave the receipt of a finished partition: written last, so that it never promises a missing file."""
         body = canonical_json(encode_result(result))
-        path = self.path / "receipts" / f"{result.name}.json"
-        temporary = path.with_suffix(".tmp")
-        with storage_errors(path, "recording a partition"):
-            temporary.unlink(missing_ok=True)
-        write_new(temporary, sha256_bytes(body).encode() + b"\n" + body)
-        with storage_errors(path, "recording a partition"):
-            temporary.replace(path)
+        self._write(self.path / "receipts" / f"{result.name}.json", sha256_bytes(body).encode() + b"\n" + body)
 
     def finished(self, name: str, scenario: str | None) -> PartitionResult | None:
         """The result of a partition finished earlier under the same binding, its files re-hashed; None if there is none."""
         path = self.path / "receipts" / f"{name}.json"
         if not path.is_file():
             return None
-        digest, _, body = path.read_bytes().partition(b"\n")
+        with storage_errors(path, "reading a staged partition"):
+            digest, _, body = path.read_bytes().partition(b"\n")
         if sha256_bytes(body).encode() != digest:
             return None
-        result = decode_result(json.loads(body, object_pairs_hook=no_duplicates))
+        try:
+            result = decode_result(json.loads(body, object_pairs_hook=no_duplicates))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None  # a receipt that makes its own digest and is not ours
         for dataset, part in result.files.items():
             staged = self.directory(dataset, scenario) / part.name
-            if not staged.is_file() or sha256_file(staged) != part.file_sha256:
-                return None
+            with storage_errors(staged, "reading a staged partition"):
+                if not staged.is_file() or sha256_file(staged) != part.file_sha256:
+                    return None
         return result
 
     def drop_strangers(self, dataset: str, scenario: str | None, names: Mapping[str, str]) -> None:
         """Remove staged files of partitions that are not part of the plan (left by an interrupted attempt)."""
         folder = self.directory(dataset, scenario)
-        for entry in list(os.scandir(folder)):
-            if entry.name not in names:
-                (folder / entry.name).unlink()
+        with storage_errors(folder, "preparing staging"):
+            for entry in list(os.scandir(folder)):
+                if entry.name not in names:
+                    (folder / entry.name).unlink()
+
+    def quarantine(self) -> Path:
+        """Move the directory aside so that a failed state can be looked at; returns where it is now."""
+        target = self.path.parent / "quarantine" / self.path.name
+        with storage_errors(target, "moving failed staging aside"):
+            if self.path.is_dir():
+                if target.exists():
+                    shutil.rmtree(target)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.path.rename(target)
+        return target
 
     def discard(self) -> None:
-        """Remove the directory after the state was published."""
-        with contextlib.suppress(OSError):
+        """Remove the directory after the state was published; what cannot be removed harms nobody."""
+        with contextlib.suppress(OSError):  # rmtree closes twice when closing fails, whatever it was told to ignore
             put_away(self.path)
 
 

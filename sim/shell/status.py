@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from sim.shell.errors import SimError, UsageError
 from sim.shell.manifest import StateManifest
-from sim.shell.opened import RECEIPT_NAME, passed_segments, read_receipt
+from sim.shell.opened import linked_folder, passed_segments, require_plain_folders
 from sim.shell.publish import read_published
+from sim.shell.receipt import RECEIPT_NAME, read_receipt
 
 _REPORT_TYPES = {
     "ended_utc": pa.timestamp("us", tz="UTC"),
@@ -113,6 +114,7 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
         latest[row["state"]] = row
     for code in codes:
         folder = run_dir / "gates" / code / "states"
+        require_plain_folders(run_dir, [f"gates/{code}/states/*"])
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
             if path.stem not in latest:
                 manifest = StateManifest.decode(read_published(path), str(path))
@@ -136,7 +138,10 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
 def _reports(run_dir: Path) -> Iterator[dict[str, Any]]:
     """Rows of all run reports in the order they were written."""
     rows: list[dict[str, Any]] = []
-    for path in sorted(run_dir.glob("reports/layer*/segment_state_runs/part-*.parquet")):
+    layers = [] if (run_dir / "reports").is_symlink() else sorted((run_dir / "reports").glob("layer*"))
+    folders = [f"reports/{layer.name}/segment_state_runs" for layer in layers]
+    plain = [run_dir / folder for folder in folders if linked_folder(run_dir, [f"{folder}/*"]) is None]
+    for path in sorted(path for folder in plain for path in folder.glob("part-*.parquet")):
         if not stat.S_ISREG(path.lstat().st_mode):
             continue
         try:

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle
+from sim.shell.bundle import Bundle
+from sim.shell.gate import FLAG_NAME, INDEX_NAME
 
 
 def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence[str]) -> list[str]:
@@ -48,6 +49,9 @@ def _walk(run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinis
             path = f"{here}/{name}"
             depth = path.split("/")
             if path in skipped or (depth[0] == "data" and len(depth) == 3 and depth[2] in unfinished):
+                continue
+            if unfinished and depth[0] == "data" and len(depth) == 2 and stat.S_ISDIR(mode):
+                todo.append(path)  # a layer that an unfinished segment may have made
                 continue
             yield path, mode
             if stat.S_ISDIR(mode) and path in folders:

@@ -94,6 +94,7 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
     Raises:
         ContractError: `SHELL.UNKNOWN_COLUMN`.
         GateError: `SHELL.PUBLISHED_FILE_INVALID` if the file is damaged or follows another contract.
+        StorageError: `SHELL.IO_READ_FAILED` if the system refuses to read it.
     """
     names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
@@ -104,6 +105,9 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
                 raise damaged(path, dataset, f"{table.num_rows} rows in its pages", f"{file.metadata.num_rows} rows by its footer")
         return from_arrow(table.select(names), dataset, vocab, names)
     except (OSError, pa.ArrowException) as error:
+        # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says nothing about the file.
+        if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            raise StorageError("SHELL.IO_READ_FAILED", "A file could not be read.", str(error), "", str(path), "run again") from error
         raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
     except ValidationError as error:
         raise damaged(path, dataset, error.found, error.expected) from error

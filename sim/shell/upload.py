@@ -16,22 +16,23 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, Bundle, gate_refused, require_file
+from sim.shell.bundle import Bundle
+from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, gate_refused, require_file
 from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile
-from sim.shell.opened import RECEIPT_NAME, open_segment, read_receipt
+from sim.shell.opened import open_segment
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
-from sim.shell.publish import make_directories, publish_document, rename_new, storage_errors
+from sim.shell.publish import make_directories, publish_document, rename_new
+from sim.shell.receipt import IDENTITY, RECEIPT_NAME, read_receipt
 from sim.shell.remote_run import DOCUMENT, RemoteRun, copy_documents, document_problems, passed_there, prove_remote
 from sim.shell.remote_store import ObjectStore, open_store, require_conditional_put
 from sim.shell.request import Prepared
 from sim.shell.store import Store
 
 _UPLOADS = 4  # each holds up to 64 MiB
-_IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint", "scenarios", "model_version")
 
 
 def default_work_dir(root: Location) -> Path:
@@ -147,7 +148,7 @@ class Upload(Publication):
             make_directories(aside)
             (aside / RECEIPT_NAME).write_bytes(self._store.read(RECEIPT_NAME))
         there = read_receipt(aside)
-        for name in _IDENTITY:
+        for name in IDENTITY:
             if there[name] != identity[name]:
                 raise _conflict(self._store.url(RECEIPT_NAME), f"{name} {there[name]!r}", f"{identity[name]!r}")
 

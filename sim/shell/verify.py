@@ -14,22 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from sim.paths import config_root, contracts_root
+from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests, table_digest
 from sim.shell.errors import ContractError, GateError
-from sim.shell.gate import Bundle, gates_dir, verify_bundle
+from sim.shell.gate import gates_dir, verify_bundle
 from sim.shell.manifest import PartFile, Published, load_json
-from sim.shell.opened import (
-    identity_problems,
-    open_segment,
-    passed_segments,
-    read_receipt,
-    seal_problems,
-    segment_problems,
-    unfinished_segments,
-)
+from sim.shell.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
 from sim.shell.publish import read_published
+from sim.shell.receipt import identity_problems, read_receipt
 from sim.shell.reference import Reference
 from sim.shell.seal import SEAL_LAW
 from sim.shell.strangers import strangers
@@ -104,10 +98,11 @@ def verify_run(
     problems = identity_problems(run_dir, receipt)
     bundles: dict[str, Bundle] = {}
     reports = []
-    for code in passed_segments(run_dir, codes):
+    passed = passed_segments(run_dir, codes)
+    for code in passed:
         try:
             bundle = open_segment(run_dir, code, codes)
-            problems += segment_problems(bundle, receipt, bundles) + seal_problems(run_dir, code, receipt)
+            problems += segment_problems(bundle, receipt, bundles) + index_problems(run_dir, bundle) + seal_problems(run_dir, code, receipt)
         except GateError as error:
             problems.append(_line(error))
             continue
@@ -120,13 +115,26 @@ def verify_run(
         files = [part for item in bundle.datasets for part in item.files]
         rows, size = sum(part.rows for part in files), sum(part.bytes for part in files)
         reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
-    unfinished = unfinished_segments(run_dir, codes)
+    unfinished, found = _strangers(run_dir, codes, passed, bundles)
     problems += [
         f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished
     ]
-    problems += strangers(run_dir, bundles, unfinished)
-    begun = {*bundles, *unfinished, *passed_segments(run_dir, codes)}
+    problems += found
+    begun = {*passed, *unfinished}
     return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+
+
+def _strangers(
+    run_dir: Path, codes: Sequence[str], passed: Sequence[str], bundles: Mapping[str, Bundle]
+) -> tuple[tuple[str, ...], list[str]]:
+    """(unfinished segments, strangers): a writer at work may begin a segment while its directories are walked; then walk again."""
+    unfinished = unfinished_segments(run_dir, codes, passed)
+    while True:
+        found = strangers(run_dir, bundles, unfinished)
+        begun = unfinished_segments(run_dir, codes, passed)
+        if begun == unfinished:
+            return unfinished, found
+        unfinished = begun
 
 
 def content_check_of(run_dir: Path, codes: Sequence[str], contracts: Path | None = None, config: Path | None = None) -> ContentCheck:

@@ -16,10 +16,11 @@ import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
 from sim.segments import SEGMENTS
+from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import UsageError
-from sim.shell.gate import Bundle, require_file
+from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference

@@ -7,15 +7,26 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.runs.worlds import ROOT, closedworld
 
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 
 CONFIG_CASES = {
     "yaml bomb": ("layer1/1A/outlet_policy.yaml", BOMB, "SHELL.YAML_INVALID"),
     "depth 200k": ("layer1/1A/outlet_policy.yaml", "[" * 200_000, "SHELL.YAML_INVALID"),
-    "duplicate keys": ("presets/demo.yaml", "description: twice is refused\nscenarios: [baseline_v1]\nset: {}\nset: {}\n", "SHELL.YAML_INVALID"),
-    "nan": ("presets/demo.yaml", "description: not a number\nscenarios: [baseline_v1]\nset: {demand_policy_5A.volume_scale: .nan}\n", "SHELL.YAML_INVALID"),
+    "duplicate keys": (
+        "presets/demo.yaml",
+        "description: twice is refused\nscenarios: [baseline_v1]\nset: {}\nset: {}\n",
+        "SHELL.YAML_INVALID",
+    ),
+    "nan": (
+        "presets/demo.yaml",
+        "description: not a number\nscenarios: [baseline_v1]\nset: {demand_policy_5A.volume_scale: .nan}\n",
+        "SHELL.YAML_INVALID",
+    ),
     "negative volume": (
         "presets/demo.yaml",
         "description: a negative volume\nscenarios: [baseline_v1]\nset: {demand_policy_5A.volume_scale: -1.0}\n",
@@ -47,6 +58,9 @@ def refused(tmp_path: Path, *args: str, code: int = 3) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("case", CONFIG_CASES)
+@pytest.mark.promise(
+    "P23", "hostile config files are refused by name, without a traceback or a published byte", faults="bombs, depth, NaN, not UTF-8"
+)
 def test_config_files(config: Path, tmp_path: Path, case: str) -> None:
     name, content, expected = CONFIG_CASES[case]
     before = (config / name).read_bytes()
@@ -70,6 +84,7 @@ def test_config_files(config: Path, tmp_path: Path, case: str) -> None:
         ("scenario_horizon_5A.bucket_seconds=1000", "SHELL.DOCUMENT_INVALID"),
     ],
 )
+@pytest.mark.promise("P23", "hostile overrides are refused by name", faults="bad values and keys")
 def test_overrides(tmp_path: Path, override: str, code: str) -> None:
     assert refused(tmp_path, "--set", override)["code"] == code
 
@@ -79,6 +94,10 @@ def test_a_horizon_outside_the_transition_table(tmp_path: Path) -> None:
     assert "2036" in json.dumps(error)
 
 
+@pytest.mark.promise(
+    "P23", "a schema reference to the network or a local file is refused, never fetched", faults="http and file references", cases=2
+)
+@pytest.mark.promise("P20", "no reference in a schema makes the engine connect", faults="a listening server", cases=2)
 def test_remote_references_are_never_fetched(tmp_path: Path) -> None:
     import socket
 
@@ -90,7 +109,13 @@ def test_remote_references_are_never_fetched(tmp_path: Path) -> None:
     path = contracts / "layer1/1A/schemas.yaml"
     text = path.read_text()
     for reference in (address, "file:///etc/passwd"):
-        path.write_text(text.replace("documents:\n", f"documents:\n  stolen: {{type: object, additionalProperties: false, properties: {{a: {{$ref: '{reference}'}}}}}}\n", 1))
+        path.write_text(
+            text.replace(
+                "documents:\n",
+                f"documents:\n  stolen: {{type: object, additionalProperties: false, properties: {{a: {{$ref: '{reference}'}}}}}}\n",
+                1,
+            )
+        )
         error = refused(tmp_path, "--contracts", str(contracts))
         assert reference in json.dumps(error)
     with pytest.raises(TimeoutError):
@@ -111,5 +136,6 @@ def test_remote_references_are_never_fetched(tmp_path: Path) -> None:
         (("--merchants", "/nonexistent.csv"), 3),
     ],
 )
+@pytest.mark.promise("P23", "hostile arguments are refused by name", faults="bad arguments")
 def test_usage(tmp_path: Path, args: tuple[str, ...], code: int) -> None:
     refused(tmp_path, *args, code=code)

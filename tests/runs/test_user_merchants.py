@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.runs.worlds import TINY, closedworld
 
 GOOD = """merchant_id,mcc,channel,country,outlet_country,lat,lon
@@ -82,6 +83,7 @@ def test_parquet_and_csv_give_the_same_rows(tmp_path: Path) -> None:
         ("1001,5812,mixed,DE,,,", "mcc/channel/country", "1001"),
     ],
 )
+@pytest.mark.promise("P23", "a bad value in the user's merchants is named with file, line and column", faults="bad values")
 def test_a_bad_value_is_named_with_file_line_and_column(tmp_path: Path, line: str, column: str, found: str) -> None:
     file = tmp_path / "mine.csv"
     file.write_text(GOOD + line + "\n")

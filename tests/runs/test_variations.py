@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.runs.worlds import ROOT, WORLDS, arguments, build, closedworld, content_digests, published
 
 WORLD = "tiny-stress-900"
@@ -27,10 +28,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [("--workers", "2"), ("--workers", "1", "--partition-order", "1"), ("--workers", "3", "--partition-order", "2")],
     ids=["two-workers", "shuffled", "three-workers-shuffled"],
 )
+@pytest.mark.promise("P17", "the whole engine: same bytes for one, two, three workers in any order")
 def test_workers_and_order(plain: Path, tmp_path: Path, extra: tuple[str, ...]) -> None:
     assert published(build(WORLD, tmp_path, *extra)) == published(plain)
 
 
+@pytest.mark.promise(
+    "P18", "the whole engine: same bytes under another zone, locale, hash seed, home, umask, directory", faults="all at once"
+)
 def test_surroundings(plain: Path, tmp_path: Path) -> None:
     """Other time zone, locale, hash seed, home, umask and working directory; the host's tz database hidden; a relative --out."""
     home = tmp_path / "a home"
@@ -54,6 +59,7 @@ def test_surroundings(plain: Path, tmp_path: Path) -> None:
     assert published(other) == published(plain)
 
 
+@pytest.mark.promise("P3", "the whole engine, killed again and again, ends with the same bytes", faults="SIGKILL at random times", cases=4)
 def test_killed_again_and_again_then_resumed(plain: Path, tmp_path: Path) -> None:
     """SIGKILL at random moments until a run gets through; the result is byte for byte the undisturbed one."""
     seed = random.SystemRandom().randrange(2**32)
@@ -76,6 +82,7 @@ def test_killed_again_and_again_then_resumed(plain: Path, tmp_path: Path) -> Non
     assert published(tmp_path / plain.name) == published(plain)
 
 
+@pytest.mark.promise("P24", "SIGTERM: stopped within 10 s, 143, no traceback, resumed to the same bytes", faults="SIGTERM")
 def test_interrupt_is_quick_clean_and_resumable(plain: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -90,6 +97,7 @@ def test_interrupt_is_quick_clean_and_resumable(plain: Path, tmp_path: Path) -> 
     assert published(build(WORLD, tmp_path)) == published(plain)
 
 
+@pytest.mark.promise("P7", "a second run is refused with the first one's pid while the first works", faults="two runs")
 def test_a_second_run_of_the_same_request_is_refused_while_the_first_works(tmp_path: Path) -> None:
     first = subprocess.Popen([sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("*/gates/1A/*")):

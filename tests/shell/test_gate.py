@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sim.shell.bundle import encode_flag, encode_index, read_flag
 from sim.shell.errors import GateError
-from sim.shell.gate import encode_flag, encode_index, open_bundle, read_flag, verify_bundle
+from sim.shell.gate import open_bundle, verify_bundle
 
 
 def problems(run_dir: Path) -> list[str]:
@@ -46,6 +47,7 @@ def test_an_untouched_run_has_no_problems(run_dir: Path) -> None:
     assert problems(run_dir) == []
 
 
+@pytest.mark.promise("P4", "a flipped bit in any published file is named", faults="24 bits a file, every byte of a flag", cases=600)
 def test_one_flipped_bit_anywhere_is_named(run_dir: Path) -> None:
     rng = random.Random(5)
     for path in published(run_dir):
@@ -92,6 +94,7 @@ def _fifo(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_delete, _truncate, _append, _rename, _symlink, _directory, _fifo])
+@pytest.mark.promise("P5", "every published file is missed when harmed, by name", faults="one harm, each file", cases=15)
 def test_every_file_is_missed_if_harmed(run_dir: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
     for number, path in enumerate(published(run_dir)):
         copy = tmp_path / f"copy{number}"
@@ -112,6 +115,7 @@ def test_extra_and_swapped_data_files_are_named(run_dir: Path) -> None:
     assert len(problems(run_dir)) == 2
 
 
+@pytest.mark.promise("P4", "the next segment refuses a harmed input and names the file", faults="bit flip")
 def test_the_next_segment_refuses_a_harmed_input(root: Path) -> None:
     step = miniworld.build(root, until="1A")
     path = next((step.run_dir / "data").rglob("part-00002.parquet"))
@@ -123,6 +127,7 @@ def test_the_next_segment_refuses_a_harmed_input(root: Path) -> None:
     assert not (step.run_dir / "data/layer1/1B").exists()
 
 
+@pytest.mark.promise("P6", "a whole segment of another world, with its flag, breaks the chain", faults="1A exchanged")
 def test_a_coherent_rewrite_of_a_segment_breaks_the_chain(root: Path) -> None:
     """Editing 1A together with its manifest, index and flag still breaks 1B, which was built on the old flag."""
     run_dir = miniworld.build(root).run_dir

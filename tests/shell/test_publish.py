@@ -37,6 +37,7 @@ def test_written_files_are_read_only_and_new(tmp_path: Path) -> None:
     assert path.read_bytes() == b"abc"
 
 
+@pytest.mark.promise("P12", "short writes are completed", faults="writes of three bytes")
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:3]))
@@ -44,6 +45,7 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "f").read_bytes() == b"0123456789"
 
 
+@pytest.mark.promise("P11", "a document that reads back differently is not published", faults="a write stores zeros")
 def test_a_write_that_lies_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(len(data))))
@@ -53,6 +55,7 @@ def test_a_write_that_lies_is_not_published(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.promise("P10", "a failed fsync is told and never tried again", faults="EIO, ENOSPC, EDQUOT")
 def test_a_failed_fsync_is_told_and_never_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     calls = []
 
@@ -87,6 +90,7 @@ def test_a_directory_with_strangers_is_not_published(tmp_path: Path) -> None:
     assert publish.publish_directory(staged, tmp_path / "out", {"a": sha256_bytes(b"1"), "b": sha256_bytes(b"2")})
 
 
+@pytest.mark.promise("P7", "the lock names its holder and is free when the holder is killed", faults="SIGKILL of the holder")
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     code = "import sys,time; from pathlib import Path; from sim.shell.lock import RunLock\n"
     code += "with RunLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"

@@ -28,6 +28,7 @@ def tree(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
+@pytest.mark.promise("P21", "published files are read-only")
 def test_a_run_publishes_what_it_computed(root: Path) -> None:
     result = miniworld.build(root)
     assert [row.status for row in result.rows] == ["PASS"] * 6
@@ -39,12 +40,14 @@ def test_a_run_publishes_what_it_computed(root: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 1, "order_seed": 1}, {"workers": 2, "order_seed": 2}])
+@pytest.mark.promise("P17", "same files for any number of workers and any order of partitions")
 def test_same_files_for_any_workers_and_order(root: Path, options: dict[str, int]) -> None:
     plain = miniworld.build(root, out=root / "a")
     other = miniworld.build(root, out=root / "b", **options)
     assert tree(plain.run_dir) == tree(other.run_dir)
 
 
+@pytest.mark.promise("P21", "running again is no work: nothing is rewritten, not even a time stamp")
 def test_running_again_changes_nothing(root: Path) -> None:
     first = miniworld.build(root)
     published = [path for path in sorted(first.run_dir.rglob("*")) if path.is_file() and "reports" not in path.parts]
@@ -62,6 +65,7 @@ def test_until_then_all_equals_all_at_once(root: Path) -> None:
     assert tree(step.run_dir) == tree(whole.run_dir)
 
 
+@pytest.mark.promise("P16", "finished partitions of an interrupted state are taken over", faults="KeyboardInterrupt")
 def test_interrupted_state_resumes_its_finished_partitions(root: Path) -> None:
     def stops(ctx, part):  # type: ignore[no-untyped-def]
         if part.index == 2:
@@ -75,6 +79,7 @@ def test_interrupted_state_resumes_its_finished_partitions(root: Path) -> None:
     assert tree(resumed.run_dir) == tree(miniworld.build(root, out=root / "fresh").run_dir)
 
 
+@pytest.mark.promise("P16", "a staged partition that was damaged is computed again", faults="bit flip in staging")
 def test_a_damaged_finished_partition_is_computed_again(root: Path) -> None:
     def stops(ctx, part):  # type: ignore[no-untyped-def]
         if part.index == 3:
@@ -125,6 +130,7 @@ def _killed_then_resumed(root: Path, calls: int, expected: dict[str, bytes]) -> 
     return child.exitcode == 0
 
 
+@pytest.mark.promise("P3", "killed at a call, then run again: the same bytes", faults="SIGKILL at sampled calls", cases=12)
 def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
     expected = tree(miniworld.build(root).run_dir)
     for calls in (1, 5, 9, 14, 20, 27, 33, 41, 48, 56, 63, 71):
@@ -132,6 +138,7 @@ def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.promise("P3", "killed at every call, then run again: the same bytes", faults="SIGKILL at every call", cases=60)
 def test_killed_at_every_call_then_resumed(root: Path) -> None:
     expected = tree(miniworld.build(root).run_dir)
     calls = 1
@@ -140,6 +147,9 @@ def test_killed_at_every_call_then_resumed(root: Path) -> None:
     assert calls > 60
 
 
+@pytest.mark.promise(
+    "P22", "a failed model check publishes nothing, names found and expected, keeps the evidence", faults="a check that fails"
+)
 def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Path) -> None:
     from sim.shell.state import Check
 
@@ -158,6 +168,7 @@ def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Pat
     ("column", "value", "named"),
     [("weight", np.nan, "weight"), ("weight", -1.0, "weight"), ("item_id", 7, "item_id")],
 )
+@pytest.mark.promise("P22", "a row that breaks its contract stops the state and is named", faults="NaN, range, key")
 def test_a_row_that_breaks_its_contract_stops_the_state(root: Path, column: str, value: float, named: str) -> None:
     def breaks(ctx, part):  # type: ignore[no-untyped-def]
         frame = miniworld.compute_items(ctx, part)["items"]
@@ -170,12 +181,14 @@ def test_a_row_that_breaks_its_contract_stops_the_state(root: Path, column: str,
     assert named in error.value.render()
 
 
+@pytest.mark.promise("P22", "a dataset that was not written stops the state", faults="no rows")
 def test_a_dataset_nobody_wrote_stops_the_state(root: Path) -> None:
     with pytest.raises(ValidationError, match="CHECKS_FAILED") as error:
         miniworld.build(root, programs=miniworld.segments(compute_items=lambda ctx, part: {}, check_items=None))
     assert "items: not written" in error.value.render()
 
 
+@pytest.mark.promise("P22", "an unknown foreign key stops the state", faults="a stray key")
 def test_an_unknown_foreign_key_stops_the_state(root: Path) -> None:
     def stray(ctx, part):  # type: ignore[no-untyped-def]
         frame = miniworld.compute_doubles(ctx, part)["doubles"]
@@ -188,6 +201,7 @@ def test_an_unknown_foreign_key_stops_the_state(root: Path) -> None:
     assert "foreign_key.item_id" in error.value.render()
 
 
+@pytest.mark.promise("P21", "other content never replaces what is published", faults="other code, same name")
 def test_other_content_under_a_published_name_is_a_conflict(root: Path) -> None:
     first = miniworld.build(root, until="1A")
     manifest = first.run_dir / "gates/1A/states/1A.S1.json"
@@ -206,6 +220,7 @@ def test_other_content_under_a_published_name_is_a_conflict(root: Path) -> None:
     assert data and all(after[name] == before[name] for name in data)
 
 
+@pytest.mark.promise("P21", "other inputs are another run directory", cases=5)
 def test_a_changed_config_seed_or_scenario_is_another_run(root: Path) -> None:
     ids = {miniworld.prepared(root).run_id, miniworld.prepared(root, seed=43).run_id}
     ids.add(miniworld.prepared(root, scenarios=("storm",)).run_id)

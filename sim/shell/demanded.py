@@ -1,0 +1,72 @@
+"""Checks that contracts demand: a segment that ran fewer does not pass, however green the others are.
+
+Contract checks follow from the tables: `check_frame` makes them, and here their names are told again from the contract alone, so
+that a check which is no longer made is missed. Model checks are named in the `checks` of a segment's registry, by state; `*`
+stands for the categories, scenarios or streams that one check is made for, of which at least one must have been checked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sim.shell.contract_types import Contracts, Dataset
+from sim.shell.errors import GateError
+from sim.shell.laws import law_name
+from sim.shell.manifest import Published
+from sim.shell.state import Segment
+
+
+def contract_checks(dataset: Dataset) -> list[str]:
+    """Names of every check the contract of a dataset asks for, each once (laws over the same columns share a check)."""
+    names = ["schema", "sort_order", "primary_key", "seam.sort_order", "seam.primary_key"]
+    for column in dataset.table.columns:
+        if column.type == "category":
+            names.append(f"codes.{column.name}")
+        if column.type == "float64":
+            names.append(f"finite.{column.name}")
+        if column.minimum is not None or column.maximum is not None:
+            names.append(f"range.{column.name}")
+    for law in dataset.invariants:
+        names += [law_name(law)] + ([f"seam.{law_name(law)}"] if law.law == "contiguous" else [])
+    names += ["foreign_key." + "-".join(key.columns) for key in dataset.foreign_keys]
+    return list(dict.fromkeys(names))
+
+
+def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Demanded checks that are not among those that ran, each as `state or dataset: name`.
+
+    Args:
+        contracts: Compiled contracts.
+        states: Ids of the segment's states.
+        datasets: Datasets the segment published.
+        rows: Checks as an index lists them.
+    """
+    ran: dict[str, set[str]] = {}
+    for row in rows:
+        ran.setdefault(str(row.get("dataset") or row["state"]), set()).add(str(row["name"]))
+    wanted = [(dataset, name) for dataset in sorted(set(datasets)) for name in contract_checks(contracts.dataset(dataset))]
+    missing = [f"{owner}: {name}" for owner, name in wanted if name not in ran.get(owner, ())]
+    for state in states:
+        found = ran.get(state, set())
+        missing += [f"{state}: {name}" for name in contracts.checks.get(state, ()) if not fnmatch.filter(found, name)]
+    return missing
+
+
+def require_checks(contracts: Contracts, segment: Segment, published: Iterable[Published], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a segment that ran fewer checks than its contracts demand.
+
+    Raises:
+        GateError: `SHELL.CHECKS_MISSING`, naming them.
+    """
+    states = [program.state.id for program in segment.programs]
+    missing = missing_checks(contracts, states, [item.dataset for item in published], rows)
+    if missing:
+        raise GateError(
+            "SHELL.CHECKS_MISSING",
+            f"{segment.code} ran fewer checks than its contracts demand: it does not pass",
+            examples=missing,
+            total=len(missing),
+            do="restore the checks, or take their names out of contracts/ (that is another world)",
+        )

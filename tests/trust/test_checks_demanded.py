@@ -1,0 +1,186 @@
+""" "Passed" cannot mean "nothing was checked": a flag says how many checks passed and which, and contracts say which must."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
+
+import miniworld
+
+from sim.paths import contracts_root
+from sim.shell.bundle import BUNDLE_LAW, encode_flag, read_flag
+from sim.shell.contracts import load_contracts
+from sim.shell.demanded import contract_checks, missing_checks
+from sim.shell.errors import ContractError, GateError
+from sim.shell.gate import open_bundle
+from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
+from sim.shell.state import Check
+
+
+def indexes(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(run.glob("gates/*/index.json"))]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    miniworld.write_world(tmp_path)
+    return tmp_path
+
+
+def test_the_contract_alone_says_which_row_checks_run(demo_run: Path) -> None:
+    contracts = load_contracts(contracts_root())
+    seen = 0
+    for index in indexes(demo_run):
+        listed: dict[str, list[str]] = {}
+        for row in index["checks"]:
+            if "dataset" in row:
+                listed.setdefault(row["dataset"], []).append(row["name"])
+        for dataset, names in listed.items():
+            assert sorted(names) == sorted(contract_checks(contracts.dataset(dataset))), dataset
+            seen += len(names)
+    assert seen > 600
+
+
+@pytest.mark.promise("P22", "Deleting any demanded check keeps its segment from passing", faults="check deleted", cases=880)
+def test_every_demanded_check_is_missed(demo_run: Path) -> None:
+    """Each demanded name, of rows and of the model, taken out of a real run's list: the gate names exactly it."""
+    contracts = load_contracts(contracts_root())
+    tried, states = 0, set()
+    for index in indexes(demo_run):
+        rows, datasets = index["checks"], [item["dataset"] for item in index["datasets"]]
+        assert missing_checks(contracts, index["states"], datasets, rows) == []
+        states |= set(index["states"])
+        wanted = [(dataset, name) for dataset in sorted(set(datasets)) for name in contract_checks(contracts.dataset(dataset))]
+        for dataset, name in wanted:
+            left = [row for row in rows if (row.get("dataset"), row["name"]) != (dataset, name)]
+            assert missing_checks(contracts, index["states"], datasets, left) == [f"{dataset}: {name}"]
+            tried += 1
+        for state in index["states"]:
+            for pattern in contracts.checks.get(state, ()):
+                left = [row for row in rows if "dataset" in row or row["state"] != state or not fnmatch.fnmatchcase(row["name"], pattern)]
+                assert f"{state}: {pattern}" in missing_checks(contracts, index["states"], datasets, left)
+                tried += 1
+    print(f"{tried} demanded checks deleted, each missed")
+    assert tried > 850 and set(contracts.checks) <= states
+
+
+def test_every_model_check_of_a_world_is_demanded(demo_run: Path) -> None:
+    """But for those a smaller world has no figures for."""
+    contracts = load_contracts(contracts_root())
+    free = set()
+    for index in indexes(demo_run):
+        for row in index["checks"]:
+            patterns = contracts.checks.get(row["state"], ())
+            if "dataset" not in row and not any(fnmatch.fnmatchcase(row["name"], pattern) for pattern in patterns):
+                free.add((row["state"], row["name"]))
+    assert {state for state, _ in free} <= {"6A.S1", "6A.S2", "3B.S3"} and len(free) <= 15, sorted(free)
+
+
+def demand(root: Path, *names: str) -> None:
+    path = root / "contracts/layer1/1A/registry.yaml"
+    path.write_text(path.read_text() + "checks:\n  1A.S1:\n" + "".join(f'    - "{name}"\n' for name in names))
+
+
+def test_a_deleted_check_does_not_pass_and_a_restored_one_resumes(root: Path) -> None:
+    demand(root, "ledger_equals_rows", "weights of *")
+
+    def some(ctx: Any, totals: Any) -> list[Check]:
+        return [Check("weights of items", True), *miniworld.check_items(ctx, totals)]
+
+    run = root / "runs" / miniworld.prepared(root).run_id
+    for deleted in ("ledger_equals_rows", "weights of items"):
+        fewer = lambda ctx, totals, deleted=deleted: [check for check in some(ctx, totals) if check.name != deleted]  # noqa: E731
+        with pytest.raises(GateError, match="CHECKS_MISSING") as error:
+            miniworld.build(root, out=root / deleted, programs=miniworld.segments(check_items=fewer))
+        assert (
+            error.value.total == 1 and not list((root / deleted).rglob("_passed.flag")) and not list((root / deleted).rglob("index.json"))
+        )
+    assert miniworld.build(root, programs=miniworld.segments(check_items=some)).run_dir == run
+    assert miniworld.build(root).bundles.keys() == {"1A", "1B"}
+
+
+def test_a_passed_segment_is_held_against_the_demand_again(root: Path) -> None:
+    """A run published by code that demanded less (here: its contracts are made to demand more) is not built upon."""
+    result = miniworld.build(root, until="1A")
+    prepared = miniworld.prepared(root)
+    prepared.contracts.checks["1A.S1"] = ("another",)  # type: ignore[index]
+    from sim.backends import get_backend
+    from sim.shell.progress import Silent
+    from sim.shell.run import Options, run_world
+
+    with pytest.raises(GateError, match="CHECKS_MISSING"):
+        run_world(prepared, miniworld.segments(), get_backend("cpu"), Options(out=root / "runs", workers=1), Silent())
+    assert not (result.run_dir / "gates/1B/_passed.flag").exists()
+    del prepared.contracts.checks["1A.S1"]  # type: ignore[attr-defined]
+
+
+def test_states_are_demanded_of_once(root: Path) -> None:
+    path = root / "contracts/layer1/1B/registry.yaml"
+    path.write_text(path.read_text() + "checks:\n  1A.S1: [x]\n")
+    demand(root, "y")
+    with pytest.raises(ContractError, match="CONTRACT_INVALID"):
+        miniworld.prepared(root)
+
+
+def test_a_flag_says_how_many_checks_passed_and_which(root: Path) -> None:
+    run = miniworld.build(root).run_dir
+    flag = json.loads((run / "gates/1A/_passed.flag").read_text())
+    index = json.loads((run / "gates/1A/index.json").read_text())
+    names = sorted([row["state"], row.get("dataset", ""), row["name"]] for row in index["checks"])
+    assert flag["checks"] == {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))} and len(names) == 8
+    assert flag["law"] == BUNDLE_LAW == "bundle-v2"
+
+
+FORGED = {
+    "one check fewer": {"number": 7},
+    "other names": {"names_sha256": "0" * 64},
+    "a number as text": {"number": "8"},
+    "truth as a number": {"number": True},
+    "no names": {"names_sha256": None},
+    "more than a flag says": {"seen": 1},
+}
+
+
+@pytest.mark.promise("P22", "A flag whose checks are not those of its index is refused", faults="forged flag", cases=7)
+@pytest.mark.parametrize("how", FORGED)
+def test_a_flag_with_other_checks_is_refused(root: Path, how: str) -> None:
+    run = miniworld.build(root).run_dir
+    path = run / "gates/1A/_passed.flag"
+    flag = json.loads(path.read_text())
+    path.chmod(0o644)
+    path.write_bytes(canonical_json({**flag, "checks": {**flag["checks"], **FORGED[how]}}) + b"\n")
+    with pytest.raises(GateError, match="HASHGATE_CHECKS_DIFFER" if how in ("one check fewer", "other names") else "HASHGATE_INVALID"):
+        open_bundle(run, "1A")
+
+
+def test_an_index_with_fewer_checks_and_its_digest_forged_is_refused(root: Path) -> None:
+    run = miniworld.build(root).run_dir
+    path, flag = run / "gates/1A/index.json", run / "gates/1A/_passed.flag"
+    index = json.loads(path.read_text())
+    del index["checks"][3]
+    data = pretty_json(index)
+    for file in (path, flag):
+        file.chmod(0o644)
+    path.write_bytes(data)
+    flag.write_bytes(canonical_json({**json.loads(flag.read_text()), "bundle_sha256": sha256_bytes(data)}) + b"\n")
+    with pytest.raises(GateError, match="CHECKS_DIFFER"):
+        open_bundle(run, "1A")
+    assert read_flag(encode_flag("1A", data), "1A", "flag") == sha256_bytes(data)
+
+
+def test_the_flag_of_an_older_law_is_refused_by_name(root: Path) -> None:
+    run = miniworld.build(root).run_dir
+    path = run / "gates/1A/_passed.flag"
+    flag = json.loads(path.read_text())
+    path.chmod(0o644)
+    path.write_bytes(canonical_json({"bundle_sha256": flag["bundle_sha256"], "law": "bundle-v1", "segment": "1A"}) + b"\n")
+    with pytest.raises(GateError) as error:
+        open_bundle(run, "1A")
+    assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v2'")

@@ -1,0 +1,86 @@
+"""The publish protocol step by step: what is written, synced, read back and renamed, in this order and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.shell import publish
+from sim.shell.errors import StorageError
+from sim.shell.identity import sha256_bytes
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every sync, read-back and rename, as they happen."""
+    told: list[str] = []
+    sync, read, libc = os.fsync, publish.sha256_file, publish._libc
+
+    def name(path: Path) -> str:
+        return str(path).replace(str(tmp_path), "").replace(f".{os.getpid()}", "").strip("/") or "." if path != tmp_path.parent else ".."
+
+    def syncs(fd: int) -> None:
+        told.append(f"sync {name(Path(f'/proc/self/fd/{fd}').readlink())}")
+        sync(fd)
+
+    def reads(path: Path) -> str:
+        told.append(f"read {name(path)}")
+        return read(path)
+
+    class Libc:
+        @staticmethod
+        def renameat2(at: int, source: bytes, to: int, target: bytes, flags: int) -> Any:
+            told.append(f"rename {name(Path(os.fsdecode(source)))} {name(Path(os.fsdecode(target)))} {flags}")
+            return libc.renameat2(at, source, to, target, flags)
+
+    monkeypatch.setattr(os, "fsync", syncs)
+    monkeypatch.setattr(publish, "sha256_file", reads)
+    monkeypatch.setattr(publish, "_libc", Libc)
+    (tmp_path / "s/d").mkdir(parents=True)
+    return told
+
+
+def test_a_document(tmp_path: Path, steps: list[str]) -> None:
+    assert publish.publish_document(tmp_path / "s", tmp_path / "out/in/doc", b"1", "")
+    parents = ["sync ..", "sync .", "sync out"]
+    assert steps == [*parents, "sync s/doc", "read s/doc", "rename s/doc out/in/doc 1", "sync out/in", "sync s"]
+    steps.clear()
+    assert not publish.publish_document(tmp_path / "s", tmp_path / "out/in/doc", b"1", "")
+    assert steps == ["sync out/in", "sync s"]
+    assert publish.publish_document(tmp_path / "s", tmp_path / "out/in/other", b"1", "")
+    assert steps[2:4] == ["sync out", "sync s/other"]
+
+
+def test_a_document_left_in_staging_by_the_same_process_number_is_overwritten(tmp_path: Path, steps: list[str]) -> None:
+    (tmp_path / f"s/doc.{os.getpid()}").write_bytes(b"old")
+    assert publish.publish_document(tmp_path / "s", tmp_path / "doc", b"new", "")
+    assert (tmp_path / "doc").read_bytes() == b"new"
+
+
+def test_a_directory(tmp_path: Path, steps: list[str]) -> None:
+    for name in ("a", "b"):
+        publish.write_new(tmp_path / "s/d" / name, name.encode())
+    assert steps == ["sync s/d/a", "sync s/d/b"]
+    steps.clear()
+    files = {name: sha256_bytes(name.encode()) for name in ("a", "b")}
+    assert publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", files)
+    assert steps == ["read s/d/a", "read s/d/b", "sync s/d", "sync ..", "sync .", "rename s/d out/d 1", "sync out", "sync s"]
+    steps.clear()
+    assert not publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", files)
+    assert steps == ["read out/d/a", "read out/d/b", "sync out", "sync s"]
+
+
+@pytest.mark.parametrize("listed", [("a",), ("a", "b", "c"), ("a", "c"), ("c", "d", "e"), ()])
+def test_staging_must_hold_exactly_what_was_written(tmp_path: Path, steps: list[str], listed: tuple[str, ...]) -> None:
+    """One too many, one missing, other names, none: nothing is read, synced or renamed then."""
+    for name in ("a", "b"):
+        publish.write_new(tmp_path / "s/d" / name, name.encode())
+    steps.clear()
+    with pytest.raises(StorageError, match="STAGING_DAMAGED") as error:
+        publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", {name: sha256_bytes(name.encode()) for name in listed})
+    differ = sorted({"a", "b"} ^ set(listed))[:3]
+    assert error.value.found == f"2 entries, {differ} differ" and error.value.expected == f"{len(listed)} files"
+    assert steps == []
