@@ -103,6 +103,9 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
                 found, wanted, _ = schema_difference(file.schema_arrow, expected)
                 raise _damaged(path, dataset, found, wanted)
             table = file.read(columns=names, use_threads=threads)
+            # Page headers are under no checksum: one flipped bit there can end a column early.
+            if table.num_rows != file.metadata.num_rows:
+                raise _damaged(path, dataset, f"{table.num_rows} rows", f"{file.metadata.num_rows} rows")
         return from_arrow(table.select(names), dataset, vocab, names)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
