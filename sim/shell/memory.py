@@ -1,8 +1,8 @@
 """Memory a process has freed stays with the process.
 
 A partition takes some hundred MB in arrays of 1 to 16 MB and gives them back, and the next one takes them again. The C library's
-defaults return each to the kernel at once, and the kernel zeroes every page anew when it is first touched: a quarter of the CPU time of
-5B.S4 and half of 6A's last states went there. NumPy and Arrow then share one heap, so that what one frees the other can use.
+defaults return each to the kernel at once, and the kernel zeroes every page anew when it is first touched: a tenth to a fifth of the CPU
+time of 5B.S4 went there, more on a busy machine. NumPy and Arrow then share one heap, so that what one frees the other can use.
 """
 
 from __future__ import annotations
