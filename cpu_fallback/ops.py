@@ -1,8 +1,27 @@
 """Array operations that are not row-local; the GPU backend does them with CuPy. Results do not depend on the algorithm."""
 
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
 from cpu_fallback.device import device, kernel, length, subroutine, u64
 
-INSERTION = 24
+FEW = 4
+SMALL = 32
+PAD = np.uint64(7)  # of eight words, one AVX-512 register
+HIGHEST = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@intrinsic
+def _scratch(typingctx):
+    """SMALL words on the stack."""
+
+    def codegen(context, builder, signature, args):
+        return cgutils.alloca_once(builder, ir.IntType(64), size=SMALL)
+
+    return types.CPointer(types.uint64)(), codegen
 
 
 @device
@@ -14,6 +33,47 @@ def _insertion_sort(values, first, stop):
             values[j] = values[j - u64(1)]
             j = j - u64(1)
         values[j] = value
+
+
+@device
+def _count_below(scratch, width, value):
+    """How many of the first `width` (a constant where this is inlined) words are below `value`: a few vector comparisons."""
+    below = u64(0)
+    for j in range(width):
+        below = below + u64(scratch[j] < value)
+    return below
+
+
+@device
+def _rank_sort(values, first, stop, scratch):
+    """Put each of at most SMALL values where its rank says, without a branch that depends on a value."""
+    size = stop - first
+    if size <= u64(FEW):
+        _insertion_sort(values, first, stop)
+        return
+    for i in range(size):
+        scratch[i] = values[first + i]
+    padded = (size + PAD) & ~PAD
+    for i in range(size, padded):
+        scratch[i] = HIGHEST  # below nothing
+    ranks = u64(0)
+    for i in range(size):
+        value = scratch[i]
+        if size <= u64(8):
+            rank = _count_below(scratch, u64(8), value)
+        elif size <= u64(16):
+            rank = _count_below(scratch, u64(16), value)
+        elif size <= u64(24):
+            rank = _count_below(scratch, u64(24), value)
+        else:
+            rank = _count_below(scratch, u64(32), value)
+        values[first + rank] = value
+        ranks = ranks + rank
+    if ranks != size * (size - u64(1)) // u64(2):
+        # Equal values share a rank, and some place got none.
+        for i in range(size):
+            values[first + i] = scratch[i]
+        _insertion_sort(values, first, stop)
 
 
 @device
@@ -76,18 +136,18 @@ def _partition(values, first, stop):
 
 
 @subroutine
-def _sort_range(values, first, stop, depth):
+def _sort_range(values, first, stop, depth, scratch):
     """Quicksort, the left side by recursion; heapsort once `depth` halvings were not enough."""
-    while stop - first > u64(INSERTION):
+    while stop - first > u64(SMALL):
         if depth == u64(0):
             _heap_sort(values, first, stop)
             return
         depth = depth - u64(1)
         split, equals = _partition(values, first, stop)
         if not equals:
-            _sort_range(values, first, split, depth)
+            _sort_range(values, first, split, depth, scratch)
         first = split
-    _insertion_sort(values, first, stop)
+    _rank_sort(values, first, stop, scratch)
 
 
 @kernel
@@ -96,14 +156,15 @@ def sort_segments(values, offset):
 
     Offsets must not fall nor pass the end of `values`. Equal values cannot be told apart, so any correct sort gives this result.
     """
+    scratch = _scratch()
     for s in range(length(offset) - u64(1)):
         first = offset[s]
         stop = offset[s + u64(1)]
-        if stop <= first:
+        if stop <= first + u64(1):
             continue
         depth = u64(2)
         rest = stop - first
         while rest > u64(1):
             rest = rest >> u64(1)
             depth = depth + u64(2)
-        _sort_range(values, first, stop, depth)
+        _sort_range(values, first, stop, depth, scratch)

@@ -72,7 +72,9 @@ def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
 def main() -> None:
     """Run the command line and exit with the documented code."""
     from sim.shell.errors import SimError, StorageError, UsageError
+    from sim.shell.memory import keep_freed_memory
 
+    keep_freed_memory()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
     settings.json = "--json" in sys.argv[1:]

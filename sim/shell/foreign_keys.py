@@ -9,7 +9,7 @@ import numpy as np
 from sim.shell.check_result import CheckResult, examples
 from sim.shell.contract_types import ForeignKey
 from sim.shell.frames import Array, Frame
-from sim.shell.keys import compare_rows
+from sim.shell.keys import group_starts
 
 _BLOCK = 1 << 16
 _LONGEST = 24
@@ -44,6 +44,13 @@ class _Values:
     def _offsets(self, column: Array) -> Array:
         """Distance from the least value as uint64; two's complement makes it right for signed values, and huge for smaller ones."""
         return column.astype(np.uint64, copy=False) - self._low
+
+    def holds(self, column: Array) -> Array:
+        """Whether each element is one of the values, bool."""
+        if self._dense:
+            return self._offsets(column) < np.uint64(len(self.values))
+        known: Array = self.values[self.find(column)] == column
+        return known
 
     def find(self, column: Array) -> Array:
         """A position for each element, int64: its own where it is one of the values, anything valid where it is not."""
@@ -93,18 +100,31 @@ class KeyIndex:
             code = packed if number == 0 else pairs.find(packed) if len(packed) else packed
             self._levels.append((values, pairs))
 
-    def contains(self, columns: Sequence[Array]) -> Array:
-        """Whether each row's key occurs in the referenced table; bool, one a row."""
-        known = np.zeros(len(columns[0]), dtype=np.bool_)
-        if len(self._levels[0][0].values):
-            for start in range(0, len(known), _BLOCK):
-                block = slice(start, start + _BLOCK)
-                known[block] = self._contains([column[block] for column in columns])
-        return known
+    def missing(self, columns: Sequence[Array]) -> Array:
+        """Rows (ascending, int64) whose key does not occur in the referenced table.
+
+        Tables sorted by the key repeat it in runs: where they do, one look-up a run is enough.
+        """
+        found: list[Array] = []
+        for start in range(0, len(columns[0]), _BLOCK):
+            block = [column[start : start + _BLOCK] for column in columns]
+            heads = group_starts(block)
+            if 2 * len(heads) > len(block[0]):
+                strange = np.flatnonzero(~self._contains(block))
+            else:
+                known = self._contains([column[heads] for column in block])
+                strange = np.flatnonzero(np.repeat(~known, np.diff(heads, append=len(block[0])))) if not known.all() else heads[:0]
+            if len(strange):
+                found.append(strange + start)
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
     def _contains(self, columns: Sequence[Array]) -> Array:
         code: Array | None = None
         known: Array = np.ones(len(columns[0]), dtype=np.bool_)
+        if len(self._levels[0][0].values) == 0:
+            return ~known
+        if len(columns) == 1:
+            return self._levels[0][0].holds(columns[0])
         for (values, pairs), column in zip(self._levels, columns, strict=True):
             place = values.find(column)
             known &= values.values[place] == column
@@ -135,16 +155,11 @@ def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex
     if len(frame) == 0:
         return CheckResult(name, True, 0, "no rows", expected)
     present = _present(frame, fk.columns)
-    rows = np.arange(len(frame)) if present is None else np.flatnonzero(present)
-    columns = columns if present is None else [column[rows] for column in columns]
-    # Tables sorted by the key repeat it in runs; one look-up a run is enough.
-    starts = _runs(columns)
-    known = index.contains([column[starts] for column in columns] if starts is not None else columns)
-    if known.all():
-        return CheckResult(name, True, len(frame), f"{len(rows)} keys", expected)
-    if starts is not None:
-        known = np.repeat(known, np.diff(np.append(starts, len(rows))))
-    missing = rows[~known]
+    columns = columns if present is None else [column[present] for column in columns]
+    missing = index.missing(columns)
+    if len(missing) == 0:
+        return CheckResult(name, True, len(frame), f"{len(columns[0])} keys", expected)
+    missing = missing if present is None else np.flatnonzero(present)[missing]
     return CheckResult(name, False, len(frame), f"{len(missing)} keys without a row", expected, examples(frame, fk.columns, missing))
 
 
@@ -152,14 +167,6 @@ def _present(frame: Frame, names: Sequence[str]) -> Array | None:
     """Rows in which every named column is present, or None when that is all of them."""
     masks = [frame.valid[name] for name in names if name in frame.valid and not frame.valid[name].all()]
     return np.logical_and.reduce(masks) if masks else None
-
-
-def _runs(columns: Sequence[Array]) -> Array | None:
-    """First row of each run of equal keys, or None when runs are too short to be worth it."""
-    _, equal = compare_rows(columns)
-    if 2 * int(np.count_nonzero(equal)) < len(equal):
-        return None
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(~equal) + 1]) if len(columns[0]) else None
 
 
 def _distinct(column: Array) -> Array:

@@ -12,7 +12,8 @@ import numpy as np
 
 from sim.shell.frames import Array, Frame
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
+_FEW = 16
 
 
 def key_columns(frame: Frame, names: Sequence[str]) -> list[Array]:
@@ -43,14 +44,50 @@ def compare_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
     # Blocks keep the temporaries in cache, and most blocks are decided by their first columns.
     for start in range(0, pairs, _BLOCK):
         stop = min(start + _BLOCK, pairs)
-        lower, tied = before[start:stop], equal[start:stop]
-        for column in columns:
-            here, after = column[start:stop], column[start + 1 : stop + 1]
+        _compare_block([column[start : stop + 1] for column in columns], before[start:stop], equal[start:stop])
+    return before, equal
+
+
+def _compare_block(columns: Sequence[Array], lower: Array, tied: Array) -> None:
+    """Settle `lower` (false so far) and `tied` (true so far) of one block."""
+    split: Array | None = None  # where the first column decides, if those are few
+    for number, column in enumerate(columns):
+        here, after = column[:-1], column[1:]
+        if split is not None:
+            # The usual case of a sorted table: rows of one leading key, rising strictly in the next column.
+            rises = after > here
+            rises[split] = True
+            if rises.all():
+                tied[:] = False
+                return
+            split = None
+        if number == 0:
+            np.equal(after, here, out=tied)
+            differ = len(tied) - int(np.count_nonzero(tied))
+            if differ <= len(tied) // _FEW:
+                split = np.flatnonzero(~tied)
+                lower[split] = after[split] < here[split]
+            else:
+                np.less(after, here, out=lower)
+        else:
             lower |= tied & (after < here)
             tied &= after == here
+        if not tied.any():
+            return
+
+
+def same_as_before(columns: Sequence[Array]) -> Array:
+    """Whether row i + 1 equals row i: the second result of `compare_rows`, without the first."""
+    pairs = max(len(columns[0]) - 1, 0)
+    equal = np.ones(pairs, dtype=np.bool_)
+    for start in range(0, pairs, _BLOCK):
+        stop = min(start + _BLOCK, pairs)
+        tied = equal[start:stop]
+        for column in columns:
+            tied &= column[start + 1 : stop + 1] == column[start:stop]
             if not tied.any():
                 break
-    return before, equal
+    return equal
 
 
 def has_duplicates(columns: Sequence[Array]) -> Array:
@@ -71,7 +108,7 @@ def has_duplicates(columns: Sequence[Array]) -> Array:
     keys = [column[suspects] for column in columns]
     # Stable: of equal keys the first row keeps the name, the others repeat it.
     order = np.lexsort(tuple(_comparable(key) for key in reversed(keys)))
-    _, equal = compare_rows([key[order] for key in keys])
+    equal = same_as_before([key[order] for key in keys])
     return np.sort(suspects[order[1:][equal]])
 
 
@@ -100,8 +137,7 @@ def group_starts(columns: Sequence[Array]) -> Array:
     """First row of each run of rows with equal keys, int64; empty for no rows."""
     if len(columns[0]) == 0:
         return np.empty(0, dtype=np.int64)
-    _, equal = compare_rows(columns)
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(~equal) + 1])
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(~same_as_before(columns)) + 1])
 
 
 def is_after(key: Sequence[Any], other: Sequence[Any]) -> bool:

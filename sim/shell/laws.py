@@ -22,6 +22,7 @@ from sim.shell.frames import Frame
 from sim.shell.keys import group_starts, key_columns
 
 _LOW = 0xFFFFFFFF
+_BLOCK = 1 << 16
 
 
 def law_name(law: Invariant) -> str:
@@ -50,8 +51,11 @@ def _contiguous(frame: Frame, dataset: Dataset, law: Invariant, previous_key: tu
     values = frame[column]
     starts = group_starts(key_columns(frame, within))
     bad = np.zeros(len(values), dtype=np.bool_)
-    # Unsigned differences wrap, so compare with the predecessor plus one only where there is one to add.
-    bad[1:] = (values[1:] <= values[:-1]) | (values[1:] - values[:-1] != 1)
+    # Differences wrap: the least value of the type is one more than the greatest, and no predecessor of its own fits before it.
+    least = np.iinfo(values.dtype).min
+    for first in range(1, len(values), _BLOCK):
+        here, before = values[first : first + _BLOCK], values[first - 1 : first - 1 + _BLOCK][: len(values) - first]
+        bad[first : first + _BLOCK] = (here - before != 1) | (here == least)
     bad[starts] = values[starts] != start
     expected = f"{start}, {start + 1}, ... within " + ", ".join(within)
     if previous_key is not None:
@@ -70,11 +74,13 @@ def _first_expected(frame: Frame, dataset: Dataset, column: str, within: tuple[s
 
 def _exactly_one_present(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:
     names = tuple(law.params["columns"])
-    present = np.zeros(len(frame), dtype=np.int16)
+    none, bad = np.ones(len(frame), dtype=np.bool_), np.zeros(len(frame), dtype=np.bool_)
     for name in names:
         mask = frame.valid.get(name)
-        present += np.int16(1) if mask is None else mask
-    bad = present != 1
+        # A second one is too many, and in the end none at all is too few.
+        bad |= ~none if mask is None else mask > none
+        none &= False if mask is None else ~mask
+    bad |= none
     expected = "exactly one of " + ", ".join(names)
     if not bad.any():
         return passed(law_name(law), frame, "", expected)

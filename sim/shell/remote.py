@@ -28,6 +28,7 @@ from sim.shell.gate import require_file
 from sim.shell.identity import canonical_json, code_digest, sha256_bytes
 from sim.shell.job import JOB_LAW, agreed, decode_request
 from sim.shell.manifest import Published, StateManifest, load_json
+from sim.shell.memory import keep_freed_memory
 from sim.shell.partition import StateRun, compute_partition
 from sim.shell.progress import Silent
 from sim.shell.publish import read_published
@@ -113,6 +114,7 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
 @lru_cache(maxsize=1)
 def _opened(run_dir: str, session: str, request: str) -> tuple[Prepared, Store]:
     """The request and the run's store, once a process and driver session: what a store has verified holds for that long."""
+    keep_freed_memory()
     prepared = prepare(decode_request(json.loads(request)))
     return prepared, Store(Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies)
 

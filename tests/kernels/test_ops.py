@@ -24,7 +24,7 @@ def test_small_segments(segments):
     check([np.array(segment, np.uint64) for segment in segments])
 
 
-@pytest.mark.parametrize("n", [0, 1, 24, 25, 1000, 50_000])
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 5, 8, 9, 16, 17, 24, 25, 32, 33, 1000, 50_000])
 def test_shapes(n):
     rng = np.random.default_rng(n)
     rising = np.arange(n, dtype=np.uint64)

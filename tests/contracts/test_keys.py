@@ -1,0 +1,76 @@
+"""Comparing rows with the row before: equal to plain Python, whatever the block length and however sorted the table is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim.shell import foreign_keys, keys, laws
+from sim.shell.contract_types import Column, Dataset, ForeignKey, Invariant
+from sim.shell.foreign_keys import KeyIndex, check_foreign_key
+from sim.shell.frames import Frame
+
+VALUES = st.sampled_from([0, 1, 2, 2**32, 2**63, 2**64 - 1])
+TABLES = st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=40)
+
+
+@pytest.fixture(autouse=True, params=[1, 3, 8, 1 << 17])
+def _blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (keys, foreign_keys, laws):
+        monkeypatch.setattr(module, "_BLOCK", request.param)
+
+
+same_blocks = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@same_blocks
+@given(rows=TABLES, width=st.integers(1, 3), ordered=st.booleans(), few=st.sampled_from([1, 2, 16]))
+def test_comparisons_agree_with_plain_python(rows: list[tuple[int, int, int]], width: int, ordered: bool, few: int) -> None:
+    rows = [row[:width] for row in (sorted(rows) if ordered else rows)]  # type: ignore[misc]
+    columns = [np.array([row[place] for row in rows], dtype=np.uint64) for place in range(width)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "_FEW", few)
+        before, equal = keys.compare_rows(columns)
+    pairs = list(pairwise(rows))
+    assert before.tolist() == [after < here for here, after in pairs]
+    assert equal.tolist() == [after == here for here, after in pairs]
+    assert keys.same_as_before(columns).tolist() == equal.tolist()
+
+
+@same_blocks
+@given(rows=st.lists(st.sampled_from(["", "a", "b"]), max_size=20))
+def test_texts_are_compared_too(rows: list[str]) -> None:
+    column = np.array(rows, dtype=object)
+    before, equal = keys.compare_rows([column, column])
+    assert before.tolist() == [after < here for here, after in pairwise(rows)]
+    assert equal.tolist() == [after == here for here, after in pairwise(rows)]
+
+
+@same_blocks
+@given(here=st.lists(st.integers(-3, 9), max_size=30), there=st.sets(st.integers(-2, 8)), repeat=st.integers(1, 5))
+def test_missing_keys_are_named_by_row(here: list[int], there: set[int], repeat: int) -> None:
+    column = np.repeat(np.array(here, dtype=np.int64), repeat)
+    index = KeyIndex(Frame({"k": np.array(sorted(there), dtype=np.int64)}), ("k",))
+    missing = [row for row, value in enumerate(column.tolist()) if value not in there]
+    assert index.missing([column]).tolist() == missing
+    found = check_foreign_key(Frame({"k": column}), ForeignKey(columns=("k",), dataset="other", to=("k",)), index)
+    assert found.passed is (not missing)
+
+
+@same_blocks
+@given(
+    values=st.lists(st.sampled_from([0, 1, 2, 3, 254, 255]), min_size=1, max_size=20),
+    groups=st.lists(st.booleans(), min_size=20, max_size=20),
+)
+def test_numbering_agrees_with_plain_python(make_dataset: Callable[..., Dataset], values: list[int], groups: list[bool]) -> None:
+    group = np.cumsum(groups)[: len(values)]
+    frame = Frame({"g": group, "n": np.array(values, dtype=np.uint8)})
+    law = Invariant("contiguous", {"column": "n", "within": ["g"], "start": 1})
+    result = laws.check_law(frame, make_dataset(Column("g", "int64"), Column("n", "uint8")), law, None)
+    good = all(value == (values[row - 1] + 1 if row and group[row] == group[row - 1] else 1) for row, value in enumerate(values))
+    assert result.passed is good
