@@ -96,7 +96,7 @@ def run(
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
         place, publication, home = _place(out, work_dir, keep_local, prepared, told)
-        if until in (None, *codes[codes.index("6A") :]):
+        if "6A" in codes and until in (None, *codes[codes.index("6A") :]):
             require_space(prepared, place)
         options = Options(
             out=place,

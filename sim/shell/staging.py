@@ -146,7 +146,7 @@ class Staging:
     def discard(self) -> None:
         """Remove the directory after the state was published; what cannot be removed harms nobody."""
         with contextlib.suppress(OSError):  # rmtree closes twice when closing fails, whatever it was told to ignore
-            put_away(self.path)
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def put_away(path: Path) -> None:

@@ -72,6 +72,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.promise("P17", "the whole engine gives the same bytes with 1, 2 and 4 worker processes as with threads", cases=3)
 def test_all_segments_with_one_two_and_four_workers(tmp_path: Path) -> None:
     found = {}
     for name, how in {"local": [], **{f"dask{n}": ["--executor", "dask", "--workers", str(n)] for n in (1, 2, 4)}}.items():
@@ -83,6 +84,7 @@ def test_all_segments_with_one_two_and_four_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.promise("P16", "the driver of worker processes dies: they go too, and the run goes on", faults="SIGKILL of the driver")
 def test_killing_the_driver_takes_the_workers_along_and_the_run_goes_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--out", str(tmp_path), *DASK], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -128,12 +128,16 @@ def test_a_transient_failure_is_tried_three_times(started: Callable[..., DaskExe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.promise("P17", "the same bytes with 1 and 4 worker processes")
 def test_same_bytes_with_any_number_of_workers(build: Build, started: Callable[..., DaskExecutor], workers: int) -> None:
     run_dir = build(started(workers), "dask").run_dir
     assert files(run_dir) == files(build(None, "local").run_dir)
     assert not list((run_dir / "staging").iterdir())
 
 
+@pytest.mark.promise(
+    "P14", "workers killed in the middle of a run: it completes to the same bytes", faults="SIGKILL of two workers", cases=2
+)
 def test_two_workers_then_workers_that_die(build: Build, orders: Callable[[str], None], orders_folder: Path, pair: DaskExecutor) -> None:
     """In the second run two partitions take their workers with them, once each; then their replacements compute them."""
     wanted = files(build(None, "local").run_dir)
@@ -146,6 +150,12 @@ def test_two_workers_then_workers_that_die(build: Build, orders: Callable[[str],
     assert not list((run_dir / "staging").iterdir())
 
 
+@pytest.mark.promise(
+    "P14",
+    "a partition that kills every worker is named with exit 8 after three deaths; nothing else is blamed",
+    faults="workers that die",
+    cases=3,
+)
 def test_a_partition_that_kills_three_workers_is_named(
     build: Build, orders: Callable[[str], None], orders_folder: Path, pair: DaskExecutor
 ) -> None:
@@ -174,6 +184,9 @@ def test_a_refusal_ends_the_run_and_a_broken_disk_is_tried_again(
     assert files(build(pair, "dask").run_dir) == files(build(None, "local").run_dir)
 
 
+@pytest.mark.promise(
+    "P14", "the scheduler dies: exit 8, and the same request completes to the same bytes", faults="SIGKILL of the scheduler"
+)
 def test_the_scheduler_dies_and_another_run_finishes(
     build: Build, orders: Callable[[str], None], orders_folder: Path, tmp_path: Path, started: Callable[..., DaskExecutor]
 ) -> None:

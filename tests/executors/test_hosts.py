@@ -99,6 +99,7 @@ def hosts() -> Iterator[list[tuple[str, ...]]]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
+@pytest.mark.promise("P17", "three hosts in network namespaces of their own give the bytes of one")
 def test_three_hosts_that_share_a_directory(daemons: Daemons, hosts: list[tuple[str, ...]], tmp_path: Path) -> None:
     head, *others = hosts
     address = tmp_path / "scheduler.json"
@@ -159,6 +160,7 @@ def test_with_certificates_nothing_goes_in_the_clear(daemons: Daemons, tmp_path:
         assert (stranger.returncode, stranger.stderr.splitlines()[0].split()[0]) == (code, name), stranger.stderr
 
 
+@pytest.mark.promise("P15", "a worker that sleeps is replaced and wakes to nothing", faults="SIGSTOP, later SIGCONT")
 def test_a_worker_that_sleeps_is_replaced_and_wakes_to_nothing(
     build: Callable[..., RunResult], orders: Callable[[str], None], orders_folder: Path
 ) -> None:

@@ -54,10 +54,12 @@ def test_what_a_killed_driver_was_removing_is_removed(build: Build, orders: Call
     assert not list((build().run_dir / "staging").iterdir())
 
 
+@pytest.mark.promise("P15", "every partition computed three times at once: the same bytes", faults="duplicated tasks")
 def test_three_workers_on_every_partition_at_once(build: Build) -> None:
     assert files(build(TextExecutor(copies=3), "thrice").run_dir) == files(build(None, "once").run_dir)
 
 
+@pytest.mark.promise("P15", "a task repeated after publishing writes nothing", faults="duplicated tasks")
 def test_a_task_repeated_when_all_is_published_writes_nothing(build: Build) -> None:
     executor = TextExecutor()
     run_dir = build(executor).run_dir
@@ -106,6 +108,7 @@ def remote_orders() -> Path:
     return hostile_world.orders()
 
 
+@pytest.mark.promise("P15", "a worker given up that wakes before publishing is not listened to", faults="zombie worker")
 def test_a_zombie_that_wakes_before_publishing_is_not_listened_to(build: Build, orders: Callable[[str], None]) -> None:
     zombie = Zombie(orders, "before publishing")
     run_dir = build(zombie).run_dir
@@ -114,6 +117,7 @@ def test_a_zombie_that_wakes_before_publishing_is_not_listened_to(build: Build, 
     assert not list((run_dir / "staging").iterdir())
 
 
+@pytest.mark.promise("P15", "a worker given up that wakes after publishing finds nothing", faults="zombie worker")
 def test_a_zombie_that_wakes_after_publishing_finds_nothing(build: Build, orders: Callable[[str], None]) -> None:
     zombie = Zombie(orders, "after publishing")
     run_dir = build(zombie).run_dir

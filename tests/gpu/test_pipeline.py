@@ -97,6 +97,7 @@ def test_the_same_states_on_the_cpu_backend(mini_root, tmp_path, expected):
     assert published(run(mini_root, tmp_path, get_backend("cpu"), verify_fraction=1.0)) == expected
 
 
+@pytest.mark.promise("P13", "out of device memory: partitions one after the other, the same bytes", faults="device memory limit")
 def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, tmp_path, expected):
     alone = emulated_backend()
     run(mini_root, tmp_path / "alone", alone, device_slots=1)
@@ -115,6 +116,11 @@ def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, 
     assert published(found) == expected
 
 
+@pytest.mark.promise(
+    "P13",
+    "a partition that does not fit the device alone is named with the setting; nothing published; a larger device goes on",
+    faults="device memory limit",
+)
 def test_a_partition_that_does_not_fit_alone_is_refused_and_resumed(mini_root, tmp_path, expected):
     with pytest.raises(BackendError) as refused:
         run(mini_root, tmp_path, emulated_backend(memory=100), workers=2)
@@ -155,6 +161,9 @@ def flipped(tmp_path) -> Backend:
     return wrong({"philox_block": text.replace("c1[i], key);", "c1[i], key + 1);")}, tmp_path / "wrong")
 
 
+@pytest.mark.promise(
+    "P26", "a changed kernel is noticed by one recomputed partition a state; nothing is published", faults="a changed constant in CUDA text"
+)
 def test_a_wrong_kernel_is_noticed_by_the_least_sample(mini_root, tmp_path, flipped, expected):
     with pytest.raises(BackendError) as refused:
         run(mini_root, tmp_path, flipped, verify_fraction=1e-12, workers=2)
@@ -168,6 +177,7 @@ def test_a_wrong_kernel_is_noticed_by_the_least_sample(mini_root, tmp_path, flip
     assert published(run(mini_root, tmp_path, emulated_backend())) == expected
 
 
+@pytest.mark.promise("P26", "a wrong counter or random-number ledger of a device is noticed", faults="wrong counter, wrong ledger", cases=2)
 def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
     def counts(ctx, part):
         frames = compute_items(ctx, part)

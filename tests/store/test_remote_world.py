@@ -90,6 +90,7 @@ def flipped(data):
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
+@pytest.mark.promise("P5", "missing, short, changed and added objects of a store are named by URL", faults="tampered objects", cases=4)
 def test_missing_short_changed_and_added_objects_are_named(place, minis, objects):
     store = objects(place)
     assert minis.verify(place, deep=False) == []

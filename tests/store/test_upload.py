@@ -94,6 +94,9 @@ POINTS = [
 @pytest.mark.parametrize(
     ("key", "when"), [point if number in (1, 5) else pytest.param(*point, marks=pytest.mark.slow) for number, point in enumerate(POINTS)]
 )
+@pytest.mark.promise(
+    "P1", "killed while uploading to an object store: no flag without its objects; the next run completes", faults="SIGKILL at held uploads"
+)
 def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(s3, mini, minis, objects, tmp_path, key, when):
     run = f"{url(s3)}/{mini.run.name}"
     s3.hold(key, when)
@@ -165,6 +168,7 @@ def test_of_three_who_put_one_name_at_once_exactly_one_creates_it(s3, objects):
         assert stores[0].read(f"k{turn}") == f"{winner[0]}".encode()
 
 
+@pytest.mark.promise("P7", "two machines publishing one run to a store: both end well, nothing is overwritten")
 def test_two_machines_with_one_run_both_succeed(s3, mini, minis, objects, tmp_path):
     processes = [start(minis, url(s3), tmp_path / name) for name in ("one", "two")]
     assert [process.wait(120) for process in processes] == [0, 0]

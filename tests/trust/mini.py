@@ -12,6 +12,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -156,3 +157,12 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def wait_for(path: Path, child: Child, seconds: float = 60.0) -> None:
+    """Until a child process has made a file; fails if it ends or takes too long, instead of waiting for ever."""
+    until = time.monotonic() + seconds
+    while not path.exists():
+        gone = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        assert not gone and time.monotonic() < until, f"{path.name} did not come; the child {'ended' if gone else 'is still busy'}"
+        time.sleep(0.005)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sim.shell import execute
+from sim.executors import local
 from sim.shell.errors import GateError, LockedError
 from sim.shell.gate import verify_bundle
 from sim.shell.lock import RunLock
@@ -102,8 +102,7 @@ def test_the_holder_is_killed(child: Start, run: Run, ram: Path, plain_tree: dic
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sim.segments.SEGMENTS", pausing(out / "x"))
             holder = child(out)
-        while not (out / "waiting").exists():
-            time.sleep(0.005)
+        mini.wait_for(out / "waiting", holder)
         started = time.monotonic()
         refused = run(out)
         assert refused.code == 6 and f'"pid": {holder.pid}' in str(refused.error["found"]), refused
@@ -227,7 +226,7 @@ def test_a_duplicated_task(run: Run, ram: Path, plain_tree: dict[str, bytes], mo
         return run_duplicated
 
     for number in range(20):
-        monkeypatch.setattr(execute, "run_local", twice(2 + number % 2))
+        monkeypatch.setattr(local, "run_local", twice(2 + number % 2))
         assert run(ram / str(number)).code == 0
         assert mini.tree(mini.run_dir(ram / str(number))) == plain_tree
 

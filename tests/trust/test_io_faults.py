@@ -179,7 +179,7 @@ def test_out_of_memory(run: Run, ram: Path, plain_tree: dict[str, bytes], monkey
             done = run(ram / str(index), "--workers", "4")
         assert (done.code, done.error["code"]) == (7, "SHELL.OUT_OF_MEMORY")
         assert f"partition {index:05d}" in str(done.error["what"]) and "1A.S1" in str(done.error["what"]), done.error
-        assert "--workers 2" in str(done.error["do"]) and "8.00 TiB" in str(done.error["found"])
+        assert "--workers" in str(done.error["do"]) and "8.00 TiB" in str(done.error["found"])
         assert not [name for name in mini.subset(ram / str(index), plain_tree) if name.startswith("data/")]
         assert run(ram / str(index)).code == 0
         assert mini.tree(mini.run_dir(ram / str(index))) == plain_tree

@@ -125,8 +125,7 @@ def test_a_second_interrupt(child: Start, run: Run, ram: Path, plain_tree: dict[
     with monkeypatch.context() as patch:
         patch.setattr("sim.segments.SEGMENTS", waits(ram / "waiting"))
         process = child(ram / "out", "--workers", "2", before=before)
-    while not (ram / "waiting").exists():
-        time.sleep(0.01)
+    mini.wait_for(ram / "waiting", process)
     os.write(leader, b"\x03")  # the terminal turns it into SIGINT
     time.sleep(0.3)
     assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, "waits for its partitions to rest"
