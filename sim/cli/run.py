@@ -76,9 +76,10 @@ def run(
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
     from sim.shell.errors import BackendError, UsageError
+    from sim.shell.outcome import describe
     from sim.shell.planner import require_space
     from sim.shell.progress import reporter
-    from sim.shell.run import Options, describe, run_world
+    from sim.shell.run import Options, run_world
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     from sim.segments import SEGMENTS

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sim.backends import Backend
 from sim.executors import Executor, LocalExecutor
-from sim.shell.bundle import Bundle, encode_flag, encode_index
+from sim.shell.bundle import encode_flag, encode_index
 from sim.shell.context import Context
 from sim.shell.demanded import require_checks
 from sim.shell.errors import GateError, SimError, storage_errors
@@ -25,6 +22,7 @@ from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
+from sim.shell.outcome import RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
@@ -32,7 +30,7 @@ from sim.shell.publish import compare_directory, make_directories, publish_docum
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
-from sim.shell.runs_report import StateRow, write_state_runs
+from sim.shell.runs_report import write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
@@ -64,23 +62,6 @@ class Options:
     device_slots: int = 2
     model: str = "sim.segments"
     publication: Publication = field(default_factory=Publication)
-
-
-@dataclass
-class RunResult:
-    """What a run did.
-
-    Attributes:
-        run_dir: The run directory.
-        rows: One entry a state: what `segment_state_runs` says.
-        bundles: Segments that passed, in order.
-        session: Name of this invocation, unlike any other.
-    """
-
-    run_dir: Path
-    rows: list[StateRow] = field(default_factory=list)
-    bundles: dict[str, Bundle] = field(default_factory=dict)
-    session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend, options: Options, reporter: Reporter) -> RunResult:
@@ -144,7 +125,7 @@ def _segment(
         require_checks(prepared.contracts, segment, bundle.datasets, bundle.checks)
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
-        result.rows.append(_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
+        result.rows.append(state_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
         reporter.begin(segment.final, segment.title, 0)
         reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, "proven already")
         return
@@ -165,7 +146,7 @@ def _segment(
     }
     for name, data in documents.items():
         publish_document(run_dir / "staging", folder / name, data, "A segment is sealed once.")
-    result.rows.append(_row(segment, f"{segment.code}.S0", "PASS", len(rows), 0, started))
+    result.rows.append(state_row(segment, f"{segment.code}.S0", "PASS", len(rows), 0, started))
     proofs = {name: sha256_bytes(data) for name, data in documents.items()}
     manifests = []
     for program in segment.programs:
@@ -182,7 +163,7 @@ def _segment(
     publish_document(run_dir / "staging", folder / FLAG_NAME, encode_flag(segment.code, index), "A flag is published once.")
     result.bundles[segment.code] = open_bundle(run_dir, segment.code)
     options.publication.passed(run_dir, result.bundles[segment.code])
-    result.rows.append(_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
+    result.rows.append(state_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
 
 
 def _state(
@@ -203,7 +184,7 @@ def _state(
         manifest = _proven(result.run_dir, path, state.id)
         store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)
-        result.rows.append(_row(segment, state.id, "PROVEN", rows, 0, started))
+        result.rows.append(state_row(segment, state.id, "PROVEN", rows, 0, started))
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
         return manifest
@@ -221,12 +202,12 @@ def _state(
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
             Staging(result.run_dir / "staging", state.id, "").quarantine()
-        result.rows.append(_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
+        result.rows.append(state_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
         raise
     store.register(manifest.datasets)
     rows = sum(item.rows for item in manifest.datasets)
     seconds = time.perf_counter() - started
-    result.rows.append(_row(segment, state.id, "PASS", rows, reused, started))
+    result.rows.append(state_row(segment, state.id, "PASS", rows, reused, started))
     note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
     reporter.end(state.id, rows, seconds, note)
     return manifest
@@ -260,26 +241,3 @@ def _proven(run_dir: Path, path: Path, state: str) -> StateManifest:
             do="restore the named files from a copy, or build the run again with another --out",
         )
     return manifest
-
-
-def _row(segment: Segment, state: str, status: str, rows: int, reused: int, started: float, error: str = "") -> StateRow:
-    return StateRow(
-        layer=segment.layer,
-        segment=segment.code,
-        state=state,
-        status=status,
-        error_code=error,
-        rows=rows,
-        partitions_resumed=reused,
-        wall_ms=round((time.perf_counter() - started) * 1000),
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    )
-
-
-def describe(result: RunResult) -> dict[str, Any]:
-    """JSON-ready summary of a run."""
-    return {
-        "run_dir": str(result.run_dir),
-        "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
-        "states": [vars(row) for row in result.rows],
-    }

@@ -18,7 +18,7 @@ from sim.executors import ClusterLost, ExecutorUnavailable, Transient
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
 from sim.shell.errors import ContractError, WorkerError
-from sim.shell.run import RunResult
+from sim.shell.outcome import RunResult
 
 Build = Callable[..., RunResult]
 ROOT = Path(__file__).resolve().parents[2]

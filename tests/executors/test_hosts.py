@@ -19,7 +19,7 @@ from traces import files
 
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
-from sim.shell.run import RunResult
+from sim.shell.outcome import RunResult
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "sim", "run", *(f"--set={key}={value}" for key, value in TINY.items())]

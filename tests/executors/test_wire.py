@@ -16,7 +16,7 @@ from traces import files
 
 from sim.shell import remote
 from sim.shell.errors import ContractError, SimError, StorageError, WorkerError
-from sim.shell.run import RunResult
+from sim.shell.outcome import RunResult
 
 Build = Callable[..., RunResult]
 

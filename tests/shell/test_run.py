@@ -15,7 +15,7 @@ import pytest
 from sim.shell.errors import LockedError, ValidationError
 from sim.shell.frames import Frame
 from sim.shell.gate import open_bundle
-from sim.shell.run import RunResult
+from sim.shell.outcome import RunResult
 
 
 def digests(result: RunResult) -> dict[tuple[str, str | None], str]:

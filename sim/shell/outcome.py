@@ -1,0 +1,55 @@
+"""What a run did: a row a state, the segments that passed, and both as JSON."""
+
+from __future__ import annotations
+
+import resource
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sim.shell.bundle import Bundle
+from sim.shell.runs_report import StateRow
+from sim.shell.state import Segment
+
+
+@dataclass
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        run_dir: The run directory.
+        rows: One entry a state: what `segment_state_runs` says.
+        bundles: Segments that passed, in order.
+        session: Name of this invocation, unlike any other.
+    """
+
+    run_dir: Path
+    rows: list[StateRow] = field(default_factory=list)
+    bundles: dict[str, Bundle] = field(default_factory=dict)
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+def state_row(segment: Segment, state: str, status: str, rows: int, reused: int, started: float, error: str = "") -> StateRow:
+    """A row of `segment_state_runs`; `started` is of `time.perf_counter`."""
+    return StateRow(
+        layer=segment.layer,
+        segment=segment.code,
+        state=state,
+        status=status,
+        error_code=error,
+        rows=rows,
+        partitions_resumed=reused,
+        wall_ms=round((time.perf_counter() - started) * 1000),
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def describe(result: RunResult) -> dict[str, Any]:
+    """JSON-ready summary of a run."""
+    return {
+        "run_dir": str(result.run_dir),
+        "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
+        "states": [vars(row) for row in result.rows],
+    }
