@@ -86,6 +86,8 @@ class Control:
 
 
 class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # answers "Expect: 100-continue" at once; a client of HTTP/1.0 waits a second for every object
+
     def log(self, *arguments) -> None:
         pass
 
