@@ -38,7 +38,7 @@ def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(s3
     s3.free()
     run = f"{root}/{demo_run.name}"
     there = objects(run).list()
-    if (key, when) != ("1A/_passed.flag", "after"):
+    if key != "1A/_passed.flag":  # a flag that was on its way may still be taken: all it stands for was there before it
         assert "gates/1A/_passed.flag" not in there
         assert cli("verify", run).code == 5
     answer = cli(*command)
