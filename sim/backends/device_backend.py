@@ -19,7 +19,7 @@ from gpu_kernels.memory import OutOfDeviceMemory
 from sim.backends.binder import NO_ERROR, BoundKernel, KernelCallError, Kernels
 from sim.backends.cache import private_cache_dir
 from sim.backends.kernel_contracts import Arg, KernelContract, load_kernel_contracts
-from sim.backends.protocol import Backend, BackendUnavailable
+from sim.backends.protocol import Backend, BackendUnavailable, ParquetReader
 
 Result = TypeVar("Result")
 
@@ -76,7 +76,7 @@ class DeviceOps:
 
     def __init__(self, device: Any, expand_rows: Callable[..., Any]) -> None:
         self._device, self._expand_rows = device, expand_rows
-        self.reads_parquet: bool = device.reads_parquet
+        self.read_parquet: ParquetReader | None = device.read_parquet if device.reads_parquet else None
 
     def to_device(self, array: Any) -> Any:
         """Upload, unless it is there."""
@@ -133,11 +133,6 @@ class DeviceOps:
                 raise last
             gc.collect()
             self._device.release()
-
-    def read_parquet(self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
-        """Decode on the device."""
-        found: dict[str, tuple[Any, Any]] = self._device.read_parquet(data, columns, rows)
-        return found
 
 
 def device_backend(device: Any) -> Backend:

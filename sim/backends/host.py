@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sim.backends.protocol import ParquetReader
+
 Result = TypeVar("Result")
 
 
@@ -17,7 +19,7 @@ class HostOps:
         sort_segments: The compiled segmented sort.
     """
 
-    reads_parquet = False
+    read_parquet: ParquetReader | None = None
 
     def __init__(self, sort_segments: Callable[[Any, Any], None]) -> None:
         self._sort_segments = sort_segments
@@ -42,7 +44,3 @@ class HostOps:
     def turn(self, work: Callable[[], Result]) -> Result:
         """Now."""
         return work()
-
-    def read_parquet(self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
-        """Never asked for: `reads_parquet` is false."""
-        raise NotImplementedError("there is no other memory to read to")

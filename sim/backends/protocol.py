@@ -33,14 +33,30 @@ class BackendUnavailable(RuntimeError):
         self.do = do
 
 
+class ParquetReader(Protocol):
+    """Columns of a verified Parquet file, read straight to the device."""
+
+    def __call__(self, data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
+        """Column name -> (values, mask or None).
+
+        Args:
+            data: The file.
+            columns: The wanted columns.
+            rows: Half-open row range.
+
+        Raises:
+            UnexpectedRows: The file holds what its contract does not allow.
+        """
+
+
 class Ops(Protocol):
     """Array operations that are not kernels. An array is a numpy array or the backend's device array.
 
     Attributes:
-        reads_parquet: Whether `read_parquet` can be asked.
+        read_parquet: Reads columns of a verified Parquet file straight to the device, or None where there is no way but through the host.
     """
 
-    reads_parquet: bool
+    read_parquet: ParquetReader | None
 
     def to_device(self, array: Any) -> Any:
         """The array in device memory; itself if it is there already, or if there is only one memory."""
@@ -59,18 +75,6 @@ class Ops(Protocol):
 
         Raises:
             OutOfDeviceMemory: The work does not fit even alone.
-        """
-
-    def read_parquet(self, data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
-        """Columns of a verified Parquet file read straight to the device: name -> (values, mask or None).
-
-        Args:
-            data: The file.
-            columns: The wanted columns.
-            rows: Half-open row range.
-
-        Raises:
-            UnexpectedRows: The file holds what its contract does not allow.
         """
 
 

@@ -171,8 +171,9 @@ class Context:
             The frame; arrays are read-only and may be shared with other partitions.
         """
         self._declared(dataset, row_level=True)
-        if device and self._backend.ops.reads_parquet:
-            return self._store.load_to(self._backend.ops, dataset, scenario, part=part, rows=rows, columns=columns)
+        reader = self._backend.ops.read_parquet
+        if device and reader is not None:
+            return self._store.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
         loaded = self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
         return self.on_device(loaded) if device else loaded
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sim.backends.protocol import ColumnSpec, Ops, UnexpectedRows
+from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
 from sim.shell.arrow import vocabulary_of
 from sim.shell.contract_types import Contracts
 from sim.shell.errors import GateError
@@ -89,7 +89,7 @@ class Store:
 
     def load_to(
         self,
-        ops: Ops,
+        read: ParquetReader,
         dataset: str,
         scenario: str | None = None,
         *,
@@ -108,7 +108,7 @@ class Store:
             data = require_bytes(path, file.file_sha256)
             require_schema(path, data, contract, self.vocabularies)
             try:
-                found = ops.read_parquet(data, specs, (low, high))
+                found = read(data, specs, (low, high))
             except UnexpectedRows as error:
                 raise damaged(path, contract, str(error), "rows its contract allows") from error
             masks = {name: mask for name, (_, mask) in found.items() if mask is not None}

@@ -94,17 +94,7 @@ class MemoryWorld:
     def run(self, program: Program) -> dict[str, Frame]:
         """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and `totals`."""
         state, ctx = program.state, self.context(program.state)
-        totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in state.streams for figure in ("entities", "draws", "blocks")}
-        made: dict[str, list[Frame]] = {}
-        for part in program.plan(ctx):
-            inner = ctx.for_partition(part)
-            for dataset, frame in program.compute(inner, part).items():
-                made.setdefault(dataset, []).append(frame)
-            for name, value in inner.counters.items():
-                totals[name] = totals.get(name, 0) + value
-            for row in inner.ledger_rows.values():
-                for figure in ("entities", "draws", "blocks"):
-                    totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+        made, totals = computed(program, ctx)
         if program.finish is not None:
             made |= {dataset: [frame] for dataset, frame in program.finish(ctx, totals).items()}
         assert set(made) == set(state.writes)
@@ -131,6 +121,24 @@ class MemoryWorld:
         results = check_frame(frame, entry, vocabularies())
         results += [check_foreign_key(frame, key, self.store.load(key.dataset, columns=key.to)) for key in entry.foreign_keys]
         assert all(result.passed for result in results), [result for result in results if not result.passed]
+
+
+def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], dict[str, Any]]:
+    """Every partition of a state: frames by dataset, and the sums of counters and ledgers that its checks are given."""
+    figures = ("entities", "draws", "blocks")
+    totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in program.state.streams for figure in figures}
+    made: dict[str, list[Frame]] = {}
+    assert program.plan is not None and program.compute is not None
+    for part in program.plan(ctx):
+        inner = ctx.for_partition(part)
+        for dataset, frame in program.compute(inner, part).items():
+            made.setdefault(dataset, []).append(frame)
+        for name, value in inner.counters.items():
+            totals[name] = totals.get(name, 0) + value
+        for row in inner.ledger_rows.values():
+            for figure in figures:
+                totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+    return made, totals
 
 
 def merchants(count: int, seed: int = 1) -> Frame:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from config_leaves import fingerprint, unused
-from memory_world import MemoryWorld
+from memory_world import MemoryWorld, computed
 from posture_world import CONFIGS, entity_world
 
 from sim.segments.entities_6a import s6_fraud_roles, s7_audit
 from sim.shell.frames import concat
 from sim.shell.params import Params
+from sim.shell.state import Program
 
 PACKS = [name for name in CONFIGS if "fraud" in name or "posture" in name]
 
@@ -24,17 +25,7 @@ def outcome(base: MemoryWorld, pack: str, document: Any, module: Any) -> str:
     ctx = world.context(module.STATE)
     if hasattr(module, "preflight"):
         module.preflight(ctx)
-    totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in module.STATE.streams for figure in ("entities", "draws", "blocks")}
-    made: dict[str, list[Any]] = {}
-    for part in module.plan(ctx):
-        inner = ctx.for_partition(part)
-        for dataset, frame in module.compute(inner, part).items():
-            made.setdefault(dataset, []).append(frame)
-        for name, value in inner.counters.items():
-            totals[name] = totals.get(name, 0) + value
-        for row in inner.ledger_rows.values():
-            for figure in ("entities", "draws", "blocks"):
-                totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+    made, totals = computed(Program.of(module), ctx)
     base.store.parts.update({name: frames for name, frames in made.items() if name not in base.store.parts})
     return fingerprint({name: concat(frames) for name, frames in made.items()}, module.checks(ctx, totals))
 

@@ -10,12 +10,13 @@ import pytest
 import test_6a_f_leaves
 import test_6a_p_leaves
 from config_leaves import fingerprint, unused
-from memory_world import MemoryWorld, contracts
+from memory_world import MemoryWorld, computed, contracts
 from network_world import CONFIGS, changed, world
 
 from sim.segments.entities_6a import s4_devices, s5_network
 from sim.shell.frames import Frame, concat
 from sim.shell.params import Params
+from sim.shell.state import Program
 
 PACKS = [name for name in CONFIGS if name != "party_taxonomy_6A"]
 # Where only organisations have servers, nobody sees what servers do at homes and at other people's premises: here people have some.
@@ -46,15 +47,7 @@ def outcome(pack: str, document: Any, large: bool) -> str:
         module.preflight(made.context(module.STATE))
     for module in modules:
         ctx = made.context(module.STATE)
-        figures = ("entities", "draws", "blocks")
-        totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in module.STATE.streams for figure in figures}
-        frames: dict[str, list[Frame]] = {}
-        for part in module.plan(ctx):
-            inner = ctx.for_partition(part)
-            for dataset, frame in module.compute(inner, part).items():
-                frames.setdefault(dataset, []).append(frame)
-            for name, value in inner.counters.items():
-                totals[name] = totals.get(name, 0) + value
+        frames, totals = computed(Program.of(module), ctx)
         frames |= {dataset: [frame] for dataset, frame in module.finish(ctx, totals).items()}
         made.store.parts |= frames
         found += fingerprint({name: concat(rows) for name, rows in frames.items()}, module.checks(ctx, totals))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from config_leaves import Path, at, fingerprint, leaves, with_leaf
-from memory_world import config, contracts, vocabularies
+from memory_world import computed, config, contracts, vocabularies
 from world_6a_p import STATES, EntityWorld, base_configs, changed, demand
 
 from sim.backends.binder import KernelFailure
@@ -18,6 +18,7 @@ from sim.shell.errors import SimError
 from sim.shell.frames import concat
 from sim.shell.params import Params
 from sim.shell.schema_check import document_problems
+from sim.shell.state import Program
 from sim.shell.strict_yaml import Located
 
 WHOLE = 10_000
@@ -46,14 +47,7 @@ def outcome(pack: str, document: Any, module: ModuleType, parties: int) -> str:
     world.store.parts = dict(base(parties).store.parts) | {name: [frame] for name, frame in demand(parties).items()}
     ctx = world.context(module.STATE)
     module.preflight(ctx)
-    totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in module.STATE.streams for figure in ("entities", "draws", "blocks")}
-    made: dict[str, list[Any]] = {}
-    for part in module.plan(ctx):
-        inner = ctx.for_partition(part)
-        for dataset, frame in module.compute(inner, part).items():
-            made.setdefault(dataset, []).append(frame)
-        for name, value in inner.counters.items():
-            totals[name] = totals.get(name, 0) + value
+    made, totals = computed(Program.of(module), ctx)
     return fingerprint({name: concat(frames) for name, frames in made.items()}, module.checks(ctx, totals))
 
 

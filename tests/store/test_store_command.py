@@ -38,9 +38,12 @@ def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(s3
     s3.free()
     run = f"{root}/{demo_run.name}"
     there = objects(run).list()
-    if key != "1A/_passed.flag":  # a flag that was on its way may still be taken: all it stands for was there before it
+    if key != "1A/_passed.flag":
         assert "gates/1A/_passed.flag" not in there
-        assert cli("verify", run).code == 5
+    # A flag that was on its way may still be taken; what it stands for was there before it, so it may pass and nothing less may.
+    code = cli("verify", run).code
+    assert code == 0 or "gates/1A/_passed.flag" not in there
+    assert code == 5 or "gates/1A/_passed.flag" in objects(run).list()
     answer = cli(*command)
     assert answer.code == 0, answer.err
     answer = cli("verify", run, "--deep")
