@@ -15,11 +15,12 @@ from sim.shell.errors import ValidationError
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
-from sim.shell.manifest import PartFile, Published, StateManifest
+from sim.shell.manifest import Published, StateManifest
 from sim.shell.partition import StateRun, check_row, in_turn, stage_frames
 from sim.shell.publish import publish_directory, publish_document
-from sim.shell.staging import PartitionResult, Staging, sum_counters, sum_ledger
+from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Check, Partition, Program
+from sim.shell.sums import RunningSums
 
 
 def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, int]:
@@ -39,33 +40,40 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
     """
     state = program.state
     plan = in_turn(program, ctx, run, None, lambda: _plan(program, ctx))
-    spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
-    binding = named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
-    staging = Staging(run.run_dir / "staging", state.id, binding)
+    staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
     staging.prepare()
     run.reporter.begin(state.id, state.title, len(plan))
     order = list(plan)
     if run.order_seed is not None:
         random.Random(run.order_seed).shuffle(order)
-    done: dict[str, PartitionResult] = {}
-    reused = 0
+    missing = {part.name: place for place, part in enumerate(plan)}
+    if len(missing) != len(plan):
+        raise ValueError(f"{state.id} plans {len(plan)} partitions with {len(missing)} names")
+    sums = RunningSums()
     todo = []
     for part in order:
         before = staging.finished(part.name, part.scenario)
         if before is None:
             todo.append(part)
         else:
-            done[part.name] = before
-            reused += 1
+            sums.add(missing.pop(part.name), part.scenario, before)
             run.reporter.advance(before.rows)
+    reused = len(plan) - len(todo)
     if program.compute is not None:
         for part, result in compute_all(program, ctx, run, staging, todo):
-            done[part.name] = result
+            sums.add(missing.pop(part.name), part.scenario, result)
             run.reporter.advance(result.rows)
-    results = [done[part.name] for part in plan]
-    manifest = _conclude(program, ctx, run, staging, plan, results)
+    if missing:
+        raise RuntimeError(f"{len(missing)} of {len(plan)} partitions of {state.id} never came, {next(iter(missing))} among them")
+    manifest = _conclude(program, ctx, run, staging, sums, len(plan))
     staging.discard()
     return manifest, reused
+
+
+def _binding(plan: list[Partition], inputs_digest: str) -> str:
+    """Digest of everything finished partitions depend on."""
+    spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
+    return named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
 
 
 def _plan(program: Program, ctx: Context) -> list[Partition]:
@@ -76,27 +84,17 @@ def _plan(program: Program, ctx: Context) -> list[Partition]:
     return [Partition(0)]
 
 
-def _conclude(
-    program: Program, ctx: Context, run: StateRun, staging: Staging, plan: list[Partition], results: list[PartitionResult]
-) -> StateManifest:
+def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int) -> StateManifest:
+    """Check what spans partitions, publish, write the manifest; `end` is the place after the last partition's."""
     state = program.state
-    totals: dict[str, Any] = sum_counters(results)
-    ledger = sum_ledger(results)
-    for stream in state.streams:
-        rows = [row for row in ledger if row.stream == stream]
-        for figure in ("entities", "draws", "blocks"):
-            totals[f"rng.{stream}.{figure}"] = sum(getattr(row, figure) for row in rows)
-    grouped: dict[tuple[str, str | None], list[PartFile]] = {}
-    for part, result in zip(plan, results, strict=True):
-        for dataset_id, file in result.files.items():
-            grouped.setdefault((dataset_id, part.scenario), []).append(file)
-    contract_rows = [row for result in results for row in result.checks]
+    totals = sums.totals(state.streams)
+    grouped = dict(sums.files())
     if program.finish is not None:
         last = PartitionResult("finish", {}, [], {}, [])
         finish = program.finish
         frames = in_turn(program, ctx, run, None, lambda: {name: ctx.on_host(frame) for name, frame in finish(ctx, totals).items()})
         stage_frames(program, run, staging, None, "part-00000.parquet", frames, last)
-        contract_rows += last.checks
+        sums.add_checks(end, last.checks)
         for dataset_id, file in last.files.items():
             grouped[(dataset_id, None)] = [file]
     published = [
@@ -110,9 +108,9 @@ def _conclude(
         for (dataset_id, scenario), files in sorted(grouped.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
     ]
     for item in published:
-        across = check_key_ranges([dict(file.keys) for file in item.files], run.contracts.dataset(item.dataset))
-        contract_rows += [check_row(item.dataset, check) for check in across]
-    failed = [row for row in contract_rows if not row["passed"]]
+        across = check_key_ranges([file.keys for file in item.files], run.contracts.dataset(item.dataset))
+        sums.add_checks(end, [check_row(item.dataset, check) for check in across])
+    failed = sums.failed()
     missing = sorted(set(state.writes) - {dataset for dataset, _ in grouped})
     model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
     if failed or missing or not all(check.passed for check in model):
@@ -121,8 +119,8 @@ def _conclude(
         names = {file.name: file.file_sha256 for file in item.files}
         staging.drop_strangers(item.dataset, item.scenario, names)
         publish_directory(staging.directory(item.dataset, item.scenario), run.run_dir / item.path, names)
-    checks = _merge_contract_checks(contract_rows) + [_model_row(check) for check in model]
-    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(ledger))
+    checks = sums.checks() + [_model_row(check) for check in model]
+    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()))
     publish_document(staging.path, state_path(run.run_dir, state.id), manifest.encode(), "A state is published once.")
     return manifest
 
@@ -134,21 +132,6 @@ def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
 
 def _model_row(check: Check) -> dict[str, Any]:
     return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
-
-
-def _merge_contract_checks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        key = (row["dataset"], row["name"])
-        before = merged.get(key)
-        merged[key] = {
-            "dataset": row["dataset"],
-            "name": row["name"],
-            "passed": row["passed"] and (before is None or before["passed"]),
-            "rows": row["rows"] + (before["rows"] if before else 0),
-            "expected": row["expected"],
-        }
-    return [merged[key] for key in sorted(merged)]
 
 
 def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:

@@ -18,7 +18,7 @@ STATE_LAW = "state-v1"
 _MAX_DEPTH = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartFile:
     """One published Parquet file.
 

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sim.shell.errors import storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, PartFile, no_duplicates
@@ -174,31 +172,3 @@ def decode_result(document: Mapping[str, Any]) -> PartitionResult:
     files = {dataset: PartFile(**part) for dataset, part in document["files"].items()}
     ledger = [LedgerRow(**row) for row in document["ledger"]]
     return PartitionResult(document["name"], files, document["checks"], document["counters"], ledger)
-
-
-def sum_counters(results: list[PartitionResult]) -> dict[str, Any]:
-    """Sums of all partitions' counters: int for scalars, int64 array for arrays."""
-    totals: dict[str, Any] = {}
-    for result in results:
-        for name, value in result.counters.items():
-            figure = np.asarray(value, dtype=np.int64)
-            totals[name] = totals[name] + figure if name in totals else figure
-    return {name: int(value) if value.ndim == 0 else value for name, value in totals.items()}
-
-
-def sum_ledger(results: list[PartitionResult]) -> list[LedgerRow]:
-    """Ledger rows summed over partitions, sorted by stream and scenario."""
-    totals: dict[tuple[str, str], LedgerRow] = {}
-    for result in results:
-        for row in result.ledger:
-            key = (row.stream, row.scenario or "")
-            before = totals.get(key)
-            totals[key] = LedgerRow(
-                row.stream,
-                row.scenario,
-                row.key,
-                row.entities + (before.entities if before else 0),
-                row.draws + (before.draws if before else 0),
-                row.blocks + (before.blocks if before else 0),
-            )
-    return [totals[key] for key in sorted(totals)]

@@ -15,7 +15,8 @@ from sim.shell.frames import Frame, concat
 from sim.shell.manifest import PartFile, Published
 from sim.shell.params import Params
 from sim.shell.reference import Reference
-from sim.shell.staging import PartitionResult, sum_counters
+from sim.shell.staging import PartitionResult
+from sim.shell.sums import RunningSums
 from tests.states.memory_world import ROOT, config, contracts, merchants, sites, vocabularies
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
@@ -80,7 +81,7 @@ class World5B:
         ctx = self.context(program.state)
         plan = program.plan(ctx) if program.plan else [type("P", (), {"index": 0, "scenario": s, "spec": {}})() for s in self.scenarios]
         made: dict[tuple[str, str | None], dict[int, Frame]] = {}
-        results = []
+        sums = RunningSums()
         shuffled = list(plan) if order is None else [plan[i] for i in np.random.default_rng(order).permutation(len(plan))]
         for part in shuffled:
             inner = ctx.for_partition(part)
@@ -88,12 +89,8 @@ class World5B:
                 assert dataset in program.state.writes
                 made.setdefault((dataset, part.scenario), {})[part.index] = frame
             counters = {name: value.tolist() for name, value in inner.counters.items()}
-            results.append(PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())))
-        totals: dict[str, Any] = dict(sum_counters(results))
-        for stream in program.state.streams:
-            rows = [row for result in results for row in result.ledger if row.stream == stream]
-            for figure in ("entities", "draws", "blocks"):
-                totals[f"rng.{stream}.{figure}"] = sum(getattr(row, figure) for row in rows)
+            sums.add(part.index, part.scenario, PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())))
+        totals = sums.totals(program.state.streams)
         assert {name for name, _ in made} == set(program.state.writes)
         for name, frames in made.items():
             self.store.parts[name] = [frames[index] for index in sorted(frames)]

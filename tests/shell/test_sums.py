@@ -1,0 +1,118 @@
+"""What a state keeps of its partitions: sums that do not depend on the order of arrival, and little memory."""
+
+from __future__ import annotations
+
+import gc
+import random
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import miniworld
+import numpy as np
+import pytest
+
+from sim.shell.context import Context
+from sim.shell.errors import ValidationError
+from sim.shell.identity import sha256_bytes
+from sim.shell.manifest import LedgerRow, PartFile
+from sim.shell.staging import PartitionResult
+from sim.shell.state import Check, Partition
+from sim.shell.sums import RunningSums
+
+MANY = 10_000
+CHECKS = 24
+
+
+def check_rows(rows: int, names: int, seed: int = 0, bad: float = 0.0) -> list[dict[str, Any]]:
+    pick = random.Random(seed)
+    return [
+        {
+            "dataset": "items",
+            "name": f"range.column_{number}",
+            "passed": (fine := pick.random() >= bad),
+            "rows": rows,
+            "found": f"{number}..{rows}",
+            "expected": f"{-rows}..{rows}" if rows else "",
+            "examples": [] if fine else [f"row {seed}: item_id={number}"],
+        }
+        for number in range(names)
+    ]
+
+
+def result_of(part: Partition, rows: int, bad: float = 0.0) -> PartitionResult:
+    """What a partition of the mini world might report, had it more columns."""
+    digest = sha256_bytes(part.name.encode())
+    keys = {"rows": 1, "first": [part.index], "last": [part.index], "first_primary": [part.index], "last_primary": [part.index]}
+    file = PartFile(f"part-{part.index:05d}.parquet", 1000 + rows, rows, digest, digest[::-1], {**keys, "primary_increasing": True})
+    ledger = [LedgerRow("1A.word", None, f"{7:016x}", rows, 2 * rows, rows)]
+    counters = {"rows": rows, "by_kind": [rows, 1, part.index]}
+    return PartitionResult(part.name, {"items": file}, check_rows(rows, CHECKS, part.index, bad), counters, ledger)
+
+
+def folded(results: list[PartitionResult], order: list[int]) -> tuple[Any, ...]:
+    sums = RunningSums()
+    for place in order:
+        sums.add(place, None, results[place])
+    sums.add_checks(len(results), check_rows(5, 2, 99))
+    totals = {name: np.asarray(value).tolist() for name, value in sums.totals(["1A.word"]).items()}
+    return list(totals.items()), sums.ledger(), dict(sums.files()), sums.checks(), sums.failed()
+
+
+def test_the_order_of_arrival_changes_nothing() -> None:
+    pick = random.Random(5)
+    results = [result_of(Partition(index), pick.choice([0, 3, 17]), bad=0.1) for index in range(60)]
+    plain = list(range(len(results)))
+    totals, ledger, files, checks, failed = folded(results, plain)
+
+    rows = sum(result.counters["rows"] for result in results)
+    words = {"rng.1A.word.entities": rows, "rng.1A.word.draws": 2 * rows, "rng.1A.word.blocks": rows}
+    assert dict(totals) == {"rows": rows, "by_kind": [rows, 60, 59 * 30], **words}
+    assert ledger == [LedgerRow("1A.word", None, f"{7:016x}", rows, 2 * rows, rows)]
+    assert files == {("items", None): [result.files["items"] for result in results]}
+    every = [row for result in results for row in result.checks] + check_rows(5, 2, 99)
+    assert failed == [row for row in every if not row["passed"]] and len(failed) > 60
+    for check in checks:
+        mine = [row for row in every if row["name"] == check["name"]]
+        assert check["rows"] == sum(row["rows"] for row in mine)
+        assert check["passed"] == all(row["passed"] for row in mine)
+        assert check["expected"] == mine[-1]["expected"]
+    assert [check["name"] for check in checks] == sorted({row["name"] for row in every})
+
+    for seed in range(20):
+        order = random.Random(seed).sample(plain, len(plain))
+        assert folded(results, order) == (totals, ledger, files, checks, failed)
+
+
+class Invented:
+    """An executor whose partitions report as many checks as those of 5B.S4 and stage nothing."""
+
+    name = "invented"
+
+    def map(self, work: Any, items: Any) -> Iterator[tuple[Partition, PartitionResult]]:
+        for part in items:
+            yield part, result_of(part, 1)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def test_a_partition_leaves_little_in_the_driver(root: Path) -> None:
+    held: dict[str, int] = {}
+
+    def plan(ctx: Context) -> list[Partition]:
+        tracemalloc.start()
+        return [Partition(index, spec={"rows": [index, index + 1]}) for index in range(MANY)]
+
+    def check(ctx: Context, totals: Any) -> list[Check]:
+        gc.collect()
+        held["bytes"] = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return [Check("measured", totals["rows"] != MANY, totals["rows"], "any other number: there are no files to publish")]
+
+    with pytest.raises(ValidationError) as refused:
+        programs = miniworld.segments(plan_items=plan, check_items=check)
+        miniworld.build(root, programs=programs, executor=Invented(), until="1A")
+    assert refused.value.total == 1
+    assert held["bytes"] / MANY < 2000, f"{held['bytes'] / MANY:.0f} bytes a partition"
