@@ -29,6 +29,7 @@ from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import LedgerRow, PartFile, Published, StateManifest
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Partition
+from sim.shell.store import pieces
 from sim.shell.sums import RunningSums
 
 Made = TypeVar("Made")
@@ -88,7 +89,7 @@ def _manifest(steps: _Steps, plan: list[Partition]) -> None:
     manifest = StateManifest("5B.S4", {}, (Published(DATASET, "baseline_v1", "data", tuple(files), "0" * 64),), (), ())
     data = steps.step("manifest: encode", manifest.encode)
     steps.step("manifest: decode", lambda: StateManifest.decode(data, "bench"))
-    steps.step("find the files of a row range", lambda: _row_range(files))
+    steps.step("find a row range's files: each partition's", lambda: _row_ranges(manifest.datasets[0]))
 
 
 class _Steps:
@@ -168,12 +169,10 @@ def _result(part: Partition) -> PartitionResult:
     return PartitionResult(part.name, files, checks, {"arrivals": rows, "planned": rows, "virtual": 0}, ledger)
 
 
-def _row_range(files: list[PartFile]) -> int:
-    """`Store.load(rows=...)` walks a dataset's files to find a range: what one partition pays for it, the range in the last file."""
-    start = 0
-    for file in files:
-        start += file.rows
-    return start
+def _row_ranges(item: Published) -> int:
+    """What `Store.load(rows=...)` pays to find its files, once a partition: as many rows as a file has, from its middle on."""
+    half = item.files[0].rows // 2
+    return sum(len(pieces(item, None, (start + half, start + 3 * half))) for start in item.starts[:-1])
 
 
 def _receipts(options: Options, plan: list[Partition]) -> Row:

@@ -9,6 +9,8 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from sim.shell.errors import GateError
@@ -60,7 +62,12 @@ class Published:
     @property
     def rows(self) -> int:
         """Rows over all files."""
-        return sum(part.rows for part in self.files)
+        return self.starts[-1]
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Number of rows before each file, and of all of them: summed up once, since every partition that reads a range asks."""
+        return (0, *accumulate(part.rows for part in self.files))
 
     @property
     def bytes(self) -> int:

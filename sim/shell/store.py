@@ -7,6 +7,7 @@ manifest, never by listing a directory.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ class Store:
         self._published: dict[tuple[str, str | None], Published] = {}
         self._verified: set[str] = set()
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
+        self._held = 0  # bytes of these
         self._lock = threading.Lock()
 
     def register(self, items: Iterable[Published]) -> None:
@@ -79,12 +81,11 @@ class Store:
     ) -> Frame:
         """Rows of a published dataset; see `Context.load`."""
         item = self.published(dataset, scenario)
-        files = item.files if part is None else (item.files[part],)
         wanted = tuple(columns) if columns is not None else None
         if rows is None:
-            frames = [self._read(item, file, wanted) for file in files]
+            frames = [self._read(item, file, wanted) for file in (item.files if part is None else (item.files[part],))]
         else:
-            frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in _pieces(files, rows)]
+            frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
         return frames[0] if len(frames) == 1 else concat(frames)
 
     def load_to(
@@ -103,7 +104,7 @@ class Store:
         sealed = {column.name: tuple(vocabulary_of(contract, column, self.vocabularies)) for column in wanted}
         specs = [ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, sealed[column.name]) for column in wanted]
         frames = []
-        for file, low, high in _pieces(item.files if part is None else (item.files[part],), rows):
+        for file, low, high in pieces(item, part, rows):
             path = self._run_dir / item.path / file.name
             data = require_bytes(path, file.file_sha256)
             require_schema(path, data, contract, self.vocabularies)
@@ -125,9 +126,11 @@ class Store:
         self._verify(path, file)
         frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns)
         with self._lock:
+            again = self._frames.pop(key, None)  # another thread read it meanwhile
+            self._held += _bytes(frame) - (0 if again is None else _bytes(again))
             self._frames[key] = frame
-            while len(self._frames) > 1 and sum(_bytes(held) for held in self._frames.values()) > _CACHE_BYTES:
-                self._frames.popitem(last=False)
+            while len(self._frames) > 1 and self._held > _CACHE_BYTES:
+                self._held -= _bytes(self._frames.popitem(last=False)[1])
         return frame
 
     def _verify(self, path: Path, file: PartFile) -> None:
@@ -139,17 +142,27 @@ class Store:
             self._verified.add(str(path))
 
 
-def _pieces(files: Sequence[PartFile], rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:
-    """Files and the half-open row range wanted of each: all there are, or what a range over all of them covers; never nothing."""
+def pieces(item: Published, part: int | None, rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:
+    """Files and the half-open row range wanted of each; never nothing.
+
+    Args:
+        item: What was published.
+        part: Only this file.
+        rows: Only this range over the rows of what `part` selects.
+    """
+    files, starts = item.files, item.starts
+    if part is not None:
+        files, starts = (item.files[part],), (0, item.files[part].rows)
     if rows is None:
         return [(file, 0, file.rows) for file in files]
-    pieces, start = [], 0
-    for file in files:
-        low, high = max(rows[0], start), min(rows[1], start + file.rows)
-        if low < high:
-            pieces.append((file, low - start, high - start))
-        start += file.rows
-    return pieces or [(files[0], 0, 0)]
+    (low, high), found = rows, []
+    number = max(0, bisect_right(starts, low) - 1)
+    while number < len(files) and starts[number] < high:
+        start, stop = max(low, starts[number]), min(high, starts[number + 1])
+        if start < stop:
+            found.append((files[number], start - starts[number], stop - starts[number]))
+        number += 1
+    return found or [(files[0], 0, 0)]
 
 
 def _bytes(frame: Frame) -> int:
