@@ -147,7 +147,19 @@ def encode_published(item: Published) -> dict[str, Any]:
         "path": item.path,
         "rows": item.rows,
         "content_blake3": item.content_blake3,
-        "files": [{**asdict(part), "keys": dict(part.keys)} for part in item.files],
+        "files": [encode_file(part) for part in item.files],
+    }
+
+
+def encode_file(part: PartFile) -> dict[str, Any]:
+    """JSON form of a `PartFile`; written out, since `asdict` copies key by key and a manifest has an entry a file."""
+    return {
+        "name": part.name,
+        "bytes": part.bytes,
+        "rows": part.rows,
+        "file_sha256": part.file_sha256,
+        "content_blake3": part.content_blake3,
+        "keys": dict(part.keys),
     }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from sim.shell.errors import storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
-from sim.shell.manifest import LedgerRow, PartFile, no_duplicates
+from sim.shell.manifest import LedgerRow, PartFile, encode_file, no_duplicates
 from sim.shell.publish import make_directories, write_new
 
 _RECEIPT_LAW = "partition-v1"
@@ -160,7 +160,7 @@ def encode_result(result: PartitionResult) -> dict[str, Any]:
     return {
         "law": _RECEIPT_LAW,
         "name": result.name,
-        "files": {dataset: {**asdict(part), "keys": dict(part.keys)} for dataset, part in result.files.items()},
+        "files": {dataset: encode_file(part) for dataset, part in result.files.items()},
         "checks": result.checks,
         "counters": result.counters,
         "ledger": [asdict(row) for row in result.ledger],
