@@ -58,7 +58,7 @@ def run(options: Options) -> list[Row]:
 def _plan(steps: _Steps, options: Options) -> list[Partition]:
     days = steps.step("merchant-days of the plan", lambda: _days(options.partitions))
     edges = steps.step("cut into partitions", lambda: cut(days, ARRIVALS_A_PARTITION))
-    sources = {"merchant_zone_profile_5A": np.unique(days.merchant)}
+    sources = {"merchant_zone_profile_5A": days.merchants}
     plan = steps.step("partitions", lambda: _partitions(days, edges, sources))
     spec = steps.step("plan as canonical JSON", lambda: canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan]))
     steps.step("SHA-256 of the plan", lambda: sha256_bytes(spec))
@@ -125,9 +125,9 @@ def _resident() -> int:
 def _days(count: int) -> Days:
     """Merchant-days of 90-day merchants, arrivals such that `DAYS_A_PARTITION` fill a partition."""
     days = count * DAYS_A_PARTITION
-    number = np.arange(days, dtype=np.int64)
+    first = np.arange(0, days, 90, dtype=np.int64)
     arrivals = np.arange(days + 1, dtype=np.int64) * np.int64(ARRIVALS_A_PARTITION // DAYS_A_PARTITION)
-    return Days((number // 90).astype(np.uint64), number // 90 * 90, arrivals, np.arange(days + 1, dtype=np.int64) * np.int64(24))
+    return Days((first // 90).astype(np.uint64), first, arrivals, np.arange(days + 1, dtype=np.int64) * np.int64(24))
 
 
 def _partitions(days: Days, edges: list[int], sources: dict[str, Any]) -> list[Partition]:

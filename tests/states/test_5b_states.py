@@ -1,12 +1,14 @@
 """5B's states over a small world: laws of the rows, independence of partitions and order, paired scenarios, refusals."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from sim.backends.binder import KernelFailure
+from sim.segments.arrivals_5b.slices import days_with_arrivals
 from sim.shell.errors import ContractError, ValidationError
 from sim.shell.frames import concat
 from tests.states.memory_world import config, vocabularies
@@ -211,3 +213,26 @@ def test_poisson_by_policy():
     made = build(count=60, days=4, overrides={"arrival_count_config_5B": {"law": "poisson"}}).run_to("5B.S3")
     assert made.failed() == set()
     assert all(0.5 < check.found < 1.6 for name, check in made.checks.items() if name.startswith("dispersion"))
+
+
+def test_days_do_not_depend_on_the_files_of_their_summary(world):
+    """Files of any size, empty ones and ones that begin inside a merchant among them, give the days of one file."""
+    ctx, name = world.context(PROGRAMS["5B.S4"].state), ("s3_count_summary_5B", "baseline")
+    held = world.store.parts[name]
+    whole = concat(held)
+    try:
+        for sizes in ([len(whole)], [1] * len(whole), [0, 3, 0, 0, 7, len(whole) - 10, 0]):
+            edges = np.cumsum([0, *sizes])
+            world.store.parts[name] = [whole.slice(int(a), int(b)) for a, b in pairwise(edges)]
+            days = days_with_arrivals(ctx, "baseline")
+            some = whole.arrivals > 0
+            merchant = whole.merchant_id[some]
+            assert 1 < len(days.merchants) < len(days) == int(some.sum())
+            assert [int(days.merchants[days.merchant_of(day)]) for day in range(len(days))] == merchant.tolist()
+            first = {int(who): day for day, who in reversed(list(enumerate(merchant)))}
+            assert days.first_days.tolist() == [first[int(who)] for who in days.merchants]
+            assert days.arrivals.tolist() == [0, *np.cumsum(whole.arrivals[some]).tolist()]
+            assert days.rows.tolist() == [0, *np.cumsum(whole.stored_rows[some]).tolist()]
+            assert days.arrivals.nbytes + days.rows.nbytes == 16 * (len(days) + 1)
+    finally:
+        world.store.parts[name] = held

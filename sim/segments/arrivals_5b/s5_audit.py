@@ -64,7 +64,7 @@ def plan(ctx: Context) -> list[Partition]:
                 "5B.S5.COUNTS_NOT_CONSERVED",
                 "the files of arrival_events_5B do not hold whole merchant-days as counted",
                 found=f"{int(ends[-1])} arrivals in {len(files)} files",
-                expected=f"{int(days.arrivals[-1])} arrivals in {len(days.merchant)} merchant-days",
+                expected=f"{int(days.arrivals[-1])} arrivals in {len(days)} merchant-days",
                 do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S4",
             )
         for index, (first, stop) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
