@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.shell.errors import GateError, SimError, StorageError, UsageError
+from sim.shell.errors import GateError, SimError, StorageError
 from sim.shell.identity import sha256_bytes
 from sim.shell.location import Location, without_secrets
+from sim.shell.packages import require_package
 
 CHUNK = 1 << 22
 _EXTRAS = {"s3": ("s3fs", "closedworld[s3]"), "gs": ("gcsfs", "closedworld[gcs]"), "file": ("fsspec", "fsspec")}
@@ -180,17 +180,9 @@ def open_store(location: Location, options: Mapping[str, Any] | None = None) -> 
         UsageError: `SHELL.PACKAGE_MISSING`, with the pip line.
     """
     module, extra = _EXTRAS[location.protocol]
-    try:
-        fsspec = importlib.import_module("fsspec")
-        importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            "SHELL.PACKAGE_MISSING",
-            f"{module} is needed for {location.protocol}:// and cannot be imported",
-            found=str(error),
-            expected=f"an installed {module}",
-            do=f"pip install '{extra}'",
-        ) from error
+    require_package(module, f"{location.protocol}://", f"pip install '{extra}'")
+    import fsspec  # which each of them brings
+
     settings = {"use_listings_cache": False, "skip_instance_cache": True, **(options or {})}
     if location.protocol == "s3":
         settings = {"default_cache_type": "none", **settings}  # Arrow asks for the ranges it needs; reading ahead would fetch others

@@ -6,7 +6,6 @@ times are UTC.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from sim.shell.contract_types import Dataset
 from sim.shell.errors import UsageError
 from sim.shell.manifest import Published
+from sim.shell.packages import require_package
 from sim.world.query import connect
 
 if TYPE_CHECKING:
@@ -161,13 +161,4 @@ def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | 
 
 
 def _package(name: str, install: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            "SHELL.PACKAGE_MISSING",
-            f"{name} is needed for this and cannot be imported",
-            found=str(error),
-            expected=f"an installed {name}",
-            do=f"pip install '{install}', or use to_arrow()",
-        ) from error
+    return require_package(name, "this", f"pip install '{install}', or use to_arrow()")
