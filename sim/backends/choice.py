@@ -64,6 +64,15 @@ def _auto() -> Backend:
         return replace(get_backend("cpu"), why=str(error))
 
 
+def _require_driver() -> None:
+    from gpu_kernels.driver import DeviceUnavailable, probe
+
+    try:
+        probe()
+    except DeviceUnavailable as error:
+        raise BackendUnavailable(str(error), error.do) from None
+
+
 def _cpu() -> Backend:
     import numpy
 
@@ -84,6 +93,8 @@ def _cpu() -> Backend:
 
 
 def _device(name: str) -> Backend:
+    if name == "gpu":
+        _require_driver()  # a machine without one is told apart before anything big is imported
     from sim.backends.device_backend import emulated_backend, gpu_backend
 
     return gpu_backend() if name == "gpu" else emulated_backend()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,9 +179,27 @@ def test_names_without_a_gpu():
         get_backend("quantum")
 
 
+def test_a_machine_without_a_driver_imports_nothing_of_a_device():
+    """It costs 30 ms of every start; the driver is asked through ctypes alone."""
+    program = """
+import sys
+import gpu_kernels.driver as driver
+def none(): raise driver.DeviceUnavailable("no NVIDIA driver", "")
+driver.probe = none
+from sim.backends import get_backend
+big = {"gpu_kernels.device", "sim.backends.device_backend", "cupy", "cudf"}
+print(get_backend("auto").why, sorted(big & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "no NVIDIA driver []"
+
+
 def test_auto_takes_the_gpu_where_one_is_usable(monkeypatch):
     """The choice alone: the emulator stands where the GPU would."""
     monkeypatch.setattr(choice, "_cache", {})
+    monkeypatch.setattr("gpu_kernels.driver.probe", lambda: None)
     monkeypatch.setattr("sim.backends.device_backend.gpu_backend", emulated_backend)
     assert get_backend("auto").name == "emulated" and "usable GPU" in get_backend("auto").why
 
