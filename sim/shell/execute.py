@@ -23,7 +23,7 @@ from sim.shell.state import Check, Partition, Program
 from sim.shell.sums import RunningSums
 
 
-def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, int]:
+def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, str, int]:
     """Run a state to its manifest.
 
     Args:
@@ -33,7 +33,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         inputs_digest: Digest of the seal and of the manifests of earlier states of the segment.
 
     Returns:
-        The published manifest and the number of partitions taken over from an interrupted attempt.
+        The published manifest, its SHA-256, and the number of partitions taken over from an interrupted attempt.
 
     Raises:
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
@@ -65,9 +65,9 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             run.reporter.advance(result.rows)
     if missing:
         raise RuntimeError(f"{len(missing)} of {len(plan)} partitions of {state.id} never came, {next(iter(missing))} among them")
-    manifest = _conclude(program, ctx, run, staging, sums, len(plan))
+    manifest, digest = _conclude(program, ctx, run, staging, sums, len(plan))
     staging.discard()
-    return manifest, reused
+    return manifest, digest, reused
 
 
 def _binding(plan: list[Partition], inputs_digest: str) -> str:
@@ -84,7 +84,7 @@ def _plan(program: Program, ctx: Context) -> list[Partition]:
     return [Partition(0)]
 
 
-def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int) -> StateManifest:
+def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int) -> tuple[StateManifest, str]:
     """Check what spans partitions, publish, write the manifest; `end` is the place after the last partition's."""
     state = program.state
     totals = sums.totals(state.streams)
@@ -121,8 +121,9 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
         publish_directory(staging.directory(item.dataset, item.scenario), run.run_dir / item.path, names)
     checks = sums.checks() + [_model_row(check) for check in model]
     manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()))
-    publish_document(staging.path, state_path(run.run_dir, state.id), manifest.encode(), "A state is published once.")
-    return manifest
+    data = manifest.encode()
+    publish_document(staging.path, state_path(run.run_dir, state.id), data, "A state is published once.")
+    return manifest, sha256_bytes(data)
 
 
 def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:

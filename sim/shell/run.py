@@ -150,9 +150,8 @@ def _segment(
     proofs = {name: sha256_bytes(data) for name, data in documents.items()}
     manifests = []
     for program in segment.programs:
-        manifest = _state(segment, program, prepared, backend, options, reporter, store, result, proofs)
-        data = manifest.encode()
-        proofs[f"states/{program.state.id}.json"] = sha256_bytes(data)
+        manifest, digest = _state(segment, program, prepared, backend, options, reporter, store, result, proofs)
+        proofs[f"states/{program.state.id}.json"] = digest
         manifests.append(manifest)
     rows = [{"state": manifest.state, **check} for manifest in manifests for check in manifest.checks]
     require_checks(prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows)
@@ -176,7 +175,8 @@ def _state(
     store: Store,
     result: RunResult,
     proofs: Mapping[str, str],
-) -> StateManifest:
+) -> tuple[StateManifest, str]:
+    """A state's manifest, proven or made now, and its SHA-256."""
     state = program.state
     started = time.perf_counter()
     path = state_path(result.run_dir, state.id)
@@ -187,7 +187,7 @@ def _state(
         result.rows.append(state_row(segment, state.id, "PROVEN", rows, 0, started))
         reporter.begin(state.id, state.title, 0)
         reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
-        return manifest
+        return manifest, sha256_bytes(manifest.encode())
     readable = published_manifests(result.bundles, segment.code, proofs)
     job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
     executor = options.executor or LocalExecutor(options.workers)
@@ -197,7 +197,7 @@ def _state(
     )
     try:
         inputs = named_digest("inputs", list(proofs.items()))
-        manifest, reused = execute(program, context_for(program, prepared, backend, store), run, inputs)
+        manifest, digest, reused = execute(program, context_for(program, prepared, backend, store), run, inputs)
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
@@ -210,7 +210,7 @@ def _state(
     result.rows.append(state_row(segment, state.id, "PASS", rows, reused, started))
     note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
     reporter.end(state.id, rows, seconds, note)
-    return manifest
+    return manifest, digest
 
 
 def context_for(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
