@@ -116,3 +116,21 @@ def test_a_partition_leaves_little_in_the_driver(root: Path) -> None:
         miniworld.build(root, programs=programs, executor=Invented(), until="1A")
     assert refused.value.total == 1
     assert held["bytes"] / MANY < 2000, f"{held['bytes'] / MANY:.0f} bytes a partition"
+
+
+class Losing(Invented):
+    """An executor that forgets its last partition."""
+
+    def map(self, work: Any, items: Any) -> Iterator[tuple[Partition, PartitionResult]]:
+        yield from super().map(work, list(items)[:-1])
+
+
+def test_a_partition_that_never_came_is_missed(root: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"1 of 4 partitions of 1A\.S1 never came, 00003 among them"):
+        miniworld.build(root, executor=Losing(), until="1A")
+
+
+def test_partitions_of_one_name_are_refused(root: Path) -> None:
+    programs = miniworld.segments(plan_items=lambda ctx: [*miniworld.plan_items(ctx), Partition(0, spec={"rows": [0, 1]})])
+    with pytest.raises(ValueError, match=r"1A\.S1 plans 5 partitions with 4 names"):
+        miniworld.build(root, programs=programs, until="1A")
