@@ -22,7 +22,7 @@ def verify(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
+    """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
     from sim.segments import SEGMENTS
     from sim.shell.contracts import load_contracts
     from sim.shell.location import is_url, parse_url

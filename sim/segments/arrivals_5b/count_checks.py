@@ -55,8 +55,8 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
         if mu <= 0.0:
             continue
         ratio = int(totals[f"arrivals.{code}"]) / mu
-        skewness = real(totals, f"third.{code}") * square_root(scenarios) / variance**1.5
-        limit = skewed_limit(8.0 / (skewness * skewness), sigma)
+        third = real(totals, f"third.{code}")
+        limit = skewed_limit(8.0 * variance**3 / (third * third * scenarios), sigma)  # 8 / skewness^2 of one scenario
         within = max(gates.counts.mean_tolerance, limit * square_root(variance * scenarios) / mu)
         found.append(Check(f"mean count {name}", abs(ratio - 1.0) <= within, ratio, {"value": 1, "within": within}, "arrivals / intensity"))
         index, law = real(totals, f"squares.{code}") / mu, variance / mu
