@@ -36,6 +36,11 @@ def test_layers_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_states_ask_which_rows_are_present() -> None:
+    """A mask need not be there: a file without nulls has none. `Frame.present` knows, `valid["name"]` does not."""
+    assert not [path for path in SEGMENT_FILES if ".valid[" in path.read_text()]
+
+
 @pytest.mark.parametrize("path", SEGMENT_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     """No path, clock, environment, backend, thread, Arrow or chance that is not addressed."""
