@@ -22,8 +22,9 @@ def verify(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Hold every published file against the run's flags, indexes and receipt; refuse what is missing, changed or added."""
+    """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
     from sim.segments import SEGMENTS
+    from sim.shell.contracts import load_contracts
     from sim.shell.location import is_url, parse_url
     from sim.shell.receipt import refused
     from sim.shell.verify import content_check_of, verify_run
@@ -36,7 +37,8 @@ def verify(
         report = verify_url(parse_url(run), codes, deep, contracts, config)
     else:
         run_dir = find_run(run)
-        report = verify_run(run_dir, codes, content_check_of(run_dir, codes, contracts, config) if deep else None)
+        content = content_check_of(run_dir, codes, contracts, config) if deep else None
+        report = verify_run(run_dir, codes, content, contracts=load_contracts(contracts) if contracts else None)
     if report.problems:
         raise refused(report.problems)
     rows = [
@@ -53,4 +55,7 @@ def verify(
     ]
     if report.not_built:
         text.append(f"not built {', '.join(report.not_built)}")
+    if report.checks_not_judged:
+        which = ", ".join(report.checks_not_judged)
+        text.append(f"checks    {which} built with other contracts: which checks those demand is not known (--contracts DIR)")
     emit("verify", {**report.as_json(), "seconds": round(seconds, 3)}, "\n".join(text))

@@ -3,6 +3,8 @@
 Contract checks follow from the tables: `check_frame` makes them, and here their names are told again from the contract alone, so
 that a check which is no longer made is missed. Model checks are named in the `checks` of a segment's registry, by state; `*`
 stands for the categories, scenarios or streams that one check is made for, of which at least one must have been checked.
+
+The run loop asks before it writes a flag and before it builds on one; `verify` asks of runs it did not build.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.errors import GateError
 from sim.shell.laws import law_name
@@ -52,6 +55,20 @@ def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterab
         found = ran.get(state, set())
         missing += [f"{state}: {name}" for name in contracts.checks.get(state, ()) if not fnmatch.filter(found, name)]
     return missing
+
+
+def undemanded(contracts: Contracts, bundle: Bundle) -> list[str]:
+    """What contracts demand of a segment and its bundle does not hold: datasets, and checks by name.
+
+    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the contracts.
+    """
+    demanded = {item.id for item in contracts.datasets.values() if item.required and item.produced_by.split(".")[0] == bundle.segment}
+    published = {item.dataset for item in bundle.datasets}
+    states = sorted(state for state in contracts.checks if state.split(".")[0] == bundle.segment)
+    problems = [f"dataset {name!r} is demanded by the contracts and not published" for name in sorted(demanded - published)]
+    problems += [f"no contract declares {name!r}" for name in sorted(published - set(contracts.datasets))]
+    missing = missing_checks(contracts, states, published & set(contracts.datasets), bundle.checks)
+    return problems + [f"check {name!r} is demanded by the contracts and did not run" for name in missing]
 
 
 def require_checks(contracts: Contracts, segment: Segment, published: Iterable[Published], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -151,8 +151,14 @@ def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], mi
         examples=examples,
         total=len(examples),
         where=str(kept),
-        do="look at the quarantined files; then correct the config the check names and run again (that is another run id)",
+        do=f"look at the quarantined files; then correct the config the check names{_bounds(program)} and run again (another run id)",
     )
+
+
+def _bounds(program: Program) -> str:
+    """Where a user finds the bounds that a state's checks hold it to."""
+    gates = [name for name in program.state.config if name.startswith("realism_gates")]
+    return f", or its bounds in {', '.join(gates)} (--set {gates[0]}.KEY=VALUE)," if gates else ""
 
 
 def _plain(value: Any) -> Any:

@@ -69,6 +69,14 @@ class Frame:
         """Column names in order."""
         return tuple(self._columns)
 
+    def present(self, name: str) -> Array:
+        """Which rows of a column hold a value: bool, n; all of them when the column has no mask.
+
+        A file without nulls comes back without masks, so what a mask says is asked here and not of `valid`.
+        """
+        mask = self.valid.get(name)
+        return np.ones_like(self._columns[name], dtype=np.bool_) if mask is None else mask
+
     def take(self, index: Array) -> Frame:
         """Rows at `index` (integer positions or a boolean mask), in that order."""
         return Frame(
@@ -136,5 +144,5 @@ def concat(frames: list[Frame]) -> Frame:
     masked = sorted({name for frame in frames for name in frame.valid})
     return Frame(
         {name: np.concatenate([frame[name] for frame in frames]) for name in names},
-        {name: np.concatenate([frame.valid.get(name, np.ones_like(frame[name], dtype=np.bool_)) for frame in frames]) for name in masked},
+        {name: np.concatenate([frame.present(name) for frame in frames]) for name in masked},
     )

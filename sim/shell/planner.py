@@ -5,7 +5,6 @@ Partitions are told where the inputs they depend on are published; volumes of wh
 
 from __future__ import annotations
 
-import datetime
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from sim.backends import Backend
 from sim.shell.bundle import Bundle
 from sim.shell.errors import StorageError
 from sim.shell.gate import state_path
+from sim.shell.horizon import horizon_of
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.publish import read_published
@@ -125,11 +125,14 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
 
 
 def estimate(prepared: Prepared) -> dict[str, int]:
-    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, parties, bytes on disk (all scenarios together)."""
+    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, parties, bytes on disk (all scenarios together).
+
+    Raises:
+        ContractError: `5A.S4.HORIZON_INVALID`.
+    """
     params = prepared.configuration.params
-    horizon = params["scenario_horizon_5A"]
-    days = (datetime.date.fromisoformat(horizon.end) - datetime.date.fromisoformat(horizon.start)).days
-    buckets = days * 86400 // int(horizon.bucket_seconds)
+    horizon = horizon_of(params["scenario_horizon_5A"])
+    days, buckets = horizon.days, horizon.buckets
     supplied = prepared.externals.get(MERCHANTS_INPUT)
     merchants = int(params["merchant_universe_1A"].merchants) + (len(set(supplied.merchant_id.tolist())) if supplied is not None else 0)
     scenarios = len(prepared.scenarios)

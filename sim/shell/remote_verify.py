@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sim.paths import contracts_root
+from sim.shell.built_with import Judge
 from sim.shell.bundle import Bundle
+from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests
 from sim.shell.errors import GateError, SimError
 from sim.shell.gate import gates_dir
@@ -54,11 +57,11 @@ def verify_url(
     run = mirror_run(location, options)
     with run.named():
         content = content_check_of(run.mirror, codes, contracts, config) if deep else None
-        report = _verify(run, codes, content)
+        report = _verify(run, codes, content, Judge(run.mirror, load_contracts(contracts or contracts_root())))
     return replace(report, problems=tuple(run.as_url(problem) for problem in report.problems))
 
 
-def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) -> VerifyReport:
+def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, judge: Judge) -> VerifyReport:
     receipt = read_receipt(run.mirror)
     problems = identity_problems(run.mirror, receipt)
     bundles: dict[str, Bundle] = {}
@@ -67,7 +70,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) 
         try:
             bundle = open_segment(run.mirror, code, codes)
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run.mirror, bundle)
-            problems += seal_problems(run.mirror, code, receipt)
+            problems += seal_problems(run.mirror, code, receipt) + judge.problems(bundle)
         except GateError as error:
             problems.append(f"{error.where}: {error.what}: {error.found}{f', expected {error.expected}' if error.expected else ''}")
             continue
@@ -90,7 +93,8 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None) 
     ]
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+    absent = tuple(code for code in codes if code not in begun)
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown))
 
 
 def _object_problems(run: RemoteRun, item: Published, part: PartFile, content: ContentCheck | None) -> list[str]:

@@ -1,11 +1,12 @@
 """Run reports: one row a state and invocation, as the contracted dataset `segment_state_runs_<layer>`.
 
-They hold wall times and memory, so they are outside every digest. Each invocation adds one new file a layer; nothing is
-rewritten.
+They hold wall times and memory, so they are outside every digest. Each invocation adds one new file a layer, published as every
+document is - read back before it gets its name; nothing is rewritten.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from sim.shell.checks import check_frame
 from sim.shell.errors import ValidationError, storage_errors
 from sim.shell.frames import Frame
-from sim.shell.publish import make_directories, rename_new, write_new
+from sim.shell.publish import publish_document
 from sim.shell.request import Prepared
 from sim.shell.state import Segment
 from sim.shell.tables import encode_parquet
@@ -54,7 +55,7 @@ def write_state_runs(run_dir: Path, prepared: Prepared, segments: Sequence[Segme
 
     Raises:
         ValidationError: If a row breaks the dataset's contract (a bug in the shell).
-        StorageError: On I/O failure.
+        StorageError: On I/O failure, or if a report reads back differently.
     """
     ended = time.time_ns() // 1000
     for layer in sorted({segment.layer for segment in segments}):
@@ -83,11 +84,9 @@ def write_state_runs(run_dir: Path, prepared: Prepared, segments: Sequence[Segme
         data = encode_parquet(frame, dataset, prepared.vocabularies, {"run_id": prepared.run_id, "dataset": dataset.id})
         folder = run_dir / dataset.path
         with storage_errors(folder, "writing the run report"):
-            make_directories(folder)
             number = len(list(folder.glob("part-*.parquet")))
-        staged = run_dir / "staging" / f"{dataset.id}.parquet"
-        with storage_errors(staged, "writing the run report"):
-            staged.unlink(missing_ok=True)
-        write_new(staged, memoryview(data))
-        while not rename_new(staged, folder / f"part-{number:05d}.parquet"):
-            number += 1
+            while os.path.lexists(folder / f"part-{number:05d}.parquet"):  # somebody removed another one
+                number += 1
+        # The run lock is held: nobody takes the number meanwhile.
+        target = folder / f"part-{number:05d}.parquet"
+        publish_document(run_dir / "staging", target, data.to_pybytes(), "A run report is written once.")

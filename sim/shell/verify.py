@@ -1,7 +1,8 @@
 """Verification of a whole run: every byte accounted for, nothing missing, nothing added.
 
 Shallow verification holds names, kinds and sizes against the bundles; deep verification also re-hashes every file and
-recomputes the logical digest of every table. Everything wrong is listed; nothing is repaired.
+recomputes the logical digest of every table. Either holds each segment against the checks its contracts demand, if those are at
+hand. Everything wrong is listed; nothing is repaired.
 """
 
 from __future__ import annotations
@@ -14,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from sim.paths import config_root, contracts_root
+from sim.shell.built_with import Judge, require_same_contracts
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests, table_digest
-from sim.shell.errors import ContractError, GateError
+from sim.shell.errors import GateError
 from sim.shell.gate import gates_dir, verify_bundle
-from sim.shell.manifest import PartFile, Published, load_json
+from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
-from sim.shell.publish import read_published
 from sim.shell.receipt import identity_problems, read_receipt
 from sim.shell.reference import Reference
-from sim.shell.seal import SEAL_LAW
 from sim.shell.strangers import strangers
 from sim.shell.tables import read_parquet
 
@@ -54,6 +54,7 @@ class VerifyReport:
         deep: Whether every byte was hashed.
         segments: Verified segments in build order.
         not_built: Segments this run does not hold.
+        checks_not_judged: Segments built with other contracts than those at hand: what those demanded cannot be told.
         problems: Everything wrong, each naming its file, what was found and what was expected.
     """
 
@@ -62,6 +63,7 @@ class VerifyReport:
     segments: tuple[SegmentReport, ...]
     not_built: tuple[str, ...]
     problems: tuple[str, ...]
+    checks_not_judged: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready mapping."""
@@ -70,6 +72,7 @@ class VerifyReport:
             "deep": self.deep,
             "segments": [asdict(segment) for segment in self.segments],
             "not_built": list(self.not_built),
+            "checks_not_judged": list(self.checks_not_judged),
             "problems": len(self.problems),
         }
 
@@ -79,6 +82,7 @@ def verify_run(
     codes: Sequence[str],
     content: ContentCheck | None = None,
     on_bytes: Callable[[int], None] = lambda size: None,
+    contracts: Contracts | None = None,
 ) -> VerifyReport:
     """Hold a run directory against its own receipts, flags and indexes.
 
@@ -87,6 +91,7 @@ def verify_run(
         codes: All segment codes in build order.
         content: Recomputes content digests; given, verification is deep.
         on_bytes: Told how many bytes were covered after each dataset.
+        contracts: What segments built with them are held against; the packaged ones by default.
 
     Returns:
         The report; `problems` is empty when the run is exactly what was published.
@@ -97,12 +102,13 @@ def verify_run(
     receipt = read_receipt(run_dir)
     problems = identity_problems(run_dir, receipt)
     bundles: dict[str, Bundle] = {}
-    reports = []
+    reports, judge = [], Judge(run_dir, contracts)
     passed = passed_segments(run_dir, codes)
     for code in passed:
         try:
             bundle = open_segment(run_dir, code, codes)
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run_dir, bundle) + seal_problems(run_dir, code, receipt)
+            problems += judge.problems(bundle)
         except GateError as error:
             problems.append(_line(error))
             continue
@@ -121,7 +127,8 @@ def verify_run(
     ]
     problems += found
     begun = {*passed, *unfinished}
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), tuple(c for c in codes if c not in begun), tuple(problems))
+    absent = tuple(code for code in codes if code not in begun)
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown))
 
 
 def _strangers(
@@ -185,43 +192,6 @@ def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: M
     if len(frame) != part.rows:
         problems.append(f"{path}: {len(frame)} rows, published with {part.rows}")
     return problems
-
-
-def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:
-    """Refuse to judge a run by other contracts or another reference snapshot than it was built with.
-
-    Raises:
-        ContractError: `SHELL.CONTRACTS_DIFFER` or `SHELL.REFERENCE_DIFFERS`.
-    """
-    receipt = read_receipt(run_dir)
-    for code in passed_segments(run_dir, codes):
-        if seal_problems(run_dir, code, receipt):
-            return  # the seal itself is broken: verification says so, file by file
-        sealed = sealed_contracts(run_dir, code)
-        if sealed != contracts.digest:
-            raise ContractError(
-                "SHELL.CONTRACTS_DIFFER",
-                "this run was built with other contracts",
-                found=f"{contracts.root}: SHA-256 {contracts.digest}",
-                expected=f"SHA-256 {sealed}",
-                do="pass --contracts DIR with the contracts of that run, or verify without --deep",
-            )
-    for name, digest in receipt["reference"].items():
-        if reference.get(name) != digest:
-            raise ContractError(
-                "SHELL.REFERENCE_DIFFERS",
-                f"this run was built with another reference table {name!r}",
-                found=f"SHA-256 {reference.get(name)}",
-                expected=f"SHA-256 {digest}",
-                do="pass --config DIR with the reference snapshot of that run, or verify without --deep",
-            )
-
-
-def sealed_contracts(run_dir: Path, code: str) -> str:
-    """Digest of the contracts a passed segment was sealed with; empty when its seal names none."""
-    path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
-    rows = load_json(read_published(path), str(path), SEAL_LAW)["inputs"]
-    return next((str(row.get("sha256_hex")) for row in rows if row.get("role") == "CONTRACT"), "")
 
 
 def _line(error: GateError) -> str:

@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
 from sim.segments import SEGMENTS
+from sim.shell.built_with import require_same_contracts
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
@@ -25,7 +26,7 @@ from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
 from sim.shell.store import Store
-from sim.shell.verify import require_same_contracts, sealed_vocabularies
+from sim.shell.verify import sealed_vocabularies
 from sim.world.query import scan, sealed_connection, select
 from sim.world.tables import Table
 

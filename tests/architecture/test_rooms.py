@@ -36,6 +36,11 @@ def test_layers_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_states_ask_which_rows_are_present() -> None:
+    """A mask need not be there: a file without nulls has none. `Frame.present` knows, `valid["name"]` does not."""
+    assert not [path for path in SEGMENT_FILES if ".valid[" in path.read_text()]
+
+
 @pytest.mark.parametrize("path", SEGMENT_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     """No path, clock, environment, backend, thread, Arrow or chance that is not addressed."""
@@ -47,7 +52,7 @@ def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     own = path.relative_to(ROOT / "sim/segments").parts[0]
     other = {name for name in found if name.startswith("sim.segments.") and name.split(".")[2] != own}
     assert not other or path == ROOT / "sim/segments/__init__.py"
-    shell = ("state", "context", "frames", "errors", "params")
+    shell = ("state", "context", "frames", "errors", "params", "horizon")
     allowed = ("sim.segments", "sim.recipes", *(f"sim.shell.{name}" for name in shell))
     assert not {name for name in found if name.startswith("sim.") and not name.startswith(allowed)}
 

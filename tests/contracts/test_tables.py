@@ -123,6 +123,17 @@ def test_fixed_width_columns_are_not_copied(make_dataset: MakeDataset) -> None:
     assert from_arrow(table, dataset, VOCAB)["x"].ctypes.data == values.ctypes.data
 
 
+@pytest.mark.parametrize("valid", [[True, True, True], [True, False, True], [False, False, False]])
+def test_what_is_present_does_not_depend_on_masks(make_dataset: MakeDataset, valid: list[bool]) -> None:
+    """A file without nulls comes back without masks; a state that asks which rows are present is answered all the same."""
+    dataset = make_dataset(column("uint64", nullable=True))
+    frame = frame_of("uint64", [1, 2, 3], valid)
+    back = from_arrow(to_arrow(frame, dataset, VOCAB, {}), dataset, VOCAB)
+    assert ("x" in back.valid) == (not all(valid))
+    assert frame.present("x").tolist() == back.present("x").tolist() == valid
+    assert back.take(np.array([0])).present("x").tolist() == valid[:1]
+
+
 def test_strided_columns(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(column("int32"))
     frame = Frame({"x": np.arange(10, dtype=np.int32)[::2]})

@@ -5,6 +5,8 @@ The digests in tests/golden/kernels.tsv are the numba twins': a machine without 
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tests.kernels.binder import bind, call, check, contracts, run, runners
 from tests.kernels.cases import CASES, SIZES, case
@@ -62,6 +64,15 @@ def test_no_bounds_check_wraps(stem, columns):
         given[name] = np.full(len(given[name]), value, np.uint64)
     assert call(stem, given, dims)[1] is not None
     check(stem, given, dims)
+
+
+@settings(deadline=None)
+@given(offset=st.lists(st.integers(0, 12) | st.just(2**64 - 1), max_size=8), last=st.integers(0, 12))
+@example(offset=[5, 3], last=4)
+@example(offset=[2, 1, 9], last=4)
+def test_offsets_that_fall_are_refused_at_the_same_row(offset, last):
+    """A row that ends beyond the last one is bad itself, not only the one that falls back behind it."""
+    check("expand_rows", {"offset": np.array([0, *offset, last], np.uint64)}, {"m": last})
 
 
 def test_poison_shows_rows_that_are_not_written():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
 import miniworld
 
 from sim.paths import contracts_root
-from sim.shell.bundle import BUNDLE_LAW, encode_flag, read_flag
+from sim.shell.bundle import BUNDLE_LAW, encode_flag, encode_index, read_flag
 from sim.shell.contracts import load_contracts
-from sim.shell.demanded import contract_checks, missing_checks
+from sim.shell.demanded import contract_checks, missing_checks, undemanded
 from sim.shell.errors import ContractError, GateError
 from sim.shell.gate import open_bundle
 from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
+from sim.shell.manifest import StateManifest
 from sim.shell.state import Check
 
 
@@ -184,3 +187,51 @@ def test_the_flag_of_an_older_law_is_refused_by_name(root: Path) -> None:
     with pytest.raises(GateError) as error:
         open_bundle(run, "1A")
     assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v2'")
+
+
+def forged(run: Path, code: str, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Publish a segment again with fewer checks: manifests, index and flag rewritten so that they all agree."""
+    folder = run / "gates" / code
+    index = json.loads((folder / "index.json").read_bytes())
+    manifests, documents = [], dict(index["documents"])
+    for state in index["states"]:
+        path = folder / f"states/{state}.json"
+        document = json.loads(path.read_bytes())
+        document["checks"] = [row for row in document["checks"] if keep(row)]
+        manifest = StateManifest.decode(pretty_json(document), str(path))
+        path.write_bytes(manifest.encode())
+        documents[f"states/{state}.json"] = sha256_bytes(manifest.encode())
+        manifests.append(manifest)
+    data = encode_index(code, index["identity"], index["parents"], documents, manifests)
+    (folder / "index.json").write_bytes(data)
+    (folder / "_passed.flag").write_bytes(encode_flag(code, data))
+
+
+@pytest.mark.promise("P22", "A run that says it passed with a demanded check left out does not verify", faults="coherent forgery", cases=4)
+@pytest.mark.parametrize("deep", [(), ("--deep",)], ids=["plain", "deep"])
+@pytest.mark.parametrize("remote", [False, True], ids=["directory", "store"])
+def test_verify_misses_a_check_that_no_longer_runs(cli: Any, mini_copy: Any, deep: tuple[str, ...], remote: bool) -> None:
+    where = f"file://{mini_copy.run}" if remote else str(mini_copy.run)
+    forged(mini_copy.run, "1B", lambda row: True)
+    assert cli("verify", where, *deep, *mini_copy.options).code == 0  # rewritten alike, it is what it was
+    forged(mini_copy.run, "1B", lambda row: row["name"] != "primary_key")
+    answer = cli("verify", where, *deep, *mini_copy.options)
+    assert answer.code == 5 and "SHELL.RUN_NOT_AS_PUBLISHED" in answer.err
+    assert "gates/1B/index.json: check 'doubles: primary_key' is demanded by the contracts and did not run" in answer.err
+
+
+def test_verify_judges_nobody_by_contracts_that_are_not_theirs(cli: Any, mini_copy: Any) -> None:
+    """A run of older contracts is read, and it is said what was not asked of it; deep verification needs those contracts."""
+    forged(mini_copy.run, "1B", lambda row: row["name"] != "primary_key")
+    told = json.loads(cli("verify", mini_copy.run, "--json").out)
+    assert (told["ok"], told["checks_not_judged"]) == (True, ["1A", "1B"])
+    assert "1A, 1B built with other contracts" in cli("verify", mini_copy.run).out
+    assert "SHELL.CONTRACTS_DIFFER" in cli("verify", mini_copy.run, "--deep").err
+
+
+def test_whole_datasets_are_demanded_too(mini: Any) -> None:
+    bundle, contracts = open_bundle(mini.run, "1B"), load_contracts(mini.root / "contracts")
+    assert undemanded(contracts, bundle) == []
+    assert undemanded(contracts, replace(bundle, datasets=())) == ["dataset 'doubles' is demanded by the contracts and not published"]
+    other = replace(bundle, datasets=(replace(bundle.datasets[0], dataset="stranger"), *bundle.datasets))
+    assert undemanded(contracts, other) == ["no contract declares 'stranger'"]

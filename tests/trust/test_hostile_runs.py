@@ -27,13 +27,16 @@ from tests.trust import mini
 AUDITED = """
 import json, os, sys, time
 from pathlib import Path
+from sim.paths import contracts_root
+from sim.shell.contracts import load_contracts
 from sim.shell.errors import SimError
 from sim.shell.opened import open_run
 from sim.shell.status import run_status, state_rows
 from sim.shell.verify import verify_run
 good, codes = Path(sys.argv[1]), ("1A", "1B")
+contracts = load_contracts(contracts_root())  # the verifier's own, read before a run is looked at
 looks = {
-    "verify": lambda run: verify_run(run, codes).problems,
+    "verify": lambda run: verify_run(run, codes, contracts=contracts).problems,
     "open": lambda run: open_run(run, codes) and (),
     "status": lambda run: (run_status(run, codes).note,),
     "states": lambda run: state_rows(run, codes) and (),

@@ -158,9 +158,30 @@ def lies(run: Run, out: Path, plain: dict[str, bytes], number: int) -> bool:
 def test_a_lying_write_anywhere(run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
     writes = calls_of(run, ram / "count", "write")
     caught = sum(lies(run, ram / f"lie{number}", plain_tree, number) for number in range(1, writes + 1))
-    # Five part files, two state manifests, four seals and receipts, two indexes, two flags and the run receipt are read back.
-    assert caught >= 16
+    # Five part files, two state manifests, four seals and receipts, two indexes, two flags, the run receipt and report are read back.
+    assert caught >= 17
     record_property("cases", writes)
+
+
+@pytest.mark.promise(
+    "P11", "a run report that reads back differently is not published; the world it tells of is", faults="zeros for a report"
+)
+def test_a_lying_write_of_a_run_report(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        report = bytes(data[:4]) == b"PAR1" and Path(path_of(fd)).parent.name == "staging"
+        return real(fd, bytes(len(data)) if report else data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        done = run(ram)
+    assert (done.code, done.error["code"]) == (7, "SHELL.READ_BACK_MISMATCH") and "part-00000.parquet" in str(done.error["where"])
+    at = mini.run_dir(ram)
+    assert mini.tree(at) == plain_tree and not list(at.glob("reports/*/*/*.parquet"))
+    assert run(ram).code == 0
+    (report,) = at.glob("reports/*/*/*.parquet")
+    assert report.read_bytes().startswith(b"PAR1") and report.stat().st_mode & 0o777 == 0o444
 
 
 @pytest.mark.promise("P13", P13, faults="MemoryError", cases=4)

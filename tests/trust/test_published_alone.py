@@ -48,7 +48,6 @@ ALLOWED = {
     ("sim/shell/lock.py", "open"): "the run's .lock",
     ("sim/shell/lock.py", "pwrite"): "the run's .lock",
     ("sim/shell/proofs.py", "touch"): "the user's cache of proven contracts, outside any run",
-    ("sim/shell/runs_report.py", "unlink"): "its own file below staging/",
     ("sim/shell/staging.py", "mkdir"): "below staging/",
     ("sim/shell/staging.py", "rename"): "a failed state, from staging/ to staging/quarantine/",
     ("sim/shell/staging.py", "replace"): "below staging/",

@@ -59,6 +59,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.ledger("5B.bucket_count", entities=int(drawn.sum()), draws=draws[drawn], scenario=part.scenario)
     ctx.count("positive_rows", int((rows.lambda_realised > 0.0).sum()))
     ctx.count("parts", int(_parts(ctx, rows.lambda_realised).sum()))
+    ctx.count(f"in.{part.scenario}", int(count.sum(dtype=np.int64)))
     count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
     kept = np.flatnonzero(count)
     names = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")

@@ -47,7 +47,12 @@ def square_root(value: float) -> float:
 
 
 def chi_square_limit(freedom: float, sigma: float) -> float:
-    """Value a chi-square variable exceeds as rarely as a normal one exceeds `sigma` (Wilson & Hilferty 1931)."""
+    """Value a chi-square variable exceeds as rarely as a normal one exceeds `sigma` (Wilson & Hilferty 1931).
+
+    With next to no freedom the formula falls below the variable itself, from where its cube root no longer grows. The limit stays
+    what it is there: a variable with less freedom exceeds no value more often.
+    """
+    freedom = max(freedom, 8.0 / (9.0 * sigma * sigma))
     spread = 2.0 / (9.0 * freedom)
     root = 1.0 - spread + sigma * square_root(spread)
     return freedom * root * root * root

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.recipes.horizon import horizon_of
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.state import Check, Frames, Partition, State, Totals
 
 STATE = State(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
-from sim.recipes.horizon import horizon_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.account_cells import accounts, eligible_segments, party_account_types
 from sim.segments.entities_6a.account_life import status_limits
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.state import Check, Totals
 
 

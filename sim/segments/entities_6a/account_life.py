@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.horizon import horizon_of
 from sim.segments.entities_6a.account_cells import party_account_types
 from sim.segments.entities_6a.words import WHOLE, by_word, parts
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array
+from sim.shell.horizon import horizon_of
 
 DAYS_A_YEAR = 365.25
 

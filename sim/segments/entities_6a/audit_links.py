@@ -97,12 +97,6 @@ def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[
     return frame, rows
 
 
-def present(frame: Frame, name: str) -> Array:
-    """Whether a nullable column is filled: bool, n."""
-    mask = frame.valid.get(name)
-    return np.ones(len(frame), dtype=np.bool_) if mask is None else mask
-
-
 def count_sharing(ctx: PartitionContext, world: World) -> None:
     """Strangers on things of a household or an organisation, and links to what the user does not own."""
     home, owner = world.parties.household_id, world.device_owner
@@ -111,7 +105,7 @@ def count_sharing(ctx: PartitionContext, world: World) -> None:
     strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
     ctx.count("strangers on devices", int(strange.sum()))
     count = np.bincount(device, minlength=len(world.devices))
-    shared = present(world.devices, "shared_household_id")
+    shared = world.devices.present("shared_household_id")
     wrong = (shared != (count > 1)) | (shared & (owner >= 0) & (world.devices.shared_household_id != home[owner]))
     ctx.count("shared_household_id other than the users'", int(wrong.sum()))
     for name, column, holder in (
@@ -127,20 +121,20 @@ def count_sharing(ctx: PartitionContext, world: World) -> None:
 
 def _count_lines(ctx: PartitionContext, world: World) -> None:
     """Home lines serve one household, premises one organisation, both in their country."""
-    private = present(world.ips, "owner_household_id")[world.ip]
+    private = world.ips.present("owner_household_id")[world.ip]
     at, party = world.ip[private], world.ip_party[private]
     there = (party >= 0) & (world.parties.household_id[party] == world.ips.owner_household_id[at])
     ctx.count("strangers on home lines", int((~there).sum()))
     ctx.count("home lines abroad", int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()))
     # Private persons who work there may use the line of an organisation; other organisations have their own.
     held = np.flatnonzero(world.ip_party >= 0)
-    office = held[present(world.ips, "owner_party_id")[world.ip[held]]]
+    office = held[world.ips.present("owner_party_id")[world.ip[held]]]
     other = world.parties.party_id[world.ip_party[office]] != world.ips.owner_party_id[world.ip[office]]
     private = world.parties.party_type[world.ip_party[office]] == ctx.code("party_type", "RETAIL")
     ctx.count("other organisations on premises", int((other & ~(private & (world.ip_device[office] >= 0))).sum()))
     ctx.count("addresses with other links than they say", int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()))
     homes = world.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
-    ctx.count("home lines of nobody", int((homes & ~present(world.ips, "owner_household_id")).sum()))
+    ctx.count("home lines of nobody", int((homes & ~world.ips.present("owner_household_id")).sum()))
 
 
 def count_orphans(ctx: PartitionContext, world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.segments.entities_6a.audit_links import World, present
+from sim.segments.entities_6a.audit_links import World
 from sim.segments.entities_6a.country_ranges import Piece
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
@@ -38,7 +38,7 @@ def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame,
     party, account, device = (frame.fraud_role != 0 for frame in roles[:3])
     owned = np.flatnonzero(world.device_owner >= 0)
     line = ctx.code("ip_role", "HIGH_RISK_IP")
-    homes = present(world.ips, "owner_household_id")
+    homes = world.ips.present("owner_household_id")
     risky_home = np.zeros(len(world.ips), dtype=np.bool_)
     linked = world.ip_party >= 0
     risky_home[world.ip[linked][party[world.ip_party[linked]]]] = True

@@ -53,7 +53,7 @@ def count_devices(
     ctx.count("mix", np.bincount(parties.party_type[owner] * np.int64(kinds) + kind, minlength=types * kinds))
     place = base.home_country_iso * np.int64(kinds) + base.device_type
     per_device = np.diff(np.append(np.flatnonzero(links.link_no == 1), len(links)))
-    shared = base.valid["shared_household_id"]
+    shared = base.present("shared_household_id")
     ctx.count("by_country", np.bincount(place, minlength=countries * kinds))
     private = devices.owner >= 0
     private[private] = parties.party_type[owner] == ctx.code("party_type", "RETAIL")
@@ -81,7 +81,7 @@ def foreign_links(held: Frame, name: str, base: Frame, links: Frame) -> int:
         base: Devices of the partition.
         links: Their links.
     """
-    rows = np.flatnonzero(links.valid[name])
+    rows = np.flatnonzero(links.present(name))
     if len(rows) == 0:
         return 0
     owner = held.owner_party_id[(links[name][rows] - held[name][0]).astype(np.int64)]
@@ -99,7 +99,7 @@ def _sums(group: Array, values: Array, groups: int) -> Array:
 def _count_places(ctx: PartitionContext, homes: Households, devices: Array, sites: Frame, base: Frame, countries: int) -> None:
     needed = addresses_needed(ctx, homes, devices)
     links = devices + homes.size
-    terminal = base.valid["primary_merchant_id"]
+    terminal = base.present("primary_merchant_id")
     for name, private in (("home", True), ("office", False)):
         mine = homes.private == private
         ctx.count(f"place.{name}_ips", _sums(homes.country[mine], needed[mine], countries))

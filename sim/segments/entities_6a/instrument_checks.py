@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
-from sim.recipes.horizon import horizon_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.instrument_cells import CARDS, WALLET, instruments, instruments_of, is_class
 from sim.segments.entities_6a.instrument_rows import Holders, month_of_day
@@ -13,6 +12,7 @@ from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.words import WHOLE, parts, parts_by_region
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.state import Check, Totals
 
 
@@ -64,7 +64,7 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     """Dates out of order, tokens without a card of their account, cards and tokens."""
     start = horizon_of(ctx.params.scenario_horizon_5A).first_day
     month = int(month_of_day(np.array([start], dtype=np.int32))[0])
-    expires = base.valid["expiry_month"]
+    expires = base.present("expiry_month")
     wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)
     wrong |= expires & ((base.expiry_month < month) | (base.expiry_month < month_of_day(base.issue_date)))
     cards, tokens = is_class(ctx, *CARDS)[base.instrument_type], np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type])
@@ -73,7 +73,7 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     card = np.where(inside, behind, 0)
     torn = ~inside | ~cards[card] | (base.account_id[card] != base.account_id[tokens]) if len(tokens) else np.zeros(0, dtype=np.bool_)
     ctx.count("wrong_dates", int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()))
-    ctx.count("torn_tokens", int(torn.sum()) + int((expires != (cards | base.valid["token_id"])).sum()))
+    ctx.count("torn_tokens", int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()))
     ctx.count("cards", int(cards.sum()))
     ctx.count("tokens", len(tokens))
     # Types x regions x schemes, and account types x tiers (of cards: a token has its card's).

@@ -8,13 +8,13 @@ import numpy as np
 
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets
-from sim.recipes.horizon import horizon_of
 from sim.recipes.tables import AliasTables, build_alias
 from sim.segments.entities_6a.instrument_cells import CARDS, WALLET, instrument_entity, is_class
 from sim.segments.entities_6a.spread import prefix
 from sim.segments.entities_6a.words import currency_of_country, parts, parts_by_region
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 
 CARD, TOKEN = "6A.card", "6A.wallet_token"
 DAYS_A_MONTH = 30

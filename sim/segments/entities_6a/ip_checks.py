@@ -39,7 +39,7 @@ def count_network(
     prior = ctx.params.ip_prior_6A
     kinds, regions = len(ctx.vocabulary("ip_type")), len(ctx.vocabulary("region"))
     cell = base.region_id * np.int64(kinds) + base.ip_type
-    site = base.valid["owner_merchant_id"]
+    site = base.present("owner_merchant_id")
     figures = {
         "ips": np.ones(len(base), dtype=np.int64),
         "site_ips": site.astype(np.int64),
@@ -60,9 +60,9 @@ def count_network(
     np.maximum.at(most[index], base.ip_type[~site], degree["devices"][~site])
     ctx.count("most", most.ravel())
     ctx.count("above_device_cap", int((degree["devices"] > cap[base.ip_type]).sum()))
-    home = base.valid["owner_household_id"]
+    home = base.present("owner_household_id")
     ctx.count("above_party_cap", int((degree["parties"][home] > prior.parties_per_home).sum()))
-    present = links.valid["device_id"]
+    present = links.present("device_id")
     first = devices.device_id[0] if len(devices) else np.uint64(1)
     each = np.bincount((links.device_id[present] - first).astype(np.int64), minlength=len(devices))
     ctx.count("devices", len(devices))
@@ -86,7 +86,7 @@ def count_network(
 
 def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> int:
     """Links to a home of devices and parties that do not belong to its household."""
-    home, first = base.valid["owner_household_id"], np.uint64(homes.first_id)
+    home, first = base.present("owner_household_id"), np.uint64(homes.first_id)
     rows = np.flatnonzero(home[users.own])
     who = owner[rows]
     theirs = homes.of_party[np.maximum(who, 0)].astype(np.uint64) + first

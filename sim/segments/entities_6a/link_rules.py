@@ -48,7 +48,7 @@ def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array) -
     """Rows in which the filled ids are not exactly those their role demands; over the rows as published."""
     wrong = np.zeros(len(role), dtype=np.bool_)
     for number, name in enumerate(ids):
-        wrong |= demands[:, number][role] != links.valid[name]
+        wrong |= demands[:, number][role] != links.present(name)
     return int(wrong.sum())
 
 

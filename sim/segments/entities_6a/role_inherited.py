@@ -6,7 +6,6 @@ import numpy as np
 
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, run_starts
-from sim.recipes.horizon import horizon_of
 from sim.segments.entities_6a.role_links import Links
 from sim.segments.entities_6a.role_parties import Roles, clean
 from sim.segments.entities_6a.role_people import People
@@ -14,6 +13,7 @@ from sim.segments.entities_6a.role_race import places, winners
 from sim.segments.entities_6a.role_targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, by_name
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.params import Params
 
 ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
@@ -101,7 +101,7 @@ def device_roles(
 
 def _device_address(devices: Frame, links: Links, people: People) -> tuple[Array, Array]:
     """Hash of the owner (or the site) and the first counter word without a role: uint64, n each."""
-    owned = devices.valid.get("primary_party_id", np.ones(len(devices), dtype=np.bool_))
+    owned = devices.present("primary_party_id")
     owner = np.zeros(len(devices), dtype=np.int64)
     owner[owned] = (devices.primary_party_id[owned] - people.frame.party_id[:1]).astype(np.int64) if len(people.frame) else 0
     entity = np.where(owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id)

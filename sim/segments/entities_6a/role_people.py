@@ -8,11 +8,11 @@ import numpy as np
 
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_of_row
-from sim.recipes.horizon import horizon_of
 from sim.segments.entities_6a.country_ranges import Piece
 from sim.segments.entities_6a.role_links import Links
 from sim.shell.context import PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 
 FEATURES = ("ANONYMISER", "SHARED_DEVICE", "ACCOUNTS", "CREDIT", "NEW", "HOUSEHOLD")
 _FULL = {"ACCOUNTS": 8, "CREDIT": 4, "HOUSEHOLD": 6}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.horizon import horizon_of
 from sim.recipes.partitions import rows_of
 from sim.segments.entities_6a import account_cells
 from sim.segments.entities_6a.account_cells import Accounts, accounts, cell_entities, check_products, party_account_types
@@ -22,6 +21,7 @@ from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
 from sim.segments.entities_6a.words import currency_of_country
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 WEIGHT, START, LIFE = "6A.account_weight", "6A.account_start", "6A.account_life"

@@ -76,7 +76,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     targets, homes = ip_targets(ctx), households_of(ctx, parties)
     addresses = addresses_of(ctx, targets, span(part))
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
-    mine = np.flatnonzero(devices.valid["primary_party_id"])
+    mine = np.flatnonzero(devices.present("primary_party_id"))
     owner = np.full(len(devices), -1, dtype=np.int64)
     owner[mine] = (devices.primary_party_id[mine] - parties.party_id[0]).astype(np.int64) if len(mine) else mine
     needed = addresses_needed(ctx, homes, np.bincount(homes.of_party[owner[mine]], minlength=len(homes.size)))
@@ -171,7 +171,7 @@ def _device_users(ctx: Context, part: Partition, parties: Frame, devices: Frame,
     links = ctx.load("s4_device_links_6A", part=part.index, columns=("link_role", "party_id"))
     rows = np.flatnonzero(links.link_role == ctx.code("device_link_role", "SECONDARY_USER"))
     guest = (links.party_id[rows] - parties.party_id[0]).astype(np.int64) if len(rows) else rows
-    return {"owner": owner, "shared": devices.valid["shared_household_id"], "guest": guest}
+    return {"owner": owner, "shared": devices.present("shared_household_id"), "guest": guest}
 
 
 def finish(ctx: Context, totals: Totals) -> Frames:

@@ -120,7 +120,7 @@ def _rows(ctx: Context, piece: Piece, dataset: str, columns: tuple[str, ...]) ->
 def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
     """Role of each terminal's merchant: int16; clean for other devices. Merchants' roles need no other piece, so they are raced again."""
     role = np.zeros(len(devices), dtype=np.int16)
-    terminals = np.flatnonzero(devices.valid.get("primary_merchant_id", np.ones(len(devices), dtype=np.bool_)))
+    terminals = np.flatnonzero(devices.present("primary_merchant_id"))
     if len(terminals):
         again = ctx.for_partition(part)  # its ledger is not ours: these draws are accounted for where they are published
         merchants, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))

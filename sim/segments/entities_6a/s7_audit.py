@@ -88,7 +88,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     roles = roles_of(ctx, piece, world)
     count_spread(ctx, world, roles)
     trade = ctx.load("s5_merchant_fraud_roles_6A", columns=("ring_id",))
-    ring = trade.ring_id if "ring_id" not in trade.valid else trade.ring_id[trade.valid["ring_id"]]
+    ring = trade.ring_id[trade.present("ring_id")]
     count_rings(ctx, world, roles[0], ring)
     ctx.count("merchants in rings", len(ring) if part.index == 0 else 0)
     return {}

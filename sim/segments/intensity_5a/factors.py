@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import MICRO, Horizon
 from sim.segments.intensity_5a.local_calendar import LocalCalendar
 from sim.shell.context import Context
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import MICRO, Horizon
 from sim.shell.params import Params
 
 _SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))

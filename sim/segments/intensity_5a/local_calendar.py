@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_offsets
-from sim.recipes.horizon import MICRO, Horizon
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import MICRO, Horizon
 
 HOUR_S = 3600
 WEEK_HOURS = np.int64(168)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.recipes.civil import Month, months_between, weekday_of
-from sim.recipes.horizon import DAY_S, Horizon
+from sim.shell.horizon import DAY_S, Horizon
 from sim.shell.params import Params
 
 _HOUR_S = 3600

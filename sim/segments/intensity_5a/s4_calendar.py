@@ -13,12 +13,12 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
-from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of
 from sim.segments.intensity_5a.local_calendar import local_calendar
 from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import DAY_S, MICRO, Horizon, horizon_of
 from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
@@ -191,8 +191,15 @@ def _refuse_unknown(config: Params, policy: Params, world: World, name: str) -> 
 def _refuse_uncovered(dates: Array, world: World) -> None:
     """A horizon past the holiday table would silently have none."""
     if world.first_day < int(dates.min()) or world.last_day > int(dates.max()):
-        found, expected = f"days {world.first_day} .. {world.last_day} since 1970", f"within {int(dates.min())} .. {int(dates.max())}"
-        raise _invalid("HOLIDAYS_NOT_COVERED", "The snapshot's holidays do not cover the horizon.", found, expected)
+        first, last, begin, end = np.array([world.first_day, world.last_day, dates.min(), dates.max()]).astype("datetime64[D]")
+        raise ContractError(
+            "5A.S4.HOLIDAYS_NOT_COVERED",
+            "The snapshot's holidays do not cover the horizon and the local days around it.",
+            found=f"{first} .. {last}",
+            expected=f"within {begin} .. {end}",
+            where="config/layer2/5A/scenario_horizon.yaml",
+            do="choose other dates (--set scenario_horizon_5A.start=..., scenario_horizon_5A.end=...), or rebuild config/reference",
+        )
 
 
 def _invalid(name: str, what: str, found: str, expected: str) -> ContractError:

@@ -14,7 +14,6 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
-from sim.recipes.horizon import DAY_S, MICRO, Horizon
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factors import factor_cells
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
@@ -23,6 +22,7 @@ from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, 
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
+from sim.shell.horizon import DAY_S, MICRO, Horizon
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(

@@ -101,8 +101,7 @@ def _supplied(ctx: PartitionContext, merchants: Frame) -> Frame:
 
 def _given(supplied: Frame) -> Frame:
     """Outlets the user gave: rows of merchants that have several rows, or a row that names a place."""
-    everywhere = np.ones(len(supplied), dtype=np.bool_)
-    abroad, located = supplied.valid.get("outlet_country", everywhere), supplied.valid.get("lat_udeg", everywhere)
+    abroad, located = supplied.present("outlet_country"), supplied.present("lat_udeg")
     offsets = run_offsets(supplied.merchant_id)
     run = run_of_row(offsets)
     several = np.diff(offsets.astype(np.int64))[run] > 1

@@ -39,7 +39,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Places of the outlets of one file."""
     outlets = ctx.load("outlet_catalogue", part=part.spec["file"])
     cities = cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent)
-    given = outlets.valid.get("given_lat_udeg", np.ones(len(outlets), dtype=np.bool_))
+    given = outlets.present("given_lat_udeg")
     city = np.empty(len(outlets), dtype=np.int64)
     lat, lon = outlets.given_lat_udeg.astype(np.float64) / MICRO, outlets.given_lon_udeg.astype(np.float64) / MICRO
     city[given] = nearest_cities(ctx, cities, outlets.take(given))

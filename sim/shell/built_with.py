@@ -1,0 +1,82 @@
+"""The contracts a run was built with, against those at hand: who may judge which run.
+
+A segment's seal names its contracts by digest. Only by those can it be told which checks were demanded of it, and only through those
+can its tables be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sim.paths import contracts_root
+from sim.shell.bundle import Bundle
+from sim.shell.contract_types import Contracts
+from sim.shell.contracts import load_contracts
+from sim.shell.demanded import undemanded
+from sim.shell.errors import ContractError
+from sim.shell.gate import INDEX_NAME, gates_dir
+from sim.shell.manifest import load_json
+from sim.shell.opened import passed_segments, seal_problems
+from sim.shell.publish import read_published
+from sim.shell.receipt import read_receipt
+from sim.shell.seal import SEAL_LAW
+
+
+class Judge:
+    """Holds segments against what their contracts demand.
+
+    Args:
+        run_dir: Run directory, or the mirror of a remote run's documents.
+        contracts: The contracts at hand; the packaged ones by default.
+    """
+
+    def __init__(self, run_dir: Path, contracts: Contracts | None) -> None:
+        self._run_dir = run_dir
+        self._contracts = contracts or load_contracts(contracts_root())
+        self.unknown: list[str] = []
+
+    def problems(self, bundle: Bundle) -> list[str]:
+        """What is demanded of a segment and missing. One that was built with other contracts is noted as not judged."""
+        if sealed_contracts(self._run_dir, bundle.segment) != self._contracts.digest:
+            self.unknown.append(bundle.segment)
+            return []
+        index = gates_dir(self._run_dir, bundle.segment) / INDEX_NAME
+        return [f"{index}: {problem}" for problem in undemanded(self._contracts, bundle)]
+
+
+def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:
+    """Refuse to judge a run by other contracts or another reference snapshot than it was built with.
+
+    Raises:
+        ContractError: `SHELL.CONTRACTS_DIFFER` or `SHELL.REFERENCE_DIFFERS`.
+    """
+    receipt = read_receipt(run_dir)
+    for code in passed_segments(run_dir, codes):
+        if seal_problems(run_dir, code, receipt):
+            return  # the seal itself is broken: verification says so, file by file
+        sealed = sealed_contracts(run_dir, code)
+        if sealed != contracts.digest:
+            raise ContractError(
+                "SHELL.CONTRACTS_DIFFER",
+                "this run was built with other contracts",
+                found=f"{contracts.root}: SHA-256 {contracts.digest}",
+                expected=f"SHA-256 {sealed}",
+                do="pass --contracts DIR with the contracts of that run, or verify without --deep",
+            )
+    for name, digest in receipt["reference"].items():
+        if reference.get(name) != digest:
+            raise ContractError(
+                "SHELL.REFERENCE_DIFFERS",
+                f"this run was built with another reference table {name!r}",
+                found=f"SHA-256 {reference.get(name)}",
+                expected=f"SHA-256 {digest}",
+                do="pass --config DIR with the reference snapshot of that run, or verify without --deep",
+            )
+
+
+def sealed_contracts(run_dir: Path, code: str) -> str:
+    """Digest of the contracts a passed segment was sealed with; empty when its seal names none."""
+    path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
+    rows = load_json(read_published(path), str(path), SEAL_LAW)["inputs"]
+    return next((str(row.get("sha256_hex")) for row in rows if row.get("role") == "CONTRACT"), "")
