@@ -22,6 +22,8 @@ from sim.shell.reference import Reference
 from sim.shell.tables import damaged, read_parquet, require_schema
 
 _CACHE_BYTES = 192 << 20
+_CACHE_SHARE = 16
+"""Under a memory limit this part of it may be used for rows that were read, where that is less."""
 
 
 class Store:
@@ -42,6 +44,11 @@ class Store:
         self._verified: set[str] = set()
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
         self._lock = threading.Lock()
+        self._room = _CACHE_BYTES
+
+    def fit(self, memory_limit: int | None) -> None:
+        """Keep fewer rows in memory where the process may take `memory_limit` bytes; None for no limit."""
+        self._room = _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
 
     def register(self, items: Iterable[Published]) -> None:
         """Make published datasets readable. Only proven ones may be registered."""
@@ -126,7 +133,7 @@ class Store:
         frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns)
         with self._lock:
             self._frames[key] = frame
-            while len(self._frames) > 1 and sum(_bytes(held) for held in self._frames.values()) > _CACHE_BYTES:
+            while len(self._frames) > 1 and sum(_bytes(held) for held in self._frames.values()) > self._room:
                 self._frames.popitem(last=False)
         return frame
 
