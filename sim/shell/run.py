@@ -114,6 +114,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         reporter.close()
         write_state_runs(run_dir, prepared, segments, result.rows)
         options.publication.ended(run_dir)
+        stay_within(options.memory, "the run")
     return result
 
 

@@ -27,7 +27,7 @@ class Crowd:
             here = self.here
             self.calls.append((item, here))
         try:
-            time.sleep(0.01)
+            time.sleep(0.03)
             with self.lock:
                 here = max(here, self.here)
             if item in self.never or (item in self.alone and here > 1):
