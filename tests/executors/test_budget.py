@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.executors import MemoryBudget, MemoryLimitPassed, resident
+from sim.executors import LocalExecutor, MemoryBudget, MemoryLimitPassed, resident
+from sim.executors.cluster import ClusterOptions
+from sim.executors.dask import DaskExecutor
+from sim.shell.errors import StorageError
+from sim.shell.publication import Publication
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,6 +107,33 @@ def test_a_peak_outside_items_is_refused_too() -> None:
     with pytest.raises(MemoryLimitPassed) as passed:
         budget.hold()
     assert (passed.value.item, passed.value.together, passed.value.peak) == (None, 0, 1_001)
+
+
+@pytest.mark.parametrize("when", ["begin", "passed", "ended"])
+def test_what_a_run_does_outside_its_states_is_held_against_the_limit(root: Path, tmp_path: Path, when: str) -> None:
+    import miniworld
+
+    gauge = Sized(100)
+
+    def greedy(*arguments: object) -> None:
+        gauge.add(901)
+        gauge.add(-901)
+
+    publication = Publication()
+    setattr(publication, when, greedy)
+    with pytest.raises(StorageError) as refused:
+        miniworld.build(root, tmp_path, memory=MemoryBudget(1_000, gauge), publication=publication)
+    assert refused.value.code == "SHELL.MEMORY_LIMIT_PASSED"
+    assert (refused.value.found, refused.value.expected) == ("1,001 bytes resident at the highest", "at most 1,000 bytes")
+    assert miniworld.build(root, tmp_path).bundles
+
+
+def test_executors_say_how_many_they_compute_at_once() -> None:
+    assert LocalExecutor(3).threads == 3
+    assert DaskExecutor(ClusterOptions(3)).threads == 3
+    assert DaskExecutor(ClusterOptions(None, gpus=True)).threads == 0
+    assert DaskExecutor(ClusterOptions(3, scheduler="tcp://head:8786")).threads == 0
+    assert DaskExecutor(ClusterOptions(3, scheduler_file=Path("scheduler.json"))).threads == 0
 
 
 HUNGRY = """
