@@ -14,6 +14,7 @@ from typing import Any
 
 from sim.backends import get_backend
 from sim.cli.common import prepared_request
+from sim.executors import resident
 from sim.segments import SEGMENTS
 from sim.shell.run import Options, run_world
 
@@ -27,7 +28,7 @@ class Meter:
         self._anon = 0
         self._over = threading.Event()
         self._cpu = _cpu()
-        _reset_peak()
+        resident.mark()
         threading.Thread(target=self._sample, daemon=True).start()
 
     def begin(self, state: str, title: str, partitions: int) -> None:
@@ -45,11 +46,11 @@ class Meter:
             "seconds": seconds,
             "cpu_seconds": cpu - self._cpu,
             "partitions": self._partitions,
-            "peak_rss": _status("VmHWM"),
-            "peak_anon": max(self._anon, _status("RssAnon")),
+            "peak_rss": resident.peak(),
+            "peak_anon": max(self._anon, _anonymous()),
         }
         self._cpu, self._anon = cpu, 0
-        _reset_peak()
+        resident.mark()
 
     def close(self) -> None:
         """Stop sampling."""
@@ -57,7 +58,7 @@ class Meter:
 
     def _sample(self) -> None:
         while not self._over.wait(0.01):
-            self._anon = max(self._anon, _status("RssAnon"))
+            self._anon = max(self._anon, _anonymous())
 
 
 def _cpu() -> float:
@@ -65,13 +66,9 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _status(name: str) -> int:
+def _anonymous() -> int:
     with Path("/proc/self/status").open() as lines:
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def _reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
 def main() -> None:

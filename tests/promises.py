@@ -34,7 +34,7 @@ PROMISES = {
     "P10": "A failed write, fsync or close is not tried again: staging is given up, exit 7",
     "P11": "A write that lies is not published",
     "P12": "Short writes, other devices, no descriptors, no rights, read-only: correct, or one clear line",
-    "P13": "Out of memory: exit 7 naming the partition and the setting to lower; nothing published",
+    "P13": "Out of memory: exit 7 naming the partition and what would help; nothing published",
     "P14": "A worker dies: the run completes with equal digests; a partition that kills workers is named",
     "P15": "A zombie or a duplicated task has no effect",
     "P16": "The driver dies: only unfinished partitions are computed again",

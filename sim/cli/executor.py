@@ -12,7 +12,7 @@ import typer
 from sim.cli.common import default_workers
 
 if TYPE_CHECKING:
-    from sim.executors import Executor
+    from sim.executors import Executor, MemoryBudget
 
 ExecutorOption = Annotated[str, typer.Option(help="local (threads) or dask (processes of this machine, or of a cluster).")]
 SchedulerOption = Annotated[str | None, typer.Option(help="With dask: address of a running scheduler, e.g. tls://head:8786.")]
@@ -26,6 +26,7 @@ TlsKeyOption = Annotated[Path | None, typer.Option("--tls-key", help="With dask:
 def executor_named(
     name: str,
     workers: int | None,
+    budget: MemoryBudget | None,
     gpus: bool,
     scheduler: str | None,
     scheduler_file: Path | None,
@@ -49,7 +50,7 @@ def executor_named(
     if name == "local":
         if used:
             raise UsageError("SHELL.USAGE", f"{', '.join(used)} without a cluster", expected="--executor dask")
-        yield LocalExecutor(workers or default_workers())
+        yield LocalExecutor(workers or default_workers(), budget)
         return
     if scheduler and scheduler_file:
         raise UsageError("SHELL.USAGE", "--scheduler and --scheduler-file both name a scheduler", expected="one of them")

@@ -61,7 +61,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
     if isinstance(error, MemoryError):
-        do = "run again with fewer --workers or in more memory: what was finished is kept"
+        do = "run again in more memory: what was finished is kept"
         return kind("SHELL.OUT_OF_MEMORY", "memory ran out", found=str(error), do=do)
     found = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""

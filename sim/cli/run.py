@@ -33,6 +33,7 @@ from sim.cli.executor import (
     TlsKeyOption,
     executor_named,
 )
+from sim.cli.memory import MemoryLimitOption, memory_budget
 
 if TYPE_CHECKING:
     from sim.shell.progress import Reporter
@@ -53,6 +54,7 @@ def run(
     ] = 0.001,
     executor: ExecutorOption = "local",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Workers. Default: the processors there are.")] = None,
+    memory_limit: MemoryLimitOption = None,
     scheduler: SchedulerOption = None,
     scheduler_file: SchedulerFileOption = None,
     tls_ca: TlsCaOption = None,
@@ -75,6 +77,7 @@ def run(
 ) -> None:
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.backends import BackendUnavailable, get_backend
+    from sim.executors.resident import highest
     from sim.shell.errors import BackendError, UsageError
     from sim.shell.outcome import describe
     from sim.shell.planner import require_space
@@ -93,7 +96,8 @@ def run(
         raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {backend} cannot run here: {error}", do=error.do) from error
     named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
     told = reporter(quiet or json_)
-    with executor_named(executor, workers, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
+    budget = memory_budget(memory_limit, executor)
+    with executor_named(executor, workers, budget, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
         place, publication, home = _place(out, work_dir, keep_local, prepared, told)
@@ -107,6 +111,7 @@ def run(
             executor=who,
             verify_fraction=verify_fraction,
             device_slots=device_slots,
+            memory=budget,
         )
         result = run_world(prepared, SEGMENTS, chosen, options, told)
     world = home or str(result.run_dir)
@@ -120,6 +125,9 @@ def run(
         f"world      {world}  ({total / 1e6:,.1f} MB, {checks} checks passed)",
         f"seed       {prepared.request.seed}   scenarios {', '.join(prepared.scenarios)}   backend {named}",
     ]
+    taken = {"limit": budget.limit, "peak": highest()} if budget else None
+    if taken:
+        text.append(f"memory     {taken['peak'] / 2**20:,.0f} MiB at the highest, limit {taken['limit'] / 2**20:,.0f} MiB")
     if "5B" in result.bundles:
         name = result.run_dir.name[:8]
         command = invoked(Path(sys.argv[0]), "closedworld") if Path(sys.argv[0]).stem == "closedworld" else "closedworld"
@@ -140,6 +148,7 @@ def run(
             "arrivals": sum(item.rows for item in datasets if item.dataset == "arrival_events_5B"),
             **describe(result),
             **({"url": home} if home else {}),
+            **({"memory": taken} if taken else {}),
         },
         "\n".join(text),
     )

@@ -1,7 +1,8 @@
 """Executors: how partitions are spread over workers. Results never depend on the choice."""
 
+from sim.executors.budget import MemoryBudget, MemoryLimitPassed
 from sim.executors.local import LocalExecutor, run_local
-from sim.executors.protocol import ClusterLost, Executor, ExecutorError, ExecutorUnavailable, Transient, Work, WorkLost
+from sim.executors.protocol import ClusterLost, Executor, ExecutorError, ExecutorUnavailable, OutOfMemory, Transient, Work, WorkLost
 
 __all__ = [
     "ClusterLost",
@@ -9,6 +10,9 @@ __all__ = [
     "ExecutorError",
     "ExecutorUnavailable",
     "LocalExecutor",
+    "MemoryBudget",
+    "MemoryLimitPassed",
+    "OutOfMemory",
     "Transient",
     "Work",
     "WorkLost",

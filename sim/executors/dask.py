@@ -48,6 +48,12 @@ class DaskExecutor:
         self._cluster: Cluster | None = None
         self._asked, self._known = float("-inf"), 1
 
+    @property
+    def threads(self) -> int:
+        """Of workers started here; a cluster that was there already, and one worker a GPU, are not ours to size."""
+        given = self._options
+        return 0 if given.scheduler or given.scheduler_file else given.workers or 0
+
     def map(self, work: Work[Item, Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """Do the work on every item; (item, result) come as they become available.
 

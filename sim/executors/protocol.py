@@ -49,6 +49,10 @@ class Executor(Protocol):
     def name(self) -> str:
         """Name for receipts."""
 
+    @property
+    def threads(self) -> int:
+        """How many items it may compute at once; 0 if whoever started the workers decides that."""
+
     def map(self, work: Work[Item, Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """Do the work on every item; (item, result) come as they become available, in no promised order."""
 
@@ -74,6 +78,14 @@ class WorkLost(ExecutorError):
     def __init__(self, name: str, attempts: int) -> None:
         super().__init__(f"{name}: {attempts} workers died while computing it")
         self.name, self.attempts = name, attempts
+
+
+class OutOfMemory(ExecutorError):
+    """Memory ran out while an item was computed, though no other was beside it in this process."""
+
+    def __init__(self, item: object, found: str) -> None:
+        super().__init__(found)
+        self.item, self.found = item, found
 
 
 class Transient(Exception):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sim.executors import ClusterLost, ExecutorUnavailable, Transient, WorkLost
+from sim.executors import ClusterLost, ExecutorUnavailable, MemoryLimitPassed, OutOfMemory, Transient, WorkLost
 from sim.shell import errors
 from sim.shell.attempts import Attempts
 from sim.shell.context import Context
 from sim.shell.identity import canonical_json, pretty_json
+from sim.shell.out_of_memory import OUT_OF_MEMORY, help_alone, help_for_workers, limit_passed, ran_out
 from sim.shell.partition import StateRun, compute_partition, part_file
 from sim.shell.recompute import sampled
 from sim.shell.staging import PartitionResult, Staging, decode_result
@@ -28,6 +29,7 @@ def compute_all(
 
     Raises:
         WorkerError: `SHELL.WORKERS_DIED` naming the partition, `SHELL.CLUSTER_LOST`, `SHELL.EXECUTOR_UNAVAILABLE`.
+        StorageError: `SHELL.OUT_OF_MEMORY`, `SHELL.MEMORY_LIMIT_PASSED`.
         SimError: Whatever refused a partition.
     """
     fraction = run.verify_fraction if run.backend.name != "cpu" else 0.0
@@ -43,6 +45,11 @@ def compute_all(
             where=str(staging.path),
             do=f"see the workers' logs, give workers more memory; {_RESUME}",
         ) from lost
+    except OutOfMemory as lost:
+        part = cast(Partition, lost.item)
+        raise ran_out(program.state.id, part.name, lost.found, str(staging.path), help_alone(program, ctx)) from lost
+    except MemoryLimitPassed as lost:
+        raise limit_passed(program.state.id, cast(Partition, lost.item).name if lost.item else None, lost) from lost
     except ClusterLost as lost:
         raise errors.WorkerError("SHELL.CLUSTER_LOST", "the cluster went away", found=str(lost), do=_RESUME) from lost
     except ExecutorUnavailable as lost:
@@ -131,6 +138,8 @@ class PartitionWork:
         if "refused" in reply:
             fields = dict(reply["refused"])
             kind = _REFUSALS[fields.pop("class")]
+            if fields["code"] == OUT_OF_MEMORY:
+                fields["do"] = help_for_workers(self._run.executor.threads)
             fields["where"] = f"{fields['where']} (on {worker})".strip()
             return kind(**fields)
         return errors.WorkerError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sim.executors.resident import highest
 from sim.shell.bundle import Bundle
 from sim.shell.runs_report import StateRow
 from sim.shell.state import Segment
@@ -42,7 +42,7 @@ def state_row(segment: Segment, state: str, status: str, rows: int, reused: int,
         rows=rows,
         partitions_resumed=reused,
         wall_ms=round((time.perf_counter() - started) * 1000),
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=highest(),
     )
 
 

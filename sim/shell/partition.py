@@ -15,10 +15,11 @@ from sim.shell.checks import check_frame
 from sim.shell.context import Context, PartitionContext
 from sim.shell.contract_types import Contracts, ForeignKey
 from sim.shell.digest import table_digest
-from sim.shell.errors import BackendError, StorageError, ValidationError
+from sim.shell.errors import BackendError, ValidationError
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.key_ranges import key_range
 from sim.shell.manifest import PartFile
+from sim.shell.out_of_memory import smaller_partitions
 from sim.shell.progress import Reporter
 from sim.shell.recompute import hold_against
 from sim.shell.staging import PartitionResult, Staging
@@ -76,22 +77,14 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
     Raises:
         ValidationError: A kernel refused a row.
         BackendError: The partition does not fit the device, or the device is wrong.
-        StorageError: `SHELL.OUT_OF_MEMORY`, or an I/O failure while staging.
+        StorageError: An I/O failure while staging.
+        MemoryError: Memory ran out; it may be called again, when others that were beside it have come to rest.
     """
-    try:
-        inner, frames = _computed(program, ctx, run, part)
-        if verify:
-            hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
-        result = PartitionResult(part.name, {}, [], {}, [])
-        stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
-    except MemoryError as error:
-        raise StorageError(
-            "SHELL.OUT_OF_MEMORY",
-            f"memory ran out while computing partition {part.name} of {program.state.id}",
-            found=str(error) or "allocation refused",
-            where=str(staging.path),
-            do="run again with fewer --workers or more memory: finished partitions are kept",
-        ) from error
+    inner, frames = _computed(program, ctx, run, part)
+    if verify:
+        hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
+    result = PartitionResult(part.name, {}, [], {}, [])
+    stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
     result.counters = {name: value.tolist() for name, value in inner.counters.items()}
     result.ledger = list(inner.ledger_rows.values())
     staging.record(result)
@@ -127,9 +120,6 @@ def in_turn(program: Program, ctx: Context, run: StateRun, part: Partition | Non
     try:
         return run.backend.ops.turn(work)
     except OutOfDeviceMemory as error:
-        packs = {pack: getattr(ctx.params, pack) for pack in program.state.config}
-        settings = [f"{pack}.{key}" for pack, params in packs.items() for key in params if key.endswith("_a_partition")]
-        smaller = f", or smaller partitions (--set {settings[0]}=..., which names another world)" if settings else ""
         spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
         name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
         raise BackendError(
@@ -137,7 +127,7 @@ def in_turn(program: Program, ctx: Context, run: StateRun, part: Partition | Non
             f"{name} does not fit the device, even alone (--device-slots 1)",
             found=str(error),
             where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
-            do=f"a device with more memory, --backend cpu{smaller}; finished partitions are kept",
+            do=f"a device with more memory, --backend cpu{smaller_partitions(program, ctx)}; finished partitions are kept",
         ) from None
 
 

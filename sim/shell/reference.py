@@ -87,6 +87,8 @@ class Reference:
             if name not in self._tables:
                 try:
                     self._tables[name] = pq.read_table(self._path(name), page_checksum_verification=True)
+                except MemoryError:  # Arrow's is an ArrowException too
+                    raise
                 except (OSError, pa.ArrowException) as error:
                     raise self._invalid(name, str(error), "a readable Parquet file") from error
             return self._tables[name]

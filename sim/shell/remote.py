@@ -29,12 +29,13 @@ from sim.shell.identity import canonical_json, code_digest, sha256_bytes
 from sim.shell.job import JOB_LAW, agreed, decode_request
 from sim.shell.manifest import Published, StateManifest, load_json
 from sim.shell.memory import keep_freed_memory
+from sim.shell.out_of_memory import ran_out
 from sim.shell.partition import StateRun, compute_partition
 from sim.shell.progress import Silent
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared, prepare
 from sim.shell.run import context_for
-from sim.shell.staging import encode_result
+from sim.shell.staging import PartitionResult, encode_result
 from sim.shell.state import Partition, Program
 from sim.shell.store import Store
 
@@ -69,7 +70,7 @@ def compute(text: str) -> str:
     try:
         job = _job(task["run_dir"], task["state"], task["job"])
         attempt = Attempt(job.room, part.name)
-        result = compute_partition(job.program, job.context, job.run, attempt, part, task["verify"])
+        result = _computed(job, attempt, part, task["verify"])
         answer = {"result": encode_result(result), "attempt": attempt.path.name}
     except Stale as stale:
         answer = {"stale": str(stale)}
@@ -81,6 +82,13 @@ def compute(text: str) -> str:
     if attempt is not None and "result" not in answer:
         attempt.give_up()
     return canonical_json({"law": REPLY_LAW, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}).decode()
+
+
+def _computed(job: _Job, attempt: Attempt, part: Partition, verify: bool) -> PartitionResult:
+    try:
+        return compute_partition(job.program, job.context, job.run, attempt, part, verify)
+    except MemoryError as error:  # what would help depends on who started the workers: the driver says it
+        raise ran_out(job.program.state.id, part.name, str(error), str(attempt.path), "") from error
 
 
 @lru_cache(maxsize=2)

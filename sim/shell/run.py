@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from sim.backends import Backend
-from sim.executors import Executor, LocalExecutor
+from sim.executors import Executor, LocalExecutor, MemoryBudget
 from sim.shell.bundle import encode_flag, encode_index
 from sim.shell.context import Context
 from sim.shell.demanded import require_checks
@@ -22,6 +22,7 @@ from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
+from sim.shell.out_of_memory import stay_within
 from sim.shell.outcome import RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
@@ -50,6 +51,7 @@ class Options:
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
         device_slots: Partitions on a device at once, for backends that have one.
         model: Module whose `SEGMENTS` are run: what workers in other processes import.
+        memory: Memory limit of this process; the executor's own.
         publication: Where passed segments go beyond the run directory.
     """
 
@@ -61,6 +63,7 @@ class Options:
     verify_fraction: float = 0.001
     device_slots: int = 2
     model: str = "sim.segments"
+    memory: MemoryBudget | None = None
     publication: Publication = field(default_factory=Publication)
 
 
@@ -84,6 +87,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     if backend.slots is not None:
         backend.slots.resize(options.device_slots)
     store = options.publication.reader(run_dir, prepared)
+    store.fit(options.memory.limit if options.memory else None)
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
             program.preflight(context_for(program, prepared, backend, store))
@@ -110,6 +114,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         reporter.close()
         write_state_runs(run_dir, prepared, segments, result.rows)
         options.publication.ended(run_dir)
+        stay_within(options.memory, "the run")
     return result
 
 
@@ -190,7 +195,7 @@ def _state(
         return manifest, sha256_bytes(manifest.encode())
     readable = published_manifests(result.bundles, segment.code, proofs)
     job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
-    executor = options.executor or LocalExecutor(options.workers)
+    executor = options.executor or LocalExecutor(options.workers, options.memory)
     run = StateRun(
         *(result.run_dir, prepared.identity, prepared.contracts, store, backend),
         *(executor, options.order_seed, reporter, options.verify_fraction, job),
@@ -198,6 +203,7 @@ def _state(
     try:
         inputs = named_digest("inputs", list(proofs.items()))
         manifest, digest, reused = execute(program, context_for(program, prepared, backend, store), run, inputs)
+        stay_within(options.memory, state.id)
     except BaseException as error:
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed

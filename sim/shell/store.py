@@ -23,6 +23,8 @@ from sim.shell.reference import Reference
 from sim.shell.tables import damaged, read_parquet, require_schema
 
 _CACHE_BYTES = 192 << 20
+_CACHE_SHARE = 16
+"""Under a memory limit this part of it may be used for rows that were read, where that is less."""
 
 
 class Store:
@@ -44,6 +46,11 @@ class Store:
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
+        self._room = _CACHE_BYTES
+
+    def fit(self, memory_limit: int | None) -> None:
+        """Keep fewer rows in memory where the process may take `memory_limit` bytes; None for no limit."""
+        self._room = _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
 
     def register(self, items: Iterable[Published]) -> None:
         """Make published datasets readable. Only proven ones may be registered."""
@@ -129,7 +136,7 @@ class Store:
             again = self._frames.pop(key, None)  # another thread read it meanwhile
             self._held += _bytes(frame) - (0 if again is None else _bytes(again))
             self._frames[key] = frame
-            while len(self._frames) > 1 and self._held > _CACHE_BYTES:
+            while len(self._frames) > 1 and self._held > self._room:
                 self._held -= _bytes(self._frames.popitem(last=False)[1])
         return frame
 

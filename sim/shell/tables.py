@@ -104,6 +104,8 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
             if table.num_rows != file.metadata.num_rows:  # page headers carry no checksum of their own
                 raise damaged(path, dataset, f"{table.num_rows} rows in its pages", f"{file.metadata.num_rows} rows by its footer")
         return from_arrow(table.select(names), dataset, vocab, names)
+    except MemoryError:  # Arrow's is an ArrowException too, and says nothing about the file
+        raise
     except (OSError, pa.ArrowException) as error:
         # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says nothing about the file.
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
@@ -122,6 +124,8 @@ def require_schema(path: Path, data: bytes, dataset: Dataset, vocab: Vocabularie
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             _require_schema(path, file, dataset, vocab)
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
 

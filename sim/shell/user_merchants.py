@@ -129,6 +129,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for raw in batch.to_pylist():
                 yield line, raw
                 line += 1
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8, dates beyond Python's
         raise _invalid(path, str(error)[:200], "a readable Parquet file") from error
 

@@ -55,7 +55,7 @@ ROWS = {
     "write-floor": {"demo 5B.S4", "demo floor", "demo ratio"},
     "end-to-end": {"demo"},
     "growth": {"80,000"},
-    "memory": {"demo, workers 1", "demo, workers 2"},
+    "memory": {"demo, workers 1", "demo, workers 2", "demo, workers 2, limit 2GiB"},
     "peers": {"closedworld 5B.S4", "numpy + pyarrow", "duckdb", "tpchgen-cli"},
     "executors": {"demo, local", "demo, dask", "demo, dask / local"},
     "plan-scale": {"partitions", "manifest: encode", "one cell, counted in 16"},

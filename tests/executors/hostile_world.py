@@ -44,6 +44,8 @@ def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
         raise ContractError("1A.S1.TEST_REFUSAL", "refused by order", found="an order", where="here")
     if _ordered(part, "disk-once") or _ordered(part, "disk"):
         raise StorageError("SHELL.IO_WRITE_FAILED", "the disk is out of order")
+    if _ordered(part, "starve"):
+        raise MemoryError("Unable to allocate 8.00 TiB")
     if _ordered(part, "bug"):
         raise ZeroDivisionError("a bug by order")
     if _ordered(part, "kill-scheduler-once"):

@@ -13,6 +13,7 @@ class TextExecutor:
     """Computes each item `copies` times at once and takes the last answer; `afterwards` is called when all is done."""
 
     name = "text"
+    threads = 1
 
     def __init__(self, copies: int = 1, tamper: Callable[[str], str] = str) -> None:
         self.copies, self.tamper = copies, tamper

@@ -210,7 +210,7 @@ def test_zombies_everywhere(child: Start, run: Run, ram: Path, plain_tree: dict[
 )
 def test_a_duplicated_task(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     def twice(times: int) -> Callable[..., Any]:
-        def run_duplicated(function: Any, items: Any, workers: int) -> Any:
+        def run_duplicated(function: Any, items: Any, workers: int, budget: Any) -> Any:
             for item in items:
                 barrier = threading.Barrier(times)
 

@@ -1,0 +1,62 @@
+"""Resident memory of this process, as Linux counts it: its pages that are in memory, those of mapped files among them."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import sys
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_highest = 0  # of the marks before the last
+
+
+def resident() -> int:
+    """Bytes now."""
+    return _figure("VmRSS")
+
+
+def peak() -> int:
+    """Highest bytes since the last `mark`, or since the process began."""
+    return _figure("VmHWM")
+
+
+def highest() -> int:
+    """Highest bytes of this process so far, whatever was marked; where Linux does not say, what its parent held counts too."""
+    try:
+        return max(_highest, peak())
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def mark() -> None:
+    """Let `peak` begin anew.
+
+    Raises:
+        OSError: The kernel has no such thing.
+    """
+    global _highest
+    _highest = max(_highest, peak())
+    _CLEAR.write_text("5")
+
+
+def measurable() -> bool:
+    """Whether the kernel tells a process what is resident, and its peak from a moment on."""
+    try:
+        mark()
+        return 0 < resident() <= peak()
+    except (OSError, StopIteration):
+        return False
+
+
+def give_back() -> None:
+    """Give the kernel what was freed and kept (see `sim.shell.memory`); nothing happens where the C library has no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _figure(name: str) -> int:
+    with _STATUS.open() as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
