@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.world import DATASET, World
-from sim.shell.tables import COMPRESSION, ROW_GROUP_ROWS, read_parquet, to_arrow
+from sim.shell.tables import BATCH_ROWS, COMPRESSION, ROW_GROUP_ROWS, read_parquet, to_arrow
 
 ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "byte_stream_split": "BYTE_STREAM_SPLIT"}
 SMALL = ("category", "string", "int16", "uint16", "int8", "uint8")
@@ -40,6 +40,7 @@ def writer_options(columns: Any) -> dict[str, Any]:
         "write_page_checksum": True,
         "write_statistics": [column.name for column in columns if column.type != "category"],
         "row_group_size": ROW_GROUP_ROWS,
+        "write_batch_size": BATCH_ROWS,
         "store_schema": True,
     }
 

@@ -7,6 +7,7 @@ inlined into kernels. Neither allocates, calls libm, or lets LLVM contract `a * 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Casts usable inside and outside compiled code. Every literal goes through one: `uint64 + 1` is int64 in numba.
@@ -49,6 +50,19 @@ def report(error, row, code):
     word = (u64(row) << u64(8)) | u64(code)
     if word < error[0]:
         error[0] = word
+
+
+def stack_words(count):
+    """An intrinsic whose every call gives `count` uint64 of its own on the stack, not set to anything, as a pointer."""
+
+    @intrinsic
+    def words(typingctx):
+        def codegen(context, builder, signature, args):
+            return cgutils.alloca_once(builder, _I64, size=count)
+
+        return types.CPointer(types.uint64)(), codegen
+
+    return words
 
 
 @intrinsic

@@ -1,27 +1,14 @@
 """Array operations that are not row-local; the GPU backend does them with CuPy. Results do not depend on the algorithm."""
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from cpu_fallback.device import device, kernel, length, subroutine, u64
+from cpu_fallback.device import device, kernel, length, stack_words, subroutine, u64
 
 FEW = 4
 SMALL = 32
 PAD = np.uint64(7)  # of eight words, one AVX-512 register
 HIGHEST = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
-@intrinsic
-def _scratch(typingctx):
-    """SMALL words on the stack."""
-
-    def codegen(context, builder, signature, args):
-        return cgutils.alloca_once(builder, ir.IntType(64), size=SMALL)
-
-    return types.CPointer(types.uint64)(), codegen
+_scratch = stack_words(SMALL)
 
 
 @device

@@ -1,7 +1,7 @@
 # contract: route_arrivals - one iteration an arrival; 2 draws; mulhi(x, slots) < slots. twin: gpu_kernels/kernels/route_arrivals.cu
 from cpu_fallback.alias import pick_slot
-from cpu_fallback.device import i64, kernel, length, report, rows, u8, u32, u64
-from cpu_fallback.philox import philox2x64
+from cpu_fallback.device import i64, kernel, length, report, u8, u32, u64
+from cpu_fallback.philox import BATCH, batch_words, philox_batch
 
 
 @kernel
@@ -11,30 +11,44 @@ def route_arrivals(
 ):  # fmt: skip
     always = u64(0xFFFFFFFFFFFFFFFF)
     places = length(place_id)
-    for i in rows(packed):
-        position = packed[i] & u64(0xFFFFFFFF)
-        r = u64(row[position]) if position < length(row) else length(entity)
-        if r >= length(entity) or u64(key_row[r]) >= length(site_first) or u64(bucket[r]) >= length(bucket_start):
-            report(error, i, 1)
-            continue
-        k = u64(key_row[r])
-        x0, x1 = philox2x64((u64(bucket[r]) << u64(32)) | u64(rank[position]), entity[r], key)
-        below = virtual_below[k]
-        online = x1 < below or below == always
-        # Both sides are read, then one is taken: a coin is no branch to predict.
-        at_edge, at_site, edges, sites = edge_first[k], site_first[k], u64(edge_slots[k]), u64(site_slots[k])
-        first = at_edge if online else at_site
-        slots = edges if online else sites
-        if slots == u64(0) or slots > places or first > places - slots:
-            report(error, i, 2)
-            continue
-        slot = pick_slot(x0, first, slots, threshold, alias)
-        if slot >= slots:
-            report(error, i, 3)
-            continue
-        place = place_id[first + slot]
-        ts_us[i] = bucket_start[bucket[r]] + i64(packed[i] >> u64(32))
-        arrival_key[i] = u32(k)
-        virtual[i] = u8(online)
-        site_id[i] = u64(0) if online else place
-        edge_id[i] = place if online else u64(0)
+    sources = length(entity)
+    x0, x1, source = batch_words(), batch_words(), batch_words()
+    for start in range(u64(0), length(packed), BATCH):
+        size = min(BATCH, length(packed) - start)
+        for j in range(size):
+            i = start + j
+            position = packed[i] & u64(0xFFFFFFFF)
+            r = u64(row[position]) if position < length(row) else sources
+            if r >= sources or u64(key_row[r]) >= length(site_first) or u64(bucket[r]) >= length(bucket_start):
+                report(error, i, 1)
+                source[j], x0[j], x1[j] = sources, u64(0), u64(0)
+                continue
+            source[j] = r
+            x0[j] = (u64(bucket[r]) << u64(32)) | u64(rank[position])
+            x1[j] = entity[r]
+        philox_batch(x0, x1, size, key)
+        for j in range(size):
+            i = start + j
+            r = source[j]
+            if r == sources:
+                continue
+            k = u64(key_row[r])
+            below = virtual_below[k]
+            online = x1[j] < below or below == always
+            # Both sides are read, then one is taken: a coin is no branch to predict.
+            at_edge, at_site, edges, sites = edge_first[k], site_first[k], u64(edge_slots[k]), u64(site_slots[k])
+            first = at_edge if online else at_site
+            slots = edges if online else sites
+            if slots == u64(0) or slots > places or first > places - slots:
+                report(error, i, 2)
+                continue
+            slot = pick_slot(x0[j], first, slots, threshold, alias)
+            if slot >= slots:
+                report(error, i, 3)
+                continue
+            place = place_id[first + slot]
+            ts_us[i] = bucket_start[bucket[r]] + i64(packed[i] >> u64(32))
+            arrival_key[i] = u32(k)
+            virtual[i] = u8(online)
+            site_id[i] = u64(0) if online else place
+            edge_id[i] = place if online else u64(0)

@@ -4,7 +4,7 @@ Files are written by pyarrow on every backend: format 2.6, page checksums, row g
 column's contract names. Compression is snappy: on columns that are delta or dictionary encoded already, zstd level 1 saved 4 %
 of the bytes and cost a fifth of the writing speed and almost half of the reading speed. Category columns carry no min/max: sorted by
 merchant, a row group of a million rows holds most countries and zones, so nothing could be skipped, and finding them took 49 of the
-131 ns an arrival needs in the writer.
+131 ns an arrival needs in the writer. Rows are handed to the encoders 32,768 at a time: by pyarrow's 1,024, the same bytes take 4 % longer.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ROW_GROUP_ROWS = 1_048_576
+BATCH_ROWS = 32_768
 COMPRESSION = "snappy"
 _PARQUET_ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "byte_stream_split": "BYTE_STREAM_SPLIT"}
 # Few distinct values are the rule for these; elsewhere building a dictionary only to give it up is wasted work.
@@ -84,6 +85,7 @@ def _write(table: pa.Table, dataset: Dataset, target: Path | pa.BufferOutputStre
         write_page_checksum=True,
         write_statistics=[column.name for column in dataset.table.columns if column.type != "category"],
         row_group_size=ROW_GROUP_ROWS,
+        write_batch_size=BATCH_ROWS,
         store_schema=True,
     )
 
