@@ -160,6 +160,15 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
     return True
 
 
+def settle_published(target: Path, staging: Path) -> None:
+    """Make durable what an earlier process published as `target` out of `staging`: it may not have lived to do so.
+
+    Whoever finds a published name and tells it as done calls this first.
+    """
+    with storage_errors(target, "publishing"):
+        _settle(target, staging / target.name if staging.is_dir() else target)
+
+
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
     """Everything in which a published directory differs from its list of files; empty when it is as listed."""
     problems = []
