@@ -166,7 +166,8 @@ def settle_published(target: Path, staging: Path) -> None:
     Whoever finds a published name and tells it as done calls this first.
     """
     with storage_errors(target, "publishing"):
-        _settle(target, staging / target.name if staging.is_dir() else target)
+        source = staging if staging.is_dir() else target.parent
+        _settle(target, source / target.name)
 
 
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:

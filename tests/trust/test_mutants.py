@@ -21,7 +21,7 @@ def test_every_survivor_is_a_mutant_and_explained() -> None:
     assert len({row[0] for row in TABLE}) == len(TABLE)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(130)
 @pytest.mark.promise("P22", "Mutants of publish.py and gate.py are killed, or explained", faults="one change to the source", cases=280)
 def test_every_mutant_is_killed_or_explained(record_property: Callable[..., None]) -> None:
     """An explained one that is killed fails too: its explanation is not true."""

@@ -86,7 +86,7 @@ def test_power_loss_after_a_kill_and_a_resume(sources: Path, trace: tuple[list[O
     assert broken == [] and states > 5000
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 @pytest.mark.promise(
     "P2", "Killed, resumed, then the power goes: still nothing told is lost", faults="SIGKILL, then power cut", cases=100_000
 )

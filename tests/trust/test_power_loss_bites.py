@@ -34,7 +34,7 @@ AFTER_A_KILL = {
         "            pass\n        return False",
     ),
     "settling a document that is there": ("        _settle(target, staged)\n\n", "        pass\n\n"),
-    "settling what is told as proven": ("        _settle(target, staging / target.name if staging.is_dir() else target)\n", "        pass\n"),
+    "settling what is told as proven": ("        _settle(target, source / target.name)\n", "        pass\n"),
 }
 
 
