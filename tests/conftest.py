@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marked and (why := _gpu_missing()):
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {why}"))
+    # The longest begin first, so that none is left to the end, when the other workers have nothing to do any more.
+    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("slow") if mark.args), default=0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

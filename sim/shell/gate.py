@@ -140,7 +140,7 @@ def require_file(path: Path, digest: str) -> None:
     Raises:
         GateError: If it is missing, a link, or its SHA-256 is not `digest`.
     """
-    _require_digest(path, sha256_file(path) if path.is_file() and not path.is_symlink() else None, digest)
+    _require_digest(path, sha256_file(path) if _is_plain(path) else None, digest)
 
 
 def require_bytes(path: Path, digest: str) -> bytes:
@@ -149,9 +149,14 @@ def require_bytes(path: Path, digest: str) -> bytes:
     Raises:
         GateError: As `require_file`.
     """
-    data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-    _require_digest(path, sha256_bytes(data) if data else None, digest)
+    there = _is_plain(path)
+    data = path.read_bytes() if there else b""
+    _require_digest(path, sha256_bytes(data) if there else None, digest)
     return data
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _require_digest(path: Path, actual: str | None, digest: str) -> None:

@@ -160,6 +160,16 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
     return True
 
 
+def settle_published(target: Path, staging: Path) -> None:
+    """Make durable what an earlier process published as `target` out of `staging`: it may not have lived to do so.
+
+    Whoever finds a published name and tells it as done calls this first.
+    """
+    with storage_errors(target, "publishing"):
+        source = staging if staging.is_dir() else target.parent
+        _settle(target, source / target.name)
+
+
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
     """Everything in which a published directory differs from its list of files; empty when it is as listed."""
     problems = []

@@ -27,7 +27,7 @@ from sim.shell.outcome import RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
-from sim.shell.publish import compare_directory, make_directories, publish_document, read_published
+from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, settle_published
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
@@ -125,6 +125,7 @@ def _segment(
     folder = gates_dir(run_dir, segment.code)
     if (folder / FLAG_NAME).is_file():
         started = time.perf_counter()
+        settle_published(folder / FLAG_NAME, run_dir / "staging")
         codes = [*result.bundles, segment.code]
         bundle = options.publication.prove(run_dir, segment.code, codes, prepared.identity, result.bundles)
         require_checks(prepared.contracts, segment, bundle.datasets, bundle.checks)
@@ -186,6 +187,7 @@ def _state(
     started = time.perf_counter()
     path = state_path(result.run_dir, state.id)
     if path.is_file():
+        settle_published(path, result.run_dir / "staging" / state.id)
         manifest = _proven(result.run_dir, path, state.id)
         store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)

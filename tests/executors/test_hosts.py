@@ -156,8 +156,8 @@ def test_with_certificates_nothing_goes_in_the_clear(daemons: Daemons, tmp_path:
     own, other = (next(path for path in (tmp_path / name).iterdir()) for name in ("own", "joined"))
     assert files(own) == files(other)
     for address, code, name in ((where, 2, "SHELL.USAGE"), (where.replace("tls:", "tcp:"), 8, "SHELL.EXECUTOR_UNAVAILABLE")):
-        stranger = run("--until", "1A", "--out", tmp_path / "none", "--executor", "dask", "--scheduler", address)
-        assert (stranger.returncode, stranger.stderr.splitlines()[0].split()[0]) == (code, name), stranger.stderr
+        stranger = run("--until", "1A", "--out", tmp_path / "none", "--executor", "dask", "--scheduler", address, "--json")
+        assert (stranger.returncode, json.loads(stranger.stdout)["error"]["code"]) == (code, name), stranger.stderr
 
 
 @pytest.mark.promise("P15", "a worker that sleeps is replaced and wakes to nothing", faults="SIGSTOP, later SIGCONT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sim.shell import publish
-from sim.shell.errors import LockedError, StorageError
+from sim.shell.errors import GateError, LockedError, StorageError
 from sim.shell.identity import sha256_bytes
 from sim.shell.lock import RunLock
 
@@ -88,6 +89,19 @@ def test_a_directory_with_strangers_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="STAGING_DAMAGED"):
         publish.publish_directory(staged, tmp_path / "out", {"a": sha256_bytes(b"1")})
     assert publish.publish_directory(staged, tmp_path / "out", {"a": sha256_bytes(b"1"), "b": sha256_bytes(b"2")})
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """Opened as a file is, it would wait for a writer that never comes; an alarm ends that."""
+    os.mkfifo(tmp_path / "pipe")
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits for a writer"))
+    signal.alarm(10)
+    try:
+        with pytest.raises(GateError, match="PUBLISHED_FILE_INVALID"):
+            publish.read_published(tmp_path / "pipe")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.promise("P7", "the lock names its holder and is free when the holder is killed", faults="SIGKILL of the holder")

@@ -16,6 +16,7 @@ from sim.shell.errors import LockedError, ValidationError
 from sim.shell.frames import Frame
 from sim.shell.gate import open_bundle
 from sim.shell.outcome import RunResult
+from tests.trust.conftest import memory_directory
 
 
 def digests(result: RunResult) -> dict[tuple[str, str | None], str]:
@@ -139,7 +140,13 @@ def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.promise("P3", "killed at every call, then run again: the same bytes", faults="SIGKILL at every call", cases=60)
-def test_killed_at_every_call_then_resumed(root: Path) -> None:
+def test_killed_at_every_call_then_resumed() -> None:
+    with memory_directory() as root:
+        miniworld.write_world(root)
+        _killed_at_every_call(root)
+
+
+def _killed_at_every_call(root: Path) -> None:
     expected = tree(miniworld.build(root).run_dir)
     calls = 1
     while not _killed_then_resumed(root, calls, expected):

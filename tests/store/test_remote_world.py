@@ -60,7 +60,7 @@ def test_rows_answers_and_digests_are_those_of_the_directory(place, minis, local
     assert world.ledger().equals(local.ledger()) and world.checks() == local.checks()
 
 
-@pytest.mark.parametrize("place", ["file", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize("place", ["file", "s3"], indirect=True)
 def test_sql_reaches_nothing_but_the_run(place, minis, tmp_path):
     (tmp_path / "secret.csv").write_text("a\n1\n")
     world = minis.open(place)
@@ -125,7 +125,7 @@ def test_missing_short_changed_and_added_objects_are_named(place, minis, objects
         world.sql("SELECT * FROM items")
 
 
-@pytest.mark.parametrize("place", ["file", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize("place", ["file", "s3"], indirect=True)
 @pytest.mark.parametrize("name", ["run_receipt.json", "gates/1A/index.json", "gates/1A/_passed.flag", "gates/1A/states/1A.S1.json"])
 def test_a_changed_document_is_refused_by_url(place, minis, objects, name):
     store = objects(place)
@@ -142,7 +142,7 @@ def test_a_changed_document_is_refused_by_url(place, minis, objects, name):
     assert any(f"{place}/{name}" in problem for problem in problems)
 
 
-@pytest.mark.parametrize("place", ["file", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize("place", ["file", "s3"], indirect=True)
 def test_without_its_flag_a_segment_is_not_there(place, minis, objects):
     remove(objects(place), "gates/1B/_passed.flag")
     world = minis.open(place)

@@ -56,13 +56,11 @@ def test_every_object_is_what_a_local_run_publishes_and_flags_come_last(s3, mini
     assert sorted(path.name for path in result.run_dir.iterdir()) == [".lock", "gates", "reports", "run_receipt.json", "staging"]
 
 
-@pytest.mark.slow
 def test_kept_local_copies_are_a_whole_run(s3, mini, minis, tmp_path):
     result = minis.run(url(s3), tmp_path, keep_local=True)
     assert published(result.run_dir) == published(mini.run)
 
 
-@pytest.mark.slow
 def test_a_second_run_uploads_and_fetches_nothing(s3, minis, tmp_path):
     minis.run(url(s3), tmp_path / "one")
     before = len(s3.puts())
@@ -74,7 +72,6 @@ def test_a_second_run_uploads_and_fetches_nothing(s3, minis, tmp_path):
     assert data == []
 
 
-@pytest.mark.slow
 def test_another_machine_goes_on_where_the_first_stopped(s3, mini, minis, objects, tmp_path):
     minis.run(url(s3), tmp_path / "one", until="1A")
     result = minis.run(url(s3), tmp_path / "two")
@@ -100,7 +97,6 @@ POINTS = [
 @pytest.mark.promise(
     "P1", "killed while uploading to an object store: no flag without its objects; the next run completes", faults="SIGKILL at held uploads"
 )
-@pytest.mark.slow
 def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(s3, mini, minis, objects, tmp_path, key, when):
     run = f"{url(s3)}/{mini.run.name}"
     s3.hold(key, when)
@@ -151,7 +147,6 @@ store.put_new("big", Path("{big}"), "")
     assert list((tmp_path / "notes").iterdir()) == []
 
 
-@pytest.mark.slow
 def test_of_three_who_put_one_name_at_once_exactly_one_creates_it(s3, objects):
     stores = [objects(url(s3)) for _ in range(3)]
     assert all(store.probe() for store in stores)
@@ -237,7 +232,6 @@ def test_a_store_that_keeps_any_checksum_is_read_back(s3, mini, minis, objects, 
     assert minis.verify(run, deep=False) == minis.verify(run) == []
 
 
-@pytest.mark.slow
 def test_credentials_are_written_nowhere(s3, minis, objects, tmp_path, capfd):
     result = minis.run(url(s3), tmp_path, keep_local=True)
     everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -44,7 +44,10 @@ def run(root: Path, out: Path, ops: list[Op], stop: Callable[[Op], None] = lambd
 
 
 def in_child(work: Callable[[list[Op], Callable[[Op], None]], Any], kill_at: int | None, note: Path) -> list[Op]:
-    """Do `work` in a forked process which vanishes before its `kill_at`-th call, and return what it had recorded by then."""
+    """Do `work` in a forked process which vanishes when it has made `kill_at` calls and begins another; what it recorded by then.
+
+    Calls that fail change nothing and do not count, so the n-th here is the n-th of a trace.
+    """
     child = os.fork()
     if child == 0:
         ops: list[Op] = []
@@ -53,13 +56,9 @@ def in_child(work: Callable[[list[Op], Callable[[Op], None]], Any], kill_at: int
             note.write_text(repr(ops))
             os._exit(0)
 
-        left = [kill_at]
-
         def stop(op: Op) -> None:
-            if left[0] is not None:
-                left[0] -= 1
-                if left[0] < 0:
-                    leave()
+            if kill_at is not None and sum(made[0] != "told" for made in ops) >= kill_at:
+                leave()
 
         try:
             work(ops, stop)
@@ -112,6 +111,10 @@ class Law:
                 final_state = f"{parts[1]}.S{1 + sum(name.startswith(f'gates/{parts[1]}/states/') for name in self.final)}"
                 self.state_files[final_state] = {name for name in self.final if name.startswith(f"gates/{parts[1]}/")}
 
+    def tells(self, state: str, target: str) -> bool:
+        """Whether telling a state says that what lies at `target` is there for good."""
+        return any(path == target or path.startswith(f"{target}/") for path in self.state_files[state])
+
     def broken(self, files: Tree, folders: set[str], told: Sequence[str]) -> list[str]:
         """Everything wrong with what a power cut left."""
         cut = len(self.run) + 1
@@ -132,20 +135,21 @@ def replay(ops: Sequence[Op], law: Law, seed: int, start: int = 0, keep: int = 0
     """Every crash state of a trace from its `start`-th call on, each held against the law; `keep` distinct states are returned."""
     rng, disk, tally = random.Random(seed), Disk(), Tally()
     told: list[str] = []
-    moved: dict[str, bool] = {}
+    moved: dict[str, tuple[bool, str]] = {}  # staged name -> whether this process moved it, and where to
+    settled: set[str] = set()
     for number, op in enumerate([("begin", ""), *ops]):
         if op[0] == "told":
             told.append(op[1])
-            moved = dict.fromkeys(moved, True)
+            settled |= {source for source, (own, target) in moved.items() if own or law.tells(op[1], target)}
         elif op[0] == "rename" and op[2].removeprefix(f"{law.run}/").split("/")[0] in PUBLISHED:
-            moved[op[1]] = False
+            moved[op[1]] = number > start, op[2].removeprefix(f"{law.run}/")
         elif op[0] in ("create", "mkdir"):
             moved.pop(op[1], None)
+            settled.discard(op[1])
         disk.apply(op)
         if number < start:
             continue
         tally.points += 1
-        settled = [source for source, was_told in moved.items() if was_told]
         for files, folders in disk.crashes(rng, f"{law.run}/staging"):
             tally.states += 1
             tally.broken += [f"call {number} {op[:2]}: {text}" for text in law.broken(files, folders, told)]

@@ -34,10 +34,11 @@ AFTER_A_KILL = {
         "            pass\n        return False",
     ),
     "settling a document that is there": ("        _settle(target, staged)\n\n", "        pass\n\n"),
+    "settling what is told as proven": ("        _settle(target, source / target.name)\n", "        pass\n"),
 }
 
 
-@pytest.mark.promise("P2", "Every fsync is needed: without any one of them the replayer turns red", faults="fsync removed", cases=9)
+@pytest.mark.promise("P2", "Every fsync is needed: without any one of them the replayer turns red", faults="fsync removed", cases=10)
 @pytest.mark.parametrize("name", IN_ONE_RUN)
 def test_without_one_sync_power_loss_is_noticed(sources: Path, name: str) -> None:
     out = fresh(sources, "planted")

@@ -84,3 +84,18 @@ def test_staging_must_hold_exactly_what_was_written(tmp_path: Path, steps: list[
     differ = sorted({"a", "b"} ^ set(listed))[:3]
     assert error.value.found == f"2 entries, {differ} differ" and error.value.expected == f"{len(listed)} files"
     assert steps == []
+
+
+@pytest.mark.parametrize("found", ["0" * 64, "f" * 64])
+@pytest.mark.promise("P11", "what reads back differently is not published, document or directory", faults="another digest read back")
+def test_what_reads_back_differently_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    """Whatever the two digests are: one smaller than the one noted is as wrong as one greater."""
+    (tmp_path / "s/d").mkdir(parents=True)
+    publish.write_new(tmp_path / "s/d/a", b"1")
+    monkeypatch.setattr(publish, "sha256_file", lambda path: found)
+    with pytest.raises(StorageError, match="READ_BACK_MISMATCH") as error:
+        publish.publish_document(tmp_path / "s", tmp_path / "out/doc", b"1", "")
+    assert (error.value.found, error.value.expected) == (found, sha256_bytes(b"1"))
+    with pytest.raises(StorageError, match="READ_BACK_MISMATCH"):
+        publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", {"a": sha256_bytes(b"1")})
+    assert not list((tmp_path / "out").iterdir())

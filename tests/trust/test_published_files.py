@@ -17,14 +17,12 @@ import pytest
 from sim.shell import publish
 from sim.shell.bundle import Bundle
 from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.gate import open_bundle, require_file, verify_bundle
+from sim.shell.gate import open_bundle, require_bytes, require_file, verify_bundle
 from sim.shell.identity import sha256_bytes
 from sim.shell.manifest import PartFile, Published
+from tests.trust.mutant_runs import LEFT_OUT, ROOT, TESTS
 
-ROOT = Path(__file__).resolve().parents[2]
 KEEPERS = ("sim/shell/publish.py", "sim/shell/gate.py")
-TESTS = ["trust/test_protocol.py", "shell/test_publish.py", "shell/test_gate.py"]
-TESTS += ["trust/test_published_files.py", "trust/test_checks_demanded.py"]
 
 
 def staged(folder: Path, **files: bytes) -> dict[str, str]:
@@ -158,20 +156,21 @@ def test_an_index_other_than_the_flag_s_is_called_by_its_digest(mini_copy: Any) 
     assert sides == {True, False}
 
 
-def test_a_data_file_must_be_the_plain_file_of_its_digest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("require", [require_file, require_bytes])
+def test_a_data_file_must_be_the_plain_file_of_its_digest(tmp_path: Path, require: Callable[[Path, str], bytes | None]) -> None:
     path, link, sides = tmp_path / "f", tmp_path / "link", set()
     link.symlink_to(path)
     for number in range(30):
-        data = bytes([number])
+        data = bytes([number]) * number
         path.write_bytes(data)
-        require_file(path, sha256_bytes(data))
+        assert require(path, sha256_bytes(data)) == (data if require is require_bytes else None)
         sides.add(sha256_bytes(data) < sha256_bytes(b"published"))
         with pytest.raises(GateError, match="SEALED_INPUTS_DIGEST_MISMATCH") as error:
-            require_file(path, sha256_bytes(b"published"))
+            require(path, sha256_bytes(b"published"))
         assert error.value.found == f"SHA-256 {sha256_bytes(data)}"
         for other in (link, tmp_path, tmp_path / "none"):
             with pytest.raises(GateError) as error:
-                require_file(other, sha256_bytes(data))
+                require(other, sha256_bytes(data))
             assert error.value.found == "no such file"
     assert sides == {True, False}
 
@@ -237,7 +236,7 @@ def test_every_branch_of_the_two_has_been_taken(tmp_path: Path) -> None:
     settings = tmp_path / "coverage.ini"
     settings.write_text(f"[run]\nbranch = True\ninclude = {','.join(f'*/{name}' for name in KEEPERS)}\ndata_file = {tmp_path}/data\n")
     run = [sys.executable, "-m", "coverage", "run", "--rcfile", str(settings), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    chosen = ["-m", "not slow", "-k", "not demanded_check and not contract_alone and not of_a_world"]
+    chosen = ["-m", "not slow", "-k", LEFT_OUT]
     done = subprocess.run([*run, *chosen, *(f"tests/{name}" for name in TESTS)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     report = [sys.executable, "-m", "coverage", "json", "--rcfile", str(settings), "-o", str(tmp_path / "json")]

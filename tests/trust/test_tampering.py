@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import shutil
 import tempfile
@@ -32,9 +33,13 @@ FIGURES = (
 )
 
 
+world = functools.cache(mini.miniworld.prepared)
+"""Contracts and vocabularies to verify by: nothing harms them, so they are read once, not 12,000 times."""
+
+
 def deep_problems(run: Path, root: Path) -> list[str]:
     """What deep verification says, refusals included."""
-    prepared = mini.miniworld.prepared(root)
+    prepared = world(root)
     try:
         return list(verify_run(run, mini.CODES, content_check(run, prepared.contracts, prepared.vocabularies)).problems)
     except GateError as error:
@@ -123,7 +128,7 @@ def test_tamper_machine(plain: Path, mini_root: Path, record_property: Callable[
     record_property("cases", machine(plain, mini_root, 25))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(150)
 @pytest.mark.promise("P5", P5, faults="as the quick machine, 2000 sequences")
 def test_tamper_machine_long(plain: Path, mini_root: Path, record_property: Callable[..., None]) -> None:
     record_property("cases", machine(plain, mini_root, 2000))
