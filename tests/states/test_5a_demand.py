@@ -218,3 +218,14 @@ def test_hours_that_leave_the_shape_turn_the_gate_red():
     late = {**made.totals, "mass": np.roll(made.totals["mass"], 3, axis=1)}
     results = {result.name: result for result in program.checks(made.context(program), late)}
     assert not results["hours of each class follow its shape"].passed
+
+
+def test_classes_of_a_few_arrivals_a_week_follow_their_shape():
+    """A world of hardly any demand passes as one of much: fractions of an arrival count."""
+    made, program = world(), PROGRAMS["5A.S3"]
+    made.run("5A.S3")
+    shape = frame("class_zone_shape_5A").shape_q.astype(np.int64).reshape(len(made.totals["volume"]), 168)
+    volume = np.arange(1, len(shape) + 1, dtype=np.int64) * 999_331 % (3 << 20)  # 0 to 3 arrivals, with fractions
+    few = {**made.totals, "volume": volume, "mass": volume[:, None] * (shape >> 20) >> 20}
+    results = {result.name: result for result in program.checks(made.context(program), few)}
+    assert all(figure < 0.1 for figure in results["hours of each class follow its shape"].found.values())
