@@ -63,7 +63,7 @@ def test_killed_at_sampled_calls(child: Callable[..., mini.Child], ram: Path, pl
         again(child, out, plain_tree, number)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(90)
 @pytest.mark.promise("P1", "Killed at any call, every state is absent or whole", faults="SIGKILL before the n-th call", cases=230)
 @pytest.mark.promise("P3", "Run again after any kill, it ends with the same bytes", faults="SIGKILL before the n-th call", cases=230)
 def test_killed_at_every_call(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
@@ -101,7 +101,7 @@ def test_killed_at_random_times(child: Callable[..., mini.Child], ram: Path, pla
     assert random_kills(child, ram, plain_tree, 20) >= 10
 
 
-@pytest.mark.slow
+@pytest.mark.slow(75)
 @pytest.mark.promise("P1", "Killed at any moment, every state is absent or whole", faults="SIGKILL at random times", cases=200)
 def test_killed_at_two_hundred_random_times(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
     assert random_kills(child, ram, plain_tree, 200) >= 120
