@@ -66,7 +66,9 @@ def test_killed_at_sampled_calls(child: Callable[..., mini.Child], ram: Path, pl
 @pytest.mark.slow(90)
 @pytest.mark.promise("P1", "Killed at any call, every state is absent or whole", faults="SIGKILL before the n-th call", cases=230)
 @pytest.mark.promise("P3", "Run again after any kill, it ends with the same bytes", faults="SIGKILL before the n-th call", cases=230)
-def test_killed_at_every_call(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
+def test_killed_at_every_call(
+    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
     number = 1
     while killed_at(child, ram / "out", number):
         again(child, ram / "out", plain_tree, number)
@@ -74,6 +76,7 @@ def test_killed_at_every_call(child: Callable[..., mini.Child], ram: Path, plain
         number += 1
     print(f"{number - 1} kills survived")
     assert number > 200
+    record_property("cases", number - 1)
 
 
 def random_kills(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], count: int) -> int:
@@ -103,8 +106,12 @@ def test_killed_at_random_times(child: Callable[..., mini.Child], ram: Path, pla
 
 @pytest.mark.slow(75)
 @pytest.mark.promise("P1", "Killed at any moment, every state is absent or whole", faults="SIGKILL at random times", cases=200)
-def test_killed_at_two_hundred_random_times(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
-    assert random_kills(child, ram, plain_tree, 200) >= 120
+def test_killed_at_two_hundred_random_times(
+    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
+    met = random_kills(child, ram, plain_tree, 200)
+    assert met >= 120
+    record_property("cases", met)
 
 
 def strace(*options: str) -> list[str]:
