@@ -158,13 +158,21 @@ def test_a_whole_world_killed_again_and_again(tmp_path: Path, demo_run: Path) ->
     rng = random.Random(SEED)
     command = [sys.executable, "-m", "sim", *arguments("tiny", tmp_path), "--scenario", "stress_peak_online_v1"]
     kills = 0
+
+    def states() -> int:
+        return sum(1 for _ in tmp_path.glob("*/gates/*/states/*.json"))
+
     for _ in range(60):
         run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            out, _ = run.communicate(timeout=2.5 + 4 * rng.random() if kills < 12 else 600)
-        except subprocess.TimeoutExpired:
+        if kills < 12:  # when it has published none to three more states, and a moment later
+            more = rng.randrange(4)
+            wanted = states() + more
+            while states() < wanted and run.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.random() * (0.3 if more else 2))
             run.kill()
-            run.communicate()
+        out, _ = run.communicate(timeout=600)
+        if run.returncode == -signal.SIGKILL:
             kills += 1
             continue
         assert run.returncode == 0
