@@ -102,7 +102,7 @@ def test_accuracy_of_a_million_points(name):
     assert error <= BOUNDS[name], where
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_quantile_accuracy_of_a_million_points():
     bulk, tail = worst_quantile(1_000_000)
     assert bulk <= 1e-15

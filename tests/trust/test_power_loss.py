@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,14 @@ def test_the_recorder_misses_nothing(trace: tuple[list[Op], str, Tree]) -> None:
 
 
 @pytest.mark.promise("P2", "Power loss at any moment: what is visible is whole and what was told is there", faults="power cut", cases=2600)
-def test_power_loss_at_every_call(trace: tuple[list[Op], str, Tree]) -> None:
+def test_power_loss_at_every_call(trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]) -> None:
     ops, run, left = trace
     tally = replay(ops, Law(left, run), SEED)
     print(f"seed {SEED}: {tally.states} crash states at {tally.points} points, {len(tally.distinct)} distinct")
     assert tally.broken == []
     assert tally.points == len(ops) + 1 > 200
     assert tally.states > 2000 and len(tally.distinct) > 400
+    record_property("cases", tally.states)
 
 
 def calls(trace: tuple[list[Op], str, Tree]) -> int:
@@ -74,10 +76,13 @@ def test_a_run_after_power_loss_completes_to_the_same_bytes(sources: Path, trace
 
 @pytest.mark.slow
 @pytest.mark.promise("P2", "After power loss the same request completes to the same bytes", faults="power cut, then resume", cases=400)
-def test_after_every_distinct_crash_state_a_run_completes(sources: Path, trace: tuple[list[Op], str, Tree]) -> None:
+def test_after_every_distinct_crash_state_a_run_completes(
+    sources: Path, trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]
+) -> None:
     ops, run, left = trace
     states = replay(ops, Law(left, run), SEED, keep=1000).kept
     assert recovered(sources, states, run, left) > 50 and len(states) > 400
+    record_property("cases", len(states))
 
 
 def test_power_loss_after_a_kill_and_a_resume(sources: Path, trace: tuple[list[Op], str, Tree]) -> None:
@@ -90,7 +95,10 @@ def test_power_loss_after_a_kill_and_a_resume(sources: Path, trace: tuple[list[O
 @pytest.mark.promise(
     "P2", "Killed, resumed, then the power goes: still nothing told is lost", faults="SIGKILL, then power cut", cases=100_000
 )
-def test_power_loss_after_a_kill_at_every_call_and_a_resume(sources: Path, trace: tuple[list[Op], str, Tree]) -> None:
+def test_power_loss_after_a_kill_at_every_call_and_a_resume(
+    sources: Path, trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]
+) -> None:
     states, broken = power_after_kill(sources, range(calls(trace)), trace[2])
     print(f"{states} crash states after kill and resume")
     assert broken == [] and states > 100_000
+    record_property("cases", states)

@@ -99,3 +99,15 @@ def test_what_reads_back_differently_is_not_published(tmp_path: Path, monkeypatc
     with pytest.raises(StorageError, match="READ_BACK_MISMATCH"):
         publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", {"a": sha256_bytes(b"1")})
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_an_earlier_process_published_is_made_durable(tmp_path: Path, steps: list[str]) -> None:
+    """The new name, then the disappearance of the old one; staging may be gone already."""
+    (tmp_path / "out").mkdir()
+    publish.settle_published(tmp_path / "out/doc", tmp_path / "s")
+    assert steps == ["sync out", "sync s"]
+    steps.clear()
+    publish.settle_published(tmp_path / "out/doc", tmp_path / "gone")
+    assert set(steps) == {"sync out"}
+    with pytest.raises(StorageError, match="IO_WRITE_FAILED"):
+        publish.settle_published(tmp_path / "none/doc", tmp_path / "s")
