@@ -29,7 +29,7 @@ from sim.shell.user_merchants import MERCHANTS_INPUT
 # another seed's few large merchants and --merchants move them; they size disks and patience, nothing else.
 ARRIVALS_PER_MERCHANT_DAY = 120  # at volume_scale 1
 KEYS_PER_100_MERCHANTS = 160
-BYTES_PER_ARRIVAL = 7
+BYTES_PER_ARRIVAL = 6
 BYTES_PER_KEY_BUCKET = 42
 OUTLETS_PER_10_MERCHANTS = 26
 BYTES_PER_PARTY = 113  # all of 6A
