@@ -13,7 +13,7 @@ from sim.paths import contracts_root
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts
 from sim.shell.contracts import load_contracts
-from sim.shell.demanded import undemanded
+from sim.shell.demanded import unmet_demands
 from sim.shell.errors import ContractError
 from sim.shell.gate import INDEX_NAME, gates_dir
 from sim.shell.manifest import load_json
@@ -42,7 +42,7 @@ class Judge:
             self.unknown.append(bundle.segment)
             return []
         index = gates_dir(self._run_dir, bundle.segment) / INDEX_NAME
-        return [f"{index}: {problem}" for problem in undemanded(self._contracts, bundle)]
+        return [f"{index}: {problem}" for problem in unmet_demands(self._contracts, bundle)]
 
 
 def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:

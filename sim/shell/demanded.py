@@ -57,7 +57,7 @@ def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterab
     return missing
 
 
-def undemanded(contracts: Contracts, bundle: Bundle) -> list[str]:
+def unmet_demands(contracts: Contracts, bundle: Bundle) -> list[str]:
     """What contracts demand of a segment and its bundle does not hold: datasets, and checks by name.
 
     Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the contracts.

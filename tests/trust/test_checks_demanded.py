@@ -19,7 +19,7 @@ import miniworld
 from sim.paths import contracts_root
 from sim.shell.bundle import BUNDLE_LAW, encode_flag, encode_index, read_flag
 from sim.shell.contracts import load_contracts
-from sim.shell.demanded import contract_checks, missing_checks, undemanded
+from sim.shell.demanded import contract_checks, missing_checks, unmet_demands
 from sim.shell.errors import ContractError, GateError
 from sim.shell.gate import open_bundle
 from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
@@ -231,7 +231,7 @@ def test_verify_judges_nobody_by_contracts_that_are_not_theirs(cli: Any, mini_co
 
 def test_whole_datasets_are_demanded_too(mini: Any) -> None:
     bundle, contracts = open_bundle(mini.run, "1B"), load_contracts(mini.root / "contracts")
-    assert undemanded(contracts, bundle) == []
-    assert undemanded(contracts, replace(bundle, datasets=())) == ["dataset 'doubles' is demanded by the contracts and not published"]
+    assert unmet_demands(contracts, bundle) == []
+    assert unmet_demands(contracts, replace(bundle, datasets=())) == ["dataset 'doubles' is demanded by the contracts and not published"]
     other = replace(bundle, datasets=(replace(bundle.datasets[0], dataset="stranger"), *bundle.datasets))
-    assert undemanded(contracts, other) == ["no contract declares 'stranger'"]
+    assert unmet_demands(contracts, other) == ["no contract declares 'stranger'"]

@@ -56,7 +56,7 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
             continue
         ratio = int(totals[f"arrivals.{code}"]) / mu
         third = real(totals, f"third.{code}")
-        limit = skewed_limit(8.0 * variance**3 / (third * third * scenarios), sigma)  # 8 / skewness^2 of one scenario
+        limit = skewed_limit(8.0 * variance * variance * variance / (third * third * scenarios), sigma)  # 8 / skewness^2 of one scenario
         within = max(gates.counts.mean_tolerance, limit * square_root(variance * scenarios) / mu)
         found.append(Check(f"mean count {name}", abs(ratio - 1.0) <= within, ratio, {"value": 1, "within": within}, "arrivals / intensity"))
         index, law = real(totals, f"squares.{code}") / mu, variance / mu
