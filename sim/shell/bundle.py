@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.rng import SCHEME
+from sim.shell.documents import require_readable
 from sim.shell.errors import GateError
 from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
 from sim.shell.manifest import Published, StateManifest, encode_published, load_json
@@ -62,27 +63,31 @@ def encode_index(
         parents: Upstream segment -> SHA-256 of its flag.
         documents: File name under the segment's gate directory -> SHA-256 (receipt, seal, state manifests).
         manifests: The segment's state manifests in order.
+
+    Raises:
+        ContractError: As `require_readable`.
     """
     states = list(manifests)
-    return pretty_json(
-        {
-            "law": BUNDLE_LAW,
-            "segment": segment,
-            "identity": dict(identity),
-            "parents": dict(parents),
-            "documents": dict(documents),
-            "states": [state.state for state in states],
-            "datasets": [encode_published(item) for state in states for item in state.datasets],
-            "checks": [{"state": state.state, **check} for state in states for check in state.checks],
-            "rng_audit": {
-                "algorithm": "philox2x64-10",
-                "key_law": SCHEME.decode(),
-                "uniform": "((x >> 12) + 0.5) * 2**-52",
-                "seed": identity.get("seed"),
-            },
-            "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
-        }
-    )
+    document = {
+        "law": BUNDLE_LAW,
+        "segment": segment,
+        "identity": dict(identity),
+        "parents": dict(parents),
+        "documents": dict(documents),
+        "states": [state.state for state in states],
+        "datasets": [encode_published(item) for state in states for item in state.datasets],
+        "checks": [{"state": state.state, **check} for state in states for check in state.checks],
+        "rng_audit": {
+            "algorithm": "philox2x64-10",
+            "key_law": SCHEME.decode(),
+            "uniform": "((x >> 12) + 0.5) * 2**-52",
+            "seed": identity.get("seed"),
+        },
+        "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
+    }
+    data = pretty_json(document)
+    require_readable(len(data), sum(len(item.files) for state in states for item in state.datasets), segment)
+    return data
 
 
 def check_names(checks: Iterable[Mapping[str, Any]]) -> list[CheckName]:

@@ -11,6 +11,7 @@ from sim.shell.context import Context
 from sim.shell.contract_types import Dataset
 from sim.shell.digest import combine_digests
 from sim.shell.dispatch import compute_all
+from sim.shell.documents import LEAST_ENTRY_BYTES, require_readable
 from sim.shell.errors import ValidationError
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
@@ -36,10 +37,13 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         The published manifest, its SHA-256, and the number of partitions taken over from an interrupted attempt.
 
     Raises:
+        ContractError: `SHELL.TOO_MANY_FILES`: more partitions than a manifest can list; if that is sure, before any is computed.
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
     state = program.state
     plan = in_turn(program, ctx, run, None, lambda: _plan(program, ctx))
+    if state.writes:
+        require_readable(len(plan) * LEAST_ENTRY_BYTES, len(plan), state.id)
     staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
     staging.prepare()
     run.reporter.begin(state.id, state.title, len(plan))
@@ -115,13 +119,13 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)
+    checks = sums.checks() + [_model_row(check) for check in model]
+    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()))
+    data = manifest.encode()
     for item in published:
         names = {file.name: file.file_sha256 for file in item.files}
         staging.drop_strangers(item.dataset, item.scenario, names)
         publish_directory(staging.directory(item.dataset, item.scenario), run.run_dir / item.path, names)
-    checks = sums.checks() + [_model_row(check) for check in model]
-    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()))
-    data = manifest.encode()
     publish_document(staging.path, state_path(run.run_dir, state.id), data, "A state is published once.")
     return manifest, sha256_bytes(data)
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from sim.shell.documents import require_readable
 from sim.shell.errors import GateError
 from sim.shell.identity import pretty_json
 
@@ -105,17 +106,22 @@ class StateManifest:
     ledger: tuple[LedgerRow, ...]
 
     def encode(self) -> bytes:
-        """The manifest file's bytes."""
-        return pretty_json(
-            {
-                "law": STATE_LAW,
-                "state": self.state,
-                "identity": dict(self.identity),
-                "datasets": [encode_published(item) for item in self.datasets],
-                "checks": [dict(check) for check in self.checks],
-                "ledger": [asdict(row) for row in self.ledger],
-            }
-        )
+        """The manifest file's bytes.
+
+        Raises:
+            ContractError: As `require_readable`.
+        """
+        document = {
+            "law": STATE_LAW,
+            "state": self.state,
+            "identity": dict(self.identity),
+            "datasets": [encode_published(item) for item in self.datasets],
+            "checks": [dict(check) for check in self.checks],
+            "ledger": [asdict(row) for row in self.ledger],
+        }
+        data = pretty_json(document)
+        require_readable(len(data), sum(len(item.files) for item in self.datasets), self.state)
+        return data
 
     @classmethod
     def decode(cls, data: bytes, where: str) -> StateManifest:

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
 
@@ -188,7 +189,7 @@ def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True)
     return problems
 
 
-def read_published(path: Path, limit: int = 1 << 26) -> bytes:
+def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
     """Bytes of a small published file that must be a regular file.
 
     Raises:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, SimError, StorageError
 from sim.shell.identity import sha256_bytes
 from sim.shell.location import Location, without_secrets
@@ -103,7 +104,7 @@ class ObjectStore(ABC):
             except FileNotFoundError:
                 return None
 
-    def read(self, key: str, limit: int = 1 << 26) -> bytes:
+    def read(self, key: str, limit: int = DOCUMENT_BYTES) -> bytes:
         """A small object's bytes.
 
         Raises:
