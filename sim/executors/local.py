@@ -44,7 +44,7 @@ def run_local(
             most = workers if budget is None else budget.allowed(workers)
             while most > 1 and crew.flying < most and not starved and (ahead or _fetch(waiting, ahead)):
                 if not crew.give(ahead[0]):
-                    most = workers = max(1, crew.flying)
+                    workers = max(1, crew.flying)
                     break
                 ahead.popleft()
                 if budget is not None:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.rng import SCHEME
-from sim.shell.documents import require_readable
 from sim.shell.errors import GateError
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
-from sim.shell.manifest import Published, StateManifest, encode_published, load_json
+from sim.shell.identity import canonical_json, sha256_bytes
+from sim.shell.manifest import Published, StateManifest, encode_listing, load_json
 
 BUNDLE_LAW = "bundle-v2"
 CheckName = tuple[str, str, str]
@@ -75,7 +74,6 @@ def encode_index(
         "parents": dict(parents),
         "documents": dict(documents),
         "states": [state.state for state in states],
-        "datasets": [encode_published(item) for state in states for item in state.datasets],
         "checks": [{"state": state.state, **check} for state in states for check in state.checks],
         "rng_audit": {
             "algorithm": "philox2x64-10",
@@ -85,9 +83,7 @@ def encode_index(
         },
         "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
     }
-    data = pretty_json(document)
-    require_readable(len(data), sum(len(item.files) for state in states for item in state.datasets), segment)
-    return data
+    return encode_listing(document, (item for state in states for item in state.datasets), segment)
 
 
 def check_names(checks: Iterable[Mapping[str, Any]]) -> list[CheckName]:

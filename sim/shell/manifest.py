@@ -115,13 +115,10 @@ class StateManifest:
             "law": STATE_LAW,
             "state": self.state,
             "identity": dict(self.identity),
-            "datasets": [encode_published(item) for item in self.datasets],
             "checks": [dict(check) for check in self.checks],
             "ledger": [asdict(row) for row in self.ledger],
         }
-        data = pretty_json(document)
-        require_readable(len(data), sum(len(item.files) for item in self.datasets), self.state)
-        return data
+        return encode_listing(document, self.datasets, self.state)
 
     @classmethod
     def decode(cls, data: bytes, where: str) -> StateManifest:
@@ -143,6 +140,23 @@ class StateManifest:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(where, f"{type(error).__name__}: {error}") from None
+
+
+def encode_listing(document: Mapping[str, Any], datasets: Iterable[Published], whose: str) -> bytes:
+    """Bytes of a document that lists the files of datasets, under `datasets`.
+
+    Args:
+        document: What else it says.
+        datasets: In order.
+        whose: State or segment.
+
+    Raises:
+        ContractError: As `require_readable`.
+    """
+    listed = [encode_published(item) for item in datasets]
+    data = pretty_json({**document, "datasets": listed})
+    require_readable(len(data), sum(len(item["files"]) for item in listed), whose)
+    return data
 
 
 def encode_published(item: Published) -> dict[str, Any]:

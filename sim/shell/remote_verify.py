@@ -37,7 +37,7 @@ from sim.shell.remote_run import (
 )
 from sim.shell.remote_store import open_store
 from sim.shell.status import RunStatus, run_status, state_rows
-from sim.shell.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of
+from sim.shell.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of, problem_line
 
 
 def verify_url(
@@ -72,7 +72,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run.mirror, bundle)
             problems += seal_problems(run.mirror, code, receipt) + judge.problems(bundle)
         except GateError as error:
-            problems.append(f"{error.where}: {error.what}: {error.found}{f', expected {error.expected}' if error.expected else ''}")
+            problems.append(problem_line(error))
             continue
         bundles[code] = bundle
         problems += document_problems(run, bundle)

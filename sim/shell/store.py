@@ -89,10 +89,7 @@ class Store:
         """Rows of a published dataset; see `Context.load`."""
         item = self.published(dataset, scenario)
         wanted = tuple(columns) if columns is not None else None
-        if rows is None:
-            frames = [self._read(item, file, wanted) for file in (item.files if part is None else (item.files[part],))]
-        else:
-            frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
+        frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
         return frames[0] if len(frames) == 1 else concat(frames)
 
     def load_to(

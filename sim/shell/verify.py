@@ -110,7 +110,7 @@ def verify_run(
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run_dir, bundle) + seal_problems(run_dir, code, receipt)
             problems += judge.problems(bundle)
         except GateError as error:
-            problems.append(_line(error))
+            problems.append(problem_line(error))
             continue
         bundles[code] = bundle
         # Sizes first: a file that is not the published one is not worth hashing, and may be of any size.
@@ -184,7 +184,7 @@ def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: M
     try:
         frame = read_parquet(path, dataset, vocabularies)
     except GateError as error:
-        return [_line(error)]
+        return [problem_line(error)]
     problems = []
     found = table_digest(frame, dataset, vocabularies)
     if found != part.content_blake3:
@@ -194,6 +194,7 @@ def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: M
     return problems
 
 
-def _line(error: GateError) -> str:
+def problem_line(error: GateError) -> str:
+    """A refusal as one of a report's problems."""
     expected = f", expected {error.expected}" if error.expected else ""
     return f"{error.where}: {error.what}: {error.found}{expected}"

@@ -77,4 +77,4 @@ def test_broken_counts_fail() -> None:
 def test_the_limit_never_falls_when_freedom_grows() -> None:
     freedom = np.geomspace(1e-6, 1e6, 500)
     limits = np.array([chi_square_limit(float(one), SIGMA) for one in freedom])
-    assert (np.diff(limits) >= 0).all() and (limits >= freedom).all() and limits[0] == pytest.approx(11.6, abs=0.1)
+    assert (np.diff(limits) >= 0).all() and (limits >= freedom).all() and 11.5 <= limits[0] <= 11.7

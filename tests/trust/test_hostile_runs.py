@@ -27,6 +27,7 @@ from tests.trust import mini
 AUDITED = """
 import json, os, sys, time
 from pathlib import Path
+from sim.executors.resident import peak  # ru_maxrss would begin with what the test process held when it started this one
 from sim.paths import contracts_root
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import SimError
@@ -41,8 +42,6 @@ looks = {
     "status": lambda run: (run_status(run, codes).note,),
     "states": lambda run: state_rows(run, codes) and (),
 }
-def peak():  # kB of this program alone: ru_maxrss would begin with what the test process held when it started this one
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
 for look in looks.values():
     look(good)  # whatever Python loads when first used
 opened, watching = [], [True]
@@ -64,7 +63,7 @@ for run in sys.argv[2:]:
             code, problems = error.exit_code, [error.render()]
         said[name] = [code, problems, time.process_time() - started]
     watching[0] = False
-    print(json.dumps({"said": said, "opened": opened, "peak": peak()}))
+    print(json.dumps({"said": said, "opened": opened, "peak": peak() // 1024}))
 """
 
 
