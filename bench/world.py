@@ -17,7 +17,7 @@ from sim.shell.publish import read_published
 from sim.shell.request import Prepared
 from sim.shell.store import Store
 
-SEGMENT, STATE, DATASET = "5B", "5B.S4", "arrival_events_5B"
+SEGMENT, BEFORE, STATE, DATASET = "5B", "5B.S3", "5B.S4", "arrival_events_5B"
 
 
 def states_from(state: str) -> list[str]:
@@ -62,9 +62,13 @@ class World:
         return store
 
     def without_arrivals(self) -> None:
-        """Take 5B.S4 and what follows it away, as if the run had been stopped before it."""
+        """Take 5B.S4, what follows it and the state before it away.
+
+        The one before is there to be built first, as in a whole run: what a process does once, loading compiled code above all, is no
+        part of 5B.S4.
+        """
         gates = self.run_dir / "gates" / SEGMENT
-        for state in states_from(STATE):
+        for state in states_from(BEFORE):
             path = gates / "states" / f"{state}.json"
             for item in StateManifest.decode(read_published(path), str(path)).datasets:
                 shutil.rmtree(self.run_dir / item.path)

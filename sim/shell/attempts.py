@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from sim.shell.errors import StorageError, storage_errors
 from sim.shell.identity import sha256_bytes
-from sim.shell.publish import make_directories, write_new
-from sim.shell.staging import PartitionResult, Staging, put_away
+from sim.shell.publish import make_directories, write_new, write_while
+from sim.shell.staging import PartitionResult, Result, Staging, put_away
 
 JOB_NAME = "job.json"
 DONE_NAME = "done"
@@ -48,15 +49,14 @@ class Attempt(Staging):
         except FileNotFoundError:
             raise Stale(f"{room} does not exist") from None
 
-    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview) -> str:
-        """Write one part file, named after its dataset; returns its SHA-256, taken from memory before the disk saw it."""
+    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]) -> Result:
+        """Write one part file, named after its dataset; what `meanwhile` returns, called while the disk is busy with it."""
         try:
-            write_new(self.path / attempt_file(dataset), data)
+            return write_while(self.path / attempt_file(dataset), data, meanwhile)
         except StorageError:
             if not self.path.is_dir():
                 raise Stale(f"{self.path} is gone") from None
             raise
-        return sha256_bytes(data)
 
     def record(self, result: PartitionResult) -> None:
         """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""
@@ -101,9 +101,8 @@ class Attempts:
         """
         source = self._room / attempt
         for dataset, part in result.files.items():
-            folder = self._staging.directory(dataset, scenario)
+            folder = self._staging.ready(self._staging.directory(dataset, scenario))
             with storage_errors(source, "taking over a worker's files (is the run directory on a file system all hosts share?)"):
-                make_directories(folder)
                 (source / attempt_file(dataset)).replace(folder / part.name)
         self._staging.record(result)
         with storage_errors(source, "taking over a worker's files"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +14,12 @@ from sim.executors import Executor
 from sim.shell.check_result import CheckResult
 from sim.shell.checks import check_frame
 from sim.shell.context import Context, PartitionContext
-from sim.shell.contract_types import Contracts, ForeignKey
+from sim.shell.contract_types import Contracts, Dataset, ForeignKey
 from sim.shell.digest import table_digest
 from sim.shell.errors import BackendError, ValidationError
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
+from sim.shell.frames import Frame
+from sim.shell.identity import sha256_bytes
 from sim.shell.key_ranges import key_range
 from sim.shell.manifest import PartFile
 from sim.shell.out_of_memory import smaller_partitions
@@ -25,7 +28,7 @@ from sim.shell.recompute import hold_against
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Frames, Partition, Program
 from sim.shell.store import Store
-from sim.shell.tables import encode_parquet
+from sim.shell.tables import Vocabularies, encode_parquet
 
 Result = TypeVar("Result")
 
@@ -150,10 +153,15 @@ def stage_frames(
         if not all(check.passed for check in checks):
             continue
         metadata = {**{key: str(value) for key, value in run.identity.items()}, "dataset": dataset_id, "scenario": scenario or ""}
-        data = encode_parquet(frame, dataset, run.store.vocabularies, metadata)
-        sha256 = staging.write(dataset_id, scenario, name, memoryview(data))
-        digest = table_digest(frame, dataset, run.store.vocabularies)
+        data = memoryview(encode_parquet(frame, dataset, run.store.vocabularies, metadata))
+        digests = partial(_digests, data, frame, dataset, run.store.vocabularies)
+        sha256, digest = staging.write(dataset_id, scenario, name, data, digests)
         result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset))
+
+
+def _digests(data: memoryview, frame: Frame, dataset: Dataset, vocab: Vocabularies) -> tuple[str, str]:
+    """Of a file's bytes, from memory and not from what a disk made of them, and of its content."""
+    return sha256_bytes(data), table_digest(frame, dataset, vocab)
 
 
 def _referenced(run: StateRun, key: ForeignKey, scenario: str | None) -> KeyIndex:

@@ -12,15 +12,20 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
+from sim.shell.side_by_side import side_by_side
+
+Result = TypeVar("Result")
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
+_SYNC_FILE_RANGE_WRITE = 2
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -54,15 +59,24 @@ def make_directories(path: Path) -> None:
 
 def write_new(path: Path, data: bytes | memoryview) -> None:
     """Create a read-only file, write all of `data`, fsync it. Refuses an existing name."""
+    write_while(path, data, lambda: None)
+
+
+def write_while(path: Path, data: bytes | memoryview, meanwhile: Callable[[], Result]) -> Result:
+    """`write_new`, and what `meanwhile` returns: called once the disk is at work, before it is waited for."""
     with storage_errors(path, "writing a file", len(data)):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data).cast("B")
             while view:
                 view = view[os.write(fd, view) :]
+            if hasattr(_libc, "sync_file_range"):  # begins, promises nothing: the promise is the fsync's
+                _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
+            result = meanwhile()
             os.fsync(fd)
         finally:
             os.close(fd)
+    return result
 
 
 def rename_new(source: Path, target: Path) -> bool:
@@ -113,7 +127,7 @@ def publish_document(staging: Path, target: Path, data: bytes, expected_conflict
         make_directories(target.parent)
         staged.unlink(missing_ok=True)
     write_new(staged, data)
-    _read_back(staged, sha256_bytes(data))
+    _read_back({staged: sha256_bytes(data)})
     if not rename_new(staged, target):
         _same_or_conflict(target, staged, sha256_bytes(data), expected_conflict)
         return False
@@ -151,8 +165,7 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
             where=str(staged),
             do="run again; do not touch staging/ while a run is going on",
         )
-    for name, digest in files.items():
-        _read_back(staged / name, digest)
+    _read_back({staged / name: digest for name, digest in files.items()})
     with storage_errors(target, "publishing"):
         fsync_directory(staged)
         make_directories(target.parent)
@@ -178,14 +191,18 @@ def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True)
         return [f"{path}: missing directory"]
     present = {entry.name: entry for entry in os.scandir(path)}
     problems += [f"{path / name}: not in the published list" for name in sorted(set(present) - set(files))]
-    for name, digest in files.items():
+    plain = []
+    for name in files:
         entry = present.get(name)
         if entry is None:
             problems.append(f"{path / name}: missing")
         elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
             problems.append(f"{path / name}: not a regular file")
-        elif hashes and (found := sha256_file(path / name)) != digest:
-            problems.append(f"{path / name}: SHA-256 {found}, published as {digest}")
+        elif hashes:
+            plain.append(name)
+    for name, found in zip(plain, side_by_side(lambda name: sha256_file(path / name), plain), strict=True):
+        if found != files[name]:
+            problems.append(f"{path / name}: SHA-256 {found}, published as {files[name]}")
     return problems
 
 
@@ -223,18 +240,22 @@ def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
         return stream.read()
 
 
-def _read_back(path: Path, digest: str) -> None:
+def _read_back(files: Mapping[Path, str]) -> None:
+    for (path, digest), found in zip(files.items(), side_by_side(_hash_again, list(files)), strict=True):
+        if found != digest:
+            raise StorageError(
+                "SHELL.READ_BACK_MISMATCH",
+                "a file just written reads back differently",
+                found=found,
+                expected=digest,
+                where=str(path),
+                do="suspect the disk or its driver; nothing was published",
+            )
+
+
+def _hash_again(path: Path) -> str:
     with storage_errors(path, "reading back"):
-        found = sha256_file(path)
-    if found != digest:
-        raise StorageError(
-            "SHELL.READ_BACK_MISMATCH",
-            "a file just written reads back differently",
-            found=found,
-            expected=digest,
-            where=str(path),
-            do="suspect the disk or its driver; nothing was published",
-        )
+        return sha256_file(path)
 
 
 def _settle(target: Path, source: Path) -> None:

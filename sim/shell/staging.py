@@ -12,15 +12,17 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sim.shell.errors import storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, PartFile, encode_file, no_duplicates
-from sim.shell.publish import make_directories, write_new
+from sim.shell.publish import make_directories, write_new, write_while
+
+Result = TypeVar("Result")
 
 _RECEIPT_LAW = "partition-v1"
 
@@ -62,6 +64,7 @@ class Staging:
     def __init__(self, root: Path, state: str, binding: str) -> None:
         self.path = root / state
         self.binding = binding
+        self._ready: set[Path] = set()
 
     def prepare(self) -> None:
         """Create the directory, or empty it if it was made under another binding."""
@@ -79,28 +82,32 @@ class Staging:
         """Where the part files of a dataset (and scenario) are staged; named after the dataset, so names cannot collide."""
         return self.path / "data" / dataset / (scenario or "_")
 
-    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview) -> str:
-        """Write one part file and return its SHA-256, taken from memory before the disk saw it."""
-        folder = self.directory(dataset, scenario)
-        with storage_errors(folder, "preparing staging"):
-            make_directories(folder)
-        self._write(folder / name, data)
-        return sha256_bytes(data)
+    def ready(self, folder: Path) -> Path:
+        """A directory inside staging, there and durable: seen to once, as nobody else takes it away while this is at work."""
+        if folder not in self._ready:
+            with storage_errors(folder, "preparing staging"):
+                make_directories(folder)
+            self._ready.add(folder)
+        return folder
 
-    def _write(self, path: Path, data: bytes | memoryview) -> None:
+    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]) -> Result:
+        """Write one part file; what `meanwhile` returns, called while the disk is busy with it."""
+        return self._write(self.ready(self.directory(dataset, scenario)) / name, data, meanwhile)
+
+    def _write(self, path: Path, data: bytes | memoryview, meanwhile: Callable[[], Result]) -> Result:
         """Write under a name of this attempt's own, then take the final one: a task computed twice at once disturbs nobody."""
-        attempt = self.path / "writing" / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
+        attempt = self.ready(self.path / "writing") / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
         with storage_errors(attempt, "preparing staging"):
-            make_directories(attempt.parent)
             attempt.unlink(missing_ok=True)
-        write_new(attempt, data)
+        result = write_while(attempt, data, meanwhile)
         with storage_errors(path, "staging a file"):
             attempt.replace(path)
+        return result
 
     def record(self, result: PartitionResult) -> None:
         """Leave the receipt of a finished partition: written last, so that it never promises a missing file."""
         body = canonical_json(encode_result(result))
-        self._write(self.path / "receipts" / f"{result.name}.json", sha256_bytes(body).encode() + b"\n" + body)
+        self._write(self.path / "receipts" / f"{result.name}.json", sha256_bytes(body).encode() + b"\n" + body, lambda: None)
 
     def finished(self, name: str, scenario: str | None) -> PartitionResult | None:
         """The result of a partition finished earlier under the same binding, its files re-hashed; None if there is none."""

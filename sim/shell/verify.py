@@ -7,9 +7,7 @@ hand. Everything wrong is listed; nothing is repaired.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
 from sim.shell.receipt import identity_problems, read_receipt
 from sim.shell.reference import Reference
+from sim.shell.side_by_side import side_by_side
 from sim.shell.strangers import strangers
 from sim.shell.tables import read_parquet
 
@@ -169,9 +168,8 @@ def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str
         if item.dataset not in contracts.datasets:
             return [f"{run_dir / item.path}: no contract declares {item.dataset!r}"]
         dataset = contracts.datasets[item.dataset]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            found = pool.map(lambda part: _part_problems(run_dir / item.path / part.name, part, dataset, vocabularies), item.files)
-            problems = [problem for part in found for problem in part]
+        found = side_by_side(lambda part: _part_problems(run_dir / item.path / part.name, part, dataset, vocabularies), item.files)
+        problems = [problem for part in found for problem in part]
         whole = combine_digests([part.content_blake3 for part in item.files])
         if whole != item.content_blake3:
             problems.append(f"{run_dir / item.path}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")

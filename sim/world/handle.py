@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.reference import Reference
+from sim.shell.side_by_side import side_by_side
 from sim.shell.store import Store
 from sim.shell.verify import sealed_vocabularies
 from sim.world.query import scan, sealed_connection, select
@@ -180,11 +179,7 @@ class World:
         listed = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
         with self._lock:
             todo = [(path, part.file_sha256) for path, part in listed if path not in self._verified]
-        if len(todo) == 1:
-            require_file(*todo[0])
-        elif todo:
-            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-                list(pool.map(lambda entry: require_file(*entry), todo))
+        side_by_side(lambda entry: require_file(*entry), todo)
         with self._lock:
             self._verified.update(path for path, _ in todo)
 

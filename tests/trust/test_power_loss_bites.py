@@ -63,7 +63,10 @@ def test_without_one_sync_a_kill_and_power_loss_are_noticed(sources: Path, trace
     assert broken and all(": call " in text for text in broken)
 
 
-READ_BACKS = {"a part file": "        _read_back(staged / name, digest)\n", "a document": "    _read_back(staged, sha256_bytes(data))\n"}
+READ_BACKS = {
+    "a part file": "    _read_back({staged / name: digest for name, digest in files.items()})\n",
+    "a document": "    _read_back({staged: sha256_bytes(data)})\n",
+}
 
 
 def lies(sources: Path, number: int, plant: Callable[[], None]) -> tuple[Tree, list[Op]]:
