@@ -18,7 +18,7 @@ from sim.shell.contract_types import Column, Dataset
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.frames import Array, Frame
 from sim.shell.key_ranges import check_key_ranges, key_range
-from sim.shell.keys import compare_rows, has_duplicates, is_after, key_columns
+from sim.shell.keys import Neighbours, has_duplicates, is_after, key_columns
 from sim.shell.laws import check_law
 
 __all__ = ["CheckResult", "KeyIndex", "check_foreign_key", "check_frame", "check_key_ranges", "key_range"]
@@ -27,7 +27,11 @@ _BLOCK = 1 << 18
 
 
 def check_frame(
-    frame: Frame, dataset: Dataset, vocab: Mapping[str, Sequence[str]], previous_key: tuple[Any, ...] | None = ()
+    frame: Frame,
+    dataset: Dataset,
+    vocab: Mapping[str, Sequence[str]],
+    previous_key: tuple[Any, ...] | None = (),
+    neighbours: Neighbours | None = None,
 ) -> list[CheckResult]:
     """Every check of one partition.
 
@@ -37,6 +41,7 @@ def check_frame(
         vocab: All vocabularies by name.
         previous_key: The sort key of the row before this partition, as `key_range` gives it. None: there is none, the partition
             is the first. `()`: not known; order and numbering across the seam are left to `check_key_ranges`.
+        neighbours: Of this frame, for whoever goes on to ask the same questions.
 
     Returns:
         One result a check, in a fixed order. When the columns themselves are wrong, only that result.
@@ -48,9 +53,10 @@ def check_frame(
     results = [passed("schema", frame)]
     for column in dataset.table.columns:
         results += _column_checks(frame, dataset, column, vocab)
-    results.append(_sort_order(frame, dataset, previous_key))
-    results.append(_primary_key(frame, dataset, results[-1].passed))
-    results += [check_law(frame, dataset, law, previous_key) for law in dataset.invariants]
+    neighbours = neighbours or Neighbours(frame)
+    results.append(_sort_order(frame, dataset, previous_key, neighbours))
+    results.append(_primary_key(frame, dataset, results[-1].passed, neighbours))
+    results += [check_law(frame, dataset, law, previous_key, neighbours) for law in dataset.invariants]
     return results
 
 
@@ -105,9 +111,8 @@ def _finite(frame: Frame, dataset: Dataset, column: Column, values: Array) -> Ch
     return passed(name, frame)
 
 
-def _sort_order(frame: Frame, dataset: Dataset, previous_key: tuple[Any, ...] | None) -> CheckResult:
-    columns = key_columns(frame, dataset.sort_order)
-    descending, _ = compare_rows(columns)
+def _sort_order(frame: Frame, dataset: Dataset, previous_key: tuple[Any, ...] | None, neighbours: Neighbours) -> CheckResult:
+    descending, _ = neighbours.compared(dataset.sort_order)
     expected = "non-decreasing " + ", ".join(dataset.sort_order)
     bad = np.flatnonzero(descending) + 1
     if len(frame) and previous_key and is_after(previous_key, first_key(frame, dataset)):
@@ -124,20 +129,19 @@ def first_key(frame: Frame, dataset: Dataset) -> tuple[Any, ...]:
     return key
 
 
-def _primary_key(frame: Frame, dataset: Dataset, ordered: bool) -> CheckResult:
+def _primary_key(frame: Frame, dataset: Dataset, ordered: bool, neighbours: Neighbours) -> CheckResult:
     names = dataset.primary_key
     expected = "each " + ", ".join(names) + " once"
     width = len(names)
     if ordered and set(dataset.sort_order[:width]) == set(names):
         # Sorted by the key itself: equal keys are neighbours.
-        _, equal = compare_rows(key_columns(frame, dataset.sort_order[:width]))
+        _, equal = neighbours.compared(dataset.sort_order[:width])
         again = np.flatnonzero(equal) + 1
     else:
-        columns = key_columns(frame, names)
-        not_after, equal = compare_rows(columns)
+        not_after, equal = neighbours.compared(names)
         if not (not_after.any() or equal.any()):
             return passed("primary_key", frame, "strictly increasing", expected)
-        again = has_duplicates(columns)
+        again = has_duplicates(key_columns(frame, names))
     if len(again) == 0:
         return passed("primary_key", frame, "unique", expected)
     found = f"{len(again)} repeated keys"

@@ -9,7 +9,7 @@ import numpy as np
 from sim.shell.check_result import CheckResult, examples
 from sim.shell.contract_types import ForeignKey
 from sim.shell.frames import Array, Frame
-from sim.shell.keys import group_starts
+from sim.shell.keys import Neighbours, group_starts
 
 _BLOCK = 1 << 16
 _LONGEST = 24
@@ -100,23 +100,30 @@ class KeyIndex:
             code = packed if number == 0 else pairs.find(packed) if len(packed) else packed
             self._levels.append((values, pairs))
 
-    def missing(self, columns: Sequence[Array]) -> Array:
+    def missing(self, columns: Sequence[Array], starts: Array | None = None) -> Array:
         """Rows (ascending, int64) whose key does not occur in the referenced table.
 
         Tables sorted by the key repeat it in runs: where they do, one look-up a run is enough.
+
+        Args:
+            columns: The rows' keys.
+            starts: `group_starts` of them, if they are known.
         """
-        found: list[Array] = []
+        starts = group_starts(columns) if starts is None else starts
+        if 2 * len(starts) > len(columns[0]):
+            return self._strange(columns)
+        runs = self._strange([column[starts] for column in columns])
+        if len(runs) == 0:
+            return runs
+        stops = np.append(starts[1:], len(columns[0]))
+        return np.concatenate([np.arange(starts[run], stops[run]) for run in runs])
+
+    def _strange(self, columns: Sequence[Array]) -> Array:
+        """Positions whose key is not known, block by block: temporaries stay in cache."""
+        found = [np.empty(0, dtype=np.int64)]
         for start in range(0, len(columns[0]), _BLOCK):
-            block = [column[start : start + _BLOCK] for column in columns]
-            heads = group_starts(block)
-            if 2 * len(heads) > len(block[0]):
-                strange = np.flatnonzero(~self._contains(block))
-            else:
-                known = self._contains([column[heads] for column in block])
-                strange = np.flatnonzero(np.repeat(~known, np.diff(heads, append=len(block[0])))) if not known.all() else heads[:0]
-            if len(strange):
-                found.append(strange + start)
-        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+            found.append(np.flatnonzero(~self._contains([column[start : start + _BLOCK] for column in columns])) + start)
+        return np.concatenate(found)
 
     def _contains(self, columns: Sequence[Array]) -> Array:
         code: Array | None = None
@@ -137,13 +144,14 @@ class KeyIndex:
         return known
 
 
-def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex) -> CheckResult:
+def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex, neighbours: Neighbours | None = None) -> CheckResult:
     """Every row's key must name a row of the referenced table; rows in which part of the key is null name none and pass.
 
     Args:
         frame: The partition whose rows refer.
         fk: The foreign key.
         referenced: The referenced table, or a `KeyIndex` of it when several partitions are checked.
+        neighbours: Of this frame, if others ask it too.
     """
     name = "foreign_key." + "-".join(fk.columns)
     index = referenced if isinstance(referenced, KeyIndex) else KeyIndex(referenced, fk.to)
@@ -155,8 +163,11 @@ def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex
     if len(frame) == 0:
         return CheckResult(name, True, 0, "no rows", expected)
     present = _present(frame, fk.columns)
-    columns = columns if present is None else [column[present] for column in columns]
-    missing = index.missing(columns)
+    if present is None:
+        missing = index.missing(columns, (neighbours or Neighbours(frame)).starts(fk.columns))
+    else:
+        columns = [column[present] for column in columns]
+        missing = index.missing(columns)
     if len(missing) == 0:
         return CheckResult(name, True, len(frame), f"{len(columns[0])} keys", expected)
     missing = missing if present is None else np.flatnonzero(present)[missing]

@@ -10,12 +10,12 @@ from sim.shell.check_result import CheckResult, value_at
 from sim.shell.contract_types import Dataset, Invariant
 from sim.shell.errors import EXAMPLE_LIMIT
 from sim.shell.frames import Frame
-from sim.shell.keys import compare_rows, is_after, key_columns
+from sim.shell.keys import Neighbours, is_after
 from sim.shell.laws import law_name
 
 
-def key_range(frame: Frame, dataset: Dataset) -> dict[str, Any]:
-    """JSON-able facts about a partition's keys.
+def key_range(frame: Frame, dataset: Dataset, neighbours: Neighbours | None = None) -> dict[str, Any]:
+    """JSON-able facts about a partition's keys; `neighbours` as in `check_frame`.
 
     Returns:
         `rows`; and unless there are none: `first`, `last` (sort keys of the first and last row, in `sort_order`),
@@ -25,7 +25,7 @@ def key_range(frame: Frame, dataset: Dataset) -> dict[str, Any]:
     rows = len(frame)
     if rows == 0:
         return {"rows": 0}
-    before, equal = compare_rows(key_columns(frame, dataset.primary_key))
+    before, equal = (neighbours or Neighbours(frame)).compared(dataset.primary_key)
     return {
         "rows": rows,
         "first": _key(frame, dataset.sort_order, 0),

@@ -29,11 +29,12 @@ def key_columns(frame: Frame, names: Sequence[str]) -> list[Array]:
     return columns
 
 
-def compare_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
+def compare_rows(columns: Sequence[Array], starts: Array | None = None) -> tuple[Array, Array]:
     """Each row against the row before it.
 
     Args:
         columns: Key columns, most significant first, all of length n.
+        starts: `group_starts` of the first column alone, if it is known.
 
     Returns:
         Two bool arrays of length max(n - 1, 0): row i + 1 sorts before row i; row i + 1 equals row i.
@@ -44,12 +45,16 @@ def compare_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
     # Blocks keep the temporaries in cache, and most blocks are decided by their first columns.
     for start in range(0, pairs, _BLOCK):
         stop = min(start + _BLOCK, pairs)
-        _compare_block([column[start : stop + 1] for column in columns], before[start:stop], equal[start:stop])
+        known = None
+        if starts is not None:
+            low, high = np.searchsorted(starts, [start + 1, stop + 1])
+            known = starts[low:high] - (start + 1)
+        _compare_block([column[start : stop + 1] for column in columns], before[start:stop], equal[start:stop], known)
     return before, equal
 
 
-def _compare_block(columns: Sequence[Array], lower: Array, tied: Array) -> None:
-    """Settle `lower` (false so far) and `tied` (true so far) of one block."""
+def _compare_block(columns: Sequence[Array], lower: Array, tied: Array, known: Array | None) -> None:
+    """Settle `lower` (false so far) and `tied` (true so far) of one block; `known` is where the first column differs, or None."""
     split: Array | None = None  # where the first column decides, if those are few
     for number, column in enumerate(columns):
         here, after = column[:-1], column[1:]
@@ -62,10 +67,14 @@ def _compare_block(columns: Sequence[Array], lower: Array, tied: Array) -> None:
                 return
             split = None
         if number == 0:
-            np.equal(after, here, out=tied)
-            differ = len(tied) - int(np.count_nonzero(tied))
+            if known is None:
+                np.equal(after, here, out=tied)
+                differ = len(tied) - int(np.count_nonzero(tied))
+            else:
+                tied[known] = False
+                differ = len(known)
             if differ <= len(tied) // _FEW:
-                split = np.flatnonzero(~tied)
+                split = np.flatnonzero(~tied) if known is None else known
                 lower[split] = after[split] < here[split]
             else:
                 np.less(after, here, out=lower)
@@ -138,6 +147,35 @@ def group_starts(columns: Sequence[Array]) -> Array:
     if len(columns[0]) == 0:
         return np.empty(0, dtype=np.int64)
     return np.concatenate([np.zeros(1, dtype=np.int64), np.flatnonzero(~same_as_before(columns)) + 1])
+
+
+class Neighbours:
+    """Rows of one frame against the rows before them; what was found out once is not looked for again.
+
+    Args:
+        frame: Its columns must not change while this is in use.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._compared: dict[tuple[str, ...], tuple[Array, Array]] = {}
+        self._starts: dict[tuple[str, ...], Array] = {}
+
+    def compared(self, names: Sequence[str]) -> tuple[Array, Array]:
+        """`compare_rows` by the named columns."""
+        key = tuple(names)
+        if key not in self._compared:
+            columns = key_columns(self._frame, key)
+            simple = len(columns) == len(key) > 1  # a column with nulls became two
+            self._compared[key] = compare_rows(columns, self.starts(key[:1]) if simple else None)
+        return self._compared[key]
+
+    def starts(self, names: Sequence[str]) -> Array:
+        """`group_starts` by the named columns."""
+        key = tuple(names)
+        if key not in self._starts:
+            self._starts[key] = group_starts(key_columns(self._frame, key))
+        return self._starts[key]
 
 
 def is_after(key: Sequence[Any], other: Sequence[Any]) -> bool:

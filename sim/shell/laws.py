@@ -19,7 +19,7 @@ from sim.shell.check_result import CheckResult, examples, failed, passed
 from sim.shell.contract_types import Dataset, Invariant
 from sim.shell.digest import zero_nulls
 from sim.shell.frames import Frame
-from sim.shell.keys import group_starts, key_columns
+from sim.shell.keys import Neighbours
 
 _LOW = 0xFFFFFFFF
 _BLOCK = 1 << 16
@@ -31,25 +31,27 @@ def law_name(law: Invariant) -> str:
     return f"{law.law}.{subject}"
 
 
-def check_law(frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None) -> CheckResult:
-    """One invariant over one partition; `previous_key` as in `check_frame`."""
+def check_law(frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours) -> CheckResult:
+    """One invariant over one partition; `previous_key` and `neighbours` as in `check_frame`."""
     if len(frame) == 0:
         return passed(law_name(law), frame)
     if law.law == "contiguous":
-        return _contiguous(frame, dataset, law, previous_key)
+        return _contiguous(frame, dataset, law, previous_key, neighbours)
     if law.law == "exactly_one_present":
         return _exactly_one_present(frame, dataset, law)
     if law.law == "sums_to":
-        return _sums_to(frame, dataset, law)
+        return _sums_to(frame, dataset, law, neighbours)
     if law.law == "at_least":
         return _at_least(frame, dataset, law)
     raise ValueError(f"unknown law {law.law!r}")
 
 
-def _contiguous(frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None) -> CheckResult:
+def _contiguous(
+    frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours
+) -> CheckResult:
     column, within, start = law.params["column"], tuple(law.params["within"]), int(law.params["start"])
     values = frame[column]
-    starts = group_starts(key_columns(frame, within))
+    starts = neighbours.starts(within)
     bad = np.zeros(len(values), dtype=np.bool_)
     # Differences wrap: the least value of the type is one more than the greatest, and no predecessor of its own fits before it.
     least = np.iinfo(values.dtype).min
@@ -87,11 +89,11 @@ def _exactly_one_present(frame: Frame, dataset: Dataset, law: Invariant) -> Chec
     return failed(law_name(law), frame, dataset, bad, expected, *names)
 
 
-def _sums_to(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:
+def _sums_to(frame: Frame, dataset: Dataset, law: Invariant, neighbours: Neighbours) -> CheckResult:
     column, within, total = law.params["column"], tuple(law.params["within"]), int(law.params["total"])
     values = zero_nulls(frame[column], frame.valid.get(column))
     wide = values if values.dtype.itemsize == 8 else values.astype(np.int64)
-    starts = group_starts(key_columns(frame, within))
+    starts = neighbours.starts(within)
     # Halves of 32 bits sum exactly for up to 2**31 rows a group; the low sums then carry into the high ones.
     low = np.add.reduceat((wide & wide.dtype.type(_LOW)).astype(np.int64), starts)
     high = np.add.reduceat((wide >> wide.dtype.type(32)).astype(np.int64), starts) + (low >> np.int64(32))

@@ -21,6 +21,7 @@ from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.frames import Frame
 from sim.shell.identity import sha256_bytes
 from sim.shell.key_ranges import key_range
+from sim.shell.keys import Neighbours
 from sim.shell.manifest import PartFile
 from sim.shell.out_of_memory import smaller_partitions
 from sim.shell.progress import Reporter
@@ -147,8 +148,9 @@ def stage_frames(
         if dataset_id not in program.state.writes:
             raise ValueError(f"{program.state.id} returned {dataset_id!r}, which it does not declare to write")
         dataset = run.contracts.dataset(dataset_id)
-        checks = check_frame(frame, dataset, run.store.vocabularies)
-        checks += [check_foreign_key(frame, fk, _referenced(run, fk, scenario)) for fk in dataset.foreign_keys]
+        neighbours = Neighbours(frame)
+        checks = check_frame(frame, dataset, run.store.vocabularies, neighbours=neighbours)
+        checks += [check_foreign_key(frame, fk, _referenced(run, fk, scenario), neighbours) for fk in dataset.foreign_keys]
         result.checks += [check_row(dataset_id, check) for check in checks]
         if not all(check.passed for check in checks):
             continue
@@ -156,7 +158,7 @@ def stage_frames(
         data = memoryview(encode_parquet(frame, dataset, run.store.vocabularies, metadata))
         digests = partial(_digests, data, frame, dataset, run.store.vocabularies)
         sha256, digest = staging.write(dataset_id, scenario, name, data, digests)
-        result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset))
+        result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset, neighbours))
 
 
 def _digests(data: memoryview, frame: Frame, dataset: Dataset, vocab: Vocabularies) -> tuple[str, str]:
