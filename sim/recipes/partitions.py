@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from sim.recipes.groups import run_starts
@@ -19,13 +22,18 @@ def whole_runs(keys: Array, target: int) -> list[Partition]:
     starts = run_starts(keys)
     cuts = starts[run_starts(starts // target)] if len(starts) else np.zeros(1, dtype=np.int64)
     edges = [*cuts.tolist(), len(keys)]
-    return [Partition(index, spec={"rows": [edges[index], edges[index + 1]]}) for index in range(len(cuts))]
+    return row_runs(edges)
 
 
 def row_ranges(rows: int, target: int) -> list[Partition]:
     """Ranges of `target` rows, the last one shorter; at least one."""
     count = max(1, -(-rows // target))
-    return [Partition(index, spec={"rows": [index * target, min(rows, (index + 1) * target)]}) for index in range(count)]
+    return row_runs([index * target for index in range(count)] + [rows])
+
+
+def row_runs(edges: Sequence[int]) -> list[Partition]:
+    """A partition for the rows from each edge to the next."""
+    return [Partition(index, spec={"rows": [first, stop]}, weight=stop - first) for index, (first, stop) in enumerate(pairwise(edges))]
 
 
 def rows_of(part: Partition) -> tuple[int, int]:

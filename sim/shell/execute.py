@@ -47,7 +47,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
     staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
     staging.prepare()
     run.reporter.begin(state.id, state.title, len(plan))
-    order = list(plan)
+    order = sorted(plan, key=lambda part: -part.weight)
     if run.order_seed is not None:
         random.Random(run.order_seed).shuffle(order)
     missing = {part.name: place for place, part in enumerate(plan)}

@@ -46,7 +46,7 @@ class StateRun:
         backend: Where kernels run.
         executor: Who computes partitions.
         describe_job: What workers in other processes must know about this state; see `job.py`.
-        order_seed: Shuffles the order in which partitions are computed (tests); None keeps plan order.
+        order_seed: Shuffles the order in which partitions are computed (tests); None begins with the heaviest.
         reporter: Who is told about progress.
         verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
         key_indexes: Look-ups of referenced tables, built once and shared by partitions.

@@ -72,11 +72,14 @@ class Partition:
         index: Position among the state's partitions of the same scenario; names the part files.
         scenario: Scenario id, or None for scenario-free states.
         spec: JSON-able description of what to compute.
+        weight: About how long it takes beside the others of the plan, in any unit (rows, as a rule). The heaviest are begun first, so that
+            none is left to one worker in the end; nothing that is computed knows of it.
     """
 
     index: int
     scenario: str | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
+    weight: int = 0
 
     @property
     def name(self) -> str:

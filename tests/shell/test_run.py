@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import miniworld
@@ -12,10 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import LockedError, ValidationError
 from sim.shell.frames import Frame
 from sim.shell.gate import open_bundle
 from sim.shell.outcome import RunResult
+from sim.shell.state import Partition
 from tests.trust.conftest import memory_directory
 
 
@@ -45,6 +48,22 @@ def test_a_run_publishes_what_it_computed(root: Path) -> None:
 def test_same_files_for_any_workers_and_order(root: Path, options: dict[str, int]) -> None:
     plain = miniworld.build(root, out=root / "a")
     other = miniworld.build(root, out=root / "b", **options)
+    assert tree(plain.run_dir) == tree(other.run_dir)
+
+
+def test_the_heaviest_partitions_are_begun_first_and_files_stay_the_same(root: Path) -> None:
+    weights, begun = [2, 9, 2, 4], []
+
+    def weighed(ctx: Context) -> list[Partition]:
+        return [replace(part, weight=weights[part.index]) for part in miniworld.plan_items(ctx)]
+
+    def noted(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
+        begun.append(part.index)
+        return miniworld.compute_items(ctx, part)
+
+    plain = miniworld.build(root, out=root / "a")
+    other = miniworld.build(root, out=root / "b", programs=miniworld.segments(plan_items=weighed, compute_items=noted))
+    assert begun == [1, 3, 0, 2]
     assert tree(plain.run_dir) == tree(other.run_dir)
 
 

@@ -52,6 +52,7 @@ def plan_pieces(ctx: Context) -> list[Partition]:
                 "tables": {name: [int(offset[first]), int(offset[stop])] for name, offset in rows.items()},
                 "ip_links": [int(links[first]), int(links[stop])],
             },
+            weight=int(ends[stop] - ends[first]),
         )
         for index, (first, stop) in enumerate(pairwise(cuts))
     ]

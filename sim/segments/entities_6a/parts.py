@@ -9,8 +9,8 @@ from sim.shell.frames import Frame
 from sim.shell.state import Partition
 
 
-def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int]]:
-    """Country codes [first, stop) of each file of s1_party_base_6A; together they are all countries.
+def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:
+    """Country codes [first, stop) of each file of s1_party_base_6A, and its rows; together they are all countries.
 
     Countries without parties belong to the file before them, those before the first to it.
     """
@@ -20,7 +20,7 @@ def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int]]:
     begins = np.searchsorted(summary.first_party_id.astype(np.int64), ends)
     countries = len(ctx.vocabulary("country"))
     edges = [0, *(int(summary.country_iso[row]) if row < len(summary) else countries for row in begins.tolist()), countries]
-    return [(edges[index], edges[index + 1]) for index in range(len(files))]
+    return [(edges[index], edges[index + 1], file.rows) for index, file in enumerate(files)]
 
 
 def span(part: Partition) -> tuple[int, int]:

@@ -7,6 +7,8 @@ home is drawn at the address of its first member: a city by population, a point 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sim.recipes.entities import pair_entity
@@ -43,7 +45,10 @@ def plan(ctx: Context) -> list[Partition]:
     parties = population(ctx).countries.parties.astype(np.int64)
     batch = (np.cumsum(parties) - parties) // PARTITION_PARTIES
     edges = [0, *(np.flatnonzero(np.diff(batch)) + 1).tolist(), len(parties)]
-    return [Partition(index, spec={"countries": edges[index : index + 2]}) for index in range(len(edges) - 1)]
+    return [
+        Partition(index, spec={"countries": [first, stop]}, weight=int(parties[first:stop].sum()))
+        for index, (first, stop) in enumerate(pairwise(edges))
+    ]
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:

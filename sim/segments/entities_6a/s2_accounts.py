@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.partitions import rows_of
+from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a import account_cells
 from sim.segments.entities_6a.account_cells import Accounts, accounts, cell_entities, check_products, party_account_types
 from sim.segments.entities_6a.account_checks import account_checks, count_accounts
@@ -47,7 +47,7 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """One partition a file of parties: whole countries."""
     rows = np.cumsum([0, *(file.rows for file in ctx.files("s1_party_base_6A"))]).tolist()
-    return [Partition(index, spec={"rows": rows[index : index + 2]}) for index in range(len(rows) - 1)]
+    return row_runs(rows)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:

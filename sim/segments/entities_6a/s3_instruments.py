@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.recipes.partitions import rows_of
+from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a import instrument_cells
 from sim.segments.entities_6a.instrument_cells import (
     Instruments,
@@ -49,7 +49,7 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """One partition a file of accounts: whole countries."""
     rows = np.cumsum([0, *(file.rows for file in ctx.files("s2_account_base_6A"))]).tolist()
-    return [Partition(index, spec={"rows": rows[index : index + 2]}) for index in range(len(rows) - 1)]
+    return row_runs(rows)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:

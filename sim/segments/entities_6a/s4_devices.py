@@ -68,8 +68,8 @@ def plan(ctx: Context) -> list[Partition]:
     np.add.at(devices, sites.legal_country_iso, terminals_per_site(ctx, sites).astype(np.int64))
     before = np.cumsum(devices) - devices
     return [
-        Partition(index, spec={"countries": [first, stop], "first_device": int(before[first]) + 1})
-        for index, (first, stop) in enumerate(country_ranges(ctx, summary))
+        Partition(index, spec={"countries": [first, stop], "first_device": int(before[first]) + 1}, weight=rows)
+        for index, (first, stop, rows) in enumerate(country_ranges(ctx, summary))
     ]
 
 

@@ -64,8 +64,8 @@ def plan(ctx: Context) -> list[Partition]:
     before = np.cumsum(addresses) - addresses
     ranges = country_ranges(ctx, ctx.load("s1_party_summary_6A"))
     return [
-        Partition(index, spec={"countries": [first, stop], "first_ip": int(before[first]) + 1})
-        for index, (first, stop) in enumerate(ranges)
+        Partition(index, spec={"countries": [first, stop], "first_ip": int(before[first]) + 1}, weight=rows)
+        for index, (first, stop, rows) in enumerate(ranges)
     ]
 
 

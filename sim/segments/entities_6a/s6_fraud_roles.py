@@ -6,6 +6,8 @@ go first (role_rings). Accounts, devices and addresses inherit (role_inherited);
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sim.segments.entities_6a.country_ranges import Piece, piece_of, plan_pieces, row_of
@@ -64,7 +66,7 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """Runs of whole countries with their targets, and one partition for all merchants."""
     targets = targets_of(ctx)
-    pieces = [Partition(part.index, spec={**part.spec, "targets": slice_of(targets, piece_of(part))}) for part in plan_pieces(ctx)]
+    pieces = [replace(part, spec={**part.spec, "targets": slice_of(targets, piece_of(part))}) for part in plan_pieces(ctx)]
     merchants = {"merchants": targets.merchants.tolist(), "rings": targets.rings.tolist()}
     return [*pieces, Partition(len(pieces), spec=merchants)]
 

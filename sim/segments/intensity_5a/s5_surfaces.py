@@ -8,7 +8,7 @@ Nothing is normalised, neither over merchants nor over the horizon: an overlay m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def plan(ctx: Context) -> list[Partition]:
     parts = []
     for scenario in ctx.scenarios:
         buckets = _horizon(ctx, scenario).buckets
-        parts += [Partition(part.index, scenario, part.spec) for part in whole_runs(merchants, max(1, PARTITION_ROWS // buckets))]
+        parts += [replace(part, scenario=scenario) for part in whole_runs(merchants, max(1, PARTITION_ROWS // buckets))]
     return parts
 
 
