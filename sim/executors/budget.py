@@ -7,6 +7,7 @@ peak while it ran, is its cost. From then on n items may be in flight as long as
 
 with the highest cost seen so far. With several in flight only their sum is seen, and their mean may raise the cost but never
 lower it; n grows by at most one with each item that ends, so a first item that was small is found out before many follow.
+Plans that know what their partitions weigh begin with the heaviest, so that is what is learnt from.
 The limit itself is held against the peak of the whole process, whatever caused it: it is never passed in silence.
 """
 
