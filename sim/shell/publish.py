@@ -14,14 +14,11 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
-from sim.shell.side_by_side import side_by_side
-
-Result = TypeVar("Result")
+from sim.shell.side_by_side import Result, side_by_side
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
@@ -127,7 +124,7 @@ def publish_document(staging: Path, target: Path, data: bytes, expected_conflict
         make_directories(target.parent)
         staged.unlink(missing_ok=True)
     write_new(staged, data)
-    _read_back({staged: sha256_bytes(data)})
+    _read_back(staged, sha256_bytes(data))
     if not rename_new(staged, target):
         _same_or_conflict(target, staged, sha256_bytes(data), expected_conflict)
         return False
@@ -165,7 +162,7 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
             where=str(staged),
             do="run again; do not touch staging/ while a run is going on",
         )
-    _read_back({staged / name: digest for name, digest in files.items()})
+    side_by_side(lambda name: _read_back(staged / name, files[name]), list(files))
     with storage_errors(target, "publishing"):
         fsync_directory(staged)
         make_directories(target.parent)
@@ -186,24 +183,22 @@ def settle_published(target: Path, staging: Path) -> None:
 
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
     """Everything in which a published directory differs from its list of files; empty when it is as listed."""
-    problems = []
     if path.is_symlink() or not path.is_dir():
         return [f"{path}: missing directory"]
     present = {entry.name: entry for entry in os.scandir(path)}
-    problems += [f"{path / name}: not in the published list" for name in sorted(set(present) - set(files))]
-    plain = []
-    for name in files:
+    problems = [f"{path / name}: not in the published list" for name in sorted(set(present) - set(files))]
+
+    def compared(name: str) -> str:
         entry = present.get(name)
         if entry is None:
-            problems.append(f"{path / name}: missing")
-        elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-            problems.append(f"{path / name}: not a regular file")
-        elif hashes:
-            plain.append(name)
-    for name, found in zip(plain, side_by_side(lambda name: sha256_file(path / name), plain), strict=True):
-        if found != files[name]:
-            problems.append(f"{path / name}: SHA-256 {found}, published as {files[name]}")
-    return problems
+            return "missing"
+        if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            return "not a regular file"
+        found = sha256_file(path / name) if hashes else files[name]
+        return "" if found == files[name] else f"SHA-256 {found}, published as {files[name]}"
+
+    found = side_by_side(compared, list(files)) if hashes else map(compared, files)
+    return problems + [f"{path / name}: {problem}" for name, problem in zip(files, found, strict=True) if problem]
 
 
 def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
@@ -240,22 +235,18 @@ def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
         return stream.read()
 
 
-def _read_back(files: Mapping[Path, str]) -> None:
-    for (path, digest), found in zip(files.items(), side_by_side(_hash_again, list(files)), strict=True):
-        if found != digest:
-            raise StorageError(
-                "SHELL.READ_BACK_MISMATCH",
-                "a file just written reads back differently",
-                found=found,
-                expected=digest,
-                where=str(path),
-                do="suspect the disk or its driver; nothing was published",
-            )
-
-
-def _hash_again(path: Path) -> str:
+def _read_back(path: Path, digest: str) -> None:
     with storage_errors(path, "reading back"):
-        return sha256_file(path)
+        found = sha256_file(path)
+    if found != digest:
+        raise StorageError(
+            "SHELL.READ_BACK_MISMATCH",
+            "a file just written reads back differently",
+            found=found,
+            expected=digest,
+            where=str(path),
+            do="suspect the disk or its driver; nothing was published",
+        )
 
 
 def _settle(target: Path, source: Path) -> None:
