@@ -191,14 +191,14 @@ def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True)
     def compared(name: str) -> str:
         entry = present.get(name)
         if entry is None:
-            return "missing"
+            return f"{path / name}: missing"
         if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-            return "not a regular file"
+            return f"{path / name}: not a regular file"
         found = sha256_file(path / name) if hashes else files[name]
-        return "" if found == files[name] else f"SHA-256 {found}, published as {files[name]}"
+        return "" if found == files[name] else f"{path / name}: SHA-256 {found}, published as {files[name]}"
 
-    found = side_by_side(compared, list(files)) if hashes else map(compared, files)
-    return problems + [f"{path / name}: {problem}" for name, problem in zip(files, found, strict=True) if problem]
+    results = side_by_side(compared, list(files)) if hashes else map(compared, files)
+    return problems + [problem for problem in results if problem]
 
 
 def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:

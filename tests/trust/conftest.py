@@ -3,11 +3,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import mmap
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +69,34 @@ def child(plain: Path, mini_root: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     monkeypatch.setattr("sim.segments.SEGMENTS", mini.miniworld.segments())
     monkeypatch.setattr("sim.cli.common.settings.json", True)
     return functools.partial(mini.Child, mini_root)
+
+
+COUNTED = ("write", "fsync", "mkdir", "open", "replace")
+
+
+@pytest.fixture
+def calls(child: Callable[..., mini.Child], ram: Path) -> dict[str, int]:
+    """How often an undisturbed run makes each of these calls of `os`."""
+    with mmap.mmap(-1, 8 * len(COUNTED)) as shared:  # the child's numbers are seen here
+        numbers = memoryview(shared).cast("Q")
+
+        def before() -> None:
+            for place, name in enumerate(COUNTED):
+                setattr(os, name, counted(place, getattr(os, name)))
+
+        def counted(place: int, real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                numbers[place] += 1
+                return real(*args, **kwargs)
+
+            return call
+
+        assert child(ram / "counted", before=before).ended().code == 0
+        found = dict(zip(COUNTED, numbers.tolist(), strict=True))
+        numbers.release()
+    found["write"] -= 1  # the child's answer, after the run
+    assert all(number > 5 for number in found.values()), found
+    return found
 
 
 @pytest.fixture

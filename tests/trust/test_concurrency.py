@@ -191,17 +191,19 @@ P15 = "a process frozen anywhere, robbed of its lock and woken after another fin
 
 
 @pytest.mark.promise("P15", P15, faults="SIGSTOP at sampled write, fsync, mkdir, replace; lock removed; SIGCONT", cases=12)
-def test_a_zombie_wakes_up(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes]) -> None:
-    moments = [("write", 1), ("write", 7), ("write", 15), ("fsync", 3), ("fsync", 20), ("fsync", 45), ("fsync", 70), ("fsync", 90)]
-    moments += [("mkdir", 3), ("mkdir", 9), ("replace", 2), ("replace", 8)]
+def test_a_zombie_wakes_up(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int]) -> None:
+    shares = {"write": (0.01, 0.3, 0.65), "fsync": (0.03, 0.2, 0.45, 0.7, 0.9), "mkdir": (0.3, 0.9), "replace": (0.2, 0.8)}
+    moments = [(call, 1 + int(share * (calls[call] - 1))) for call in shares for share in shares[call]]
     codes = [zombie(child, run, ram / f"{call}{number}", plain_tree, call, number) for call, number in moments]
     assert len(codes) == 12
 
 
 @pytest.mark.slow
 @pytest.mark.promise("P15", P15, faults="SIGSTOP at every write and every third fsync; lock removed; SIGCONT")
-def test_zombies_everywhere(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
-    moments = [("write", number) for number in range(1, 24)] + [("fsync", number) for number in range(1, 100, 3)]
+def test_zombies_everywhere(
+    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int], record_property: Callable[..., None]
+) -> None:
+    moments = [("write", number) for number in range(1, calls["write"] + 1)] + [("fsync", n) for n in range(1, calls["fsync"] + 1, 3)]
     for call, number in moments:
         zombie(child, run, ram / f"{call}{number}", plain_tree, call, number)
     record_property("cases", len(moments))

@@ -32,6 +32,11 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     class Libc:
         @staticmethod
+        def sync_file_range(fd: int, first: Any, size: Any, flags: int) -> Any:
+            told.append(f"begin {name(Path(f'/proc/self/fd/{fd}').readlink())} {first.value} {size.value} {flags}")
+            return libc.sync_file_range(fd, first, size, flags)
+
+        @staticmethod
         def renameat2(at: int, source: bytes, to: int, target: bytes, flags: int) -> Any:
             told.append(f"rename {name(Path(os.fsdecode(source)))} {name(Path(os.fsdecode(target)))} {flags}")
             return libc.renameat2(at, source, to, target, flags)
@@ -39,6 +44,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(os, "fsync", syncs)
     monkeypatch.setattr(publish, "sha256_file", reads)
     monkeypatch.setattr(publish, "_libc", Libc)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # files are read back one by one, so in one order
     (tmp_path / "s/d").mkdir(parents=True)
     return told
 
@@ -46,12 +52,12 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_document(tmp_path: Path, steps: list[str]) -> None:
     assert publish.publish_document(tmp_path / "s", tmp_path / "out/in/doc", b"1", "")
     parents = ["sync ..", "sync .", "sync out"]
-    assert steps == [*parents, "sync s/doc", "read s/doc", "rename s/doc out/in/doc 1", "sync out/in", "sync s"]
+    assert steps == [*parents, "begin s/doc 0 0 2", "sync s/doc", "read s/doc", "rename s/doc out/in/doc 1", "sync out/in", "sync s"]
     steps.clear()
     assert not publish.publish_document(tmp_path / "s", tmp_path / "out/in/doc", b"1", "")
     assert steps == ["sync out/in", "sync s"]
     assert publish.publish_document(tmp_path / "s", tmp_path / "out/in/other", b"1", "")
-    assert steps[2:4] == ["sync out", "sync s/other"]
+    assert steps[2:5] == ["sync out", "begin s/other 0 0 2", "sync s/other"]
 
 
 def test_a_document_left_in_staging_by_the_same_process_number_is_overwritten(tmp_path: Path, steps: list[str]) -> None:
@@ -63,7 +69,7 @@ def test_a_document_left_in_staging_by_the_same_process_number_is_overwritten(tm
 def test_a_directory(tmp_path: Path, steps: list[str]) -> None:
     for name in ("a", "b"):
         publish.write_new(tmp_path / "s/d" / name, name.encode())
-    assert steps == ["sync s/d/a", "sync s/d/b"]
+    assert steps == ["begin s/d/a 0 0 2", "sync s/d/a", "begin s/d/b 0 0 2", "sync s/d/b"]
     steps.clear()
     files = {name: sha256_bytes(name.encode()) for name in ("a", "b")}
     assert publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", files)
@@ -71,6 +77,22 @@ def test_a_directory(tmp_path: Path, steps: list[str]) -> None:
     steps.clear()
     assert not publish.publish_directory(tmp_path / "s/d", tmp_path / "out/d", files)
     assert steps == ["read out/d/a", "read out/d/b", "sync out", "sync s"]
+
+
+def test_what_is_done_meanwhile_is_done_between_the_disk_s_beginning_and_the_wait(tmp_path: Path, steps: list[str]) -> None:
+    def meanwhile() -> int:
+        assert (tmp_path / "s/d/a").read_bytes() == b"1"
+        steps.append("meanwhile")
+        return 7
+
+    assert publish.write_while(tmp_path / "s/d/a", b"1", meanwhile) == 7
+    assert steps == ["begin s/d/a 0 0 2", "meanwhile", "sync s/d/a"]
+
+
+def test_a_machine_that_cannot_begin_early_waits_all_the_same(tmp_path: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_libc", object())
+    publish.write_new(tmp_path / "s/d/a", b"1")
+    assert steps == ["sync s/d/a"]
 
 
 @pytest.mark.parametrize("listed", [("a",), ("a", "b", "c"), ("a", "c"), ("c", "d", "e"), ()])

@@ -134,6 +134,19 @@ def test_a_directory_is_compared_only_if_it_is_one(tmp_path: Path) -> None:
         assert publish.compare_directory(tmp_path / name, {}) == [f"{tmp_path / name}: missing directory"]
 
 
+def test_names_alone_are_compared_without_a_thread_and_contents_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    ran: list[list[str]] = []
+    real = publish.side_by_side
+    monkeypatch.setattr(publish, "side_by_side", lambda function, items: (ran.append(items), real(function, items))[1])
+    files = {"a": "0" * 64, "b": "0" * 64}
+    assert publish.compare_directory(tmp_path, files, hashes=False) == [f"{tmp_path / 'b'}: missing"]
+    assert ran == []
+    wrong = f"{tmp_path / 'a'}: SHA-256 {sha256_bytes(b'1')}, published as {'0' * 64}"
+    assert publish.compare_directory(tmp_path, files) == [wrong, f"{tmp_path / 'b'}: missing"]
+    assert ran == [["a", "b"]]
+
+
 def test_documents_that_leave_the_run_are_not_read(tmp_path: Path) -> None:
     documents = {"../outside.json": "0" * 64, "/etc/passwd": "0" * 64, "aa.json": "0" * 64, "zz.json": "0" * 64}
     bundle = Bundle("1A", "", "", (), {"documents": documents, "parents": {"0A": "f" * 64}, "ledger": [], "checks": []})
