@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sim.shell.errors import StorageError, storage_errors
 from sim.shell.identity import sha256_bytes
-from sim.shell.publish import make_directories, write_new, write_while
+from sim.shell.publish import make_directories, write_new
 from sim.shell.staging import PartitionResult, Result, Staging, put_away
 
 JOB_NAME = "job.json"
@@ -52,11 +52,12 @@ class Attempt(Staging):
     def write(self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]) -> Result:
         """Write one part file, named after its dataset; what `meanwhile` returns, called while the disk is busy with it."""
         try:
-            return write_while(self.path / attempt_file(dataset), data, meanwhile)
+            result: Result = write_new(self.path / attempt_file(dataset), data, meanwhile)
         except StorageError:
             if not self.path.is_dir():
                 raise Stale(f"{self.path} is gone") from None
             raise
+        return result
 
     def record(self, result: PartitionResult) -> None:
         """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""

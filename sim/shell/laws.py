@@ -31,10 +31,13 @@ def law_name(law: Invariant) -> str:
     return f"{law.law}.{subject}"
 
 
-def check_law(frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours) -> CheckResult:
+def check_law(
+    frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours | None = None
+) -> CheckResult:
     """One invariant over one partition; `previous_key` and `neighbours` as in `check_frame`."""
     if len(frame) == 0:
         return passed(law_name(law), frame)
+    neighbours = neighbours or Neighbours(frame)
     if law.law == "contiguous":
         return _contiguous(frame, dataset, law, previous_key, neighbours)
     if law.law == "exactly_one_present":

@@ -14,15 +14,14 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
-from sim.shell.side_by_side import Result, side_by_side
+from sim.shell.side_by_side import side_by_side
 
-_RENAME_NOREPLACE = 1
-_AT_FDCWD = -100
-_SYNC_FILE_RANGE_WRITE = 2
+_AT_FDCWD, _RENAME_NOREPLACE, _SYNC_FILE_RANGE_WRITE = -100, 1, 2
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -54,13 +53,8 @@ def make_directories(path: Path) -> None:
         fsync_directory(directory.parent)
 
 
-def write_new(path: Path, data: bytes | memoryview) -> None:
-    """Create a read-only file, write all of `data`, fsync it. Refuses an existing name."""
-    write_while(path, data, lambda: None)
-
-
-def write_while(path: Path, data: bytes | memoryview, meanwhile: Callable[[], Result]) -> Result:
-    """`write_new`, and what `meanwhile` returns: called once the disk is at work, before it is waited for."""
+def write_new(path: Path, data: bytes | memoryview, meanwhile: Callable[[], Any] = lambda: None) -> Any:
+    """Create a read-only file, write all of `data`, do `meanwhile` (returned) as the disk works, fsync it. Refuses an existing name."""
     with storage_errors(path, "writing a file", len(data)):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
         try:
@@ -197,8 +191,8 @@ def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True)
         found = sha256_file(path / name) if hashes else files[name]
         return "" if found == files[name] else f"{path / name}: SHA-256 {found}, published as {files[name]}"
 
-    results = side_by_side(compared, list(files)) if hashes else map(compared, files)
-    return problems + [problem for problem in results if problem]
+    problems += side_by_side(compared, list(files)) if hashes else map(compared, files)
+    return [problem for problem in problems if problem]
 
 
 def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
@@ -250,10 +244,7 @@ def _read_back(path: Path, digest: str) -> None:
 
 
 def _settle(target: Path, source: Path) -> None:
-    """Make a rename durable: the new name, then the disappearance of the old one.
-
-    Called for what an earlier attempt published as well: it may not have lived to do this.
-    """
+    """Make a rename durable, an earlier attempt's too: the new name, then the disappearance of the old one."""
     fsync_directory(target.parent)
     fsync_directory(source.parent)
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from sim.shell.errors import storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
 from sim.shell.manifest import LedgerRow, PartFile, encode_file, no_duplicates
-from sim.shell.publish import make_directories, write_new, write_while
+from sim.shell.publish import make_directories, write_new
 
 Result = TypeVar("Result")
 
@@ -99,7 +99,7 @@ class Staging:
         attempt = self.ready(self.path / "writing") / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
         with storage_errors(attempt, "preparing staging"):
             attempt.unlink(missing_ok=True)
-        result = write_while(attempt, data, meanwhile)
+        result: Result = write_new(attempt, data, meanwhile)
         with storage_errors(path, "staging a file"):
             attempt.replace(path)
         return result

@@ -85,7 +85,7 @@ def test_what_is_done_meanwhile_is_done_between_the_disk_s_beginning_and_the_wai
         steps.append("meanwhile")
         return 7
 
-    assert publish.write_while(tmp_path / "s/d/a", b"1", meanwhile) == 7
+    assert publish.write_new(tmp_path / "s/d/a", b"1", meanwhile) == 7
     assert steps == ["begin s/d/a 0 0 2", "meanwhile", "sync s/d/a"]
 
 
