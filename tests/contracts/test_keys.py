@@ -36,10 +36,35 @@ def test_comparisons_agree_with_plain_python(rows: list[tuple[int, int, int]], w
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "_FEW", few)
         before, equal = keys.compare_rows(columns)
+        again = keys.compare_rows(columns, keys.group_starts(columns[:1]))
+    assert all(np.array_equal(one, other) for one, other in zip(again, (before, equal), strict=True))
     pairs = list(pairwise(rows))
     assert before.tolist() == [after < here for here, after in pairs]
     assert equal.tolist() == [after == here for here, after in pairs]
     assert keys.same_as_before(columns).tolist() == equal.tolist()
+
+
+@same_blocks
+@given(rows=st.lists(st.tuples(st.sampled_from([None, 0, 1, 2]), st.integers(0, 3)), max_size=30), ordered=st.booleans())
+def test_what_was_asked_before_is_answered_alike(rows: list[tuple[int | None, int]], ordered: bool) -> None:
+    """Nulls sort first, and are equal to one another; order, keys and groups are asked one after another, and twice."""
+    keyed = [((first is not None, first or 0), second) for first, second in rows]
+    keyed = sorted(keyed) if ordered else keyed
+    mask = np.array([first[0] for first, _ in keyed], dtype=np.bool_)
+    columns = {"a": np.array([first[1] for first, _ in keyed], dtype=np.uint32), "b": np.array([b for _, b in keyed], dtype=np.int64)}
+    neighbours = keys.Neighbours(Frame(columns, {"a": mask}))
+    for names, key in (
+        (("a", "b"), lambda row: row),
+        (("a",), lambda row: row[0]),
+        (("b", "a"), lambda row: row[::-1]),
+        (("a", "b"), lambda row: row),
+    ):
+        pairs = [(key(here), key(after)) for here, after in pairwise(keyed)]
+        before, equal = neighbours.compared(names)
+        assert before.tolist() == [after < here for here, after in pairs]
+        assert equal.tolist() == [after == here for here, after in pairs]
+        starts = [0, *(row for row, (here, after) in enumerate(pairs, 1) if here != after)] if keyed else []
+        assert neighbours.starts(names).tolist() == starts
 
 
 @same_blocks
