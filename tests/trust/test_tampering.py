@@ -30,6 +30,7 @@ FIGURES = (
     "not a regular file",
     "begun and not passed",
     "built on",
+    "the receipt says",
 )
 
 
