@@ -77,8 +77,8 @@ class Tampering(RuleBasedStateMachine):
             return
         try:
             HARMS[how](self.run, choice[pick % len(choice)], random.Random(seed))
-        except (OSError, KeyError, ValueError, IndexError, StopIteration):
-            return  # an earlier harm left nothing to do this one to
+        except (OSError, KeyError, ValueError, IndexError, StopIteration, GateError):
+            return  # an earlier harm left nothing to do this one to, or another document in its place
         self.done.append(how)
 
     @precondition(lambda self: self.done)
