@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 g
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -59,6 +60,11 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     raise _Stop(number)
 
 
+def _outcome_stands() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
     if isinstance(error, MemoryError):
         do = "run again in more memory: what was finished is kept"
@@ -75,6 +81,8 @@ def main() -> None:
     from sim.shell.memory import keep_freed_memory
 
     keep_freed_memory()
+    # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a signal that came as late.
+    atexit.register(_outcome_stands)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
     settings.json = "--json" in sys.argv[1:]

@@ -185,7 +185,7 @@ def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping
     for name in IDENTITY:
         if bundle.document["identity"].get(name) != receipt[name]:
             found = bundle.document["identity"].get(name)
-            problems.append(f"gates/{bundle.segment}/index.json: {name} {found!r}, the receipt says {receipt[name]!r}")
+            problems.append(f"gates/{bundle.segment}/index.json: {name} {found!r}, expected {receipt[name]!r} by the receipt")
     for parent, digest in bundle.document["parents"].items():
         if parent not in before:
             problems.append(f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here")
@@ -216,7 +216,7 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
             made = manifest_fingerprint(digest, receipt["parameter_hash"], inputs)
             # Another model version frames another name, which only that version can recompute.
             if receipt["model_version"] == MODEL_VERSION and made != receipt["manifest_fingerprint"]:
-                problems.append(f"{path}: contracts {digest} make fingerprint {made}, the receipt says {receipt['manifest_fingerprint']}")
+                problems.append(f"{path}: contracts {digest} make fingerprint {made}, expected {receipt['manifest_fingerprint']}")
         elif template.startswith("config/"):
             name = template.removeprefix("config/")
             expected = sha256_bytes(canonical_json(receipt["parameters"][name])) if name in receipt["parameters"] else None

@@ -94,8 +94,7 @@ def test_signals_at_random_times(ram: Path) -> None:
         process.send_signal(signum)
         _, err = process.communicate(timeout=60)
         assert time.monotonic() - started < 10, number
-        # Dead by the signal itself: it met the interpreter taking itself down after the run; a shell says 130 and 143 then, too.
-        assert process.returncode in (0, CODES[signum], -signum) and "Traceback" not in err, (process.returncode, err[-2000:])
+        assert process.returncode in (0, CODES[signum]) and "Traceback" not in err, (process.returncode, err[-2000:])
     assert published(build("tiny", ram / "out")) == published(plain)
 
 

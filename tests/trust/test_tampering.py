@@ -30,7 +30,6 @@ FIGURES = (
     "not a regular file",
     "begun and not passed",
     "built on",
-    "the receipt says",
 )
 
 
