@@ -13,7 +13,7 @@ import pytest
 from tests.runs.worlds import closedworld
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "bench/README")]
+DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY", "bench/README")]
 DOCUMENTS += [ROOT / "config/reference/README.md", *sorted((ROOT / "contracts/decisions").glob("*.md"))]
 ROOMS = ("sim/", "cpu_fallback/", "gpu_kernels/", "contracts/", "config/", "tests/", "bench/", ".ci/")
 
