@@ -34,14 +34,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Run ids under ./runs for shell completion."""
-    root = Path("runs")
-    names = [entry.name for entry in root.iterdir() if (entry / "run_receipt.json").is_file()] if root.is_dir() else []
-    return sorted(name for name in names if name.startswith(incomplete))
+    """Runs for shell completion: ids under ./runs, or those in the folder that is being typed."""
+    from sim.shell.errors import SimError
+    from sim.shell.find_run import RUNS, runs_in
+
+    folder, slash, prefix = incomplete.rpartition("/")
+    try:
+        return [folder + slash + path.name for path in runs_in(Path(folder or slash) if slash else RUNS, prefix)]
+    except SimError:
+        return []
 
 
 RunArgument = Annotated[
-    str, typer.Argument(help="Run directory, run id (prefix) under ./runs, or a run's URL.", autocompletion=complete_run)
+    str, typer.Argument(help="Run directory, run id or its first characters under ./runs, or a run's URL.", autocompletion=complete_run)
 ]
 
 EXIT_INTERRUPTED = {2: 130, 15: 143}
@@ -153,33 +158,6 @@ def prepared_request(
     examined.append(("contracts", prepared.contracts.digest))
     prove_once("lint", examined, lambda: lint(prepared.contracts, request.config, states).require())
     return prepared
-
-
-def find_run(run: str, root: Path = Path("runs")) -> Path:
-    """The run directory a user means: a path, or a unique prefix of a run id under `root`."""
-    from sim.shell.errors import UsageError
-
-    path = Path(run)
-    if (path / "run_receipt.json").is_file():
-        return path
-    entries = list(root.iterdir()) if run and root.is_dir() else []
-    found = sorted(entry for entry in entries if entry.name.startswith(run) and (entry / "run_receipt.json").is_file())
-    if len(found) == 1:
-        return found[0]
-    raise UsageError(
-        "SHELL.RUN_NOT_FOUND",
-        f"there is no run called {clean(run)!r}" if not found else f"{clean(run)!r} fits {len(found)} runs",
-        found=", ".join(entry.name for entry in found[:5]) or "no run_receipt.json there",
-        expected="a run directory, or a unique prefix of a run id under ./runs",
-        do="closedworld status lists the runs under ./runs",
-    )
-
-
-def run_place(run: str) -> str | Path:
-    """What `sim.world.open` takes for the run a user means: a URL as it is, else its directory."""
-    from sim.shell.location import is_url
-
-    return run if is_url(run) else find_run(run)
 
 
 def local_out(out: str, command: str) -> Path:

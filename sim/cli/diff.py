@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, run_place, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
 
 
 def diff(
@@ -16,7 +16,7 @@ def diff(
     import sim.world as cw
     from sim.world.compare import compare
 
-    a, b = (cw.open(run_place(run), contracts, config) for run in (run_a, run_b))
+    a, b = (cw.open(run, contracts, config) for run in (run_a, run_b))
     found = compare(a, b)
     rows = []
     for one in found.different:

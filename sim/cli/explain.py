@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, run_place, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
 
 if TYPE_CHECKING:
     from sim.world.explain import Explanation
@@ -25,7 +25,7 @@ def explain(
     import sim.world as cw
     from sim.world.explain import explain as explain_row
 
-    found = explain_row(cw.open(run_place(run), contracts, config), dataset, key, scenario)
+    found = explain_row(cw.open(run, contracts, config), dataset, key, scenario)
     emit("explain", _payload(found), _text(found))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, RunArgument, emit, reader_may_leave, refuse_usage, run_place, settings
+from sim.cli.common import JsonOption, RunArgument, emit, reader_may_leave, refuse_usage, settings
 
 
 def sql(
@@ -22,7 +22,7 @@ def sql(
 
     if csv and json_:
         refuse_usage("--csv and --json exclude each other")
-    stream = cw.open(run_place(run)).stream(query)
+    stream = cw.open(run).stream(query)
     if csv:
         with reader_may_leave():
             write_csv(stream)

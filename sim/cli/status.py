@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, OutOption, complete_run, emit, find_run, local_out, table
+from sim.cli.common import JsonOption, OutOption, complete_run, emit, local_out, table
 
 
 def status(
@@ -21,6 +21,7 @@ def status(
     from dataclasses import asdict
 
     from sim.segments import SEGMENTS
+    from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.remote_verify import list_urls, url_status
     from sim.shell.status import list_runs, run_status, state_rows

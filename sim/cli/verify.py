@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, find_run, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
 
 _SHALLOW = {
     False: "names, kinds and sizes; --deep hashes every byte",
@@ -25,6 +25,7 @@ def verify(
     """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
     from sim.segments import SEGMENTS
     from sim.shell.contracts import load_contracts
+    from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.receipt import refused
     from sim.shell.verify import content_check_of, verify_run

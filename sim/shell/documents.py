@@ -1,8 +1,10 @@
-"""How large a document of a run may be: receipts, seals, manifests and indexes, which are read whole before anything is known of them."""
+"""A run's first document, and how large documents may be: receipts, seals, manifests, indexes, read whole before anything is known."""
 
 from __future__ import annotations
 
 from sim.shell.errors import ContractError
+
+RECEIPT_NAME = "run_receipt.json"
 
 DOCUMENT_BYTES = 1 << 26
 """Readers refuse what is larger, so that a hostile directory cannot fill memory; so nothing larger may be written."""

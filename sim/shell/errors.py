@@ -10,7 +10,7 @@ import contextlib
 import errno
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 EXAMPLE_LIMIT = 5
@@ -44,6 +44,14 @@ class SimError(Exception):
 
     def __post_init__(self) -> None:
         Exception.__init__(self, f"{self.code}: {self.what}")
+
+    def __str__(self) -> str:
+        """Everything there is to know: a notebook or a log shows nothing else of an exception."""
+        return self.render()
+
+    def __reduce__(self) -> tuple[type[SimError], tuple[object, ...]]:
+        """Rebuilt from its fields: a refusal in another process is the refusal people see."""
+        return type(self), tuple(getattr(self, part.name) for part in fields(self))
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text of each non-empty part, in the order they are printed."""

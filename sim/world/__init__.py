@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sim.shell.find_run import find_run
 from sim.shell.location import is_url, parse_url
 from sim.world.handle import World
 from sim.world.tables import Table
@@ -28,7 +29,8 @@ def open(
     """Open a run.
 
     Args:
-        run: The directory that holds `run_receipt.json`, or its URL (`s3://bucket/prefix/<run id>`, `gs://`, `file://`).
+        run: As every command takes it: a run directory, the first characters of a run id under ./runs, a folder and these
+            (`some/dir/67d`), or a URL (`s3://bucket/prefix/<run id>`, `gs://`, `file://`).
         contracts: Contracts directory, for runs built with `--contracts`.
         config: Config directory, for runs built with `--config`.
         storage_options: For URLs: keyword arguments of the fsspec filesystem (endpoint, profile).
@@ -37,10 +39,11 @@ def open(
         The world: `world["dataset"]`, `world.tables`, `world.sql(...)`.
 
     Raises:
+        UsageError: `SHELL.RUN_NOT_FOUND` if no run, or several, fit.
         GateError: If there is no usable receipt there, or something published is missing or changed.
     """
     if is_url(run):
         from sim.world.remote import RemoteWorld
 
         return RemoteWorld(parse_url(str(run)), contracts, config, storage_options)
-    return World(Path(run), contracts, config)
+    return World(find_run(run), contracts, config)

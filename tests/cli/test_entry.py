@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.common import clean, complete_run, find_run, table
+from sim.cli.common import clean, complete_run, table
 from sim.shell.errors import UsageError
+from sim.shell.find_run import find_run
 from sim.shell.lock import RunLock
 
 ROOT = Path(__file__).parents[2]
@@ -103,15 +104,63 @@ def test_a_locked_run_exits_6_and_names_its_holder(cli, tmp_path):
     assert f'"pid": {os.getpid()}' in answer.err
 
 
+def runs(folder, *names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "run_receipt.json").write_text("{}")
+
+
 def test_a_run_is_found_by_path_and_by_unique_prefix(tmp_path):
-    for name in ("abc1", "abd2"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run_receipt.json").write_text("{}")
+    runs(tmp_path, "abc1", "abd2")
     assert find_run(str(tmp_path / "abc1")) == tmp_path / "abc1"
     assert find_run("abc", tmp_path) == tmp_path / "abc1"
-    for text in ("ab", "", "x", "..", "*", "[", "abc1/../abc1", "a\0b"):
-        with pytest.raises(UsageError):
+    for text in ("ab", "", "x", "..", "*", "[", "abc1/../abc1", "a\0b", "a" * 5000, "a\udc80"):
+        with pytest.raises(UsageError, match=r"SHELL\.RUN_NOT_FOUND"):
             find_run(text, tmp_path)
+
+
+def test_a_folder_and_the_first_characters_name_a_run(tmp_path, monkeypatch):
+    runs(tmp_path / "some/dir", "67d1", "68aa")
+    runs(tmp_path / "runs", "99ff")
+    monkeypatch.chdir(tmp_path)
+    assert find_run("some/dir/67") == find_run(Path("some/dir/67d")) == Path("some/dir/67d1")
+    assert find_run(f"{tmp_path}/some/dir/68") == tmp_path / "some/dir/68aa"
+    assert find_run("runs/9") == find_run("9") == find_run("runs/99ff/") == Path("runs/99ff")
+    monkeypatch.chdir(tmp_path / "some/dir")
+    assert find_run("67") == Path("67d1")  # from inside the folder of runs
+    for text in ("../67", "other/67", "../dir/6", "../dir/"):
+        with pytest.raises(UsageError, match=r"SHELL\.RUN_NOT_FOUND"):
+            find_run(text)
+
+
+def test_what_no_run_fits_is_told_whole(tmp_path, monkeypatch):
+    import pickle  # noqa: TID251 - a refusal crosses a process here
+
+    import sim.world as cw
+
+    runs(tmp_path / "runs", "67d1", "67d2")
+    monkeypatch.chdir(tmp_path)
+    for text, what, found in (("67", "fits 2 runs", "67d1, 67d2"), ("x", "no run called 'x'", "other runs: 67d1, 67d2")):
+        with pytest.raises(UsageError) as refusal:
+            cw.open(text)
+        told = str(refusal.value)
+        assert what in told and f"found     {found}" in told and "expected  a run directory" in told
+        assert f"where     {tmp_path / 'runs'}" in told and "do        closedworld status --out runs" in told
+        assert str(pickle.loads(pickle.dumps(refusal.value))) == told  # noqa: S301 - made a line above
+
+
+@pytest.mark.parametrize("command", [["verify"], ["status"], ["diff", "RUN"], ["sql", "select 1"], ["explain", "items", "1"]])
+def test_every_command_takes_a_folder_and_first_characters(cli, mini, command):
+    short = f"{mini.run.parent}/{mini.run.name[:9]}"
+    name, *rest = command
+    answer = cli(name, short, *(short if word == "RUN" else word for word in rest))
+    assert "RUN_NOT_FOUND" not in answer.err + answer.out
+    assert answer.code in ((0,) if name != "explain" else (0, 2, 3)), answer
+
+
+def test_a_run_without_a_receipt_is_damaged_and_not_absent(cli, mini_copy):
+    (mini_copy.run / "run_receipt.json").unlink()
+    assert cli("verify", mini_copy.run).code == 5
 
 
 def test_run_ids_complete_in_the_shell(tmp_path, monkeypatch):
@@ -122,6 +171,9 @@ def test_run_ids_complete_in_the_shell(tmp_path, monkeypatch):
     for name in ("abc1", "abd2"):
         (tmp_path / "runs" / name / "run_receipt.json").write_text("{}")
     assert complete_run("ab") == ["abc1", "abd2"]
+    assert complete_run("runs/ab") == ["runs/abc1", "runs/abd2"]
+    assert complete_run(f"{tmp_path}/runs/abc") == [f"{tmp_path}/runs/abc1"]
+    assert complete_run("nowhere/") == []
     assert complete_run("x") == []
 
 

@@ -156,7 +156,7 @@ def test_a_broken_chain_is_refused(mini_copy):
 @pytest.mark.parametrize("name", ["", "missing", "file"])
 def test_what_is_not_a_run_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(GateError):
+    with pytest.raises(UsageError, match=r"SHELL\.RUN_NOT_FOUND"):
         cw.open(tmp_path / name)
 
 
