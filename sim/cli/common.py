@@ -133,9 +133,7 @@ def prepared_request(
     from sim.paths import config_root, contracts_root
     from sim.shell.config import parse_override
     from sim.shell.errors import UsageError
-    from sim.shell.identity import sha256_file
-    from sim.shell.lint import lint
-    from sim.shell.proofs import prove_once
+    from sim.shell.lint import prove_agreement
     from sim.shell.request import Request, prepare
 
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
@@ -153,10 +151,7 @@ def prepared_request(
     from sim.segments import SEGMENTS  # only now: refusing a bad config should not wait for the model to load
 
     states = [program.state for segment in SEGMENTS for program in segment.programs]
-    files = sorted(path for path in request.config.rglob("*.yaml"))
-    examined = [(str(path.relative_to(request.config)), sha256_file(path)) for path in files]
-    examined.append(("contracts", prepared.contracts.digest))
-    prove_once("lint", examined, lambda: lint(prepared.contracts, request.config, states).require())
+    prove_agreement(prepared.contracts, prepared.config, states)
     return prepared
 
 

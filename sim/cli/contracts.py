@@ -16,11 +16,14 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     """Check every contract, config pack, preset and state declaration against each other."""
     from sim.paths import config_root, contracts_root
     from sim.segments import SEGMENTS
+    from sim.shell.config import config_folder
     from sim.shell.contracts import load_contracts
     from sim.shell.lint import lint as check
 
     compiled = load_contracts(contracts or contracts_root())
-    report = check(compiled, config or config_root(), [program.state for segment in SEGMENTS for program in segment.programs])
+    report = check(
+        compiled, config_folder(config or config_root()), [program.state for segment in SEGMENTS for program in segment.programs]
+    )
     report.require()
     looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())
     emit(

@@ -17,7 +17,8 @@ from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import validate_document
 from sim.shell.errors import ContractError, UsageError
 from sim.shell.params import Params
-from sim.shell.strict_yaml import Located, load, load_text
+from sim.shell.read_once import Folder
+from sim.shell.strict_yaml import Located, load_from, load_text
 
 PRESET_SCHEMA = "closedworld:meta/preset"
 
@@ -54,27 +55,37 @@ class Configuration:
     where: Mapping[str, str]
 
 
-def load_preset(contracts: Contracts, config_root: Path, name: str) -> Preset:
+def config_folder(root: Path) -> Folder:
+    """A configuration directory, each of whose files is read at most once: what is hashed is what was parsed, and what was proven."""
+    return Folder(root, "SHELL.CONFIG_UNREADABLE", "the configuration cannot be read")
+
+
+def load_preset(contracts: Contracts, config: Folder, name: str) -> Preset:
     """Read a preset by name.
 
     Raises:
         UsageError: If there is no such preset.
         ContractError: If the file is malformed.
     """
-    folder = config_root / "presets"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    known = preset_names(config)
     if name not in known:
         raise UsageError(
             "SHELL.UNKNOWN_PRESET",
             f"there is no preset called {name!r}",
             expected=", ".join(known),
-            where=str(folder),
+            where=str(config.root / "presets"),
             do=f"{nearest(name, known)} or add config/presets/{name}.yaml",
         )
-    located = load(folder / f"{name}.yaml")
+    relative = f"presets/{name}.yaml"
+    located = load_from(config, relative, str(config.root / relative))
     validate_document(contracts, PRESET_SCHEMA, located)
     document = located.value
     return Preset(name, document["description"], tuple(document["scenarios"]), dict(document.get("set", {})))
+
+
+def preset_names(config: Folder) -> list[str]:
+    """Names of all presets, sorted."""
+    return sorted(name.split("/")[1].removesuffix(".yaml") for name in config.below("presets/", ".yaml") if name.count("/") == 1)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -90,12 +101,12 @@ def parse_override(text: str) -> tuple[str, Any]:
     return key.strip(), load_text(value, f"--set {key.strip()}").value
 
 
-def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[tuple[str, Mapping[str, Any]]]) -> Configuration:
+def resolve(contracts: Contracts, config: Folder, overrides: Sequence[tuple[str, Mapping[str, Any]]]) -> Configuration:
     """Load every registered config pack, apply overrides in order, validate the result.
 
     Args:
         contracts: Compiled contracts.
-        config_root: Directory of the config packs.
+        config: Directory of the config packs.
         overrides: (where they come from, values by key): the preset's, then the user's.
 
     Raises:
@@ -120,7 +131,7 @@ def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[tuple[s
             )
         by_artefact.setdefault(name, {})[path] = (source, value)
     for artefact in contracts.artefacts.values():
-        located = load(config_root / artefact.path)
+        located = load_from(config, artefact.path, str(config.root / artefact.path))
         content = located.value
         if artefact.id in by_artefact:
             content = copy.deepcopy(content)
@@ -134,7 +145,7 @@ def resolve(contracts: Contracts, config_root: Path, overrides: Sequence[tuple[s
             raise
         documents[artefact.path] = content
         params[artefact.id] = Params(content)
-        where[artefact.id] = str(config_root / artefact.path)
+        where[artefact.id] = str(config.root / artefact.path)
     return Configuration(documents, params, where)
 
 

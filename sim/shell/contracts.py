@@ -22,9 +22,10 @@ from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, Forei
 from sim.shell.errors import ContractError
 from sim.shell.identity import canonical_json, named_digest, sha256_bytes
 from sim.shell.proofs import prove_once
+from sim.shell.read_once import Folder
 from sim.shell.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.schema_rules import schema_problems
-from sim.shell.strict_yaml import JsonPath, Located, load
+from sim.shell.strict_yaml import MAX_BYTES, JsonPath, Located, load_bytes, load_from
 
 __all__ = ["contracts_digest", "load_contracts", "validate_document"]
 
@@ -34,32 +35,33 @@ _KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "stream
 
 
 def load_contracts(root: Path) -> Contracts:
-    """Everything under `root`, compiled; compiled once for as long as no file changes.
+    """Everything under `root`, compiled; compiled once for as long as no file has other bytes. Each file is read once a call.
 
     Raises:
         ContractError: `SHELL.YAML_INVALID`, `SHELL.DOCUMENT_INVALID`, `SHELL.SCHEMA_REF_UNRESOLVED`, or `SHELL.CONTRACT_INVALID`
             when problems of several kinds were found; all problems are listed.
     """
-    paths = sorted(path for path in root.rglob("*.yaml") if path.relative_to(root).parts[0] != "decisions")
-    if not paths:
+    folder = Folder(root, "SHELL.CONTRACTS_UNREADABLE", "The contracts cannot be read.")
+    names = [name for name in folder.below("", ".yaml") if not name.startswith("decisions/")] if root.is_dir() else []
+    if not names:
         raise ContractError(
             "SHELL.CONTRACTS_MISSING", "There are no contracts here.", "no .yaml file", "a contracts folder", str(root), "check --contracts"
         )
-    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
-    return _compile(root, stamps)
+    problems: list[ContractError] = []
+    for name in names:
+        try:
+            load_from(folder, name, f"{root.name}/{name}")
+        except ContractError as error:
+            if error.code == folder.code:
+                raise
+            problems.append(error)
+    combine(problems, "The contracts cannot be read")
+    return _compile(root, tuple((name, folder.read(name, MAX_BYTES).data) for name in names))
 
 
 @lru_cache(maxsize=4)
-def _compile(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Contracts:
-    problems: list[ContractError] = []
-    located: dict[str, Located] = {}
-    for path, _, _ in stamps:
-        relative = path.relative_to(root).as_posix()
-        try:
-            located[relative] = load(path, f"{root.name}/{relative}")
-        except ContractError as error:
-            problems.append(error)
-    combine(problems, "The contracts cannot be read")
+def _compile(root: Path, files: tuple[tuple[str, bytes], ...]) -> Contracts:
+    located = {relative: load_bytes(data, f"{root.name}/{relative}") for relative, data in files}
     problems = [problem for relative, file in located.items() for problem in _identity_problems(relative, file)]
     combine(problems, "The contracts cannot be read")
     documents = {_name(relative): file.value for relative, file in located.items()}

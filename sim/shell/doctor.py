@@ -16,8 +16,10 @@ from typing import Any
 from sim import __version__
 from sim.backends import NAMES, BackendUnavailable, driver_report, get_backend
 from sim.rng import block
+from sim.shell.config import config_folder
 from sim.shell.errors import BackendError, ContractError, SimError, StorageError
 from sim.shell.lint import lint
+from sim.shell.read_once import read_once
 from sim.shell.reference import TABLES, Reference
 from sim.shell.state import Segment
 
@@ -111,7 +113,7 @@ def _contracts(contracts: Path, config: Path, segments: Sequence[Segment]) -> Fi
     from sim.shell.contracts import load_contracts
 
     compiled = load_contracts(contracts)
-    report = lint(compiled, config, [program.state for segment in segments for program in segment.programs])
+    report = lint(compiled, config_folder(config), [program.state for segment in segments for program in segment.programs])
     if report.problems:
         first = report.problems[0]
         return Finding(
@@ -126,11 +128,13 @@ def _contracts(contracts: Path, config: Path, segments: Sequence[Segment]) -> Fi
 
 def _reference(root: Path) -> Finding:
     digests = Reference(root).digests()
-    sources = root / "SOURCES.json"
-    if not sources.is_file():
-        return Finding("reference snapshot", False, "no SOURCES.json beside it", "restore config/reference", ContractError.exit_code)
     try:
-        outputs = json.loads(sources.read_text("utf-8"))["outputs"]
+        sources = read_once(root / "SOURCES.json", 1 << 20).data
+    except ContractError as error:
+        found = f"SOURCES.json beside it: {error.found}"
+        return Finding("reference snapshot", False, found, "restore config/reference", ContractError.exit_code)
+    try:
+        outputs = json.loads(sources)["outputs"]
         wanted = {name: str(outputs[f"{name}.parquet"]["file_sha256"]) for name in TABLES}
     except (ValueError, KeyError, TypeError) as error:
         return Finding(

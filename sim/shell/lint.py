@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from sim.shell.config import PRESET_SCHEMA, preset_names
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.errors import ContractError
 from sim.shell.lint_tables import SHELL, Places, dataset_problems, problem
+from sim.shell.proofs import prove_once
+from sim.shell.read_once import Folder
 from sim.shell.schema_check import combine, document_problems, row_text
-from sim.shell.strict_yaml import load
+from sim.shell.strict_yaml import MAX_BYTES, load_from
 
 SCOPES = ("ROW_LEVEL", "METADATA_ONLY")
-PRESET_SCHEMA = "closedworld:meta/preset"
 
 
 class StateFacts(Protocol):
@@ -71,12 +72,12 @@ class LintReport:
         combine(list(self.problems), "Contracts, configuration and states do not agree")
 
 
-def lint(contracts: Contracts, config_root: Path, states: Iterable[StateFacts]) -> LintReport:
+def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> LintReport:
     """Check that everything agrees.
 
     Args:
         contracts: Compiled contracts.
-        config_root: Folder of config packs and presets.
+        config: Folder of config packs and presets.
         states: Every state of the model, the generic ones of the shell aside.
     """
     states = list(states)
@@ -86,8 +87,8 @@ def lint(contracts: Contracts, config_root: Path, states: Iterable[StateFacts]) 
         *_datasets_and_states(contracts, states, places),
         *_states(contracts, states),
         *_unused(contracts, states, places),
-        *_config_files(contracts, config_root, places),
-        *_presets(contracts, config_root),
+        *_config_files(contracts, config, places),
+        *_presets(contracts, config),
     ]
     looked_at = {
         "files": len(contracts.located),
@@ -99,6 +100,29 @@ def lint(contracts: Contracts, config_root: Path, states: Iterable[StateFacts]) 
         "states": len(states),
     }
     return LintReport(tuple(sorted(found, key=_file_order)), looked_at)
+
+
+def prove_agreement(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> None:
+    """`lint`, unless the same code has already passed it for the same contracts and for what was read of the same configuration.
+
+    Raises:
+        ContractError: Listing everything that does not agree.
+    """
+    examined = [("contracts", contracts.digest)]
+    for name in config.names:  # a file that is no pack's is found by its name alone
+        packs = name.endswith(".yaml") and name.startswith(("layer", "presets/"))
+        examined.append((f"config/{name}", _digest(config, name) if packs else "named"))
+    examined += [(f"pack/{artefact.path}", _digest(config, artefact.path)) for artefact in contracts.artefacts.values()]
+    prove_once("lint", examined, lambda: lint(contracts, config, states).require())
+
+
+def _digest(config: Folder, name: str) -> str:
+    try:
+        return config.read(name, MAX_BYTES).sha256
+    except ContractError as error:
+        if error.code == config.code:
+            raise
+        return f"unreadable: {error.found}"
 
 
 def _file_order(item: ContractError) -> tuple[str, int]:
@@ -154,35 +178,34 @@ def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> I
             yield problem(f"Config pack {name} is read by no state.", "no reader", "a state", places.of("artefacts", name))
 
 
-def _config_files(contracts: Contracts, config_root: Path, places: Places) -> Iterator[ContractError]:
+def _config_files(contracts: Contracts, config: Folder, places: Places) -> Iterator[ContractError]:
     """Every pack's file exists and validates; every file under config/layer*/ is some pack's."""
     registered: dict[str, str] = {}
+    names = set(config.names)
     for id, artefact in contracts.artefacts.items():
         where = places.of("artefacts", id, "path")
         if artefact.path in registered:
             yield problem(f"{artefact.path} is registered twice.", f"{id} and {registered[artefact.path]}", "one pack a file", where)
             continue
         registered[artefact.path] = id
-        path = config_root / artefact.path
-        if not path.is_file():
-            yield problem(f"Config pack {id} has no file.", "nothing", f"{config_root.name}/{artefact.path}", where)
+        if artefact.path not in names and not (config.root / artefact.path).is_file():  # below a linked directory nothing is listed
+            yield problem(f"Config pack {id} has no file.", "nothing", f"{config.root.name}/{artefact.path}", where)
             continue
-        yield from _document(contracts, path, f"{config_root.name}/{artefact.path}", artefact.schema)
-    for path in sorted(config_root.glob("layer*/**/*")):
-        relative = path.relative_to(config_root).as_posix()
-        if path.is_file() and relative not in registered:
-            name = f"{config_root.name}/{relative}"
+        yield from _document(contracts, config, artefact.path, artefact.schema)
+    for relative in config.below("layer"):
+        if relative not in registered and not (config.root / relative).is_dir():
+            name = f"{config.root.name}/{relative}"
             yield problem("A config file belongs to no pack.", relative, "a registered path", f"{name}:1:1", nearest(relative, registered))
 
 
-def _presets(contracts: Contracts, config_root: Path) -> Iterator[ContractError]:
-    for path in sorted((config_root / "presets").glob("*.yaml")):
-        name = f"{config_root.name}/presets/{path.name}"
-        bad = list(_document(contracts, path, name, PRESET_SCHEMA))
+def _presets(contracts: Contracts, config: Folder) -> Iterator[ContractError]:
+    for stem in preset_names(config):
+        relative = f"presets/{stem}.yaml"
+        bad = list(_document(contracts, config, relative, PRESET_SCHEMA))
         yield from bad
         if bad:
             continue
-        located = load(path, name)
+        located = load_from(config, relative, f"{config.root.name}/{relative}")
         for key in located.value.get("set", {}):
             pack = key.partition(".")[0]
             if pack not in contracts.artefacts:
@@ -190,10 +213,12 @@ def _presets(contracts: Contracts, config_root: Path) -> Iterator[ContractError]
                 yield problem("A preset overrides an unknown pack.", pack, "a config pack", where, nearest(pack, contracts.artefacts))
 
 
-def _document(contracts: Contracts, path: Path, name: str, schema: str) -> Iterator[ContractError]:
+def _document(contracts: Contracts, config: Folder, relative: str, schema: str) -> Iterator[ContractError]:
     try:
-        yield from document_problems(contracts.documents, schema, load(path, name))
+        yield from document_problems(contracts.documents, schema, load_from(config, relative, f"{config.root.name}/{relative}"))
     except ContractError as error:
+        if error.code == config.code:
+            raise
         yield error
 
 

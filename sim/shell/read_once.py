@@ -18,6 +18,8 @@ from sim.shell.identity import sha256_bytes
 
 MAX_ENTRIES = 4096
 """How many entries a directory of contracts or configuration may hold, those below it included."""
+MAX_FOLDER_BYTES = 1 << 24
+"""How many bytes the files read from such a directory may have together; the packaged ones have half a megabyte."""
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
@@ -63,24 +65,69 @@ def read_once(path: Path, limit: int, code: str = "SHELL.FILE_UNREADABLE", what:
         raise ContractError(code, what, error.found, error.expected, str(path), do) from error
 
 
-def list_files(root: Path, code: str = "SHELL.FILE_UNREADABLE", what: str = "a directory cannot be used") -> list[Path]:
-    """Every entry below `root` that is no directory, sorted; directories behind links are not entered.
+class Folder:
+    """A directory of small text files given by a user: listed once, each file read at most once, all of it bounded.
 
-    Raises:
-        ContractError: `code` if a directory cannot be listed, or if there are more than `MAX_ENTRIES` entries.
+    Args:
+        root: The directory.
+        code: Of the refusal.
+        what: What cannot be done when it is refused.
+
+    Attributes:
+        root: The directory.
+        code: Of the refusal of the directory as a whole.
     """
-    found: list[Path] = []
-    todo, seen = [root], 0
-    while todo:
-        here = todo.pop()
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    seen += 1
-                    if seen > MAX_ENTRIES:
-                        found_here, expected = f"more than {MAX_ENTRIES:,} entries", f"at most {MAX_ENTRIES:,} files and directories"
-                        raise ContractError(code, what, found_here, expected, str(root), "is it the directory you meant?")
-                    (todo if entry.is_dir(follow_symlinks=False) else found).append(here / entry.name)
-        except OSError as error:
-            raise ContractError(code, what, error.strerror or str(error), "a directory that can be listed", str(here)) from error
-    return sorted(found)
+
+    def __init__(self, root: Path, code: str = "SHELL.FOLDER_UNREADABLE", what: str = "a directory cannot be used") -> None:
+        self.root = root
+        self.code, self._what = code, what
+        self._read: dict[str, FileBytes] = {}
+        self._bytes = 0
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every entry below the directory but plain directories, relative to it and sorted; links are not followed.
+
+        A directory whose name has a suffix is listed too: it lies where a file should. Hidden directories (a version control's) are
+        not entered.
+
+        Raises:
+            ContractError: If a directory cannot be listed, or if there are more than `MAX_ENTRIES` entries.
+        """
+        found: list[str] = []
+        todo, seen = [self.root], 0
+        while todo:
+            here = todo.pop()
+            try:
+                with os.scandir(here) as entries:
+                    for entry in entries:
+                        seen += 1
+                        if seen > MAX_ENTRIES:
+                            raise self._refused(f"more than {MAX_ENTRIES:,} entries", f"at most {MAX_ENTRIES:,} files and directories")
+                        folder, path = entry.is_dir(follow_symlinks=False), here / entry.name
+                        todo += [path] if folder and not entry.name.startswith(".") else []
+                        found += [path.relative_to(self.root).as_posix()] if not folder or path.suffix else []
+            except OSError as error:
+                raise self._refused(error.strerror or str(error), "a directory that can be listed", here) from error
+        return tuple(sorted(found))
+
+    def below(self, start: str, suffix: str = "") -> tuple[str, ...]:
+        """Those of `names` that begin with `start` and end with `suffix`."""
+        return tuple(name for name in self.names if name.startswith(start) and name.endswith(suffix))
+
+    def read(self, name: str, limit: int) -> FileBytes:
+        """A file below the directory: from the file system the first time, and as it was then ever after.
+
+        Raises:
+            ContractError: As `read_once`; or this directory's refusal if all files read make more than `MAX_FOLDER_BYTES`.
+        """
+        if name not in self._read:
+            file = read_once(self.root / name, limit)
+            self._bytes += len(file.data)
+            if self._bytes > MAX_FOLDER_BYTES:
+                raise self._refused(f"more than {MAX_FOLDER_BYTES:,} bytes in its files", f"at most {MAX_FOLDER_BYTES:,} bytes together")
+            self._read[name] = file
+        return self._read[name]
+
+    def _refused(self, found: str, expected: str, where: Path | None = None) -> ContractError:
+        return ContractError(self.code, self._what, found, expected, str(where or self.root), "is it the directory you meant?")

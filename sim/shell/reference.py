@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 
 from sim.shell.errors import ContractError
 from sim.shell.frames import Frame
-from sim.shell.identity import sha256_file
+from sim.shell.read_once import FileBytes, read_once
 
 TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
+MAX_TABLE_BYTES, MAX_TABLE_ROWS = 1 << 26, 10_000_000
 
 
 class Reference:
-    """Lazy, cached access to the snapshot.
+    """Lazy, cached access to the snapshot; each file is read once, and what is hashed is what is decoded.
 
     Args:
         root: Directory of the snapshot.
@@ -30,17 +31,18 @@ class Reference:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._files: dict[str, FileBytes] = {}
         self._tables: dict[str, pa.Table] = {}
         self._frames: dict[str, Frame] = {}
 
     def digests(self) -> dict[str, str]:
-        """Table name -> SHA-256 of its file, for all tables."""
-        return {name: sha256_file(self._path(name)) for name in TABLES}
+        """Table name -> SHA-256 of its file, for all tables: of the very bytes that rows are taken from.
 
-    def path(self, name: str) -> Path:
-        """File of a table."""
-        return self._path(name)
+        Raises:
+            ContractError: `SHELL.REFERENCE_INVALID` if a table's file is no plain file of at most `MAX_TABLE_BYTES` bytes.
+        """
+        return {name: self._file(name).sha256 for name in TABLES}
 
     def vocabulary(self, name: str, column: str) -> tuple[str, ...]:
         """The different values of a text column in the order of their first rows."""
@@ -76,17 +78,24 @@ class Reference:
         with self._lock:
             return self._frames.setdefault(name, frame)
 
-    def _path(self, name: str) -> Path:
-        path = self._root / f"{name}.parquet"
-        if not path.is_file():
-            raise self._invalid(name, "no such file", f"{name}.parquet")
-        return path
+    def _file(self, name: str) -> FileBytes:
+        with self._lock:
+            if name not in self._files:
+                try:
+                    self._files[name] = read_once(self._root / f"{name}.parquet", MAX_TABLE_BYTES)
+                except ContractError as error:
+                    raise self._invalid(name, error.found, error.expected) from error
+            return self._files[name]
 
     def _table(self, name: str) -> pa.Table:
         with self._lock:
             if name not in self._tables:
                 try:
-                    self._tables[name] = pq.read_table(self._path(name), page_checksum_verification=True)
+                    with pq.ParquetFile(pa.BufferReader(self._file(name).data), page_checksum_verification=True) as file:
+                        rows = file.metadata.num_rows
+                        if rows > MAX_TABLE_ROWS:
+                            raise self._invalid(name, f"{rows:,} rows by its footer", f"at most {MAX_TABLE_ROWS:,} rows")
+                        self._tables[name] = file.read()
                 except MemoryError:  # Arrow's is an ArrowException too
                     raise
                 except (OSError, pa.ArrowException) as error:

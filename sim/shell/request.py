@@ -18,12 +18,13 @@ import pyarrow as pa
 from sim import MODEL_VERSION, __version__
 from sim.backends import Backend
 from sim.paths import config_root, contracts_root
-from sim.shell.config import Configuration, Preset, load_preset, resolve
+from sim.shell.config import Configuration, Preset, config_folder, load_preset, resolve
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import UsageError
 from sim.shell.frames import Frame
 from sim.shell.identity import manifest_fingerprint, parameter_hash, run_id, sha256_file
+from sim.shell.read_once import Folder
 from sim.shell.reference import Reference
 from sim.shell.user_merchants import MERCHANTS_INPUT, read_merchants
 
@@ -56,11 +57,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request with everything that decides its content read, validated and hashed."""
+    """A request with everything that decides its content read - once -, validated and hashed."""
 
     request: Request
     preset: Preset
     contracts: Contracts
+    config: Folder
     configuration: Configuration
     reference: Reference
     reference_digests: Mapping[str, str]
@@ -118,9 +120,10 @@ def prepare(request: Request) -> Prepared:
     if not 0 <= request.seed < 2**64:
         raise UsageError("SHELL.SEED_INVALID", "the seed does not fit 64 bits", found=str(request.seed), expected="0 .. 2**64 - 1")
     contracts = load_contracts(request.contracts)
-    preset = load_preset(contracts, request.config, request.preset)
+    config = config_folder(request.config)
+    preset = load_preset(contracts, config, request.preset)
     preset_file = str(request.config / "presets" / f"{preset.name}.yaml")
-    configuration = resolve(contracts, request.config, [(preset_file, preset.overrides), ("--set", request.overrides)])
+    configuration = resolve(contracts, config, [(preset_file, preset.overrides), ("--set", request.overrides)])
     reference = Reference(request.config / "reference")
     vocabularies = {name: tuple(values) for name, values in contracts.vocabularies.items()}
     for name, (table, column) in contracts.reference_vocabularies.items():
@@ -149,6 +152,7 @@ def prepare(request: Request) -> Prepared:
         request=request,
         preset=preset,
         contracts=contracts,
+        config=config,
         configuration=configuration,
         reference=reference,
         reference_digests=digests,

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
+from sim.shell.errors import ContractError
+from sim.shell.read_once import Folder, read_once
 from sim.shell.yaml_scalars import CONTROL, refuse, scalar_value
 
 MAX_BYTES = 1_000_000
@@ -65,7 +67,7 @@ def load(path: Path, name: str | None = None) -> Located:
     """The document in a file.
 
     Args:
-        path: A regular file of at most `MAX_BYTES` bytes, UTF-8.
+        path: A plain file of at most `MAX_BYTES` bytes, UTF-8.
         name: How messages call the file; `str(path)` by default.
 
     Raises:
@@ -73,12 +75,35 @@ def load(path: Path, name: str | None = None) -> Located:
     """
     name = str(path) if name is None else name
     try:
-        if not path.is_file():
-            refuse("No such file.", f"{name}:1:1", "nothing there", "a regular file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        refuse("The file cannot be read.", f"{name}:1:1", error.strerror or str(error), "a readable file")
+        data = read_once(path, MAX_BYTES).data
+    except ContractError as error:
+        _unreadable(error, name)
+    return load_bytes(data, name)
+
+
+def load_from(folder: Folder, relative: str, name: str) -> Located:
+    """The document in a file of a folder, which is read at most once however often it is asked for; see `load`.
+
+    Raises:
+        ContractError: `SHELL.YAML_INVALID`, or the folder's own refusal.
+    """
+    try:
+        data = folder.read(relative, MAX_BYTES).data
+    except ContractError as error:
+        if error.code == folder.code:
+            raise
+        _unreadable(error, name)
+    return load_bytes(data, name)
+
+
+def _unreadable(error: ContractError, name: str) -> NoReturn:
+    what = "The file is too large." if error.found.endswith("bytes") else "The file cannot be read."
+    what = "No such file." if error.found.startswith("no such file") else what
+    refuse(what, f"{name}:1:1", error.found, error.expected)
+
+
+def load_bytes(data: bytes, name: str) -> Located:
+    """The document in the bytes of a file; see `load`."""
     _check_size(len(data), name)
     try:
         text = data.decode("utf-8-sig")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from contracts_folder import Facts, Folder
 
+from sim.shell.config import config_folder
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import ContractError
 from sim.shell.lint import LintReport, lint
@@ -20,7 +21,7 @@ IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: a, c1: b, draws: 1, scop
 
 
 def run(folder: Folder, states: tuple[Facts, ...]) -> LintReport:
-    return lint(load_contracts(folder.contracts), folder.config, states)
+    return lint(load_contracts(folder.contracts), config_folder(folder.config), states)
 
 
 def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:

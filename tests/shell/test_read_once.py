@@ -12,7 +12,7 @@ import pytest
 
 from sim.plain_file import NotPlain, open_plain, read_plain
 from sim.shell.errors import ContractError, StorageError
-from sim.shell.read_once import MAX_ENTRIES, list_files, read_once
+from sim.shell.read_once import MAX_ENTRIES, Folder, read_once
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 1_000_003])
@@ -148,20 +148,40 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_listing_is_sorted_bounded_and_inside(tmp_path: Path) -> None:
+def test_a_folder_is_listed_sorted_bounded_and_inside(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    (root / "b/c").mkdir(parents=True)
-    for name in ("z", "b/y", "b/c/x"):
+    for name in ("b/c", ".git/objects", "layer/dir.yaml"):
+        (root / name).mkdir(parents=True)
+    for name in ("z", "b/y", "b/c/x.yaml", ".git/objects/00", "layer/dir.yaml/in"):
         (root / name).touch()
     (root / "away").symlink_to("/")
-    assert list_files(root) == [root / "away", root / "b/c/x", root / "b/y", root / "z"]
-    for number in range(MAX_ENTRIES - 6):
+    folder = Folder(root)
+    assert folder.names == ("away", "b/c/x.yaml", "b/y", "layer/dir.yaml", "layer/dir.yaml/in", "z")
+    assert folder.below("b/", ".yaml") == ("b/c/x.yaml",)
+    seen = 10  # entries at present, the hidden one and three directories among them
+    for number in range(MAX_ENTRIES - seen):
         (root / "b" / f"{number}").touch()
-    assert len(list_files(root)) == MAX_ENTRIES - 2
+    assert len(Folder(root).names) == 6 + MAX_ENTRIES - seen
     (root / "one more").touch()
     with pytest.raises(ContractError) as error:
-        list_files(root)
-    assert error.value.found == f"more than {MAX_ENTRIES:,} entries" and error.value.where == str(root)
+        _ = Folder(root, "SHELL.TEST").names
+    assert (error.value.code, error.value.found, error.value.where) == ("SHELL.TEST", f"more than {MAX_ENTRIES:,} entries", str(root))
     with pytest.raises(ContractError) as error:
-        list_files(tmp_path / "nothing")
+        _ = Folder(tmp_path / "nothing").names
     assert error.value.found == "No such file or directory"
+
+
+def test_a_file_of_a_folder_is_read_once_and_all_of_them_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    folder = Folder(tmp_path)
+    assert folder.read("a", 10).data == b"one"
+    (tmp_path / "a").write_bytes(b"two")
+    assert folder.read("a", 10).data == b"one"
+    monkeypatch.setattr("sim.shell.read_once.MAX_FOLDER_BYTES", 5)
+    (tmp_path / "b").write_bytes(b"three")
+    with pytest.raises(ContractError) as error:
+        folder.read("b", 10)
+    assert error.value.code == folder.code and error.value.found == "more than 5 bytes in its files"
+    with pytest.raises(ContractError) as error:
+        folder.read("c", 10)
+    assert error.value.code != folder.code and error.value.found == "no such file"

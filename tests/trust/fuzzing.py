@@ -32,7 +32,7 @@ with _watched:
 
     from sim.shell import strict_yaml
     from sim.shell.bundle import encode_flag, read_flag
-    from sim.shell.config import resolve
+    from sim.shell.config import config_folder, resolve
     from sim.shell.contracts import load_contracts
     from sim.shell.errors import SimError
     from sim.shell.identity import canonical_json, sha256_bytes
@@ -64,7 +64,7 @@ def place() -> Path:
 def merchants_world() -> tuple[Any, ...]:
     """What reading merchants needs of the real engine."""
     contracts = load_contracts(ROOT / "contracts")
-    configuration = resolve(contracts, ROOT / "config", [])
+    configuration = resolve(contracts, config_folder(ROOT / "config"), [])
     return contracts, sealed_vocabularies(contracts, Reference(ROOT / "config/reference")), configuration
 
 

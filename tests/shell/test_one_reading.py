@@ -1,0 +1,149 @@
+"""One request sees one content of each file: whatever lies under its name afterwards changes neither a row, nor a digest, nor a proof."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sim.paths import config_root, contracts_root
+from sim.plain_file import read_plain
+from sim.segments import SEGMENTS
+from sim.shell.errors import ContractError
+from sim.shell.lint import lint, prove_agreement
+from sim.shell.reference import TABLES
+from sim.shell.request import Prepared, Request, prepare
+from sim.shell.verify import sealed_vocabularies
+
+STATES = [program.state for segment in SEGMENTS for program in segment.programs]
+
+
+def copies(folder: Path) -> Request:
+    for root in (contracts_root(), config_root()):
+        shutil.copytree(root, folder / root.name)
+    return Request(contracts=folder / "contracts", config=folder / "config")
+
+
+def everything(prepared: Prepared) -> tuple[object, ...]:
+    """What a run takes from a request, names and rows."""
+    tables = {name: prepared.reference.frame(name, dict(prepared.vocabularies)) for name in TABLES}
+    rows = {name: {column: values.tobytes() for column, values in frame.items()} for name, frame in tables.items()}
+    return prepared.run_id, prepared.contracts.digest, prepared.parameter_hash, prepared.reference_digests, prepared.vocabularies, rows
+
+
+def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of contracts, packs, presets and reference turns into something else the moment it has been read."""
+    request = copies(tmp_path)
+    undisturbed = everything(prepare(request))
+    read: Counter[Path] = Counter()
+
+    def read_and_swapped(path: Path, limit: int, *, follow: bool = True) -> bytes:
+        data = read_plain(path, limit, follow=follow)
+        read[path] += 1
+        path.unlink()
+        path.write_bytes(b"description: another\n" if path.suffix == ".yaml" else b"no Parquet")
+        return data
+
+    monkeypatch.setattr("sim.shell.read_once.read_plain", read_and_swapped)
+    prepared = prepare(request)
+    assert lint(prepared.contracts, prepared.config, STATES).rows() == []
+    prove_agreement(prepared.contracts, prepared.config, STATES)
+    assert everything(prepared) == undisturbed
+    assert set(read.values()) == {1}, [path for path, times in read.items() if times > 1]
+    packs = {request.config / artefact.path for artefact in prepared.contracts.artefacts.values()}
+    tables = {request.config / "reference" / f"{name}.parquet" for name in TABLES}
+    contracts = {path for path in request.contracts.rglob("*.yaml") if "decisions" not in path.parts}
+    assert packs | tables | contracts | {request.config / "presets/demo.yaml"} <= read.keys()
+    with pytest.raises(ContractError):
+        prepare(request)  # what lies there now is refused: the swap was real
+
+
+def test_contracts_of_equal_size_and_time_are_told_apart(tmp_path: Path) -> None:
+    """A clock that a file's owner sets is no proof of its content."""
+    request = copies(tmp_path)
+    before = prepare(request).contracts.digest
+    path = request.contracts / "vocabularies.yaml"
+    status, text = path.stat(), path.read_text()
+    changed = text.replace("card_present", "card_presemt", 1)
+    assert changed != text and len(changed) == len(text)
+    path.write_text(changed)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert prepare(request).contracts.digest != before
+    path.write_text(text)
+    assert prepare(request).contracts.digest == before
+
+
+def test_a_proof_of_agreement_is_not_taken_for_another_listing(tmp_path: Path) -> None:
+    """A stray file is found by its name alone, so the proof is of the names too."""
+    request = copies(tmp_path)
+    prepared = prepare(request)
+    prove_agreement(prepared.contracts, prepared.config, STATES)
+    (request.config / "layer1/1A/notes.txt").write_text("nobody reads this")
+    prepared = prepare(request)
+    with pytest.raises(ContractError) as error:
+        prove_agreement(prepared.contracts, prepared.config, STATES)
+    assert error.value.what == "A config file belongs to no pack."
+
+
+@pytest.mark.parametrize("name", ["contracts/layer1/1A/schemas.yaml", "config/layer1/1A/mcc_taxonomy.yaml", "config/presets/demo.yaml"])
+@pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone"])
+def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thing: str) -> None:
+    request, path = copies(tmp_path), tmp_path / name
+    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}[thing]
+    path.unlink()
+    if thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "zeros":
+        path.symlink_to("/dev/zero")
+    elif thing == "directory":
+        path.mkdir()
+    with pytest.raises(ContractError if thing != "gone" else Exception) as error:
+        prepare(request)
+    told = str(error.value.render())  # type: ignore[attr-defined]
+    assert said in told or "there is no preset" in told or "closedworld:layer1/1A/schemas" in told, told
+    assert thing == "gone" or "a plain file of at most 1,000,000 bytes" in told
+
+
+@pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone", "empty", "rows"])
+def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing: str) -> None:
+    request = copies(tmp_path)
+    path = request.config / "reference/holidays.parquet"
+    path.unlink()
+    if thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "zeros":
+        path.symlink_to("/dev/zero")
+    elif thing == "directory":
+        path.mkdir()
+    elif thing == "empty":
+        path.touch()
+    elif thing == "rows":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"country_iso": pa.nulls(10_000_001, pa.int8())}), path)
+    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}
+    said |= {"empty": "Parquet file size is 0 bytes", "rows": "10,000,001 rows by its footer"}
+    with pytest.raises(ContractError) as error:
+        everything(prepare(request))
+    assert error.value.code == "SHELL.REFERENCE_INVALID" and error.value.where == str(path) and error.value.found.startswith(said[thing])
+
+
+def test_unlisted_pipes_and_devices_stop_nobody(tmp_path: Path) -> None:
+    """Whatever lies about in a config directory and is no pack is named by lint, and opened by nobody."""
+    request = copies(tmp_path)
+    os.mkfifo(request.config / "layer1/1A/pipe.yaml")
+    os.mkfifo(request.config / "presets/pipe.yaml")
+    (request.config / "layer2/zeros.yaml").symlink_to("/dev/zero")
+    prepared = prepare(request)
+    with pytest.raises(ContractError) as error:
+        prove_agreement(prepared.contracts, prepared.config, STATES)
+    assert len(error.value.examples) == 3 and "a named pipe" in " ".join(error.value.examples)
+
+
+def test_sealed_vocabularies_come_from_the_same_bytes(tmp_path: Path) -> None:
+    prepared = prepare(copies(tmp_path))
+    assert sealed_vocabularies(prepared.contracts, prepared.reference) == prepared.vocabularies
