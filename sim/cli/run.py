@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,7 +21,6 @@ from sim.cli.common import (
     emit,
     invoked,
     prepared_request,
-    refuse_usage,
     table,
 )
 from sim.cli.executor import (
@@ -34,11 +33,6 @@ from sim.cli.executor import (
     executor_named,
 )
 from sim.cli.memory import MemoryLimitOption, memory_budget
-
-if TYPE_CHECKING:
-    from sim.shell.progress import Reporter
-    from sim.shell.publication import Publication
-    from sim.shell.request import Prepared
 
 
 def run(
@@ -76,45 +70,35 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
-    from sim.backends import BackendUnavailable, get_backend
     from sim.executors.resident import highest
-    from sim.shell.errors import BackendError, UsageError
+    from sim.shell.build import How, build, require_segment, usable_backend
     from sim.shell.outcome import describe
-    from sim.shell.planner import require_space
     from sim.shell.progress import reporter
-    from sim.shell.run import Options, run_world
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
     from sim.segments import SEGMENTS
 
-    codes = [segment.code for segment in SEGMENTS]
-    if until is not None and until not in codes:
-        raise UsageError("SHELL.UNKNOWN_SEGMENT", f"there is no segment called {until!r}", expected=", ".join(codes))
-    try:
-        chosen = get_backend(backend)
-    except BackendUnavailable as error:
-        raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {backend} cannot run here: {error}", do=error.do) from error
+    require_segment(until, SEGMENTS)
+    chosen = usable_backend(backend)
     named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
-    told = reporter(quiet or json_)
     budget = memory_budget(memory_limit, executor)
     with executor_named(executor, workers, budget, chosen.name == "gpu", scheduler, scheduler_file, tls_ca, tls_cert, tls_key) as who:
+        told = reporter(quiet or json_)
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
-        place, publication, home = _place(out, work_dir, keep_local, prepared, told)
-        if "6A" in codes and until in (None, *codes[codes.index("6A") :]):
-            require_space(prepared, place)
-        options = Options(
-            out=place,
-            publication=publication,
+        how = How(
+            out=out,
             until=until,
+            work_dir=work_dir,
+            keep_local=keep_local,
             order_seed=partition_order,
             executor=who,
             verify_fraction=verify_fraction,
             device_slots=device_slots,
             memory=budget,
         )
-        result = run_world(prepared, SEGMENTS, chosen, options, told)
-    world = home or str(result.run_dir)
+        built = build(prepared, SEGMENTS, chosen, how, told)
+    result, home, world = built.result, built.url, built.world
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
     total = sum(item.bytes for item in datasets)
@@ -152,19 +136,3 @@ def run(
         },
         "\n".join(text),
     )
-
-
-def _place(out: str, work_dir: Path | None, keep_local: bool, prepared: Prepared, told: Reporter) -> tuple[Path, Publication, str | None]:
-    """(Directory to build in, where passed segments go from there, URL of the run if it has one)."""
-    from sim.shell.location import is_url, parse_url
-    from sim.shell.publication import Publication
-
-    if not is_url(out):
-        if work_dir is not None or keep_local:
-            refuse_usage("--work-dir and --keep-local go with a URL as --out")
-        return Path(out), Publication(), None
-    from sim.shell.upload import Upload, default_work_dir
-
-    root = parse_url(out)
-    upload = Upload(root, prepared, told, keep_local)
-    return work_dir or default_work_dir(root), upload, str(upload.location)

@@ -8,6 +8,7 @@ values are the same run.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,23 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not separator or not key.strip():
         raise UsageError("SHELL.OVERRIDE_INVALID", "an override is not key=value", found=text, expected="<artefact id>.<key>=<value>")
     return key.strip(), load_text(value, f"--set {key.strip()}").value
+
+
+def plain_override(key: str, value: Any) -> Any:
+    """A value given from Python as a file would hold it: lists for tuples, a copy of everything.
+
+    Raises:
+        UsageError: If no file could hold it.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            "SHELL.OVERRIDE_INVALID",
+            f"the value given for {key} is none that a config file can hold",
+            found=f"{type(value).__name__}: {str(value)[:100]}",
+            expected="text, a whole or finite number, True, False, None, or a list or mapping of these; a date as text: 2026-01-05",
+        ) from error
 
 
 def resolve(contracts: Contracts, config: Folder, overrides: Sequence[tuple[str, Mapping[str, Any]]]) -> Configuration:

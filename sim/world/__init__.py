@@ -4,6 +4,7 @@
     world = cw.open("runs/5f0c...")
     world["arrival_events_5B"].to_polars()
     world.sql("select channel_group, count(*) from arrival_events_5B group by 1").to_pandas()
+    world = cw.run(preset="demo", seed=7)
 
 Opening a run holds its receipt, flags, indexes and file sizes against each other; each file's SHA-256 is checked before its
 first read. What has not passed cannot be read.
@@ -11,16 +12,19 @@ first read. What has not passed cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.paths import config_root, contracts_root
 from sim.shell.find_run import find_run
 from sim.shell.location import is_url, parse_url
 from sim.world.handle import World
 from sim.world.tables import Table
 
-__all__ = ["Table", "World", "open"]
+__all__ = ["Table", "World", "open", "run"]
 
 
 def open(
@@ -47,3 +51,64 @@ def open(
 
         return RemoteWorld(parse_url(str(run)), contracts, config, storage_options)
     return World(find_run(run), contracts, config)
+
+
+def run(
+    preset: str = "demo",
+    seed: int = 42,
+    overrides: Mapping[str, Any] | None = None,
+    merchants: str | Path | None = None,
+    scenarios: Sequence[str] = (),
+    out: str | Path = "runs",
+    until: str | None = None,
+    progress: bool = True,
+    backend: str = "auto",
+    workers: int | None = None,
+    contracts: Path | None = None,
+    config: Path | None = None,
+) -> World:
+    """Build a world, or finish one, as `closedworld run` does; the same request gives the same world, and is done once.
+
+    Args:
+        preset: Size of the world.
+        seed: World seed, 0 .. 2**64 - 1.
+        overrides: Config values by key, as `--set` takes them: `{"merchant_universe_1A.merchants": 500}`.
+        merchants: File with your own merchants.
+        scenarios: Scenario ids; the preset's by default.
+        out: Directory that holds run directories, or a URL.
+        until: Last segment to build.
+        progress: Tell on stderr how far it is.
+        backend: auto, cpu, gpu or emulated.
+        workers: Threads; the processors there are by default.
+        contracts: Another contracts directory.
+        config: Another config directory.
+
+    Returns:
+        The world, opened.
+
+    Raises:
+        SimError: Whatever refused. What was finished is kept: the same call goes on from there.
+    """
+    from sim.executors import LocalExecutor
+    from sim.segments import SEGMENTS
+    from sim.shell.build import How, build, require_segment, usable_backend
+    from sim.shell.config import plain_override
+    from sim.shell.lint import prove_agreement
+    from sim.shell.progress import reporter
+    from sim.shell.request import Request, prepare
+
+    request = Request(
+        preset=preset,
+        seed=operator.index(seed),
+        scenarios=tuple(scenarios),
+        overrides={key: plain_override(key, value) for key, value in (overrides or {}).items()},
+        merchants=None if merchants is None else Path(merchants),
+        contracts=contracts or contracts_root(),
+        config=config or config_root(),
+    )
+    require_segment(until, SEGMENTS)
+    prepared = prepare(request)
+    prove_agreement(prepared.contracts, prepared.config, [program.state for segment in SEGMENTS for program in segment.programs])
+    how = How(out=str(out), until=until, executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
+    built = build(prepared, SEGMENTS, usable_backend(backend), how, reporter(not progress))
+    return open(built.world, contracts, config)

@@ -1,0 +1,125 @@
+"""From a request to a world: what `closedworld run` and `sim.world.run` do alike. The model is handed in: the shell knows no segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.backends import Backend, BackendUnavailable, get_backend
+from sim.executors import Executor, MemoryBudget
+from sim.shell.errors import BackendError, UsageError
+from sim.shell.location import is_url, parse_url
+from sim.shell.outcome import RunResult
+from sim.shell.planner import require_space
+from sim.shell.progress import Reporter
+from sim.shell.publication import Publication
+from sim.shell.request import Prepared
+from sim.shell.run import Options, run_world
+from sim.shell.state import Segment
+
+
+@dataclass(frozen=True)
+class How:
+    """How to build, and where; nothing here can change a byte of what is published.
+
+    Attributes:
+        out: Directory that holds run directories, or a URL.
+        until: Last segment to build, or None for all.
+        work_dir: With a URL: where the run is built before it is uploaded; None for the user's cache.
+        keep_local: With a URL: keep local copies of uploaded files.
+        order_seed, executor, verify_fraction, device_slots, memory: As `Options`.
+    """
+
+    out: str = "runs"
+    until: str | None = None
+    work_dir: Path | None = None
+    keep_local: bool = False
+    order_seed: int | None = None
+    executor: Executor | None = None
+    verify_fraction: float = 0.001
+    device_slots: int = 2
+    memory: MemoryBudget | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build.
+
+    Attributes:
+        result: What was done.
+        url: Where the run was published, if that is a URL.
+    """
+
+    result: RunResult
+    url: str | None
+
+    @property
+    def world(self) -> str:
+        """What opens it: its URL or its directory."""
+        return self.url or str(self.result.run_dir)
+
+
+def usable_backend(name: str) -> Backend:
+    """The backend called `name`.
+
+    Raises:
+        BackendError: `SHELL.BACKEND_UNAVAILABLE`: it cannot run here, and nothing else runs in its place.
+    """
+    try:
+        return get_backend(name)
+    except BackendUnavailable as error:
+        raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {name} cannot run here: {error}", do=error.do) from error
+
+
+def require_segment(until: str | None, segments: Sequence[Segment]) -> None:
+    """Refuse a last segment that there is not, before anything is computed."""
+    codes = [segment.code for segment in segments]
+    if until is not None and until not in codes:
+        raise UsageError("SHELL.UNKNOWN_SEGMENT", f"there is no segment called {until!r}", expected=", ".join(codes))
+
+
+def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how: How, reporter: Reporter) -> Built:
+    """Build a world and publish it, or what is missing of it.
+
+    Args:
+        prepared: The request, hashed; `sim.shell.lint.prove_agreement` has shown that its parts agree.
+        segments: The model.
+        backend: Where kernels run.
+        how: How, and where.
+        reporter: Who is told about progress.
+
+    Raises:
+        SimError: Whatever refused; published states stay, everything else is resumable.
+    """
+    try:
+        place, publication, url = _place(prepared, how, reporter)
+        codes = [segment.code for segment in segments]
+        if "6A" in codes and how.until in (None, *codes[codes.index("6A") :]):
+            require_space(prepared, place)
+        options = Options(
+            out=place,
+            publication=publication,
+            until=how.until,
+            order_seed=how.order_seed,
+            executor=how.executor,
+            verify_fraction=how.verify_fraction,
+            device_slots=how.device_slots,
+            memory=how.memory,
+        )
+        return Built(run_world(prepared, segments, backend, options, reporter), url)
+    finally:
+        reporter.close()  # a refusal before the run's beginning gives the terminal back as well
+
+
+def _place(prepared: Prepared, how: How, reporter: Reporter) -> tuple[Path, Publication, str | None]:
+    """(Directory to build in, where passed segments go from there, URL of the run if it has one)."""
+    if not is_url(how.out):
+        if how.work_dir is not None or how.keep_local:
+            raise UsageError("SHELL.USAGE", "--work-dir and --keep-local go with a URL as --out", do="closedworld run --help")
+        return Path(how.out), Publication(), None
+    from sim.shell.upload import Upload, default_work_dir
+
+    root = parse_url(how.out)
+    upload = Upload(root, prepared, reporter, how.keep_local)
+    return how.work_dir or default_work_dir(root), upload, str(upload.location)
