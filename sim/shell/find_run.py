@@ -19,6 +19,11 @@ def looks_like_a_run(path: Path) -> bool:
     return os.path.isdir(path) and (os.path.lexists(path / RECEIPT_NAME) or os.path.isdir(path / "gates"))  # noqa: PTH112 - no refusal, ever
 
 
+def _named(name: str, prefix: str) -> bool:
+    """Whether a run may be called so: a name that begins with a dot is no run's, but what a removal moved aside."""
+    return name.startswith(prefix) and not name.startswith(".")
+
+
 def runs_in(folder: Path, prefix: str = "") -> list[Path]:
     """Run directories in a folder whose names begin so, sorted.
 
@@ -28,7 +33,7 @@ def runs_in(folder: Path, prefix: str = "") -> list[Path]:
     if not os.path.isdir(folder):  # noqa: PTH112 - false, and no exception, for names no path can have
         return []
     try:
-        return sorted(entry for entry in folder.iterdir() if entry.name.startswith(prefix) and looks_like_a_run(entry))
+        return sorted(entry for entry in folder.iterdir() if _named(entry.name, prefix) and looks_like_a_run(entry))
     except OSError as error:
         do = "see to its permissions, or name the run by its own directory"
         raise StorageError("SHELL.IO_READ_FAILED", "a folder of runs cannot be listed", str(error.strerror), "", str(folder), do) from error

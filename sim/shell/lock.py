@@ -38,6 +38,14 @@ class RunLock:
                 where=str(self._path.parent),
                 do="wait for it, or stop that process: the lock goes with it, there is nothing to delete",
             ) from None
+        if not self._still_there():
+            os.close(self._fd)
+            raise LockedError(
+                "SHELL.RUN_REMOVED",
+                "the run directory was removed or replaced while its lock was taken",
+                where=str(self._path.parent),
+                do="run the same command again",
+            )
         name = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "uid": os.getuid()})
         try:
             with storage_errors(self._path, "writing the name of the lock's holder"):
@@ -47,6 +55,13 @@ class RunLock:
             os.close(self._fd)
             raise
         return self
+
+    def _still_there(self) -> bool:
+        """Whether the locked file is still the directory's: a removal may have come between opening and locking."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), self._path.lstat())
+        except FileNotFoundError:
+            return False
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)

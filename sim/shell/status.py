@@ -59,7 +59,7 @@ def list_runs(root: Path, codes: Sequence[str]) -> list[RunStatus]:
     """Every run directory under `root`, oldest first."""
     if not root.is_dir():
         return []
-    found = [entry for entry in root.iterdir() if (entry / RECEIPT_NAME).is_file()]
+    found = [entry for entry in root.iterdir() if not entry.name.startswith(".") and (entry / RECEIPT_NAME).is_file()]
     return [run_status(entry, codes) for entry in sorted(found, key=lambda entry: ((entry / RECEIPT_NAME).stat().st_mtime_ns, entry.name))]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Mini
 from tests.runs.worlds import closedworld
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def _commands() -> list[str]:
     return [line for line in lines if line.startswith("closedworld")]
 
 
-def test_readme_commands_run(demo_run: Path, tmp_path: Path) -> None:
+def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) -> None:
     """Each `closedworld` line of README, as written, with RUN and friends filled in; builds use a tiny world."""
     import sim.world as cw
 
@@ -55,6 +56,7 @@ def test_readme_commands_run(demo_run: Path, tmp_path: Path) -> None:
     for command in commands:
         words = shlex.split(command)[1:]
         filled = {"RUN": demo_run.name[:12], "RUN_A": demo_run.name, "RUN_B": demo_run.name, "MERCHANT_ID": str(merchant)}
+        filled["OLD_RUN"] = str(mini_copy.run)
         words = [filled.get(word, word) for word in words]
         if words[0] == "run":
             words += ["--set", "scenario_horizon_5A.start=2026-03-28", "--set", "scenario_horizon_5A.end=2026-03-30"]

@@ -15,7 +15,7 @@ from sim.shell.lock import RunLock
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "llvmlite", "numpy", "pyarrow", "duckdb", "polars", "blake3", "jsonschema", "yaml")
-COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor", "bench")
+COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor", "bench", "rm")
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
