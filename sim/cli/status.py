@@ -18,13 +18,19 @@ def status(
     json_: JsonOption = False,
 ) -> None:
     """List runs (complete, partial, running, damaged), or the states of one run with rows and seconds. Proves nothing: see verify."""
+    import contextlib
     from dataclasses import asdict
 
+    from sim.paths import contracts_root
     from sim.segments import SEGMENTS
+    from sim.shell.built_with import left_out
+    from sim.shell.contracts import load_contracts
+    from sim.shell.errors import SimError
     from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.remote_verify import list_urls, url_status
     from sim.shell.status import list_runs, run_status, state_rows
+    from sim.shell.switches import named
 
     codes = [segment.code for segment in SEGMENTS]
     if run is None:
@@ -45,11 +51,14 @@ def status(
         text = table(headers, rows) if rows else f"no runs under {out}; closedworld run builds one"
         emit("status", {"runs": [asdict(one) for one in runs]}, text)
         return
+    off: dict[str, str] = {}
     if is_url(run):
         one, states = url_status(parse_url(run), codes)
     else:
         run_dir = find_run(run, local_out(out, "a run id"))
         one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
+        with contextlib.suppress(SimError):  # a damaged seal or other contracts: `verify` says which
+            off = {named(key): str(switch) for key, switch in left_out(run_dir, one.passed, load_contracts(contracts_root())).items()}
     cells = [
         (
             state["state"],
@@ -69,7 +78,8 @@ def status(
             f"run    {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
             f"built  preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
             f"passed {', '.join(one.passed) or 'nothing yet'}",
+            *(f"left out {name}: it is published when {switch}" for name, switch in off.items()),
         ]
     )
     ended = [{**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None} for state in states]
-    emit("status", {"run": asdict(one), "states": ended}, text)
+    emit("status", {"run": asdict(one), "states": ended, "left_out": off}, text)

@@ -6,12 +6,12 @@ can its tables be read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sim.paths import contracts_root
 from sim.shell.bundle import Bundle
-from sim.shell.contract_types import Contracts
+from sim.shell.contract_types import Contracts, Switch
 from sim.shell.contracts import load_contracts
 from sim.shell.demanded import unmet_demands
 from sim.shell.errors import ContractError
@@ -21,6 +21,7 @@ from sim.shell.opened import passed_segments, seal_problems
 from sim.shell.publish import read_published
 from sim.shell.receipt import read_receipt
 from sim.shell.seal import SEAL_LAW
+from sim.shell.switches import Choices, Key, asked_for, directories
 
 
 class Judge:
@@ -42,7 +43,26 @@ class Judge:
             self.unknown.append(bundle.segment)
             return []
         index = gates_dir(self._run_dir, bundle.segment) / INDEX_NAME
-        return [f"{index}: {problem}" for problem in unmet_demands(self._contracts, bundle)]
+        return [f"{index}: {problem}" for problem in unmet_demands(self._contracts, bundle, read_receipt(self._run_dir))]
+
+
+def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict[Key, Switch]:
+    """Optional datasets that the segments of a run that passed do not publish, and what each would be published for.
+
+    Nothing for segments built with other contracts than those given: what those left out cannot be told.
+
+    Args:
+        run_dir: Run directory, or the mirror of a remote run's documents.
+        passed: Segments that passed.
+        contracts: The contracts at hand.
+    """
+    judged = [code for code in passed if sealed_contracts(run_dir, code) == contracts.digest]
+    own = [item for item in contracts.datasets.values() if item.published_when and item.produced_by.split(".")[0] in judged]
+    if not own:
+        return {}
+    choices = Choices.of_receipt(contracts, read_receipt(run_dir))
+    off = directories(own, choices) - asked_for(own, choices)
+    return {key: switch for key in sorted(off, key=str) if (switch := contracts.dataset(key[0]).published_when)}
 
 
 def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:

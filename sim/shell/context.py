@@ -23,6 +23,7 @@ from sim.shell.manifest import LedgerRow, PartFile
 from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Partition, State
 from sim.shell.store import Store
+from sim.shell.switches import Choices, asked_for, is_published
 
 
 @lru_cache(maxsize=64)
@@ -141,6 +142,24 @@ class Context:
         if name not in self.state.external:
             raise UndeclaredAccess(f"{self.state.id} does not declare external input {name!r}")
         return self._externals.get(name)
+
+    def publishes(self, dataset: str, scenario: str | None = None) -> bool:
+        """Whether the request asks for a dataset (of a scenario) that the state reads or writes: an optional one may be switched off."""
+        if dataset not in self.state.writes:
+            self._declared(dataset, row_level=False)
+        return is_published(self._contracts.dataset(dataset), self._choices, scenario)
+
+    def to_publish(self) -> set[tuple[str, str | None]]:
+        """Every (dataset, scenario) the state must publish; the scenario is None where data are not by scenario."""
+        return asked_for((self._contracts.dataset(name) for name in self.state.writes), self._choices)
+
+    def to_read(self) -> set[tuple[str, str | None]]:
+        """Every (dataset, scenario) the request publishes of what the state reads."""
+        return asked_for((self._contracts.dataset(name) for name in self.state.reads), self._choices)
+
+    @property
+    def _choices(self) -> Choices:
+        return Choices(self._configs, self._externals.keys(), self.scenarios)
 
     def files(self, dataset: str, scenario: str | None = None) -> tuple[PartFile, ...]:
         """Files of a declared input in order, with rows and first/last keys: what plans are made of."""

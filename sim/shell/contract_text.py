@@ -90,6 +90,7 @@ def _dataset(dataset: Dataset) -> ContractText:
     facts = [
         ("path", "/".join([dataset.path, *(f"{key}=.." for key in dataset.partitioning)])),
         ("made by", dataset.produced_by),
+        ("published", "always" if dataset.required else f"when {dataset.published_when}"),
         ("read by", ", ".join(dataset.consumed_by) or "users only"),
         ("primary key", ", ".join(dataset.primary_key)),
         ("sorted by", ", ".join(dataset.sort_order)),
@@ -104,6 +105,10 @@ def _dataset(dataset: Dataset) -> ContractText:
         "path": dataset.path,
         "partitioning": list(dataset.partitioning),
         "produced_by": dataset.produced_by,
+        "status": "required" if dataset.required else "optional",
+        "published_when": {name: value for name, value in vars(dataset.published_when).items() if value}
+        if dataset.published_when
+        else None,
         "consumed_by": list(dataset.consumed_by),
         "primary_key": list(dataset.primary_key),
         "sort_order": list(dataset.sort_order),

@@ -34,6 +34,7 @@ COLUMN_TYPES = tuple(NUMPY_DTYPES)
 ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
 LAWS = ("contiguous", "exactly_one_present", "sums_to", "at_least")
 PARTITION_KEYS = ("seed", "manifest_fingerprint", "scenario_id")
+SCENARIO_KEY = PARTITION_KEYS[-1]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -129,8 +130,24 @@ class Invariant:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """What an optional dataset is published for: a truth value `key` of config pack `config`, or the user's input `external`."""
+
+    config: str | None = None
+    key: str = ""
+    external: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.config}.{self.key} is true" if self.config else f"the run is given {self.external}"
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """One entry of a segment's dataset dictionary, with its table contract resolved."""
+    """One entry of a segment's dataset dictionary, with its table contract resolved.
+
+    Attributes:
+        required: Whether every run publishes it; if not, `published_when` says which do (`sim/shell/switches.py`).
+    """
 
     id: str
     segment: str
@@ -146,6 +163,7 @@ class Dataset:
     produced_by: str = ""
     consumed_by: tuple[str, ...] = ()
     required: bool = True
+    published_when: Switch | None = None
     where: str = ""
 
 

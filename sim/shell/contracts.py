@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, TableContract, nearest
+from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, Switch, TableContract, nearest
 from sim.shell.errors import ContractError
 from sim.shell.identity import canonical_json, named_digest, sha256_bytes
 from sim.shell.proofs import prove_once
@@ -219,6 +219,7 @@ class _Builder:
             produced_by=entry["produced_by"],
             consumed_by=tuple(entry["consumed_by"]),
             required=entry["status"] == "required",
+            published_when=Switch(**entry["published_when"]) if "published_when" in entry else None,
             where=file.where(path),
         )
 

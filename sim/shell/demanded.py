@@ -19,6 +19,7 @@ from sim.shell.errors import GateError
 from sim.shell.laws import law_name
 from sim.shell.manifest import Published
 from sim.shell.state import Segment
+from sim.shell.switches import Choices, asked_for, named
 
 
 def contract_checks(dataset: Dataset) -> list[str]:
@@ -57,18 +58,36 @@ def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterab
     return missing
 
 
-def unmet_demands(contracts: Contracts, bundle: Bundle) -> list[str]:
-    """What contracts demand of a segment and its bundle does not hold: datasets, and checks by name.
+def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
+    """What contracts demand of a segment and its bundle does not hold, datasets and checks by name; and what nobody asked for.
 
-    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the contracts.
+    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the contracts, and which of
+    the optional ones by the request.
+
+    Args:
+        contracts: The contracts it was built with.
+        bundle: The segment.
+        receipt: The run's receipt.
     """
-    demanded = {item.id for item in contracts.datasets.values() if item.required and item.produced_by.split(".")[0] == bundle.segment}
     published = {item.dataset for item in bundle.datasets}
     states = sorted(state for state in contracts.checks if state.split(".")[0] == bundle.segment)
-    problems = [f"dataset {name!r} is demanded by the contracts and not published" for name in sorted(demanded - published)]
-    problems += [f"no contract declares {name!r}" for name in sorted(published - set(contracts.datasets))]
+    problems = [f"no contract declares {name!r}" for name in sorted(published - set(contracts.datasets))]
+    try:
+        problems += _unlike_asked(contracts, bundle, Choices.of_receipt(contracts, receipt))
+    except (KeyError, TypeError, AttributeError) as error:  # its parameters are anybody's: no contract has been held against them
+        problems.append(f"the receipt does not say which optional datasets were asked for: {type(error).__name__} {error}")
     missing = missing_checks(contracts, states, published & set(contracts.datasets), bundle.checks)
     return problems + [f"check {name!r} is demanded by the contracts and did not run" for name in missing]
+
+
+def _unlike_asked(contracts: Contracts, bundle: Bundle, choices: Choices) -> list[str]:
+    """Directories the request asked of a segment and did not get, and optional ones that it got unasked."""
+    own = [item for item in contracts.datasets.values() if item.produced_by.split(".")[0] == bundle.segment]
+    asked = asked_for(own, choices)
+    found = {(item.dataset, item.scenario) for item in bundle.datasets if item.dataset in contracts.datasets}
+    missing, unasked = (sorted(named(key) for key in keys) for keys in (asked - found, found - asked))
+    problems = [f"dataset {name!r} is demanded by the contracts and not published" for name in missing]
+    return problems + [f"dataset {name!r} is published, and the request does not ask for it" for name in unasked]
 
 
 def require_checks(contracts: Contracts, segment: Segment, published: Iterable[Published], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Check, Partition, Program
 from sim.shell.sums import RunningSums
+from sim.shell.switches import named
 
 
 def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, str, int]:
@@ -115,7 +116,10 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
         across = check_key_ranges([file.keys for file in item.files], run.contracts.dataset(item.dataset))
         sums.add_checks(end, [check_row(item.dataset, check) for check in across])
     failed = sums.failed()
-    missing = sorted(set(state.writes) - {dataset for dataset, _ in grouped})
+    asked = ctx.to_publish()
+    missing = sorted(named(key) for key in asked - set(grouped))
+    if not set(grouped) <= asked:
+        raise ValueError(f"{state.id} made what is switched off: {sorted(named(key) for key in set(grouped) - asked)}")
     model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)

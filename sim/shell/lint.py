@@ -14,6 +14,7 @@ from typing import Protocol
 from sim.shell.config import PRESET_SCHEMA, preset_names
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.errors import ContractError
+from sim.shell.lint_switches import switch_problems
 from sim.shell.lint_tables import SHELL, Places, dataset_problems, problem
 from sim.shell.proofs import prove_once
 from sim.shell.read_once import Folder
@@ -41,6 +42,10 @@ class StateFacts(Protocol):
     @property
     def writes(self) -> Sequence[str]:
         """Dataset ids."""
+
+    @property
+    def external(self) -> Sequence[str]:
+        """Ids of inputs the user may give."""
 
     @property
     def streams(self) -> Sequence[str]:
@@ -84,6 +89,7 @@ def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> 
     places = Places(contracts)
     found = [
         *dataset_problems(contracts, places),
+        *switch_problems(contracts, states, places),
         *_datasets_and_states(contracts, states, places),
         *_states(contracts, states),
         *_unused(contracts, states, places),

@@ -187,9 +187,10 @@ def _existing(run_dir: Path, out: Path) -> Path:
 def _partitions(program: Program, prepared: Prepared, store: Store, backend: Backend) -> int | None:
     if program.plan is None:
         return len(prepared.scenarios) if program.state.per_scenario else 1
-    if not all(store.scenarios(dataset) for dataset in program.state.reads):
+    ctx = context_for(program, prepared, backend, store)
+    if not all(store.holds(*key) for key in ctx.to_read()):
         return None
-    return len(program.plan(context_for(program, prepared, backend, store)))
+    return len(program.plan(ctx))
 
 
 def _planned(segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None) -> PlannedState:

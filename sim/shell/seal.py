@@ -71,11 +71,17 @@ def sealed_rows(
         entry = contracts.dataset(dataset)
         published = [item for item in bundles[entry.segment].datasets if item.dataset == dataset]
         files = [(f"{item.path}/{part.name}", part.file_sha256) for item in published for part in item.files]
+        if not published and not entry.required:
+            row = _row(entry.layer, entry.segment, dataset, entry.path, entry.table.id, "UPSTREAM_EGRESS", "")
+            notes = f"not published: it is when {entry.published_when}"
+            rows.append({**row, "partition_keys": list(entry.partitioning), "read_scope": scope, "status": "IGNORED", "notes": notes})
+            continue
         row = _row(entry.layer, entry.segment, dataset, entry.path, entry.table.id, "UPSTREAM_EGRESS", named_digest("sealed-files", files))
+        row["status"] = "REQUIRED" if entry.required else "OPTIONAL"
         content = ", ".join(f"{item.scenario or 'all'}: {item.content_blake3}" for item in published)
         rows.append({**row, "partition_keys": list(entry.partitioning), "read_scope": scope, "notes": f"content_blake3 {content}"})
     for code, bundle in bundles.items():
-        layer = contracts.dataset(bundle.datasets[0].dataset).layer
+        layer = next(dataset.layer for dataset in contracts.datasets.values() if dataset.segment == code)
         for key, role, digest in (("bundle", "UPSTREAM_GATE_BUNDLE", bundle.digest), ("flag", "UPSTREAM_GATE_FLAG", bundle.flag_sha256)):
             file = "index.json" if key == "bundle" else "_passed.flag"
             rows.append({**_row(layer, code, f"{code}.{key}", f"gates/{code}/{file}", "", role, digest), "read_scope": METADATA_ONLY})

@@ -77,6 +77,10 @@ class Store:
         """Scenarios under which a dataset is published (a single None for scenario-free data)."""
         return [scenario for name, scenario in self._published if name == dataset]
 
+    def holds(self, dataset: str, scenario: str | None = None) -> bool:
+        """Whether a dataset (of a scenario) has been published."""
+        return (dataset, scenario) in self._published
+
     def load(
         self,
         dataset: str,

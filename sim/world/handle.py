@@ -14,7 +14,7 @@ import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
 from sim.segments import SEGMENTS
-from sim.shell.built_with import require_same_contracts
+from sim.shell.built_with import left_out, require_same_contracts
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
@@ -111,10 +111,12 @@ class World:
         """
         items = self._items.get(dataset)
         if items is None:
-            unfinished = f"; {', '.join(self._run.unfinished)} has not passed" if self._run.unfinished else ""
+            off = left_out(self.path, self._run.bundles, load_contracts(self._roots[0]))
+            why = next((f": it is published when {switch}" for (name, _), switch in off.items() if name == dataset), "")
+            why += f"; {', '.join(self._run.unfinished)} has not passed" if self._run.unfinished else ""
             raise UsageError(
                 "SHELL.UNKNOWN_DATASET",
-                f"this run publishes no dataset {dataset!r}{unfinished}",
+                f"this run publishes no dataset {dataset!r}{why}",
                 where=self.location,
                 do=nearest(dataset, self._items),
             )

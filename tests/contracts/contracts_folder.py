@@ -140,6 +140,7 @@ class Facts:
     id: str
     reads: Mapping[str, str] = field(default_factory=dict)
     config: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from sim.shell.errors import ContractError, GateError
 from sim.shell.gate import open_bundle
 from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
 from sim.shell.manifest import StateManifest
+from sim.shell.receipt import read_receipt
 from sim.shell.state import Check
 
 
@@ -230,8 +231,11 @@ def test_verify_judges_nobody_by_contracts_that_are_not_theirs(cli: Any, mini_co
 
 
 def test_whole_datasets_are_demanded_too(mini: Any) -> None:
-    bundle, contracts = open_bundle(mini.run, "1B"), load_contracts(mini.root / "contracts")
-    assert unmet_demands(contracts, bundle) == []
-    assert unmet_demands(contracts, replace(bundle, datasets=())) == ["dataset 'doubles' is demanded by the contracts and not published"]
+    bundle, contracts, receipt = open_bundle(mini.run, "1B"), load_contracts(mini.root / "contracts"), read_receipt(mini.run)
+    assert unmet_demands(contracts, bundle, receipt) == []
+    for fewer, missing in (((), receipt["scenarios"]), (bundle.datasets, ["another"])):
+        told = [f"dataset 'doubles of {name}' is demanded by the contracts and not published" for name in missing]
+        asked = {**receipt, "scenarios": sorted({*receipt["scenarios"], *missing})}
+        assert unmet_demands(contracts, replace(bundle, datasets=fewer), asked) == told
     other = replace(bundle, datasets=(replace(bundle.datasets[0], dataset="stranger"), *bundle.datasets))
-    assert unmet_demands(contracts, other) == ["no contract declares 'stranger'"]
+    assert unmet_demands(contracts, other, receipt) == ["no contract declares 'stranger'"]
