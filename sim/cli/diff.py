@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, clean, emit, table
 
 
 def diff(
-    run_a: RunArgument, run_b: RunArgument, contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False
+    run_a: RunArgument,
+    run_b: RunArgument,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Believe the digests the runs recorded instead of hashing what they call equal.")
+    ] = False,
+    contracts: ContractsOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Compare two runs dataset by dataset; for those that differ, show the first difference and count rows. Exit 0 equal, 1 different."""
     from dataclasses import asdict
@@ -17,7 +26,7 @@ def diff(
     from sim.world.compare import compare
 
     a, b = (cw.open(run, contracts, config) for run in (run_a, run_b))
-    found = compare(a, b)
+    found = compare(a, b, recorded)
     rows = []
     for one in found.different:
         name = f"{one.dataset} ({one.scenario})" if one.scenario else one.dataset
@@ -36,13 +45,15 @@ def diff(
             column = f".{one.first['column']}" if one.first["column"] else ""
             text.append(f"  {one.dataset}{column} at {key}: A {one.first['a']}, B {one.first['b']}")
     text += [f"only in A   {name}" for name in found.only_a] + [f"only in B   {name}" for name in found.only_b]
-    text += ["", f"{len(found.equal)} dataset(s) equal, {len(found.different)} different"]
+    how = "by the digests they recorded; bytes not read" if recorded else "every byte of them hashed"
+    text += ["", f"{len(found.equal)} dataset(s) equal ({how}), {len(found.different)} different"]
     causes = [(name, *map(str, values)) for name, values in found.identity.items()]
     if causes:
         text += ["", table(("receipt", "A", "B"), [(name, *(value[:60] for value in values)) for name, *values in causes[:20]])]
         text += [f"... and {len(causes) - 20} more"] if len(causes) > 20 else []
     payload = {
         "equal": found.same,
+        "looked_at": "recorded digests" if recorded else "every byte",
         "a": a.run_id,
         "b": b.run_id,
         "equal_datasets": list(found.equal),
@@ -51,6 +62,6 @@ def diff(
         "only_b": list(found.only_b),
         "receipt": {name: {"a": left, "b": right} for name, (left, right) in found.identity.items()},
     }
-    emit("diff", payload, "\n".join(text))
+    emit("diff", payload, clean("\n".join(text)))
     if not found.same:
         raise typer.Exit(1)

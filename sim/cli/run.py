@@ -72,7 +72,7 @@ def run(
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.executors.resident import highest
     from sim.shell.build import How, build, require_segment, usable_backend
-    from sim.shell.outcome import describe
+    from sim.shell.outcome import SIZES_CHECKED, describe
     from sim.shell.progress import reporter
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
@@ -102,13 +102,18 @@ def run(
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows = [(item.dataset, item.scenario or "", f"{item.rows:,}", f"{item.bytes / 1e6:,.1f}") for item in datasets]
     total = sum(item.bytes for item in datasets)
-    checks = sum(len(bundle.checks) for bundle in result.bundles.values())
+    summary = describe(result)
+    passed = f", {summary['checks_passed']:,} checks passed" if summary["checks_passed"] else ""
     text = [
         table(("dataset", "scenario", "rows", "MB"), rows, right=frozenset({2, 3})),
         "",
-        f"world      {world}  ({total / 1e6:,.1f} MB, {checks} checks passed)",
+        f"world      {world}  ({total / 1e6:,.1f} MB{passed})",
         f"seed       {prepared.request.seed}   scenarios {', '.join(prepared.scenarios)}   backend {named}",
     ]
+    if result.taken_over:
+        text.append(
+            f"complete   {', '.join(result.taken_over)} before this command: {SIZES_CHECKED} (closedworld verify --deep reads them)"
+        )
     taken = {"limit": budget.limit, "peak": highest()} if budget else None
     if taken:
         text.append(f"memory     {taken['peak'] / 2**20:,.0f} MiB at the highest, limit {taken['limit'] / 2**20:,.0f} MiB")
@@ -130,7 +135,7 @@ def run(
             "run_id": prepared.run_id,
             "backend": {"name": chosen.name, "why": chosen.why},
             "arrivals": sum(item.rows for item in datasets if item.dataset == "arrival_events_5B"),
-            **describe(result),
+            **summary,
             **({"url": home} if home else {}),
             **({"memory": taken} if taken else {}),
         },

@@ -77,7 +77,7 @@ def status(
             "",
             f"run    {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
             f"built  preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
-            f"passed {', '.join(one.passed) or 'nothing yet'}",
+            f"passed {', '.join(one.passed) or 'nothing yet'} (by its flags; closedworld verify looks at the files)",
             *(f"left out {name}: it is published when {switch}" for name, switch in off.items()),
         ]
     )

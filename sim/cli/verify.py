@@ -10,8 +10,8 @@ import typer
 from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
 
 _SHALLOW = {
-    False: "names, kinds and sizes; --deep hashes every byte",
-    True: "names, sizes and the SHA-256 the store keeps, if any; --deep reads and hashes every byte",
+    False: "names, kinds and sizes; bytes not read: --deep hashes every one",
+    True: "names, sizes and the SHA-256 the store keeps, if any; bytes not read: --deep reads and hashes every one",
 }
 
 
@@ -52,11 +52,11 @@ def verify(
         table(("segment", "datasets", "files", "rows", "MB", "checks", "bundle"), rows, right=frozenset({1, 2, 3, 4, 5})),
         "",
         f"run       {report.run_id}",
-        f"verified  {how} ({seconds:.2f} s)",
+        f"{'verified ' if deep else 'looked at'} {how} ({seconds:.2f} s)",
     ]
     if report.not_built:
         text.append(f"not built {', '.join(report.not_built)}")
     if report.checks_not_judged:
         which = ", ".join(report.checks_not_judged)
         text.append(f"checks    {which} built with other contracts: which checks those demand is not known (--contracts DIR)")
-    emit("verify", {**report.as_json(), "seconds": round(seconds, 3)}, "\n".join(text))
+    emit("verify", {**report.as_json(), "looked_at": how, "seconds": round(seconds, 3)}, "\n".join(text))

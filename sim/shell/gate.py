@@ -11,7 +11,7 @@ from pathlib import Path
 from sim.shell.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
 from sim.shell.errors import GateError
 from sim.shell.identity import sha256_bytes, sha256_file
-from sim.shell.manifest import Published, decode_published, load_json
+from sim.shell.manifest import Published, StateManifest, decode_published, load_json
 from sim.shell.publish import compare_directory, read_published
 
 FLAG_NAME = "_passed.flag"
@@ -111,16 +111,39 @@ def verify_bundle(
         if found != digest:
             problems.append(f"{flag_path}: SHA-256 {found}, but {bundle.segment} was built on {digest}")
     for item in bundle.datasets:
-        directory = run_dir / item.path
-        found_here = compare_directory(directory, {part.name: part.file_sha256 for part in item.files}, hashes=deep)
-        if not found_here:
-            sizes = [(part, (directory / part.name).stat().st_size) for part in item.files]
-            found_here = [f"{directory / p.name}: {size} bytes, published with {p.bytes}" for p, size in sizes if size != p.bytes]
+        found_here = directory_problems(run_dir, item, deep)
         if not found_here and deep and content is not None:
             found_here = content(item)
         problems += found_here
         on_bytes(item.bytes)
     return problems
+
+
+def directory_problems(run_dir: Path, item: Published, deep: bool) -> list[str]:
+    """Where a published directory is not as listed: names, kinds and sizes, and if these hold and it is `deep`, every byte."""
+    directory, digests = run_dir / item.path, {part.name: part.file_sha256 for part in item.files}
+    problems = compare_directory(directory, digests, hashes=False)
+    if not problems:  # a file of another size is not worth hashing, and may be of any size
+        sizes = [(part, (directory / part.name).stat().st_size) for part in item.files]
+        problems = [f"{directory / p.name}: {size} bytes, published with {p.bytes}" for p, size in sizes if size != p.bytes]
+    return problems or (compare_directory(directory, digests) if deep else [])
+
+
+def require_state(run_dir: Path, manifest: StateManifest, deep: bool) -> None:
+    """What a state published and no flag vouches for yet must be there as its manifest lists it.
+
+    Raises:
+        GateError: `SHELL.PUBLISHED_FILE_MISSING`, naming everything that is not as listed.
+    """
+    problems = [problem for item in manifest.datasets for problem in directory_problems(run_dir, item, deep)]
+    if problems:
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_MISSING",
+            f"what {manifest.state} published is not what is there now",
+            examples=problems,
+            total=len(problems),
+            do="restore the named files from a copy, or build the run again with another --out",
+        )
 
 
 def gate_refused(segment: str, problems: list[str]) -> GateError:

@@ -13,6 +13,9 @@ from sim.shell.bundle import Bundle
 from sim.shell.runs_report import StateRow
 from sim.shell.state import Segment
 
+SIZES_CHECKED = "sizes checked, bytes not re-read"
+"""What is done with the files of a segment whose flag lies there; a state that reads one hashes it first."""
+
 
 @dataclass
 class RunResult:
@@ -22,12 +25,14 @@ class RunResult:
         run_dir: The run directory.
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
+        taken_over: Those of them that an earlier invocation built: `SIZES_CHECKED` says what was looked at of their files.
         session: Name of this invocation, unlike any other.
     """
 
     run_dir: Path
     rows: list[StateRow] = field(default_factory=list)
     bundles: dict[str, Bundle] = field(default_factory=dict)
+    taken_over: list[str] = field(default_factory=list)
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -51,5 +56,7 @@ def describe(result: RunResult) -> dict[str, Any]:
     return {
         "run_dir": str(result.run_dir),
         "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
+        "checks_passed": sum(len(bundle.checks) for code, bundle in result.bundles.items() if code not in result.taken_over),
+        "taken_over": dict.fromkeys(result.taken_over, SIZES_CHECKED),
         "states": [vars(row) for row in result.rows],
     }

@@ -1,4 +1,7 @@
-"""A dry run: what a request would build, what of it is proven already, and how big it may get. Nothing is written.
+"""A dry run: what a request would build, what of it is published already, and how big it may get. Nothing is written.
+
+Of what is published, names, kinds and sizes are looked at; `run` hashes what it takes over from a segment that has not passed, and every
+file that a state reads.
 
 Partitions are told where the inputs they depend on are published; volumes of what is not built yet are estimates, and say so.
 """
@@ -14,7 +17,7 @@ from typing import Any
 from sim.backends import Backend
 from sim.shell.bundle import Bundle
 from sim.shell.errors import StorageError
-from sim.shell.gate import state_path
+from sim.shell.gate import require_state, state_path
 from sim.shell.horizon import horizon_of
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
@@ -40,10 +43,10 @@ class PlannedState:
     """One state of a plan.
 
     Attributes:
-        status: `proven` (published by an earlier run, its segment perhaps not yet passed) or `to run`.
+        status: `published` (by an earlier run, its segment perhaps not yet passed; sizes checked, bytes not read) or `to run`.
         partitions: How many partitions it would compute, or None where that depends on rows not built yet.
         staged: Partitions an interrupted run left behind; they are verified before they are used again.
-        rows: Published rows of a proven state, else None.
+        rows: Rows of a published state, else None.
     """
 
     segment: str
@@ -85,7 +88,7 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         out: Directory that holds run directories; need not exist.
 
     Raises:
-        SimError: Whatever would refuse the run itself before its first state that is not proven.
+        SimError: Whatever would refuse the run itself before its first state that is not published.
     """
     run_dir = out / prepared.run_id
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
@@ -101,10 +104,12 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
             path = state_path(run_dir, program.state.id)
             if path.is_file():
                 manifest = StateManifest.decode(read_published(path), str(path))
+                if not passed:
+                    require_state(run_dir, manifest, deep=False)
                 store.register(manifest.datasets)
                 published += manifest.datasets
                 rows = sum(item.rows for item in manifest.datasets)
-                states.append(_planned(segment, program, "proven", None, 0, rows))
+                states.append(_planned(segment, program, "published", None, 0, rows))
             else:
                 partitions = _partitions(program, prepared, store, backend)
                 receipts = run_dir / "staging" / program.state.id / "receipts"

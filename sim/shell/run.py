@@ -15,19 +15,19 @@ from sim.executors import Executor, LocalExecutor, MemoryBudget
 from sim.shell.bundle import encode_flag, encode_index
 from sim.shell.context import Context
 from sim.shell.demanded import require_checks
-from sim.shell.errors import GateError, SimError, storage_errors
+from sim.shell.errors import SimError, storage_errors
 from sim.shell.execute import execute
-from sim.shell.gate import FLAG_NAME, INDEX_NAME, gates_dir, open_bundle, state_path
+from sim.shell.gate import FLAG_NAME, INDEX_NAME, gates_dir, open_bundle, require_state, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.job import describe_job, published_manifests
 from sim.shell.lock import RunLock
 from sim.shell.manifest import StateManifest
 from sim.shell.out_of_memory import stay_within
-from sim.shell.outcome import RunResult, state_row
+from sim.shell.outcome import SIZES_CHECKED, RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
-from sim.shell.publish import compare_directory, make_directories, publish_document, read_published, settle_published
+from sim.shell.publish import make_directories, publish_document, read_published, settle_published
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
@@ -133,7 +133,8 @@ def _segment(
         store.register(bundle.datasets)
         result.rows.append(state_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
         reporter.begin(segment.final, segment.title, 0)
-        reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, "proven already")
+        result.taken_over.append(segment.code)
+        reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, f"complete: {SIZES_CHECKED}")
         return
     started = time.perf_counter()
     upstream = {code: result.bundles[code] for code in upstream_segments(segment, prepared.contracts)}
@@ -188,12 +189,13 @@ def _state(
     path = state_path(result.run_dir, state.id)
     if path.is_file():
         settle_published(path, result.run_dir / "staging" / state.id)
-        manifest = _proven(result.run_dir, path, state.id)
+        manifest = StateManifest.decode(read_published(path), str(path))
+        require_state(result.run_dir, manifest, deep=True)  # every byte, since the segment's flag will vouch for it
         store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)
         result.rows.append(state_row(segment, state.id, "PROVEN", rows, 0, started))
         reporter.begin(state.id, state.title, 0)
-        reporter.end(state.id, rows, time.perf_counter() - started, "proven already")
+        reporter.end(state.id, rows, time.perf_counter() - started, "complete: every byte hashed")
         return manifest, sha256_bytes(manifest.encode())
     readable = published_manifests(result.bundles, segment.code, proofs)
     job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
@@ -233,19 +235,3 @@ def context_for(program: Program, prepared: Prepared, backend: Backend, store: S
         backend=backend,
         externals=prepared.externals,
     )
-
-
-def _proven(run_dir: Path, path: Path, state: str) -> StateManifest:
-    manifest = StateManifest.decode(read_published(path), str(path))
-    problems = []
-    for item in manifest.datasets:
-        problems += compare_directory(run_dir / item.path, {part.name: part.file_sha256 for part in item.files}, hashes=False)
-    if problems:
-        raise GateError(
-            "SHELL.PUBLISHED_FILE_MISSING",
-            f"what {state} published is not what is there now",
-            examples=problems,
-            total=len(problems),
-            do="restore the named files from a copy, or build the run again with another --out",
-        )
-    return manifest

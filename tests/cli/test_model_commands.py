@@ -36,7 +36,7 @@ def test_running_the_same_request_again_changes_nothing(cli, demo_run):
     assert {state["status"] for state in document["states"]} == {"PROVEN"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
     planned = ask(cli, "plan", "--preset", "demo", *arguments, "--out", demo_run.parent)
-    assert {state["status"] for state in planned["states"]} == {"proven"}
+    assert {state["status"] for state in planned["states"]} == {"published"}
     assert planned["published_bytes"] > 0
 
 
@@ -54,7 +54,7 @@ def test_a_plan_knows_the_partitions_of_what_can_run_next(cli, demo_run, tmp_pat
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
     states = {state["state"]: state for state in ask(cli, "plan", *arguments, "--out", tmp_path)["states"]}
-    assert {state["status"] for name, state in states.items() if not name.startswith("5B")} == {"proven"}
+    assert {state["status"] for name, state in states.items() if not name.startswith("5B")} == {"published"}
     assert states["5B.S1"]["status"] == "to run"
     assert states["5B.S1"]["partitions"] >= len(TINY_SCENARIOS)
     assert states["5B.S4"]["partitions"] is None

@@ -229,18 +229,16 @@ def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
     assert cli("verify", mini_copy.run).code == 5
 
 
-@pytest.mark.promise(
-    "P6", "a table, its manifest, index, flag and chain rewritten together still differ in content", faults="coherent rewrite"
-)
-def test_a_rewritten_table_with_forged_file_digests_differs_in_content(cli, mini_copy):
-    path = items(mini_copy.run) / PART
+def rewrite_table(run: Path) -> None:
+    """Other rows under the recorded content digest: table, manifest, index, flag and chain rewritten together."""
+    path = items(run) / PART
     rows = pq.read_table(path)
     pq.write_table(
         rows.set_column(2, rows.schema.field(2), rows["weight"].filter([True] * len(rows)).take(list(range(len(rows)))[::-1])), path
     )
 
     def edit(index: dict[str, Any]) -> None:
-        manifest_path = mini_copy.run / "gates/1A/states/1A.S1.json"
+        manifest_path = run / "gates/1A/states/1A.S1.json"
         manifest = json.loads(manifest_path.read_text())
         for document in (index, manifest):
             part = next(part for part in published(document)["files"] if part["name"] == PART)
@@ -248,9 +246,16 @@ def test_a_rewritten_table_with_forged_file_digests_differs_in_content(cli, mini
         manifest_path.write_bytes(pretty_json(manifest))
         index["documents"]["states/1A.S1.json"] = sha256_file(manifest_path)
 
-    reseal(mini_copy.run, "1A", edit)
-    chained = sha256_bytes((mini_copy.run / "gates/1A/_passed.flag").read_bytes())
-    reseal(mini_copy.run, "1B", lambda index: index["parents"].update({"1A": chained}))
+    reseal(run, "1A", edit)
+    chained = sha256_bytes((run / "gates/1A/_passed.flag").read_bytes())
+    reseal(run, "1B", lambda index: index["parents"].update({"1A": chained}))
+
+
+@pytest.mark.promise(
+    "P6", "a table, its manifest, index, flag and chain rewritten together still differ in content", faults="coherent rewrite"
+)
+def test_a_rewritten_table_with_forged_file_digests_differs_in_content(cli, mini_copy):
+    rewrite_table(mini_copy.run)
     assert cli("verify", mini_copy.run).code == 0
     answer = cli("verify", mini_copy.run, "--deep", *mini_copy.options)
     assert answer.code == 5

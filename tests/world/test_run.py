@@ -22,7 +22,7 @@ def test_a_world_is_built_opened_and_built_once(cli, tmp_path, capsys):
     words = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     planned = json.loads(cli("plan", "--seed", "7", *words, "--out", tmp_path / "worlds", "--json").out)
     assert planned["run_id"] == world.run_id
-    assert {state["status"] for state in planned["states"] if state["segment"] in ("1A", "1B")} == {"proven"}
+    assert {state["status"] for state in planned["states"] if state["segment"] in ("1A", "1B")} == {"published"}
     before = {path: path.stat().st_mtime_ns for path in (world.path / "data").rglob("*.parquet")}
     capsys.readouterr()
     again = cw.run("demo", np.uint64(7), TINY, out=str(tmp_path / "worlds"), until="1B")
@@ -30,7 +30,7 @@ def test_a_world_is_built_opened_and_built_once(cli, tmp_path, capsys):
     assert {path: path.stat().st_mtime_ns for path in (world.path / "data").rglob("*.parquet")} == before
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "proven already" in captured.err  # progress, on stderr
+    assert "complete: sizes checked, bytes not re-read" in captured.err  # progress, on stderr
 
 
 def test_merchants_and_scenarios_as_the_command_takes_them(cli, tmp_path):
