@@ -1,6 +1,6 @@
 """The contracts a run was built with, against those at hand: who may judge which run.
 
-A segment's seal names its contracts by digest. Only by those can it be told which checks were demanded of it, and only through those
+A segment's seal names every contract file by digest. Only by those can it be told which checks were demanded of it, and only through those
 can its tables be read.
 """
 
@@ -20,7 +20,7 @@ from sim.shell.manifest import load_json
 from sim.shell.opened import passed_segments, seal_problems
 from sim.shell.publish import read_published
 from sim.shell.receipt import read_receipt
-from sim.shell.seal import SEAL_LAW
+from sim.shell.seal import SEAL_LAW, contracts_of
 from sim.shell.switches import Choices, Key, asked_for, directories
 
 
@@ -96,7 +96,7 @@ def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contr
 
 
 def sealed_contracts(run_dir: Path, code: str) -> str:
-    """Digest of the contracts a passed segment was sealed with; empty when its seal names none."""
+    """Digest of the contracts a passed segment was sealed with, over its seal's rows."""
     path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
     rows = load_json(read_published(path), str(path), SEAL_LAW)["inputs"]
-    return next((str(row.get("sha256_hex")) for row in rows if row.get("role") == "CONTRACT"), "")
+    return contracts_of(rows)

@@ -1,8 +1,9 @@
 """The bundle as bytes: the index, and `_passed.flag` over it. Nothing here touches a file; `gate.py` does.
 
-One law for every segment, `bundle-v2`: the flag holds the SHA-256 of the index, the number of checks behind it and the
+One law for every segment, `bundle-v3`: the flag holds the SHA-256 of the index, the number of checks behind it and the
 SHA-256 over their names; the index lists every published file with its digests, every check with its figures, every state
-manifest, the seal, and the flags of the segments it was built on. So flags form a hash chain: editing a segment together
+manifest, the seal, and the flags of every segment before it. Figures that gate nothing stand in a list of their own,
+`measurements`, which no flag counts. So flags form a hash chain: editing a segment together
 with its own flag still breaks the flags after it. "Passed" says how many checks passed, and which.
 """
 
@@ -18,7 +19,7 @@ from sim.shell.errors import GateError
 from sim.shell.identity import canonical_json, sha256_bytes
 from sim.shell.manifest import Published, StateManifest, encode_listing, load_json
 
-BUNDLE_LAW = "bundle-v2"
+BUNDLE_LAW = "bundle-v3"
 CheckName = tuple[str, str, str]
 """State, dataset (empty for model checks) and name of a check."""
 
@@ -46,6 +47,11 @@ class Bundle:
         """Every check that ran, with its figures."""
         return list(self.document["checks"])
 
+    @property
+    def measurements(self) -> list[dict[str, Any]]:
+        """Every figure that was measured and gates nothing: state, name, severity, found, unit, note."""
+        return list(self.document["measurements"])
+
 
 def encode_index(
     segment: str,
@@ -59,7 +65,7 @@ def encode_index(
     Args:
         segment: Segment code.
         identity: run_id, seed, parameter_hash, manifest_fingerprint, scenarios.
-        parents: Upstream segment -> SHA-256 of its flag.
+        parents: Every earlier segment of the run -> SHA-256 of its flag.
         documents: File name under the segment's gate directory -> SHA-256 (receipt, seal, state manifests).
         manifests: The segment's state manifests in order.
 
@@ -82,6 +88,7 @@ def encode_index(
             "seed": identity.get("seed"),
         },
         "ledger": [{"state": state.state, **vars(row)} for state in states for row in state.ledger],
+        "measurements": [{"state": state.state, **row} for state in states for row in state.measurements],
     }
     return encode_listing(document, (item for state in states for item in state.datasets), segment)
 

@@ -193,6 +193,7 @@ class Contracts:
         kernels: Kernel name -> the parsed kernel contract.
         streams: Stream id -> the parsed stream declaration.
         checks: State id -> names of the model checks it must have run, `*` for any text.
+        files: Relative path -> SHA-256 hex of canonical JSON of the parsed content; what `digest` is made of.
         documents: `$id` -> parsed content of every contract file (what references resolve against).
         located: Relative path -> the parsed file with its line numbers, for errors.
     """
@@ -206,6 +207,7 @@ class Contracts:
     kernels: Mapping[str, Mapping[str, Any]]
     streams: Mapping[str, Mapping[str, Any]]
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     located: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -20,14 +20,14 @@ from typing import Any
 
 from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, Switch, TableContract, nearest
 from sim.shell.errors import ContractError
-from sim.shell.identity import canonical_json, named_digest, sha256_bytes
+from sim.shell.identity import canonical_json, contracts_digest, sha256_bytes
 from sim.shell.proofs import prove_once
 from sim.shell.read_once import Folder
 from sim.shell.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.schema_rules import schema_problems
 from sim.shell.strict_yaml import MAX_BYTES, JsonPath, Located, load_bytes, load_from
 
-__all__ = ["contracts_digest", "load_contracts", "validate_document"]
+__all__ = ["load_contracts", "validate_document"]
 
 _KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
 _KIND_BY_STEM = {"schemas": "schemas", "dictionary": "dictionary", "registry": "registry"}
@@ -70,14 +70,13 @@ def _compile(root: Path, files: tuple[tuple[str, bytes], ...]) -> Contracts:
         problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
         combine(problems, "The contracts are not well formed")
 
-    digest = contracts_digest({relative: file.value for relative, file in located.items()})
-    prove_once("contracts", [("contracts", digest)], well_formed)
+    prove_once("contracts", [("contracts", contracts_digest(_digests(located).items()))], well_formed)
     return _Builder(root, located, documents).build()
 
 
-def contracts_digest(files: Mapping[str, Any]) -> str:
-    """SHA-256 over the sorted (relative path, SHA-256 of canonical JSON of the content); comments and layout do not count."""
-    return named_digest("closedworld.contracts.v1", ((path, sha256_bytes(canonical_json(value))) for path, value in files.items()))
+def _digests(located: Mapping[str, Located]) -> dict[str, str]:
+    """SHA-256 of each file's content, by relative path."""
+    return {relative: sha256_bytes(canonical_json(file.value)) for relative, file in located.items()}
 
 
 def _kind(relative: str) -> str | None:
@@ -170,9 +169,11 @@ class _Builder:
                     if self.once("stream", entry["id"], file.where(("streams", number))):
                         streams[entry["id"]] = entry
         combine(self.problems, "The contracts do not fit together")
+        files = _digests(self.located)
         return Contracts(
             root=self.root,
-            digest=contracts_digest({relative: file.value for relative, file in self.located.items()}),
+            digest=contracts_digest(files.items()),
+            files=files,
             vocabularies={name: tuple(values) for name, values in vocabularies["vocabularies"].items()},
             reference_vocabularies={name: (at["table"], at["column"]) for name, at in vocabularies["from_reference"].items()},
             datasets=datasets,

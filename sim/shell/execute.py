@@ -16,11 +16,11 @@ from sim.shell.errors import ValidationError
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
-from sim.shell.manifest import Published, StateManifest
+from sim.shell.manifest import INFO, Published, StateManifest
 from sim.shell.partition import StateRun, check_row, in_turn, stage_frames
 from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
-from sim.shell.state import Check, Partition, Program
+from sim.shell.state import Check, Measurement, Partition, Program
 from sim.shell.sums import RunningSums
 from sim.shell.switches import named
 
@@ -124,7 +124,8 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)
     checks = sums.checks() + [_model_row(check) for check in model]
-    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()))
+    measured = [] if program.measure is None else [_measured_row(figure) for figure in program.measure(ctx, totals)]
+    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
     data = manifest.encode()
     for item in published:
         names = {file.name: file.file_sha256 for file in item.files}
@@ -141,6 +142,10 @@ def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
 
 def _model_row(check: Check) -> dict[str, Any]:
     return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
+
+
+def _measured_row(figure: Measurement) -> dict[str, Any]:
+    return {"name": figure.name, "severity": INFO, "found": figure.found, "unit": figure.unit, "note": figure.note}
 
 
 def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:

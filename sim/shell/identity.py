@@ -89,6 +89,11 @@ def named_digest(label: str, rows: Iterable[tuple[str, str]]) -> str:
     return digest.hexdigest()
 
 
+def contracts_digest(files: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over the sorted (path under contracts/, SHA-256 of canonical JSON of the content); comments and layout do not count."""
+    return named_digest("closedworld.contracts.v1", files)
+
+
 def parameter_hash(configs: Mapping[str, Any]) -> str:
     """Digest of every config pack the engine declares, after presets and overrides.
 

@@ -17,7 +17,9 @@ from sim.shell.documents import require_readable
 from sim.shell.errors import GateError
 from sim.shell.identity import pretty_json
 
-STATE_LAW = "state-v1"
+STATE_LAW = "state-v2"
+INFO = "INFO"
+"""Severity of what is measured and gates nothing."""
 _MAX_DEPTH = 64
 
 
@@ -104,6 +106,7 @@ class StateManifest:
     datasets: tuple[Published, ...]
     checks: tuple[Mapping[str, Any], ...]
     ledger: tuple[LedgerRow, ...]
+    measurements: tuple[Mapping[str, Any], ...] = ()
 
     def encode(self) -> bytes:
         """The manifest file's bytes.
@@ -117,6 +120,7 @@ class StateManifest:
             "identity": dict(self.identity),
             "checks": [dict(check) for check in self.checks],
             "ledger": [asdict(row) for row in self.ledger],
+            "measurements": [dict(row) for row in self.measurements],
         }
         return encode_listing(document, self.datasets, self.state)
 
@@ -137,9 +141,22 @@ class StateManifest:
                 datasets=tuple(decode_published(item) for item in document["datasets"]),
                 checks=tuple(document["checks"]),
                 ledger=tuple(LedgerRow(**row) for row in document["ledger"]),
+                measurements=tuple(read_measurements(document)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(where, f"{type(error).__name__}: {error}") from None
+
+
+def read_measurements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a manifest or index measured.
+
+    Raises:
+        TypeError: If it is not a list of figures of severity INFO: nothing that gates may stand there.
+    """
+    rows = document["measurements"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("severity") == INFO for row in rows):
+        raise TypeError("measurements that are not figures of severity INFO")
+    return rows
 
 
 def encode_listing(document: Mapping[str, Any], datasets: Iterable[Published], whose: str) -> bytes:

@@ -15,10 +15,10 @@ from sim import MODEL_VERSION
 from sim.shell.bundle import Bundle, encode_index
 from sim.shell.gate import FLAG_NAME, gate_refused, gates_dir, open_bundle, verify_bundle
 from sim.shell.identity import canonical_json, manifest_fingerprint, sha256_bytes
-from sim.shell.manifest import Published, StateManifest, damaged, load_json
+from sim.shell.manifest import Published, StateManifest, damaged, load_json, read_measurements
 from sim.shell.publish import read_published
 from sim.shell.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
-from sim.shell.seal import SEAL_LAW
+from sim.shell.seal import SEAL_LAW, contracts_of
 
 _INDEX_TYPES: Mapping[str, type] = {
     "segment": str,
@@ -28,6 +28,7 @@ _INDEX_TYPES: Mapping[str, type] = {
     "states": list,
     "datasets": list,
     "checks": list,
+    "measurements": list,
     "rng_audit": dict,
     "ledger": list,
 }
@@ -167,6 +168,10 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
         raise damaged(where, f"a parent called {strangers[0]!r}", "segment codes")
     if not all(isinstance(row, dict) for name in ("checks", "ledger") for row in document[name]):
         raise damaged(where, "checks or ledger rows that are not objects")
+    try:
+        read_measurements(document)
+    except TypeError as error:
+        raise damaged(where, str(error)) from None
     if not all(set(row) == set(LEDGER_FIELDS) for row in document["ledger"]):
         raise damaged(where, "ledger rows of other fields", ", ".join(LEDGER_FIELDS))
     for item in bundle.datasets:
@@ -191,6 +196,9 @@ def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping
             problems.append(f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here")
         elif before[parent].flag_sha256 != digest:
             problems.append(f"gates/{parent}/{FLAG_NAME}: SHA-256 {before[parent].flag_sha256}, but {bundle.segment} was built on {digest}")
+    for earlier in before:
+        if earlier not in bundle.document["parents"]:
+            problems.append(f"gates/{bundle.segment}/index.json: does not hold the flag of {earlier}, which comes before it")
     return problems
 
 
@@ -202,7 +210,14 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
     rows = document.get("inputs")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise damaged(str(path), "no list of inputs")
+    contracts = contracts_of(rows)
+    inputs = {f"reference/{name}": value for name, value in receipt["reference"].items()}
+    inputs |= {f"external/{name}": value for name, value in receipt["externals"].items()}
+    made = manifest_fingerprint(contracts, receipt["parameter_hash"], inputs)
     problems = []
+    # Another model version frames another name, which only that version can recompute.
+    if receipt["model_version"] == MODEL_VERSION and made != receipt["manifest_fingerprint"]:
+        problems.append(f"{path}: contracts {contracts} make fingerprint {made}, expected {receipt['manifest_fingerprint']}")
     for row in rows:
         key, template, digest = (str(row.get(name)) for name in ("manifest_key", "path_template", "sha256_hex"))
         expected: str | None = digest
@@ -210,13 +225,6 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
             expected = receipt["reference"].get(key.removeprefix("reference."))
         elif row.get("owner_segment") == "EXTERNAL":
             expected = receipt["externals"].get(key.removeprefix("external."), "")
-        elif row.get("role") == "CONTRACT":
-            inputs = {f"reference/{name}": value for name, value in receipt["reference"].items()}
-            inputs |= {f"external/{name}": value for name, value in receipt["externals"].items()}
-            made = manifest_fingerprint(digest, receipt["parameter_hash"], inputs)
-            # Another model version frames another name, which only that version can recompute.
-            if receipt["model_version"] == MODEL_VERSION and made != receipt["manifest_fingerprint"]:
-                problems.append(f"{path}: contracts {digest} make fingerprint {made}, expected {receipt['manifest_fingerprint']}")
         elif template.startswith("config/"):
             name = template.removeprefix("config/")
             expected = sha256_bytes(canonical_json(receipt["parameters"][name])) if name in receipt["parameters"] else None

@@ -32,7 +32,7 @@ from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
 from sim.shell.runs_report import write_state_runs
-from sim.shell.seal import encode_receipt, encode_seal, sealed_rows, upstream_segments
+from sim.shell.seal import encode_receipt, encode_seal, sealed_rows
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
@@ -137,7 +137,7 @@ def _segment(
         reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, f"complete: {SIZES_CHECKED}")
         return
     started = time.perf_counter()
-    upstream = {code: result.bundles[code] for code in upstream_segments(segment, prepared.contracts)}
+    upstream = dict(result.bundles)
     rows = sealed_rows(
         segment,
         prepared.contracts,

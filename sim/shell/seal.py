@@ -1,5 +1,6 @@
 """Sealed inputs and gate receipts: what a segment was allowed to read, with digests, decided before it reads anything.
 
+Behind a gate stand all segments that came before, whether or not one of their rows is read: their flags and indexes are sealed.
 The seal is derived from the states' declarations, never kept by hand. Bulk inputs are sealed by the digests their producer
 published, so nothing is re-read and nothing is unsealed.
 """
@@ -11,11 +12,13 @@ from typing import Any
 
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts
-from sim.shell.identity import canonical_json, named_digest, pretty_json, sha256_bytes
+from sim.shell.errors import GateError
+from sim.shell.identity import canonical_json, contracts_digest, named_digest, pretty_json, sha256_bytes
 from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Segment
 
-SEAL_LAW = "sealed-inputs-v1"
+SEAL_LAW = "sealed-inputs-v2"
 RECEIPT_LAW = "gate-receipt-v1"
+_CONTRACTS = "contracts/"
 
 
 def own_datasets(segment: Segment) -> set[str]:
@@ -23,11 +26,14 @@ def own_datasets(segment: Segment) -> set[str]:
     return {dataset for program in segment.programs for dataset in program.state.writes}
 
 
-def upstream_segments(segment: Segment, contracts: Contracts) -> list[str]:
-    """Segments whose datasets this segment reads, sorted."""
-    own = own_datasets(segment)
-    reads = {dataset for program in segment.programs for dataset in program.state.reads}
-    return sorted({contracts.dataset(dataset).segment for dataset in reads - own})
+def contracts_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Digest of the contracts a seal's rows name, one row a file; of none at all where it names none."""
+    files = (
+        (str(row.get("path_template")).removeprefix(_CONTRACTS), str(row.get("sha256_hex")))
+        for row in rows
+        if row.get("role") == "CONTRACT"
+    )
+    return contracts_digest(files)
 
 
 def sealed_rows(
@@ -46,7 +52,10 @@ def sealed_rows(
         documents: Resolved config content by path.
         reference: Reference table -> SHA-256.
         externals: User-supplied input -> SHA-256, for those the run was given.
-        bundles: Upstream segments that passed.
+        bundles: Every earlier segment of the run, in build order.
+
+    Raises:
+        GateError: `SHELL.SEALED_INPUTS_INCOMPLETE`: nothing was published of a dataset that is demanded.
     """
     states = [program.state for program in segment.programs]
     rows = []
@@ -62,7 +71,7 @@ def sealed_rows(
         row = _row(0, "EXTERNAL", f"external.{name}", "", "", "EXTERNAL_INPUT", externals.get(name, ""))
         rows.append({**row, "status": "OPTIONAL" if given else "IGNORED", "notes": "" if given else "the run was given none"})
     own = own_datasets(segment)
-    scopes: dict[str, str] = {}
+    scopes = dict.fromkeys(segment.present, METADATA_ONLY)
     for state in states:
         for dataset, scope in state.reads.items():
             if dataset not in own:
@@ -70,6 +79,8 @@ def sealed_rows(
     for dataset, scope in scopes.items():
         entry = contracts.dataset(dataset)
         published = [item for item in bundles[entry.segment].datasets if item.dataset == dataset]
+        if not published and (entry.required or dataset in segment.present):
+            raise _absent(segment, dataset, entry.segment)
         files = [(f"{item.path}/{part.name}", part.file_sha256) for item in published for part in item.files]
         if not published and not entry.required:
             row = _row(entry.layer, entry.segment, dataset, entry.path, entry.table.id, "UPSTREAM_EGRESS", "")
@@ -85,7 +96,9 @@ def sealed_rows(
         for key, role, digest in (("bundle", "UPSTREAM_GATE_BUNDLE", bundle.digest), ("flag", "UPSTREAM_GATE_FLAG", bundle.flag_sha256)):
             file = "index.json" if key == "bundle" else "_passed.flag"
             rows.append({**_row(layer, code, f"{code}.{key}", f"gates/{code}/{file}", "", role, digest), "read_scope": METADATA_ONLY})
-    rows.append({**_row(0, "CONTRACTS", "contracts", "contracts/", "", "CONTRACT", contracts.digest), "read_scope": METADATA_ONLY})
+    for name, digest in contracts.files.items():
+        row = _row(0, "CONTRACTS", f"contract.{name}", f"{_CONTRACTS}{name}", "", "CONTRACT", digest)
+        rows.append({**row, "read_scope": METADATA_ONLY})
     return sorted(rows, key=lambda row: (row["owner_layer"], row["owner_segment"], row["manifest_key"]))
 
 
@@ -108,6 +121,16 @@ def encode_receipt(segment: str, identity: Mapping[str, Any], bundles: Mapping[s
             "sealed_inputs_sha256": sha256_bytes(seal),
             "sealed_inputs_rows": rows,
         }
+    )
+
+
+def _absent(segment: Segment, dataset: str, producer: str) -> GateError:
+    return GateError(
+        "SHELL.SEALED_INPUTS_INCOMPLETE",
+        f"{producer} passed without {dataset}, which {segment.code} needs",
+        found=f"no partition of {dataset} in gates/{producer}/index.json",
+        expected="at least one",
+        do="restore the run directory from a copy, or build the run again with another --out",
     )
 
 

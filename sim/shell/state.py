@@ -1,4 +1,4 @@
-"""What a state is: a frozen declaration and up to five functions, discovered from one module.
+"""What a state is: a frozen declaration and up to six functions, discovered from one module.
 
     STATE = State(id="5B.S3", ...)
     def preflight(ctx) -> None                    # optional; refuses impossible parameters before any state has run
@@ -6,6 +6,7 @@
     def compute(ctx, part) -> dict[str, Frame]    # frames by dataset id; may be called in any order, on any worker
     def finish(ctx, totals) -> dict[str, Frame]   # optional; small tables made from the sums of all partitions' counters
     def checks(ctx, totals) -> list[Check]        # optional; model checks over sums of all partitions, before publishing
+    def measure(ctx, totals) -> list[Measurement] # optional; figures published beside the checks; they hold nothing up
 
 A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or backend.
 """
@@ -107,6 +108,23 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """A figure of what a state made, published beside its checks. Nothing depends on it: what may refuse is a `Check`.
+
+    Attributes:
+        name: Stable name, unique in the state.
+        found: Measured figure(s), JSON-able.
+        unit: Unit of the figures, empty for counts and names.
+        note: One sentence for people.
+    """
+
+    name: str
+    found: Any
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Program:
     """A state with its functions."""
 
@@ -116,12 +134,13 @@ class Program:
     finish: Callable[[Context, Totals], Frames] | None = None
     checks: Callable[[Context, Totals], list[Check]] | None = None
     preflight: Callable[[Context], None] | None = None
+    measure: Callable[[Context, Totals], list[Measurement]] | None = None
 
     @classmethod
     def of(cls, module: ModuleType) -> Program:
         """The program a state module describes."""
         get = vars(module).get
-        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"))
+        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"), get("measure"))
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,7 @@ class Segment:
         title: A few words.
         programs: States S1.. in order; S0 and the bundle are generic and belong to the shell.
         final: Id of the state that publishes the bundle, e.g. `5B.S5`.
+        present: Datasets of earlier segments of which one partition at least must have been published, though no state reads them.
     """
 
     code: str
@@ -141,3 +161,4 @@ class Segment:
     title: str
     programs: tuple[Program, ...]
     final: str
+    present: tuple[str, ...] = ()

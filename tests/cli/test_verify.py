@@ -221,7 +221,7 @@ def test_a_forged_index_is_refused_whatever_it_says(cli, mini_copy, how):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"null", b"[]", b"{", b'{"law": "bundle-v2", "law": "bundle-v2"}', b"[" * 100_000, b"\xff\xfe", b"0" * 1000]
+    "data", [b"", b"null", b"[]", b"{", b'{"law": "bundle-v3", "law": "bundle-v3"}', b"[" * 100_000, b"\xff\xfe", b"0" * 1000]
 )
 def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
     (mini_copy.run / "gates/1A/index.json").write_bytes(data)

@@ -30,7 +30,7 @@ def test_a_file_entry_says_every_field() -> None:
 def test_a_manifest_is_sorted_and_indented_json_and_reads_back() -> None:
     made = StateManifest("1A.S1", {"seed": 1}, (Published("items", None, "data/items", (FILE, FILE), "c" * 64),), (), ())
     item = {"content_blake3": "c" * 64, "dataset": "items", "path": "data/items", "rows": 6, "scenario": None}
-    document = {"law": "state-v1", "state": "1A.S1", "identity": {"seed": 1}, "checks": [], "ledger": []}
+    document = {"law": "state-v2", "state": "1A.S1", "identity": {"seed": 1}, "checks": [], "ledger": [], "measurements": []}
     document["datasets"] = [{**item, "files": [asdict(FILE), asdict(FILE)]}]
     expected = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     assert made.encode() == expected.encode()

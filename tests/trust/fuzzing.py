@@ -112,7 +112,7 @@ def index(data: bytes) -> None:
             sealed = encode_flag("1A", data)
         except (SimError, KeyError, TypeError, AttributeError):  # no writer makes a flag of this: forge one
             checks = {"number": 0, "names_sha256": sha256_bytes(b"[]")}
-            sealed = canonical_json({"law": "bundle-v2", "segment": "1A", "bundle_sha256": sha256_bytes(data), "checks": checks}) + b"\n"
+            sealed = canonical_json({"law": "bundle-v3", "segment": "1A", "bundle_sha256": sha256_bytes(data), "checks": checks}) + b"\n"
         files[1].write_bytes(sealed)
         verify_run(run, CODES)
         bundle = open_segment(run, "1A", CODES)

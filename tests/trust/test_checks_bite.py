@@ -19,17 +19,8 @@ from sim.shell.checks import check_frame
 from sim.shell.contract_types import Dataset
 from sim.shell.frames import Frame
 
-REPORTED = {
-    "5A.S1": ["keys by class"],
-    "5A.S4": ["events of *"],
-    "5A.S5": ["hours of each class in stress_peak_online_v1"],
-    "5B.S4": ["virtual share"],
-    "5B.S5": ["top-10 time zones", "virtual share"],
-    "6A.S3": ["instruments an account", "schemes"],
-    "6A.S7": ["parties at a ring's address", "accounts a party", "addresses a device", "devices a party", "devices on *"],
-}
-REPORTED["6A.S7"] += ["instruments a party", "instruments an account"]
-"""Figures for people, which pass whatever they are; hours of a stress scenario are moved on purpose."""
+REPORTED = {"5A.S5": ["hours of each class in stress_peak_online_v1"]}
+"""Hours of a stress scenario are moved on purpose: that is told, and holds nothing up."""
 PAIRS: dict[str, list[str]] = {"5B.S3": ["arrivals."]}
 """Counters that must be falsified together: all that begin so become 0."""
 

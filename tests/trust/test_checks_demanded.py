@@ -139,7 +139,7 @@ def test_a_flag_says_how_many_checks_passed_and_which(root: Path) -> None:
     index = json.loads((run / "gates/1A/index.json").read_text())
     names = sorted([row["state"], row.get("dataset", ""), row["name"]] for row in index["checks"])
     assert flag["checks"] == {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))} and len(names) == 8
-    assert flag["law"] == BUNDLE_LAW == "bundle-v2"
+    assert flag["law"] == BUNDLE_LAW == "bundle-v3"
 
 
 FORGED = {
@@ -187,7 +187,7 @@ def test_the_flag_of_an_older_law_is_refused_by_name(root: Path) -> None:
     path.write_bytes(canonical_json({"bundle_sha256": flag["bundle_sha256"], "law": "bundle-v1", "segment": "1A"}) + b"\n")
     with pytest.raises(GateError) as error:
         open_bundle(run, "1A")
-    assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v2'")
+    assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v3'")
 
 
 def forged(run: Path, code: str, keep: Callable[[dict[str, Any]], bool]) -> None:

@@ -13,7 +13,7 @@ from sim.segments.arrivals_5b.keys import KEY
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="5B.S1",
@@ -38,6 +38,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(f"groups.{part.scenario}", len(members))
     ctx.count(f"largest.{part.scenario}", int(members.max(initial=0)))
     ctx.count(f"shared.{part.scenario}", int(members[members > 1].sum()))
+    ctx.count(f"several.{part.scenario}", int((members > 1).sum()))
+    ctx.count(f"median.{part.scenario}", int(np.sort(members)[(len(members) - 1) // 2]) if len(members) else 0)
     return {"s1_time_grid_5B": _grid(ctx, manifest), "s1_grouping_5B": grouping}
 
 
@@ -110,5 +112,18 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
                 least,
                 "share of keys that share their group",
             ),
+        ]
+    return found
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """How groups are made up, scenario by scenario."""
+    found = []
+    for scenario in ctx.scenarios:
+        keys, groups, several, median = (int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "several", "median"))
+        found += [
+            Measurement(f"median group members {scenario}", median, "keys", "the lower one, of an even number of groups"),
+            Measurement(f"mean group members {scenario}", keys / max(1, groups), "keys"),
+            Measurement(f"groups of several members {scenario}", several / max(1, groups), "share", "of all groups"),
         ]
     return found

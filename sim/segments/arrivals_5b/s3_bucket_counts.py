@@ -14,10 +14,11 @@ from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_chec
 from sim.segments.arrivals_5b.fields import by_code
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
+from sim.segments.arrivals_5b.sums import real
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="5B.S3",
@@ -62,6 +63,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(f"in.{part.scenario}", int(count.sum(dtype=np.int64)))
     count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
     kept = np.flatnonzero(count)
+    ctx.count("rows", len(count))
+    ctx.count("stored_rows", len(kept))
     names = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")
     stored = rows.select(*names).take(kept).with_columns(count_n=count[kept])
     return {"s3_bucket_counts_5B": stored, "s3_count_summary_5B": _summary(ctx, part, rows, count)}
@@ -134,3 +137,15 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     expected = [int(totals["positive_rows"]), int(totals["parts"])]
     ledger = Check(f"ledger {stream}", found == expected, found, expected, "rows with demand, and ceil(mu / part_mean) draws for each")
     return [*dispersion_checks(ctx, totals), ledger]
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """How far counts scatter about their means, over all classes, and how many buckets stay empty."""
+    codes = [code for code in range(len(ctx.vocabulary("demand_class"))) if real(totals, f"mu.{code}") > 0.0]
+    squares, mu, variance = (sum(real(totals, f"{name}.{code}") for code in codes) for name in ("squares", "mu", "variance"))
+    figures = {"found": squares / max(1.0, mu), "law": variance / max(1.0, mu)}
+    stored, rows = int(totals["stored_rows"]), int(totals["rows"])
+    return [
+        Measurement("index of dispersion", figures, "", "sum of (N - mu)^2 over sum of mu, all rows; 1 for Poisson"),
+        Measurement("empty buckets", (rows - stored) / max(1, rows), "share", "of all keys and buckets"),
+    ]

@@ -23,7 +23,7 @@ from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_o
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="5B.S4",
@@ -197,9 +197,12 @@ def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: in
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """As many arrivals as counted, each with two draws from each stream."""
     arrivals, planned = int(totals["arrivals"]), int(totals["planned"])
-    share = int(totals["virtual"]) / max(1, arrivals)
     return [
         Check("arrivals", arrivals == planned > 0, arrivals, planned, "one row for each counted arrival"),
-        Check("virtual share", True, share, None, "reported, not gated: it is decided upstream"),
         *(ledger_check(totals, stream, arrivals, 2) for stream in STATE.streams),
     ]
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Share of arrivals without a till: it is decided upstream."""
+    return [Measurement("virtual share", int(totals["virtual"]) / max(1, int(totals["arrivals"])), "share", "of all arrivals")]

@@ -19,4 +19,5 @@ SEGMENT = Segment(
         Program.of(s7_audit),
     ),
     final="6A.S7",
+    present=("arrival_events_5B",),
 )

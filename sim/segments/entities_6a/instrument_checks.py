@@ -13,7 +13,7 @@ from sim.segments.entities_6a.words import WHOLE, parts, parts_by_region
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import horizon_of
-from sim.shell.state import Check, Totals
+from sim.shell.state import Check, Measurement, Totals
 
 
 def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, base: Frame, first_id: int) -> None:
@@ -115,7 +115,6 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
         Check("every token has a card of its account", rules[4] == 0, rules[4], 0),
         _mean_check(ctx, table, gates.mean_tolerance_permille),
         between_check("accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"),
-        Check("instruments an account", True, figures(per_account), None, "over all accounts, those without any included"),
         *mix_checks(ctx, np.asarray(totals["schemes"]), np.asarray(totals["tiers"]), gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
@@ -134,9 +133,8 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
         sigmas: Standard deviations allowed.
     """
     words, taxonomy = ctx.vocabulary("scheme"), ctx.params.instrument_taxonomy_6A
-    by_type = schemes.reshape(len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(words))
-    world = dict(zip(words, by_type.sum(axis=(0, 1)).tolist(), strict=True))
-    result = [Check("schemes", True, world, None, "instruments by scheme")]
+    by_type = _by_type(ctx, schemes)
+    result = []
     for kind, mixes in taxonomy.scheme_mix.items():
         prior = parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
         labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in words]
@@ -146,6 +144,20 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
     found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[[ctx.code("account_type", name) for name in names]]
     labels = [f"{name} {tier}" for name in names for tier in ctx.vocabulary("brand_tier")]
     return [*result, _draws("tiers of cards", labels, found, prior, sigmas)]
+
+
+def _by_type(ctx: Context, schemes: Array) -> Array:
+    """Instruments by type, region and scheme."""
+    return schemes.reshape(len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(ctx.vocabulary("scheme")))
+
+
+def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Instruments an account, and by scheme."""
+    by_scheme = _by_type(ctx, np.asarray(totals["schemes"])).sum(axis=(0, 1)).tolist()
+    return [
+        Measurement("instruments an account", figures(np.asarray(totals["per_account"])), "", "those without any included"),
+        Measurement("schemes", dict(zip(ctx.vocabulary("scheme"), by_scheme, strict=True)), "instruments"),
+    ]
 
 
 def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: float) -> Check:

@@ -19,13 +19,13 @@ from sim.segments.entities_6a.instrument_cells import (
     instruments,
     instruments_of,
 )
-from sim.segments.entities_6a.instrument_checks import count_instruments, instrument_checks
+from sim.segments.entities_6a.instrument_checks import count_instruments, instrument_checks, instrument_measurements
 from sim.segments.entities_6a.instrument_rows import CARD, TOKEN, Holders, instrument_rows
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
 from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
 
@@ -174,3 +174,8 @@ def _summary(cells: Instruments) -> Frame:
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `instrument_checks`."""
     return instrument_checks(ctx, totals, (WEIGHT, START, CARD, TOKEN))
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """See `instrument_measurements`."""
+    return instrument_measurements(ctx, totals)

@@ -13,7 +13,7 @@ from sim.segments.entities_6a.audit_roles import count_rings, count_spread, role
 from sim.segments.entities_6a.country_ranges import piece_of, plan_pieces
 from sim.segments.entities_6a.device_checks import percentiles
 from sim.shell.context import Context, PartitionContext
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="6A.S7",
@@ -95,7 +95,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """No fault in any row, no orphans, all rows seen; odds ratios; degrees as figures."""
+    """No fault in any row, no orphans, all rows seen; odds ratios."""
     result = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, "over all rows") for name in FAULTS]
     orphans = {name.removeprefix("orphan."): int(value) for name, value in totals.items() if name.startswith("orphan.")}
     most = int(ctx.params.realism_gates_posture_6A.orphan_rows)
@@ -105,14 +105,17 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     result.append(Check("all rows looked at", seen == rows, seen, rows))
     found, named = int(totals["merchants' rings found"]), int(totals["merchants in rings"])
     result.append(Check("collusive merchants work for rings that exist", found == named, found, named))
-    result += spread_checks(ctx, totals)
+    return result + spread_checks(ctx, totals)
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Rings, and degrees of every kind of entity: both are held against priors and caps where they are made."""
     sizes = np.asarray(totals["ring sizes"])
     figures = {"rings": int(totals["rings"]), "clusters": int(totals["clusters"]), **percentiles(sizes)}
-    result.append(Check("parties at a ring's address", True, figures, None, "reported, not gated"))
+    result = [Measurement("parties at a ring's address", figures, "parties")]
     for name in sorted(key for key in totals if key.startswith("degree.")):
         histogram = np.asarray(totals[name])
         links = int(totals[name.replace("degree.", "links.")])
         shown = {"mean": round(links / max(1, int(histogram.sum())), 4), **percentiles(histogram)}
-        note = "reported; held against priors and caps where it is made"
-        result.append(Check(name.removeprefix("degree."), True, shown, None, note + (f"; {_WIDEST} means more" if histogram[-1] else "")))
+        result.append(Measurement(name.removeprefix("degree."), shown, "", f"{_WIDEST} means more" if histogram[-1] else ""))
     return result

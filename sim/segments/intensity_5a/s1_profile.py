@@ -18,7 +18,7 @@ from sim.recipes.weights import as_share
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError, ValidationError
 from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="5A.S1",
@@ -36,6 +36,7 @@ STATE = State(
 )
 
 _SCALE_UNIT = 2.0**-20  # of s4_group_weights_2B.site_scale_q
+_LARGEST = {"top 1 %": 100, "top 5 %": 20, "top 10 %": 10}
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -52,13 +53,20 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     _count_coverage(ctx, merchants["virtual_share"], *groups, profile)
     ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
     ctx.count("volume", fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
+    ctx.count("volume of the largest", _of_the_largest(profile))
     ctx.count("too_large", int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()))
     return {"merchant_zone_profile_5A": profile}
 
 
+def _of_the_largest(profile: Frame) -> Array:
+    """Weekly arrivals of the largest merchants together, one figure for each part of `_LARGEST`: int64."""
+    volume = fixed_point(profile.weekly_volume_expected, 0)
+    of_merchant = np.sort(sum_by_run(volume, run_offsets(profile.merchant_id)).astype(np.int64))[::-1]
+    return np.array([of_merchant[: -(-len(of_merchant) // part)].sum() for part in _LARGEST.values()], dtype=np.int64)
+
+
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Draws, coverage, sizes; class mix as a figure."""
-    mix = dict(zip(ctx.vocabulary("demand_class"), np.asarray(totals["classes"]).tolist(), strict=True))
+    """Draws, coverage, sizes."""
     limit = ctx.params.realism_gates_5A.max_weekly_volume
     return [
         ledger_check(totals, "5A.virtual_scale", int(totals["virtual_merchants"]), 1),
@@ -70,7 +78,18 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             f"of {int(totals['weighted_pairs'])} pairs of site and edge groups",
         ),
         Check("largest weekly volume", int(totals["too_large"]) == 0, int(totals["too_large"]), 0, f"keys above {limit} a week"),
-        Check("keys by class", True, mix, None, f"{int(totals['volume'])} arrivals expected in an ordinary week"),
+    ]
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Class mix, size of a week, and how much of it the largest merchants have."""
+    mix = dict(zip(ctx.vocabulary("demand_class"), np.asarray(totals["classes"]).tolist(), strict=True))
+    largest = np.asarray(totals["volume of the largest"]).tolist()
+    shares = {name: part / max(1, int(totals["volume"])) for name, part in zip(_LARGEST, largest, strict=True)}
+    return [
+        Measurement("keys by class", mix, "keys"),
+        Measurement("weekly volume", int(totals["volume"]), "arrivals", "expected in an ordinary week"),
+        Measurement("upper shares of weekly volume", shares, "share", "what the largest merchants have of all expected arrivals"),
     ]
 
 

@@ -20,7 +20,7 @@ from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import DAY_S, MICRO, Horizon, horizon_of
 from sim.shell.params import Params
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
     id="5A.S4",
@@ -59,16 +59,18 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Outage draws; events by type as figures."""
+    """Outage draws."""
     horizon = horizon_of(ctx.params.scenario_horizon_5A)
     drawing = [name for name in ctx.scenarios if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays]
     zone_days = len(drawing) * len(ctx.vocabulary("tzid")) * (horizon.days + 2)
+    return [ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS)]
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Events of each scenario by type."""
     types = ctx.vocabulary("event_type")
     mixes = {name: dict(zip(types, np.asarray(totals[f"events.{name}"]).tolist(), strict=True)) for name in ctx.scenarios}
-    return [
-        ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS),
-        *(Check(f"events of {name}", True, mix, None, "rows of the calendar by type") for name, mix in mixes.items()),
-    ]
+    return [Measurement(f"events of {name}", mix, "rows", "rows of the calendar by type") for name, mix in mixes.items()]
 
 
 def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
