@@ -80,7 +80,7 @@ def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
             silent.append((state, name, "only reports and turned red" if reported else "no fixture turns it red"))
     print(f"{len(listed)} model checks, {tried} falsified figures, {sum(map(len, red_of.values()))} turned red")
     assert silent == []
-    assert len(listed) > 300 and tried > 3000
+    assert len(listed) > 280 and tried > 3000
 
 
 def rows_to_corrupt(world: CheckedWorld) -> Iterator[tuple[Dataset, str, Frame, object]]:
