@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -20,3 +21,14 @@ def contracts_root() -> Path:
 def config_root() -> Path:
     """Directory of the packaged configuration and reference snapshot."""
     return _data("config")
+
+
+def user_cache() -> Path | None:
+    """Where this user's caches lie, as the XDG base directories have it; None for a user without a home (no HOME, no passwd entry)."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if named.is_absolute():
+        return named
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return None

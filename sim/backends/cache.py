@@ -13,6 +13,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from sim.paths import user_cache
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +29,8 @@ def kernel_sources_digest() -> str:
 
 def private_cache_dir(name: str) -> Path:
     """A cache directory of that name, created if need be; a throw-away one when no private place can be had."""
-    for parent in (_ROOT / ".numba_cache", Path.home() / ".cache" / "closedworld"):
+    mine = user_cache()
+    for parent in (_ROOT / ".numba_cache", *([mine / "closedworld"] if mine else [])):
         folder = parent / name
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from sim.cli.streams import RESULT_NOT_WRITTEN, ReaderLeft, holds_unicode, results
 
 if TYPE_CHECKING:
     from sim.shell.errors import SimError
@@ -49,7 +51,7 @@ RunArgument = Annotated[
     str, typer.Argument(help="Run directory, run id or its first characters under ./runs, or a run's URL.", autocompletion=complete_run)
 ]
 
-EXIT_INTERRUPTED = {2: 130, 15: 143}
+EXIT_INTERRUPTED = {1: 129, 2: 130, 15: 143}
 
 
 @dataclass
@@ -65,22 +67,15 @@ settings = Settings()
 
 def emit(command: str, payload: dict[str, Any], text: str) -> None:
     """Write a command's result to stdout: one JSON object with `--json`, plain text otherwise."""
-    if settings.json:
-        sys.stdout.write(json.dumps({"schema": f"closedworld.{command}/1", "ok": True, **payload}, ensure_ascii=False) + "\n")
-    elif text:
-        sys.stdout.write(text.rstrip("\n") + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(ReaderLeft), results():
+        if settings.json:
+            sys.stdout.write(_json({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
+        elif text:
+            sys.stdout.write(text.rstrip("\n") + "\n")
 
 
-@contextlib.contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """For long output: `| head` taking what it wants is no failure."""
-    try:
-        yield
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered would fail again at exit
-        os.close(nowhere)
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=not holds_unicode()) + "\n"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
@@ -105,11 +100,16 @@ def clean(text: str) -> str:
 
 def refuse(error: SimError) -> int:
     """Print a refusal and return its exit code: text to stderr, or one JSON object to stdout with `--json`."""
-    if settings.json:
-        sys.stdout.write(json.dumps({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    else:
-        sys.stderr.write(clean(error.render()) + "\n")
+    from sim.shell.errors import StorageError
+
+    if settings.json and error.code != RESULT_NOT_WRITTEN:
+        try:
+            with contextlib.suppress(ReaderLeft), results():
+                sys.stdout.write(_json({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}))
+            return error.exit_code
+        except StorageError:
+            pass  # it is told on stderr then; why the command refused decides its exit code, not where that could be said
+    sys.stderr.write(clean(error.render()) + "\n")
     return error.exit_code
 
 
@@ -167,9 +167,12 @@ def local_out(out: str, command: str) -> Path:
 def invoked(program: Path, plain: str) -> str:
     """How to call a program again from here: `plain` if the shell finds it, else its path, relative where that is shorter."""
     found = shutil.which(plain)
-    if found is not None and Path(found).absolute() == program.absolute():
+    try:
+        if found is not None and Path(found).absolute() == program.absolute():
+            return plain
+        return min(str(program.absolute()), os.path.relpath(program), key=len) if program.is_file() else plain
+    except OSError:  # the current directory is gone
         return plain
-    return min(str(program.absolute()), os.path.relpath(program), key=len) if program.is_file() else plain
 
 
 def default_workers() -> int:

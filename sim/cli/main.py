@@ -1,7 +1,7 @@
 """Entry point of the `closedworld` command: the typer application, signals, and the table of exit codes.
 
 Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 gate or seal refused, 6 locked or conflict,
-7 I/O, 8 worker, 9 backend unavailable, 130 and 143 signals.
+7 I/O, 8 worker, 9 backend unavailable, 129, 130 and 143 signals.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ import typer
 from sim import __version__
 from sim.cli import commands
 from sim.cli.common import EXIT_INTERRUPTED, refuse, settings
+from sim.cli.streams import ReaderLeft, give_up_results, results, settle
 
 if TYPE_CHECKING:
     from sim.shell.errors import SimError
@@ -47,6 +49,34 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every refusal.")] = False,
 ) -> None:
     settings.debug = debug
+    _require_surroundings()
+
+
+def _require_surroundings() -> None:
+    """What every library below takes for granted: a current directory, and names that are text."""
+    from sim.shell.errors import StorageError, UsageError
+
+    try:
+        here = str(Path.cwd())
+    except OSError as error:
+        found = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
+        raise StorageError(
+            "SHELL.NO_CURRENT_DIRECTORY", "the current directory is gone", found=found, do="cd to one that is there"
+        ) from error
+    for name in (*sys.argv[1:], here):
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in name):  # bytes that this process's encoding does not know
+            encoding = sys.getfilesystemencoding()
+            do = "give it in UTF-8" if encoding == "utf-8" else "PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
+            raise UsageError(
+                "SHELL.NOT_TEXT",
+                "an argument, or the current directory, is not text in the encoding of this environment",
+                found=ascii(os.fsencode(name)[:100])[1:],
+                expected=f"text in {encoding}",
+                do=do,
+            )
+
+
+_STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class _Stop(BaseException):  # not a KeyboardInterrupt: typer would turn that into its own exit
@@ -61,8 +91,15 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _outcome_stands() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _heed_signals() -> None:
+    """Stop in order when told to; a terminal that hangs up is no reason where `nohup` has said so."""
+    for number in _STOPPING:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _on_signal)
 
 
 def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
@@ -75,21 +112,35 @@ def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
     return kind("SHELL.IO_FAILED", "the operating system refused a call", found=found, where=where, do=do)
 
 
+def _lost_result() -> SimError | None:
+    """The refusal, if it was standard output that refused what typer wrote to it (help)."""
+    from sim.shell.errors import StorageError
+
+    try:
+        with contextlib.suppress(ReaderLeft), results():
+            return None
+    except StorageError as error:
+        return error
+    return None
+
+
 def main() -> None:
     """Run the command line and exit with the documented code."""
     from sim.shell.errors import SimError, StorageError, UsageError
     from sim.shell.memory import keep_freed_memory
 
+    settle()
     keep_freed_memory()
     # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a signal that came as late.
     atexit.register(_outcome_stands)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
+    _heed_signals()
     settings.json = "--json" in sys.argv[1:]
     code = 0
     try:
         result = app(standalone_mode=False)
         code = result if isinstance(result, int) else 0  # typer returns the code of a typer.Exit
+        with results():
+            pass  # help and the version are written by typer
     except _Stop as stop:
         sys.stderr.write("stopped; what was finished is kept: run the same command again to go on\n")
         code = EXIT_INTERRUPTED[stop.number]
@@ -97,15 +148,16 @@ def main() -> None:
         if settings.debug:
             traceback.print_exc()
         code = refuse(error)
+    except ReaderLeft:
+        pass
+    except SystemExit:  # rich's and typer's answer when nobody reads the help any more; nothing else here raises it
+        give_up_results()
     except (typer.Exit, typer.Abort) as stop:
         code = getattr(stop, "exit_code", 1)
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
     except (OSError, MemoryError) as error:  # anything a machine can run out of, wherever it happened
         if settings.debug:
             traceback.print_exc()
-        code = refuse(_machine(error, StorageError))
+        code = refuse(_lost_result() or _machine(error, StorageError))
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
             code = refuse(UsageError("SHELL.USAGE", error.format_message(), do="closedworld --help, or --help after the command"))

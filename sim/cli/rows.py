@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
+import io
 import math
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from sim.cli.common import table
+from sim.cli.streams import results
 from sim.world.query import batches
 
 
@@ -24,14 +26,17 @@ def json_rows(stream: pa.RecordBatchReader) -> list[list[Any]]:
 
 
 def write_csv(stream: pa.RecordBatchReader) -> None:
-    """All rows to stdout as CSV, batch by batch; nulls are empty, times are UTC, nested values are as in a table."""
-    csv.writer(sys.stdout, lineterminator="\n").writerow(stream.schema.names)
-    sys.stdout.flush()
+    """All rows to stdout as CSV in UTF-8, batch by batch; nulls are empty, times are UTC, nested values are as in a table."""
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(stream.schema.names)
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+    with results():
+        sys.stdout.buffer.write(header.getvalue().encode())
     for batch in batches(stream):
         flat = pa.table([_flat(column) for column in batch.columns], names=[str(number) for number in range(batch.num_columns)])
-        pacsv.write_csv(flat, sys.stdout.buffer, options)
-    sys.stdout.buffer.flush()
+        with results():
+            pacsv.write_csv(flat, sys.stdout.buffer, options)
+            sys.stdout.buffer.flush()
 
 
 def _flat(column: pa.Array) -> pa.Array:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, RunArgument, emit, reader_may_leave, refuse_usage, settings
+from sim.cli.common import JsonOption, RunArgument, emit, refuse_usage, settings
 
 
 def sql(
@@ -24,8 +24,7 @@ def sql(
         refuse_usage("--csv and --json exclude each other")
     stream = cw.open(run).stream(query)
     if csv:
-        with reader_may_leave():
-            write_csv(stream)
+        write_csv(stream)
     elif settings.json:
         columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
         rows = json_rows(stream)

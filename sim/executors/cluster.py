@@ -148,9 +148,12 @@ class Cluster:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes begun meanwhile, and what they begin later, never see Ctrl-C: the driver alone answers it and ends them."""
+    """Threads and processes begun meanwhile, and what they begin later, never see Ctrl-C or their terminal hang up.
+
+    The driver alone answers these, and ends them.
+    """
     resource_tracker.ensure_running()  # it would unblock the signal for the thread that starts it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from sim.paths import user_cache
 from sim.shell.bundle import Bundle
-from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
+from sim.shell.errors import GateError, LockedError, StorageError, UsageError, storage_errors
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, gate_refused, require_file
 from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.location import Location
@@ -36,8 +37,20 @@ _UPLOADS = 4  # each holds up to 64 MiB
 
 
 def default_work_dir(root: Location) -> Path:
-    """Where runs for a location are built unless told otherwise: one directory a location in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where runs for a location are built unless told otherwise: one directory a location in the user's cache.
+
+    Raises:
+        UsageError: `SHELL.NO_HOME`: the user has no home, hence no cache.
+    """
+    cache = user_cache()
+    if cache is None:
+        raise UsageError(
+            "SHELL.NO_HOME",
+            "there is no place to build this run before it is uploaded: this user has no home",
+            found="no HOME, and no entry in the password file",
+            expected="a directory that stays until the run is uploaded",
+            do="--work-dir DIR",
+        )
     return cache / "closedworld" / "work" / sha256_bytes(str(root).encode())[:16]
 
 
