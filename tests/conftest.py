@@ -9,9 +9,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from sim.shell.answers import Answers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -128,6 +133,21 @@ def mini_copy(mini: Mini, tmp_path: Path) -> Mini:
     return Mini(mini.root, target)
 
 
+def follows_its_schema(answer: str) -> None:
+    """What a command prints with `--json` is one object that contracts/answers/ describes whole."""
+    assert answer.count("\n") == 1, answer
+    assert schemas_of_answers().problems(answer) == [], answer
+
+
+@lru_cache(maxsize=1)
+def schemas_of_answers() -> Answers:
+    """The packaged schemas of answers, read once."""
+    from sim.paths import contracts_root
+    from sim.shell.answers import load_answers
+
+    return load_answers(contracts_root())
+
+
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
     """Call `closedworld` in this process, through its real entry point."""
@@ -143,6 +163,8 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         captured = capsys.readouterr()
         assert "\x1b" not in captured.out + captured.err
         assert isinstance(stop.value.code, int)
+        if "--json" in map(str, arguments):
+            follows_its_schema(captured.out)
         return Answer(stop.value.code, captured.out, captured.err)
 
     yield call

@@ -16,6 +16,7 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     """Check every contract, config pack, preset and state declaration against each other."""
     from sim.paths import config_root, contracts_root
     from sim.segments import SEGMENTS
+    from sim.shell.answers import load_answers
     from sim.shell.config import config_folder
     from sim.shell.contracts import load_contracts
     from sim.shell.lint import lint as check
@@ -25,10 +26,11 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
         compiled, config_folder(config or config_root()), [program.state for segment in SEGMENTS for program in segment.programs]
     )
     report.require()
-    looked = ", ".join(f"{count} {what}" for what, count in report.looked_at.items())
-    emit(
-        "contracts.lint", {"digest": compiled.digest, "looked_at": dict(report.looked_at)}, f"all agree: {looked}\ndigest {compiled.digest}"
-    )
+    answers = load_answers(contracts or contracts_root())
+    answers.require()
+    looked_at = {**report.looked_at, "answers": len(answers.names)}
+    looked = ", ".join(f"{count} {what}" for what, count in looked_at.items())
+    emit("contracts.lint", {"digest": compiled.digest, "looked_at": looked_at}, f"all agree: {looked}\ndigest {compiled.digest}")
 
 
 @app.command("show")

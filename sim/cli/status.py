@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sim.cli.common import JsonOption, OutOption, complete_run, emit, local_out, table
+from sim.cli.common import JsonOption, OutOption, clean, complete_run, emit, local_out, table
 
 
 def status(
@@ -26,10 +27,11 @@ def status(
     from sim.shell.built_with import left_out
     from sim.shell.contracts import load_contracts
     from sim.shell.errors import SimError
+    from sim.shell.figures import arrivals, manifest_figures
     from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.remote_verify import list_urls, url_status
-    from sim.shell.status import list_runs, run_status, state_rows
+    from sim.shell.status import asked_for, list_runs, run_status, state_rows
     from sim.shell.switches import named
 
     codes = [segment.code for segment in SEGMENTS]
@@ -43,20 +45,22 @@ def status(
                 one.seed,
                 ",".join(one.scenarios),
                 one.passed[-1] if one.passed else "",
+                f"{one.bytes / 1e6:,.1f}",
                 one.note or one.holder,
             )
             for one in runs
         ]
-        headers = ("run", "state", "preset", "seed", "scenarios", "passed", "")
-        text = table(headers, rows) if rows else f"no runs under {out}; closedworld run builds one"
+        headers = ("run", "state", "preset", "seed", "scenarios", "passed", "MB", "")
+        text = table(headers, rows, right=frozenset({6})) if rows else f"no runs under {out}; closedworld run builds one"
         emit("status", {"runs": [asdict(one) for one in runs]}, text)
         return
     off: dict[str, str] = {}
     if is_url(run):
-        one, states = url_status(parse_url(run), codes)
+        one, states, datasets, asked = url_status(parse_url(run), codes)
     else:
         run_dir = find_run(run, local_out(out, "a run id"))
         one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
+        datasets, asked = manifest_figures(run_dir, codes), asked_for(run_dir)
         with contextlib.suppress(SimError):  # a damaged seal or other contracts: `verify` says which
             off = {named(key): str(switch) for key, switch in left_out(run_dir, one.passed, load_contracts(contracts_root())).items()}
     cells = [
@@ -71,15 +75,23 @@ def status(
         )
         for state in states
     ]
-    text = "\n".join(
-        [
-            table(("state", "status", "rows", "seconds", "resumed", "peak MB", ""), cells, right=frozenset({2, 3, 4, 5})),
-            "",
-            f"run    {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
-            f"built  preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
-            f"passed {', '.join(one.passed) or 'nothing yet'} (by its flags; closedworld verify looks at the files)",
-            *(f"left out {name}: it is published when {switch}" for name, switch in off.items()),
-        ]
-    )
+    lines = [
+        table(("state", "status", "rows", "seconds", "resumed", "peak MB", ""), cells, right=frozenset({2, 3, 4, 5})),
+        "",
+        f"run       {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
+        f"built     preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
+        *(f"override  {key}={json.dumps(value, ensure_ascii=False)}" for key, value in asked["overrides"].items()),
+        *(f"file      {_origin(entry)}SHA-256 {entry['sha256']}" for entry in asked["externals"]),
+        f"passed    {', '.join(one.passed) or 'nothing yet'} (by its flags; closedworld verify looks at the files)",
+        *(f"left out  {name}: it is published when {switch}" for name, switch in off.items()),
+        f"arrivals  {arrivals(datasets):,}",
+        f"size      {one.bytes / 1e6:,.1f} MB, {sum(entry['bytes'] for entry in datasets) / 1e6:,.1f} MB of it published rows",
+    ]
     ended = [{**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None} for state in states]
-    emit("status", {"run": asdict(one), "states": ended, "left_out": off}, text)
+    payload: dict[str, Any] = {"run": asdict(one), "asked": asked, "states": ended, "left_out": off, "datasets": datasets}
+    payload["arrivals"] = arrivals(datasets)
+    emit("status", payload, clean("\n".join(lines)))
+
+
+def _origin(entry: dict[str, Any]) -> str:
+    return f"{entry['file'] or 'a file'} as {entry['input']}, " + ("" if entry["rows"] is None else f"{entry['rows']:,} rows, ")

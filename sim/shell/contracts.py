@@ -7,8 +7,8 @@
     contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
     contracts/meta/*.yaml                  the schemas of all of these
 
-`contracts/decisions/` is prose for people and no part of the world's identity. All files are read before anything is
-reported, so one run of `closedworld contracts lint` shows every broken file.
+`contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`): neither is part of the world's
+identity. All files are read before anything is reported, so one run of `closedworld contracts lint` shows every broken file.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ __all__ = ["load_contracts", "validate_document"]
 
 _KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
 _KIND_BY_STEM = {"schemas": "schemas", "dictionary": "dictionary", "registry": "registry"}
+OUTSIDE = ("decisions/", "answers/")
+"""What is no part of a world's identity: its wording may change and no run id moves."""
 _KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "streams")
 
 
@@ -42,7 +44,7 @@ def load_contracts(root: Path) -> Contracts:
             when problems of several kinds were found; all problems are listed.
     """
     folder = Folder(root, "SHELL.CONTRACTS_UNREADABLE", "The contracts cannot be read.")
-    names = [name for name in folder.below("", ".yaml") if not name.startswith("decisions/")] if root.is_dir() else []
+    names = [name for name in folder.below("", ".yaml") if not name.startswith(OUTSIDE)] if root.is_dir() else []
     if not names:
         raise ContractError(
             "SHELL.CONTRACTS_MISSING", "There are no contracts here.", "no .yaml file", "a contracts folder", str(root), "check --contracts"

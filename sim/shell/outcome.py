@@ -10,6 +10,7 @@ from typing import Any
 
 from sim.executors.resident import highest
 from sim.shell.bundle import Bundle
+from sim.shell.figures import bundle_figures
 from sim.shell.runs_report import StateRow
 from sim.shell.state import Segment
 
@@ -59,4 +60,5 @@ def describe(result: RunResult) -> dict[str, Any]:
         "checks_passed": sum(len(bundle.checks) for code, bundle in result.bundles.items() if code not in result.taken_over),
         "taken_over": dict.fromkeys(result.taken_over, SIZES_CHECKED),
         "states": [vars(row) for row in result.rows],
+        "datasets": bundle_figures(result.bundles.values()),
     }

@@ -19,6 +19,7 @@ from sim.shell.bundle import Bundle
 from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests
 from sim.shell.errors import GateError, SimError
+from sim.shell.figures import bundle_figures, manifest_figures
 from sim.shell.gate import gates_dir
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
@@ -36,7 +37,7 @@ from sim.shell.remote_run import (
     unfinished_there,
 )
 from sim.shell.remote_store import open_store
-from sim.shell.status import RunStatus, run_status, state_rows
+from sim.shell.status import RunStatus, asked_for, run_status, state_rows
 from sim.shell.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of, problem_line
 
 
@@ -94,7 +95,8 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
     absent = tuple(code for code in codes if code not in begun)
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown))
+    told = tuple(bundle_figures(bundles.values()))
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
 
 
 def _object_problems(run: RemoteRun, item: Published, part: PartFile, content: ContentCheck | None) -> list[str]:
@@ -124,12 +126,14 @@ def list_urls(root: Location, codes: Sequence[str], options: Mapping[str, Any] |
 
 def url_status(
     location: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
-) -> tuple[RunStatus, list[dict[str, Any]]]:
-    """One run at a glance, and its states. Whether somebody is uploading cannot be told from a store."""
+) -> tuple[RunStatus, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """One run at a glance, its states, its figures, how it was asked for. Whether somebody is uploading cannot be told from a store."""
     run = mirror_run(location, options, reports=True)
     with run.named():
         status, rows = run_status(run.mirror, codes), _rows(lambda: state_rows(run.mirror, codes))
-    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note)), rows
+        datasets, asked = _rows(lambda: manifest_figures(run.mirror, codes)), asked_for(run.mirror)
+    size = sum(run.sizes.values())
+    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note), bytes=size), rows, datasets, asked
 
 
 def _rows(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class Prepared:
 
     def receipt(self, backend: Backend, executor: str) -> dict[str, Any]:
         """Content of `run_receipt.json`: identity, resolved parameters, and provenance that is outside every digest."""
+        file = _file_name(self.request.merchants)
         return {
             "law": RECEIPT_LAW,
             **self.identity,
@@ -102,12 +104,19 @@ class Prepared:
             "provenance": {
                 **backend.describe,
                 "executor": executor,
+                "overrides": dict(self.request.overrides),
+                "externals": {name: {"file": file, "rows": len(rows)} for name, rows in self.externals.items()},
                 "closedworld": __version__,
                 "python": platform.python_version(),
                 "pyarrow": pa.__version__,
                 "numpy": np.__version__,
             },
         }
+
+
+def _file_name(path: Path | None) -> str:
+    """A file's name as JSON can hold it, whatever bytes it has."""
+    return os.fsencode(path.name).decode("utf-8", "replace") if path is not None else ""
 
 
 def prepare(request: Request) -> Prepared:

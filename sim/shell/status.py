@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -42,6 +43,8 @@ class RunStatus:
         state: `running` (someone holds its lock), `complete` (every segment passed), `partial`, or `damaged` (no usable receipt).
         passed: Segments that passed, in build order.
         holder: Who holds the lock, as they wrote it; empty when nobody does.
+        note: What is wrong with it, if anything is.
+        bytes: Sizes of all its files together.
     """
 
     run_id: str
@@ -53,6 +56,7 @@ class RunStatus:
     passed: tuple[str, ...]
     holder: str
     note: str = ""
+    bytes: int = 0
 
 
 def list_runs(root: Path, codes: Sequence[str]) -> list[RunStatus]:
@@ -67,14 +71,52 @@ def run_status(run_dir: Path, codes: Sequence[str]) -> RunStatus:
     """One run at a glance."""
     passed = tuple(passed_segments(run_dir, codes))
     held, holder = probe_lock(run_dir)
+    size = size_of(run_dir)
     try:
         receipt = read_receipt(run_dir)
     except SimError as error:
-        return RunStatus(run_dir.name, str(run_dir), "damaged", "", "", (), passed, holder, f"{error.what}: {error.found}")
+        return RunStatus(run_dir.name, str(run_dir), "damaged", "", "", (), passed, holder, f"{error.what}: {error.found}", size)
     state = "running" if held else "complete" if len(passed) == len(codes) else "partial"
-    return RunStatus(
-        receipt["run_id"], str(run_dir), state, receipt["preset"], str(receipt["seed"]), tuple(receipt["scenarios"]), passed, holder
-    )
+    scenarios = tuple(receipt["scenarios"])
+    return RunStatus(receipt["run_id"], str(run_dir), state, receipt["preset"], str(receipt["seed"]), scenarios, passed, holder, "", size)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder, links and what cannot be looked at aside."""
+    size, todo = 0, [folder]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
+def asked_for(run_dir: Path) -> dict[str, Any]:
+    """How a run was asked for, as its receipt tells: overrides and user files by name, rows and digest. Empty for a damaged receipt."""
+    try:
+        receipt = read_receipt(run_dir)
+    except SimError:
+        return {"overrides": {}, "externals": []}
+    told = receipt["provenance"]
+    overrides, files = told.get("overrides"), told.get("externals")
+    files = files if isinstance(files, dict) else {}
+    externals = []
+    for name, digest in receipt["externals"].items():
+        about = files.get(name)
+        about = about if isinstance(about, dict) else {}
+        file, rows = about.get("file"), about.get("rows")
+        externals.append(
+            {
+                "input": name,
+                "file": file if isinstance(file, str) else None,
+                "rows": rows if isinstance(rows, int) else None,
+                "sha256": digest,
+            }
+        )
+    return {"overrides": overrides if isinstance(overrides, dict) else {}, "externals": externals}
 
 
 def probe_lock(run_dir: Path) -> tuple[bool, str]:

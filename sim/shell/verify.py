@@ -19,6 +19,7 @@ from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.contracts import load_contracts
 from sim.shell.digest import combine_digests, table_digest
 from sim.shell.errors import GateError
+from sim.shell.figures import bundle_figures
 from sim.shell.gate import gates_dir, verify_bundle
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
@@ -55,6 +56,7 @@ class VerifyReport:
         not_built: Segments this run does not hold.
         checks_not_judged: Segments built with other contracts than those at hand: what those demanded cannot be told.
         problems: Everything wrong, each naming its file, what was found and what was expected.
+        figures: Rows, files and bytes of the verified datasets.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class VerifyReport:
     not_built: tuple[str, ...]
     problems: tuple[str, ...]
     checks_not_judged: tuple[str, ...] = ()
+    figures: tuple[Mapping[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready mapping."""
@@ -73,6 +76,7 @@ class VerifyReport:
             "not_built": list(self.not_built),
             "checks_not_judged": list(self.checks_not_judged),
             "problems": len(self.problems),
+            "datasets": [dict(entry) for entry in self.figures],
         }
 
 
@@ -127,7 +131,8 @@ def verify_run(
     problems += found
     begun = {*passed, *unfinished}
     absent = tuple(code for code in codes if code not in begun)
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown))
+    told = tuple(bundle_figures(bundles.values()))
+    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
 
 
 def _strangers(

@@ -47,6 +47,10 @@ def closedworld(*args: str, cwd: Path = ROOT, env: dict[str, str] | None = None,
     full = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})}
     done = subprocess.run([sys.executable, "-m", "sim", *args], cwd=cwd, env=full, capture_output=True, text=True, check=False, timeout=900)
     assert not check or done.returncode == 0, f"{args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    if "--json" in args and done.stdout:
+        from tests.conftest import follows_its_schema
+
+        follows_its_schema(done.stdout)
     return done
 
 

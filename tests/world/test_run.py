@@ -11,6 +11,7 @@ import pytest
 
 import sim.world as cw
 from sim.shell.errors import ContractError, SimError, UsageError
+from sim.shell.user_merchants import MERCHANTS_INPUT
 from tests.tiny_world import TINY
 
 
@@ -42,6 +43,27 @@ def test_merchants_and_scenarios_as_the_command_takes_them(cli, tmp_path):
     assert 1001 in world["merchant_catalogue_1A"].to_arrow()["merchant_id"].to_pylist()
     words = ["--merchants", file, "--scenario", "baseline_v1", "--scenario", "stress_peak_online_v1"]
     assert json.loads(cli("plan", *words, "--json").out)["run_id"] == world.run_id
+    told = json.loads(cli("status", world.path, "--json").out)
+    digest = world.receipt["externals"][MERCHANTS_INPUT]
+    assert told["asked"]["externals"] == [{"input": MERCHANTS_INPUT, "file": "merchants.csv", "rows": 1, "sha256": digest}]
+    assert f"merchants.csv as {MERCHANTS_INPUT}, 1 rows, SHA-256 {digest}" in cli("status", world.path).out
+
+
+def test_status_tells_how_a_world_was_asked_for_and_what_it_takes(cli, tmp_path):
+    """Hostile text in a receipt's provenance, which no digest covers, cannot drive a terminal."""
+    overrides = {"merchant_universe_1A.merchants": 40, "scenario_horizon_5A.start": "2026-03-27"}
+    world = cw.run(overrides=overrides, out=tmp_path, until="1A", progress=False)
+    told = json.loads(cli("status", world.path, "--json").out)
+    assert (told["asked"], told["arrivals"]) == ({"overrides": overrides, "externals": []}, 0)
+    assert told["run"]["bytes"] == sum(path.stat().st_size for path in world.path.rglob("*") if path.is_file())
+    assert "override  merchant_universe_1A.merchants=40\n" in cli("status", world.path).out
+    receipt = json.loads((world.path / "run_receipt.json").read_text())
+    for overrides in ({"a\x1b[31m": "b\x07"}, "\x1b", [1]):
+        receipt["provenance"]["overrides"] = overrides
+        (world.path / "run_receipt.json").chmod(0o644)
+        (world.path / "run_receipt.json").write_text(json.dumps(receipt))
+        assert cli("status", world.path).code == 0  # the fixture looks for escapes
+        assert cli("status", world.path, "--json").code == 0
 
 
 @pytest.mark.parametrize(
