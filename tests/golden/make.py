@@ -1,6 +1,7 @@
 """Recompute tests/golden/digests.tsv from the worlds named in tests/runs/worlds.py.
 
-A changed digest means changed content for equal config: raise MODEL_VERSION and say why in CHANGELOG.md.
+A changed digest means changed content for equal config: raise MODEL_VERSION (not where columns or tables were only added) and say why in
+CHANGELOG.md.
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ def instruments(rng: np.random.Generator, held: Frame) -> tuple[Frame, Frame]:
     account = np.repeat(np.arange(len(held)), rng.integers(0, 3, len(held)))
     number = np.arange(1, len(account) + 1, dtype=np.uint64)
     frame = {"instrument_id": number, "account_id": held.account_id[account], "owner_party_id": held.owner_party_id[account]}
-    return Frame(frame), Frame({"account_id": held.account_id[account], "instrument_id": number})
+    kinds = {"instrument_type": number % np.uint64(3), "scheme": number % np.uint64(5)}
+    kinds = {name: values.astype(np.int16) for name, values in kinds.items()}
+    return Frame({**frame, **kinds}), Frame({"account_id": held.account_id[account], "instrument_id": number, **kinds})
 
 
 def devices(rng: np.random.Generator, base: Frame, shops: Frame) -> tuple[Frame, Frame, Frame]:
@@ -211,13 +213,17 @@ def addresses(rng: np.random.Generator, base: Frame, owned: Frame) -> tuple[Fram
     at = np.lexsort((np.arange(len(everything)) >= len(ip), everything))
     by_device = at < len(ip)
     who = np.concatenate((device, np.arange(len(base))))[at] + 1
+    # A device's usual addresses name its owner; shared public ones name the device alone.
+    usual = np.isin(frame.ip_type[everything[at]], [code("ip_type", name) for name in ("RESIDENTIAL", "MOBILE", "CORPORATE")])
+    owners = np.concatenate((owned.primary_party_id[device], base.party_id))[at]
+    roles = [code("ip_link_role", name) for name in ("PARTY_HOME_IP", "TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")]
     links = Frame(
         {
             "ip_id": (everything[at] + 1).astype(np.uint64),
-            "link_role": np.where(by_device, 0, 1).astype(np.int16),
+            "link_role": np.select([~by_device, usual], roles[:2], roles[2]).astype(np.int16),
             "device_id": np.where(by_device, who, 0).astype(np.uint64),
-            "party_id": np.where(by_device, 0, who).astype(np.uint64),
+            "party_id": np.where(by_device & ~usual, np.uint64(0), owners),
         },
-        {"device_id": by_device, "party_id": ~by_device},
+        {"device_id": by_device, "party_id": ~by_device | usual},
     )
     return frame, links

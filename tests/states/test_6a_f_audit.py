@@ -58,6 +58,8 @@ def test_each_fault_is_found() -> None:
     shared = int(np.flatnonzero(devices.valid["shared_household_id"])[0])
     home = int(np.flatnonzero(ips.valid["owner_household_id"])[0])
     on_home = int(np.flatnonzero(load("s4_ip_links_6A").ip_id == ips.ip_id[home])[0])
+    reached = load("s4_ip_links_6A")
+    usual = int(np.flatnonzero(reached.valid["party_id"] & reached.valid["device_id"])[0])
     roles = rows["s5_party_fraud_roles_6A"]
     cluster = int(np.flatnonzero(roles.cause == code("role_cause", "SYNTHETIC_CLUSTER"))[0])
     clean = np.flatnonzero(roles.fraud_role == 0)
@@ -79,6 +81,7 @@ def test_each_fault_is_found() -> None:
 
     cases: dict[str, tuple[str, Callable[[Frame], Frame]]] = {
         "instrument links unlike the base": ("s3_account_instrument_links_6A", swap("instrument_id", 5, 7)),
+        "device links of another party than the owner": ("s4_ip_links_6A", swap("party_id", usual, 9)),
         "instruments of another owner than their account's": ("s3_instrument_base_6A", swap("owner_party_id", 9, 1)),
         "strangers on devices": ("s4_device_links_6A", swap("party_id", stranger, 60_000)),
         "shared_household_id other than the users'": ("s4_device_base_6A", hide("shared_household_id", shared)),
@@ -94,6 +97,10 @@ def test_each_fault_is_found() -> None:
         "orphan rows": ("s4_ip_links_6A", hide("device_id", on_home)),
         "all rows looked at": ("s2_account_base_6A", lambda frame: frame),
     }
+    for column in ("instrument_type", "scheme"):
+        again = copied()
+        again.store.parts["s3_account_instrument_links_6A"] = [swap(column, 5, 30)(again.store.load("s3_account_instrument_links_6A"))]
+        assert not audited(again)["instrument links unlike the base"].passed, column
     for name, (dataset, change) in cases.items():
         again = copied()
         if name == "all rows looked at":

@@ -37,12 +37,21 @@ def _links(rows: dict[str, Frame]) -> list[tuple[Any, ...]]:
 
 def test_ids_are_what_the_role_demands(entities: Built) -> None:
     roles, table = vocabularies()["ip_link_role"], CONFIGS["graph_linkage_6A"]["ip_roles"]
-    allowed = defaultdict(set)
+    allowed, owner = defaultdict(set), _column(entities[1]["s4_device_base_6A"], "primary_party_id")
+    terminals = named = 0
     kinds = dict(zip(entities[1]["s4_ip_base_6A"].ip_id.tolist(), entities[1]["s4_ip_base_6A"].ip_type.tolist(), strict=True))
     for ip, role, device, party, merchant in _links(entities[1]):
         ids = {"device_id": device, "party_id": party, "merchant_id": merchant}
-        assert {name for name, value in ids.items() if value is not None} == set(table[roles[role]])
+        wanted = set(table[roles[role]])
+        if device is not None and owner[device - 1] is None:
+            wanted -= {"party_id"}  # a terminal is a merchant's
+            terminals += 1
+        assert {name for name, value in ids.items() if value is not None} == wanted
+        if device is not None and party is not None:
+            assert party == owner[device - 1]
+            named += 1
         allowed[roles[role]].add(vocabularies()["ip_type"][kinds[ip]])
+    assert terminals > 100 and named > 10_000
     assert allowed["TYPICAL_DEVICE_IP"] == {"RESIDENTIAL", "MOBILE", "CORPORATE"}
     assert allowed["SHARED_PUBLIC_IP"] == {"PUBLIC_WIFI", "HOTEL_TRAVEL", "EDUCATION", "DATACENTRE", "VPN_PROXY"}
     assert allowed["PARTY_HOME_IP"] == {"RESIDENTIAL", "CORPORATE"}
@@ -92,7 +101,7 @@ def test_caps_are_never_exceeded(entities: Built) -> None:
         if device is not None:
             devices[ip] += 1
             own[(device, kinds[ip - 1])] += 1
-        if party is not None:
+        elif party is not None:
             parties[ip] += 1
     assert all(count <= PRIOR["devices_per_ip"][kinds[ip - 1]] for ip, count in devices.items())
     assert all(count <= PRIOR["parties_per_home"] for count in parties.values())
@@ -146,7 +155,7 @@ def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
         who = party if party is not None else owner[device - 1] if device is not None else None
         if who is not None:
             met[who].add(ip)
-        if party is not None:
+        if party is not None and device is None:
             mates[ip] += 1
             home_of[party] = ip
     links = rows["s4_device_links_6A"]
@@ -256,6 +265,7 @@ def test_caps_that_cannot_hold_the_links_are_refused(overrides: dict[str, Any], 
         ("parties on a home", {"above_party_cap": 1}),
         ("one link a device and address", {"twins": 1}),
         ("ids as the role demands", {"wrong_ids": 1}),
+        ("links of devices name their owners", {"wrong_owners": 1}),
         ("homes serve one household", {"strangers": 1}),
         ("addresses lie where they are used", {"abroad": 1}),
         ("devices with an address", {"covered": -15_000}),

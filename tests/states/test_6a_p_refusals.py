@@ -175,6 +175,7 @@ MUTATIONS = {
     "mix of segments": {"segment_by_region": 100_000},
     "members of a household": {"size_by_region": 100_000},
     "accounts of each cell": {"misplaced": 1},
+    "accounts carry what their owners are": {"unlike_owner": 1},
     "caps by type and in all": {"over_cap": 1},
     "everybody has what is required": {"without_required": 1},
     "eligibility and linkage": {"rule_breaks": 1},

@@ -102,6 +102,17 @@ def test_totals_are_the_prior_rounded(world: EntityWorld) -> None:
         assert total == int(np.floor(mix[name]["mean"] * holders[name.split("_")[0]] + 0.5))
 
 
+def test_accounts_and_links_carry_what_their_owners_and_instruments_are(world: EntityWorld) -> None:
+    parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
+    owner = accounts.owner_party_id.astype(np.int64) - 1
+    for name in ("country_iso", "region_id", "party_type", "segment_id"):
+        assert np.array_equal(accounts[name], parties[name][owner]) and len(np.unique(accounts[name])) > 1, name
+    rows, links = world.frames["s3_instrument_base_6A"], world.frames["s3_account_instrument_links_6A"]
+    at = links.instrument_id.astype(np.int64) - 1
+    for name in ("account_id", "instrument_type", "scheme"):
+        assert np.array_equal(links[name], rows[name][at]), name
+
+
 def test_caps_required_accounts_and_links_hold_for_every_party(world: EntityWorld) -> None:
     held = np.zeros((PARTIES, len(vocabularies()["account_type"])), dtype=np.int64)
     accounts = world.frames["s2_account_base_6A"]

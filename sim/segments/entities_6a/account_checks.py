@@ -47,6 +47,9 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         by_type[code] = histogram(own[right], tallest)
     in_all = found.sum(axis=1, dtype=np.int64)
     most = np.array([limits.max_per_party[name] for name in ctx.vocabulary("party_type")])
+    cells = {name: np.repeat(summary[name], summary.parties.astype(np.int64)) for name in ("country_iso", "region_id")}
+    theirs = {**cells, "party_type": kind, "segment_id": segment}
+    ctx.count("unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items()))
     ctx.count("rows", len(base))
     ctx.count("misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum()))
     ctx.count("over_cap", over + int((in_all > most[kind]).sum()))
@@ -82,13 +85,16 @@ def account_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str], 
     planned = world.total.sum(axis=0).astype(np.int64)
     measured = (found * np.arange(found.shape[1])).sum(axis=1)
     rows = int(planned.sum())
-    broken = int(totals["rule_breaks"])
+    broken, unlike = int(totals["rule_breaks"]), int(totals["unlike_owner"])
     exact = [int((measured != planned).sum()), int(totals["rows"]) - rows, int(totals["misplaced"])]
     used = world.beyond > 0
     drawn = int((world.summary.parties[:, None] * used).sum())
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
     result = [
         Check("accounts of each cell", exact == [0, 0, 0], exact, 0, "types and rows off their total; ids and owners out of place"),
+        Check(
+            "accounts carry what their owners are", unlike == 0, unlike, 0, "countries, regions, types and segments other than the owner's"
+        ),
         Check("caps by type and in all", int(totals["over_cap"]) == 0, int(totals["over_cap"]), 0, "parties above a cap"),
         Check("everybody has what is required", int(totals["without_required"]) == 0, int(totals["without_required"]), 0),
         Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),

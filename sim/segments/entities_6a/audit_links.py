@@ -65,8 +65,10 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
     reached = rows_with_ids(ctx, "s4_ip_links_6A", ip_rows, ("ip_id", "device_id", "party_id"))
     ip_device = row_of(reached.device_id, device_rows)
     ip_party = np.concatenate((device_owner, np.full(1, -1)))[ip_device]
-    direct = np.flatnonzero(reached.party_id)
+    named, device = reached.present("party_id"), reached.present("device_id")
+    direct, both = np.flatnonzero(named & ~device), np.flatnonzero(named & device)
     ip_party[direct] = row_of(reached.party_id[direct], piece.parties)
+    ctx.count("device links of another party than the owner", int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()))
     return World(
         parties=parties,
         accounts=accounts,
@@ -89,10 +91,11 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
 
 def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[Frame, tuple[int, int]]:
     """Instruments of these accounts, found by their links; links and base must be one another's mirror image."""
-    links = rows_with_ids(ctx, "s3_account_instrument_links_6A", account_rows, ("account_id", "instrument_id"))
+    columns = ("account_id", "instrument_id", "instrument_type", "scheme")
+    links = rows_with_ids(ctx, "s3_account_instrument_links_6A", account_rows, columns)
     rows = (int(links.instrument_id.min()) - 1, int(links.instrument_id.max())) if len(links) else (0, 0)
-    frame = ctx.load("s3_instrument_base_6A", rows=rows, columns=("instrument_id", "account_id", "owner_party_id"))
-    same = len(frame) == len(links) and all(np.array_equal(frame[name], links[name]) for name in ("account_id", "instrument_id"))
+    frame = ctx.load("s3_instrument_base_6A", rows=rows, columns=(*columns, "owner_party_id"))
+    same = len(frame) == len(links) and all(np.array_equal(frame[name], links[name]) for name in columns)
     ctx.count("instrument links unlike the base", 0 if same else 1)
     return frame, rows
 

@@ -64,12 +64,18 @@ def count_network(
     ctx.count("above_party_cap", int((degree["parties"][home] > prior.parties_per_home).sum()))
     present = links.present("device_id")
     first = devices.device_id[0] if len(devices) else np.uint64(1)
-    each = np.bincount((links.device_id[present] - first).astype(np.int64), minlength=len(devices))
+    device = (links.device_id[present] - first).astype(np.int64)
+    each = np.bincount(device, minlength=len(devices))
     ctx.count("devices", len(devices))
     ctx.count("covered", int((each > 0).sum()))
     ctx.count("ips_a_device", np.bincount(np.minimum(each[owner >= 0], _MOST_IPS), minlength=_MOST_IPS + 1))
     ctx.count("twins", sum(_twins(dealt, users) for dealt in users.dealt))
-    ctx.count("wrong_ids", wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role))
+    ownerless = present.copy()
+    ownerless[present] = (owner < 0)[device]
+    named = np.flatnonzero(present & links.present("party_id"))
+    theirs = devices.primary_party_id[(links.device_id[named] - first).astype(np.int64)]
+    ctx.count("wrong_ids", wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
+    ctx.count("wrong_owners", int((links.party_id[named] != theirs).sum()))
     ctx.count("strangers", _strangers(base, users, owner, homes))
     abroad = int((base.country_iso[users.own] != devices.home_country_iso).sum())
     for dealt in users.dealt:
@@ -152,6 +158,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
         "parties on a home": ("above_party_cap", "homes above ip_prior_6A.parties_per_home"),
         "one link a device and address": ("twins", "devices linked to an address twice"),
         "ids as the role demands": ("wrong_ids", "links whose filled ids are not those of graph_linkage_6A.ip_roles"),
+        "links of devices name their owners": ("wrong_owners", "links of devices to another party than their owner"),
         "homes serve one household": ("strangers", "devices and parties on the address of another household's home"),
         "addresses lie where they are used": ("abroad", "links to an address of another country"),
     }

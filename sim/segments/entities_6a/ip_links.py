@@ -47,7 +47,7 @@ def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, 
         ctx: Context with `graph_linkage_6A` and `ip_taxonomy_6A`.
         addresses: Addresses of the partition.
         users: Their users.
-        ids: `device_id` by row of the device, `party_id` by row of the party.
+        ids: `device_id` and `owner_party_id` (0 for terminals) by row of the device, `party_id` by row of the party.
         first_ip: Id of the first address.
     """
     many = len(addresses.kind)
@@ -66,11 +66,12 @@ def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, 
     role = np.repeat(device_roles(ctx)[addresses.kind], links)
     columns = {name: np.zeros(total, dtype=np.uint64) for name in IP_IDS}
     order = _by_address(users.own)
-    columns["device_id"][_rows(users.own[order], own, start)] = ids["device_id"][order]
+    rows = _rows(users.own[order], own, start)
+    columns["device_id"][rows], columns["party_id"][rows] = ids["device_id"][order], ids["owner_party_id"][order]
     for dealt in users.dealt:
         rows = np.repeat(start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree)
         rows += np.arange(len(rows))
-        columns["device_id"][rows] = ids["device_id"][dealt.device]
+        columns["device_id"][rows], columns["party_id"][rows] = ids["device_id"][dealt.device], ids["owner_party_id"][dealt.device]
     order = _by_address(users.party_ip)
     rows = _rows(users.party_ip[order], degree["parties"], start + degree["devices"])
     columns["party_id"][rows] = ids["party_id"][order]
@@ -79,6 +80,9 @@ def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, 
     columns["merchant_id"][rows] = users.merchant
     role[rows] = ctx.code("ip_link_role", "MERCHANT_IP")
     demands = ip_demands(ctx)
+    present = {name: demands[:, position][role] for position, name in enumerate(IP_IDS)}
+    present["party_id"] &= columns["party_id"] > 0  # a terminal is a merchant's: no party owns it
+    columns["party_id"][~present["party_id"]] = 0
     frame = Frame(
         {
             "ip_id": np.repeat(np.arange(many, dtype=np.uint64) + np.uint64(first_ip), links),
@@ -86,7 +90,7 @@ def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, 
             "link_role": role,
             **columns,
         },
-        {name: demands[:, position][role] for position, name in enumerate(IP_IDS)},
+        present,
     )
     return frame, degree
 

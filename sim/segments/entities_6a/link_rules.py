@@ -23,9 +23,9 @@ _DEVICE_KNOWN = {
     "MERCHANT_TERMINAL": ("merchant_id",),
 }
 _IP_KNOWN = {
-    "TYPICAL_DEVICE_IP": ("device_id",),
+    "TYPICAL_DEVICE_IP": ("party_id", "device_id"),
     "PARTY_HOME_IP": ("party_id",),
-    "SHARED_PUBLIC_IP": ("device_id",),
+    "SHARED_PUBLIC_IP": ("party_id", "device_id"),
     "MERCHANT_IP": ("merchant_id",),
 }
 
@@ -44,11 +44,22 @@ def _demands(ctx: Context, vocabulary: str, roles: Params, ids: tuple[str, ...])
     return np.array([[name in roles[role] for name in ids] for role in ctx.vocabulary(vocabulary)], dtype=np.bool_)
 
 
-def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array) -> int:
-    """Rows in which the filled ids are not exactly those their role demands; over the rows as published."""
+def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array, ownerless: Array | None = None) -> int:
+    """Rows in which the filled ids are not exactly those their role demands; over the rows as published.
+
+    Args:
+        demands: What each role fills, as `device_demands` or `ip_demands` tell it.
+        links: Rows.
+        ids: Columns.
+        role: Role of each row.
+        ownerless: bool, one a row: links of things that no party owns, which therefore have no party_id to fill; None for no such links.
+    """
     wrong = np.zeros(len(role), dtype=np.bool_)
     for number, name in enumerate(ids):
-        wrong |= demands[:, number][role] != links.present(name)
+        wanted = demands[:, number][role]
+        if name == "party_id" and ownerless is not None:
+            wanted &= ~ownerless
+        wrong |= wanted != links.present(name)
     return int(wrong.sum())
 
 

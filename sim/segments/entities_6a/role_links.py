@@ -74,9 +74,9 @@ def _callers(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> tuple[Ar
     reached = ctx.load("s4_ip_links_6A", rows=piece.ip_links, columns=("device_id", "party_id"))
     # Nobody stands at the end, where -1 points: terminals, and merchants without a device.
     owners = np.concatenate((row_of(devices.primary_party_id, piece.parties), np.full(1, -1))).astype(np.int32)
-    party = owners[row_of(reached.device_id, piece.tables["s4_device_base_6A"])]
-    direct = np.flatnonzero(reached.party_id)
-    party[direct] = row_of(reached.party_id[direct], piece.parties)
+    party = row_of(reached.party_id, piece.parties).astype(np.int32)
+    rest = np.flatnonzero(party < 0)
+    party[rest] = owners[row_of(reached.device_id[rest], piece.tables["s4_device_base_6A"])]
     known = party >= 0
     if known.all():
         return ips.links.astype(np.int64), party

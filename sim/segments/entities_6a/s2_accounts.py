@@ -24,6 +24,8 @@ from sim.shell.frames import Array, Frame
 from sim.shell.horizon import horizon_of
 from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
 
+OWNER_CELL = ("country_iso", "region_id", "party_type", "segment_id")
+"""What an account carries of its owner."""
 WEIGHT, START, LIFE = "6A.account_weight", "6A.account_start", "6A.account_life"
 
 STATE = State(
@@ -143,7 +145,7 @@ def _rows(ctx: PartitionContext, cells: Accounts, entity: Array, first: int, hel
             "account_id": np.arange(len(owner), dtype=np.uint64) + (cells.first_id[row, kind].min() if len(row) else np.uint64(1)),
             "owner_party_id": owner + np.uint64(first + 1),
             "account_type": kind.astype(np.int16)[group],
-            "country_iso": keys.country_iso[group],
+            **{name: keys[name][group] for name in OWNER_CELL},
             "currency": currency_of_country(ctx)[keys.country_iso][group],
             "open_date": open_date,
             "status": status,

@@ -69,7 +69,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     count_instruments(ctx, holders, counts, base, before + 1)
     return {
         "s3_instrument_base_6A": base,
-        "s3_account_instrument_links_6A": base.select("account_id", "instrument_id"),
+        "s3_account_instrument_links_6A": base.select("account_id", "instrument_id", "instrument_type", "scheme"),
         "s3_party_instrument_holdings_6A": _holdings(holders, counts),
         "s3_instrument_summary_6A": _summary(cells),
     }

@@ -98,7 +98,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     dealt = pool_links(ctx, targets, addresses, asking, used, span(part))
     hosted, merchant = _hosted(ctx, targets, addresses, part)
     users = Users(own, dealt, party_ip, *_merchants(np.concatenate([site_ip, hosted]), np.concatenate([sites.merchant_id, merchant])))
-    ids = {"device_id": devices.device_id, "party_id": parties.party_id}
+    ids = {"device_id": devices.device_id, "owner_party_id": devices.primary_party_id, "party_id": parties.party_id}
     links, degree = link_frame(ctx, addresses, users, ids, part.spec["first_ip"])
     base = base_frame(
         addresses, _owners(homes, needed, first, parties, sites, site_ip), degree, region_of_country(ctx), part.spec["first_ip"]

@@ -48,6 +48,7 @@ FAULTS = (
     "instruments of somebody else on a device",
     "strangers on devices",
     "shared_household_id other than the users'",
+    "device links of another party than the owner",
     "strangers on home lines",
     "home lines abroad",
     "home lines of nobody",
