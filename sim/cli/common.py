@@ -14,16 +14,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from sim.cli.complete import complete_override, complete_preset, complete_run, complete_scenario
 from sim.cli.streams import RESULT_NOT_WRITTEN, ReaderLeft, holds_unicode, results
 
 if TYPE_CHECKING:
     from sim.shell.errors import SimError
     from sim.shell.request import Prepared
 
-PresetOption = Annotated[str, typer.Option("--preset", "-p", help="Size of the world: demo, small, reference (config/presets/).")]
+PresetOption = Annotated[
+    str, typer.Option("--preset", "-p", help="Size of the world: demo, small, reference (config/presets/).", autocompletion=complete_preset)
+]
 SeedOption = Annotated[str, typer.Option("--seed", "-s", help="World seed, 0 .. 2^64 - 1.")]
-ScenarioOption = Annotated[list[str] | None, typer.Option("--scenario", help="Scenario id; repeat for several. Default: the preset's.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one config value: <artefact id>.<key>=<value>. Repeatable.")]
+ScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", help="Scenario id; repeat for several. Default: the preset's.", autocompletion=complete_scenario),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one config value: <artefact id>.<key>=<value>. Repeatable.", autocompletion=complete_override),
+]
 MerchantsOption = Annotated[
     Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")
 ]
@@ -33,18 +42,6 @@ OutOption = Annotated[
     str, typer.Option("--out", "-o", help="Directory that holds run directories, or a URL: s3://bucket/prefix, gs://, file://.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
-
-
-def complete_run(incomplete: str) -> list[str]:
-    """Runs for shell completion: ids under ./runs, or those in the folder that is being typed."""
-    from sim.shell.errors import SimError
-    from sim.shell.find_run import RUNS, runs_in
-
-    folder, slash, prefix = incomplete.rpartition("/")
-    try:
-        return [folder + slash + path.name for path in runs_in(Path(folder or slash) if slash else RUNS, prefix)]
-    except SimError:
-        return []
 
 
 RunArgument = Annotated[

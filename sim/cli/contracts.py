@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import ConfigOption, ContractsOption, JsonOption, emit, table
+from sim.cli.complete import complete_dataset
 
 app = typer.Typer(no_args_is_help=True, help="Contracts: prove that they agree, or read one.")
 
@@ -35,7 +36,10 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
 
 @app.command("show")
 def show(
-    id: Annotated[str | None, typer.Argument(help="Dataset, config pack, kernel, stream or vocabulary; without it, all ids.")] = None,
+    id: Annotated[
+        str | None,
+        typer.Argument(help="Dataset, config pack, kernel, stream or vocabulary; without it, all ids.", autocompletion=complete_dataset),
+    ] = None,
     contracts: ContractsOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -58,3 +62,31 @@ def show(
     if found.rows:
         text += ["", table(found.headers, found.rows)]
     emit("contracts.show", found.as_json(), "\n".join(text))
+
+
+@app.command("catalogue")
+def list_outputs(contracts: ContractsOption = None, json_: JsonOption = False) -> None:
+    """List every dataset: where it lies, keys, joins, its part in the model, its gate, columns and switch. For programs: --json."""
+    from sim.paths import contracts_root
+    from sim.shell.catalogue import ROLES, catalogue
+    from sim.shell.contracts import load_contracts
+
+    compiled = load_contracts(contracts or contracts_root())
+    entries = catalogue(compiled)
+    rows = [
+        (
+            entry["id"],
+            entry["produced_by"],
+            entry["role"],
+            ", ".join(entry["primary_key"]),
+            ", ".join(sorted({key["dataset"] for key in entry["foreign_keys"]})),
+            f"optional: {entry['published_when']}" if entry["published_when"] else "",
+        )
+        for entry in entries
+    ]
+    text = [
+        table(("dataset", "made by", "role", "primary key", "refers to", ""), rows),
+        "",
+        *(f"{name}: {why}" for name, why in ROLES.items()),
+    ]
+    emit("contracts.catalogue", {"digest": compiled.digest, "roles": dict(ROLES), "datasets": entries}, "\n".join(text))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
+from sim.cli.complete import complete_dataset, complete_scenario
 
 if TYPE_CHECKING:
     from sim.world.explain import Explanation
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
 def explain(
     run: RunArgument,
-    dataset: Annotated[str, typer.Argument(help="Dataset id.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset id.", autocompletion=complete_dataset)],
     key: Annotated[list[str], typer.Argument(help="Primary key values in order, or column=value.")],
-    scenario: Annotated[str | None, typer.Option("--scenario", help="Scenario, where the run has several.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="Scenario, where the run has several.", autocompletion=complete_scenario)
+    ] = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,

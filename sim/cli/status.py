@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli.common import JsonOption, OutOption, clean, complete_run, emit, local_out, table
+from sim.cli.common import JsonOption, OutOption, clean, emit, local_out, table
+from sim.cli.complete import complete_run
 
 
 def status(

@@ -29,6 +29,7 @@ COMMANDS = {
     "diff": ["diff", "RUN", "RUN"],
     "explain": ["explain", "RUN", "merchant_catalogue_1A", "MERCHANT"],
     "contracts lint": ["contracts", "lint"],
+    "contracts catalogue": ["contracts", "catalogue"],
     "contracts list": ["contracts", "show"],
     **{
         f"contracts show {id}": ["contracts", "show", id]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.common import clean, complete_run, table
+from sim.cli.common import clean, table
+from sim.cli.complete import complete_dataset, complete_override, complete_preset, complete_run, complete_scenario
 from sim.shell.errors import UsageError
 from sim.shell.find_run import find_run
 from sim.shell.lock import RunLock
@@ -184,3 +185,56 @@ def test_names_cannot_drive_a_terminal():
 
 def test_tables_align_numbers_right():
     assert table(("name", "n"), [("a", 1), ("bb", 100)], right=frozenset({1})) == "name    n\n----  ---\na       1\nbb    100"
+
+
+def test_words_of_the_model_complete_in_the_shell():
+    from sim.paths import config_root, contracts_root
+    from sim.shell.config import config_folder, load_preset, resolve
+    from sim.shell.contracts import load_contracts
+
+    contracts = load_contracts(contracts_root())
+    folder = config_folder(config_root())
+    assert complete_dataset("") == sorted(contracts.datasets)
+    assert complete_dataset("arrival_ev") == ["arrival_events_5B"]
+    assert "demo" in complete_preset("") and complete_preset("re") == ["reference"]
+    assert all(load_preset(contracts, folder, name) for name in complete_preset(""))
+    configuration = resolve(contracts, folder, [])
+    assert complete_scenario("") == sorted(configuration.documents["layer2/5A/scenarios.yaml"]["scenarios"])
+    assert complete_override("") == sorted(f"{name}." for name in contracts.artefacts)
+    assert complete_override("merchant_universe_1A.mer") == ["merchant_universe_1A.merchants="]
+    assert complete_override("merchant_universe_1A.merchants=") == complete_override("nothing_1A.") == []
+    for pack in contracts.artefacts:  # what is completed names a value, and every value is completed
+        content = configuration.documents[contracts.artefacts[pack].path]
+        completed = complete_override(f"{pack}.")
+        assert len(completed) == len(set(completed)) == leaves(content)
+        for key in completed:
+            node = content
+            for part in key.removeprefix(f"{pack}.").removesuffix("=").split("."):
+                node = node[part]
+            assert not isinstance(node, dict) or not node
+
+
+def leaves(node) -> int:
+    return sum(leaves(value) if isinstance(value, dict) and value else 1 for value in node.values())
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("closedworld run --preset re", ["reference"]),
+        ("closedworld plan --scenario stress", ["stress_peak_online_v1"]),
+        ("closedworld plan --set merchant_universe_1A.mer", ["merchant_universe_1A.merchants="]),
+        ("closedworld explain x arrival_ev", ["arrival_events_5B"]),
+        ("closedworld contracts show tz_time", ["tz_timetable_cache"]),
+    ],
+)
+def test_the_shell_is_answered_without_anything_heavy(typed, completed):
+    """The protocol of bash completion, as an installed command has it."""
+    code = f"import sys, atexit\natexit.register(lambda: print([n for n in {HEAVY[:-1]!r} if n in sys.modules], file=sys.stderr))\n"
+    code += "from sim.cli.main import main\nsys.argv = ['closedworld']\nmain()"
+    words = len(typed.split()) - 1
+    environment = {**os.environ, "_CLOSEDWORLD_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(words)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == completed, done.stderr
+    assert done.stderr.strip() == "[]"

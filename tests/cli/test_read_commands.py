@@ -84,6 +84,32 @@ def test_status_refuses_a_report_that_is_not_one(cli, mini_copy):
     assert cli("status", mini_copy.run).code == 2
 
 
+# ---- the catalogue of outputs
+
+
+def test_the_catalogue_says_what_joins_to_what(cli):
+    from sim.paths import contracts_root
+    from sim.shell.contracts import load_contracts
+
+    datasets = load_contracts(contracts_root()).datasets
+    answer = cli("contracts", "catalogue", "--json")
+    entries = {entry["id"]: entry for entry in json.loads(answer.out)["datasets"]}
+    assert list(entries) == list(datasets)
+    for id, dataset in datasets.items():
+        entry = entries[id]
+        assert [column["name"] for column in entry["columns"]] == list(dataset.table.names)
+        assert tuple(entry["primary_key"]) == dataset.primary_key
+        for key in entry["foreign_keys"]:
+            assert {"columns": key["to"], "dataset": id, "by": key["columns"]} in entries[key["dataset"]]["referred_to_by"]
+        assert (entry["published_when"] is None) == dataset.required
+    refers, referred = (sum(len(entry[key]) for entry in entries.values()) for key in ("foreign_keys", "referred_to_by"))
+    assert refers == referred > 50
+    roles = {id: entry["role"] for id, entry in entries.items()}
+    assert (roles["arrival_events_5B"], roles["site_locations"], roles["segment_state_runs_1"]) == ("final", "shared", "report")
+    assert entries["arrival_events_5B"]["gate"] == "gates/5B/_passed.flag" and entries["segment_state_runs_1"]["gate"] is None
+    assert "arrival_events_5B" in cli("contracts", "catalogue").out
+
+
 # ---- diff
 
 
