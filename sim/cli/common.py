@@ -36,6 +36,10 @@ SetOption = Annotated[
 MerchantsOption = Annotated[
     Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")
 ]
+DecimalCommaOption = Annotated[bool, typer.Option("--decimal-comma", help="Numbers in --merchants FILE have a decimal comma.")]
+UnknownMccOption = Annotated[
+    str | None, typer.Option("--unknown-mcc", help="Demand class of merchants in --merchants FILE whose MCC is not in the taxonomy.")
+]
 ContractsOption = Annotated[Path | None, typer.Option("--contracts", help="Another contracts directory.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Another config directory.")]
 OutOption = Annotated[
@@ -125,12 +129,15 @@ def prepared_request(
     merchants: Path | None,
     contracts: Path | None,
     config: Path | None,
+    decimal_comma: bool = False,
+    unknown_mcc: str | None = None,
 ) -> Prepared:
     """Read the options that decide a world into a prepared (validated, hashed) request."""
     from sim.paths import config_root, contracts_root
     from sim.shell.config import parse_override
     from sim.shell.errors import UsageError
     from sim.shell.lint import prove_agreement
+    from sim.shell.merchants_rows import MerchantsForm
     from sim.shell.request import Request, prepare
 
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
@@ -141,6 +148,7 @@ def prepared_request(
         scenarios=tuple(scenario or ()),
         overrides=dict(parse_override(text) for text in overrides or ()),
         merchants=merchants,
+        form=MerchantsForm(decimal_comma, unknown_mcc),
         contracts=contracts or contracts_root(),
         config=config or config_root(),
     )

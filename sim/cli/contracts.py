@@ -34,6 +34,21 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     emit("contracts.lint", {"digest": compiled.digest, "looked_at": looked_at}, f"all agree: {looked}\ndigest {compiled.digest}")
 
 
+@app.command("mccs")
+def mccs(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
+    """List the merchant category codes a merchants file may use, with their trade and demand classes."""
+    from sim.paths import config_root, contracts_root
+    from sim.shell.config import config_folder, resolve
+    from sim.shell.contracts import load_contracts
+
+    pack = resolve(load_contracts(contracts or contracts_root()), config_folder(config or config_root()), []).params["mcc_taxonomy_1A"]
+    found = sorted(pack.mccs, key=lambda entry: int(entry.mcc))
+    rows = [(f"{entry.mcc:04d}", entry.name, entry.sector, *(name for _, name in entry.demand_class.items())) for entry in found]
+    channels = [name for name, _ in found[0].demand_class.items()]
+    listed = [{"mcc": int(one.mcc), "name": one.name, "sector": one.sector, "demand_class": one.demand_class.plain()} for one in found]
+    emit("contracts.mccs", {"mccs": listed}, table(("mcc", "trade", "sector", *channels), rows))
+
+
 @app.command("show")
 def show(
     id: Annotated[

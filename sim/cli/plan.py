@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.cli.common import (
     ConfigOption,
     ContractsOption,
+    DecimalCommaOption,
     JsonOption,
     MerchantsOption,
     OutOption,
@@ -12,6 +13,7 @@ from sim.cli.common import (
     ScenarioOption,
     SeedOption,
     SetOption,
+    UnknownMccOption,
     emit,
     local_out,
     prepared_request,
@@ -25,6 +27,8 @@ def plan(
     scenario: ScenarioOption = None,
     set_: SetOption = None,
     merchants: MerchantsOption = None,
+    decimal_comma: DecimalCommaOption = False,
+    unknown_mcc: UnknownMccOption = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     out: OutOption = "runs",
@@ -36,7 +40,7 @@ def plan(
     from sim.shell.outcome import SIZES_CHECKED
     from sim.shell.planner import plan_run
 
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
+    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
     planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), local_out(out, "plan"))
     rows = []
     for state in planned.states:
@@ -45,6 +49,7 @@ def plan(
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
     text = [
+        *(["merchants    " + "\n             ".join(prepared.supplied.echo()), ""] if prepared.supplied else []),
         table(("state", "does", "status", "partitions", ""), rows, right=frozenset({3, 4})),
         "",
         f"run          {planned.run_id}",
@@ -58,4 +63,5 @@ def plan(
     ]
     if planned.published_bytes:
         text.append(f"published    {SIZES_CHECKED} (closedworld verify --deep reads them)")
-    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED}, "\n".join(text))
+    file = {"merchants_file": dict(prepared.supplied.told)} if prepared.supplied else {}
+    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **file}, "\n".join(text))

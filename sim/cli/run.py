@@ -11,6 +11,7 @@ import typer
 from sim.cli.common import (
     ConfigOption,
     ContractsOption,
+    DecimalCommaOption,
     JsonOption,
     MerchantsOption,
     OutOption,
@@ -18,6 +19,8 @@ from sim.cli.common import (
     ScenarioOption,
     SeedOption,
     SetOption,
+    UnknownMccOption,
+    clean,
     emit,
     invoked,
     prepared_request,
@@ -41,6 +44,8 @@ def run(
     scenario: ScenarioOption = None,
     set_: SetOption = None,
     merchants: MerchantsOption = None,
+    decimal_comma: DecimalCommaOption = False,
+    unknown_mcc: UnknownMccOption = None,
     backend: Annotated[str, typer.Option(help="auto, cpu, gpu or emulated. auto: gpu where one is usable, else cpu.")] = "auto",
     device_slots: Annotated[int, typer.Option(min=1, max=64, help="Partitions on the device at once (gpu, emulated).")] = 2,
     verify_fraction: Annotated[
@@ -75,7 +80,7 @@ def run(
     from sim.shell.outcome import SIZES_CHECKED, describe
     from sim.shell.progress import reporter
 
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config)
+    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
     from sim.segments import SEGMENTS
 
     require_segment(until, SEGMENTS)
@@ -86,6 +91,8 @@ def run(
         told = reporter(quiet or json_)
         if not quiet and not json_:
             sys.stderr.write(f"backend {named}\n")
+            for line in prepared.supplied.echo() if prepared.supplied else ():
+                sys.stderr.write(clean(f"merchants {line}") + "\n")
         how = How(
             out=out,
             until=until,
@@ -138,6 +145,7 @@ def run(
             **summary,
             **({"url": home} if home else {}),
             **({"memory": taken} if taken else {}),
+            **({"merchants_file": dict(prepared.supplied.told)} if prepared.supplied else {}),
         },
         "\n".join(text),
     )

@@ -16,6 +16,7 @@ from sim.shell.contract_types import Column, Dataset, nearest
 from sim.shell.digest import zero_nulls
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
+from sim.shell.hints import code_hint
 
 Vocabularies = Mapping[str, Sequence[str]]
 
@@ -166,7 +167,7 @@ def _sealed_codes(codes: Array, mask: Array | None, written: list[Any], dataset:
     strange = np.unique(codes[moved < 0])
     if len(strange):
         what = f"{written[int(strange[0])]!r} in {column.name}"
-        raise _schema_error(dataset, what, f"a value of {column.vocabulary}", nearest(str(written[int(strange[0])]), sealed))
+        raise _schema_error(dataset, what, f"a value of {column.vocabulary}", code_hint(str(written[int(strange[0])]), sealed, {}))
     return moved
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, nearest
 from sim.shell.errors import UsageError
+from sim.shell.lint_tables import INPUT_TABLE
+
+_HEADERS = ("column", "type", "", "unit", "range", "encoding", "meaning")
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class ContractText:
     """One contract, readable.
 
     Attributes:
-        kind: dataset, config, kernel, stream or vocabulary.
+        kind: dataset, input, config, kernel, stream or vocabulary.
         facts: Label and text of what is said once.
         headers, rows: What is said for each column, argument or value.
         document: The contract as JSON.
@@ -37,6 +40,7 @@ class ContractText:
 def listing(contracts: Contracts) -> list[tuple[str, str, str]]:
     """(kind, id, about) of everything declared."""
     rows = [("dataset", dataset.id, dataset.description) for dataset in contracts.datasets.values()]
+    rows += [("input", name, str(value["description"])) for name, value in _inputs(contracts).items()]
     rows += [("config", artefact.id, artefact.description) for artefact in contracts.artefacts.values()]
     rows += [("kernel", name, str(kernel["why"])) for name, kernel in contracts.kernels.items()]
     rows += [("stream", name, str(stream["entity"])) for name, stream in contracts.streams.items()]
@@ -56,6 +60,10 @@ def contract_rows(contracts: Contracts, id: str) -> ContractText:
     """
     if id in contracts.datasets:
         return _dataset(contracts.datasets[id])
+    inputs = _inputs(contracts)
+    if id in inputs:
+        columns = [Column(**column) for column in inputs[id]["columns"]]
+        return ContractText("input", id, inputs[id]["description"], [("given by", "users")], _HEADERS, _columns(columns), inputs[id])
     if id in contracts.artefacts:
         return _artefact(contracts, contracts.artefacts[id])
     if id in contracts.kernels:
@@ -97,9 +105,7 @@ def _dataset(dataset: Dataset) -> ContractText:
     ]
     facts += [("foreign key", f"({', '.join(key.columns)}) -> {key.dataset} ({', '.join(key.to)})") for key in dataset.foreign_keys]
     facts += [("law", f"{law.law} {_plain(law.params)}") for law in dataset.invariants]
-    rows = [
-        (c.name, _type(c), "null" if c.nullable else "", c.unit, _bounds(c), c.encoding or "", c.description) for c in dataset.table.columns
-    ]
+    rows = _columns(dataset.table.columns)
     document = {
         "description": dataset.description,
         "path": dataset.path,
@@ -116,9 +122,19 @@ def _dataset(dataset: Dataset) -> ContractText:
         "invariants": [{"law": law.law, **_plain(law.params)} for law in dataset.invariants],
         "columns": [{name: value for name, value in vars(column).items() if value not in (None, "")} for column in dataset.table.columns],
     }
-    return ContractText(
-        "dataset", dataset.id, dataset.description, facts, ("column", "type", "", "unit", "range", "encoding", "meaning"), rows, document
-    )
+    return ContractText("dataset", dataset.id, dataset.description, facts, _HEADERS, rows, document)
+
+
+def _columns(columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    return [(c.name, _type(c), "null" if c.nullable else "", c.unit, _bounds(c), c.encoding or "", c.description) for c in columns]
+
+
+def _inputs(contracts: Contracts) -> dict[str, Any]:
+    """Tables that users supply: described like any other, and belonging to no dataset."""
+    files = [
+        file.value.get("tables", {}) for name, file in contracts.located.items() if name.endswith("schemas.yaml") and "meta/" not in name
+    ]
+    return {name: table for tables in files for name, table in tables.items() if INPUT_TABLE.fullmatch(name)}
 
 
 def _artefact(contracts: Contracts, artefact: Artefact) -> ContractText:

@@ -38,9 +38,13 @@ SCENARIO_KEY = PARTITION_KEYS[-1]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence suggesting the known name closest to `name`, or listing a few, for the `do` part of an error."""
+    """A sentence suggesting the known name closest to `name`, or listing a few, for the `do` part of an error.
+
+    For names only: codes of few letters that look alike mean different things, so nothing of three letters or fewer is guessed.
+    What somebody meant by an unknown code is known by `hints.code_hint`.
+    """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:256], [other for other in names if len(other) > 3], n=1, cutoff=0.5) if len(name) > 3 else []
     if close:
         return f"did you mean {close[0]!r}?"
     if not names:
@@ -194,6 +198,7 @@ class Contracts:
         streams: Stream id -> the parsed stream declaration.
         checks: State id -> names of the model checks it must have run, `*` for any text.
         files: Relative path -> SHA-256 hex of canonical JSON of the parsed content; what `digest` is made of.
+        confusions: Vocabulary -> what people write for one of its values, in lower case -> that value.
         documents: `$id` -> parsed content of every contract file (what references resolve against).
         located: Relative path -> the parsed file with its line numbers, for errors.
     """
@@ -208,6 +213,7 @@ class Contracts:
     streams: Mapping[str, Mapping[str, Any]]
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    confusions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     located: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -183,6 +183,7 @@ class _Builder:
             kernels=kernels,
             streams=streams,
             checks=checks,
+            confusions=vocabularies.get("confusions", {}),
             documents=self.documents,
             located=self.located,
         )

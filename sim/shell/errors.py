@@ -29,6 +29,7 @@ class SimError(Exception):
         do: What to do next.
         examples: Offending items; at most `EXAMPLE_LIMIT` are printed, the total is always told.
         total: How many items offend, when more than `examples` holds.
+        all_examples: Whether `--json` lists all of `examples`, for programs that correct them.
     """
 
     code: str
@@ -39,6 +40,7 @@ class SimError(Exception):
     do: str = ""
     examples: Sequence[str] = field(default_factory=tuple)
     total: int | None = None
+    all_examples: bool = False
 
     exit_code = 1
 
@@ -78,7 +80,7 @@ class SimError(Exception):
             "found": self.found,
             "expected": self.expected,
             "do": self.do,
-            "examples": list(self.examples[:EXAMPLE_LIMIT]),
+            "examples": list(self.examples if self.all_examples else self.examples[:EXAMPLE_LIMIT]),
             "total": self.total if self.total is not None else len(self.examples),
             "exit_code": self.exit_code,
         }

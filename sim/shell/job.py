@@ -7,6 +7,7 @@ the manifests of everything published so far, and what both sides must agree on 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sim.backends import Backend
 from sim.paths import config_root, contracts_root
 from sim.shell.bundle import Bundle
 from sim.shell.identity import code_digest
+from sim.shell.merchants_rows import MerchantsForm
 from sim.shell.request import Prepared, Request
 
 JOB_LAW = "job-v1"
@@ -28,6 +30,7 @@ def encode_request(request: Request) -> dict[str, Any]:
         "scenarios": list(request.scenarios),
         "overrides": dict(request.overrides),
         "merchants": None if request.merchants is None else str(request.merchants.resolve()),
+        "form": asdict(request.form),
         "contracts": None if request.contracts == contracts_root() else str(request.contracts.resolve()),
         "config": None if request.config == config_root() else str(request.config.resolve()),
     }
@@ -41,6 +44,7 @@ def decode_request(document: Mapping[str, Any]) -> Request:
         scenarios=tuple(document["scenarios"]),
         overrides=document["overrides"],
         merchants=None if document["merchants"] is None else Path(document["merchants"]),
+        form=MerchantsForm(**document["form"]),
         contracts=contracts_root() if document["contracts"] is None else Path(document["contracts"]),
         config=config_root() if document["config"] is None else Path(document["config"]),
     )

@@ -12,7 +12,7 @@ from sim.shell.contract_types import PARTITION_KEYS, Column, Contracts, Dataset,
 from sim.shell.errors import ContractError
 from sim.shell.strict_yaml import JsonPath, Located
 
-_INPUT = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
+INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
 SHELL = "SHELL"
 """Producer of run reports, which no state writes and nothing seals."""
 
@@ -66,7 +66,7 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
         for table in file.value.get("tables", {}) if name.endswith("schemas.yaml") and not name.startswith("meta/") else ():
             owners = users.get(f"{file.value['$id']}#/tables/{table}", [])
             # What users supply is described like a table and belongs to no dataset.
-            if len(owners) != (0 if _INPUT.fullmatch(table) else 1):
+            if len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
                 found = ", ".join(owners) or "no dataset"
                 yield problem(f"Table {table} must belong to one dataset.", found, "one dataset", file.where(("tables", table)))
 

@@ -48,6 +48,10 @@ class Reference:
         """The different values of a text column in the order of their first rows."""
         return tuple(dict.fromkeys(str(value) for value in self._table(name)[column].to_pylist()))
 
+    def texts(self, name: str, column: str) -> list[str]:
+        """A text column, row by row."""
+        return [str(value) for value in self._table(name)[column].to_pylist()]
+
     def metadata(self, name: str) -> dict[str, str]:
         """Key-value metadata of a table's schema."""
         raw: dict[bytes, bytes] = self._table(name).schema.metadata or {}

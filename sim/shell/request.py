@@ -24,10 +24,12 @@ from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
 from sim.shell.errors import UsageError
 from sim.shell.frames import Frame
-from sim.shell.identity import manifest_fingerprint, parameter_hash, run_id, sha256_file
+from sim.shell.hints import country_words
+from sim.shell.identity import manifest_fingerprint, parameter_hash, run_id
+from sim.shell.merchants_rows import MerchantsForm
 from sim.shell.read_once import Folder
 from sim.shell.reference import Reference
-from sim.shell.user_merchants import MERCHANTS_INPUT, read_merchants
+from sim.shell.user_merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
 
 DEFAULT_SEED = 42
 RECEIPT_LAW = "run-receipt-v1"
@@ -43,6 +45,7 @@ class Request:
         scenarios: Scenario ids; empty means the preset's.
         overrides: `--set` values by key.
         merchants: File with the user's own merchants, or None.
+        form: How to read that file.
         contracts: Contract directory.
         config: Config directory.
     """
@@ -52,6 +55,7 @@ class Request:
     scenarios: Sequence[str] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
     merchants: Path | None = None
+    form: MerchantsForm = field(default_factory=MerchantsForm)
     contracts: Path = field(default_factory=contracts_root)
     config: Path = field(default_factory=config_root)
 
@@ -67,6 +71,7 @@ class Prepared:
     configuration: Configuration
     reference: Reference
     reference_digests: Mapping[str, str]
+    supplied: SuppliedMerchants | None
     externals: Mapping[str, Frame]
     external_digests: Mapping[str, str]
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -105,7 +110,7 @@ class Prepared:
                 **backend.describe,
                 "executor": executor,
                 "overrides": dict(self.request.overrides),
-                "externals": {name: {"file": file, "rows": len(rows)} for name, rows in self.externals.items()},
+                "externals": {MERCHANTS_INPUT: {"file": file, **self.supplied.told}} if self.supplied else {},
                 "closedworld": __version__,
                 "python": platform.python_version(),
                 "pyarrow": pa.__version__,
@@ -150,9 +155,9 @@ def prepare(request: Request) -> Prepared:
             )
     externals: dict[str, Frame] = {}
     external_digests: dict[str, str] = {}
-    if request.merchants is not None:
-        externals[MERCHANTS_INPUT] = read_merchants(request.merchants, contracts, vocabularies, configuration)
-        external_digests[MERCHANTS_INPUT] = sha256_file(request.merchants)
+    supplied = _supplied(request, contracts, vocabularies, configuration, reference)
+    if supplied is not None:
+        externals[MERCHANTS_INPUT], external_digests[MERCHANTS_INPUT] = supplied.frame, supplied.digest
     parameters = parameter_hash(configuration.documents)
     digests = reference.digests()
     inputs = {f"reference/{name}": digest for name, digest in digests.items()}
@@ -165,6 +170,7 @@ def prepare(request: Request) -> Prepared:
         configuration=configuration,
         reference=reference,
         reference_digests=digests,
+        supplied=supplied,
         externals=externals,
         external_digests=external_digests,
         vocabularies=vocabularies,
@@ -172,6 +178,16 @@ def prepare(request: Request) -> Prepared:
         parameter_hash=parameters,
         fingerprint=manifest_fingerprint(contracts.digest, parameters, inputs),
     )
+
+
+def _supplied(
+    request: Request, contracts: Contracts, vocabularies: Mapping[str, tuple[str, ...]], configuration: Configuration, reference: Reference
+) -> SuppliedMerchants | None:
+    if request.merchants is not None:
+        return read_merchants(request.merchants, contracts, vocabularies, configuration, request.form, country_words(reference))
+    if request.form != MerchantsForm():
+        raise UsageError("SHELL.USAGE", "--decimal-comma and --unknown-mcc say how to read --merchants FILE", do="give --merchants FILE")
+    return None
 
 
 def known_scenarios(configuration: Configuration) -> list[str]:

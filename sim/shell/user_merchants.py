@@ -1,219 +1,210 @@
-"""The user's own merchants: CSV or Parquet in, a checked frame out, every bad row named by file and line.
+"""The user's own merchants: CSV or Parquet in, a checked frame out, every bad value named by file and line.
 
 The table contract `merchants_input_1A` says what a row is. A file may hold one row a merchant, or one row an outlet (equal
-merchant_id, its own place); places are optional.
+merchant_id, its own place); places are optional. What is sealed is the content, row by row and in an order of its own, so equal
+rows are equal inputs in whatever bytes; the bytes' SHA-256 goes into the receipt as provenance.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sim.shell.config import Configuration
-from sim.shell.contract_types import Contracts, nearest
-from sim.shell.errors import ContractError
-from sim.shell.frames import Frame
+from sim.shell.contract_types import Contracts
+from sim.shell.errors import UsageError
+from sim.shell.frames import Array, Frame
+from sim.shell.identity import canonical_json
+from sim.shell.identity import frame as framed
+from sim.shell.merchants_csv import csv_table
+from sim.shell.merchants_parquet import parquet_table
+from sim.shell.merchants_raw import CODE, RawTable, invalid
+from sim.shell.merchants_rows import ABOUT, OPTIONAL, REQUIRED, Known, Merchants, MerchantsForm, Problems, Row
+from sim.shell.read_once import FileBytes, read_once
 
 MERCHANTS_INPUT = "merchants_input_1A"
-REQUIRED = ("merchant_id", "mcc", "channel", "country")
-OPTIONAL = ("outlet_country", "lat", "lon")
-_DTYPES = {
-    "merchant_id": "u8",
-    "mcc": "u2",
-    "channel": "i2",
-    "country": "i2",
-    "outlet_country": "i2",
-    "lat_udeg": "i4",
-    "lon_udeg": "i4",
-}
+CONTENT_LAW = "closedworld.merchants.v1"
 _MAX_BYTES = 1 << 30
-_INTEGER = re.compile(r"[0-9]{1,20}")
-_DECIMAL = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{1,15})?")
+_COUNTED = {"rows": "rows", "merchants": "merchants", "outlets": "outlets given", "countries": "countries"}
+_PLACE_DTYPES = {"outlet_country": "i2", "lat_udeg": "i4", "lon_udeg": "i4"}
+_ABOUT_DTYPES: Mapping[str, tuple[str, Any]] = {
+    "merchant_ref": ("merchant_ref", object),
+    "name": ("name", object),
+    "law_mcc": ("law_mcc", "u2"),
+    "demand_class": ("demand_class", "i2"),
+    "weekly_volume": ("weekly_volume", "f8"),
+    "ticket_median": ("ticket_median", "f8"),
+    "open_from_minute": ("open_from", "u2"),
+    "open_to_minute": ("open_to", "u2"),
+}
 
 
-class _Problems:
-    def __init__(self, path: Path) -> None:
-        self.path, self.found, self.total = path, list[str](), 0
+@dataclass(frozen=True)
+class SuppliedMerchants:
+    """A merchants file, read.
 
-    def add(self, line: int, column: str, found: object, expected: str) -> None:
-        self.total += 1
-        if len(self.found) < 20:
-            shown = str(found)[:60].encode("unicode_escape").decode()
-            self.found.append(f"{self.path}:{line}  column {column}  found {shown!r}  expected {expected}")
+    Attributes:
+        frame: Rows by merchant_id, then outlet country, place: merchant_id u64, mcc u16, channel i16, country i16, outlet_country i16,
+            lat_udeg i32, lon_udeg i32 (these three nullable), merchant_ref str, and the same in all rows of a merchant, nullable: name
+            str, law_mcc u16, demand_class i16, weekly_volume f64, ticket_median f64, open_from_minute u16, open_to_minute u16.
+        digest: SHA-256 of the content, which is sealed.
+        source: The file.
+        told: What was read and what was not, for people and the receipt.
+    """
+
+    frame: Frame
+    digest: str
+    source: FileBytes
+    told: Mapping[str, Any]
+
+    def echo(self) -> list[str]:
+        """What was read, in a few lines."""
+        told = self.told
+        form = f"{told['encoding']}, {told['delimiter']} between values" if "encoding" in told else "Parquet"
+        counts = ", ".join(f"{told[name]:,} {words}" for name, words in _COUNTED.items())
+        lines = [f"{self.source.path}: {form}; {counts}"]
+        if told["skipped"]:
+            lines.append(f"{told['skipped']:,} empty row(s) skipped")
+        if told["repeated"]:
+            lines.append(f"{told['repeated']:,} row(s) repeat another one; each counts as one more outlet of its merchant")
+        if told["hashed_ids"]:
+            lines.append(f"{told['hashed_ids']:,} key(s) are no plain numbers below 2^63 and got an id; merchant_supplied_1A keeps them")
+        if told["ignored"]:
+            shown = ", ".join(name[:40] for name in told["ignored"][:8])
+            lines.append(f"column(s) nothing reads: {shown}{' ...' if len(told['ignored']) > 8 else ''}")
+        if told["unknown_mccs"]:
+            codes = ", ".join(str(code) for code in told["unknown_mccs"][:8]) + (" ..." if len(told["unknown_mccs"]) > 8 else "")
+            lines.append(f"MCC(s) the taxonomy does not list: {codes}; they take class {told['class']}")
+        return lines
 
 
-def read_merchants(path: Path, contracts: Contracts, vocabularies: Mapping[str, tuple[str, ...]], configuration: Configuration) -> Frame:
-    """Read and validate a merchants file.
+def read_merchants(
+    path: Path,
+    contracts: Contracts,
+    vocabularies: Mapping[str, tuple[str, ...]],
+    configuration: Configuration,
+    form: MerchantsForm | None = None,
+    countries: Mapping[str, str] | None = None,
+) -> SuppliedMerchants:
+    """Read and validate a merchants file, once.
 
     Args:
-        path: A `.csv` (UTF-8, header line) or `.parquet` file with columns merchant_id, mcc, channel, country and
-            optionally outlet_country, lat, lon.
-        contracts: Compiled contracts (they hold the table's contract).
+        path: A `.csv` or `.parquet` file with columns merchant_id, mcc, channel, country and those of `OPTIONAL` it likes.
+        contracts: Compiled contracts (they hold the table's contract and known confusions).
         vocabularies: Sealed lists; channels and countries must be in them.
-        configuration: Resolved config; every MCC must be in the taxonomy.
-
-    Returns:
-        Frame sorted by merchant_id (file order within a merchant): merchant_id u64, mcc u16, channel i16, country i16,
-        outlet_country i16 (nullable), lat_udeg i32 and lon_udeg i32 (nullable).
+        configuration: Resolved config; every MCC must be in the taxonomy, unless `form` takes others.
+        form: How to read it.
+        countries: Names and alpha-3 codes of countries in lower case -> alpha-2 code, for hints.
 
     Raises:
         ContractError: If the file cannot be read or any row is wrong; every row is looked at before it is raised.
+        UsageError: If `form` names an unknown demand class.
     """
-    problems = _Problems(path)
-    known = {
-        "channel": {name: code for code, name in enumerate(vocabularies["channel"])},
-        "country": {name: code for code, name in enumerate(vocabularies["country"])},
-        "mcc": {int(entry.mcc) for entry in configuration.params["mcc_taxonomy_1A"].mccs},
-    }
-    rows = []
-    first_line: dict[int, tuple[int, tuple[Any, ...]]] = {}
-    for line, raw in _rows(path):
-        row = _parse(raw, line, known, problems)
-        if row is None:
-            continue
-        before = first_line.setdefault(row["merchant_id"], (line, (row["mcc"], row["channel"], row["country"])))
-        if before[1] != (row["mcc"], row["channel"], row["country"]):
-            problems.add(line, "mcc/channel/country", row["merchant_id"], f"the same values as line {before[0]} for this merchant")
-        rows.append(row)
+    form = form or MerchantsForm()
+    known = Known(contracts, vocabularies, configuration, countries or {})
+    _require_class(form.unknown_mcc, known)
+    source = read_once(path, _MAX_BYTES, CODE, "the merchants file cannot be used", "give --merchants a .csv or .parquet file")
+    table = _table(source)
+    problems = Problems(path)
+    merchants = Merchants(known, form, problems)
+    for line, row in table.rows:
+        if isinstance(row, str):
+            problems.add(line, "all", row, "one field a column")
+        else:
+            merchants.add(line, dict(zip(table.names, row, strict=True)))
     if problems.total:
-        raise ContractError(
-            "1A.S1.MERCHANTS_FILE_INVALID",
-            f"{problems.total} value(s) of the merchants file cannot be used",
-            examples=problems.found,
-            total=problems.total,
-            where=str(path),
-            do="correct the lines above; `closedworld contracts show merchants_input_1A` prints what each column may hold",
+        raise problems.error(known)
+    if not merchants.rows:
+        raise invalid(path, "no rows", "at least one merchant")
+    return _supplied(merchants, source, table)
+
+
+def _require_class(name: str | None, known: Known) -> None:
+    if name is not None and name not in known.vocabularies["demand_class"]:
+        raise UsageError(
+            "SHELL.UNKNOWN_DEMAND_CLASS",
+            f"there is no demand class called {name!r}",
+            expected=", ".join(known.vocabularies["demand_class"]),
+            do=known.hint("demand_class", name) or "closedworld contracts show demand_class",
         )
-    if not rows:
-        raise _invalid(path, "no rows", "at least one merchant")
-    return _frame(rows)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        raise _invalid(path, "no such file" if not path.exists() else "not a regular file below 1 GiB", "a .csv or .parquet file")
-    if path.suffix == ".csv":
-        yield from _csv_rows(path)
-    elif path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-    else:
-        raise _invalid(path, f"a file ending in {path.suffix!r}", "a .csv or .parquet file")
+def _table(source: FileBytes) -> RawTable:
+    suffix = source.path.suffix.casefold()
+    if suffix in (".csv", ".tsv", ".txt"):
+        return csv_table(source.path, source.data, REQUIRED, OPTIONAL)
+    if suffix in (".parquet", ".pq"):
+        return parquet_table(source.path, source.data, REQUIRED, OPTIONAL)
+    raise invalid(source.path, f"a file ending in {source.path.suffix!r}", "a .csv or .parquet file")
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            _columns(path, list(reader.fieldnames or []))
-            for raw in reader:
-                if None in raw or None in raw.values():
-                    raise _invalid(f"{path}:{reader.line_num}", f"{len(raw)} fields", f"{len(reader.fieldnames or [])} fields")
-                yield reader.line_num, raw
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _invalid(path, str(error), "UTF-8 comma-separated values with a header line") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        _columns(path, file.schema_arrow.names)
-        line = 1
-        for batch in file.iter_batches(batch_size=1 << 16):
-            for raw in batch.to_pylist():
-                yield line, raw
-                line += 1
-    except MemoryError:  # Arrow's is an ArrowException too
-        raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8, dates beyond Python's
-        raise _invalid(path, str(error)[:200], "a readable Parquet file") from error
-
-
-def _columns(path: Path, names: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in names]
-    unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
-    if missing or unknown or len(set(names)) != len(names):
-        found = f"missing {missing}" if missing else f"unknown {unknown}" if unknown else "a column twice"
-        hint = nearest(unknown[0], REQUIRED + OPTIONAL) if unknown else ""
-        raise _invalid(f"{path}:1", f"columns {names[:12]}: {found}", f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}", hint)
-
-
-def _parse(raw: Mapping[str, Any], line: int, known: Mapping[str, Any], problems: _Problems) -> dict[str, Any] | None:
-    before = problems.total
-    row: dict[str, Any] = {
-        "merchant_id": _integer(raw["merchant_id"], 1, 2**64 - 1, line, "merchant_id", problems),
-        "mcc": _integer(raw["mcc"], 0, 9999, line, "mcc", problems),
-        "channel": _coded(raw["channel"], known["channel"], line, "channel", problems),
-        "country": _coded(raw["country"], known["country"], line, "country", problems),
-        "outlet_country": None,
-        "lat_udeg": None,
-        "lon_udeg": None,
+def _supplied(merchants: Merchants, source: FileBytes, table: RawTable) -> SuppliedMerchants:
+    """Everything as columns in an order of its own, with the digest of the content."""
+    known, owners = merchants.known, merchants.merchants
+    rows = sorted(merchants.rows, key=lambda row: (row[0], *((value is None, value or 0) for value in row[1:])))
+    for one in owners.values():
+        one |= {"law_mcc": None, "demand_class": None}
+        if one["mcc"] not in known.mccs:
+            chosen = str(merchants.form.unknown_mcc)
+            one["law_mcc"] = known.law_mcc(known.vocabularies["channel"][one["channel"]], chosen)
+            one["demand_class"] = known.codes["demand_class"][chosen]
+    numbers = [row[0] for row in rows]
+    placed = {row[0] for row in rows if row[1] is not None or row[2] is not None}
+    several = {number for number, following in pairwise(numbers) if number == following}
+    unknown = sorted({one["mcc"] for one in owners.values()} - set(known.mccs))
+    told = {
+        "sha256": source.sha256,
+        **table.told,
+        "rows": len(rows),
+        "merchants": len(owners),
+        "outlets": sum(number in placed or number in several for number in numbers),
+        "countries": len({owners[row[0]]["country"] if row[1] is None else row[1] for row in rows}),
+        "skipped": table.skipped,
+        "repeated": len(rows) - len(set(rows)),
+        "hashed_ids": sum(str(number) != one["merchant_ref"] for number, one in owners.items()),
+        "ignored": list(table.ignored),
+        "unknown_mccs": unknown,
+        "class": merchants.form.unknown_mcc if unknown else None,
     }
-    if row["mcc"] is not None and row["mcc"] not in known["mcc"]:
-        problems.add(line, "mcc", raw["mcc"], "an MCC of config/layer1/1A/mcc_taxonomy.yaml")
-    outlet, lat, lon = (raw.get(name) for name in OPTIONAL)
-    if outlet not in (None, ""):
-        row["outlet_country"] = _coded(outlet, known["country"], line, "outlet_country", problems)
-    if (lat in (None, "")) != (lon in (None, "")):
-        problems.add(line, "lat/lon", f"{lat}/{lon}", "both or neither")
-    elif lat not in (None, ""):
-        row["lat_udeg"] = _degrees(lat, 90, line, "lat", problems)
-        row["lon_udeg"] = _degrees(lon, 180, line, "lon", problems)
-    return row if problems.total == before else None
+    return SuppliedMerchants(_frame(rows, owners), _digest(rows, owners, known.vocabularies), source, told)
 
 
-def _integer(value: Any, low: int, high: int, line: int, column: str, problems: _Problems) -> int | None:
-    text = str(value).strip()
-    if isinstance(value, bool) or not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
-        problems.add(line, column, value, f"an integer {low} .. {high}")
-        return None
-    return int(text)
+def _frame(rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]]) -> Frame:
+    owners = [merchants[row[0]] for row in rows]
+    values: dict[str, tuple[list[Any], Any]] = {"merchant_id": ([row[0] for row in rows], "u8")}
+    values |= {name: ([one[name] for one in owners], dtype) for name, dtype in (("mcc", "u2"), ("channel", "i2"), ("country", "i2"))}
+    values |= {name: ([row[at] for row in rows], dtype) for at, (name, dtype) in enumerate(_PLACE_DTYPES.items(), start=1)}
+    values |= {name: ([one[source] for one in owners], dtype) for name, (source, dtype) in _ABOUT_DTYPES.items()}
+    nullable = [*_PLACE_DTYPES, *(name for name in _ABOUT_DTYPES if name != "merchant_ref")]
+    columns = {name: _column(cells, dtype) for name, (cells, dtype) in values.items()}
+    return Frame(columns, {name: np.array([cell is not None for cell in values[name][0]], dtype=np.bool_) for name in nullable})
 
 
-def _coded(value: Any, codes: Mapping[str, int], line: int, column: str, problems: _Problems) -> int | None:
-    code = codes.get(str(value).strip())
-    if code is None:
-        problems.add(line, column, value, nearest(str(value), codes) + " (exact spelling)")
-    return code
+def _column(cells: Sequence[Any], dtype: Any) -> Array:
+    empty = "" if dtype is object else 0
+    column = np.empty(len(cells), dtype=dtype)
+    column[:] = [empty if cell is None else cell for cell in cells]
+    return column
 
 
-def _degrees(value: Any, limit: int, line: int, column: str, problems: _Problems) -> int | None:
-    text = f"{value:.9f}" if isinstance(value, float) else str(value).strip()
-    if not _DECIMAL.fullmatch(text) or abs(float(text)) > limit:
-        problems.add(line, column, value, f"decimal degrees -{limit} .. {limit}")
-        return None
-    whole, _, fraction = text.lstrip("+-").partition(".")
-    micro = int(whole) * 1_000_000 + (int((fraction + "0000000")[:7]) + 5) // 10
-    return -micro if text.startswith("-") else micro
+def _digest(rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], words: Mapping[str, tuple[str, ...]]) -> str:
+    """SHA-256 over the canonical rows: merchants by id with what is said of them, then their outlets."""
+    digest = hashlib.sha256(framed(CONTENT_LAW))
 
+    def word(vocabulary: str, code: int | None) -> str | None:
+        return None if code is None else words[vocabulary][code]
 
-def _frame(rows: list[dict[str, Any]]) -> Frame:
-    order = sorted(range(len(rows)), key=lambda number: rows[number]["merchant_id"])
-
-    def column(name: str, dtype: str) -> np.ndarray[Any, Any]:
-        return np.array([rows[number][name] if rows[number][name] is not None else 0 for number in order], dtype=dtype)
-
-    def present(name: str) -> np.ndarray[Any, Any]:
-        return np.array([rows[number][name] is not None for number in order], dtype=np.bool_)
-
-    return Frame(
-        {name: column(name, dtype) for name, dtype in _DTYPES.items()},
-        {name: present(name) for name in ("outlet_country", "lat_udeg", "lon_udeg")},
-    )
-
-
-def _invalid(where: Path | str, found: str, expected: str, hint: str = "") -> ContractError:
-    return ContractError(
-        "1A.S1.MERCHANTS_FILE_INVALID",
-        "the merchants file cannot be used",
-        found=found,
-        expected=expected,
-        where=str(where),
-        do=hint or "see README: your own merchants",
-    )
+    for _, one in sorted(merchants.items()):
+        about = [one["merchant_ref"], one["mcc"], word("channel", one["channel"]), word("country", one["country"])]
+        about += [one["law_mcc"], word("demand_class", one["demand_class"])]
+        about += [value.hex() if isinstance(value, float) else value for value in (one[name] for name in ABOUT)]
+        digest.update(framed(canonical_json(about)))
+    for number, country, lat, lon in rows:
+        digest.update(framed(canonical_json([number, word("country", country), lat, lon])))
+    return digest.hexdigest()

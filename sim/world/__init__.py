@@ -58,6 +58,8 @@ def run(
     seed: int = 42,
     overrides: Mapping[str, Any] | None = None,
     merchants: str | Path | None = None,
+    decimal_comma: bool = False,
+    unknown_mcc: str | None = None,
     scenarios: Sequence[str] = (),
     out: str | Path = "runs",
     until: str | None = None,
@@ -74,6 +76,8 @@ def run(
         seed: World seed, 0 .. 2**64 - 1.
         overrides: Config values by key, as `--set` takes them: `{"merchant_universe_1A.merchants": 500}`.
         merchants: File with your own merchants.
+        decimal_comma: Numbers in that file have a decimal comma.
+        unknown_mcc: Demand class of merchants in that file whose MCC the taxonomy does not list.
         scenarios: Scenario ids; the preset's by default.
         out: Directory that holds run directories, or a URL.
         until: Last segment to build.
@@ -94,6 +98,7 @@ def run(
     from sim.shell.build import How, build, require_segment, usable_backend
     from sim.shell.config import plain_override
     from sim.shell.lint import prove_agreement
+    from sim.shell.merchants_rows import MerchantsForm
     from sim.shell.progress import reporter
     from sim.shell.request import Request, prepare
 
@@ -103,6 +108,7 @@ def run(
         scenarios=tuple(scenarios),
         overrides={key: plain_override(key, value) for key, value in (overrides or {}).items()},
         merchants=None if merchants is None else Path(merchants),
+        form=MerchantsForm(decimal_comma, unknown_mcc),
         contracts=contracts or contracts_root(),
         config=config or config_root(),
     )

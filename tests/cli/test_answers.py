@@ -31,9 +31,11 @@ COMMANDS = {
     "contracts lint": ["contracts", "lint"],
     "contracts catalogue": ["contracts", "catalogue"],
     "contracts list": ["contracts", "show"],
+    "contracts mccs": ["contracts", "mccs"],
+    "plan of own merchants": ["plan", "--merchants", "MINE"],
     **{
         f"contracts show {id}": ["contracts", "show", id]
-        for id in ("tz_timetable_cache", "demand_policy_5A", "ou_field", "1A.merchant_mcc")
+        for id in ("tz_timetable_cache", "demand_policy_5A", "ou_field", "1A.merchant_mcc", "merchants_input_1A")
     },
     "contracts show country": ["contracts", "show", "country"],
     "doctor": ["doctor", "--out", "OUT"],
@@ -55,7 +57,9 @@ def test_the_answer_follows_its_schema(cli, demo_run: Path, mini_copy, tmp_path_
     import sim.world as cw
 
     out = tmp_path_factory.getbasetemp() / "answers"
-    filled = {"OUT": str(out), "RUN": str(demo_run), "COPY": str(mini_copy.run)}
+    mine = tmp_path_factory.getbasetemp() / "mine.csv"
+    mine.write_text("merchant_id;mcc;channel;country;owner\n7;5411;mixed;DE;x\n")
+    filled = {"MINE": str(mine), "OUT": str(out), "RUN": str(demo_run), "COPY": str(mini_copy.run)}
     if "MERCHANT" in COMMANDS[name]:
         filled["MERCHANT"] = str(cw.open(demo_run)["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"][0].as_py())
     answer = cli(*(filled.get(word, word) for word in COMMANDS[name]), "--json")  # the fixture holds it against its schema

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
+from sim.recipes.supplied import nothing_supplied
 from sim.segments.intensity_5a import SEGMENT
 from sim.shell.checks import check_foreign_key, check_frame
 from sim.shell.context import Context
@@ -181,6 +182,7 @@ def upstream(merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_m
                 "brand_factor": rng.lognormal(-0.18, 0.6, count),
             }
         ),
+        "merchant_supplied_1A": nothing_supplied(),
         "virtual_classification_3B": Frame({"merchant_id": merchant_id, "virtual_mode": mode, "virtual_share": share}),
         "s4_group_weights_2B": Frame(
             {

@@ -92,11 +92,11 @@ def test_own_merchants_replace_the_generated(tmp_path: Path) -> None:
         "7,5411,card_present,DE,,52.52,13.405",
         "7,5411,card_present,DE,FR,48.8566,2.3522",
         "7,5411,card_present,DE,,,",
-        "18446744073709551615,5812,mixed,US,,,",
+        "9223372036854775807,5812,mixed,US,,,",
         "9,5964,card_not_present,JP,,,",
     )
     world = build(tmp_path / "out", merchants=path)
-    assert [row["merchant_id"] for row in rows(world, "merchant_catalogue_1A")] == [7, 9, 2**64 - 1]
+    assert [row["merchant_id"] for row in rows(world, "merchant_catalogue_1A")] == [7, 9, 2**63 - 1]
     outlets = [row for row in rows(world, "outlet_catalogue") if row["merchant_id"] == 7]
     assert [(row["legal_country_iso"], row["site_order"], row["given_lat_udeg"]) for row in outlets] == [
         ("DE", 1, 52520000), ("DE", 2, None), ("FR", 1, 48856600),

@@ -7,6 +7,7 @@ import pytest
 from memory_world import MemoryWorld, merchants
 from virtual_world import CONFIGS, POLICY, build, built, code
 
+from sim.recipes.supplied import nothing_supplied
 from sim.segments.virtual_3b import SEGMENT, s1_classification, s2_settlement, s3_edges, s4_edge_tables
 from sim.shell.errors import ContractError
 from sim.shell.frames import Frame
@@ -89,7 +90,7 @@ def test_the_mix_of_a_large_world() -> None:
 )
 def test_impossible_policies_are_refused(change: dict[str, object], text: str) -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, **change}})
-    made.store.parts = {"merchant_catalogue_1A": [merchants(50)]}
+    made.store.parts = {"merchant_catalogue_1A": [merchants(50)], "merchant_supplied_1A": [nothing_supplied()]}
     made.run(SEGMENT.programs[0])
     made.run(SEGMENT.programs[1])
     with pytest.raises(ContractError) as refused:
@@ -99,7 +100,7 @@ def test_impossible_policies_are_refused(change: dict[str, object], text: str) -
 
 def test_breadth_one_draws_by_share_alone() -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, "country_breadth": 1}})
-    made.store.parts = {"merchant_catalogue_1A": [merchants(500)]}
+    made.store.parts = {"merchant_catalogue_1A": [merchants(500)], "merchant_supplied_1A": [nothing_supplied()]}
     for program in SEGMENT.programs:
         made.run(program)
         assert made.failed() == []

@@ -12,6 +12,7 @@ from memory_world import MemoryWorld, merchants, vocabularies
 from virtual_world import CONFIGS, POLICY, build, built, code
 
 from sim.recipes.groups import run_offsets
+from sim.recipes.supplied import nothing_supplied
 from sim.recipes.weights import WEIGHT_TOTAL
 from sim.segments.virtual_3b import SEGMENT, s3_edges
 from sim.segments.virtual_3b.countries import country_law, country_relations
@@ -52,7 +53,10 @@ def test_modes_follow_channel_and_policy(virtual: tuple[MemoryWorld, dict[str, F
 def test_unknown_mcc_is_refused() -> None:
     of = merchants(50)
     made = MemoryWorld(CONFIGS)
-    made.store.parts = {"merchant_catalogue_1A": [of.with_columns(mcc=np.full(50, 9999, dtype=np.uint16))]}
+    made.store.parts = {
+        "merchant_catalogue_1A": [of.with_columns(mcc=np.full(50, 9999, dtype=np.uint16))],
+        "merchant_supplied_1A": [nothing_supplied()],
+    }
     with pytest.raises(ContractError) as refused:
         made.run(SEGMENT.programs[0])
     assert refused.value.code == "3B.S1.MCC_UNKNOWN" and "MCC 9999" in refused.value.render()

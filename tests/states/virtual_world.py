@@ -8,6 +8,7 @@ from functools import cache
 from memory_world import MemoryWorld, config, merchants, vocabularies
 
 from sim.recipes.partitions import row_ranges
+from sim.recipes.supplied import nothing_supplied
 from sim.segments.virtual_3b import SEGMENT
 from sim.shell.frames import Frame
 from sim.shell.state import Program
@@ -25,7 +26,7 @@ COUNT = 6000
 def build(of: Frame, target: int | None = None) -> tuple[MemoryWorld, dict[str, Frame]]:
     """3B over these merchants; `target` forces smaller partitions."""
     made = MemoryWorld(CONFIGS)
-    made.store.parts = {"merchant_catalogue_1A": [of]}
+    made.store.parts = {"merchant_catalogue_1A": [of], "merchant_supplied_1A": [nothing_supplied()]}
     rows: dict[str, Frame] = {}
     for program in SEGMENT.programs:
         rows |= made.run(program if target is None or program.state.id == "3B.S4" else _smaller(program, target))

@@ -14,6 +14,7 @@ import numpy as np
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
+from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError, ValidationError
@@ -25,6 +26,7 @@ STATE = State(
     title="Demand profile",
     reads={
         "merchant_catalogue_1A": ROW_LEVEL,
+        "merchant_supplied_1A": ROW_LEVEL,
         "s4_group_weights_2B": ROW_LEVEL,
         "virtual_classification_3B": ROW_LEVEL,
         "edge_group_weights_3B": ROW_LEVEL,
@@ -35,6 +37,7 @@ STATE = State(
     kernels=("philox_block", "lognormal_factor"),
 )
 
+_VOLUME_BITS = 30
 _SCALE_UNIT = 2.0**-20  # of s4_group_weights_2B.site_scale_q
 _LARGEST = {"top 1 %": 100, "top 5 %": 20, "top 10 %": 10}
 
@@ -44,11 +47,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     merchants = _merchants(ctx)
     sites = ctx.load("s4_group_weights_2B", columns=("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale_q"))
     edges = ctx.load("edge_group_weights_3B", columns=("merchant_id", "country_iso", "tzid", "weight_q"))
-    physical, virtual = _merchant_volumes(ctx, merchants, sites)
+    physical, virtual = _as_given(ctx, merchants, *_merchant_volumes(ctx, merchants, sites))
     at_site = np.searchsorted(merchants.merchant_id, sites.merchant_id)
     at_edge = np.searchsorted(merchants.merchant_id, edges.merchant_id)
     rows = _keys(sites, edges, at_site, at_edge, physical[at_site] * as_share(sites.weight_q), virtual[at_edge] * as_share(edges.weight_q))
     profile = _profile(ctx, merchants, rows)
+    _count_given(ctx, merchants, profile)
     groups = (at_site, sites.legal_country_iso, sites.weight_q), (at_edge, edges.country_iso, edges.weight_q)
     _count_coverage(ctx, merchants["virtual_share"], *groups, profile)
     ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
@@ -76,6 +80,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             int(totals["uncovered_pairs"]),
             0,
             f"of {int(totals['weighted_pairs'])} pairs of site and edge groups",
+        ),
+        Check(
+            "weekly volumes as given",
+            int(totals["given_off"]) == 0,
+            {"merchants": int(totals["given_volumes"]), "off": int(totals["given_off"])},
+            {"off": 0},
+            "the keys of a merchant sum to the weekly_volume its user gave, times the scale, to 2**-20 of it",
         ),
         Check("largest weekly volume", int(totals["too_large"]) == 0, int(totals["too_large"]), 0, f"keys above {limit} a week"),
     ]
@@ -105,8 +116,13 @@ def _merchants(ctx: Context) -> Frame:
             expected=f"the {len(merchants)} of merchant_catalogue_1A, in order",
             do="closedworld verify RUN; then build the run again",
         )
-    own, online = _classes(ctx, merchants)
-    return merchants.with_columns(own_class=own, online_class=online, virtual_mode=modes.virtual_mode, virtual_share=modes.virtual_share)
+    given = ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc", "demand_class", "weekly_volume"))
+    law = replaced(merchants.merchant_id, merchants.mcc, given, "law_mcc")
+    own, online = _classes(ctx, merchants.with_columns(mcc=law))
+    own = replaced(merchants.merchant_id, own, given, "demand_class")
+    weekly = replaced(merchants.merchant_id, np.zeros(len(merchants), dtype=np.float64), given, "weekly_volume")
+    merchants = merchants.with_columns(own_class=own, online_class=online, given_volume=weekly)
+    return merchants.with_columns(virtual_mode=modes.virtual_mode, virtual_share=modes.virtual_share)
 
 
 def _classes(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
@@ -154,6 +170,34 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     virtual[online] = base * drawn * merchants.virtual_share[online]
     ctx.count("virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
     return physical, virtual
+
+
+def _as_given(ctx: Context, merchants: Frame, physical: Array, virtual: Array) -> tuple[Array, Array]:
+    """Volumes of merchants whose user said how much they sell, in the proportion the law gives: float64, float64."""
+    wanted = _wanted(ctx, merchants)
+    drawn = physical + virtual
+    factor = np.where((wanted > 0.0) & (drawn > 0.0), wanted / np.where(drawn > 0.0, drawn, 1.0), 1.0)
+    return physical * factor, virtual * factor
+
+
+def _wanted(ctx: Context, merchants: Frame) -> Array:
+    """Weekly volume each merchant must have because it was given, 0 where the law decides: float64."""
+    wanted: Array = merchants.given_volume * np.float64(ctx.params.demand_policy_5A.given_volume_scale)
+    return wanted
+
+
+def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> None:
+    """Merchants with a given volume, and how many of them the published rows do not add up to it."""
+    wanted = _wanted(ctx, merchants)
+    offsets = run_offsets(profile.merchant_id)
+    found = np.zeros(len(merchants), dtype=np.float64)
+    owner = np.searchsorted(merchants.merchant_id, profile.merchant_id[offsets[:-1].astype(np.int64)])
+    found[owner] = sum_by_run(fixed_point(profile.weekly_volume_expected, _VOLUME_BITS), offsets).astype(np.float64) * 2.0**-_VOLUME_BITS
+    keys = np.zeros(len(merchants), dtype=np.float64)
+    keys[owner] = np.diff(offsets.astype(np.int64))
+    slack = wanted * 2.0**-20 + keys * 2.0**-_VOLUME_BITS  # every key is cut to whole units
+    ctx.count("given_volumes", int((wanted > 0.0).sum()))
+    ctx.count("given_off", int(((wanted > 0.0) & (np.abs(found - wanted) > slack)).sum()))
 
 
 def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> Array:

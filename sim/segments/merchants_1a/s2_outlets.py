@@ -13,6 +13,7 @@ from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
+from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
 from sim.segments.merchants_1a.chains import footprint, sizes
 from sim.segments.merchants_1a.gates import foreign_outlets_check, outlet_law_checks, single_outlet_check
 from sim.shell.context import Context, PartitionContext
@@ -23,7 +24,7 @@ STATE = State(
     id="1A.S2",
     title="Outlets",
     reads={"merchant_catalogue_1A": ROW_LEVEL},
-    writes=("outlet_catalogue",),
+    writes=("outlet_catalogue", "merchant_supplied_1A"),
     config=("merchant_universe_1A", "mcc_taxonomy_1A", "outlet_policy_1A", "realism_gates_1A"),
     reference=("countries",),
     external=("merchants_input_1A",),
@@ -56,13 +57,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     supplied = _supplied(ctx, merchants)
     given = _given(supplied)
     drawn = merchants.take(~np.isin(merchants.merchant_id, given.merchant_id))
-    rows = concat([_drawn_rows(ctx, drawn), given]).sort("merchant_id", "legal_country_iso")
+    brought = _brought(supplied)
+    law = replaced(drawn.merchant_id, drawn.mcc, brought, "law_mcc")
+    rows = concat([_drawn_rows(ctx, drawn.with_columns(mcc=law)), given]).sort("merchant_id", "legal_country_iso")
     pairs = run_offsets(rows.merchant_id, rows.legal_country_iso)
     order = np.arange(1, len(rows) + 1) - pairs[:-1].astype(np.int64)[run_of_row(pairs)]
     place = country_letters(ctx)[rows.legal_country_iso] << np.uint64(32) | order.astype(np.uint64)
     outlets = rows.with_columns(site_order=order.astype(np.uint32), site_id=pair_entity(ctx, rows.merchant_id, place))
     _count(ctx, merchants, outlets, drawn.merchant_id, supplied.merchant_id)
-    return {"outlet_catalogue": outlets}
+    return {"outlet_catalogue": outlets, "merchant_supplied_1A": brought}
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -97,6 +100,15 @@ def _supplied(ctx: PartitionContext, merchants: Frame) -> Frame:
         dtypes = {"country": np.int16, "outlet_country": np.int16, "lat_udeg": np.int32, "lon_udeg": np.int32}
         return Frame({"merchant_id": empty.astype(np.uint64), **{name: empty.astype(dtype) for name, dtype in dtypes.items()}})
     return rows.take(np.isin(rows.merchant_id, merchants.merchant_id))
+
+
+def _brought(supplied: Frame) -> Frame:
+    """Rows of `merchant_supplied_1A`: what the file says of each of its merchants, the same in all its rows."""
+    if len(supplied) == 0:
+        return nothing_supplied()
+    offsets = run_offsets(supplied.merchant_id)
+    first = supplied.take(offsets[:-1].astype(np.int64)).select(*(name for name in SUPPLIED_DTYPES if name != "rows"))
+    return first.with_columns(rows=np.diff(offsets).astype(np.uint32))
 
 
 def _given(supplied: Frame) -> Frame:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
+from sim.recipes.supplied import replaced
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
@@ -20,7 +21,7 @@ _MCCS = 10_000
 STATE = State(
     id="3B.S1",
     title="Virtual classification",
-    reads={"merchant_catalogue_1A": ROW_LEVEL},
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "merchant_supplied_1A": ROW_LEVEL},
     config=("mcc_taxonomy_1A", "virtual_policy_3B", "realism_gates_3B"),
     writes=("virtual_classification_3B",),
     streams=(MODE, SHARE),
@@ -41,7 +42,8 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Mode and online share of a range of merchants."""
     merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "mcc", "channel"))
-    only, either = _odds(ctx, merchants)
+    law = replaced(merchants.merchant_id, merchants.mcc, ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc")), "law_mcc")
+    only, either = _odds(ctx, merchants.with_columns(mcc=law))
     mode = np.full(len(merchants), ctx.code("virtual_mode", "NON_VIRTUAL"), dtype=np.int16)
     may = np.flatnonzero(either > 0)
     per_mille = _draw_permille(ctx, merchants.merchant_id[may])

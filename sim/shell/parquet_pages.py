@@ -1,0 +1,127 @@
+"""Headers of Parquet pages, read without decoding a page: what a column chunk would become, by its own word page by page.
+
+A header is a struct in Thrift's compact protocol. Arrow allocates what a page header says and refuses a page that becomes anything else,
+so the sum of the headers bounds what decoding takes. The footer's sums are not used: nothing checks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+DELTA_BYTE_ARRAY = 7
+"""Encoding whose values repeat the front of the value before: a page of it may become any size."""
+_DEPTH, _LONGEST_LIST = 8, 64
+_BOOL_TRUE, _BOOL_FALSE, _BYTE, _INTS, _DOUBLE, _BINARY, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
+
+
+class BadPage(ValueError):
+    """Bytes that are no header of a page."""
+
+
+@dataclass(frozen=True)
+class PageHeader:
+    """What one page says of itself.
+
+    Attributes:
+        uncompressed: Bytes it becomes.
+        values: Values it holds.
+        encoding: Number of the encoding of its values, -1 for an index page.
+    """
+
+    uncompressed: int
+    values: int
+    encoding: int
+
+
+def page_headers(data: bytes, start: int, stop: int) -> Iterator[PageHeader]:
+    """The headers of the pages of one column chunk.
+
+    Args:
+        data: The whole file.
+        start: Where its first page begins.
+        stop: Where its last page ends.
+
+    Raises:
+        BadPage: If the bytes there are no pages.
+    """
+    if not 0 <= start <= stop <= len(data):
+        raise BadPage("pages outside the file")
+    while start < stop:
+        reader = _Compact(data, start, stop)
+        fields = reader.struct(0)
+        inner: dict[int, Any] = next((fields[number] for number in (5, 7, 8) if isinstance(fields.get(number), dict)), {})
+        sizes = [fields.get(2), fields.get(3)]
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+            raise BadPage("a page without a size")
+        yield PageHeader(fields[2], int(inner.get(1, 0)), int(inner.get(4 if 8 in fields else 2, -1)))
+        start = reader.at + fields[3]
+    if start > stop:
+        raise BadPage("a page that ends behind its column")
+
+
+class _Compact:
+    """A cursor over structs in Thrift's compact protocol; only what page headers use is kept."""
+
+    def __init__(self, data: bytes, at: int, stop: int) -> None:
+        self.data, self.at, self.stop = data, at, stop
+
+    def byte(self) -> int:
+        if self.at >= self.stop:
+            raise BadPage("a page header that is cut off")
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def varint(self) -> int:
+        value, shift = 0, 0
+        while True:
+            part = self.byte()
+            value |= (part & 0x7F) << shift
+            if part < 0x80:
+                return value
+            shift += 7
+            if shift > 63:
+                raise BadPage("a number that does not end")
+
+    def integer(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def struct(self, depth: int) -> dict[int, Any]:
+        if depth > _DEPTH:
+            raise BadPage("a page header nested too deep")
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self.byte():
+            number = number + (head >> 4) if head >> 4 else self.integer()
+            fields[number] = self.value(head & 15, depth)
+        return fields
+
+    def value(self, kind: int, depth: int) -> Any:
+        if kind in (_BOOL_TRUE, _BOOL_FALSE):
+            return kind == _BOOL_TRUE
+        if kind == _BYTE:
+            return self.byte()
+        if kind in _INTS:
+            return self.integer()
+        if kind == _DOUBLE:
+            return self.skip(8)
+        if kind == _BINARY:
+            return self.skip(self.varint())
+        if kind in _LISTS:
+            head = self.byte()
+            count = self.varint() if head >> 4 == 15 else head >> 4
+            if count > _LONGEST_LIST or depth > _DEPTH:
+                raise BadPage("a list no page header has")
+            for _ in range(count):
+                self.value(head & 15, depth + 1)
+            return None
+        if kind == _STRUCT:
+            return self.struct(depth + 1)
+        raise BadPage(f"a field of kind {kind}")
+
+    def skip(self, size: int) -> None:
+        if size > self.stop - self.at:
+            raise BadPage("a page header that is cut off")
+        self.at += size
