@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import resource
 import sys
@@ -48,6 +49,17 @@ def measurable() -> bool:
         return 0 < resident() <= peak()
     except (OSError, StopIteration):
         return False
+
+
+def available() -> int | None:
+    """Bytes this process may still take: what the machine has free, or its control group where that is less; None if nobody says."""
+    found = []
+    with contextlib.suppress(OSError, StopIteration, ValueError), Path("/proc/meminfo").open() as lines:
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        most, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(max(0, most - taken))
+    return min(found, default=None)
 
 
 def give_back() -> None:

@@ -16,7 +16,7 @@ from sim.shell.contracts import load_contracts
 from sim.shell.demanded import unmet_demands
 from sim.shell.errors import ContractError
 from sim.shell.gate import INDEX_NAME, gates_dir
-from sim.shell.manifest import load_json
+from sim.shell.json_text import load_json
 from sim.shell.opened import passed_segments, seal_problems
 from sim.shell.publish import read_published
 from sim.shell.receipt import read_receipt

@@ -17,7 +17,8 @@ from typing import Any
 from sim.rng import SCHEME
 from sim.shell.errors import GateError
 from sim.shell.identity import canonical_json, sha256_bytes
-from sim.shell.manifest import Published, StateManifest, encode_listing, load_json
+from sim.shell.json_text import load_json
+from sim.shell.manifest import Published, StateManifest, encode_listing
 
 BUNDLE_LAW = "bundle-v3"
 CheckName = tuple[str, str, str]

@@ -86,7 +86,8 @@ def load_preset(contracts: Contracts, config: Folder, name: str) -> Preset:
 
 def preset_names(config: Folder) -> list[str]:
     """Names of all presets, sorted."""
-    return sorted(name.split("/")[1].removesuffix(".yaml") for name in config.below("presets/", ".yaml") if name.count("/") == 1)
+    names = (name.split("/")[1].removesuffix(".yaml") for name in config.below("presets/", ".yaml") if name.count("/") == 1)
+    return sorted(name for name in names if is_name(WORD, name))
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any
 from sim.shell.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, Switch, TableContract, nearest
 from sim.shell.errors import ContractError
 from sim.shell.identity import canonical_json, contracts_digest, sha256_bytes
+from sim.shell.names import COLUMN, CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
 from sim.shell.proofs import prove_once
 from sim.shell.read_once import Folder
 from sim.shell.schema_check import combine, document_problems, resolve, validate_document
@@ -204,6 +205,11 @@ class _Builder:
 
     def dataset(self, entry: Mapping[str, Any], file: Located, path: JsonPath) -> Dataset:
         resolve(self.documents, entry["schema"], file.where((*path, "schema")))
+        # These become SQL identifiers and paths, whatever meta-schemas a contracts folder brings with it.
+        named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", entry["path"])]
+        for kind, key, name in [*named, *((PARTITION_KEY, "partitioning", name) for name in entry["partitioning"])]:
+            if not is_name(kind, name):
+                raise _invalid("A dataset has a name that none may have.", repr(name)[:200], kind.pattern, file.where((*path, key)))
         return Dataset(
             id=entry["id"],
             **_segment(file),
@@ -234,6 +240,10 @@ class _Builder:
         file = next(file for file in self.located.values() if file.value["$id"] == id)
         value = resolve(self.documents, ref, "")
         names = [column["name"] for column in value["columns"]]
+        for number, name in enumerate(names):
+            if not is_name(COLUMN, name):
+                where = file.where((*path, "columns", number))
+                raise _invalid("A column has a name that none may have.", repr(name)[:200], COLUMN.pattern, where)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise _invalid("A column is declared twice.", ", ".join(twice), "each column once", file.where(path), nearest(twice[0], ()))

@@ -134,6 +134,22 @@ class BackendError(SimError):
     exit_code = 9
 
 
+def path_text(path: Path) -> str:
+    """A path as text for libraries that take no bytes.
+
+    Raises:
+        StorageError: `SHELL.PATH_NOT_TEXT` if it is not Unicode.
+    """
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        found = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        do = "give its directory a name of Unicode text, or make a link of such a name to the directory above it"
+        raise StorageError("SHELL.PATH_NOT_TEXT", "rows cannot be read under a path that is not UTF-8", found=found, do=do) from None
+    return text
+
+
 @contextlib.contextmanager
 def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
     """Turn OSError into a StorageError that names the path and, when space ran out, what is needed and what is free."""

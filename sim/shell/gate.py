@@ -11,7 +11,8 @@ from pathlib import Path
 from sim.shell.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
 from sim.shell.errors import GateError
 from sim.shell.identity import sha256_bytes, sha256_file
-from sim.shell.manifest import Published, StateManifest, decode_published, load_json
+from sim.shell.json_text import load_json
+from sim.shell.manifest import Published, StateManifest, decode_published
 from sim.shell.publish import compare_directory, read_published
 
 FLAG_NAME = "_passed.flag"

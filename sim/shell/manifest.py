@@ -5,8 +5,6 @@ A manifest is JSON, written once by the state that made the files, and never rec
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,13 +12,13 @@ from itertools import accumulate
 from typing import Any
 
 from sim.shell.documents import require_readable
-from sim.shell.errors import GateError
 from sim.shell.identity import pretty_json
+from sim.shell.json_text import damaged, load_json
+from sim.shell.names import DATASET, DIGEST, FOLDER, PART, PHILOX_KEY, SCENARIO, STATE, STREAM, is_name
 
 STATE_LAW = "state-v2"
 INFO = "INFO"
 """Severity of what is measured and gates nothing."""
-_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +133,14 @@ class StateManifest:
         try:
             if not isinstance(document["identity"], dict) or not all(isinstance(check, dict) for check in document["checks"]):
                 raise TypeError("identity or checks that are not objects")
+            if not is_name(STATE, document["state"]):
+                raise TypeError(f"a state called {str(document['state'])[:100]!r}")
             return cls(
-                state=str(document["state"]),
+                state=document["state"],
                 identity=document["identity"],
                 datasets=tuple(decode_published(item) for item in document["datasets"]),
                 checks=tuple(document["checks"]),
-                ledger=tuple(LedgerRow(**row) for row in document["ledger"]),
+                ledger=tuple(decode_ledger(row) for row in document["ledger"]),
                 measurements=tuple(read_measurements(document)),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -201,74 +201,50 @@ def encode_file(part: PartFile) -> dict[str, Any]:
 
 
 def decode_published(document: Mapping[str, Any]) -> Published:
-    """A `Published` from its JSON form; the path must stay inside the run directory."""
-    path = str(document["path"])
-    files = tuple(PartFile(**part) for part in document["files"])
-    for name in (path, *(part.name for part in files)):
-        parts = name.split("/")
-        if name.startswith("/") or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
-            raise damaged(path, f"path {name!r} leaves the run directory")
-    for part in files:
-        if "/" in part.name or not isinstance(part.rows, int) or not isinstance(part.bytes, int) or not isinstance(part.keys, dict):
-            raise damaged(path, f"file entry {part.name!r}")
-    return Published(document["dataset"], document["scenario"], path, files, document["content_blake3"])
-
-
-def no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """`object_pairs_hook` that refuses repeated keys."""
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"duplicate key {key!r}")
-        result[key] = value
-    return result
-
-
-def load_json(data: bytes, where: str, law: str) -> dict[str, Any]:
-    """Parse a published JSON object that must carry `law`.
+    """A `Published` from its JSON form: every name one that a run may use, every path inside the run directory.
 
     Raises:
-        GateError: If it does not parse, repeats a key, nests deeper than 64, holds what no run writes, or follows another law.
+        GateError: If it is none that a run wrote.
     """
-    try:
-        text = data.decode("utf-8")
-        document = json.loads(text, object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_finite)
-        _require_plain(document, data)
-    except (ValueError, RecursionError) as error:
-        raise damaged(where, str(error)[:200]) from None
-    if not isinstance(document, dict) or document.get("law") != law:
-        found = document.get("law") if isinstance(document, dict) else type(document).__name__
-        raise damaged(where, f"law {found!r}", expected=f"law {law!r}")
-    return document
+    dataset, scenario, path = document["dataset"], document["scenario"], document["path"]
+    if not is_name(DATASET, dataset) or not (scenario is None or is_name(SCENARIO, scenario)):
+        raise damaged(
+            str(path)[:200], f"a dataset called {str(dataset)[:100]!r} of scenario {str(scenario)[:100]!r}", "names a run may use"
+        )
+    if not is_name(FOLDER, path):
+        raise damaged(
+            str(path)[:200], f"a path {str(path)[:200]!r} that leaves the run directory, or is none a run uses", "data/.../key=value"
+        )
+    files = tuple(decode_file(part) for part in document["files"])
+    if not is_name(DIGEST, document["content_blake3"]):
+        raise damaged(path, f"an entry of {dataset} without a digest")
+    return Published(dataset, scenario, path, files, document["content_blake3"])
 
 
-def _require_plain(document: Any, data: bytes) -> None:
-    """Refuse what JSON can say and no run writes: deep nesting, and text that is not Unicode."""
-    if b"\\u" in data:  # only an escape can make a lone surrogate
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
-    level, depth = [document] if type(document) in (dict, list) else [], 0
-    while level:
-        depth += 1
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"nested deeper than {_MAX_DEPTH}")
-        inside = (value.values() if type(value) is dict else value for value in level)
-        level = [item for items in inside for item in items if type(item) in (dict, list)]
+def decode_file(document: Mapping[str, Any]) -> PartFile:
+    """A `PartFile` from its JSON form.
+
+    Raises:
+        GateError: If its name leaves its directory, or its figures are none that a file has.
+        TypeError: If fields are missing or unknown.
+    """
+    part = PartFile(**document)
+    if not is_name(PART, part.name):
+        raise damaged(str(part.name)[:200], f"a file called {str(part.name)[:200]!r}", "part-00000.parquet, and so on")
+    figures = all(type(figure) is int and 0 <= figure < 2**63 for figure in (part.rows, part.bytes))
+    if not (figures and is_name(DIGEST, part.file_sha256) and is_name(DIGEST, part.content_blake3) and isinstance(part.keys, dict)):
+        raise damaged(part.name, f"file entry {part.name!r} with figures or digests that no file has")
+    return part
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text[:20]}")
-    return value
+def decode_ledger(document: Mapping[str, Any]) -> LedgerRow:
+    """A `LedgerRow` from its JSON form.
 
-
-def damaged(where: str, found: str, expected: str = "the bytes this version publishes") -> GateError:
-    """The error for a published JSON file that cannot be what a run wrote."""
-    return GateError(
-        "SHELL.PUBLISHED_FILE_INVALID",
-        "a published manifest, index or flag is damaged or foreign",
-        found=found,
-        expected=expected,
-        where=where,
-        do="restore the run directory from a copy, or build the run again with another --out",
-    )
+    Raises:
+        TypeError: If it is none that a run wrote.
+    """
+    row = LedgerRow(**document)
+    named = is_name(STREAM, row.stream) and is_name(PHILOX_KEY, row.key) and (row.scenario is None or is_name(SCENARIO, row.scenario))
+    if not named or not all(type(figure) is int and 0 <= figure < 2**64 for figure in (row.entities, row.draws, row.blocks)):
+        raise TypeError("a ledger row that no state wrote")
+    return row

@@ -15,7 +15,9 @@ from sim import MODEL_VERSION
 from sim.shell.bundle import Bundle, encode_index
 from sim.shell.gate import FLAG_NAME, gate_refused, gates_dir, open_bundle, verify_bundle
 from sim.shell.identity import canonical_json, manifest_fingerprint, sha256_bytes
-from sim.shell.manifest import Published, StateManifest, damaged, load_json, read_measurements
+from sim.shell.json_text import damaged, load_json
+from sim.shell.manifest import Published, StateManifest, decode_ledger, read_measurements
+from sim.shell.names import DIGEST, DOCUMENT, SEGMENT, STATE, is_name
 from sim.shell.publish import read_published
 from sim.shell.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
 from sim.shell.seal import SEAL_LAW, contracts_of
@@ -160,20 +162,28 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
     require_types(document, _INDEX_TYPES, where)
     if document["segment"] != code:
         raise damaged(where, f"an index of {document['segment']!r}", f"an index of {code}")
-    for name, digest in [*document["parents"].items(), *document["documents"].items()]:
-        if not isinstance(digest, str) or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
-            raise damaged(where, f"the entry {name!r}", "a name inside the run, and a digest")
+    named = [(SEGMENT, name, digest) for name, digest in document["parents"].items()]
+    for kind, name, digest in [*named, *((DOCUMENT, name, digest) for name, digest in document["documents"].items())]:
+        if not is_name(kind, name) or not is_name(DIGEST, digest):
+            raise damaged(where, f"the entry {name[:200]!r}", "a name inside the run, and a digest")
     strangers = sorted(set(document["parents"]) - set(codes))
     if strangers:
         raise damaged(where, f"a parent called {strangers[0]!r}", "segment codes")
     if not all(isinstance(row, dict) for name in ("checks", "ledger") for row in document[name]):
         raise damaged(where, "checks or ledger rows that are not objects")
+    if not all(is_name(STATE, state) for state in [*document["states"], *(row.get("state") for row in document["checks"])]):
+        raise damaged(where, "a state of a name that no segment gives")
     try:
         read_measurements(document)
     except TypeError as error:
         raise damaged(where, str(error)) from None
-    if not all(set(row) == set(LEDGER_FIELDS) for row in document["ledger"]):
+    if not all(set(row) == set(LEDGER_FIELDS) and is_name(STATE, row["state"]) for row in document["ledger"]):
         raise damaged(where, "ledger rows of other fields", ", ".join(LEDGER_FIELDS))
+    try:
+        for row in document["ledger"]:
+            decode_ledger({name: value for name, value in row.items() if name != "state"})
+    except TypeError as error:
+        raise damaged(where, str(error)) from None
     for item in bundle.datasets:
         _published(item, document["identity"], where)
     if len({item.path for item in bundle.datasets}) != len(bundle.datasets):
@@ -234,17 +244,13 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
 
 
 def _published(item: Published, identity: Mapping[str, Any], where: str) -> None:
-    texts = (
-        item.dataset,
-        item.content_blake3,
-        *(text for part in item.files for text in (part.name, part.file_sha256, part.content_blake3)),
-    )
-    if not all(isinstance(text, str) for text in texts) or not (item.scenario is None or isinstance(item.scenario, str)):
-        raise damaged(where, f"an entry of {item.dataset!r} with fields of the wrong type")
-    if not item.files or any(part.rows < 0 or part.bytes < 0 or not isinstance(part.keys, dict) for part in item.files):
-        raise damaged(where, f"an entry of {item.dataset} without files, or with impossible figures")
+    if not item.files:
+        raise damaged(where, f"an entry of {item.dataset} without files")
+    if len({part.name for part in item.files}) != len(item.files):
+        raise damaged(where, f"a file of {item.dataset} listed twice")
     keys = [f"seed={identity.get('seed')}", f"manifest_fingerprint={identity.get('manifest_fingerprint')}"]
     keys += [f"scenario_id={item.scenario}"] if item.scenario is not None else []
     parts = item.path.split("/")
-    if parts[0] != "data" or parts[-len(keys) :] != keys or len(parts) < len(keys) + 3:
+    given = [part for part in parts if "=" in part]
+    if parts[-len(keys) :] != keys or given != keys or len(parts) < len(keys) + 3:
         raise damaged(where, f"the path {item.path!r} for {item.dataset}", f"data/.../{'/'.join(keys)}")

@@ -9,7 +9,8 @@ from typing import Any
 from sim.shell.documents import RECEIPT_NAME as RECEIPT_NAME
 from sim.shell.errors import GateError
 from sim.shell.identity import parameter_hash, run_id
-from sim.shell.manifest import damaged, load_json
+from sim.shell.json_text import damaged, load_json
+from sim.shell.names import DIGEST, RUN_ID, SCENARIO, WORD, is_name
 from sim.shell.publish import read_published
 from sim.shell.request import RECEIPT_LAW
 
@@ -39,10 +40,19 @@ def read_receipt(run_dir: Path) -> dict[str, Any]:
     receipt = load_json(read_published(path), str(path), RECEIPT_LAW)
     require_types(receipt, _RECEIPT_TYPES, str(path))
     for name in ("reference", "externals"):
-        if not all(isinstance(value, str) for value in receipt[name].values()):
+        if not all(is_name(DIGEST, value) for value in receipt[name].values()):
             raise damaged(str(path), f"{name} that are not digests")
-    if not 0 <= receipt["seed"] < 2**64 or not all(isinstance(scenario, str) and scenario for scenario in receipt["scenarios"]):
+    if not 0 <= receipt["seed"] < 2**64 or not all(is_name(SCENARIO, scenario) for scenario in receipt["scenarios"]):
         raise damaged(str(path), "a seed or scenario that no run can have")
+    for name, kind in (
+        ("run_id", RUN_ID),
+        ("parameter_hash", DIGEST),
+        ("manifest_fingerprint", DIGEST),
+        ("model_version", WORD),
+        ("preset", WORD),
+    ):
+        if not is_name(kind, receipt[name]):
+            raise damaged(str(path), f"{name} {receipt[name][:100]!r}", "a name that a run may have")
     return receipt
 
 

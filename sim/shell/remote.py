@@ -27,7 +27,8 @@ from sim.shell.errors import BackendError, SimError, StorageError, WorkerError
 from sim.shell.gate import require_file
 from sim.shell.identity import canonical_json, code_digest, sha256_bytes
 from sim.shell.job import JOB_LAW, agreed, decode_request
-from sim.shell.manifest import Published, StateManifest, load_json
+from sim.shell.json_text import load_json
+from sim.shell.manifest import Published, StateManifest
 from sim.shell.memory import keep_freed_memory
 from sim.shell.out_of_memory import ran_out
 from sim.shell.partition import StateRun, compute_partition

@@ -27,6 +27,7 @@ from sim.shell.frames import Frame
 from sim.shell.hints import country_words
 from sim.shell.identity import manifest_fingerprint, parameter_hash, run_id
 from sim.shell.merchants_rows import MerchantsForm
+from sim.shell.names import SCENARIO, is_name
 from sim.shell.read_once import Folder
 from sim.shell.reference import Reference
 from sim.shell.user_merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
@@ -192,4 +193,4 @@ def _supplied(
 
 def known_scenarios(configuration: Configuration) -> list[str]:
     """Scenario ids the configuration defines, sorted."""
-    return sorted(scenario for scenario in configuration.params["scenarios_5A"].scenarios)
+    return sorted(scenario for scenario in configuration.params["scenarios_5A"].scenarios if is_name(SCENARIO, scenario))

@@ -17,9 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sim.shell.errors import storage_errors
+from sim.shell.errors import GateError, storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
-from sim.shell.manifest import LedgerRow, PartFile, encode_file, no_duplicates
+from sim.shell.json_text import no_duplicates
+from sim.shell.manifest import LedgerRow, PartFile, decode_file, decode_ledger, encode_file
+from sim.shell.names import DATASET, is_name
 from sim.shell.publish import make_directories, write_new
 
 Result = TypeVar("Result")
@@ -120,7 +122,7 @@ class Staging:
             return None
         try:
             result = decode_result(json.loads(body, object_pairs_hook=no_duplicates))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, GateError):
             return None  # a receipt that makes its own digest and is not ours
         for dataset, part in result.files.items():
             staged = self.directory(dataset, scenario) / part.name
@@ -175,7 +177,13 @@ def encode_result(result: PartitionResult) -> dict[str, Any]:
 
 
 def decode_result(document: Mapping[str, Any]) -> PartitionResult:
-    """A partition's result from its JSON form."""
-    files = {dataset: PartFile(**part) for dataset, part in document["files"].items()}
-    ledger = [LedgerRow(**row) for row in document["ledger"]]
+    """A partition's result from its JSON form.
+
+    Raises:
+        GateError, KeyError, TypeError: If it is none that a partition left.
+    """
+    files = {dataset: decode_file(part) for dataset, part in document["files"].items()}
+    if not all(is_name(DATASET, dataset) for dataset in files):
+        raise TypeError("a dataset of a name that no contract gives")
+    ledger = [decode_ledger(row) for row in document["ledger"]]
     return PartitionResult(document["name"], files, document["checks"], document["counters"], ledger)

@@ -18,7 +18,7 @@ from sim.shell.built_with import left_out, require_same_contracts
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
-from sim.shell.errors import UsageError
+from sim.shell.errors import UsageError, path_text
 from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
@@ -26,7 +26,7 @@ from sim.shell.reference import Reference
 from sim.shell.side_by_side import side_by_side
 from sim.shell.store import Store
 from sim.shell.verify import sealed_vocabularies
-from sim.world.query import scan, sealed_connection, select
+from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
 from sim.world.tables import Table
 
 CODES = tuple(segment.code for segment in SEGMENTS)
@@ -128,18 +128,23 @@ class World:
                 raise UsageError("SHELL.UNKNOWN_SCENARIO", what, expected=", ".join(known) or "none: it does not differ by scenario")
         return Table(self, items)
 
-    def sql(self, query: str) -> pa.Table:
-        """Answer one SELECT over views called as the datasets, with DuckDB."""
-        return self.stream(query).read_all()
+    def sql(self, query: str, memory_limit: int | None = None) -> pa.Table:
+        """Answer one SELECT over views called as the datasets, with DuckDB.
 
-    def stream(self, query: str) -> pa.RecordBatchReader:
+        Args:
+            query: One SELECT.
+            memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free. It never spills to disk.
+        """
+        return pa.Table.from_batches(batches(stream := self.stream(query, memory_limit)), stream.schema)
+
+    def stream(self, query: str, memory_limit: int | None = None) -> pa.RecordBatchReader:
         """`sql`, batch by batch, for results that need not fit in memory."""
         text = query.lower()
         # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
         named = {name: items for name, items in self._items.items() if name.lower() in text} or self._items
         for items in named.values():
             self.require_intact(items)
-        return select(self._connection(named), query)
+        return select(sealed_connection({name: self.rows_of(items) for name, items in named.items()}, memory_limit), query)
 
     def ledger(self) -> pa.Table:
         """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
@@ -187,7 +192,7 @@ class World:
 
     def file_path(self, item: Published, part: PartFile) -> str:
         """A data file's name in `filesystem`; not verified by this call."""
-        return str((self.path / item.path / part.name).absolute())
+        return path_text((self.path / item.path / part.name).absolute())
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
         """Around reads of rows: says what went wrong where they lie."""
@@ -200,11 +205,20 @@ class World:
         return store
 
     def relation(self, items: Sequence[Published], connection: Any) -> Any:
-        """Verified published directories as a DuckDB relation on a connection."""
-        return connection.sql(scan(self.path, items))
+        """Verified published directories as a DuckDB relation on a connection; on a new, locked one if None."""
+        rows = self.rows_of(items)
+        return relation(rows, connection if connection is not None else connect([path for part in rows for path in part.paths]))
 
-    def _connection(self, views: Mapping[str, Sequence[Published]]) -> Any:
-        return sealed_connection(self.path, views)
+    def rows_of(self, items: Sequence[Published]) -> list[Rows]:
+        """Published directories as DuckDB reads them: their files, and the partition keys that the manifest says."""
+        if duckdb_can_name(str(self.path.absolute())):
+            return [Rows([self.file_path(item, part) for part in item.files], self.keys_of(item)) for item in items]
+        return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item)) for item in items]
+
+    def keys_of(self, item: Published) -> dict[str, str | int]:
+        """The partition keys of a published directory, from receipt and manifest; its path says the same, or the run was refused."""
+        scenario = {} if item.scenario is None else {"scenario_id": item.scenario}
+        return {"manifest_fingerprint": str(self.receipt["manifest_fingerprint"]), **scenario, "seed": self.seed}
 
     def _document(self, name: str) -> list[dict[str, Any]]:
         return [dict(row) for bundle in self._run.bundles.values() for row in bundle.document[name]]

@@ -1,88 +1,96 @@
 """DuckDB over published files: one view a dataset, read-only, and nothing else of the machine in reach.
 
-Views are made of explicit file lists from the manifests. After they are made the connection may open those files and no
-other, cannot load extensions, and cannot change either setting back.
+A run comes from anybody, so nothing of it is SQL: names are quoted, values are literals, and before the first view is made the connection
+may open the listed files and no other, cannot load extensions, sees no Python variable, spills nowhere, and cannot change any of it back.
+Partition keys are constants from the manifest, never read out of a path: where a run lies does not change what is in it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from sim.shell.errors import UsageError
-from sim.shell.manifest import Published
+from sim.executors import resident
+from sim.shell.errors import SimError, StorageError, UsageError
 
-_HIVE_TYPES = {"seed": "UBIGINT", "manifest_fingerprint": "VARCHAR", "scenario_id": "VARCHAR"}
+KEY_TYPES: Mapping[str, str] = {"manifest_fingerprint": "VARCHAR", "scenario_id": "VARCHAR", "seed": "UBIGINT"}
+"""Partition keys a dataset may be published under, in column order, with their SQL types."""
+
 _GLOB = re.compile(r"([*?\[])")
+_SHARE = (3, 4)
+_LEAST_MEMORY = 128 << 20
 
 
-def connect() -> Any:
-    """A new in-memory DuckDB connection in UTC that never fetches extensions."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET autoinstall_known_extensions=false; SET autoload_known_extensions=false; SET TimeZone='UTC'")
-    return connection
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one dataset under one set of partition keys.
+
+    Attributes:
+        source: Absolute paths of Parquet files in row order, or a `pyarrow` dataset.
+        keys: Partition key -> its value for all of these rows.
+    """
+
+    source: Sequence[str] | Any
+    keys: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[str]:
+        """Files that DuckDB opens itself."""
+        return [str(path) for path in self.source] if isinstance(self.source, list | tuple) else []
 
 
-def sealed_connection(run_dir: Path, views: Mapping[str, Sequence[Published]]) -> Any:
-    """A connection with one view a dataset that can read their files and do nothing else.
+def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None) -> Any:
+    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable and spills nowhere.
 
     Args:
-        run_dir: Run directory.
-        views: Dataset id -> its published directories.
+        paths: Given, it is locked: it may open these files and no other, and no setting can be changed any more.
+        memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free.
     """
-    connection = connect()
-    for name, items in views.items():
-        connection.execute(f'CREATE VIEW "{name}" AS {scan(run_dir, items)}')
-    paths = [_literal(form) for items in views.values() for path in _paths(run_dir, items) for form in sorted({path, _itself(path)})]
-    connection.execute(f"SET allowed_paths=[{', '.join(paths)}]")
-    connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-    return connection
-
-
-def scan(run_dir: Path, items: Sequence[Published]) -> str:
-    """A SELECT over the files of published directories, partition keys as columns."""
-    listed = ", ".join(_literal(_itself(path)) for path in _paths(run_dir, items))
-    keys = {part.split("=")[0] for item in items for part in item.path.split("/") if "=" in part}
-    types = ", ".join(f"'{key}': {kind}" for key, kind in _HIVE_TYPES.items() if key in keys)
-    return f"SELECT * FROM read_parquet([{listed}], hive_partitioning=true, hive_types={{{types}}})"
-
-
-def dataset_connection(views: Mapping[str, tuple[Any, Mapping[str, object]]]) -> Any:
-    """A connection with one view a dataset over `pyarrow` datasets that can open nothing else.
-
-    Args:
-        views: Dataset id -> the rows, and the partition keys to add as columns.
-    """
-    connection = connect()
-    connection.execute("SET python_enable_replacements=false")
-    for name, view in views.items():
-        _register(connection, f"rows of {name}", *view, f'CREATE VIEW "{name}" AS ')
-    connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-    return connection
-
-
-def dataset_relation(connection: Any, view: tuple[Any, Mapping[str, object]]) -> Any:
-    """A `pyarrow` dataset with partition keys as a relation; it stays registered on the connection."""
-    return connection.sql(_register(connection, f"rows {id(view[0]):x}", *view, ""))
-
-
-def _register(connection: Any, name: str, rows: Any, keys: Mapping[str, object], create: str) -> str:
-    connection.register(name, rows)
-    given = [f"{_literal(str(value))}::{_HIVE_TYPES[key]} AS {key}" for key, value in keys.items()]
-    last = ["scenario_id"] if "scenario_id" in rows.schema.names else []
-    query = (
-        f'SELECT * EXCLUDE ({last[0]}), {", ".join([*given[:1], *last, *given[1:]])} FROM "{name}"'
-        if last
-        else f'SELECT *, {", ".join(given)} FROM "{name}"'
+    limit = free_share() if memory_limit is None else memory_limit
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "python_scan_all_frames": "false",
+            "temp_directory": "",
+            **({} if limit is None else {"memory_limit": f"{limit}B"}),
+        },
     )
-    if create:
-        connection.execute(create + query)
-    return query
+    connection.execute("SET TimeZone='UTC'")
+    if paths is not None:
+        allowed = ", ".join(literal(form) for path in paths for form in sorted({path, _itself(path)}))
+        connection.execute(f"SET allowed_paths=[{allowed}]; SET enable_external_access=false; SET lock_configuration=true")
+    return connection
+
+
+def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | None = None) -> Any:
+    """A connection with one view a dataset that can read their rows and do nothing else; it is locked before the first view is made.
+
+    Args:
+        views: Dataset id -> its rows.
+        memory_limit: As `connect`.
+    """
+    connection = connect([path for parts in views.values() for rows in parts for path in rows.paths], memory_limit)
+    for name, parts in views.items():
+        relation(parts, connection).create_view(name)
+    return connection
+
+
+def relation(parts: Sequence[Rows], connection: Any) -> Any:
+    """Rows as a relation on a connection, which stays as it is: nothing is registered on it and no setting changed."""
+    made = None
+    for rows in parts:
+        one = connection.sql(f"SELECT * FROM {_files(rows)}") if rows.paths else connection.from_arrow(rows.source)
+        one = one.project(f"*{_constants(rows)}")
+        made = one if made is None else made.union(one)
+    return made
 
 
 def select(connection: Any, query: str) -> pa.RecordBatchReader:
@@ -90,6 +98,7 @@ def select(connection: Any, query: str) -> pa.RecordBatchReader:
 
     Raises:
         UsageError: If it is not exactly one SELECT, or DuckDB refuses it; the text is DuckDB's.
+        StorageError: If it needs more memory than the connection may hold, or a file cannot be read.
     """
     try:
         statements = connection.extract_statements(query)
@@ -97,7 +106,7 @@ def select(connection: Any, query: str) -> pa.RecordBatchReader:
             kinds = ", ".join(statement.type.name for statement in statements[:5]) or "nothing"
             raise UsageError("SHELL.SQL_NOT_A_SELECT", "a published run can only be asked", found=kinds, expected="one SELECT")
         return pa.RecordBatchReader.from_stream(connection.sql(query))
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise sql_error(error) from error
 
 
@@ -106,30 +115,59 @@ def batches(stream: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
     Raises:
         UsageError: If DuckDB fails while the rows are made (a cast or an overflow, say).
+        StorageError: As `select`.
     """
     try:
         yield from stream
-    except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+    except (duckdb.Error, pa.ArrowException, RuntimeError, OSError) as error:
         raise sql_error(error) from error
 
 
-def sql_error(error: Exception) -> UsageError:
+def sql_error(error: Exception) -> SimError:
     """DuckDB's message as a refusal."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    text = " ".join(line.strip() for line in lines[:3] if line.strip())
-    return UsageError(
-        "SHELL.SQL_INVALID", "the query cannot be answered", found=text[:500], do="`closedworld contracts show` lists datasets"
-    )
+    text = " ".join(line.strip() for line in lines[:3] if line.strip())[:500]
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError) or "Out of Memory Error" in text:
+        do = "ask for less at once (fewer columns, a filter, an aggregate), or give a larger --memory-limit"
+        return StorageError("SHELL.OUT_OF_MEMORY", "the query needs more memory than it may take", found=text, do=do)
+    if isinstance(error, duckdb.IOException):
+        return StorageError(
+            "SHELL.IO_READ_FAILED", "the query could not read a file", found=text, do="run it again; closedworld verify RUN"
+        )
+    return UsageError("SHELL.SQL_INVALID", "the query cannot be answered", found=text, do="`closedworld contracts show` lists datasets")
 
 
-def _paths(run_dir: Path, items: Sequence[Published]) -> list[str]:
-    return [str((run_dir / item.path / part.name).absolute()) for item in items for part in item.files]
+def free_share() -> int | None:
+    """Bytes a query may hold by default: three quarters of what is free; None where the system does not say (DuckDB then decides)."""
+    free = resident.available()
+    return None if free is None else max(_LEAST_MEMORY, free * _SHARE[0] // _SHARE[1])
+
+
+def duckdb_can_name(path: str) -> bool:
+    """Whether DuckDB opens exactly the file of this name: in a pattern it takes a backslash for a slash."""
+    return not ("\\" in path and _GLOB.search(path))
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _constants(rows: Rows) -> str:
+    """The partition keys as columns after those of the files, in the order of `KEY_TYPES`."""
+    return "".join(f", {literal(str(rows.keys[key]))}::{kind} AS {quoted(key)}" for key, kind in KEY_TYPES.items() if key in rows.keys)
+
+
+def _files(rows: Rows) -> str:
+    listed = ", ".join(literal(_itself(path)) for path in rows.paths)
+    return f"read_parquet([{listed}], hive_partitioning=false, filename=false, file_row_number=false, union_by_name=false)"
 
 
 def _itself(path: str) -> str:
     """A path as a pattern that means nothing but itself: DuckDB takes listed names for patterns."""
     return _GLOB.sub(r"[\1]", path)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -23,7 +23,7 @@ from sim.shell.remote_store import store_errors
 from sim.shell.store import Store
 from sim.shell.upload import FetchingStore
 from sim.world.handle import CODES, World
-from sim.world.query import dataset_connection, dataset_relation
+from sim.world.query import Rows
 from sim.world.tables import Table
 
 
@@ -80,14 +80,7 @@ class RemoteWorld(World):
         with self._lock:
             self._verified.update(self.path / item.path / part.name for item, part in todo)
 
-    def relation(self, items: Sequence[Published], connection: Any) -> Any:
-        """See `World.relation`: DuckDB scans the Arrow dataset."""
-        return dataset_relation(connection, self._typed(items))
-
-    def _connection(self, views: Mapping[str, Sequence[Published]]) -> Any:
-        return dataset_connection({name: self._typed(items) for name, items in views.items()})
-
-    def _typed(self, items: Sequence[Published]) -> tuple[Any, dict[str, object]]:
+    def rows_of(self, items: Sequence[Published]) -> list[Rows]:
+        """See `World.rows_of`: DuckDB scans Arrow datasets, one a published directory."""
         with store_errors(self.location, "reading rows"):
-            keys = {"manifest_fingerprint": self.receipt["manifest_fingerprint"], "seed": self.seed}
-            return Table(self, items).dataset(), keys
+            return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item)) for item in items]

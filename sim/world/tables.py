@@ -17,7 +17,6 @@ from sim.shell.contract_types import Dataset
 from sim.shell.errors import UsageError
 from sim.shell.manifest import Published
 from sim.shell.packages import require_package
-from sim.world.query import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +69,13 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """Arrow schema of the rows; scenario data end in a `scenario_id` column."""
+        schema = self._plain_schema()
+        return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
+
+    def _plain_schema(self) -> pa.Schema:
         self._world.require_intact(self._items[:1], first_only=True)
         first = self._world.file_path(self._items[0], self._items[0].files[0])
-        schema = pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
-        return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
+        return pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
 
     @property
     def contract(self) -> Dataset:
@@ -86,15 +88,23 @@ class Table:
 
     def dataset(self) -> pads.Dataset:
         """The rows as a lazy `pyarrow.dataset`; every file was verified, every page is when it is read."""
+        by_file = [item.scenario for item in self._items for _ in item.files]
+        partitions = [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None
+        return self._dataset(self.schema, partitions)
+
+    def plain_dataset(self) -> pads.Dataset:
+        """`dataset` with the columns of the files and no others."""
+        return self._dataset(self._plain_schema(), None)
+
+    def _dataset(self, schema: pa.Schema, partitions: list[pads.Expression] | None) -> pads.Dataset:
         self._world.require_intact(self._items)
         options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
-        by_file = [item.scenario for item in self._items for _ in item.files]
         return pads.FileSystemDataset.from_paths(
             [self._world.file_path(item, part) for item in self._items for part in item.files],
-            schema=self.schema,
+            schema=schema,
             format=pads.ParquetFileFormat(default_fragment_scan_options=options),
             filesystem=self._world.filesystem,
-            partitions=[pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None,
+            partitions=partitions,
         )
 
     def to_arrow(self, columns: Sequence[str] | None = None, filter: Filter = None) -> pa.Table:
@@ -134,10 +144,11 @@ class Table:
         """The rows as a DuckDB relation, partition keys as columns.
 
         Args:
-            connection: A DuckDB connection to make it on; a new in-memory one by default.
+            connection: A DuckDB connection to make it on, which stays as it is. By default a new in-memory one that can read these
+                files and do nothing else: to write rows or join others, bring your own.
         """
         self._world.require_intact(self._items)
-        return self._world.relation(self._items, connection or connect())
+        return self._world.relation(self._items, connection)
 
 
 def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:

@@ -87,6 +87,8 @@ def coherent(run: Path, path: Path, rng: random.Random) -> None:
     if not (index.is_file() and index.with_name("_passed.flag").is_file()):
         raise FileNotFoundError(index)  # an earlier harm took them away, or put a pipe there
     document: dict[str, Any] = json.loads(index.read_bytes())
+    if not isinstance(document.get("checks"), list):
+        raise FileNotFoundError(index)  # an earlier harm put another document under its name
     if path.name.startswith("part-"):  # the data change too, and the index says what they are now
         flip(run, path, rng)
         part = next(part for item in document["datasets"] for part in item["files"] if path.name == part["name"])

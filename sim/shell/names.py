@@ -1,0 +1,31 @@
+"""Names that runs, contracts and requests may use: each kind has one pattern, and a name is one of it from end to end or refused.
+
+Such names become SQL identifiers, paths and words on a terminal. Whoever writes SQL or a path still quotes them; here is decided that
+there is nothing to quote. `$` of a regular expression also holds before a last newline, hence `fullmatch` everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+SEGMENT = re.compile(r"[1-9][A-Z]")
+STATE = re.compile(r"[1-9][A-Z]\.[A-Z][A-Z0-9]{0,15}")
+DATASET = re.compile(r"[a-z][A-Za-z0-9_]{0,62}")
+COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}")
+SCENARIO = re.compile(r"[a-z][a-z0-9_]{0,63}")
+PART = re.compile(r"part-[0-9]{5,12}\.parquet")
+DIGEST = re.compile(r"[0-9a-f]{64}")
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+PHILOX_KEY = re.compile(r"[0-9a-f]{16}")
+STREAM = re.compile(r"[1-9][A-Z]\.[a-z0-9_.]{1,62}")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}")
+DOCUMENT = re.compile(r"(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
+PARTITION_KEY = re.compile(r"seed|manifest_fingerprint|scenario_id")
+CONTRACT_PATH = re.compile(r"data/layer[1-9]/[1-9][A-Z]/[a-z][A-Za-z0-9_]{0,62}|reports/layer[1-9]/[a-z][a-z0-9_]{0,62}")
+FOLDER = re.compile(r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}")
+
+
+def is_name(kind: re.Pattern[str], value: Any) -> bool:
+    """Whether a value is text and a name of this kind, whole."""
+    return isinstance(value, str) and kind.fullmatch(value) is not None
