@@ -17,6 +17,7 @@ from typing import Any
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import validate_document
 from sim.shell.errors import ContractError, UsageError
+from sim.shell.names import WORD, is_name
 from sim.shell.params import Params
 from sim.shell.read_once import Folder
 from sim.shell.strict_yaml import Located, load_from, load_text
