@@ -238,12 +238,14 @@ def test_where_a_run_lies_does_not_change_what_is_in_it(cli, plain: Path, tmp_pa
         assert answers(cw.open(f"file://{moved}")) == here
 
 
-def test_a_place_that_is_no_text_is_refused_by_name(cli, plain: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_place_that_is_no_text_is_refused_by_name(plain: Path, tmp_path: Path) -> None:
     moved = tmp_path / os.fsdecode(b"latin\xff") / plain.name
     shutil.copytree(plain, moved)
-    for command in (("sql", moved, "select count(*) from items"),):
-        answer = cli(*command)
-        assert (answer.code, answer.err.split()[0]) == (7, "SHELL.PATH_NOT_TEXT")
+    world = cw.open(moved)
+    for ask in (lambda: world.sql("select count(*) from items"), world["items"].to_arrow, world["items"].to_polars, world["items"].duckdb):
+        with pytest.raises(SimError, match=r"SHELL\.PATH_NOT_TEXT") as refused:
+            ask()
+        assert refused.value.exit_code == 7
     assert verify_run(moved, mini.CODES).problems == ()
 
 
