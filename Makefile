@@ -44,7 +44,7 @@ $(GPU): $(TESTS)
 
 test-gpu: $(GPU)          ## on a GPU node: parity of kernels and worlds on the device, then its throughput (10 minutes)
 	$(BIN)/python -m pytest --require-gpu -m 'not slow' tests/kernels tests/gpu
-	$(BIN)/closedworld bench gpu
+	$(BIN)/closedworld bench gpu --preset demo --preset reference
 
 lint: $(TESTS)            ## ruff, mypy --strict, layering, contracts
 	$(BIN)/ruff check .

@@ -1,11 +1,16 @@
 """The single place that calls NVRTC: kernel text -> PTX or cubin, with options that nobody can loosen.
 
+Binaries, never PTX, are loaded: a driver runs those of every minor version of its CUDA (580 is CUDA 13.0, and NVRTC 13.5 may have made
+them), while PTX of a newer NVRTC would be refused.
+
 NVRTC is reached through `cuda.bindings` where that is installed, else through CuPy's own binding: a GPU machine needs no more than CuPy.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -236,6 +241,13 @@ def compile_cubin(kernel: KernelText, arch: int, folder: Path, *, extra: Iterabl
         path.write_bytes(compile_kernel(kernel, arch, extra=extra, text=text).cubin)
 
     return compiled(folder, cubin_name(kernel, arch, extra=extra, text=text), build)
+
+
+def compile_cubins(kernels: Iterable[KernelText], arch: int, folder: Path) -> list[Path]:
+    """Paths of kernels' binaries for `sm_<arch>`, in order; those that are not there are compiled side by side. See `compile_cubin`."""
+    nvrtc_version()  # finds the library once, before threads look for it
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(lambda kernel: compile_cubin(kernel, arch, folder), kernels))
 
 
 def _options(arch: int, extra: Iterable[str]) -> tuple[str, ...]:

@@ -5,22 +5,24 @@ Both offer the same few operations, so that whatever drives one drives the other
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib.util
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpu_kernels.arrays import DeviceArray, Memory
-from gpu_kernels.driver import EXTRA, DeviceUnavailable, driver_release, probe, require
+from gpu_kernels.driver import driver_release, probe, require
 from gpu_kernels.emulate import Emulator, host_compiler
+from gpu_kernels.faults import ran_out, translated
 from gpu_kernels.frames import decode_parquet, read_parquet
 from gpu_kernels.launch import CudaLauncher
-from gpu_kernels.memory import OutOfDeviceMemory
 from gpu_kernels.namespace import Namespace
+from gpu_kernels.packages import DISTRIBUTIONS, import_cupy, share_pool, version_of
 from gpu_kernels.slots import Slots
 from gpu_kernels.sources import KernelText
 
@@ -89,47 +91,17 @@ class EmulatedDevice:
         return {"device": "emulated", "compiler": self._compiler}
 
 
-def version_of(package: str) -> str | None:
-    """Installed version of the first distribution whose name begins so (`cupy` is `cupy-cuda13x`), or None."""
-    names = sorted(name for found in importlib.metadata.distributions() if (name := found.metadata["Name"]) and name.startswith(package))
-    return importlib.metadata.version(names[0]) if names else None
+@dataclass
+class Turn:
+    """What a thread has while it is on the device: a stream, what must outlive the work on it, and the kernels queued on it."""
 
-
-def ran_out(error: BaseException) -> bool:
-    """Whether an exception of CuPy, RMM or cuDF says that device memory ran out (a host's own MemoryError does not)."""
-    texts = ("bad_alloc", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY")
-    cupys = isinstance(error, MemoryError) and type(error).__module__.startswith("cupy")
-    return cupys or any(text in str(error) for text in texts)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Let every library's out-of-memory be `OutOfDeviceMemory`."""
-    try:
-        yield
-    except OutOfDeviceMemory:
-        raise
-    except Exception as error:
-        if ran_out(error):
-            raise OutOfDeviceMemory(detail=str(error).splitlines()[0]) from None
-        raise
-
-
-def import_cupy() -> Any:
-    """CuPy.
-
-    Raises:
-        DeviceUnavailable: It is not installed, or finds no CUDA libraries.
-    """
-    try:
-        import cupy
-    except Exception as error:  # CuPy raises ImportError, RuntimeError or its own, by what is missing
-        raise DeviceUnavailable(f"CuPy cannot be imported: {str(error).strip().splitlines()[0]}", EXTRA) from error
-    return cupy
+    stream: Any
+    kept: list[Any] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list)
 
 
 class CudaDevice:
-    """An NVIDIA GPU through CuPy; memory from one RMM pool that cuDF shares, where RMM is installed.
+    """An NVIDIA GPU through CuPy; memory from one RMM pool that libcudf shares, where RMM is installed.
 
     Args:
         folder: Private directory for compiled kernels.
@@ -148,34 +120,49 @@ class CudaDevice:
         self._runtime = int(self.xp.cuda.runtime.runtimeGetVersion())
         self._gpu, self._cuda = require(driver, self._runtime // 1000, ordinal), driver.cuda
         self.slots, self._ordinal, self._mine = Slots(slots), ordinal, threading.local()
+        self._streams: list[Any] = []  # free ones; a thread borrows the last, so that there are never more than there were turns at once
         self._launcher = CudaLauncher(folder)
-        self._pool = self._share_pool()
-        self.reads_parquet = version_of("cudf") is not None
+        self._pool = share_pool(self.xp, ordinal)
+        self.reads_parquet = importlib.util.find_spec("pylibcudf") is not None
 
-    def _share_pool(self) -> Any:
-        """One pool for CuPy and cuDF; CuPy's own where there is no RMM. Returns what frees unused blocks, or None."""
-        if version_of("rmm") is None:
-            return self.xp.get_default_memory_pool()
-        import rmm
-        from rmm.allocators.cupy import rmm_cupy_allocator
-
+    def prepare(self, kernels: Iterable[KernelText]) -> None:
+        """Compile what is not in the cache yet, side by side; see `CudaLauncher.prepare`."""
         with self.xp.cuda.Device(self._ordinal):
-            free, _ = self.xp.cuda.runtime.memGetInfo()
-            rmm.reinitialize(pool_allocator=True, initial_pool_size=free // 2 // 256 * 256, devices=self._ordinal)
-            self.xp.cuda.set_allocator(rmm_cupy_allocator)
-        return None
+            self._launcher.prepare(kernels)
 
     def upload(self, host: np.ndarray) -> Any:
-        """A copy of a host array on the device, queued on the thread's stream (CuPy copies through pinned memory)."""
-        return self.xp.array(host, order="C")
+        """A copy of a host array on the device, queued on the thread's stream.
+
+        CuPy copies through pinned memory of its own, but from an array that is pinned itself it copies when the stream comes to it: an
+        array of those that may still be written to is copied first.
+        """
+        return self.xp.array(host.copy() if host.flags.writeable and self._pinned(host) else host, order="C")
+
+    def _pinned(self, host: np.ndarray) -> bool:
+        """Whether an array is a view of what `download` made."""
+        owner: Any = host
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        return isinstance(getattr(owner, "obj", owner), self.xp.cuda.PinnedMemoryPointer)
 
     def download(self, array: Any) -> np.ndarray:
-        """A fresh, writable copy in pinned host memory; waits for it."""
+        """A fresh, writable copy in pinned host memory; waits for it.
+
+        Raises:
+            MemoryError: The host has no more memory to pin.
+        """
         if array.size == 0:
             return np.empty(array.shape, array.dtype)
-        pinned = self.xp.cuda.alloc_pinned_memory(array.nbytes)
+        try:
+            pinned = self.xp.cuda.alloc_pinned_memory(array.nbytes)
+        except Exception as error:
+            if ran_out(error):  # of the host, whatever the library calls it: fewer turns on the device would not help
+                raise MemoryError(f"no host memory to pin for {array.nbytes:,} bytes") from None
+            raise
         host = np.frombuffer(pinned, array.dtype, array.size).reshape(array.shape)
         array.get(out=host)
+        if (turn := self._turn) is not None:
+            turn.kernels.clear()  # the stream has answered: whatever was queued on it has run
         return host
 
     def empty(self, length: int, dtype: Any) -> Any:
@@ -188,44 +175,86 @@ class CudaDevice:
 
     def launch(self, kernel: KernelText, arguments: Sequence[Any], threads: int) -> None:
         """Queue a kernel on the thread's stream; columns are CuPy arrays, see `EmulatedDevice.launch`."""
+        if (turn := self._turn) is not None:
+            turn.kernels.append(kernel.name)
         self._launcher.launch(kernel, arguments, threads)
+
+    @property
+    def _turn(self) -> Turn | None:
+        """The calling thread's turn, if it has one."""
+        turn: Turn | None = getattr(self._mine, "turn", None)
+        return turn
 
     @contextmanager
     def session(self) -> Iterator[int]:
-        """A turn on the device, with a stream of the thread's own; ends when all that was queued has run. May be nested."""
-        with self.slots.turn() as (granted, outermost), translated():
+        """A turn on the device, with a stream of its own; ends when all that was queued has run. May be nested.
+
+        Raises:
+            OutOfDeviceMemory: The device has no room.
+            DeviceFault: The device failed. The first error is the one that is told, whatever ending the turn meets after it.
+        """
+        with self.slots.turn() as (granted, outermost):
             if not outermost:
                 yield granted
                 return
-            with self.xp.cuda.Device(self._ordinal), self._stream() as stream:
-                try:
+            turn = Turn(self._free_stream())
+            self._mine.turn = turn
+            try:
+                with translated(turn.kernels), self._on(turn):
                     yield granted
-                finally:
-                    stream.synchronize()
-                    self._mine.kept.clear()
+                self._streams.append(turn.stream)  # not one whose work failed
+            finally:
+                self._mine.turn = None
 
-    def _stream(self) -> AbstractContextManager[Any]:
-        if not hasattr(self._mine, "stream"):
-            self._mine.stream, self._mine.kept = self.xp.cuda.Stream(non_blocking=True), []
-        return self._mine.stream
+    def _free_stream(self) -> Any:
+        with suppress(IndexError):
+            return self._streams.pop()
+        with translated(), self.xp.cuda.Device(self._ordinal):
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    @contextmanager
+    def _on(self, turn: Turn) -> Iterator[None]:
+        """Work on the turn's stream, waited for; the first error wins over those of waiting and of going back to another stream."""
+        first: BaseException | None = None
+        try:
+            with self.xp.cuda.Device(self._ordinal), turn.stream:
+                try:
+                    yield
+                except BaseException as error:
+                    first = error
+                    raise
+                finally:
+                    try:
+                        turn.stream.synchronize()
+                    finally:
+                        turn.kept.clear()
+        except BaseException as last:
+            if first is not None and last is not first:
+                raise first from None
+            raise
+        finally:
+            del first  # its traceback holds this frame, and what the work held on the device
 
     def keep(self, owner: Any) -> None:
         """Let memory of another library live until the turn ends: work that reads it may still be queued."""
-        self._mine.kept.append(owner)
+        assert self._turn is not None
+        self._turn.kept.append(owner)
 
     def read_parquet(self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
         """Columns of a Parquet file, decoded on the device; see `frames.read_parquet`."""
         with self.session():
-            return read_parquet(data, columns, rows, self._mine.stream, self.keep)
+            assert self._turn is not None
+            return read_parquet(data, columns, rows, self._turn.stream, self.keep)
 
     def release(self) -> None:
-        """Give unused memory back to the device; RMM's pool keeps it for the next turn."""
+        """Give unused memory back, pinned host memory with it; RMM's pool keeps the device's for the next turn."""
         if self._pool is not None:
             self._pool.free_all_blocks()
+        self.xp.get_default_pinned_memory_pool().free_all_blocks()
 
     def describe(self) -> dict[str, str]:
         """What ran, for receipts: device, memory, driver, CUDA, packages."""
-        packages = {name: version for name in ("cupy", "cudf", "rmm") if (version := version_of(name))}
+        packages = {name: version for name in DISTRIBUTIONS if (version := version_of(name))}
         return {
             "device": self._gpu.name,
             "compute_capability": ".".join(map(str, self._gpu.capability)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpu_kernels.compile import binary_arch, compile_cubin, supported_archs
+from gpu_kernels.compile import binary_arch, compile_cubin, compile_cubins, supported_archs
 from gpu_kernels.sources import KernelText
 
 THREADS = 256
@@ -119,6 +119,13 @@ class CudaLauncher:
                 cubin = compile_cubin(kernel, arch, self._folder, text=self._texts.get(kernel.name))
                 self._functions[key] = cupy.RawModule(path=str(cubin)).get_function(kernel.name)
             return self._functions[key]
+
+    def prepare(self, kernels: Iterable[KernelText]) -> None:
+        """Compile what the cache does not hold yet for the current device, side by side: one by one takes as long as a small world."""
+        import cupy
+
+        _, _, capability = _device_limits(cupy.cuda.runtime.getDevice())
+        compile_cubins(kernels, binary_arch(capability, supported_archs()), self._folder)
 
     def launch(self, kernel: KernelText, arguments: Sequence[Any], rows: int) -> None:
         """Queue a kernel on the current stream; returns before it has run.

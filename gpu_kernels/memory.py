@@ -1,6 +1,8 @@
-"""What a device without room raises."""
+"""What a device raises: that it has no room, or that it failed."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class OutOfDeviceMemory(MemoryError):
@@ -14,3 +16,20 @@ class OutOfDeviceMemory(MemoryError):
         self.requested = requested
         what = f"{requested:,} bytes" if requested else "an allocation"
         super().__init__(f"the device has no room for {what}{': ' + detail if detail else ''}")
+
+
+class DeviceFault(RuntimeError):
+    """The device or one of its libraries failed; after most of its faults a device answers nothing else in this process.
+
+    Attributes:
+        kernels: Kernels queued since the device last answered, the last one last: a fault shows after its kernel was queued, not when.
+    """
+
+    def __init__(self, detail: str, kernels: Sequence[str] = ()) -> None:
+        self.kernels = tuple(kernels)
+        super().__init__(detail)
+
+    @property
+    def after(self) -> str:
+        """Which kernels may have done it, in words."""
+        return f"after kernel {', '.join(self.kernels)} was queued" if self.kernels else "with no kernel queued"

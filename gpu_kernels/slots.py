@@ -25,6 +25,11 @@ class Slots:
         """Turns at once now."""
         return self._limit
 
+    @property
+    def held(self) -> bool:
+        """Whether this thread has a turn."""
+        return bool(getattr(self._mine, "granted", 0))
+
     def resize(self, limit: int) -> None:
         """Another number of turns at once."""
         if limit < 1:

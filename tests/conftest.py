@@ -33,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", GPU_MARK)
     if config.getoption("--require-gpu") and (why := _gpu_missing()):
         raise pytest.UsageError(f"--require-gpu: {why}")
+    if _gpu_missing() is None:
+        # A warning is a fault of ours where the packages are those of the lock; what a GPU's packages warn of is for their authors.
+        config.addinivalue_line("filterwarnings", "default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Kernels on a GPU against the device's own copy bandwidth, the arrival chain from its kernels, and whole worlds where cuDF is installed.
+"""Kernels on a GPU against the device's own copy bandwidth, the arrival chain from its kernels, whole worlds in turn with the CPU.
 
 Kernels need CuPy, numpy and PyYAML alone. Inputs are those of the kernels' tests: valid, with every extreme a contract allows.
 """
@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.case import Options, Row, steady
+from bench.case import Options, Row, significant, steady
 from bench.cases.end_to_end import one_run, row_of
-from gpu_kernels.device import CudaDevice, version_of
+from gpu_kernels.device import CudaDevice
+from gpu_kernels.driver import probe
 from sim.backends.cache import private_cache_dir
+from sim.backends.calibration import Calibration, place_of, record
 from sim.backends.device_backend import device_backend
 
 ROWS = 1 << 22
@@ -24,7 +26,7 @@ CHAIN = ("expand_rows", "place_in_bucket", "sort_segments", "route_arrivals", "l
 
 
 def run(options: Options) -> list[Row]:
-    """Copy bandwidth, a row a kernel, the segmented sort, the chain, and the worlds.
+    """Copy bandwidth, a row a kernel, the segmented sort, the chain, the worlds; keeps the calibration that `--backend auto` goes by.
 
     Raises:
         DeviceUnavailable: There is no usable GPU.
@@ -32,12 +34,25 @@ def run(options: Options) -> list[Row]:
     device = CudaDevice(private_cache_dir("cubins"))
     with device.session():
         rows = kernel_rows(device, options)
-    if version_of("cudf") is not None:
-        for preset in options.presets:
-            options.say(f"gpu: {preset}")
-            runs = [one_run(options, preset, extra=("--backend", "gpu")) for _ in range(options.runs)]
-            rows.append(row_of(f"{preset}, --backend gpu", runs))
+    found = []
+    for preset in options.presets:
+        on: dict[str, list[Any]] = {"gpu": [], "cpu": []}
+        for _ in range(options.runs):  # in turn, so that a busy minute meets both
+            for name, runs in on.items():
+                options.say(f"gpu: {preset}, --backend {name}")
+                runs.append(one_run(options, preset, extra=("--backend", name)))
+        made = [row_of(f"{preset}, --backend {name}", runs) for name, runs in on.items()]
+        found.append(calibrated(preset, *made))
+        made[0].facts["times the cpu"] = significant(found[-1].times)
+        rows += made
+    record(max(found, key=lambda one: one.arrivals))  # a GPU's start is most of a small world
     return rows
+
+
+def calibrated(world: str, gpu: Row, cpu: Row) -> Calibration:
+    """What two rows of whole runs say about this device: the record that `--backend auto` goes by."""
+    seconds = [statistics.median(row.figures["wall"][1]) for row in (cpu, gpu)]
+    return Calibration(place_of(probe()), world, int(gpu.facts["arrivals"]), *seconds)
 
 
 def kernel_rows(device: Any, options: Options) -> list[Row]:

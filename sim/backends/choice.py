@@ -17,7 +17,7 @@ _cache: dict[str, Backend] = {}
 
 
 def get_backend(name: str = "cpu") -> Backend:
-    """The backend called `name`; `auto` is `gpu` where that can run, else `cpu`, and says why.
+    """The backend called `name`; `auto` is `gpu` where that can run and was measured to be the faster one, else `cpu`, and says why.
 
     Args:
         name: One of `NAMES`.
@@ -44,8 +44,8 @@ def driver_report() -> dict[str, str]:
     Returns:
         `found`: driver, CUDA version and devices, or why there is none; `do`: what makes `--backend gpu` work here, empty if it does.
     """
-    from gpu_kernels.device import version_of
     from gpu_kernels.driver import DeviceUnavailable, driver_release, package_line, probe, require
+    from gpu_kernels.packages import version_of
 
     try:
         driver = probe()
@@ -54,12 +54,23 @@ def driver_report() -> dict[str, str]:
         return {"found": str(error), "do": error.do}
     gpus = "; ".join(f"{gpu.name}, {gpu.memory / 2**30:.0f} GiB, sm_{gpu.capability[0]}{gpu.capability[1]}" for gpu in driver.gpus)
     found = f"{driver_release()}, CUDA {driver.cuda[0]}.{driver.cuda[1]}: {gpus}"
-    return {"found": found, "do": "" if version_of("cudf") and version_of("cupy") else package_line(driver)}
+    reader = "pylibcudf decodes Parquet on the device" if version_of("pylibcudf") else "the host decodes Parquet (no pylibcudf)"
+    return {"found": f"{found}; {reader}", "do": "" if version_of("cupy") else package_line(driver)}
 
 
 def _auto() -> Backend:
+    from gpu_kernels.driver import DeviceUnavailable, probe, require
+
     try:
-        return replace(get_backend("gpu"), why="a usable GPU and cuDF are there")
+        driver = probe()
+        require(driver)
+    except DeviceUnavailable as error:
+        return replace(get_backend("cpu"), why=str(error))
+    from sim.backends.calibration import place_of, verdict
+
+    faster, why = verdict(place_of(driver))
+    try:
+        return replace(get_backend("gpu" if faster else "cpu"), why=why)
     except BackendUnavailable as error:
         return replace(get_backend("cpu"), why=str(error))
 

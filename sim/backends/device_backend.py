@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gpu_kernels.compile import CompilerMissing
-from gpu_kernels.device import SLOTS, CudaDevice, EmulatedDevice, version_of
+from gpu_kernels.device import SLOTS, CudaDevice, EmulatedDevice
 from gpu_kernels.driver import EXTRA, DeviceUnavailable
-from gpu_kernels.memory import OutOfDeviceMemory
+from gpu_kernels.faults import translated
+from gpu_kernels.memory import DeviceFault, OutOfDeviceMemory
 from sim.backends.binder import NO_ERROR, BoundKernel, KernelCallError, Kernels
 from sim.backends.cache import private_cache_dir
 from sim.backends.kernel_contracts import Arg, KernelContract, load_kernel_contracts
@@ -25,7 +26,10 @@ Result = TypeVar("Result")
 
 
 class DeviceKernel(BoundKernel):
-    """A kernel of a device, called as on the host (`BoundKernel`), columns from either memory."""
+    """A kernel of a device, called as on the host (`BoundKernel`), columns from either memory.
+
+    A thread that has no turn on the device takes one for this call alone.
+    """
 
     def __init__(self, contract: KernelContract, device: Any) -> None:
         super().__init__(contract, self._launch)
@@ -37,11 +41,14 @@ class DeviceKernel(BoundKernel):
         for name, buffer in (out or {}).items():
             if self._device.resident(buffer) != resident:
                 raise KernelCallError(f"{self.contract.name}.{name}: the reused buffer is not in the memory the outputs will be in")
-        with self._device.session():
-            found = super().__call__(dims=dims, out=out if resident else None, **given)
-            if resident:
-                return found
-            arrays = [self._device.download(array) for array in (found if isinstance(found, tuple) else (found,))]
+
+        def work() -> Any:
+            found = super(DeviceKernel, self).__call__(dims=dims, out=out if resident else None, **given)
+            return found if resident else [self._device.download(array) for array in (found if isinstance(found, tuple) else (found,))]
+
+        arrays = in_turn(self._device, work)
+        if resident:
+            return arrays
         for arg, number in zip(self.contract.outputs, range(len(arrays)), strict=True):
             if out and arg.name in out:
                 buffer = self._fitting(arg, out[arg.name], len(arrays[number]))
@@ -71,6 +78,28 @@ class DeviceKernel(BoundKernel):
         return isinstance(value, np.ndarray) or self._device.resident(value)
 
 
+def in_turn(device: Any, work: Callable[[], Result]) -> Result:
+    """Work in the thread's turn on the device, or in one for it alone: that is tried again with half the slots when memory runs out.
+
+    Raises:
+        OutOfDeviceMemory: It does not fit even alone; in a turn that goes on outside, whose holder then tries again.
+    """
+    if device.slots.held:
+        return work()
+    while True:
+        granted = 1
+        try:
+            with device.session() as granted:
+                return work()
+        except OutOfDeviceMemory as error:
+            last = OutOfDeviceMemory(error.requested, "even with the device to itself")
+        # Only here is the failed attempt's traceback gone, and with it what its frames held on the device.
+        if not device.slots.halve(granted):
+            raise last
+        gc.collect()
+        device.release()
+
+
 class DeviceOps:
     """`sim.backends.protocol.Ops` on a device."""
 
@@ -84,8 +113,7 @@ class DeviceOps:
             return array
         if array.dtype.kind not in "biuf":
             raise TypeError(f"a column of dtype {array.dtype} stays on the host: load only the columns needed")
-        with self._device.session():
-            return self._device.upload(array)
+        return in_turn(self._device, lambda: self._device.upload(array))
 
     def to_host(self, value: Any) -> Any:
         """Download what is on the device."""
@@ -93,7 +121,8 @@ class DeviceOps:
 
     def sort_segments(self, values: Any, offset: Any) -> None:
         """Sort in place inside each segment; one sort by (segment, value) for all of them."""
-        with self._device.session():
+
+        def work() -> None:
             bounds, column = self.to_device(offset).astype(np.uint64, copy=False), self.to_device(values)
             first, stop = int(bounds[0]), int(bounds[-1])
             if first == stop:
@@ -107,32 +136,26 @@ class DeviceOps:
             else:
                 values[first:stop] = self._device.download(ranked)
 
+        in_turn(self._device, work)
+
     def repeat(self, columns: Sequence[Any], counts: Any) -> list[Any]:
         """Rows repeated: on the host where everything is, else expanded and gathered on the device."""
         if not any(self._device.resident(value) for value in (*columns, counts)):
             times = np.asarray(counts).astype(np.int64, copy=False)
             return [np.repeat(column, times) for column in columns]
-        with self._device.session():
+
+        def work() -> list[Any]:
             times = self.to_device(counts)
             offset = self._device.xp.zeros(len(times) + 1, dtype=np.uint64)
             offset[1:] = times.cumsum(dtype=np.uint64)
             row, _ = self._expand_rows(offset=offset, dims={"m": int(offset[-1])})
             return [self.to_device(column)[row] for column in columns]
 
+        return in_turn(self._device, work)
+
     def turn(self, work: Callable[[], Result]) -> Result:
-        """Work in a session; with half the slots after memory ran out, until it ran alone."""
-        while True:
-            granted = 1
-            try:
-                with self._device.session() as granted:
-                    return work()
-            except OutOfDeviceMemory as error:
-                last = OutOfDeviceMemory(error.requested, "even with the device to itself")
-            # Only here is the failed attempt's traceback gone, and with it what its frames held on the device.
-            if not self._device.slots.halve(granted):
-                raise last
-            gc.collect()
-            self._device.release()
+        """See `in_turn`."""
+        return in_turn(self._device, work)
 
 
 def device_backend(device: Any) -> Backend:
@@ -155,15 +178,19 @@ def emulated_backend(slots: int = SLOTS, memory: int | None = None) -> Backend:
 
 
 def gpu_backend(slots: int = SLOTS) -> Backend:
-    """The GPU, with cuDF.
+    """The GPU, with every kernel compiled for it.
 
     Raises:
-        BackendUnavailable: No usable GPU, no CuPy, no cuDF.
+        BackendUnavailable: No usable GPU, one that fails or is full, no CuPy, no compiler for its architecture.
     """
     try:
-        device = CudaDevice(private_cache_dir("cubins"), slots)
+        with translated():
+            device = CudaDevice(private_cache_dir("cubins"), slots)
+            device.prepare(load_kernel_contracts().values())
     except DeviceUnavailable as error:
         raise BackendUnavailable(str(error), error.do) from None
-    if version_of("cudf") is None:
-        raise BackendUnavailable("cuDF is not installed", EXTRA)
+    except CompilerMissing as error:
+        raise BackendUnavailable(str(error), EXTRA) from None
+    except (DeviceFault, OutOfDeviceMemory) as error:
+        raise BackendUnavailable(f"the GPU does not start: {error}", "look at nvidia-smi and dmesg, or --backend cpu") from error
     return device_backend(device)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from gpu_kernels.frames import ColumnSpec, UnexpectedRows
-from gpu_kernels.memory import OutOfDeviceMemory
+from gpu_kernels.memory import DeviceFault, OutOfDeviceMemory
 from gpu_kernels.slots import Slots
 from sim.backends.binder import Kernels
 
-__all__ = ["Backend", "BackendUnavailable", "ColumnSpec", "Ops", "OutOfDeviceMemory", "UnexpectedRows"]
+__all__ = ["Backend", "BackendUnavailable", "ColumnSpec", "DeviceFault", "Ops", "OutOfDeviceMemory", "UnexpectedRows"]
 
 Result = TypeVar("Result")
 
@@ -75,6 +75,7 @@ class Ops(Protocol):
 
         Raises:
             OutOfDeviceMemory: The work does not fit even alone.
+            DeviceFault: The device failed.
         """
 
 

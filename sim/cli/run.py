@@ -46,8 +46,10 @@ def run(
     merchants: MerchantsOption = None,
     decimal_comma: DecimalCommaOption = False,
     unknown_mcc: UnknownMccOption = None,
-    backend: Annotated[str, typer.Option(help="auto, cpu, gpu or emulated. auto: gpu where one is usable, else cpu.")] = "auto",
-    device_slots: Annotated[int, typer.Option(min=1, max=64, help="Partitions on the device at once (gpu, emulated).")] = 2,
+    backend: Annotated[str, typer.Option(help="auto, cpu, gpu or emulated. auto: cpu, or a gpu measured to be faster here.")] = "auto",
+    device_slots: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Partitions with rows on the device at once (gpu, emulated). Default: the workers.")
+    ] = None,
     verify_fraction: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of partitions recomputed on the cpu (gpu, emulated); 0 for none.")
     ] = 0.001,

@@ -38,7 +38,7 @@ class How:
     order_seed: int | None = None
     executor: Executor | None = None
     verify_fraction: float = 0.001
-    device_slots: int = 2
+    device_slots: int | None = None
     memory: MemoryBudget | None = None
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sim.backends import Backend
-from sim.backends.binder import BoundKernel
 from sim.rng import Stream, StreamError
 from sim.shell.contract_types import Contracts
+from sim.shell.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess
 from sim.shell.frames import Array, Frame, Rows, changed
 from sim.shell.identity import frame as frame_bytes
 from sim.shell.manifest import LedgerRow, PartFile
@@ -34,31 +34,6 @@ def _name_hashes(values: tuple[str, ...]) -> Array:
     return hashes
 
 
-class UndeclaredAccess(RuntimeError):
-    """A state reached for something its declaration does not name (a bug in the state)."""
-
-
-class _DeclaredKernels:
-    def __init__(self, backend: Backend, state: State) -> None:
-        self._backend, self._state = backend, state
-
-    def __getattr__(self, stem: str) -> BoundKernel:
-        if stem not in self._state.kernels:
-            raise UndeclaredAccess(f"{self._state.id} does not declare kernel {stem!r}")
-        kernel: BoundKernel = getattr(self._backend.kernels, stem)
-        return kernel
-
-
-class _DeclaredParams:
-    def __init__(self, configs: Mapping[str, Params], state: State) -> None:
-        self._configs, self._state = configs, state
-
-    def __getattr__(self, name: str) -> Params:
-        if name not in self._state.config:
-            raise UndeclaredAccess(f"{self._state.id} does not declare config {name!r}")
-        return self._configs[name]
-
-
 class Context:
     """What `plan`, `finish` and `checks` see.
 
@@ -67,8 +42,10 @@ class Context:
         scenarios: Scenario ids of the run, sorted.
         params: `ctx.params.<config id>.<key>`, only for declared configs.
         kernels: `ctx.kernels.<stem>(...)`, only for declared kernels.
-        xp: Array namespace for exact integer work.
     """
+
+    # Whether this is the context of a partition, whose rows may lie on a device.
+    _of_partition = False
 
     def __init__(
         self,
@@ -84,9 +61,8 @@ class Context:
     ) -> None:
         self.state = state
         self.scenarios = tuple(scenarios)
-        self.params = _DeclaredParams(configs, state)
-        self.kernels = _DeclaredKernels(backend, state)
-        self.xp = backend.xp
+        self.params = DeclaredParams(configs, state)
+        self.kernels = DeclaredKernels(backend, state)
         self._seed, self._contracts, self._store, self._backend = seed, contracts, store, backend
         self._externals = externals
         self._configs = configs
@@ -190,6 +166,8 @@ class Context:
             The frame; arrays are read-only and may be shared with other partitions.
         """
         self._declared(dataset, row_level=True)
+        if device:
+            self._may_hold_rows()
         reader = self._backend.ops.read_parquet
         if device and reader is not None:
             return self._store.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
@@ -198,6 +176,7 @@ class Context:
 
     def on_device(self, value: Rows) -> Rows:
         """An array or frame in device memory: the same object if it is there already or the backend has one memory."""
+        self._may_hold_rows()
         ops = self._backend.ops
         return changed(value, lambda columns: [ops.to_device(column) for column in columns])
 
@@ -220,6 +199,17 @@ class Context:
         """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
         self._backend.ops.sort_segments(values, offset)
 
+    @property
+    def xp(self) -> Any:
+        """Array namespace for exact integer work on what `on_device` gives."""
+        self._may_hold_rows()
+        return self._backend.xp
+
+    def _may_hold_rows(self) -> None:
+        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
+        if not (self._of_partition and self.state.resident):
+            raise UndeclaredAccess(f"{self.state.id} keeps rows on the device outside a partition or without declaring resident=True")
+
     def _declared(self, dataset: str, row_level: bool) -> None:
         scope = self.state.reads.get(dataset)
         if scope is None or (row_level and scope != ROW_LEVEL):
@@ -228,6 +218,8 @@ class Context:
 
 class PartitionContext(Context):
     """What `compute` sees: a `Context` that also counts and keeps the RNG ledger of its partition."""
+
+    _of_partition = True
 
     def __init__(self, state: State, **kwargs: Any) -> None:
         super().__init__(state, **kwargs)

@@ -24,7 +24,7 @@ from sim.shell.reference import TABLES, Reference
 from sim.shell.state import Segment
 
 PACKAGES = ("blake3", "duckdb", "jsonschema", "numba", "numpy", "pyarrow", "pyyaml", "referencing", "rich", "typer")
-OPTIONAL = ("polars", "pandas", "cudf-cu13", "cupy-cuda13x", "distributed")
+OPTIONAL = ("polars", "pandas", "cudf-cu13", "cupy-cuda13x", "pylibcudf-cu13", "distributed")
 # Philox2x64-10 at key 0, counter 0 (Random123 1.14, kat_vectors).
 KNOWN_ANSWER = (0xCA00A0459843D731, 0x66C24222C9A845B5)
 _LEAST_FREE_BYTES = 1 << 30

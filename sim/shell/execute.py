@@ -17,7 +17,7 @@ from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import INFO, Published, StateManifest
-from sim.shell.partition import StateRun, check_row, in_turn, stage_frames
+from sim.shell.partition import StateRun, check_row, on_backend, stage_frames
 from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Check, Measurement, Partition, Program
@@ -42,7 +42,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
     state = program.state
-    plan = in_turn(program, ctx, run, None, lambda: _plan(program, ctx))
+    plan = on_backend(program, ctx, run, None, lambda: _plan(program, ctx))
     if state.writes:
         require_readable(len(plan) * LEAST_ENTRY_BYTES, len(plan), state.id)
     staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
@@ -97,7 +97,7 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     if program.finish is not None:
         last = PartitionResult("finish", {}, [], {}, [])
         finish = program.finish
-        frames = in_turn(program, ctx, run, None, lambda: {name: ctx.on_host(frame) for name, frame in finish(ctx, totals).items()})
+        frames = on_backend(program, ctx, run, None, lambda: finish(ctx, totals))
         stage_frames(program, run, staging, None, "part-00000.parquet", frames, last)
         sums.add_checks(end, last.checks)
         for dataset_id, file in last.files.items():
@@ -120,11 +120,14 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     missing = sorted(named(key) for key in asked - set(grouped))
     if not set(grouped) <= asked:
         raise ValueError(f"{state.id} made what is switched off: {sorted(named(key) for key in set(grouped) - asked)}")
-    model = [] if failed or missing else list(program.checks(ctx, totals) if program.checks is not None else [])
+    checked = None if failed or missing else program.checks
+    model = [] if checked is None else list(on_backend(program, ctx, run, None, lambda: checked(ctx, totals)))
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)
     checks = sums.checks() + [_model_row(check) for check in model]
-    measured = [] if program.measure is None else [_measured_row(figure) for figure in program.measure(ctx, totals)]
+    measure = program.measure
+    told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
+    measured = [_measured_row(figure) for figure in told]
     manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
     data = manifest.encode()
     for item in published:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sim.backends import Backend, OutOfDeviceMemory, get_backend
+from sim.backends import Backend, DeviceFault, OutOfDeviceMemory, get_backend
 from sim.backends.binder import KernelFailure
 from sim.executors import Executor
 from sim.shell.check_result import CheckResult
@@ -68,7 +68,8 @@ class StateRun:
 def compute_partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition, verify: bool) -> PartitionResult:
     """Compute a partition, check and stage its frames, leave a receipt.
 
-    On a device only `compute` and the copy to the host hold one of its slots; checks, digest, Parquet and disk do not.
+    On a device `compute` of a resident state and its copy to the host hold one of the slots; a host-only state's kernels hold one each for
+    as long as they run; checks, digest, Parquet and disk hold none.
 
     Args:
         program: The state.
@@ -80,7 +81,7 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
 
     Raises:
         ValidationError: A kernel refused a row.
-        BackendError: The partition does not fit the device, or the device is wrong.
+        BackendError: The partition does not fit the device, or the device is wrong or failed.
         StorageError: An I/O failure while staging.
         MemoryError: Memory ran out; it may be called again, when others that were beside it have come to rest.
     """
@@ -105,7 +106,7 @@ def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) ->
         return inner, {dataset: inner.on_host(frame) for dataset, frame in compute(inner, part).items()}
 
     try:
-        return in_turn(program, ctx, run, part, work)
+        return on_backend(program, ctx, run, part, work)
     except KernelFailure as failure:
         raise ValidationError(
             f"{program.state.id}.{failure.name}",
@@ -115,17 +116,25 @@ def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) ->
         ) from failure
 
 
-def in_turn(program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]) -> Result:
-    """Work of a state's function in a turn on the device; at once where there is none.
+def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]) -> Result:
+    """Work of a state's function; a partition of a resident state waits for a turn on the device, everything else begins at once.
 
     Raises:
-        BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone.
+        BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone. `SHELL.DEVICE_FAULT`: the device failed.
     """
+    name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
+    spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
     try:
-        return run.backend.ops.turn(work)
+        return run.backend.ops.turn(work) if part and program.state.resident else work()
+    except DeviceFault as fault:
+        raise BackendError(
+            "SHELL.DEVICE_FAULT",
+            f"the device failed while computing {name}, {fault.after}",
+            found=str(fault),
+            where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
+            do="look at nvidia-smi and dmesg; the same command, with --backend cpu too, goes on where it stopped",
+        ) from fault
     except OutOfDeviceMemory as error:
-        spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
-        name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
         raise BackendError(
             "SHELL.OUT_OF_DEVICE_MEMORY",
             f"{name} does not fit the device, even alone (--device-slots 1)",

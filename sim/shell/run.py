@@ -37,6 +37,8 @@ from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 
+MOST_SLOTS = 64  # partitions on a device at once
+
 
 @dataclass(frozen=True)
 class Options:
@@ -49,7 +51,7 @@ class Options:
         order_seed: Shuffle partitions (tests), or None.
         executor: Who computes partitions; its owner closes it.
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
-        device_slots: Partitions on a device at once, for backends that have one.
+        device_slots: Partitions with rows on a device at once, for backends that have one; None for as many as are computed at once.
         model: Module whose `SEGMENTS` are run: what workers in other processes import.
         memory: Memory limit of this process; the executor's own.
         publication: Where passed segments go beyond the run directory.
@@ -61,7 +63,7 @@ class Options:
     order_seed: int | None = None
     executor: Executor | None = None
     verify_fraction: float = 0.001
-    device_slots: int = 2
+    device_slots: int | None = None
     model: str = "sim.segments"
     memory: MemoryBudget | None = None
     publication: Publication = field(default_factory=Publication)
@@ -85,7 +87,8 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     """
     run_dir = options.out / prepared.run_id
     if backend.slots is not None:
-        backend.slots.resize(options.device_slots)
+        threads = options.executor.threads if options.executor else options.workers
+        backend.slots.resize(options.device_slots or max(1, min(threads, MOST_SLOTS)))
     store = options.publication.reader(run_dir, prepared)
     store.fit(options.memory.limit if options.memory else None)
     for program in (program for segment in segments for program in segment.programs):

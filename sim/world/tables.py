@@ -138,7 +138,7 @@ class Table:
 
     def to_cudf(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `cudf.DataFrame` on the GPU; arguments as `to_arrow`."""
-        return _package("cudf", "closedworld[gpu-cu13]").DataFrame.from_arrow(self.to_arrow(columns, filter))
+        return _package("cudf", "closedworld[cudf-cu13]").DataFrame.from_arrow(self.to_arrow(columns, filter))
 
     def duckdb(self, connection: Any = None) -> Any:
         """The rows as a DuckDB relation, partition keys as columns.

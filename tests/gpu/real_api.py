@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("gpu_kernels/frames.py", "gpu_kernels/device.py", "gpu_kernels/launch.py")
+FILES = ("gpu_kernels/frames.py", "gpu_kernels/device.py", "gpu_kernels/launch.py", "gpu_kernels/packages.py")
 # In these classes and functions every call is looked at; elsewhere in the files only those rooted in a package.
-WHOLE = {"CudaDevice", "read_parquet", "_column", "_seen", "CudaLauncher", "_device_limits"}
+WHOLE = {"CudaDevice", "read_parquet", "_column", "_seen", "CudaLauncher", "_device_limits", "share_pool"}
 # Modules and methods of Python, and methods of our own.
-PYTHON = {"np", "threading"}
+PYTHON = {"importlib", "np", "threading"}
 PLAIN = {"append", "clear", "items", "join", "keys", "reshape", "to_pylist", "splitlines", "tolist", "type"}
-PLAIN |= {"keep", "launch", "read_parquet", "session", "turn"}
+PLAIN |= {"copy", "keep", "launch", "pop", "prepare", "read_parquet", "session", "turn"}
 
 
 def packages() -> dict[str, Any]:
@@ -131,16 +131,13 @@ def problems(text: str, name: str, found: dict[str, Any]) -> tuple[list[str], in
 
 
 def main() -> int:
-    import cudf
-
     sys.path.insert(0, str(ROOT))
     found = packages()
-    inspect.signature(cudf.DataFrame.from_arrow).bind(None)  # sim/world/tables.py
     wrong, looked = [], {}
     for name in FILES:
         told, looked[name] = problems((ROOT / name).read_text(), name, found)
         wrong += told
-    source = (ROOT / "gpu_kernels/frames.py").read_text() + (ROOT / "gpu_kernels/device.py").read_text()
+    source = "".join((ROOT / name).read_text() for name in FILES)
     planted = {}
     for before, after in (
         ("set_num_rows(", "set_rows("),

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sim.backends.choice as choice
 from gpu_kernels.arrays import DeviceArray
 from sim.backends import BackendUnavailable, OutOfDeviceMemory, driver_report, get_backend
 from sim.backends.binder import KernelCallError, KernelFailure
@@ -194,14 +193,6 @@ print(get_backend("auto").why, sorted(big & set(sys.modules)))
         [sys.executable, "-c", program], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "no NVIDIA driver []"
-
-
-def test_auto_takes_the_gpu_where_one_is_usable(monkeypatch):
-    """The choice alone: the emulator stands where the GPU would."""
-    monkeypatch.setattr(choice, "_cache", {})
-    monkeypatch.setattr("gpu_kernels.driver.probe", lambda: None)
-    monkeypatch.setattr("sim.backends.device_backend.gpu_backend", emulated_backend)
-    assert get_backend("auto").name == "emulated" and "usable GPU" in get_backend("auto").why
 
 
 def test_staged_partitions_are_bound_to_the_cuda_text_too():

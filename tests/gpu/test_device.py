@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_kernels.device import CudaDevice, EmulatedDevice, ran_out, translated
+from gpu_kernels.device import CudaDevice, EmulatedDevice
 from gpu_kernels.driver import DeviceUnavailable, Driver, Gpu, driver_release, package_line, probe, require
+from gpu_kernels.faults import ran_out, translated
 from gpu_kernels.memory import OutOfDeviceMemory
 from gpu_kernels.slots import Slots
 from sim.backends.kernel_contracts import load_kernel_contracts

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import threading
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from gpu_kernels.device import EmulatedDevice
 from gpu_kernels.emulate import Emulator
 from gpu_kernels.sources import kernel_source
 from sim.backends import Backend
+from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, emulated_backend
+from sim.shell.declared import UndeclaredAccess
 from sim.shell.errors import BackendError, GateError
 from sim.shell.frames import Frame
 from sim.shell.progress import Silent
 from sim.shell.recompute import sampled
 from sim.shell.run import Options, run_world
-from sim.shell.state import Partition
+from sim.shell.state import Partition, Program
 from tests.golden.test_golden import GOLDEN
 from tests.runs.worlds import build, closedworld, content_digests, published
 from tests.shell import miniworld
@@ -65,7 +67,13 @@ def compute_doubles(ctx, part):
 
 
 def resident(**replaced: Any) -> Any:
-    return miniworld.segments(**{"compute_items": compute_items, "compute_doubles": compute_doubles, **replaced})
+    """The mini world with states that keep their rows on the device."""
+
+    def keeps(program: Program) -> Program:
+        return replace(program, state=replace(program.state, resident=True))
+
+    made = miniworld.segments(**{"compute_items": compute_items, "compute_doubles": compute_doubles, **replaced})
+    return tuple(replace(segment, programs=tuple(map(keeps, segment.programs))) for segment in made)
 
 
 @pytest.fixture(scope="module")
@@ -133,20 +141,94 @@ def test_a_partition_that_does_not_fit_alone_is_refused_and_resumed(mini_root, t
 
 
 def test_slots_bound_how_many_compute_at_once(mini_root, tmp_path, expected):
-    lock, inside, most = threading.Lock(), [0], [0]
+    lock, meet, inside, most = threading.Lock(), threading.Barrier(2), [0], [0]
 
-    def slow(ctx, part):
+    def in_pairs(ctx, part):  # four partitions: two and two, if two may be inside, and a broken barrier if not
         with lock:
             inside[0] += 1
             most[0] = max(most[0], inside[0])
+        meet.wait(60)
         frames = compute_items(ctx, part)
-        time.sleep(0.02)
         with lock:
             inside[0] -= 1
         return frames
 
-    found = run(mini_root, tmp_path, emulated_backend(), resident(compute_items=slow), workers=6, device_slots=3)
-    assert most == [3] and published(found) == expected
+    found = run(mini_root, tmp_path, emulated_backend(), resident(compute_items=in_pairs), workers=4, device_slots=2)
+    assert most == [2] and published(found) == expected
+
+
+def test_host_only_states_compute_beside_each_other_whatever_the_slots(mini_root, tmp_path, expected):
+    meet, backend, held = threading.Barrier(4), emulated_backend(), []
+
+    def all_at_once(ctx, part):
+        held.append(backend.slots.held)
+        meet.wait(60)  # all four of the state's partitions are in `compute`, on a device with one slot
+        return miniworld.compute_items(ctx, part)
+
+    found = run(mini_root, tmp_path, backend, miniworld.segments(compute_items=all_at_once), workers=4, device_slots=1)
+    assert held == [False] * 4 and published(found) == expected
+
+
+def test_kernels_of_host_only_states_take_a_slot_each(mini_root, tmp_path, expected):
+    """Kernels of four partitions begun together, on two slots: never more than two run, and none waits for a partition to end."""
+    lock, inside, most, calls, meet, pair = threading.Lock(), [0], [0], [0], threading.Barrier(4), threading.Barrier(2)
+    device = EmulatedDevice(private_cache_dir("emulated"))
+    launch = device.launch
+
+    def counted(*call):
+        with lock:
+            calls[0] += 1
+            inside[0] += device.slots.held
+            most[0] = max(most[0], inside[0])
+        pair.wait(60)
+        launch(*call)
+        with lock:
+            inside[0] -= 1
+
+    device.launch = counted  # type: ignore[method-assign]
+
+    def together(ctx, part):
+        meet.wait(60)
+        frames = miniworld.compute_items(ctx, part)
+        meet.wait(60)
+        return frames
+
+    found = run(mini_root, tmp_path, device_backend(device), miniworld.segments(compute_items=together), workers=4, device_slots=2)
+    assert calls == [4] and most == [2] and inside == [0] and published(found) == expected
+
+
+def test_planning_and_finishing_hold_no_slot(mini_root, tmp_path, expected):
+    backend, held = emulated_backend(), []
+
+    def plan(ctx):
+        held.append(backend.slots.held)
+        return miniworld.plan_items(ctx)
+
+    def check(ctx, totals):
+        held.append(backend.slots.held)
+        return miniworld.check_items(ctx, totals)
+
+    assert published(run(mini_root, tmp_path, backend, resident(plan_items=plan, check_items=check))) == expected
+    assert held == [False, False]
+
+
+@pytest.mark.parametrize("keep", [lambda ctx: ctx.on_device(np.zeros(1)), lambda ctx: ctx.xp, lambda ctx: ctx.load("items", device=True)])
+def test_a_state_that_does_not_say_so_keeps_no_rows_on_the_device(mini_root, tmp_path, keep):
+    """On every backend, so that it is noticed where there is no device."""
+    from sim.backends import get_backend
+
+    def keeps(ctx, part):
+        keep(ctx)
+        return miniworld.compute_doubles(ctx, part)
+
+    with pytest.raises(UndeclaredAccess, match=r"1B.S1 keeps rows on the device .* without declaring resident=True"):
+        run(mini_root, tmp_path, get_backend("cpu"), miniworld.segments(compute_doubles=keeps))
+
+
+def test_a_host_only_kernel_that_does_not_fit_is_refused_by_partition(mini_root, tmp_path):
+    with pytest.raises(BackendError, match=r"partition 0000\d of 1A.S1 does not fit the device") as refused:
+        run(mini_root, tmp_path, emulated_backend(memory=100), miniworld.segments())
+    assert refused.value.code == "SHELL.OUT_OF_DEVICE_MEMORY"
 
 
 def wrong(texts: dict[str, str], folder: Path) -> Backend:
@@ -252,7 +334,6 @@ def test_worlds_are_golden_and_file_for_file_the_cpus(world, tmp_path):
     ],
 )
 def test_worlds_are_golden_on_a_gpu(world, options, tmp_path):
-    pytest.importorskip("cudf", reason="cuDF is not installed")
     found = content_digests(build(world, tmp_path, "--backend", "gpu", *options))
     assert found == {dataset: digest for name, dataset, digest in GOLDEN if name == world}
 

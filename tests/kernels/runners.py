@@ -3,11 +3,15 @@
 numba needs nothing but numba, the emulator a host C++ compiler, the GPU a device and CuPy. A GPU machine with CuPy and numpy is enough.
 """
 
+import importlib.metadata
 import importlib.util
+import tomllib
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+from packaging.requirements import Requirement
 
 from gpu_kernels.compile import CompilerMissing
 from gpu_kernels.driver import DeviceUnavailable, probe, require
@@ -116,10 +120,19 @@ def compiler_missing():
     return None
 
 
+def numba_fits():
+    """Whether the numba that is installed is one that this project takes: another may not import beside this machine's numpy."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    wanted = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]["dependencies"]
+    pinned = next(Requirement(text) for text in wanted if Requirement(text).name == "numba")
+    return pinned.specifier.contains(importlib.metadata.version("numba"))
+
+
 @cache
 def runners():
     """All twins of this machine, the first of them the one the others are compared with."""
-    found = [Numba()] if importlib.util.find_spec("numba") else []
+    found = [Numba()] if numba_fits() else []
     if compiler_missing() is None:
         found.append(Emulated())
     if gpu_missing() is None:

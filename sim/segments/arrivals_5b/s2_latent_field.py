@@ -26,6 +26,7 @@ STATE = State(
     streams=("5B.latent_field", "5B.country_shock"),
     kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity"),
     per_scenario=True,
+    resident=True,
 )
 
 

@@ -52,6 +52,7 @@ STATE = State(
         "utc_offset",
     ),
     per_scenario=True,
+    resident=True,
 )
 
 _SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
@@ -97,9 +98,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.sort_segments(packed, bounds)
     events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
     head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
+    of_bucket = ctx.repeat(ctx.on_device(counts.select("merchant_id", "bucket_index").take(head)), size)
     events = events.with_columns(
-        merchant_id=ctx.repeat(ctx.on_device(counts.merchant_id[head]), size),
-        bucket_index=ctx.repeat(ctx.on_device(counts.bucket_index[head]), size),
+        merchant_id=of_bucket.merchant_id,
+        bucket_index=of_bucket.bucket_index,
         arrival_seq=_numbered(ctx, counts, offset, int(part.spec["first_seq"])),
     )
     for stream in STATE.streams:

@@ -43,6 +43,7 @@ STATE = State(
     writes=(),
     kernels=("alias_build", "match_keys", "recount_buckets", "utc_offset", "verify_arrivals", "verify_routes"),
     per_scenario=True,
+    resident=True,
 )
 
 _SOURCES = ("merchant_zone_profile_5A", "s1_site_weights_2B", "site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")

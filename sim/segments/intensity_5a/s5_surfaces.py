@@ -41,6 +41,7 @@ STATE = State(
     writes=("merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"),
     kernels=("overlay_factor", "local_surface", "utc_surface", "hour_mass"),
     per_scenario=True,
+    resident=True,
 )
 
 _BITS = 20  # of kernel hour_mass
