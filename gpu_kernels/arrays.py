@@ -54,7 +54,17 @@ class Memory:
         """
         if array.dtype.kind not in "biuf":
             raise TypeError(f"Unsupported dtype {array.dtype}")
-        return DeviceArray(array, self, self._claim(array.nbytes))
+        return self.made(array, self, self._claim(array.nbytes))
+
+    # What a test's device makes otherwise (tests/gpu/fake_cupy.py).
+
+    def made(self, array: np.ndarray, memory: Memory, token: Allocation) -> DeviceArray:
+        """The device array over an accounted buffer."""
+        return DeviceArray(array, memory, token)
+
+    def token(self) -> Allocation:
+        """What accounts for a new buffer."""
+        return Allocation()
 
     def upload(self, host: np.ndarray) -> DeviceArray:
         """A copy of a host array."""
@@ -66,7 +76,7 @@ class Memory:
                 raise OutOfDeviceMemory(nbytes, f"{self.used:,} of {self.limit:,} bytes are in use")
             self.used += nbytes
             self.peak = max(self.peak, self.used)
-        token = Allocation()
+        token = self.token()
         weakref.finalize(token, self._release, nbytes)
         return token
 
@@ -176,7 +186,7 @@ class DeviceArray(NDArrayOperatorsMixin):
         if gathers:
             return self._memory.adopt(np.asarray(self.held[plain]))
         whole = plain if Ellipsis in plain else (*plain, Ellipsis)  # the ellipsis makes one element a 0-d view, as on a GPU
-        return DeviceArray(self.held[whole], self._memory, self._token)
+        return self._memory.made(self.held[whole], self._memory, self._token)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         plain, gathers = self._key(key)
@@ -190,7 +200,7 @@ class DeviceArray(NDArrayOperatorsMixin):
     def _same(self, held: np.ndarray) -> DeviceArray:
         """The same buffer seen otherwise; numpy may have had to copy, which is then accounted."""
         if held.base is self.held or held.base is self.held.base or held is self.held:
-            return DeviceArray(held, self._memory, self._token)
+            return self._memory.made(held, self._memory, self._token)
         return self._memory.adopt(held)
 
     def view(self, dtype: Any) -> DeviceArray:

@@ -14,6 +14,7 @@ import inspect
 import json
 import re
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,31 @@ def problems(text: str, name: str, found: dict[str, Any]) -> tuple[list[str], in
     return wrong, looked
 
 
+def invented(found: dict[str, Any]) -> tuple[list[str], int]:
+    """What `fake_cupy.py` offers and the real packages do not, and how many names were looked at."""
+    from tests.gpu.fake_cupy import Machine, modules
+
+    wrong, looked = [], 0
+
+    def compare(fake: Any, real: Any, path: str) -> None:
+        nonlocal looked
+        for name, value in vars(fake).items():
+            if name.startswith("_") or name == "held":  # the emulator's own
+                continue
+            looked += 1
+            there = getattr(real, name, None)
+            if there is None:
+                wrong.append(f"{path}.{name} does not exist")
+            elif isinstance(value, type(sys)) or (isinstance(value, type) and value.__module__ != "builtins"):
+                compare(value, there, f"{path}.{name}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        fakes = modules(Machine(Path(folder)))
+    for name in ("cupy", "rmm", "pylibcudf"):
+        compare(fakes[name], found["plc" if name == "pylibcudf" else name], name)
+    return wrong, looked
+
+
 def main() -> int:
     sys.path.insert(0, str(ROOT))
     found = packages()
@@ -137,6 +163,8 @@ def main() -> int:
     for name in FILES:
         told, looked[name] = problems((ROOT / name).read_text(), name, found)
         wrong += told
+    told, looked["tests/gpu/fake_cupy.py"] = invented(found)
+    wrong += told
     source = "".join((ROOT / name).read_text() for name in FILES)
     planted = {}
     for before, after in (

@@ -208,26 +208,3 @@ def test_nothing_of_a_gpu_is_imported_before_one_is_asked_for():
     code = "import sys, sim.cli.main, sim.backends.device_backend; print({m.split('.')[0] for m in sys.modules} & {'cupy', 'cudf', 'rmm'})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-@pytest.mark.gpu
-def test_cuda_device(tmp_path):
-    """Copies, pinned downloads, streams of threads, the shared pool."""
-    device = CudaDevice(tmp_path / "cubins")
-    results = {}
-
-    def work():
-        name = threading.get_ident()
-        with device.session():
-            array = device.upload(np.arange(100_000, dtype=np.uint64))
-            results[name] = (device.download(array * np.uint64(3)), device.xp.cuda.get_current_stream().ptr)
-
-    run_threads(work, 4)
-    assert len({stream for _, stream in results.values()}) == 4 and 0 not in {stream for _, stream in results.values()}
-    for host, _ in results.values():
-        assert (host == np.arange(100_000, dtype=np.uint64) * np.uint64(3)).all() and host.flags.writeable
-    assert device.download(device.upload(np.zeros(0, bool))).shape == (0,)
-    with pytest.raises(OutOfDeviceMemory), device.session():
-        device.empty(1 << 45, np.uint64)
-    device.release()
-    assert {"device", "driver", "cuda_runtime", "cupy"} <= set(device.describe())
