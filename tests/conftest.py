@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", GPU_MARK)
+    hypothesis.settings.register_profile("patient", deadline=None)  # no result depends on how busy this machine is
+    hypothesis.settings.load_profile("patient")
     if config.getoption("--require-gpu") and (why := _gpu_missing()):
         raise pytest.UsageError(f"--require-gpu: {why}")
     if _gpu_missing() is None:

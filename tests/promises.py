@@ -45,7 +45,7 @@ PROMISES = {
     "P21": "Published files never change; running again is no work; other inputs are another directory",
     "P22": "A broken contract publishes nothing and says check, table, count, sample; passed cannot mean unchecked",
     "P23": "Hostile config and files are refused quickly, by name, never with a traceback",
-    "P24": "SIGINT and SIGTERM stop within 10 s with exit 130 and 143, resumable; a second one at once",
+    "P24": "SIGINT and SIGTERM stop a run with exit 130 and 143, resumable; a second one at once",
     "P25": "Old run directories are read, or refused by name",
     "P26": "A silently wrong GPU is noticed",
     "P27": "Verifying somebody else's run directory is safe",

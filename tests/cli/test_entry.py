@@ -13,6 +13,7 @@ from sim.cli.complete import complete_dataset, complete_override, complete_prese
 from sim.shell.errors import UsageError
 from sim.shell.find_run import find_run
 from sim.shell.lock import RunLock
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "llvmlite", "numpy", "pyarrow", "duckdb", "polars", "blake3", "jsonschema", "yaml")
@@ -21,12 +22,14 @@ COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contra
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sim", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 def test_importing_the_command_line_loads_nothing_heavy():
     code = f"import sys, sim.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert done.stdout.strip() == "[]"
 
 

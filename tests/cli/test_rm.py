@@ -16,6 +16,7 @@ from sim.shell.find_run import runs_in
 from sim.shell.lock import RunLock
 from sim.shell.remove import look, remove_run
 from sim.shell.status import list_runs
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +52,7 @@ def test_a_person_is_asked(mini_copy, said, gone):
     master, slave = os.openpty()
     os.write(master, said.encode())
     command = [sys.executable, "-m", "sim", "rm", str(mini_copy.run)]
-    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     os.close(master)
     os.close(slave)
     assert "files, " in done.stderr and str(mini_copy.run) in done.stderr
@@ -139,7 +140,7 @@ remove_run(found)
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 5, 9, 20])
 def test_killed_at_any_moment_no_half_run_is_taken_for_one(cli, mini_copy, tmp_path, stop):
-    done = subprocess.run([sys.executable, "-c", KILL, str(mini_copy.run), str(stop)], cwd=ROOT, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", KILL, str(mini_copy.run), str(stop)], cwd=ROOT, timeout=PATIENCE_S, check=False)
     assert done.returncode == -signal.SIGKILL
     if mini_copy.run.exists():
         assert cli("verify", mini_copy.run).code == 0

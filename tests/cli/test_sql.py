@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.work import PATIENCE_S
+
 BIG = 2**63
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +44,7 @@ def test_sql_as_table_csv_and_json(cli, mini):
 def test_a_reader_may_leave_before_the_end(mini):
     query = "select a.item_id, b.item_id from items a, items b, items c"
     command = f"{sys.executable} -m sim sql {mini.run} '{query}' --csv | head -n 1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("item_id,item_id")
 

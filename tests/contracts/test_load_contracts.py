@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,9 +138,7 @@ def test_references_never_leave(folder: Folder, server: tuple[int, list[bytes]],
         "metaschema": "https://json-schema.org/draft/2020-12/schema",
     }[scheme]
     folder.replace(SCHEMAS, '{$ref: "#/documents/place"}', f'{{$ref: "{ref}"}}')
-    begin = time.perf_counter()
     error = refused(folder)
-    assert time.perf_counter() - begin < 1.0
     assert error.code == "SHELL.SCHEMA_REF_UNRESOLVED"
     assert error.where == "contracts/layer1/1A/schemas.yaml:22:14"
     if scheme == "anchor":

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
 from sim.shell.errors import ContractError, WorkerError
 from sim.shell.outcome import RunResult
+from tests.work import wait_until
 
 Build = Callable[..., RunResult]
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,13 +47,6 @@ def started() -> Iterator[Callable[..., DaskExecutor]]:
     yield start
     for executor in made:
         executor.close()
-
-
-def wait_for(what: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 class Squares:
@@ -114,7 +107,7 @@ def test_work_is_handed_out_as_it_is_done_and_nothing_listens_to_the_network(sta
     again = Squares(remote_functions.square)
     assert sorted(executor.map(again, [])) == [] and again.sent == 0
     executor.close()
-    wait_for(lambda: family(os.getpid()) <= before)
+    wait_until(lambda: family(os.getpid()) <= before)
 
 
 def test_a_transient_failure_is_tried_three_times(started: Callable[..., DaskExecutor]) -> None:
@@ -201,7 +194,7 @@ def test_the_scheduler_dies_and_another_run_finishes(
     worker_command = ["--scheduler-file", str(address), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--no-nanny"]
     worker = None
     try:
-        wait_for(address.exists)
+        wait_until(address.exists)
         worker = subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_worker", *worker_command, "--local-directory", str(tmp_path / "scratch")],
             env=where,

@@ -20,6 +20,7 @@ from traces import files
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
 from sim.shell.outcome import RunResult
+from tests.work import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "sim", "run", *(f"--set={key}={value}" for key, value in TINY.items())]
@@ -55,14 +56,11 @@ def daemons() -> Iterator[Daemons]:
 
 def run(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*prefix, *RUN, *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 def wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(path.exists)
 
 
 @pytest.fixture
@@ -168,13 +166,13 @@ def test_a_worker_that_sleeps_is_replaced_and_wakes_to_nothing(
     import dask
 
     orders("00001.stop-once")
-    with dask.config.set({"distributed.scheduler.worker-ttl": "4 s"}):
+    with dask.config.set({"distributed.scheduler.worker-ttl": "15 s"}):
         executor = DaskExecutor(ClusterOptions(2))
         try:
             run_dir = build(executor, "dask").run_dir
             before = files(run_dir)
             began = sorted(orders_folder.glob("began.00001.*"), key=lambda path: int(path.name.split(".")[3]))
-            assert len(began) == 2
+            assert len(began) >= 2
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(began[0].name.split(".")[2]), signal.SIGCONT)
             time.sleep(3)

@@ -10,6 +10,7 @@ import pytest
 
 from gpu_kernels import emulate
 from sim.backends.kernel_contracts import load_kernel_contracts
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = load_kernel_contracts()
@@ -31,7 +32,7 @@ def sanitized(tmp_path, what):
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.gpu.sanitized", str(tmp_path / "cache"), json.dumps(what)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     return done.returncode, done.stderr
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +46,7 @@ def arguments(world: str, out: Path) -> list[str]:
 def closedworld(*args: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the real command in a fresh process."""
     full = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})}
-    done = subprocess.run([sys.executable, "-m", "sim", *args], cwd=cwd, env=full, capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run([sys.executable, "-m", "sim", *args], cwd=cwd, env=full, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert not check or done.returncode == 0, f"{args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     if "--json" in args and done.stdout:
         from tests.conftest import follows_its_schema

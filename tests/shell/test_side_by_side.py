@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.shell.side_by_side import side_by_side
+from tests.work import PATIENCE_S
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.sets(st.integers(0, 9), max_size=3))
@@ -27,7 +28,7 @@ def test_results_and_failures_are_a_loops(items, bad):
 
 def test_several_are_under_way_where_there_are_processors(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=PATIENCE_S)
     assert side_by_side(lambda item: (together.wait(), item)[1], [5, 6, 7]) == [5, 6, 7]
 
 

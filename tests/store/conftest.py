@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,15 @@ sys.path.insert(0, str(HERE))
 
 from stores import Minis, Server, environment  # noqa: E402
 
+from tests.work import wait_until  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("s3")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, str(HERE / "s3_server.py"), str(folder)], stdout=log, stderr=log)
-    until = time.monotonic() + 90
-    while not (folder / "port").exists():
-        assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-        time.sleep(0.05)
+    wait_until((folder / "port").exists, lambda: process.poll() is None)
     yield Server(folder, process)
     process.kill()
     process.wait()

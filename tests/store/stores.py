@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.work import wait_until
+
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "shell")]
 
@@ -42,11 +44,9 @@ class Server:
         """Hold the next PUT of a path that ends in `key`, before or after it takes effect."""
         self.tell("hold", json.dumps({"key": key, "when": when}))
 
-    def wait_held(self, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while not (self.folder / "held").exists():
-            assert process.poll() is None and time.monotonic() < until, "no such PUT came"
-            time.sleep(0.01)
+    def wait_held(self, process: subprocess.Popen[bytes]) -> None:
+        """Until a PUT is held; fails if the process that would make it ends first."""
+        wait_until((self.folder / "held").exists, lambda: process.poll() is None, 0.01)
 
     def free(self) -> None:
         """Let held PUTs go and forget everything told."""

@@ -244,7 +244,7 @@ def main() -> None:
         str(corpus),
         f"-max_total_time={seconds}",
         "-rss_limit_mb=4096",
-        "-timeout=20",
+        "-timeout=900",
         "-max_len=4096",
         "-verbosity=0",
     ]

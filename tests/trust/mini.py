@@ -12,7 +12,6 @@ import re
 import resource
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import miniworld  # noqa: E402
 
 import sim.cli.main  # noqa: E402
 import sim.segments  # noqa: E402
+from tests.work import PATIENCE_S, wait_until  # noqa: E402
 
 CODES = ("1A", "1B")
 SPACE = re.compile(r"([\d,]+) bytes needed, ([\d,]+) bytes free")
@@ -79,7 +79,7 @@ def process(root: Path, out: Path, *extra: str, before: Sequence[str] = (), env:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings)
 
 
-def ended(child: subprocess.Popen[str], timeout: float = 120) -> Done:
+def ended(child: subprocess.Popen[str], timeout: float = PATIENCE_S) -> Done:
     """Wait for a process and read what it said; a traceback fails the test."""
     out, err = child.communicate(timeout=timeout)
     assert "Traceback" not in err, err[-3000:]
@@ -159,10 +159,6 @@ if __name__ == "__main__":
     main()
 
 
-def wait_for(path: Path, child: Child, seconds: float = 60.0) -> None:
-    """Until a child process has made a file; fails if it ends or takes too long, instead of waiting for ever."""
-    until = time.monotonic() + seconds
-    while not path.exists():
-        gone = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        assert not gone and time.monotonic() < until, f"{path.name} did not come; the child {'ended' if gone else 'is still busy'}"
-        time.sleep(0.005)
+def wait_for(path: Path, child: Child) -> None:
+    """Until a child process has made a file; fails if it ends before."""
+    wait_until(path.exists, lambda: os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, 0.005)

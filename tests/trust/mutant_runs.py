@@ -38,7 +38,7 @@ TESTS = (
     "shell/test_gate.py",
 )
 LEFT_OUT = "not lock_names and not demanded_check and not contract_alone and not of_a_world and not only_the_writer"
-CPU_LIMIT_S, TIME_LIMIT_S = 30, 90
+CPU_LIMIT_S, TIME_LIMIT_S = 30, 900
 """Of a mutant that never ends, and of one that waits for ever; all tests take a tenth of the first."""
 MEMORY = "/dev/shm"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.work import PATIENCE_S
+
 
 def installed(*requirements: str) -> Path:
     """A directory to put first on PYTHONPATH that holds these packages and nothing they need; skips where it cannot be had."""
@@ -32,7 +34,7 @@ def installed(*requirements: str) -> Path:
                 str(folder),
                 *requirements,
             ]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             if done.returncode:
                 pytest.skip(f"{', '.join(requirements)} cannot be installed here: {done.stderr.strip().splitlines()[-1][:200]}")
             (folder / "installed").touch()

@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from sim.shell.opened import open_run
 from sim.shell.status import list_runs, run_status
 from sim.shell.verify import verify_run
 from tests.trust import mini
+from tests.work import PATIENCE_S
 
 AUDITED = """
 import json, os, sys, time
@@ -56,12 +56,11 @@ for run in sys.argv[2:]:
     opened.clear()
     watching[0], said = True, {}
     for name, look in looks.items():
-        started = time.process_time()
         try:
             code, problems = 0, list(look(Path(run)))[:50]
         except SimError as error:
             code, problems = error.exit_code, [error.render()]
-        said[name] = [code, problems, time.process_time() - started]
+        said[name] = [code, problems]
     watching[0] = False
     print(json.dumps({"said": said, "opened": opened, "peak": peak() // 1024}))
 """
@@ -71,7 +70,7 @@ def audited(good: Path, *runs: Path) -> list[dict[str, Any]]:
     """Verify, open and describe runs in a process that notes every file opened and directory listed meanwhile."""
     command = [sys.executable, "-c", AUDITED, str(good), *map(str, runs)]
     env = {**os.environ, "PYTHONPATH": str(mini.ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -203,7 +202,6 @@ def safe(case: str, run: Path, secret: Path, answer: dict[str, Any]) -> None:
 def test_hostile_run_directories(plain: Path, ram: Path) -> None:
     places = {case: prepared(plain, ram / str(number), case) for number, case in enumerate(CASES) if not (ram / str(number)).mkdir()}
     answers = audited(plain, *(run for run, _ in places.values()))
-    print({case: round(sum(one[2] for one in answer["said"].values()), 2) for case, answer in zip(places, answers, strict=True)})
     for (case, (run, secret)), answer in zip(places.items(), answers, strict=True):
         safe(case, run, secret, answer)
 
@@ -231,11 +229,10 @@ def crowd(run: Path, entries: int) -> None:
 )
 def test_a_crowded_run_directory(cli, copy: Path, entries: int) -> None:  # type: ignore[no-untyped-def]
     crowd(copy, entries)
-    started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = cli("verify", copy)
     assert answer.code == 5 and answer.err.startswith(f"SHELL.RUN_NOT_AS_PUBLISHED  {entries} thing(s)")
     assert len(answer.err) < 2500 and answer.err.count(" of ") == 5
-    assert time.process_time() - started < 2 + entries / 20_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 + entries
 
 

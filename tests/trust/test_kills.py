@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from power_loss import Op, recorded
 
+from tests.work import PATIENCE_S
+
 SEED = int(os.environ.get("CLOSEDWORLD_FAULT_SEED", "20261122"))
 ARMED: list[Any] = []
 """Recorders of forked runs: one that is forgotten takes its wrappers with it."""
@@ -171,7 +173,7 @@ def test_a_whole_world_killed_again_and_again(tmp_path: Path, demo_run: Path) ->
                 time.sleep(0.01)
             time.sleep(rng.random() * (0.3 if more else 2))
             run.kill()
-        out, _ = run.communicate(timeout=600)
+        out, _ = run.communicate(timeout=PATIENCE_S)
         if run.returncode == -signal.SIGKILL:
             kills += 1
             continue

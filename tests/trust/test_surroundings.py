@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from tests.runs.worlds import ROOT, arguments, build, closedworld, content_digests, published
 from tests.trust import mini
 from tests.trust.others import installed
+from tests.work import PATIENCE_S
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 ROOTLESS = os.geteuid() != 0 or subprocess.run(["unshare", "-mn", "true"], capture_output=True, check=False).returncode != 0
@@ -123,7 +123,7 @@ def test_the_whole_engine_elsewhere(tiny: Path, ram: Path) -> None:
     env = {"PYTHONPATH": shuffler(ram / "site"), "SHUFFLE": "5", "CLOCK": "-7e8", "TZ": "America/St_Johns", "LC_ALL": "C"}
     full = {**os.environ, **env, "PYTHONHASHSEED": "77", "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "sim", *arguments("tiny", ram / "out")]
-    subprocess.run(command, cwd=ROOT, env=full, check=True, capture_output=True, timeout=600)
+    subprocess.run(command, cwd=ROOT, env=full, check=True, capture_output=True, timeout=PATIENCE_S)
     assert published(ram / "out" / tiny.name) == published(tiny)
 
 
@@ -146,7 +146,7 @@ def test_without_network_zones_and_home(tiny: Path, ram: Path) -> None:
     hide = " && ".join(f"mount --bind {ram}/empty {path}" for path in ("/usr/share/zoneinfo", "/etc/ssl") if Path(path).is_dir())
     command = " ".join([hide, "&&", "exec", sys.executable, "-m", "sim", *(f"'{one}'" for one in arguments("tiny", ram / "out"))])
     env = {**os.environ, "PYTHONTZPATH": "", "HOME": str(ram / "empty"), "XDG_CACHE_HOME": str(ram / "empty")}
-    subprocess.run(["unshare", "-mn", "sh", "-c", command], cwd=ROOT, env=env, check=True, capture_output=True, timeout=600)
+    subprocess.run(["unshare", "-mn", "sh", "-c", command], cwd=ROOT, env=env, check=True, capture_output=True, timeout=PATIENCE_S)
     assert published(ram / "out" / tiny.name) == published(tiny)
     assert list((ram / "empty").iterdir()) == []
 
@@ -190,7 +190,7 @@ def test_files_opened_and_connections(ram: Path, tmp_path: Path, record_property
         *arguments("tiny", ram / "out"),
     ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/root"}
-    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=900)
+    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=PATIENCE_S)
     prefixes = {str(ROOT), str(ram), sys.prefix, sys.base_prefix, *ALLOWED}
     lines = log.read_text(errors="replace").splitlines()
     opened = [path for line in lines if (path := _opened(line))]
@@ -234,10 +234,8 @@ def test_other_versions_of_packages(tiny: Path, ram: Path, tmp_path: Path, requi
         pytest.skip(f"{requirements[0]} does not load beside our numpy: {shown.stderr.strip().splitlines()[-1][:200]}")
     assert shown.stdout.strip() == requirements[0].split("==")[1]
     command = [sys.executable, "-m", "sim", *arguments("tiny", ram / "out")]
-    started = time.monotonic()
-    done = subprocess.run(command, cwd=engine, env={**os.environ, **env}, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, cwd=engine, env={**os.environ, **env}, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
-    print(f"{requirements}: {time.monotonic() - started:.0f} s")
     other = ram / "out" / tiny.name
     assert content_digests(other) == content_digests(tiny)
     assert closedworld("verify", str(other), "--deep", check=False).returncode == 0
