@@ -23,7 +23,8 @@ def private_folder(folder: Path) -> Path:
     Raises:
         NotPrivate: It belongs to someone else, or group or others may write to it, or it is a link.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in [path for path in reversed((folder, *folder.parents)) if not path.is_dir()]:
+        missing.mkdir(mode=0o700, exist_ok=True)  # one by one: the parents of one call are made under any umask
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise NotPrivate(

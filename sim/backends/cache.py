@@ -6,11 +6,14 @@ digest of all of them. numba trusts what it loads from there, so the directory m
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from sim.paths import user_cache
@@ -33,9 +36,25 @@ def private_cache_dir(name: str) -> Path:
     for parent in (_ROOT / ".numba_cache", *([mine / "closedworld"] if mine else [])):
         folder = parent / name
         with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for missing in [path for path in (parent.parent, parent, folder) if not path.is_dir()]:
+                missing.mkdir(mode=0o700, exist_ok=True)  # one by one: the parents of one call are made under any umask
             status = folder.lstat()
             private = status.st_uid == os.getuid() and not status.st_mode & 0o022 and stat.S_ISDIR(status.st_mode)
             if private and os.access(folder, os.W_OK):
                 return folder
-    return Path(tempfile.mkdtemp(prefix="closedworld-numba-"))
+    folder = _throw_away() / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@cache
+def _throw_away() -> Path:
+    """One directory for as long as this process lives, removed at its end."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="closedworld-cache-")), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # a forked child ends too, and its parent goes on
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder

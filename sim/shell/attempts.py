@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sim.shell.errors import StorageError, storage_errors
 from sim.shell.identity import sha256_bytes
-from sim.shell.publish import make_directories, write_new
+from sim.shell.publish import FOLDER_MODE, make_directories, write_new
 from sim.shell.staging import PartitionResult, Result, Staging, put_away
 
 JOB_NAME = "job.json"
@@ -45,7 +45,7 @@ class Attempt(Staging):
         self.path = room / f"{name}.{uuid.uuid4().hex}"
         self.binding = ""
         try:
-            self.path.mkdir()
+            self.path.mkdir(mode=FOLDER_MODE)
         except FileNotFoundError:
             raise Stale(f"{room} does not exist") from None
 
@@ -62,7 +62,7 @@ class Attempt(Staging):
     def record(self, result: PartitionResult) -> None:
         """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""
         try:
-            (self.path / DONE_NAME).touch()
+            (self.path / DONE_NAME).touch(mode=0o664)
         except FileNotFoundError:
             raise Stale(f"{self.path} is gone") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -150,6 +151,12 @@ def path_text(path: Path) -> str:
     return text
 
 
+def files_left(path: Path) -> int | None:
+    """How many more files (inodes) the file system of an existing path takes from this user; None where it keeps no count."""
+    status = os.statvfs(path)
+    return status.f_favail if status.f_files else None
+
+
 @contextlib.contextmanager
 def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
     """Turn OSError into a StorageError that names the path and, when space ran out, what is needed and what is free."""
@@ -159,8 +166,12 @@ def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
         found = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror or error}"
         do = "check permissions and the file system, then run again: finished partitions are kept"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            with contextlib.suppress(OSError):
-                free = shutil.disk_usage(path if path.exists() else path.parent).free
-                found += f" ({f'{needed:,} bytes needed, ' if needed else ''}{free:,} bytes free)"
             do = "free some space, then run again: finished partitions are kept"
+            with contextlib.suppress(OSError):
+                place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+                free = shutil.disk_usage(place).free
+                found += f" ({f'{needed:,} bytes needed, ' if needed else ''}{free:,} bytes free)"
+                if error.errno == errno.ENOSPC and files_left(place) == 0:
+                    found += ": no file (inode) is left, whatever the bytes"
+                    do = "remove files - bytes are not what is missing -, then run again: finished partitions are kept"
         raise StorageError("SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do) from error

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sim.shell.publish import fsync_directory
+from sim.shell.publish import fsync_directory, make_directories
 from sim.shell.remote_store import CHUNK, ObjectStore, Stored, store_errors
 
 
@@ -20,7 +20,7 @@ class LocalObjects(ObjectStore):
         """See `ObjectStore.put_new`."""
         target = Path(self.path(key))
         with store_errors(self.url(key), "uploading an object"):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_directories(target.parent)
             fd, name = tempfile.mkstemp(prefix=".upload-", dir=self._aside())
             try:
                 with os.fdopen(fd, "wb") as sink:
@@ -46,7 +46,7 @@ class LocalObjects(ObjectStore):
 
     def _aside(self) -> str:
         folder = Path(self.location.root) / "staging"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_directories(folder)
         return str(folder)
 
 

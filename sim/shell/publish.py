@@ -22,6 +22,7 @@ from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.side_by_side import side_by_side
 
 _AT_FDCWD, _RENAME_NOREPLACE, _SYNC_FILE_RANGE_WRITE = -100, 1, 2
+FOLDER_MODE = 0o775  # whatever the umask: not everybody's to write to
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -49,7 +50,7 @@ def make_directories(path: Path) -> None:
         fsync_directory(path.parent)
     for directory in reversed(missing):
         with contextlib.suppress(FileExistsError):
-            directory.mkdir()
+            directory.mkdir(mode=FOLDER_MODE)
         fsync_directory(directory.parent)
 
 

@@ -25,6 +25,7 @@ from sim.shell.manifest import StateManifest
 from sim.shell.out_of_memory import stay_within
 from sim.shell.outcome import SIZES_CHECKED, RunResult, state_row
 from sim.shell.partition import StateRun
+from sim.shell.planted import require_own_folders
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.publish import make_directories, publish_document, read_published, settle_published
@@ -33,6 +34,7 @@ from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
 from sim.shell.runs_report import write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows
+from sim.shell.space import require_files
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
@@ -94,10 +96,14 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     for program in (program for segment in segments for program in segment.programs):
         if program.preflight is not None:
             program.preflight(context_for(program, prepared, backend, store))
+    require_own_folders(run_dir)
+    if not os.path.lexists(run_dir):
+        require_files(next(folder for folder in run_dir.absolute().parents if folder.is_dir()), 2 * len(prepared.contracts.datasets))
     with storage_errors(run_dir, "creating the run directory"):
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)
     with RunLock(run_dir):
+        require_own_folders(run_dir)  # nobody but the holder of the lock makes any from here on
         receipt = pretty_json(prepared.receipt(backend, options.executor.name if options.executor else LocalExecutor.name))
         if os.path.lexists(run_dir / RECEIPT_NAME):
             require_receipt(run_dir, prepared.identity)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sim.shell.identity import sha256_bytes
 from sim.shell.location import Location
+from sim.shell.publish import make_directories
 from sim.shell.remote_store import ObjectStore, Stored, store_errors
 
 PART_BYTES = 64 << 20
@@ -53,7 +56,7 @@ class S3Objects(ObjectStore):
     def recover(self, notes: Path) -> None:
         """Abort the multipart uploads this work directory noted and did not finish: its lock is ours, so their uploader is dead."""
         with store_errors(notes, "looking for interrupted uploads"):
-            notes.mkdir(parents=True, exist_ok=True)
+            make_directories(notes)
             self._notes = notes
             for note in sorted(notes.iterdir()):
                 upload = json.loads(note.read_text())
@@ -117,8 +120,11 @@ class S3Objects(ObjectStore):
         return created
 
     def _note(self, key: str, upload: str) -> Path:
-        folder = self._notes or Path(tempfile.mkdtemp(prefix="closedworld-uploads-"))
-        note = folder / f"{sha256_bytes(upload.encode())[:32]}.json"
+        if self._notes is None:
+            self._notes = Path(tempfile.mkdtemp(prefix="closedworld-uploads-"))
+            weakref.finalize(self, shutil.rmtree, self._notes, ignore_errors=True)
+        note = self._notes / f"{sha256_bytes(upload.encode())[:32]}.json"
+        note.touch(mode=0o600)
         note.write_text(json.dumps({"store": str(self.location), "key": key, "upload": upload}))
         return note
 

@@ -146,7 +146,7 @@ class Staging:
             if self.path.is_dir():
                 if target.exists():
                     shutil.rmtree(target)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_directories(target.parent)
                 self.path.rename(target)
         return target
 

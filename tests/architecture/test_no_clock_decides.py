@@ -16,7 +16,6 @@ ALLOWED = {
     "tests/work.py": "waits for what comes, until nothing can come any more",
     "tests/trust/mutant_runs.py": "ends mutants that wait for ever; the table tells how long one took",
     "tests/trust/test_kills.py": "kills at random moments of a run as long as the one before; nothing is held against them",
-    "tests/trust/test_surroundings.py": "sets another clock, to show that none is read",
     "tests/runs/test_variations.py": "a wait that ends in a kill, longer each time",
     "tests/executors/hostile_world.py": "names of marks, unlike any other",
 }

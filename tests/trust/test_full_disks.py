@@ -25,10 +25,11 @@ needs_mount = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def mounted(path: Path, size: int) -> Iterator[Path]:
-    """A tmpfs of `size` bytes at `path`."""
+def mounted(path: Path, size: int, files: int | None = None) -> Iterator[Path]:
+    """A tmpfs of `size` bytes and, if said, `files` inodes at `path`."""
     path.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "closedworld-test", str(path)], check=True)
+    options = f"size={size}" + (f",nr_inodes={files}" if files else "")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "closedworld-test", str(path)], check=True)
     try:
         yield path
     finally:
@@ -97,6 +98,38 @@ def test_preflight(ram: Path) -> None:
         assert (done.returncode, error["code"], error["where"]) == (7, "SHELL.DISK_TOO_SMALL", str(disk))
         free, needed = (int(error[key].split(" bytes")[0].removeprefix("about ").replace(",", "")) for key in ("found", "expected"))
         assert free <= 1 << 20 < needed // 2 < 20 << 20
+        assert list(disk.iterdir()) == []
+
+
+@needs_mount
+@pytest.mark.promise(
+    "P9", "out of inodes is said as such, not as lack of bytes; with more of them the same run ends equal", faults="tmpfs of n inodes"
+)
+def test_out_of_files(run: Run, ram: Path, plain_tree: dict[str, bytes]) -> None:
+    refused = 0
+    for files in (8, 12, 20, 30, 200):
+        with mounted(ram / f"disk{files}", 1 << 24, files) as disk:
+            done = run(disk)
+            if done.code == 0:
+                assert mini.tree(mini.run_dir(disk)) == plain_tree
+                continue
+            refused += 1
+            mini.subset(disk, plain_tree)
+            told = f"{done.error['found']} {done.error['do']}"
+            assert done.code == 7 and "(inode" in told and "remove files" in told, done
+            remount(disk, "nr_inodes=1000")
+            assert run(disk).code == 0
+            assert mini.tree(mini.run_dir(disk)) == plain_tree, files
+    assert 2 <= refused <= 4, refused
+
+
+@needs_mount
+@pytest.mark.promise("P9", "too few inodes for the datasets of a world are told before anything starts", faults="tmpfs of 60 inodes")
+def test_preflight_counts_files(ram: Path) -> None:
+    with mounted(ram / "disk", 1 << 28, 60) as disk:
+        done = closedworld(*arguments("tiny", disk / "runs"), check=False)
+        error = json.loads(done.stdout)["error"]
+        assert (done.returncode, error["code"]) == (7, "SHELL.DISK_TOO_SMALL") and "files (inodes) free" in error["found"]
         assert list(disk.iterdir()) == []
 
 

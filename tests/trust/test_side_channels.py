@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import Mini
 from tests.trust import mini as minis
 from tests.trust import side_channels
+from tests.work import PATIENCE_S
 
 DRIVER = Path(side_channels.__file__)
 PROMISE = "no command ends in a traceback for its surroundings: progress is dropped, a result that cannot be written is exit 7"
@@ -116,7 +117,7 @@ def ran(folder: Path, around: Surroundings, commands: list[list[str]]) -> tuple[
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     said = started.stderr.decode("utf-8", "replace")
@@ -139,7 +140,9 @@ def test_one_line_tells_that_the_result_is_lost(demo_run: Path, tmp_path: Path) 
 def test_names_that_are_no_text_are_refused_by_name(demo_run: Path) -> None:
     for env, query in (({}, b"select '\xff'"), (ASCII, "select 'é'".encode())):
         command = [sys.executable.encode(), b"-m", b"sim", b"sql", str(demo_run).encode(), query]
-        done = subprocess.run(command, cwd=side_channels.ROOT, env={**os.environ, **env}, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=side_channels.ROOT, env={**os.environ, **env}, capture_output=True, timeout=PATIENCE_S, check=False
+        )
         assert done.returncode == 2 and done.stderr.startswith(b"SHELL.NOT_TEXT  "), done.stderr
 
 
