@@ -238,6 +238,6 @@ def test_the_shell_is_answered_without_anything_heavy(typed, completed):
     words = len(typed.split()) - 1
     environment = {**os.environ, "_CLOSEDWORLD_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(words)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.stdout.split() == completed, done.stderr
     assert done.stderr.strip() == "[]"
