@@ -1,4 +1,4 @@
-"""What one waits for before anything is computed: the command line, and kernels compiled or taken from their cache."""
+"""What one waits for: the command line, an answer from a world, and kernels compiled or taken from their cache."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def run(options: Options) -> list[Row]:
         Row("closedworld --help", {"wall": ("s", helped)}),
         Row("import sim.cli.main", {"cumulative": ("s", imported)}, {"by": "python -X importtime"}),
     ]
+    rows.append(Row("closedworld sql", {"wall": ("s", _asked(options, calls))}, {"of": f"{options.presets[0]}, merchant_catalogue_1A"}))
     copy = _copy(options.scratch / "checkout")
     options.say("start-up: compiling kernels into an empty cache")
     cold = [_compile(copy, options.names) for _ in range(1)]
@@ -41,6 +42,19 @@ def run(options: Options) -> list[Row]:
     rows.append(Row("kernels, cold cache", {"load": ("s", [load for _, load in cold]), "import": ("s", [imp for imp, _ in cold])}))
     rows.append(Row("kernels, warm cache", {"load": ("s", [load for _, load in warm]), "import": ("s", [imp for imp, _ in warm])}))
     return rows
+
+
+def _asked(options: Options, calls: int) -> list[float]:
+    """Wall seconds from start to answer of one question to a world."""
+    options.say("start-up: building a world to ask")
+    settings = [word for setting in options.settings for word in ("--set", setting)]
+    out = options.scratch / "asked"
+    python(["-m", "sim", "run", "--preset", options.presets[0], "--out", str(out), "--until", options.until or "6A", *settings])
+    run = next(path for path in out.iterdir() if path.is_dir())
+    question = "select channel, count(*) from merchant_catalogue_1A group by all order by all"
+    walls = [python(["-m", "sim", "sql", str(run), question]).wall for _ in range(calls)]
+    shutil.rmtree(out)
+    return walls
 
 
 def _import_seconds(module: str) -> float:

@@ -1,15 +1,40 @@
-"""The model: one folder a segment, one file a state. Segments never import each other; the order below is the run's."""
+"""The model: one folder a segment, one file a state. Segments never import each other; the order below is the run's.
 
-from sim.segments.arrivals_5b import SEGMENT as ARRIVALS_5B
-from sim.segments.civil_time_2a import SEGMENT as CIVIL_TIME_2A
-from sim.segments.entities_6a import SEGMENT as ENTITIES_6A
-from sim.segments.intensity_5a import SEGMENT as INTENSITY_5A
-from sim.segments.merchants_1a import SEGMENT as MERCHANTS_1A
-from sim.segments.routing_2b import SEGMENT as ROUTING_2B
-from sim.segments.sites_1b import SEGMENT as SITES_1B
-from sim.segments.virtual_3b import SEGMENT as VIRTUAL_3B
-from sim.segments.zones_3a import SEGMENT as ZONES_3A
+The segments are imported when they are first asked for: who only reads a run needs their codes and not their programs.
+"""
 
-SEGMENTS = (MERCHANTS_1A, SITES_1B, CIVIL_TIME_2A, ROUTING_2B, ZONES_3A, VIRTUAL_3B, INTENSITY_5A, ARRIVALS_5B, ENTITIES_6A)
+from __future__ import annotations
 
-__all__ = ["SEGMENTS"]
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.shell.state import Segment
+
+    SEGMENTS: tuple[Segment, ...]
+
+CODES = ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B", "6A")
+"""Codes of `SEGMENTS`, in the same order."""
+
+__all__ = ["CODES", "SEGMENTS"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SEGMENTS":
+        return _segments()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _segments() -> tuple[Segment, ...]:
+    from sim.segments.arrivals_5b import SEGMENT as ARRIVALS_5B
+    from sim.segments.civil_time_2a import SEGMENT as CIVIL_TIME_2A
+    from sim.segments.entities_6a import SEGMENT as ENTITIES_6A
+    from sim.segments.intensity_5a import SEGMENT as INTENSITY_5A
+    from sim.segments.merchants_1a import SEGMENT as MERCHANTS_1A
+    from sim.segments.routing_2b import SEGMENT as ROUTING_2B
+    from sim.segments.sites_1b import SEGMENT as SITES_1B
+    from sim.segments.virtual_3b import SEGMENT as VIRTUAL_3B
+    from sim.segments.zones_3a import SEGMENT as ZONES_3A
+
+    return (MERCHANTS_1A, SITES_1B, CIVIL_TIME_2A, ROUTING_2B, ZONES_3A, VIRTUAL_3B, INTENSITY_5A, ARRIVALS_5B, ENTITIES_6A)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.shell.errors import ContractError
 
+RECEIPT_LAW = "run-receipt-v1"
 RECEIPT_NAME = "run_receipt.json"
 
 DOCUMENT_BYTES = 1 << 26

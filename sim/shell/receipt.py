@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.shell.documents import RECEIPT_LAW
 from sim.shell.documents import RECEIPT_NAME as RECEIPT_NAME
 from sim.shell.errors import GateError
 from sim.shell.identity import parameter_hash, run_id
 from sim.shell.json_text import damaged, load_json
 from sim.shell.names import DIGEST, RUN_ID, SCENARIO, WORD, is_name
 from sim.shell.publish import read_published
-from sim.shell.request import RECEIPT_LAW
 
 _RECEIPT_TYPES: Mapping[str, type] = {
     "run_id": str,

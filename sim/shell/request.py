@@ -22,6 +22,7 @@ from sim.paths import config_root, contracts_root
 from sim.shell.config import Configuration, Preset, config_folder, load_preset, resolve
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.contracts import load_contracts
+from sim.shell.documents import RECEIPT_LAW
 from sim.shell.errors import UsageError
 from sim.shell.frames import Frame
 from sim.shell.hints import country_words
@@ -33,7 +34,6 @@ from sim.shell.reference import Reference
 from sim.shell.user_merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
 
 DEFAULT_SEED = 42
-RECEIPT_LAW = "run-receipt-v1"
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,27 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
-from sim.segments import SEGMENTS
-from sim.shell.built_with import left_out, require_same_contracts
+from sim.segments import CODES
 from sim.shell.bundle import Bundle
-from sim.shell.contract_types import Contracts, nearest
-from sim.shell.contracts import load_contracts
+from sim.shell.contract_types import nearest
 from sim.shell.errors import UsageError, path_text
 from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
-from sim.shell.reference import Reference
 from sim.shell.side_by_side import side_by_side
-from sim.shell.store import Store
-from sim.shell.verify import sealed_vocabularies
 from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
 from sim.world.tables import Table
 
-CODES = tuple(segment.code for segment in SEGMENTS)
+if TYPE_CHECKING:
+    from sim.shell.contract_types import Contracts
+    from sim.shell.reference import Reference
+    from sim.shell.store import Store
 
 
 class World:
@@ -111,6 +109,9 @@ class World:
         """
         items = self._items.get(dataset)
         if items is None:
+            from sim.shell.built_with import left_out
+            from sim.shell.contracts import load_contracts
+
             off = left_out(self.path, self._run.bundles, load_contracts(self._roots[0]))
             why = next((f": it is published when {switch}" for (name, _), switch in off.items() if name == dataset), "")
             why += f"; {', '.join(self._run.unfinished)} has not passed" if self._run.unfinished else ""
@@ -163,6 +164,9 @@ class World:
         Raises:
             ContractError: If those at hand are others.
         """
+        from sim.shell.built_with import require_same_contracts
+        from sim.shell.contracts import load_contracts
+
         contracts = load_contracts(self._roots[0])
         require_same_contracts(self.path, CODES, contracts, self.reference.digests())
         return contracts
@@ -170,11 +174,15 @@ class World:
     @cached_property
     def reference(self) -> Reference:
         """The reference snapshot at hand; `contracts` proves that it is the run's."""
+        from sim.shell.reference import Reference
+
         return Reference(self._roots[1] / "reference")
 
     @cached_property
     def vocabularies(self) -> dict[str, tuple[str, ...]]:
         """Every closed list by name, in code order."""
+        from sim.shell.verify import sealed_vocabularies
+
         return sealed_vocabularies(self.contracts, self.reference)
 
     def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
@@ -200,6 +208,8 @@ class World:
 
     def open_rows(self) -> Store:
         """Read access to the published rows as states have it."""
+        from sim.shell.store import Store
+
         store = Store(self.path, self.contracts, self.reference, self.vocabularies)
         store.register(self._run.published)
         return store

@@ -16,13 +16,14 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
+from sim.segments import CODES
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
 from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_object
 from sim.shell.remote_store import store_errors
 from sim.shell.store import Store
 from sim.shell.upload import FetchingStore
-from sim.world.handle import CODES, World
+from sim.world.handle import World
 from sim.world.query import Rows
 from sim.world.tables import Table
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 
 from sim.shell.contract_types import Dataset
 from sim.shell.errors import UsageError
@@ -20,6 +18,8 @@ from sim.shell.packages import require_package
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow.dataset as pads
 
     from sim.world.handle import World
 
@@ -73,6 +73,8 @@ class Table:
         return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
 
     def _plain_schema(self) -> pa.Schema:
+        import pyarrow.parquet as pq
+
         self._world.require_intact(self._items[:1], first_only=True)
         first = self._world.file_path(self._items[0], self._items[0].files[0])
         return pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
@@ -88,6 +90,8 @@ class Table:
 
     def dataset(self) -> pads.Dataset:
         """The rows as a lazy `pyarrow.dataset`; every file was verified, every page is when it is read."""
+        import pyarrow.dataset as pads
+
         by_file = [item.scenario for item in self._items for _ in item.files]
         partitions = [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None
         return self._dataset(self.schema, partitions)
@@ -97,6 +101,8 @@ class Table:
         return self._dataset(self._plain_schema(), None)
 
     def _dataset(self, schema: pa.Schema, partitions: list[pads.Expression] | None) -> pads.Dataset:
+        import pyarrow.dataset as pads
+
         self._world.require_intact(self._items)
         options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
         return pads.FileSystemDataset.from_paths(
@@ -157,6 +163,8 @@ def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | 
     Raises:
         UsageError: If a value cannot be one of its column.
     """
+    import pyarrow.dataset as pads
+
     condition: pads.Expression | None = None
     for name, value in values.items():
         kind = schema.field(name).type

@@ -192,3 +192,30 @@ def test_every_arrival_joins_its_merchant(demo_run):
     world = cw.open(demo_run)
     query = """select count(*) as n from arrival_events_5B a left join merchant_catalogue_1A m using (merchant_id) where m.mcc is null"""
     assert world.sql(query)["n"].to_pylist() == [0]
+
+
+def test_codes_are_those_of_the_segments():
+    from sim.segments import CODES, SEGMENTS
+
+    assert tuple(segment.code for segment in SEGMENTS) == CODES
+
+
+def test_asking_a_run_loads_no_model_and_no_contracts():
+    """What is imported decides how soon an answer comes; held here by name, measured by `closedworld bench`."""
+    import subprocess
+    import sys
+
+    text = "import sim.world.handle, sim.cli.sql, sys; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
+    heavy = (
+        "jsonschema",
+        "yaml",
+        "numba",
+        "polars",
+        "pandas",
+        "fsspec",
+        "sim.segments.arrivals_5b",
+        "sim.shell.contracts",
+        "sim.shell.store",
+    )
+    assert [name for name in heavy if name in loaded] == []
