@@ -87,5 +87,5 @@ def _differs(program: Program, part: Partition, what: str, found: str, wanted: s
         found=found,
         expected=f"{wanted} by the cpu backend",
         do="nothing of this state was published; do not trust the device: run again with --backend cpu and another --out,"
-        " then compare what this device published before with closedworld diff",
+        " then compare what this device published before with closedworld diff RUN_A RUN_B",
     )
