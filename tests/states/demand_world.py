@@ -149,6 +149,20 @@ def timetable() -> Frame:
     return Frame({"tzid": rows.tzid, "transition_utc": rows.transition_utc_s * 1_000_000, "offset_minutes": rows.offset_minutes})
 
 
+def demand() -> Frame:
+    """The columns of a profile by which overlays count: every class in ten places of all regions."""
+    places = [("US", "America/New_York"), ("US", "America/Denver"), ("GB", "Europe/London"), ("DE", "Europe/Berlin")]
+    places += [("AU", "Australia/Sydney"), ("AU", "Australia/Adelaide"), ("JP", "Asia/Tokyo"), ("IN", "Asia/Kolkata")]
+    places += [("NG", "Africa/Lagos"), ("CN", "Asia/Shanghai")]
+    classes = len(vocabularies()["demand_class"])
+    columns = {
+        "legal_country_iso": np.repeat([code("country", country) for country, _ in places], classes),
+        "tzid": np.repeat([code("tzid", zone) for _, zone in places], classes),
+        "demand_class": np.tile(np.arange(classes), len(places)),
+    }
+    return Frame({name: values.astype(np.int16) for name, values in columns.items()})
+
+
 def upstream(merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_merchant: int = 12) -> dict[str, Frame]:
     """Merchants of all channels and modes with site and edge groups in random places; weights sum to 2**40."""
     rng = np.random.default_rng(seed)

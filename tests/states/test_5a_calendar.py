@@ -10,7 +10,7 @@ import pytest
 
 from sim.recipes.civil import months_between, weekday_of
 from sim.shell.errors import ContractError
-from tests.states.demand_world import BASELINE, STRESS, DemandWorld, code, packs, timetable
+from tests.states.demand_world import BASELINE, STRESS, DemandWorld, code, demand, packs, timetable
 from tests.states.memory_world import config, vocabularies
 
 EPOCH = datetime(1970, 1, 1)
@@ -19,7 +19,9 @@ SCENARIOS = config("layer2/5A/scenarios.yaml")
 
 def calendar(start: str, end: str, scenario: str = BASELINE, seed: int = 7, **overrides):
     documents = packs(scenario_horizon_5A__start=start, scenario_horizon_5A__end=end, **overrides)
-    world = DemandWorld({"tz_timetable_cache": timetable()}, documents, seed=seed, scenarios=(scenario,))
+    world = DemandWorld(
+        {"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}, documents, seed=seed, scenarios=(scenario,)
+    )
     made = world.run("5A.S4")
     assert all(check.passed for check in world.checks.values()), world.checks
     return made[("scenario_calendar_5A", scenario)]
@@ -146,7 +148,7 @@ def test_horizons_that_cannot_be(start, end, error):
 def test_scenarios_without_overlays_have_an_empty_calendar():
     bare = {"band": "baseline", "overlays": [], "windows": []}
     documents = packs(scenarios_5A__scenarios__baseline_v1=bare)
-    world = DemandWorld({"tz_timetable_cache": timetable()}, documents)
+    world = DemandWorld({"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}, documents)
     made = world.run("5A.S4")
     assert all(check.passed for check in world.checks.values())
     assert len(made[("scenario_calendar_5A", BASELINE)]) == 0

@@ -19,11 +19,12 @@ from tests.states.memory_world import config, vocabularies
 
 SPRING = {"scenario_horizon_5A__start": "2026-03-27", "scenario_horizon_5A__end": "2026-04-07"}
 LOCAL, UTC_TABLE = "merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"
+FACTORS = "scenario_overlay_factors_5A"
 BARE = {"band": "baseline", "overlays": [], "windows": []}
 
 
 def build(merchants: int = 40, scenarios=(BASELINE,), **overrides) -> DemandWorld:
-    world = DemandWorld(upstream(merchants), packs(**SPRING, **overrides), scenarios=scenarios)
+    world = DemandWorld(upstream(merchants), packs(**{**SPRING, **overrides}), scenarios=scenarios)
     world.run_all()
     return world
 
@@ -92,6 +93,79 @@ def test_factors_are_what_the_calendar_says():
             moved += factor != 1.0
         start += int(clocks.local_buckets[clock])
     assert moved > 500
+
+
+def covering(table: Frame, combination: tuple[int, int, int], cell: int) -> dict[int, tuple[int, float]]:
+    """Event type -> (event, factor) of the told factors of a combination in a local bucket, row by row; one row a type."""
+    found: dict[int, tuple[int, float]] = {}
+    for row in range(len(table)):
+        own = tuple(int(table[name][row]) for name in ("legal_country_iso", "tzid", "demand_class"))
+        first, size = int(table.local_bucket_index[row]), int(table.local_buckets[row])
+        if own == combination and first <= cell < first + size:
+            assert int(table.event_type[row]) not in found, "two runs of a type overlap"
+            found[int(table.event_type[row])] = (int(table.event_id[row]), float(table.factor[row]))
+    return found
+
+
+def test_told_factors_are_those_of_the_events_that_count():
+    """Each bucket, looked up row by row in the table, against a walk through all events; nothing is told where nothing is moved."""
+    world = build(12, scenarios=(STRESS,), scenario_horizon_5A__start="2026-04-08", scenario_horizon_5A__end="2026-04-16")
+    profile, calendar = world.store.load("merchant_zone_profile_5A"), world.store.load("scenario_calendar_5A", STRESS)
+    table, clocks = world.store.load(FACTORS, STRESS), world.store.load("scenario_zone_calendar_5A", STRESS)
+    bounds, kinds = config("layer2/5A/overlay_policy.yaml"), vocabularies()["event_type"]
+    names = ("legal_country_iso", "tzid", "demand_class")
+    combinations = sorted({tuple(int(profile[name][row]) for name in names) for row in range(len(profile))})
+    assert {tuple(int(table[name][row]) for name in names) for row in range(len(table))} <= set(combinations)
+    told = 0
+    for combination in combinations[::5]:
+        seen = np.ones(len(calendar), dtype=bool)
+        for column, value in zip(("country_iso", "tzid", "demand_class"), combination, strict=True):
+            seen &= ~calendar.valid[column] | (calendar[column] == value)
+        clock = int(np.searchsorted(clocks.tzid, combination[1]))
+        mine = table.take(np.all([table[name] == value for name, value in zip(names, combination, strict=True)], axis=0))
+        for cell in range(int(clocks.local_buckets[clock])):
+            middle = int(clocks.local_origin[clock]) // 10**6 + 3600 * cell + 1800
+            found = covering(mine, combination, cell)
+            for kind, name in enumerate(kinds):
+                active = {e: felt(calendar, e, middle) for e in np.flatnonzero(seen & (calendar.event_type == kind)).tolist()}
+                active = {e: value for e, value in active.items() if value is not None}
+                law, expected = bounds["types"][name], None
+                if active:
+                    top = max(int(calendar.scope_rank[e]) for e in active)
+                    best = {e: value for e, value in active.items() if calendar.scope_rank[e] == top}
+                    chosen = (min if law["aggregate"] == "least" else max)(best, key=lambda e: (best[e], 0))
+                    factor = min(max(best[chosen], law["low"]), law["high"])
+                    expected = (int(calendar.event_id[chosen]), factor) if factor != 1.0 else None
+                assert found.get(kind) == expected, (combination, cell, name)
+                told += expected is not None
+    assert told > 500 and len(set(table.event_type.tolist())) >= 4
+    start = table.local_start // 10**6 - clocks.local_origin[np.searchsorted(clocks.tzid, table.tzid)] // 10**6
+    assert np.array_equal(start, table.local_bucket_index.astype(np.int64) * 3600)
+
+
+def test_factors_that_are_not_those_applied_turn_red():
+    world = build(30)
+    told = world.store.load(FACTORS, BASELINE)
+    assert world.checks[f"overlay factors of {BASELINE}"].found == [0, 0]
+    row = int(np.argmax(told.local_buckets))
+
+    def changed(name: str, value: float) -> Frame:
+        column = told[name].copy()
+        column[row] = value
+        return told.with_columns(**{name: column})
+
+    short = int(told.local_buckets[row])
+    cases = {
+        "another factor": changed("factor", float(np.nextafter(told.factor[row], 2.0))),
+        "a bucket short": changed("local_buckets", short - 1),
+        "one moved": changed("local_bucket_index", int(told.local_bucket_index[row]) + 1),
+        "a row lost": told.take(np.arange(len(told)) != row),
+        "an event nobody knows": changed("event_id", 5),
+    }
+    for name, table in cases.items():
+        world.store.frames[(FACTORS, BASELINE)] = [table]
+        world.run("5A.S5")
+        assert not world.checks[f"overlay factors of {BASELINE}"].passed, name
 
 
 def felt(calendar: Frame, event: int, second: int) -> float | None:

@@ -12,7 +12,7 @@ from sim.shell.frames import Array, Frame
 from sim.shell.horizon import MICRO, Horizon
 from sim.shell.params import Params
 
-_SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
+SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def factor_cells(ctx: Context, keys: Frame, calendar: Frame, clock: LocalCalenda
         policy: `overlay_policy_5A`.
     """
     packed = np.zeros(len(keys), dtype=np.int64)
-    for _, name, _ in _SCOPE:
+    for _, name, _ in SCOPE:
         packed = (packed << 16) | keys[name].astype(np.int64)
     _, first, combination = np.unique(packed, return_index=True, return_inverse=True)
     combinations = keys.take(first)
@@ -87,7 +87,7 @@ def scope_links(combinations: Frame, calendar: Frame) -> tuple[Array, Array]:
     for rank in np.unique(calendar.scope_rank).tolist():
         rows = np.flatnonzero(calendar.scope_rank == rank)
         of_event, of_combination = np.zeros(len(rows), dtype=np.int64), np.zeros(len(combinations), dtype=np.int64)
-        for column, name, bit in _SCOPE:
+        for column, name, bit in SCOPE:
             if rank & bit:
                 of_event = (of_event << 16) | calendar[column][rows].astype(np.int64)
                 of_combination = (of_combination << 16) | combinations[name].astype(np.int64)

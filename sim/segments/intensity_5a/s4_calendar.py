@@ -1,5 +1,7 @@
 """5A.S4: what happens over the horizon - holidays, paydays, seasons, campaigns, outages, stress - and every zone's local clock.
 
+What it comes to is told beside it: the factors of each country, zone and class that has demand, with the events behind them.
+
 Events are told in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn a zone and local day, so a longer
 horizon only adds days. The calendar is a state of its own because every partition of the surfaces needs all of it.
 """
@@ -13,6 +15,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
+from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.local_calendar import local_calendar
 from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
 from sim.shell.context import Context, PartitionContext
@@ -25,10 +28,10 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, St
 STATE = State(
     id="5A.S4",
     title="Scenario calendar",
-    reads={"tz_timetable_cache": ROW_LEVEL},
+    reads={"tz_timetable_cache": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
     config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A"),
     reference=("countries", "holidays"),
-    writes=("scenario_manifest_5A", "scenario_calendar_5A", "scenario_zone_calendar_5A"),
+    writes=("scenario_manifest_5A", "scenario_calendar_5A", "scenario_zone_calendar_5A", "scenario_overlay_factors_5A"),
     streams=("5A.outage",),
     kernels=("philox_block", "open_uniform", "bounded_integer", "entity_hash"),
     per_scenario=True,
@@ -39,7 +42,7 @@ _DAY_MINUTES = 1440
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Manifest, events and zone clocks of one scenario."""
+    """Manifest, events, zone clocks and factors of one scenario."""
     assert part.scenario is not None
     scenario = ctx.params.scenarios_5A.scenarios[part.scenario]
     horizon = horizon_of(ctx.params.scenario_horizon_5A)
@@ -55,7 +58,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         }
     )
     ctx.count(f"events.{part.scenario}", np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type"))))
-    return {"scenario_manifest_5A": manifest, "scenario_calendar_5A": events, "scenario_zone_calendar_5A": _zones(ctx, horizon)}
+    return {
+        "scenario_manifest_5A": manifest,
+        "scenario_calendar_5A": events,
+        "scenario_zone_calendar_5A": _zones(ctx, horizon),
+        "scenario_overlay_factors_5A": _factors(ctx, events, horizon),
+    }
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -174,6 +182,15 @@ def _zones(ctx: Context, horizon: Horizon) -> Frame:
             "local_buckets": np.diff(clock.offset.astype(np.int64)).astype(np.uint32),
         }
     )
+
+
+def _factors(ctx: Context, events: Frame, horizon: Horizon) -> Frame:
+    """What the events come to for each country, zone and class with demand."""
+    keys = ctx.load("merchant_zone_profile_5A", columns=("legal_country_iso", "tzid", "demand_class"))
+    distinct = np.unique(np.stack([keys.legal_country_iso, keys.tzid, keys.demand_class], axis=1), axis=0)
+    combinations = Frame({name: distinct[:, number] for number, name in enumerate(("legal_country_iso", "tzid", "demand_class"))})
+    clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(combinations.tzid), horizon)
+    return factor_runs(ctx, combinations, events, clock, horizon, ctx.params.overlay_policy_5A)
 
 
 def _refuse_unknown(config: Params, policy: Params, world: World, name: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
 from sim.recipes.partitions import rows_of, whole_runs
+from sim.segments.intensity_5a.factor_runs import factors_apart
 from sim.segments.intensity_5a.factors import factor_cells
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
 from sim.segments.intensity_5a.local_calendar import HOUR_S, LocalCalendar, local_calendar
@@ -35,6 +36,7 @@ STATE = State(
         "scenario_manifest_5A": ROW_LEVEL,
         "scenario_calendar_5A": ROW_LEVEL,
         "scenario_zone_calendar_5A": ROW_LEVEL,
+        "scenario_overlay_factors_5A": ROW_LEVEL,
     },
     config=("demand_policy_5A", "overlay_policy_5A", "realism_gates_5A"),
     reference=("countries",),
@@ -103,6 +105,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         results += [
             Check(f"coverage of {name}", found == [len(profile), pairs], found, [len(profile), pairs], "keys and merchant-country pairs"),
             Check(f"local and UTC mass of {name}", apart == 0, apart, 0, "key-hours of the week whose exact sums differ"),
+            _factors_check(ctx, totals, name),
             Check(f"overlay bounds of {name}", outside == 0, outside, 0, f"of {cells} cells; {int(totals[f'affected.{name}'])} not 1"),
             _hours_check(ctx, totals, name),
         ]
@@ -138,6 +141,8 @@ def _surface(ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCale
     """Local demand, and its projection on UTC."""
     policy = ctx.params.overlay_policy_5A
     cells = factor_cells(ctx, keys, ctx.load("scenario_calendar_5A", scenario=scenario), clock, horizon, policy)
+    table = ctx.load("scenario_overlay_factors_5A", scenario=scenario)
+    ctx.count(f"factors_apart.{scenario}", factors_apart(ctx, keys, cells, table, policy))
     ctx.count(f"cells.{scenario}", len(cells.factor))
     ctx.count(f"affected.{scenario}", int((cells.factor != 1.0).sum()))
     ctx.count(f"outside_bounds.{scenario}", int(((cells.factor < policy.total.low) | (cells.factor > policy.total.high)).sum()))
@@ -196,6 +201,15 @@ def _count_masses(
     plain = keys.weekly_volume_expected[:, None] * shapes.reshape(groups, HOURS)[row] * (horizon.bucket_seconds / HOUR_S)
     ctx.count(f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups))
     ctx.count(f"mass.{scenario}", class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups))
+
+
+def _factors_check(ctx: Context, totals: Totals, scenario: str) -> Check:
+    """The told factors against those applied, in every cell of every key; and each names an event of the calendar."""
+    table = ctx.load("scenario_overlay_factors_5A", scenario=scenario, columns=("event_id",))
+    events = ctx.load("scenario_calendar_5A", scenario=scenario, columns=("event_id",)).event_id
+    found = [int(totals[f"factors_apart.{scenario}"]), int((~np.isin(table.event_id, events)).sum())]
+    note = f"of {int(totals[f'cells.{scenario}'])} cells other than the product of {len(table)} told factors; factors of no event"
+    return Check(f"overlay factors of {scenario}", found == [0, 0], found, 0, note)
 
 
 def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:
