@@ -62,6 +62,13 @@ def run(
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
     until: Annotated[str | None, typer.Option(help="Stop after this segment, e.g. 3B.")] = None,
+    rng_events: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rng-events",
+            help="States, or segments, whose random draws are published event by event: 5B.S3,6A. Repeat or separate by commas.",
+        ),
+    ] = None,
     partition_order: Annotated[int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)] = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
@@ -81,11 +88,14 @@ def run(
     from sim.shell.build import How, build, require_segment, usable_backend
     from sim.shell.outcome import SIZES_CHECKED, describe
     from sim.shell.progress import reporter
+    from sim.shell.rng_events import require_events
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
     from sim.segments import SEGMENTS
 
     require_segment(until, SEGMENTS)
+    events = tuple(name for given in rng_events or () for name in given.split(","))
+    require_events(events, until, SEGMENTS)
     chosen = usable_backend(backend)
     named = f"{chosen.name} ({chosen.why})" if chosen.why else chosen.name
     budget = memory_budget(memory_limit, executor)
@@ -100,6 +110,7 @@ def run(
             until=until,
             work_dir=work_dir,
             keep_local=keep_local,
+            rng_events=events,
             order_seed=partition_order,
             executor=who,
             verify_fraction=verify_fraction,

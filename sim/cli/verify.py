@@ -28,9 +28,10 @@ def verify(
     from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.receipt import refused
+    from sim.shell.rng_events import gate_codes
     from sim.shell.verify import content_check_of, verify_run
 
-    codes = [segment.code for segment in SEGMENTS]
+    codes = gate_codes(SEGMENTS)
     started = time.perf_counter()
     if is_url(run):
         from sim.shell.remote_verify import verify_url

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sim.rng.keys import stream_key
 
 Scope = Literal["world", "scenario"]
+Unit = Literal["entity", "cell", "partition"]
 
 _TEXT_FIELDS = ("id", "entity", "c0", "c1")
 _FIELDS = {*_TEXT_FIELDS, "draws", "scope"}
@@ -30,6 +31,8 @@ class Stream:
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
         description: What each draw decides; may be left out.
+        events: What one event stands for where events are asked for: an entity, all entities of one high counter word (a cell), or
+            all of a partition.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Stream:
     draws: int | str
     scope: Scope
     description: str = ""
+    events: Unit = "entity"
 
     def key(self, seed: int, scenario: str | None = None) -> int:
         """Key of this stream; `scenario` is ignored by a stream of scope `world`, so pairs of scenarios share its draws.
@@ -91,7 +95,7 @@ def _parse(entry: Any, position: int) -> Stream:
     if not isinstance(entry, Mapping):
         raise StreamError(f"stream {position} is not a mapping")
     name = entry.get("id", f"number {position}")
-    given = set(entry) - {"description"}
+    given = set(entry) - {"description", "events"}
     if given != _FIELDS:
         missing, unknown = sorted(_FIELDS - given), sorted(str(field) for field in given - _FIELDS)
         raise StreamError(f"stream {name}: missing fields {missing}, unknown fields {unknown}")
@@ -105,4 +109,6 @@ def _parse(entry: Any, position: int) -> Stream:
         raise StreamError(f"stream {name}: draws must be a number >= 0 or an expression, not {draws!r}")
     if entry["scope"] not in ("world", "scenario"):
         raise StreamError(f"stream {name}: scope must be world or scenario, not {entry['scope']!r}")
+    if entry.get("events", "entity") not in ("entity", "cell", "partition"):
+        raise StreamError(f"stream {name}: events must be by entity, cell or partition, not {entry['events']!r}")
     return Stream(**entry)

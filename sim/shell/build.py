@@ -15,6 +15,7 @@ from sim.shell.planner import require_space
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.request import Prepared
+from sim.shell.rng_events import require_events
 from sim.shell.run import Options, run_world
 from sim.shell.state import Segment
 
@@ -28,6 +29,7 @@ class How:
         until: Last segment to build, or None for all.
         work_dir: With a URL: where the run is built before it is uploaded; None for the user's cache.
         keep_local: With a URL: keep local copies of uploaded files.
+        rng_events: States, or segments, whose random events are published as well.
         order_seed, executor, verify_fraction, device_slots, memory: As `Options`.
     """
 
@@ -35,6 +37,7 @@ class How:
     until: str | None = None
     work_dir: Path | None = None
     keep_local: bool = False
+    rng_events: tuple[str, ...] = ()
     order_seed: int | None = None
     executor: Executor | None = None
     verify_fraction: float = 0.001
@@ -101,6 +104,7 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
             out=place,
             publication=publication,
             until=how.until,
+            rng_events=require_events(how.rng_events, how.until, segments),
             order_seed=how.order_seed,
             executor=how.executor,
             verify_fraction=how.verify_fraction,

@@ -6,32 +6,22 @@ state did not declare, so that declarations stay true and the seal derived from 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from sim.backends import Backend
 from sim.rng import Stream, StreamError
-from sim.shell.contract_types import Contracts
-from sim.shell.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess
+from sim.shell.contract_types import Contracts, Dataset
+from sim.shell.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
+from sim.shell.event_log import EventLog, drawn
 from sim.shell.frames import Array, Frame, Rows, changed
-from sim.shell.identity import frame as frame_bytes
 from sim.shell.manifest import LedgerRow, PartFile
 from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Partition, State
 from sim.shell.store import Store
 from sim.shell.switches import Choices, asked_for, is_published
-
-
-@lru_cache(maxsize=64)
-def _name_hashes(values: tuple[str, ...]) -> Array:
-    words = [int.from_bytes(hashlib.sha256(frame_bytes(value)).digest()[:8], "little") for value in values]
-    hashes = np.array(words, dtype=np.uint64)
-    hashes.flags.writeable = False
-    return hashes
 
 
 class Context:
@@ -89,6 +79,16 @@ class Context:
         except StreamError as error:
             raise UndeclaredAccess(str(error)) from None
 
+    def event_unit(self, stream: str) -> str:
+        """What one event of a stream stands for: `entity`, `cell` or `partition`."""
+        return Stream(**self._contracts.streams[stream]).events
+
+    def written(self, dataset: str) -> Dataset:
+        """Contract of a dataset the state writes."""
+        if dataset not in self.state.writes:
+            raise UndeclaredAccess(f"{self.state.id} does not declare to write {dataset!r}")
+        return self._contracts.dataset(dataset)
+
     def vocabulary(self, name: str) -> tuple[str, ...]:
         """The sealed list behind category codes."""
         return self._store.vocabularies[name]
@@ -99,7 +99,7 @@ class Context:
 
     def name_hashes(self, vocabulary: str) -> Array:
         """uint64 hash of each value of a sealed list: LE64 of SHA-256 over its framed text."""
-        return _name_hashes(self._store.vocabularies[vocabulary])
+        return name_hashes(self._store.vocabularies[vocabulary])
 
     def reference(self, table: str) -> Frame:
         """A declared table of the reference snapshot (`country_iso` and `tzid` as codes)."""
@@ -225,6 +225,7 @@ class PartitionContext(Context):
         super().__init__(state, **kwargs)
         self.counters: dict[str, Any] = {}
         self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
+        self.events: EventLog | None = None
 
     def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
         """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
@@ -234,27 +235,36 @@ class PartitionContext(Context):
         addend = figure.astype(np.int64)
         self.counters[name] = self.counters[name] + addend if name in self.counters else addend
 
-    def ledger(self, stream: str, *, entities: int, draws: int | Array, scenario: str | None = None) -> None:
-        """Account for random numbers drawn from a stream.
+    def ledger(
+        self,
+        stream: str,
+        c0: Array,
+        c1: Array,
+        *,
+        draws: int | Array,
+        entities: Array | None = None,
+        scenario: str | None = None,
+        names: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Account for random numbers drawn from a stream, one row an entity, or one a run of entities at consecutive counters.
 
         Args:
             stream: Declared stream id.
-            entities: Number of entities that drew.
-            draws: Words per entity (one int for all), or an array of words per entity.
+            c0: uint64, n: low counter word of each row's first block.
+            c1: uint64, n: high counter word.
+            draws: Words of one entity: one int for all, or an array of n.
+            entities: Whole numbers, n: entities of each row, each at the next blocks after the one before; None for one each.
             scenario: Scenario, for scenario data.
+            names: Columns of n by which people know the rows; kept where events are asked for (`rng_events.py`).
         """
+        if c0.shape != c1.shape:
+            raise ValueError(f"{stream}: {len(c0)} low words and {len(c1)} high words")
         key = self.stream(stream, scenario)
-        if isinstance(draws, int):
-            total, blocks = entities * draws, entities * ((draws + 1) // 2)
-        else:
-            words = draws.astype(np.int64)
-            total, blocks = int(words.sum()), int(((words + 1) // 2).sum())
+        row = LedgerRow(stream, scenario, f"{key:016x}", *drawn(len(c0), draws, entities))
         before = self.ledger_rows.get((stream, scenario))
-        self.ledger_rows[(stream, scenario)] = LedgerRow(
-            stream=stream,
-            scenario=scenario,
-            key=f"{key:016x}",
-            entities=entities + (before.entities if before else 0),
-            draws=total + (before.draws if before else 0),
-            blocks=blocks + (before.blocks if before else 0),
-        )
+        self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)
+        if self.events is not None:
+            host = self.on_host
+            at = [None if column is None or isinstance(column, int) else host(column) for column in (draws, entities)]
+            named = {name: host(column) for name, column in (names or {}).items()}
+            self.events.add(stream, host(c0), host(c1), draws=draws if at[0] is None else at[0], entities=at[1], names=named)

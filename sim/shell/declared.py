@@ -1,13 +1,28 @@
-"""What a state reached for against what its declaration names."""
+"""What a state declares to use, handed out by name; anything else it reaches for is refused."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
 
 from sim.backends import Backend
 from sim.backends.binder import BoundKernel
+from sim.shell.frames import Array
+from sim.shell.identity import frame as frame_bytes
 from sim.shell.params import Params
 from sim.shell.state import State
+
+
+@lru_cache(maxsize=64)
+def name_hashes(values: tuple[str, ...]) -> Array:
+    """uint64 hash of each name: LE64 of SHA-256 over its framed text; read-only."""
+    words = [int.from_bytes(hashlib.sha256(frame_bytes(value)).digest()[:8], "little") for value in values]
+    hashes = np.array(words, dtype=np.uint64)
+    hashes.flags.writeable = False
+    return hashes
 
 
 class UndeclaredAccess(RuntimeError):
@@ -15,7 +30,7 @@ class UndeclaredAccess(RuntimeError):
 
 
 class DeclaredKernels:
-    """The kernels a state declares, by stem."""
+    """`ctx.kernels`: those the state declares."""
 
     def __init__(self, backend: Backend, state: State) -> None:
         self._backend, self._state = backend, state
@@ -28,7 +43,7 @@ class DeclaredKernels:
 
 
 class DeclaredParams:
-    """The config packs a state declares, by id."""
+    """`ctx.params`: the config packs the state declares."""
 
     def __init__(self, configs: Mapping[str, Params], state: State) -> None:
         self._configs, self._state = configs, state

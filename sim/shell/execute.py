@@ -16,11 +16,12 @@ from sim.shell.errors import ValidationError
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
-from sim.shell.manifest import INFO, Published, StateManifest
+from sim.shell.manifest import Published, StateManifest
+from sim.shell.measurements import measured_row
 from sim.shell.partition import StateRun, check_row, on_backend, stage_frames
 from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
-from sim.shell.state import Check, Measurement, Partition, Program
+from sim.shell.state import Check, Partition, Program
 from sim.shell.sums import RunningSums
 from sim.shell.switches import named
 
@@ -127,7 +128,7 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     checks = sums.checks() + [_model_row(check) for check in model]
     measure = program.measure
     told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
-    measured = [_measured_row(figure) for figure in told]
+    measured = [measured_row(figure) for figure in told]
     manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
     data = manifest.encode()
     for item in published:
@@ -145,10 +146,6 @@ def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
 
 def _model_row(check: Check) -> dict[str, Any]:
     return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
-
-
-def _measured_row(figure: Measurement) -> dict[str, Any]:
-    return {"name": figure.name, "severity": INFO, "found": figure.found, "unit": figure.unit, "note": figure.note}
 
 
 def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:

@@ -15,7 +15,7 @@ from sim.shell.config import PRESET_SCHEMA, preset_names
 from sim.shell.contract_types import Contracts, nearest
 from sim.shell.errors import ContractError
 from sim.shell.lint_switches import switch_problems
-from sim.shell.lint_tables import SHELL, Places, dataset_problems, problem
+from sim.shell.lint_tables import EVENTS, SHELL, Places, dataset_problems, problem
 from sim.shell.proofs import prove_once
 from sim.shell.read_once import Folder
 from sim.shell.schema_check import combine, document_problems, row_text
@@ -140,7 +140,7 @@ def _datasets_and_states(contracts: Contracts, states: list[StateFacts], places:
     """produced_by <-> writes, consumed_by <-> reads."""
     for id, dataset in contracts.datasets.items():
         writers = sorted(state.id for state in states if id in state.writes)
-        if writers != ([] if dataset.produced_by == SHELL else [dataset.produced_by]):
+        if writers != ([] if dataset.produced_by == SHELL or dataset.segment == EVENTS else [dataset.produced_by]):
             where = places.of("datasets", id, "produced_by")
             yield problem(f"{id} must have one producer.", f"written by {', '.join(writers) or 'no state'}", dataset.produced_by, where)
         readers = sorted(state.id for state in states if id in state.reads)

@@ -14,6 +14,7 @@ from sim.shell.strict_yaml import JsonPath, Located
 
 INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
 SHELL = "SHELL"
+EVENTS = "RNG"
 """Producer of run reports, which no state writes and nothing seals."""
 
 INTEGERS = ("uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us")
@@ -66,7 +67,8 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
         for table in file.value.get("tables", {}) if name.endswith("schemas.yaml") and not name.startswith("meta/") else ():
             owners = users.get(f"{file.value['$id']}#/tables/{table}", [])
             # What users supply is described like a table and belongs to no dataset.
-            if len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
+            shared = name.endswith(f"/{EVENTS}/schemas.yaml") and owners  # streams whose events are alike share a table
+            if not shared and len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
                 found = ", ".join(owners) or "no dataset"
                 yield problem(f"Table {table} must belong to one dataset.", found, "one dataset", file.where(("tables", table)))
 
@@ -75,7 +77,8 @@ def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:
     if dataset.produced_by == SHELL:
         return
     # The segment is in the path already, so its suffix is left off the last part.
-    expected = f"data/layer{dataset.layer}/{dataset.segment}/{dataset.id.removesuffix('_' + dataset.segment)}"
+    folder = dataset.produced_by.split(".")[0] if dataset.segment == EVENTS else dataset.segment
+    expected = f"data/layer{dataset.layer}/{folder}/{dataset.id.removesuffix('_' + dataset.segment)}"
     if dataset.path != expected:
         yield problem(f"{dataset.id} lies elsewhere.", dataset.path, expected, places.of("datasets", dataset.id, "path"))
     if dataset.partitioning not in (PARTITION_KEYS[:2], PARTITION_KEYS):

@@ -14,11 +14,10 @@ from typing import Any
 from sim.shell.documents import require_readable
 from sim.shell.identity import pretty_json
 from sim.shell.json_text import damaged, load_json
+from sim.shell.measurements import read_measurements
 from sim.shell.names import DATASET, DIGEST, FOLDER, PART, PHILOX_KEY, SCENARIO, STATE, STREAM, is_name
 
 STATE_LAW = "state-v2"
-INFO = "INFO"
-"""Severity of what is measured and gates nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,11 @@ class LedgerRow:
     draws: int
     blocks: int
 
+    def plus(self, more: LedgerRow) -> LedgerRow:
+        """This row and one of the same stream, scenario and key."""
+        figures = (self.entities + more.entities, self.draws + more.draws, self.blocks + more.blocks)
+        return LedgerRow(self.stream, self.scenario, self.key, *figures)
+
 
 @dataclass(frozen=True)
 class StateManifest:
@@ -145,18 +149,6 @@ class StateManifest:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(where, f"{type(error).__name__}: {error}") from None
-
-
-def read_measurements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a manifest or index measured.
-
-    Raises:
-        TypeError: If it is not a list of figures of severity INFO: nothing that gates may stand there.
-    """
-    rows = document["measurements"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("severity") == INFO for row in rows):
-        raise TypeError("measurements that are not figures of severity INFO")
-    return rows
 
 
 def encode_listing(document: Mapping[str, Any], datasets: Iterable[Published], whose: str) -> bytes:

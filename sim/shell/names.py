@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-SEGMENT = re.compile(r"[1-9][A-Z]")
-STATE = re.compile(r"[1-9][A-Z]\.[A-Z][A-Z0-9]{0,15}")
+# Of the world, or of the random events of one of its states.
+SEGMENT = re.compile(r"[1-9][A-Z]|RNG_[1-9][A-Z]_[A-Z][A-Z0-9]{0,15}")
+STATE = re.compile(rf"({SEGMENT.pattern})\.[A-Z][A-Z0-9]{{0,15}}")
 DATASET = re.compile(r"[a-z][A-Za-z0-9_]{0,62}")
 COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 SCENARIO = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -22,7 +23,7 @@ STREAM = re.compile(r"[1-9][A-Z]\.[a-z0-9_.]{1,62}")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}")
 DOCUMENT = re.compile(r"(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
 PARTITION_KEY = re.compile(r"seed|manifest_fingerprint|scenario_id")
-CONTRACT_PATH = re.compile(r"data/layer[1-9]/[1-9][A-Z]/[a-z][A-Za-z0-9_]{0,62}|reports/layer[1-9]/[a-z][a-z0-9_]{0,62}")
+CONTRACT_PATH = re.compile(rf"data/layer[1-9]/({SEGMENT.pattern})/[a-z][A-Za-z0-9_]{{0,62}}|reports/layer[1-9]/[a-z][a-z0-9_]{{0,62}}")
 FOLDER = re.compile(r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}")
 
 

@@ -16,11 +16,13 @@ from sim.shell.bundle import Bundle, encode_index
 from sim.shell.gate import FLAG_NAME, gate_refused, gates_dir, open_bundle, verify_bundle
 from sim.shell.identity import canonical_json, manifest_fingerprint, sha256_bytes
 from sim.shell.json_text import damaged, load_json
-from sim.shell.manifest import Published, StateManifest, decode_ledger, read_measurements
+from sim.shell.manifest import Published, StateManifest, decode_ledger
+from sim.shell.measurements import read_measurements
 from sim.shell.names import DIGEST, DOCUMENT, SEGMENT, STATE, is_name
 from sim.shell.publish import read_published
 from sim.shell.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
 from sim.shell.seal import SEAL_LAW, contracts_of
+from sim.shell.segment_order import held_by
 
 _INDEX_TYPES: Mapping[str, type] = {
     "segment": str,
@@ -206,7 +208,7 @@ def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping
             problems.append(f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here")
         elif before[parent].flag_sha256 != digest:
             problems.append(f"gates/{parent}/{FLAG_NAME}: SHA-256 {before[parent].flag_sha256}, but {bundle.segment} was built on {digest}")
-    for earlier in before:
+    for earlier in held_by(bundle.segment, before):
         if earlier not in bundle.document["parents"]:
             problems.append(f"gates/{bundle.segment}/index.json: does not hold the flag of {earlier}, which comes before it")
     return problems

@@ -35,6 +35,7 @@ from sim.shell.partition import StateRun, compute_partition
 from sim.shell.progress import Silent
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared, prepare
+from sim.shell.rng_events import program_called
 from sim.shell.run import context_for
 from sim.shell.staging import PartitionResult, encode_result
 from sim.shell.state import Partition, Program
@@ -135,8 +136,8 @@ def _manifest(path: str, sha256: str) -> tuple[Published, ...]:
 
 
 def _program(model: str, state: str) -> Program:
-    segments = importlib.import_module(model).SEGMENTS
-    found: Program = next(program for segment in segments for program in segment.programs if program.state.id == state)
+    found = program_called(importlib.import_module(model).SEGMENTS, state)
+    assert found is not None  # the driver's model has it, and its code is the worker's
     return found
 
 

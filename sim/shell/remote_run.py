@@ -27,7 +27,9 @@ from sim.shell.receipt import RECEIPT_NAME, identity_problems, read_receipt, ref
 from sim.shell.remote_store import ObjectStore, open_store
 
 THREADS = 8
-DOCUMENT = re.compile(r"gates/[0-9A-Za-z]{1,8}/(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
+DOCUMENT = re.compile(
+    r"gates/(?:[0-9A-Za-z]{1,8}|RNG_[0-9A-Za-z]{1,8}_[0-9A-Za-z]{1,8})/(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}"
+)
 _REPORT = re.compile(r"reports/layer[0-9]/segment_state_runs/part-[0-9a-f]{1,40}\.parquet")
 _MOST_DOCUMENTS = 20_000
 

@@ -37,6 +37,7 @@ from sim.shell.remote_run import (
     unfinished_there,
 )
 from sim.shell.remote_store import open_store
+from sim.shell.segment_order import is_events
 from sim.shell.status import RunStatus, asked_for, run_status, state_rows
 from sim.shell.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of, problem_line
 
@@ -94,7 +95,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
     ]
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
-    absent = tuple(code for code in codes if code not in begun)
+    absent = tuple(code for code in codes if code not in begun and not is_events(code))
     told = tuple(bundle_figures(bundles.values()))
     return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
 

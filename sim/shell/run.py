@@ -32,8 +32,10 @@ from sim.shell.publish import make_directories, publish_document, read_published
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
+from sim.shell.rng_events import event_segment, gate_codes
 from sim.shell.runs_report import write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows
+from sim.shell.segment_order import held_by
 from sim.shell.space import require_files
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
@@ -54,6 +56,7 @@ class Options:
         executor: Who computes partitions; its owner closes it.
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
         device_slots: Partitions with rows on a device at once, for backends that have one; None for as many as are computed at once.
+        rng_events: States whose random events are published once their segments have passed; see `rng_events.py`.
         model: Module whose `SEGMENTS` are run: what workers in other processes import.
         memory: Memory limit of this process; the executor's own.
         publication: Where passed segments go beyond the run directory.
@@ -66,6 +69,7 @@ class Options:
     executor: Executor | None = None
     verify_fraction: float = 0.001
     device_slots: int | None = None
+    rng_events: tuple[str, ...] = ()
     model: str = "sim.segments"
     memory: MemoryBudget | None = None
     publication: Publication = field(default_factory=Publication)
@@ -110,11 +114,13 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         else:
             publish_document(run_dir / "staging", run_dir / RECEIPT_NAME, receipt, "The receipt belongs to another request.")
         try:
-            options.publication.begin(run_dir, prepared.identity, [segment.code for segment in segments])
+            options.publication.begin(run_dir, prepared.identity, gate_codes(segments))
             for segment in segments:
                 _segment(segment, prepared, backend, options, reporter, store, result)
                 if segment.code == options.until:
                     break
+            for state in options.rng_events:
+                _segment(event_segment(segments, state, result.bundles), prepared, backend, options, reporter, store, result)
         except BaseException:
             reporter.close()
             with contextlib.suppress(SimError):  # what stopped the run is told, not that its report could not be written either
@@ -146,7 +152,7 @@ def _segment(
         reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, f"complete: {SIZES_CHECKED}")
         return
     started = time.perf_counter()
-    upstream = dict(result.bundles)
+    upstream = {code: result.bundles[code] for code in held_by(segment.code, result.bundles)}
     rows = sealed_rows(
         segment,
         prepared.contracts,

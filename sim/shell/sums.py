@@ -53,7 +53,7 @@ class RunningSums:
         for row in result.ledger:
             key = (row.stream, row.scenario or "", row.key)
             before = self._ledger.get(key)
-            self._ledger[key] = row if before is None else _sum(before, row)
+            self._ledger[key] = row if before is None else before.plus(row)
         self.add_checks(place, result.checks)
 
     def add_checks(self, place: int, rows: Iterable[dict[str, Any]]) -> None:
@@ -99,10 +99,6 @@ class RunningSums:
     def failed(self) -> list[dict[str, Any]]:
         """Outcomes of failed contract checks as they were reported, in plan order."""
         return [row for _, row in sorted(self._failed, key=_place)]
-
-
-def _sum(a: LedgerRow, b: LedgerRow) -> LedgerRow:
-    return LedgerRow(a.stream, a.scenario, a.key, a.entities + b.entities, a.draws + b.draws, a.blocks + b.blocks)
 
 
 def _place(entry: tuple[int, Any]) -> int:

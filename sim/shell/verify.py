@@ -25,6 +25,7 @@ from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
 from sim.shell.receipt import identity_problems, read_receipt
 from sim.shell.reference import Reference
+from sim.shell.segment_order import is_events
 from sim.shell.side_by_side import side_by_side
 from sim.shell.strangers import strangers
 from sim.shell.tables import read_parquet
@@ -130,7 +131,7 @@ def verify_run(
     ]
     problems += found
     begun = {*passed, *unfinished}
-    absent = tuple(code for code in codes if code not in begun)
+    absent = tuple(code for code in codes if code not in begun and not is_events(code))
     told = tuple(bundle_figures(bundles.values()))
     return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
 

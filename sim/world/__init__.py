@@ -63,6 +63,7 @@ def run(
     scenarios: Sequence[str] = (),
     out: str | Path = "runs",
     until: str | None = None,
+    rng_events: Sequence[str] = (),
     progress: bool = True,
     backend: str = "auto",
     workers: int | None = None,
@@ -81,6 +82,7 @@ def run(
         scenarios: Scenario ids; the preset's by default.
         out: Directory that holds run directories, or a URL.
         until: Last segment to build.
+        rng_events: States, or segments, whose random draws are published event by event.
         progress: Tell on stderr how far it is.
         backend: auto, cpu, gpu or emulated.
         workers: Threads; the processors there are by default.
@@ -115,6 +117,6 @@ def run(
     require_segment(until, SEGMENTS)
     prepared = prepare(request)
     prove_agreement(prepared.contracts, prepared.config, [program.state for segment in SEGMENTS for program in segment.programs])
-    how = How(out=str(out), until=until, executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
+    how = How(out=str(out), until=until, rng_events=tuple(rng_events), executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
     built = build(prepared, SEGMENTS, usable_backend(backend), how, reporter(not progress))
     return open(built.world, contracts, config)

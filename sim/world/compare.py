@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from sim.shell.manifest import Published
+from sim.shell.segment_order import EVENT_TABLE
 from sim.world.handle import World
 from sim.world.row_difference import DatasetDifference, count_rows, plain
 
@@ -105,7 +106,12 @@ def _flat(receipt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(world: World) -> dict[tuple[str, str], Published]:
-    return {(item.dataset, item.scenario or ""): item for name in world.tables for item in world[name].published}
+    return {
+        (item.dataset, item.scenario or ""): item
+        for name in world.tables
+        if not name.startswith(EVENT_TABLE)
+        for item in world[name].published
+    }
 
 
 def _label(dataset: str, scenario: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
-from sim.segments import CODES
+from sim.segments import GATES
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import nearest
 from sim.shell.errors import UsageError, path_text
@@ -43,7 +43,7 @@ class World:
     """
 
     def __init__(self, path: Path, contracts: Path | None = None, config: Path | None = None) -> None:
-        self._run = open_run(path, CODES)
+        self._run = open_run(path, GATES)
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified: set[Path] = set()
         self._lock = threading.Lock()
@@ -168,7 +168,7 @@ class World:
         from sim.shell.contracts import load_contracts
 
         contracts = load_contracts(self._roots[0])
-        require_same_contracts(self.path, CODES, contracts, self.reference.digests())
+        require_same_contracts(self.path, GATES, contracts, self.reference.digests())
         return contracts
 
     @cached_property

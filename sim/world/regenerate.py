@@ -11,6 +11,7 @@ from sim.segments import SEGMENTS
 from sim.shell.context import Context
 from sim.shell.contract_types import Dataset
 from sim.shell.params import Params
+from sim.shell.rng_events import program_called
 from sim.shell.state import Partition, Program
 from sim.shell.tables import to_arrow
 from sim.world.handle import World
@@ -34,8 +35,8 @@ class Regenerated:
 
 
 def program_of(state: str) -> Program | None:
-    """The program of a state id."""
-    return next((program for segment in SEGMENTS for program in segment.programs if program.state.id == state), None)
+    """The program of a state id, or of a state's random events."""
+    return program_called(SEGMENTS, state)
 
 
 def context_of(world: World, program: Program) -> Context:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
-from sim.segments import CODES
+from sim.segments import GATES
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
 from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_object
@@ -46,7 +46,7 @@ class RemoteWorld(World):
         self, location: Location, contracts: Path | None = None, config: Path | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
         self._remote = mirror_run(location, options)
-        self._run = open_remote(self._remote, CODES)
+        self._run = open_remote(self._remote, GATES)
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified = set()
         self._lock = threading.Lock()

@@ -51,8 +51,9 @@ def compute_items(ctx, part):
     """The mini world's items, computed where `ctx` keeps its rows."""
     low, high = part.spec["rows"]
     ids = ctx.on_device(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=np.zeros_like(ids))
-    ctx.ledger("1A.word", entities=len(ids), draws=np.ones_like(ids))
+    zeros = np.zeros_like(ids)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
+    ctx.ledger("1A.word", ids, zeros, draws=np.ones_like(ids))
     ctx.count("rows", (ids > 0).sum())
     return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
 
@@ -268,9 +269,10 @@ def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
 
     def draws(ctx, part):
         frames = compute_items(ctx, part)
-        ctx.ledger("1A.word", entities=0, draws=0)
+        none, one = np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
+        ctx.ledger("1A.word", none, none, draws=0)
         if isinstance(frames["items"].word, DeviceArray):
-            ctx.ledger("1A.word", entities=1, draws=1)
+            ctx.ledger("1A.word", one, one, draws=1)
         return frames
 
     for planted, what in ((counts, "counter odd"), (draws, "RNG ledger")):

@@ -154,8 +154,9 @@ def plan_items(ctx: Context) -> list[Partition]:
 def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
     low, high = part.spec["rows"]
     ids = np.arange(low, high, dtype=np.uint64) + np.uint64(2**63)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=np.zeros_like(ids))
-    ctx.ledger("1A.word", entities=len(ids), draws=1)
+    zeros = np.zeros_like(ids)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
+    ctx.ledger("1A.word", ids, zeros, draws=1)
     ctx.count("rows", len(ids))
     return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
 

@@ -71,22 +71,25 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     first, stop = part.spec["groups"]
     if first < stop:
         groups = _groups(grouping).slice(first, stop)
-        z = _published(ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), buckets)
-        frames["s2_latent_field_5B"] = _path_frame(groups.select("group_id"), z, buckets)
+        owners = groups.select("group_id")
+        z = _published(ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), owners, buckets)
+        frames["s2_latent_field_5B"] = _path_frame(owners, z, buckets)
     first, stop = part.spec["pairs"]
     if first < stop:
         pairs = _pairs(grouping).slice(first, stop)
-        z = _published(ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), buckets)
-        frames["s2_country_shock_5B"] = _path_frame(pairs.select("legal_country_iso", "demand_class"), z, buckets)
+        owners = pairs.select("legal_country_iso", "demand_class")
+        z = _published(ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), owners, buckets)
+        frames["s2_country_shock_5B"] = _path_frame(owners, z, buckets)
     return frames
 
 
-def _published(ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, buckets: int) -> Array:
+def _published(ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, owners: Frame, buckets: int) -> Array:
     z = paths.draw(ctx, stream, buckets)
     count_moments(ctx, name, paths, z, buckets)
     ctx.count(f"{name}.paths", len(paths.entity))
     ctx.count(f"{name}.blocks", len(paths.entity) * ((buckets + 1) // 2))
-    ctx.ledger(stream, entities=len(paths.entity), draws=buckets, scenario=part.scenario)
+    zeros = np.zeros(len(paths.entity), dtype=np.uint64)
+    ctx.ledger(stream, zeros, paths.entity, draws=buckets, scenario=part.scenario, names=dict(owners.items()))
     return z
 
 

@@ -47,17 +47,23 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     kappa = _kappa(ctx, keys)[key_row]
     _refuse_large(ctx, rows.lambda_realised)
     entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)
+    c0, c1 = rows.bucket_index.astype(np.uint64) << _BLOCK_BITS, entity[key_row]
     count, draws = ctx.kernels.draw_counts(
         key=ctx.stream("5B.bucket_count"),
-        c0=rows.bucket_index.astype(np.uint64) << _BLOCK_BITS,
-        c1=entity[key_row],
+        c0=c0,
+        c1=c1,
         mu=rows.lambda_realised,
         kappa=kappa,
         part_mean=ctx.params.arrival_count_config_5B.part_mean,
         zero_truncated=0,
     )
     drawn = draws > 0
-    ctx.ledger("5B.bucket_count", entities=int(drawn.sum()), draws=draws[drawn], scenario=part.scenario)
+    ctx.ledger(
+        *("5B.bucket_count", c0[drawn], c1[drawn]),
+        draws=draws[drawn],
+        scenario=part.scenario,
+        names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},
+    )
     ctx.count("positive_rows", int((rows.lambda_realised > 0.0).sum()))
     ctx.count("parts", int(_parts(ctx, rows.lambda_realised).sum()))
     ctx.count(f"in.{part.scenario}", int(count.sum(dtype=np.int64)))

@@ -16,7 +16,7 @@ from sim.recipes.entities import zone_entity
 from sim.recipes.groups import run_offsets
 from sim.segments.arrivals_5b.clock import Clock, clock_of
 from sim.segments.arrivals_5b.day_sums import day_summary
-from sim.segments.arrivals_5b.keys import key_of_row
+from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.profiles import Profiles, profiles_of
 from sim.segments.arrivals_5b.routes import Routes, routes_of
 from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_of, spec_of
@@ -57,6 +57,7 @@ STATE = State(
 
 _SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
 _LOW = np.uint64(0xFFFFFFFF)
+_RANK_BITS = np.uint64(32)
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -104,8 +105,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         bucket_index=of_bucket.bucket_index,
         arrival_seq=_numbered(ctx, counts, offset, int(part.spec["first_seq"])),
     )
+    # A count row's arrivals have consecutive ranks, hence consecutive counters.
+    names = counts.select(*KEY, "bucket_index")
     for stream in STATE.streams:
-        ctx.ledger(stream, entities=total, draws=2, scenario=part.scenario)
+        c0 = counts.bucket_index.astype(np.uint64) << _RANK_BITS
+        ctx.ledger(stream, c0, entity, draws=2, entities=counts.count_n, scenario=part.scenario, names=dict(names.items()))
     ctx.count("arrivals", total)
     ctx.count("planned", int(part.spec["arrivals"]))
     ctx.count("virtual", int(virtual.sum()))

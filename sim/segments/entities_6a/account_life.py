@@ -33,7 +33,7 @@ def account_life(
     """
     c0 = (rank << np.uint64(16)) | (index.astype(np.uint64) << np.uint64(8))
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(stream), c0=c0, c1=entity)
-    ctx.ledger(stream, entities=len(group), draws=2)
+    ctx.ledger(stream, c0, entity, draws=2)
     life, taxonomy = ctx.params.account_life_6A, ctx.params.account_taxonomy_6A.party_accounts
     segments = by_word(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
     factor = np.zeros(len(ctx.vocabulary("account_type")), dtype=np.float64)

@@ -68,13 +68,15 @@ def owned(ctx: PartitionContext, cells: Cells) -> Array:
     for kind, name in enumerate(names):
         if name not in prior.owner:
             continue
+        c0 = (cells.rank << _ORDINAL) | np.uint64(kind // 2)
         if kind % 2 == 0 or words is None:
-            words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=(cells.rank << _ORDINAL) | np.uint64(kind // 2), c1=entity)
+            words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=c0, c1=entity)
         law = prior.owner[name]
         weight = ctx.kernels.gated_weight(
             x=words[kind % 2], idle=np.full(len(entity), float(law.idle)), sigma=np.full(len(entity), float(law.sigma))
         )
-        start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=np.full(len(cells.entity), kind, dtype=np.uint64), c1=cells.entity)
+        kinds = np.full(len(cells.entity), kind, dtype=np.uint64)
+        start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=kinds, c1=cells.entity)
         counts[:, kind] = ctx.kernels.capped_share(
             offset=cells.offsets,
             weight=weight,
@@ -82,8 +84,8 @@ def owned(ctx: PartitionContext, cells: Cells) -> Array:
             units=np.ascontiguousarray(cells.units[:, kind]),
             start=start,
         )
-        ctx.ledger(DEMAND, entities=len(entity), draws=1)
-        ctx.ledger(START, entities=len(cells.entity), draws=1)
+        ctx.ledger(DEMAND, c0, entity, draws=1)
+        ctx.ledger(START, kinds, cells.entity, draws=1)
     return counts
 
 

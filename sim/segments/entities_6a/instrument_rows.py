@@ -111,7 +111,7 @@ def _cards(
     """Scheme, tier and dates of cards: four draws each. A card is younger than its validity and its account."""
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address, c1=entity)
     x2, x3 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address | np.uint64(1), c1=entity)
-    ctx.ledger(CARD, entities=len(at), draws=4)
+    ctx.ledger(CARD, address, entity, draws=4)
     columns["scheme"][at] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
     tiers, tier_group = _tier_tables(ctx)
     columns["brand_tier"][at] = (tiers.pick(ctx, x1, tier_group[account_type]) % len(ctx.vocabulary("brand_tier"))).astype(np.int16)
@@ -145,7 +145,7 @@ def _tokens(
     """
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address, c1=entity)
     x2, _ = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address | np.uint64(1), c1=entity)
-    ctx.ledger(TOKEN, entities=len(at), draws=3)
+    ctx.ledger(TOKEN, address, entity, draws=3)
     columns["scheme"][at] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
     offsets = run_offsets(account)
     start = np.zeros(len(counts), dtype=np.int64)

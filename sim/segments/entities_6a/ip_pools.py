@@ -89,7 +89,7 @@ def pool_links(
     found: list[Dealt] = []
     office = ctx.code("ip_type", "CORPORATE")
     # Draw 0 is the activity, draw 1 + kind the gate of a kind.
-    ctx.ledger(DEMAND, entities=len(asking.kind), draws=1 + len(cap))
+    ctx.ledger(DEMAND, asking.c0, asking.c1, draws=1 + len(cap))
     for kind in range(len(cap)):
         if (1 + kind) % 2 == 0:
             words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=asking.c0 | np.uint64((1 + kind) // 2), c1=asking.c1)
@@ -131,8 +131,9 @@ def _links_of_kind(
     widest = int(pools.max())
     pool = place * widest + (np.arange(total) - before[place]) % pools[place]
     c0 = asking.c0[source] | np.uint64(kind << 4) | ordinal.astype(np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(LINK), c0=c0, c1=asking.c1[source])
-    ctx.ledger(LINK, entities=total, draws=1)
+    c1 = asking.c1[source]
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(LINK), c0=c0, c1=c1)
+    ctx.ledger(LINK, c0, c1, draws=1)
     # 32 random bits put the links of a pool in order; equal ones go by position.
     order = np.argsort(pool.astype(np.int16) if len(pools) * widest < 1 << 15 else pool, kind="stable")
     packed = ((word >> _HALF) << _HALF)[order] | order.astype(np.uint64)
@@ -188,10 +189,9 @@ def _degrees(
     np.subtract.at(rest, pool[order], sure)
     word = np.zeros(len(size), dtype=np.uint64)
     here = np.flatnonzero(size)
-    _, word[here] = ctx.kernels.philox_block(
-        key=ctx.stream(START), c0=(here % widest).astype(np.uint64) << np.uint64(8), c1=entity[here // widest]
-    )
-    ctx.ledger(START, entities=len(here), draws=2)
+    c0, c1 = (here % widest).astype(np.uint64) << np.uint64(8), entity[here // widest]
+    _, word[here] = ctx.kernels.philox_block(key=ctx.stream(START), c0=c0, c1=c1)
+    ctx.ledger(START, c0, c1, draws=2)
     weight = ctx.kernels.gated_weight(x=addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma)))
     more = ctx.kernels.capped_share(
         offset=bounds, weight=weight, cap=np.maximum(room[ip] - sure, 0).astype(np.uint32), units=rest.astype(np.uint64), start=word

@@ -55,8 +55,9 @@ def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int
         ctx, np.repeat(ctx.name_hashes("country"), kinds), np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country")))
     )
     entity = names[country * kinds + kind]
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(IP), c0=rank.astype(np.uint64) << np.uint64(8), c1=entity)
-    ctx.ledger(IP, entities=len(cell), draws=2)
+    c0 = rank.astype(np.uint64) << np.uint64(8)
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(IP), c0=c0, c1=entity)
+    ctx.ledger(IP, c0, entity, draws=2)
     asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), x0, kind)
     return Addresses(start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity)
 

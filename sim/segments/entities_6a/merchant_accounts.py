@@ -24,7 +24,7 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     odds = by_word(ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille")
     zeros = np.zeros(len(merchants), dtype=np.uint64)
     coin, _ = ctx.kernels.philox_block(key=ctx.stream(RESERVE), c0=zeros, c1=merchants.merchant_id)
-    ctx.ledger(RESERVE, entities=len(merchants), draws=1)
+    ctx.ledger(RESERVE, zeros, merchants.merchant_id, draws=1)
     point = ctx.kernels.bounded_integer(x=coin, bound=np.full(len(merchants), 1000, dtype=np.uint64))
     reserve = point < np.array(odds, dtype=np.uint64)[merchants.channel]
 
@@ -32,8 +32,9 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     owner = np.repeat(np.arange(len(merchants)), copies)
     second = np.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
     rows = merchants.take(owner)
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(LIFE), c0=second.astype(np.uint64) << np.uint64(8), c1=rows.merchant_id)
-    ctx.ledger(LIFE, entities=len(rows), draws=2)
+    c0 = second.astype(np.uint64) << np.uint64(8)
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(LIFE), c0=c0, c1=rows.merchant_id)
+    ctx.ledger(LIFE, c0, rows.merchant_id, draws=2)
     median = np.full(len(rows), life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64)
     day = opened(ctx, x0, median, np.full(len(rows), life.merchant_tenure_max_years, dtype=np.float64))
     at = np.flatnonzero(second)

@@ -72,8 +72,9 @@ def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, ring
 def _join(ctx: PartitionContext, merchants: Frame, found: Roles, rows: Array, rings: Array) -> None:
     """Collusive merchants work for a ring of their country where there is one."""
     country = merchants.home_country_iso[rows]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(RING), c0=np.zeros(len(rows), dtype=np.uint64), c1=merchants.merchant_id[rows])
-    ctx.ledger(RING, entities=len(rows), draws=1)
+    c0, c1 = np.zeros(len(rows), dtype=np.uint64), merchants.merchant_id[rows]
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(RING), c0=c0, c1=c1)
+    ctx.ledger(RING, c0, c1, draws=1)
     ordinal = ctx.kernels.bounded_integer(x=word, bound=rings[country])
     found.cause[rows] = ctx.code("role_cause", "RING")
     found.ring_id[rows], found.ringed[rows] = ring_ids(ctx, country, ordinal), True

@@ -23,7 +23,7 @@ def places(ctx: PartitionContext, stream: str, c0: Array, c1: Array, score: Arra
         tier: uint8, n: lower tiers go before higher ones; None for one tier.
     """
     tiers = np.zeros(len(score), dtype=np.uint8) if tier is None else tier
-    ctx.ledger(stream, entities=len(score), draws=1)
+    ctx.ledger(stream, c0, c1, draws=1)
     place: Array = ctx.kernels.role_race(key=ctx.stream(stream), c0=c0, c1=c1, score=score, tier=tiers)
     return place
 

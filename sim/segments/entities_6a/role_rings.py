@@ -61,8 +61,9 @@ def rings_of(ctx: PartitionContext, people: People, links: Links, ip_entity: Arr
     first = run_starts(country)
     ordinal = np.arange(len(organiser)) - np.repeat(first, np.diff(np.append(first, len(organiser))))
     entity = people.entity[links.meeting_party]
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(SEAT), c0=ip_entity[links.meeting_ip], c1=entity)
-    ctx.ledger(SEAT, entities=len(entity), draws=2)
+    meeting = ip_entity[links.meeting_ip]
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(SEAT), c0=meeting, c1=entity)
+    ctx.ledger(SEAT, meeting, entity, draws=2)
     ring_of_party = np.full(count, -1, dtype=np.int64)
     ring_of_party[organiser] = np.arange(len(organiser))
     # Where each organiser's ring meets: the address with the smallest word among those the organiser uses.
@@ -107,7 +108,7 @@ def _sizes(ctx: PartitionContext, country: Array, ordinal: Array) -> Array:
     table = build_alias(ctx, np.array([0, len(sizes)], dtype=np.uint64), weight)
     c0, c1 = ordinal.astype(np.uint64) << np.uint64(8), ctx.name_hashes("country")[country]
     word, _ = ctx.kernels.philox_block(key=ctx.stream(SIZE), c0=c0, c1=c1)
-    ctx.ledger(SIZE, entities=len(c0), draws=1)
+    ctx.ledger(SIZE, c0, c1, draws=1)
     found: Array = sizes[table.pick(ctx, word, np.zeros(len(c0), dtype=np.int64))]
     return found
 
@@ -136,8 +137,9 @@ def clusters_of(ctx: PartitionContext, people: People, groups: Frame, targets: A
     size = np.diff(offsets)
     fits = np.flatnonzero((size >= int(law.smallest)) & (size <= int(law.largest)))
     head = rows[offsets[:-1][fits]]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(CLUSTER), c0=np.zeros(len(head), dtype=np.uint64), c1=people.entity[head])
-    ctx.ledger(CLUSTER, entities=len(head), draws=1)
+    c0, c1 = np.zeros(len(head), dtype=np.uint64), people.entity[head]
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(CLUSTER), c0=c0, c1=c1)
+    ctx.ledger(CLUSTER, c0, c1, draws=1)
     ctx.count("cluster_candidates", len(head))
     country = people.frame.country_iso[head]
     order = np.lexsort((head, word, country))

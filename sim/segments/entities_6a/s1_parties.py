@@ -112,8 +112,9 @@ def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, enti
     """Order in which RETAIL parties enter households, country by country: int64 positions."""
     crowding = ctx.params.household_prior_6A.crowding
     pull = np.array([entry(crowding, name, 0.0) for name in ctx.vocabulary("segment")], dtype=np.float64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOUSEHOLD), c0=rank.astype(np.uint64) << np.uint64(8), c1=entity[cell])
-    ctx.ledger(HOUSEHOLD, entities=len(cell), draws=1)
+    c0, c1 = rank.astype(np.uint64) << np.uint64(8), entity[cell]
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOUSEHOLD), c0=c0, c1=c1)
+    ctx.ledger(HOUSEHOLD, c0, c1, draws=1)
     key = ctx.kernels.race_key(x=word, weight=pull[summary.segment_id][cell])
     order = np.empty(len(cell), dtype=np.int64)
     country = summary.country_iso[cell]
@@ -127,10 +128,10 @@ def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) ->
     """City, point and time zone of each household, drawn at the address of its first member."""
     prior = ctx.params.household_prior_6A
     words: list[Array] = []
+    c0 = rank.astype(np.uint64) << np.uint64(8)
     for block in range(2):
-        c0 = (rank.astype(np.uint64) << np.uint64(8)) | np.uint64(block)
-        words += ctx.kernels.philox_block(key=ctx.stream(HOME), c0=c0, c1=entity)
-    ctx.ledger(HOME, entities=len(country), draws=4)
+        words += ctx.kernels.philox_block(key=ctx.stream(HOME), c0=c0 | np.uint64(block), c1=entity)
+    ctx.ledger(HOME, c0, entity, draws=4)
     cities = cities_by_population(ctx, prior.city_exponent)
     city = cities.pick(ctx, words[0], country)
     lat, lon = cities.around(ctx, city, (words[1], words[2], words[3]), prior.jitter_reach)

@@ -122,7 +122,7 @@ def _words(ctx: PartitionContext, devices: Frame) -> list[Array]:
     words: list[Array] = []
     for block in range(4):
         words += ctx.kernels.philox_block(key=ctx.stream(DEVICE), c0=devices.c0 | np.uint64(block), c1=devices.c1)
-    ctx.ledger(DEVICE, entities=len(devices), draws=8)
+    ctx.ledger(DEVICE, devices.c0, devices.c1, draws=8)
     return words
 
 

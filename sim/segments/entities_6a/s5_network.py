@@ -132,8 +132,9 @@ def _hosted(ctx: PartitionContext, targets: IpTargets, addresses: Addresses, par
     """Address and id of each merchant without terminals: one of its country's hosting addresses, all alike."""
     kind = ctx.code("ip_type", "DATACENTRE")
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOSTING), c0=np.zeros(len(online), dtype=np.uint64), c1=online.merchant_id)
-    ctx.ledger(HOSTING, entities=len(online), draws=1)
+    zeros = np.zeros(len(online), dtype=np.uint64)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOSTING), c0=zeros, c1=online.merchant_id)
+    ctx.ledger(HOSTING, zeros, online.merchant_id, draws=1)
     here = np.unique(online.home_country_iso)
     size = targets.shared[here, kind]
     tables = build_alias(ctx, np.append(0, np.cumsum(size)).astype(np.uint64), np.ones(int(size.sum()), dtype=np.uint64))

@@ -48,10 +48,11 @@ def spread(
         uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
     """
     weights, starts = streams
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(weights), c0=c0, c1=law.entity[cell])
-    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=np.zeros(len(law.units), dtype=np.uint64), c1=law.entity)
-    ctx.ledger(weights, entities=len(cell), draws=1)
-    ctx.ledger(starts, entities=len(law.units), draws=1)
+    entity, zeros = law.entity[cell], np.zeros(len(law.units), dtype=np.uint64)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(weights), c0=c0, c1=entity)
+    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=zeros, c1=law.entity)
+    ctx.ledger(weights, c0, entity, draws=1)
+    ctx.ledger(starts, zeros, law.entity, draws=1)
     weight = ctx.kernels.gated_weight(x=word, idle=law.idle[cell], sigma=law.sigma[cell])
     count: Array = ctx.kernels.capped_share(
         offset=offsets, weight=np.where(eligible, weight, np.uint64(0)), cap=room, units=law.units, start=start

@@ -36,11 +36,16 @@ def online_merchants(ctx: Context, sites: Frame) -> Frame:
 def terminals_per_site(ctx: Context, sites: Frame) -> Array:
     """Terminals of each site: uint64; one draw a site."""
     law = ctx.params.device_prior_6A.terminals
-    c0 = (country_letters(ctx)[sites.legal_country_iso] << np.uint64(40)) | (sites.site_order.astype(np.uint64) << np.uint64(8))
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(COUNT), c0=c0, c1=sites.merchant_id)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(COUNT), c0=_site_word(ctx, sites), c1=sites.merchant_id)
     factor = ctx.kernels.lognormal_factor(x=word, mu=np.zeros(len(sites)), sigma=np.full(len(sites), float(law.sigma)))
     wanted: Array = np.clip(np.floor(factor * np.float64(law.median) + 0.5), 1, law.max_per_site).astype(np.uint64)
     return wanted
+
+
+def _site_word(ctx: Context, sites: Frame) -> Array:
+    """Low counter word of each site: uint64."""
+    word: Array = (country_letters(ctx)[sites.legal_country_iso] << np.uint64(40)) | (sites.site_order.astype(np.uint64) << np.uint64(8))
+    return word
 
 
 def in_countries(sites: Frame, column: str, countries: tuple[int, int]) -> Frame:
@@ -52,7 +57,7 @@ def in_countries(sites: Frame, column: str, countries: tuple[int, int]) -> Frame
 def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
     """Terminals of these sites: `site` (int64, row in `sites`), `device_type`, `os_family` (int16); two draws each."""
     count = terminals_per_site(ctx, sites)
-    ctx.ledger(COUNT, entities=len(sites), draws=1)
+    ctx.ledger(COUNT, _site_word(ctx, sites), sites.merchant_id, draws=1)
     offsets = prefix(count)
     row, ordinal = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     site = row.astype(np.int64)
@@ -62,8 +67,9 @@ def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
         | (sites.site_order[site].astype(np.uint64) << np.uint64(16))
         | (ordinal.astype(np.uint64) << np.uint64(8))
     )
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(KIND), c0=c0, c1=sites.merchant_id[site])
-    ctx.ledger(KIND, entities=len(site), draws=2)
+    merchant_id = sites.merchant_id[site]
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(KIND), c0=c0, c1=merchant_id)
+    ctx.ledger(KIND, c0, merchant_id, draws=2)
     law = ctx.params.device_prior_6A.terminals
     mixes = mix_tables(ctx, np.stack([numbers(ctx, "device_type", law.mix_permille), numbers(ctx, "device_type", law.cash_mix_permille)]))
     kind = pick(ctx, mixes, x0, sites.cash[site])

@@ -204,7 +204,7 @@ def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> A
     """Lognormal size of a merchant's virtual demand, median 1: float64, one draw a merchant."""
     zeros = np.zeros(len(merchant_id), dtype=np.uint64)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("5A.virtual_scale"), c0=zeros, c1=merchant_id)
-    ctx.ledger("5A.virtual_scale", entities=len(merchant_id), draws=1)
+    ctx.ledger("5A.virtual_scale", zeros, merchant_id, draws=1)
     factor: Array = ctx.kernels.lognormal_factor(x=word, mu=np.zeros(len(merchant_id)), sigma=sigma)
     return factor
 

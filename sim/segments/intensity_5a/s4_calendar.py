@@ -112,7 +112,6 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
     days = np.arange(world.first_day, world.last_day + 1, dtype=np.int64)
     zone, day = np.repeat(np.arange(zones), len(days)), np.tile(days, zones)
     words = _outage_words(ctx, scenario, ctx.name_hashes("tzid")[zone], day)
-    ctx.ledger("5A.outage", entities=len(day), draws=_OUTAGE_DRAWS, scenario=scenario)
     hit = np.flatnonzero(ctx.kernels.open_uniform(x=words[0]) < policy.probability_per_zone_day)
     minute = _below(ctx, words[1][hit], _DAY_MINUTES)
     length = np.array(policy.durations_minutes, dtype=np.int64)[_below(ctx, words[2][hit], len(policy.durations_minutes))]
@@ -126,6 +125,7 @@ def _outage_words(ctx: PartitionContext, scenario: str, zone_hash: Array, day: A
     key, counter = ctx.stream("5A.outage", scenario), day.astype(np.uint64) << np.uint64(1)
     first, second = ctx.kernels.philox_block(key=key, c0=counter, c1=zone_hash)
     third, _ = ctx.kernels.philox_block(key=key, c0=counter | np.uint64(1), c1=zone_hash)
+    ctx.ledger("5A.outage", counter, zone_hash, draws=_OUTAGE_DRAWS, scenario=scenario)
     return first, second, third
 
 

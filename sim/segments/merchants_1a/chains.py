@@ -51,7 +51,7 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
         part_mean=policy.outlets.largest_mean,
         zero_truncated=1,
     )
-    ctx.ledger("1A.outlet_count", entities=len(chain), draws=draws)
+    ctx.ledger("1A.outlet_count", np.zeros_like(merchant_id), merchant_id, draws=draws)
     _expect(ctx, mean, further)
     outlets[chain] += further.astype(np.uint64)
     return outlets
@@ -110,14 +110,13 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
         part_mean=_POISSON_PART,
         zero_truncated=0,
     )
-    ctx.ledger("1A.foreign_reach", entities=len(chain), draws=draws)
+    ctx.ledger("1A.foreign_reach", np.zeros_like(merchant_id), merchant_id, draws=draws)
     many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(policy.reach.most_countries))
     chain, many = chain[many > 0], many[many > 0]
     pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[merchants.home_country_iso[chain]]
-    word, _ = ctx.kernels.philox_block(
-        key=ctx.stream("1A.foreign_choice"), c0=np.tile(codes, len(chain)), c1=np.repeat(merchants.merchant_id[chain], len(codes))
-    )
-    ctx.ledger("1A.foreign_choice", entities=len(word), draws=1)
+    c0, c1 = np.tile(codes, len(chain)), np.repeat(merchants.merchant_id[chain], len(codes))
+    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.foreign_choice"), c0=c0, c1=c1)
+    ctx.ledger("1A.foreign_choice", c0, c1, draws=1)
     times = ctx.kernels.race_key(x=word, weight=pull.astype(np.float64).reshape(-1)).reshape(pull.shape)
     winners = np.argsort(times, axis=1, kind="stable")  # ties to the smaller country code
     taken = np.arange(len(codes), dtype=np.uint64)[None, :] < many[:, None]

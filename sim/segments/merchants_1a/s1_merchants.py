@@ -100,8 +100,9 @@ def _generated(ctx: PartitionContext) -> Frame:
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
     rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
-    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
-    ctx.ledger("1A.merchant_id", entities=len(rank), draws=1)
+    zeros = np.zeros_like(rank)
+    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=zeros)
+    ctx.ledger("1A.merchant_id", rank, zeros, draws=1)
     kinds = taxonomy(ctx)
     country = _choose(ctx, merchant_words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
     kind = _choose(ctx, merchant_words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)

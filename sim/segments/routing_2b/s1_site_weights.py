@@ -68,7 +68,7 @@ def _site_factor(ctx: PartitionContext, sites: Frame, sigma: float) -> Array:
     place = country_letters(ctx)[sites.legal_country_iso]
     c0 = (place << np.uint64(40)) | (sites.site_order.astype(np.uint64) << np.uint64(8))
     word, _ = ctx.kernels.philox_block(key=ctx.stream(STREAM), c0=c0, c1=sites.merchant_id)
-    ctx.ledger(STREAM, entities=len(sites), draws=1)
+    ctx.ledger(STREAM, c0, sites.merchant_id, draws=1)
     spread = np.full(len(sites), sigma)
     y: Array = ctx.kernels.lognormal_factor(x=word, mu=spread * spread * -0.5, sigma=spread)
     return y

@@ -77,8 +77,8 @@ def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_city"), c0=place, c1=outlets.merchant_id)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place, c1=outlets.merchant_id)
     x2, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place | np.uint64(1), c1=outlets.merchant_id)
-    ctx.ledger("1B.site_city", entities=len(outlets), draws=1)
-    ctx.ledger("1B.site_place", entities=len(outlets), draws=3)
+    ctx.ledger("1B.site_city", place, outlets.merchant_id, draws=1)
+    ctx.ledger("1B.site_place", place, outlets.merchant_id, draws=3)
     city = cities.pick(ctx, word, outlets.legal_country_iso)
     lat, lon = cities.around(ctx, city, (x0, x1, x2), ctx.params.placement_policy_1B.reach)
     return city, lat, lon

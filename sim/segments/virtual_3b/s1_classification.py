@@ -82,8 +82,9 @@ def _odds(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
 
 def _draw_permille(ctx: PartitionContext, merchant_id: Array) -> Array:
     """Uniform in 0..999, int64: one draw a merchant."""
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(MODE), c0=np.zeros(len(merchant_id), dtype=np.uint64), c1=merchant_id)
-    ctx.ledger(MODE, entities=len(merchant_id), draws=1)
+    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(MODE), c0=zeros, c1=merchant_id)
+    ctx.ledger(MODE, zeros, merchant_id, draws=1)
     value: Array = ctx.kernels.bounded_integer(x=word, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
     return value
 
@@ -93,8 +94,9 @@ def _hybrid_share(ctx: PartitionContext, hybrid: Frame) -> Array:
     low, high = np.zeros(len(ctx.vocabulary("channel"))), np.zeros(len(ctx.vocabulary("channel")))
     for channel, bounds in ctx.params.virtual_policy_3B.hybrid_share.items():
         low[ctx.code("channel", channel)], high[ctx.code("channel", channel)] = bounds.low, bounds.high
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(SHARE), c0=np.zeros(len(hybrid), dtype=np.uint64), c1=hybrid.merchant_id)
-    ctx.ledger(SHARE, entities=len(hybrid), draws=1)
+    zeros = np.zeros(len(hybrid), dtype=np.uint64)
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(SHARE), c0=zeros, c1=hybrid.merchant_id)
+    ctx.ledger(SHARE, zeros, hybrid.merchant_id, draws=1)
     start = low[hybrid.channel]
     share: Array = start + (high[hybrid.channel] - start) * ctx.kernels.open_uniform(x=word)
     return share

@@ -93,8 +93,9 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
     mode = classes.virtual_mode[np.searchsorted(classes.merchant_id, merchant_id)]
     brands = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "brand_factor"))
     brand = brands.brand_factor[np.searchsorted(brands.merchant_id, merchant_id)]
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=np.zeros(len(merchant_id), dtype=np.uint64), c1=merchant_id)
-    ctx.ledger(FOOTPRINT, entities=len(merchant_id), draws=2)
+    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=zeros, c1=merchant_id)
+    ctx.ledger(FOOTPRINT, zeros, merchant_id, draws=2)
     per_mille = ctx.kernels.bounded_integer(x=x0, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
     reaches = ctx.vocabulary("virtual_reach")
     limits = np.zeros((len(ctx.vocabulary("virtual_mode")), len(reaches)), dtype=np.int64)
@@ -111,10 +112,10 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
 def _edge_words(ctx: PartitionContext, merchant_id: Array, rank: Array) -> list[Array]:
     """Six words an edge: country, city, weight, and three for the point."""
     words: list[Array] = []
+    c0 = rank.astype(np.uint64) << np.uint64(8)
     for block in range(3):
-        c0 = (rank.astype(np.uint64) << np.uint64(8)) | np.uint64(block)
-        words += ctx.kernels.philox_block(key=ctx.stream(EDGE), c0=c0, c1=merchant_id)
-    ctx.ledger(EDGE, entities=len(rank), draws=6)
+        words += ctx.kernels.philox_block(key=ctx.stream(EDGE), c0=c0 | np.uint64(block), c1=merchant_id)
+    ctx.ledger(EDGE, c0, merchant_id, draws=6)
     return words
 
 

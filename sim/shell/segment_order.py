@@ -1,0 +1,34 @@
+"""The order of gates: segments as they are built, then the events of their states, which nobody builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+EVENTS = "RNG_"
+"""Begins the code of a gate that holds random events, `RNG_5B_S3` for those of state 5B.S3."""
+EVENT_TABLE = "rng_event_"
+"""Begins the ids of their datasets."""
+
+
+def event_code(state: str) -> str:
+    """Code of the gate that holds the events of a state."""
+    return EVENTS + state.replace(".", "_")
+
+
+def is_events(code: str) -> bool:
+    """Whether a gate holds random events and no part of the world."""
+    return code.startswith(EVENTS)
+
+
+def held_by(code: str, passed: Iterable[str]) -> list[str]:
+    """Segments whose flags a gate holds: all that come before it, and no events; those of a state up to the state's own segment.
+
+    Args:
+        code: Code of the gate.
+        passed: Codes of what passed before it, in the order of the run.
+    """
+    world = [earlier for earlier in passed if not is_events(earlier)]
+    if not is_events(code):
+        return world
+    own = code.split("_")[1]
+    return world[: world.index(own) + 1] if own in world else world
