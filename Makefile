@@ -9,7 +9,7 @@ GPU    := $(VENV)/.gpu
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-gpu lint bench golden lock sbom clean
+.PHONY: help run test test-all test-gpu gpu-node-kit lint bench golden lock sbom clean
 
 help:                     ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
@@ -45,6 +45,9 @@ $(GPU): $(TESTS)
 test-gpu: $(GPU)          ## on a GPU node: parity of kernels and worlds on the device, then its throughput (10 minutes)
 	$(BIN)/python -m pytest --require-gpu -m 'not slow' tests/kernels tests/gpu
 	$(BIN)/closedworld bench gpu --preset demo --preset reference
+
+gpu-node-kit: $(TESTS)    ## what tests/gpu/node.py takes along to a GPU node that reaches no registry
+	$(BIN)/python tests/gpu/kit.py
 
 lint: $(TESTS)            ## ruff, mypy --strict, layering, contracts
 	$(BIN)/ruff check .

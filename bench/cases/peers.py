@@ -14,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -114,6 +113,8 @@ def _duckdb(world: World, rows: int, options: Options) -> Measured:
     folder = _fresh(options.scratch / "peer")
     dataset = world.prepared.contracts.dataset(DATASET)
     columns = ", ".join(f"{_expression(column, world)} AS {column.name}" for column in dataset.table.columns)
+    import duckdb  # here, so that a machine without it has the other cases
+
     connection = duckdb.connect(config={"threads": options.workers})
     connection.execute("SET preserve_insertion_order = false")
     query = f"COPY (SELECT {columns} FROM range({rows})) TO '{folder / 'rows.parquet'}' (FORMAT parquet, COMPRESSION snappy)"
