@@ -32,7 +32,7 @@ _REPORT_TYPES = {
     "wall_ms": pa.uint64(),
     "peak_rss_bytes": pa.uint64(),
 }
-_REPORT_SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _REPORT_TYPES.items()])
+REPORT_SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _REPORT_TYPES.items()])
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
         UsageError: `SHELL.REPORT_UNREADABLE` if a report file is not one (reports are not sealed).
     """
     latest: dict[str, dict[str, Any]] = {}
-    for row in _reports(run_dir):
+    for row in report_rows(run_dir):
         before = latest.get(row["state"])
         if row["status"] == "PROVEN" and before is not None and before["status"] == "PASS":
             continue  # the invocation that built it says more than the one that found it
@@ -161,7 +161,7 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
             if path.stem not in latest:
                 manifest = StateManifest.decode(read_published(path), str(path))
                 rows = sum(item.rows for item in manifest.datasets)
-                latest[path.stem] = dict.fromkeys(_REPORT_SCHEMA.names) | {
+                latest[path.stem] = dict.fromkeys(REPORT_SCHEMA.names) | {
                     "segment": code,
                     "state": path.stem,
                     "status": "PASS",
@@ -177,7 +177,7 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
     return sorted(latest.values(), key=order)
 
 
-def _reports(run_dir: Path) -> Iterator[dict[str, Any]]:
+def report_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
     """Rows of all run reports in the order they were written."""
     rows: list[dict[str, Any]] = []
     layers = [] if (run_dir / "reports").is_symlink() else sorted((run_dir / "reports").glob("layer*"))
@@ -187,8 +187,8 @@ def _reports(run_dir: Path) -> Iterator[dict[str, Any]]:
         if not stat.S_ISREG(path.lstat().st_mode):
             continue
         try:
-            table = pq.read_table(path, columns=_REPORT_SCHEMA.names, partitioning=None, page_checksum_verification=True)
-            if not table.schema.remove_metadata().equals(_REPORT_SCHEMA):
+            table = pq.read_table(path, columns=REPORT_SCHEMA.names, partitioning=None, page_checksum_verification=True)
+            if not table.schema.remove_metadata().equals(REPORT_SCHEMA):
                 raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
         except (OSError, pa.ArrowException) as error:
             raise UsageError(

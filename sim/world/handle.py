@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,15 @@ from sim.paths import config_root, contracts_root
 from sim.segments import GATES
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import nearest
-from sim.shell.errors import UsageError, path_text
+from sim.shell.errors import GateError, UsageError, path_text
 from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
 from sim.shell.side_by_side import side_by_side
 from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
+from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
+from sim.world.view_columns import LINEAGE, added
 
 if TYPE_CHECKING:
     from sim.shell.contract_types import Contracts
@@ -58,6 +60,22 @@ class World:
     def __contains__(self, dataset: object) -> bool:
         return dataset in self._items
 
+    def __len__(self) -> int:
+        """Number of datasets."""
+        return len(self._items)
+
+    def __bool__(self) -> bool:
+        """True: a world that has published nothing yet is one all the same."""
+        return True
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """What Jupyter and IPython offer inside `world["`."""
+        return list(self._items)
+
+    def __reduce__(self) -> tuple[Callable[..., World], tuple[object, ...]]:
+        """Pickled as a place: whoever unpickles opens it there, with every check made again."""
+        return reopened, (str(self.path.absolute()), self.run_id, *self._roots)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
 
@@ -90,6 +108,11 @@ class World:
     def receipt(self) -> Mapping[str, Any]:
         """Content of `run_receipt.json`: identity, resolved parameters, provenance."""
         return self._run.receipt
+
+    @property
+    def lineage(self) -> Mapping[str, str]:
+        """What views say of every row: the run and its parameters."""
+        return {name: str(self.receipt[name]) for name in LINEAGE}
 
     @property
     def segments(self) -> Mapping[str, Bundle]:
@@ -142,10 +165,58 @@ class World:
         """`sql`, batch by batch, for results that need not fit in memory."""
         text = query.lower()
         # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
-        named = {name: items for name, items in self._items.items() if name.lower() in text} or self._items
-        for items in named.values():
-            self.require_intact(items)
-        return select(sealed_connection({name: self.rows_of(items) for name, items in named.items()}, memory_limit), query)
+        named = [name for name in (*self._items, *RUN_TABLES) if name.lower() in text]
+        return select(self.connection(named or [name for name in (*self._items, *RUN_TABLES) if name not in UNGATED], memory_limit), query)
+
+    def connection(self, names: Iterable[str], memory_limit: int | None = None) -> Any:
+        """A DuckDB connection with views of verified datasets and tables about the run, which can read those and do nothing else.
+
+        Args:
+            names: Datasets, or `RUN_TABLES`.
+            memory_limit: As `sql`.
+        """
+        views: dict[str, list[Rows]] = {}
+        for name in names:
+            if name in self._items:
+                self.require_intact(self._items[name])
+            views[name] = self.rows_of(self._items[name]) if name in self._items else [Rows(self.run_table(name))]
+        return sealed_connection(views, memory_limit)
+
+    def run_table(self, name: str) -> pa.Table:
+        """A table about the run itself: `validation_checks`, `rng_ledger` or `run_reports`.
+
+        Raises:
+            UsageError: If there is none of that name, or a report cannot be read.
+        """
+        if name not in RUN_TABLES:
+            known = ", ".join(RUN_TABLES)
+            raise UsageError(
+                "SHELL.UNKNOWN_TABLE", f"no table about a run is called {name!r}", expected=known, do=nearest(name, RUN_TABLES)
+            )
+        return RUN_TABLES[name][1](self)
+
+    def catalogue(self) -> list[dict[str, Any]]:
+        """Every dataset the contracts declare, as `closedworld contracts catalogue --json` has it, with what this run publishes of it.
+
+        Each entry also tells `published`, `rows`, `files`, `bytes`, `scenarios`, and `view_columns`: what views and `to_arrow` add.
+
+        Raises:
+            ContractError: If the contracts at hand are not those the run was built with.
+        """
+        from sim.shell.catalogue import catalogue
+
+        entries = catalogue(self.contracts)
+        for entry in entries:
+            items = self._items.get(entry["id"], [])
+            entry |= {
+                "published": bool(items),
+                "rows": sum(item.rows for item in items),
+                "files": sum(len(item.files) for item in items),
+                "bytes": sum(item.bytes for item in items),
+                "scenarios": [item.scenario for item in items if item.scenario is not None],
+                "view_columns": added([column["name"] for column in entry["columns"]]) if items else [],
+            }
+        return entries
 
     def ledger(self) -> pa.Table:
         """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
@@ -222,8 +293,8 @@ class World:
     def rows_of(self, items: Sequence[Published]) -> list[Rows]:
         """Published directories as DuckDB reads them: their files, and the partition keys that the manifest says."""
         if duckdb_can_name(str(self.path.absolute())):
-            return [Rows([self.file_path(item, part) for part in item.files], self.keys_of(item)) for item in items]
-        return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item)) for item in items]
+            return [Rows([self.file_path(item, part) for part in item.files], self.keys_of(item), self.lineage) for item in items]
+        return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]
 
     def keys_of(self, item: Published) -> dict[str, str | int]:
         """The partition keys of a published directory, from receipt and manifest; its path says the same, or the run was refused."""
@@ -239,3 +310,18 @@ class World:
         for item in self._run.published:
             grouped.setdefault(item.dataset, []).append(item)
         return grouped
+
+
+def reopened(place: str, run_id: str, contracts: Path, config: Path) -> World:
+    """A pickled world, opened again where it lies.
+
+    Raises:
+        GateError: If it is not as it was published, or another run lies there.
+    """
+    from sim.world import open as open_world
+
+    world = open_world(place, contracts, config)
+    if world.run_id != run_id:
+        what = "another run lies where this world was"
+        raise GateError("SHELL.ANOTHER_RUN", what, world.run_id, run_id, place, "open the run where it lies now")
+    return world

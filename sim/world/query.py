@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from sim.executors import resident
 from sim.shell.errors import SimError, StorageError, UsageError
+from sim.world.view_columns import LOCAL, added, local_sql
 
 KEY_TYPES: Mapping[str, str] = {"manifest_fingerprint": "VARCHAR", "scenario_id": "VARCHAR", "seed": "UBIGINT"}
 """Partition keys a dataset may be published under, in column order, with their SQL types."""
@@ -31,12 +32,14 @@ class Rows:
     """Rows of one dataset under one set of partition keys.
 
     Attributes:
-        source: Absolute paths of Parquet files in row order, or a `pyarrow` dataset.
+        source: Absolute paths of Parquet files in row order, or a `pyarrow` dataset or table.
         keys: Partition key -> its value for all of these rows.
+        lineage: What `view_columns.LINEAGE` names; empty for rows that get no added columns.
     """
 
     source: Sequence[str] | Any
     keys: Mapping[str, str | int] = field(default_factory=dict)
+    lineage: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -88,7 +91,7 @@ def relation(parts: Sequence[Rows], connection: Any) -> Any:
     made = None
     for rows in parts:
         one = connection.sql(f"SELECT * FROM {_files(rows)}") if rows.paths else connection.from_arrow(rows.source)
-        one = one.project(f"*{_constants(rows)}")
+        one = one.project(f"*{_constants(rows)}{_added(rows, one.columns)}")
         made = one if made is None else made.union(one)
     return made
 
@@ -161,6 +164,14 @@ def literal(text: str) -> str:
 def _constants(rows: Rows) -> str:
     """The partition keys as columns after those of the files, in the order of `KEY_TYPES`."""
     return "".join(f", {literal(str(rows.keys[key]))}::{kind} AS {quoted(key)}" for key, kind in KEY_TYPES.items() if key in rows.keys)
+
+
+def _added(rows: Rows, stored: Sequence[str]) -> str:
+    """Columns that no file holds, after all others."""
+    if not rows.lineage:
+        return ""
+    made = {name: local_sql() if name == LOCAL else literal(rows.lineage[name]) for name in added(stored)}
+    return "".join(f", {text} AS {quoted(name)}" for name, text in made.items())
 
 
 def _files(rows: Rows) -> str:

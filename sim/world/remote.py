@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_objec
 from sim.shell.remote_store import store_errors
 from sim.shell.store import Store
 from sim.shell.upload import FetchingStore
-from sim.world.handle import World
+from sim.world.handle import World, reopened
 from sim.world.query import Rows
 from sim.world.tables import Table
 
@@ -45,12 +45,23 @@ class RemoteWorld(World):
     def __init__(
         self, location: Location, contracts: Path | None = None, config: Path | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
-        self._remote = mirror_run(location, options)
+        self._remote = mirror_run(location, options, reports=True)
+        self._reopens = not options
         self._run = open_remote(self._remote, GATES)
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified = set()
         self._lock = threading.Lock()
         self.filesystem = pafs.PyFileSystem(pafs.FSSpecHandler(self._remote.store.fs))
+
+    def __reduce__(self) -> tuple[Callable[..., World], tuple[object, ...]]:
+        """See `World.__reduce__`.
+
+        Raises:
+            TypeError: If it was opened with storage options, which may hold credentials and are kept nowhere.
+        """
+        if not self._reopens:
+            raise TypeError("a world opened with storage_options is not pickled: they are kept nowhere; open it again where it is needed")
+        return reopened, (self.location, self.run_id, *self._roots)
 
     @property
     def location(self) -> str:
@@ -84,4 +95,4 @@ class RemoteWorld(World):
     def rows_of(self, items: Sequence[Published]) -> list[Rows]:
         """See `World.rows_of`: DuckDB scans Arrow datasets, one a published directory."""
         with store_errors(self.location, "reading rows"):
-            return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item)) for item in items]
+            return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]

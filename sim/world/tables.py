@@ -6,15 +6,18 @@ times are UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
 from sim.shell.contract_types import Dataset
 from sim.shell.errors import UsageError
-from sim.shell.manifest import Published
+from sim.shell.manifest import PartFile, Published
 from sim.shell.packages import require_package
+from sim.world.view_columns import added, made, needed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +45,10 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.id!r}, rows={self.rows:,}, files={len(self.files)}, scenarios={list(self.scenarios)})"
+
+    def __reduce__(self) -> tuple[Callable[..., Table], tuple[object, ...]]:
+        """Pickled as its world and its name; see `World.__reduce__`."""
+        return _of_world, (self._world, self.id, self.scenarios)
 
     def __len__(self) -> int:
         return self.rows
@@ -78,6 +85,11 @@ class Table:
         self._world.require_intact(self._items[:1], first_only=True)
         first = self._world.file_path(self._items[0], self._items[0].files[0])
         return pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
+
+    @property
+    def view_columns(self) -> tuple[str, ...]:
+        """Columns that no file holds: `sql` and `duckdb` show them last, `to_arrow` and its like make those that are asked for."""
+        return tuple(added(self._plain_schema().names))
 
     @property
     def contract(self) -> Dataset:
@@ -117,7 +129,7 @@ class Table:
         """The rows in published order.
 
         Args:
-            columns: Only these columns, in this order.
+            columns: Only these columns, in this order; those of `view_columns` too, which no file holds. By default those of the files.
             filter: Only rows with these values (`{"merchant_id": 17}`), or those for which a `pyarrow.dataset` expression holds; row groups
                 that cannot match are not read. In expressions, ids beyond int64 need `pa.scalar(id, pa.uint64())`.
 
@@ -125,13 +137,48 @@ class Table:
             UsageError: If there is no such column.
             GateError: If a file is not the published one.
         """
-        schema = self.schema
-        for name in [*(columns or ()), *(filter if isinstance(filter, Mapping) else ())]:
+        schema, extra = self.schema, self.view_columns
+        for name in filter if isinstance(filter, Mapping) else ():
             if name not in schema.names:
-                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=", ".join(schema.names))
+                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r} to filter by", expected=", ".join(schema.names))
+        for name in columns or ():
+            if name not in schema.names and name not in extra:
+                known = ", ".join([*schema.names, *extra])
+                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=known)
+        stored = None
+        if columns is not None:
+            stored = list(dict.fromkeys(part for name in columns for part in (needed(name) if name in extra else (name,))))
+        if stored == []:
+            stored = schema.names[:1]  # what counts the rows
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
         with self._world.reading():
-            return self.dataset().to_table(columns=None if columns is None else list(columns), filter=condition)
+            rows = self.dataset().to_table(columns=stored, filter=condition)
+        if columns is None or stored == list(columns):
+            return rows
+        return pa.table([made(name, rows, self._world.lineage) if name in extra else rows[name] for name in columns], names=list(columns))
+
+    def head(self, n: int = 5, columns: Sequence[str] | None = None) -> pa.Table:
+        """The first `n` rows in published order; no more files are read than hold them.
+
+        Args:
+            n: Most rows.
+            columns: As `to_arrow`.
+        """
+        items: list[Published] = []
+        missing = max(operator.index(n), 0)
+        for item in self._items:
+            files: list[PartFile] = []
+            rows = 0
+            for part in item.files:
+                if files and rows >= missing:
+                    break
+                files.append(part)
+                rows += part.rows
+            items.append(dataclasses.replace(item, files=tuple(files)))
+            missing -= rows
+            if missing <= 0:
+                break
+        return Table(self._world, items).to_arrow(columns).slice(0, max(operator.index(n), 0))
 
     def to_polars(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
@@ -155,6 +202,11 @@ class Table:
         """
         self._world.require_intact(self._items)
         return self._world.relation(self._items, connection)
+
+
+def _of_world(world: World, dataset: str, scenarios: Sequence[str]) -> Table:
+    whole = world.table(dataset)
+    return Table(world, [item for item in whole.published if item.scenario is None or item.scenario in scenarios])
 
 
 def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:

@@ -1,0 +1,78 @@
+"""Tables about the run itself, asked like datasets: its checks and figures, the random numbers drawn, what invocations did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sim.shell.bundle import Bundle
+
+if TYPE_CHECKING:
+    from sim.world.handle import World
+
+_CHECK = pa.schema(
+    [
+        ("segment", pa.string()),
+        ("state", pa.string()),
+        ("severity", pa.string()),
+        ("name", pa.string()),
+        ("passed", pa.bool_()),
+        ("dataset", pa.string()),
+        ("rows", pa.uint64()),
+        ("expected", pa.string()),
+        ("found", pa.string()),
+        ("unit", pa.string()),
+        ("note", pa.string()),
+    ]
+)
+ERROR, INFO = "ERROR", "INFO"
+
+
+def validation_checks(bundles: Iterable[Bundle]) -> pa.Table:
+    """Checks (severity ERROR: one that fails stops a run) and figures that were measured and gate nothing (INFO).
+
+    What is not text in `expected` and `found` is JSON. `passed` is null where nothing was held against anything.
+    """
+    rows = [{**_row(bundle.segment, row), "severity": ERROR} for bundle in bundles for row in bundle.document["checks"]]
+    rows += [{**_row(bundle.segment, row), "severity": INFO, "passed": None} for bundle in bundles for row in bundle.measurements]
+    return pa.Table.from_pylist(rows, schema=_CHECK)
+
+
+def _row(segment: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    count, passed = row.get("rows"), row.get("passed")
+    whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**64
+    texts = {name: _text(row.get(name)) for name in ("state", "name", "dataset", "expected", "found", "unit", "note")}
+    return {"segment": segment, "passed": passed if isinstance(passed, bool) else None, "rows": count if whole else None, **texts}
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def run_reports(world: World) -> pa.Table:
+    """What each invocation did, a state a row. Outside every gate: nobody vouches for it.
+
+    Raises:
+        UsageError: `SHELL.REPORT_UNREADABLE`.
+    """
+    from sim.shell.status import REPORT_SCHEMA, report_rows
+
+    return pa.Table.from_pylist(list(report_rows(world.path)), schema=REPORT_SCHEMA)
+
+
+RUN_TABLES: Mapping[str, tuple[str, Callable[[World], pa.Table]]] = {
+    "validation_checks": (
+        "Every check with its figures (severity ERROR: a failure stops a run), and figures that gate nothing (INFO)",
+        lambda world: validation_checks(world.segments.values()),
+    ),
+    "rng_ledger": ("Random numbers drawn: entities, draws and blocks by state, stream and scenario", lambda world: world.ledger()),
+    "run_reports": ("What each invocation did, a state a row; outside every gate", run_reports),
+}
+"""Name -> what it tells, how it is made."""
+UNGATED = ("run_reports",)
