@@ -186,7 +186,8 @@ class _Law:
     def shop_share(self) -> Array:
         """Mean share of its sites' demand that a merchant sells in shops: trades x channels."""
         hybrid, only = self.odds
-        return 1.0 - only - hybrid * self.hybrid_share
+        share: Array = 1.0 - only - hybrid * self.hybrid_share
+        return share
 
     @cached_property
     def in_shops(self) -> Array:

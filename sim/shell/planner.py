@@ -22,9 +22,10 @@ from sim.shell.gate import require_state, state_path
 from sim.shell.horizon import horizon_of
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
+from sim.shell.preflight import require_possible
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared
-from sim.shell.run import context_for
+from sim.shell.request_context import context_for
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 
@@ -88,6 +89,8 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
     """
     run_dir = out / prepared.run_id
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    require_possible(prepared, segments, backend, store)
+    require_space(prepared, out)
     bundles: dict[str, Bundle] = {}
     states: list[PlannedState] = []
     published: list[Published] = []

@@ -35,8 +35,8 @@ from sim.shell.partition import StateRun, compute_partition
 from sim.shell.progress import Silent
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared, prepare
+from sim.shell.request_context import context_for
 from sim.shell.rng_events import program_called
-from sim.shell.run import context_for
 from sim.shell.staging import PartitionResult, encode_result
 from sim.shell.state import Partition, Program
 from sim.shell.store import Store
