@@ -7,13 +7,16 @@ from typing import Any
 
 from sim.shell.contract_types import Contracts, Dataset
 from sim.shell.gate import FLAG_NAME
-from sim.shell.lint_tables import SHELL
+from sim.shell.lint_tables import EVENTS, SHELL
+from sim.shell.segment_order import state_of
 
 ROLES: Mapping[str, str] = {
     "final": "read by no state that makes data: for users",
     "shared": "read by states of other segments",
     "internal": "read only by states of its own segment",
     "report": "what an invocation did; outside every gate",
+    "events": "random draws one by one, behind a gate of their own",
+    "log": "made from the indexes of all segments, which their flags prove; no file",
 }
 
 
@@ -39,8 +42,8 @@ def _entry(dataset: Dataset, makers: Iterable[str], joined: list[dict[str, Any]]
         "partitioning": list(dataset.partitioning),
         "produced_by": dataset.produced_by,
         "consumed_by": list(dataset.consumed_by),
-        "gate": None if dataset.produced_by == SHELL else f"gates/{dataset.segment}/{FLAG_NAME}",
-        "published_when": None if switch is None else str(switch),
+        "gate": _gate(dataset),
+        "published_when": f"asked for by --rng-events {state_of(dataset.produced_by)}" if _is_event(dataset) else switch and str(switch),
         "primary_key": list(dataset.primary_key),
         "sort_order": list(dataset.sort_order),
         "foreign_keys": [{"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)} for key in dataset.foreign_keys],
@@ -61,8 +64,20 @@ def _entry(dataset: Dataset, makers: Iterable[str], joined: list[dict[str, Any]]
     }
 
 
+def _gate(dataset: Dataset) -> str | None:
+    if dataset.produced_by == SHELL:
+        return f"gates/*/{FLAG_NAME}" if dataset.segment == EVENTS else None
+    return f"gates/{dataset.produced_by.split('.')[0]}/{FLAG_NAME}"
+
+
+def _is_event(dataset: Dataset) -> bool:
+    return dataset.segment == EVENTS and dataset.produced_by != SHELL
+
+
 def _role(dataset: Dataset, makers: Iterable[str]) -> str:
     """An audit reads without making anything, so being read by one makes nothing internal."""
+    if dataset.segment == EVENTS:
+        return "log" if dataset.produced_by == SHELL else "events"
     if dataset.produced_by == SHELL:
         return "report"
     readers = [state for state in dataset.consumed_by if state in makers]

@@ -51,7 +51,7 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
     users: dict[str, list[str]] = {}
     homes: dict[str, str] = {}
     for dataset in contracts.datasets.values():
-        if homes.setdefault(dataset.path, dataset.id) != dataset.id:
+        if not _is_log(dataset) and homes.setdefault(dataset.path, dataset.id) != dataset.id:
             where = places.of("datasets", dataset.id, "path")
             yield problem(f"{dataset.id} lies where {homes[dataset.path]} does.", dataset.path, "a path of its own", where)
         users.setdefault(dataset.table.id, []).append(dataset.id)
@@ -71,6 +71,11 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
             if not shared and len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
                 found = ", ".join(owners) or "no dataset"
                 yield problem(f"Table {table} must belong to one dataset.", found, "one dataset", file.where(("tables", table)))
+
+
+def _is_log(dataset: Dataset) -> bool:
+    """Whether it is made from the indexes under gates/ and has no place of its own."""
+    return dataset.produced_by == SHELL and dataset.segment == EVENTS
 
 
 def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:

@@ -15,6 +15,12 @@ def event_code(state: str) -> str:
     return EVENTS + state.replace(".", "_")
 
 
+def state_of(code: str) -> str:
+    """The state whose events a gate, or a state of that gate, holds."""
+    segment, state = code.split(".")[0].removeprefix(EVENTS).split("_")
+    return f"{segment}.{state}"
+
+
 def is_events(code: str) -> bool:
     """Whether a gate holds random events and no part of the world."""
     return code.startswith(EVENTS)

@@ -183,7 +183,7 @@ class World:
         return sealed_connection(views, memory_limit)
 
     def run_table(self, name: str) -> pa.Table:
-        """A table about the run itself: `validation_checks`, `rng_ledger` or `run_reports`.
+        """A table about the run itself: `validation_checks`, `rng_ledger`, `rng_audit_log`, `rng_trace_log` or `run_reports`.
 
         Raises:
             UsageError: If there is none of that name, or a report cannot be read.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sim.shell.bundle import Bundle
+from sim.world.rng_logs import audit_log, trace_log
 
 if TYPE_CHECKING:
     from sim.world.handle import World
@@ -72,6 +73,8 @@ RUN_TABLES: Mapping[str, tuple[str, Callable[[World], pa.Table]]] = {
         lambda world: validation_checks(world.segments.values()),
     ),
     "rng_ledger": ("Random numbers drawn: entities, draws and blocks by state, stream and scenario", lambda world: world.ledger()),
+    "rng_audit_log": ("Who drew with which key, by which laws, in which run", lambda world: audit_log(world.receipt, world.segments)),
+    "rng_trace_log": ("How much each stream drew, and the run up to there", lambda world: trace_log(world.segments)),
     "run_reports": ("What each invocation did, a state a row; outside every gate", run_reports),
 }
 """Name -> what it tells, how it is made."""

@@ -100,7 +100,7 @@ def test_the_ledger_and_the_reports_are_tables(world):
     joined = world.sql("select count(*) as n from validation_checks c join run_reports r on c.state = r.state")
     assert joined["n"].to_pylist()[0] > 100
     seen = world.sql("select table_name from information_schema.tables")["table_name"].to_pylist()
-    assert set(seen) == {*world, "validation_checks", "rng_ledger"}
+    assert set(seen) == {*world, "validation_checks", "rng_ledger", "rng_audit_log", "rng_trace_log"}
     with pytest.raises(UsageError, match=r"SHELL\.UNKNOWN_TABLE"):
         world.run_table("validation")
     assert not set(RUN_TABLES) & set(world)
