@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -18,6 +20,11 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISLNK, "a symbolic link"),
 )
+
+MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
+"""Errors that say something about this machine, nothing about a file."""
+
+Read = TypeVar("Read")
 
 
 class NotPlain(OSError):
@@ -84,6 +91,28 @@ def read_plain(path: Path, limit: int, *, follow: bool = True) -> bytes:
     if len(data) > limit:
         raise NotPlain(errno.EINVAL, f"more than {limit:,} bytes", f"a plain file of at most {limit:,} bytes", path)
     return data
+
+
+def unless_absent(read: Callable[[], Read]) -> Read | None:
+    """What `read` gives; None where no plain file is. What this machine cannot do now is raised: it says nothing about the file."""
+    try:
+        return read()
+    except NotPlain as error:
+        if error.errno in MACHINE:
+            raise
+        return None
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """What tells one file under a name from another, or from itself with other bytes: device, inode, size, times of change.
+
+    The time of status change is the kernel's own; nobody sets it back.
+
+    Raises:
+        OSError: If nothing is there.
+    """
+    status = path.stat(follow_symlinks=False)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _require(status: os.stat_result, limit: int, expected: str, path: Path) -> None:

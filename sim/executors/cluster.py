@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.executors.protocol import ExecutorUnavailable
+from sim.plain_file import read_plain
 
 LOOPBACK = "127.0.0.1"
 DEATHS = 3
@@ -97,7 +98,7 @@ class Cluster:
 
     def _address(self) -> str | None:
         if self._options.scheduler_file is not None:
-            return str(json.loads(self._options.scheduler_file.read_text())["address"])
+            return str(json.loads(read_plain(self._options.scheduler_file, 1 << 20))["address"])
         return self._options.scheduler
 
     async def _knock(self, address: str, security: Any) -> None:

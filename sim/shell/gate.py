@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sim.plain_file import read_plain, unless_absent
 from sim.shell.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
+from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError
 from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.json_text import load_json
@@ -138,20 +140,14 @@ def require_state(run_dir: Path, manifest: StateManifest, deep: bool) -> None:
     """
     problems = [problem for item in manifest.datasets for problem in directory_problems(run_dir, item, deep)]
     if problems:
-        raise GateError(
-            "SHELL.PUBLISHED_FILE_MISSING",
-            f"what {manifest.state} published is not what is there now",
-            examples=problems,
-            total=len(problems),
-            do="restore the named files from a copy, or build the run again with another --out",
-        )
+        raise gate_refused(manifest.state, problems, "SHELL.PUBLISHED_FILE_MISSING")
 
 
-def gate_refused(segment: str, problems: list[str]) -> GateError:
-    """The refusal for a segment whose published files are not what its index says."""
+def gate_refused(whose: str, problems: list[str], code: str = "SHELL.UPSTREAM_HASHGATE_DIGEST_MISMATCH") -> GateError:
+    """The refusal for a segment or state whose published files are not what its index or manifest says."""
     return GateError(
-        "SHELL.UPSTREAM_HASHGATE_DIGEST_MISMATCH",
-        f"what {segment} published is not what is there now",
+        code,
+        f"what {whose} published is not what is there now",
         examples=problems,
         total=len(problems),
         do="restore the named files from a copy, or build the run again with another --out",
@@ -164,23 +160,18 @@ def require_file(path: Path, digest: str) -> None:
     Raises:
         GateError: If it is missing, a link, or its SHA-256 is not `digest`.
     """
-    _require_digest(path, sha256_file(path) if _is_plain(path) else None, digest)
+    _require_digest(path, unless_absent(lambda: sha256_file(path, follow=False)), digest)
 
 
-def require_bytes(path: Path, digest: str) -> bytes:
-    """The bytes of a published data file, which must be those that were published.
+def require_bytes(path: Path, digest: str, size: int = DOCUMENT_BYTES) -> bytes:
+    """The bytes of a published file, at most `size` of them, which must be those that were published; read once.
 
     Raises:
         GateError: As `require_file`.
     """
-    there = _is_plain(path)
-    data = path.read_bytes() if there else b""
-    _require_digest(path, sha256_bytes(data) if there else None, digest)
-    return data
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    data = unless_absent(lambda: read_plain(path, size, follow=False))
+    _require_digest(path, data if data is None else sha256_bytes(data), digest)
+    return data or b""
 
 
 def _require_digest(path: Path, actual: str | None, digest: str) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sim import MODEL_VERSION, rng
+from sim.plain_file import open_plain
 
 _CHUNK = 1 << 22
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -70,14 +73,25 @@ def sha256_bytes(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in 4 MiB pieces."""
+def sha256_file(path: Path, *, follow: bool = True) -> str:
+    """SHA-256 of a plain file's bytes, read in 4 MiB pieces; never waits for a pipe, and reads no more than lay there when it was opened.
+
+    Args:
+        path: The file.
+        follow: Whether the last name may be a symbolic link.
+
+    Raises:
+        OSError: If it cannot be read; `NotPlain` if it is no plain file.
+    """
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
-    with path.open("rb", buffering=0) as stream:
-        while size := stream.readinto(buffer):
+    descriptor = open_plain(path, sys.maxsize, follow=follow)
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        left = os.fstat(descriptor).st_size + 1  # of a file that grows, one byte more: it is not what it was, and may grow for ever
+        while left and (size := stream.readinto(view[: min(left, _CHUNK)])):
             digest.update(view[:size])
+            left -= size
     return digest.hexdigest()
 
 

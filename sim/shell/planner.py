@@ -17,24 +17,21 @@ from typing import Any
 from sim.backends import Backend
 from sim.shell.bundle import Bundle
 from sim.shell.errors import StorageError
+from sim.shell.expected_volume import Volumes, expected_volumes
 from sim.shell.gate import require_state, state_path
 from sim.shell.horizon import horizon_of
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
+from sim.shell.preflight import require_possible
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared
-from sim.shell.run import context_for
+from sim.shell.request_context import context_for
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
-from sim.shell.user_merchants import MERCHANTS_INPUT
 
-# Measured on worlds built with the packaged priors (demo, seed 42): what one merchant and one merchant-day come to. Other priors,
-# another seed's few large merchants and --merchants move them; they size disks and patience, nothing else.
-ARRIVALS_PER_MERCHANT_DAY = 120  # at volume_scale 1
-KEYS_PER_100_MERCHANTS = 160
+# Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
 BYTES_PER_ARRIVAL = 6
 BYTES_PER_KEY_BUCKET = 42
-OUTLETS_PER_10_MERCHANTS = 26
 BYTES_PER_PARTY = 113  # all of 6A
 
 
@@ -92,6 +89,8 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
     """
     run_dir = out / prepared.run_id
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    require_possible(prepared, segments, backend, store)
+    require_space(prepared, out)
     bundles: dict[str, Bundle] = {}
     states: list[PlannedState] = []
     published: list[Published] = []
@@ -138,22 +137,20 @@ def estimate(prepared: Prepared) -> dict[str, int]:
     params = prepared.configuration.params
     horizon = horizon_of(params["scenario_horizon_5A"])
     days, buckets = horizon.days, horizon.buckets
-    supplied = prepared.externals.get(MERCHANTS_INPUT)
-    merchants = int(params["merchant_universe_1A"].merchants) + (len(set(supplied.merchant_id.tolist())) if supplied is not None else 0)
-    scenarios = len(prepared.scenarios)
-    keys = merchants * KEYS_PER_100_MERCHANTS // 100
-    arrivals = int(merchants * days * ARRIVALS_PER_MERCHANT_DAY * scenarios * params["demand_policy_5A"].volume_scale)
-    parties = _parties(params["population_prior_6A"], merchants, arrivals / (scenarios * days) * 7)
+    volumes = expected_volumes(prepared)
+    merchants, keys, scenarios = volumes.merchants, round(volumes.keys), len(prepared.scenarios)
+    arrivals = round(volumes.arrivals * scenarios)
+    parties = _parties(params["population_prior_6A"], volumes)
     size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY
     return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "parties": parties, "bytes": size}
 
 
-def _parties(prior: Any, merchants: int, weekly_arrivals: float) -> int:
+def _parties(prior: Any, volumes: Volumes) -> int:
     size = prior.size
     if size.law == "arrivals":
-        wanted = weekly_arrivals / (size.arrivals_per_active_party_week * size.active_share)
+        wanted = volumes.weekly / (size.arrivals_per_active_party_week * size.active_share)
     else:
-        wanted = merchants * OUTLETS_PER_10_MERCHANTS / 10 * size.parties_per_outlet
+        wanted = volumes.outlets * size.parties_per_outlet
     return int(min(max(wanted, prior.min_parties), prior.max_parties))
 
 

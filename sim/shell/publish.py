@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sim.plain_file import MACHINE, NotPlain, read_plain
 from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, LockedError, StorageError, storage_errors
 from sim.shell.identity import sha256_bytes, sha256_file
@@ -23,7 +24,6 @@ from sim.shell.side_by_side import side_by_side
 
 _AT_FDCWD, _RENAME_NOREPLACE, _SYNC_FILE_RANGE_WRITE = -100, 1, 2
 FOLDER_MODE = 0o775  # whatever the umask: not everybody's to write to
-_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.EROFS, errno.ENOSPC)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -204,30 +204,19 @@ def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
         StorageError: If this machine cannot open files now.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in _MACHINE:  # says something about this machine, nothing about the file
+        return read_plain(path, limit, follow=False)
+    except NotPlain as error:
+        if error.errno in MACHINE:
             with storage_errors(path, "reading"):
                 raise
+        gone = error.errno == errno.ENOENT
         raise GateError(
-            "SHELL.PUBLISHED_FILE_MISSING",
-            "a published file cannot be opened",
-            found=os.strerror(error.errno or 0),
+            "SHELL.PUBLISHED_FILE_MISSING" if gone else "SHELL.PUBLISHED_FILE_INVALID",
+            "a published file cannot be opened" if gone else "a published file is not a plain file of sane size",
+            found=os.strerror(errno.ENOENT) if gone else error.found,
             where=str(path),
-            do="run again to rebuild it, or restore the run directory from a copy",
+            do="run again to rebuild it, or restore the run directory from a copy" if gone else "restore the run directory from a copy",
         ) from error
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-        os.close(fd)
-        raise GateError(
-            "SHELL.PUBLISHED_FILE_INVALID",
-            "a published file is not a plain file of sane size",
-            found=f"mode {stat.filemode(status.st_mode)}, {status.st_size} bytes",
-            where=str(path),
-            do="restore the run directory from a copy",
-        )
-    with os.fdopen(fd, "rb") as stream:
-        return stream.read()
 
 
 def _read_back(path: Path, digest: str) -> None:

@@ -24,7 +24,7 @@ from sim.executors import LocalExecutor
 from sim.shell.attempts import JOB_NAME, Attempt, Stale, room
 from sim.shell.context import Context
 from sim.shell.errors import BackendError, SimError, StorageError, WorkerError
-from sim.shell.gate import require_file
+from sim.shell.gate import require_bytes
 from sim.shell.identity import canonical_json, code_digest, sha256_bytes
 from sim.shell.job import JOB_LAW, agreed, decode_request
 from sim.shell.json_text import load_json
@@ -35,8 +35,8 @@ from sim.shell.partition import StateRun, compute_partition
 from sim.shell.progress import Silent
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared, prepare
+from sim.shell.request_context import context_for
 from sim.shell.rng_events import program_called
-from sim.shell.run import context_for
 from sim.shell.staging import PartitionResult, encode_result
 from sim.shell.state import Partition, Program
 from sim.shell.store import Store
@@ -111,7 +111,7 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
     for name, value in agreed(prepared, backend, _CODE).items():
         if document["agreed"].get(name) != value:
             raise _differs(name, value, str(document["agreed"].get(name)), str(Path(__file__).parents[2]))
-    binding = (folder.parents[1] / "binding").read_text()
+    binding = read_published(folder.parents[1] / "binding").decode("utf-8", "replace")
     if binding != document["binding"]:
         raise _differs("staging binding", binding, document["binding"], str(folder.parents[1]))
     program = _program(document["model"], state)
@@ -131,8 +131,7 @@ def _opened(run_dir: str, session: str, request: str) -> tuple[Prepared, Store]:
 
 @lru_cache(maxsize=1024)
 def _manifest(path: str, sha256: str) -> tuple[Published, ...]:
-    require_file(Path(path), sha256)
-    return StateManifest.decode(read_published(Path(path)), path).datasets
+    return StateManifest.decode(require_bytes(Path(path), sha256), path).datasets
 
 
 def _program(model: str, state: str) -> Program:

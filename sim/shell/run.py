@@ -13,7 +13,6 @@ from pathlib import Path
 from sim.backends import Backend
 from sim.executors import Executor, LocalExecutor, MemoryBudget
 from sim.shell.bundle import encode_flag, encode_index
-from sim.shell.context import Context
 from sim.shell.demanded import require_checks
 from sim.shell.errors import SimError, storage_errors
 from sim.shell.execute import execute
@@ -26,12 +25,14 @@ from sim.shell.out_of_memory import stay_within
 from sim.shell.outcome import SIZES_CHECKED, RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.planted import require_own_folders
+from sim.shell.preflight import require_possible
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.publish import make_directories, publish_document, read_published, settle_published
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
 from sim.shell.recompute import DISAGREES
 from sim.shell.request import Prepared
+from sim.shell.request_context import context_for
 from sim.shell.rng_events import event_segment, gate_codes
 from sim.shell.runs_report import write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows
@@ -97,9 +98,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         backend.slots.resize(options.device_slots or max(1, min(threads, MOST_SLOTS)))
     store = options.publication.reader(run_dir, prepared)
     store.fit(options.memory.limit if options.memory else None)
-    for program in (program for segment in segments for program in segment.programs):
-        if program.preflight is not None:
-            program.preflight(context_for(program, prepared, backend, store))
+    require_possible(prepared, segments, backend, store)
     require_own_folders(run_dir)
     if not os.path.lexists(run_dir):
         require_files(next(folder for folder in run_dir.absolute().parents if folder.is_dir()), 2 * len(prepared.contracts.datasets))
@@ -236,17 +235,3 @@ def _state(
     note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
     reporter.end(state.id, rows, seconds, note)
     return manifest, digest
-
-
-def context_for(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
-    """What a state of this request may see."""
-    return Context(
-        program.state,
-        seed=prepared.request.seed,
-        scenarios=prepared.scenarios,
-        configs=prepared.configuration.params,
-        contracts=prepared.contracts,
-        store=store,
-        backend=backend,
-        externals=prepared.externals,
-    )

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sim.plain_file import read_plain
 from sim.shell.identity import sha256_bytes
 from sim.shell.location import Location
 from sim.shell.publish import make_directories
@@ -59,7 +60,7 @@ class S3Objects(ObjectStore):
             make_directories(notes)
             self._notes = notes
             for note in sorted(notes.iterdir()):
-                upload = json.loads(note.read_text())
+                upload = json.loads(read_plain(note, 1 << 16, follow=False))
                 if upload["store"] == str(self.location):
                     self._abort(upload["key"], upload["upload"])
                     note.unlink()

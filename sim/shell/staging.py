@@ -14,9 +14,12 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sim.plain_file import read_plain, unless_absent
+from sim.shell.documents import DOCUMENT_BYTES
 from sim.shell.errors import GateError, storage_errors
 from sim.shell.identity import canonical_json, sha256_bytes, sha256_file
 from sim.shell.json_text import no_duplicates
@@ -72,7 +75,7 @@ class Staging:
         """Create the directory, or empty it if it was made under another binding."""
         mark = self.path / "binding"
         with storage_errors(self.path, "preparing staging"):
-            if self.path.exists() and not (mark.is_file() and mark.read_text() == self.binding):
+            if self.path.exists() and _plain(mark) != self.binding.encode():
                 put_away(self.path)
             for litter in self.path.parent.glob("*.gone-*"):
                 shutil.rmtree(litter, ignore_errors=True)
@@ -114,10 +117,8 @@ class Staging:
     def finished(self, name: str, scenario: str | None) -> PartitionResult | None:
         """The result of a partition finished earlier under the same binding, its files re-hashed; None if there is none."""
         path = self.path / "receipts" / f"{name}.json"
-        if not path.is_file():
-            return None
         with storage_errors(path, "reading a staged partition"):
-            digest, _, body = path.read_bytes().partition(b"\n")
+            digest, _, body = (_plain(path) or b"").partition(b"\n")
         if sha256_bytes(body).encode() != digest:
             return None
         try:
@@ -127,7 +128,7 @@ class Staging:
         for dataset, part in result.files.items():
             staged = self.directory(dataset, scenario) / part.name
             with storage_errors(staged, "reading a staged partition"):
-                if not staged.is_file() or sha256_file(staged) != part.file_sha256:
+                if unless_absent(partial(sha256_file, staged, follow=False)) != part.file_sha256:
                     return None
         return result
 
@@ -154,6 +155,11 @@ class Staging:
         """Remove the directory after the state was published; what cannot be removed harms nobody."""
         with contextlib.suppress(OSError):  # rmtree closes twice when closing fails, whatever it was told to ignore
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _plain(path: Path) -> bytes | None:
+    """The bytes of a small file of ours; None where there is none, or something else."""
+    return unless_absent(lambda: read_plain(path, DOCUMENT_BYTES, follow=False))
 
 
 def put_away(path: Path) -> None:

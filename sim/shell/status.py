@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sim.plain_file import read_plain
 from sim.shell.errors import SimError, UsageError
 from sim.shell.manifest import StateManifest
 from sim.shell.opened import linked_folder, passed_segments, require_plain_folders
@@ -32,6 +33,7 @@ _REPORT_TYPES = {
     "wall_ms": pa.uint64(),
     "peak_rss_bytes": pa.uint64(),
 }
+_REPORT_BYTES, _REPORT_ROWS = 1 << 24, 100_000
 REPORT_SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _REPORT_TYPES.items()])
 
 
@@ -187,7 +189,11 @@ def report_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
         if not stat.S_ISREG(path.lstat().st_mode):
             continue
         try:
-            table = pq.read_table(path, columns=REPORT_SCHEMA.names, partitioning=None, page_checksum_verification=True)
+            data = pa.BufferReader(read_plain(path, _REPORT_BYTES, follow=False))
+            with pq.ParquetFile(data, page_checksum_verification=True) as file:
+                if file.metadata.num_rows > _REPORT_ROWS:
+                    raise pa.ArrowInvalid(f"{file.metadata.num_rows:,} rows by its footer, at most {_REPORT_ROWS:,} are written")
+                table = file.read(columns=REPORT_SCHEMA.names)
             if not table.schema.remove_metadata().equals(REPORT_SCHEMA):
                 raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
         except (OSError, pa.ArrowException) as error:

@@ -1,7 +1,7 @@
 """The rows a run may read: published datasets by manifest, verified when first opened.
 
-A file's SHA-256 is checked once, when a state first opens it; page checksums are verified on every read. Files are found by
-manifest, never by listing a directory.
+A file's SHA-256 is checked when a state first opens it, and again if another file has taken its name since; page checksums are verified on
+every read. Files are found by manifest, never by listing a directory.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
+from sim.plain_file import identity
 from sim.shell.arrow import vocabulary_of
 from sim.shell.contract_types import Contracts
 from sim.shell.errors import GateError
@@ -42,7 +43,7 @@ class Store:
         self.vocabularies = dict(vocabularies)
         self._run_dir, self._contracts = run_dir, contracts
         self._published: dict[tuple[str, str | None], Published] = {}
-        self._verified: set[str] = set()
+        self._verified: dict[str, tuple[int, ...]] = {}
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
@@ -114,7 +115,7 @@ class Store:
         frames = []
         for file, low, high in pieces(item, part, rows):
             path = self._run_dir / item.path / file.name
-            data = require_bytes(path, file.file_sha256)
+            data = require_bytes(path, file.file_sha256, file.bytes)
             require_schema(path, data, contract, self.vocabularies)
             try:
                 found = read(data, specs, (low, high))
@@ -142,12 +143,16 @@ class Store:
         return frame
 
     def _verify(self, path: Path, file: PartFile) -> None:
+        try:
+            now = identity(path)
+        except OSError:
+            now = ()  # what is there, or is not, is told by looking at it
         with self._lock:
-            if str(path) in self._verified:
+            if now and self._verified.get(str(path)) == now:
                 return
         require_file(path, file.file_sha256)
         with self._lock:
-            self._verified.add(str(path))
+            self._verified[str(path)] = now  # as it was before it was hashed: a file that took its place since is hashed again
 
 
 def pieces(item: Published, part: int | None, rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:

@@ -26,7 +26,7 @@ from sim.shell.manifest import PartFile
 from sim.shell.opened import open_segment
 from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
-from sim.shell.publish import make_directories, publish_document, rename_new
+from sim.shell.publish import make_directories, publish_document, read_published, rename_new
 from sim.shell.receipt import IDENTITY, RECEIPT_NAME, read_receipt
 from sim.shell.remote_run import DOCUMENT, RemoteRun, copy_documents, document_problems, passed_there, prove_remote
 from sim.shell.remote_store import ObjectStore, open_store, require_conditional_put
@@ -104,7 +104,7 @@ class Upload(Publication):
                 if problems:
                     raise gate_refused(code, problems)
             for key in sorted(keys, key=lambda key: key.endswith(FLAG_NAME)):
-                data = (copy.mirror / key).read_bytes()
+                data = read_published(copy.mirror / key)
                 publish_document(run_dir / "staging", run_dir / key, data, f"It was taken from {self._store.url(key)}.")
 
     def prove(self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
@@ -153,7 +153,7 @@ class Upload(Publication):
         self._drop(run_dir, all_of_them=True)
 
     def _receipt(self, run_dir: Path, identity: Mapping[str, Any]) -> None:
-        data = (run_dir / RECEIPT_NAME).read_bytes()
+        data = read_published(run_dir / RECEIPT_NAME)
         if self._store.stat(RECEIPT_NAME) is None and self._store.put_new(RECEIPT_NAME, data, sha256_bytes(data)):
             return
         aside = run_dir / "staging" / "store"

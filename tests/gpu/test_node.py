@@ -17,6 +17,7 @@ from gpu_kernels.sources import kernel_names
 from sim.backends.calibration import Calibration
 from tests.gpu import node
 from tests.gpu.kit import HERE
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(out: Path, *words: str, env: dict[str, str] | None = None) -> tuple[int, list[dict[str, object]], str]:
     """Exit code, the lines of stages.jsonl, and what was printed."""
     command = [sys.executable, "tests/gpu/node.py", "--dry-run", "--out", str(out), *words]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     return done.returncode, [json.loads(line) for line in (out / "stages.jsonl").read_text().splitlines()], done.stdout + done.stderr
 
 

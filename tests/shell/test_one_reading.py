@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from sim.shell.reference import TABLES
 from sim.shell.request import Prepared, Request, prepare
 from sim.shell.verify import sealed_vocabularies
 
+ROOT = Path(__file__).resolve().parents[2]
 STATES = [program.state for segment in SEGMENTS for program in segment.programs]
 
 
@@ -55,7 +59,7 @@ def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, 
     assert set(read.values()) == {1}, [path for path, times in read.items() if times > 1]
     packs = {request.config / artefact.path for artefact in prepared.contracts.artefacts.values()}
     tables = {request.config / "reference" / f"{name}.parquet" for name in TABLES}
-    contracts = {path for path in request.contracts.rglob("*.yaml") if "decisions" not in path.parts}
+    contracts = {request.contracts / name for name in prepared.contracts.located}
     assert packs | tables | contracts | {request.config / "presets/demo.yaml"} <= read.keys()
     with pytest.raises(ContractError):
         prepare(request)  # what lies there now is refused: the swap was real
@@ -147,3 +151,59 @@ def test_unlisted_pipes_and_devices_stop_nobody(tmp_path: Path) -> None:
 def test_sealed_vocabularies_come_from_the_same_bytes(tmp_path: Path) -> None:
     prepared = prepare(copies(tmp_path))
     assert sealed_vocabularies(prepared.contracts, prepared.reference) == prepared.vocabularies
+
+
+CSV = "merchant_id,mcc,channel,country\n"
+SWAPPED_MERCHANTS = """
+import json, sys
+from pathlib import Path
+from sim.shell import read_once
+from sim.shell.request import Request, prepare
+
+plain, path, other = read_once.read_plain, Path(sys.argv[1]), Path(sys.argv[2])
+
+def swapped(name, limit, **how):
+    data = plain(name, limit, **how)
+    if name == path and other.exists():
+        other.rename(path)  # the moment it has been read, another lies there
+    return data
+
+read_once.read_plain = swapped
+prepared = prepare(Request(merchants=path))
+print(json.dumps([prepared.run_id, sum(len(frame) for frame in prepared.externals.values())]))
+"""
+
+
+def test_two_merchants_files_never_share_a_run_id(tmp_path: Path) -> None:
+    """The file is another one the moment it was read: name and rows are those of what was read."""
+    few = CSV + "".join(f"{number},5411,card_present,DE\n" for number in range(1, 61))
+    many = CSV + "".join(f"{number},5411,card_present,DE\n" for number in range(1, 1501))
+
+    def asked(first: str, then: str | None) -> list[object]:
+        (tmp_path / "merchants.csv").write_text(first)
+        if then is not None:
+            (tmp_path / "other.csv").write_text(then)
+        command = [sys.executable, "-c", SWAPPED_MERCHANTS, str(tmp_path / "merchants.csv"), str(tmp_path / "other.csv")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "merchants.csv").read_text() == (first if then is None else then)
+        return list(json.loads(done.stdout))
+
+    undisturbed = asked(few, None), asked(many, None)
+    assert [rows for _, rows in undisturbed] == [60, 1500] and undisturbed[0][0] != undisturbed[1][0]
+    assert (asked(few, many), asked(many, few)) == undisturbed
+
+
+@pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone", "device by its own name"])
+def test_a_merchants_file_that_is_none_is_refused_at_once(tmp_path: Path, thing: str) -> None:
+    path = Path("/dev/zero") if thing.startswith("device") else tmp_path / "merchants.csv"
+    if thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "zeros":
+        path.symlink_to("/dev/zero")
+    elif thing == "directory":
+        path.mkdir()
+    with pytest.raises(ContractError) as error:
+        prepare(Request(merchants=path))
+    said = {"pipe": "a named pipe", "directory": "a directory", "gone": "no such file"}
+    assert said.get(thing, "a character device") in error.value.found and error.value.where.startswith(str(path))

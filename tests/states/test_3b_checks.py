@@ -91,10 +91,10 @@ def test_the_mix_of_a_large_world() -> None:
 def test_impossible_policies_are_refused(change: dict[str, object], text: str) -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, **change}})
     made.store.parts = {"merchant_catalogue_1A": [merchants(50)], "merchant_supplied_1A": [nothing_supplied()]}
-    made.run(SEGMENT.programs[0])
-    made.run(SEGMENT.programs[1])
+    edges = SEGMENT.programs[2]
+    assert edges.preflight is not None
     with pytest.raises(ContractError) as refused:
-        made.run(SEGMENT.programs[2])
+        edges.preflight(made.context(edges.state))
     assert refused.value.code == "3B.S3.POLICY_IMPOSSIBLE" and text in refused.value.render()
 
 

@@ -16,8 +16,19 @@ CHANGES = {"unlink", "rename", "renames", "rmdir", "mkdir", "makedirs", "remove"
 CHANGES |= {"symlink_to", "hardlink_to", "symlink", "link", "truncate", "ftruncate", "pwrite", "move", "copyfile", "copytree", "copy2"}
 CHANGES |= {"write_table", "write_parquet", "ParquetWriter", "mkfifo", "utime", "chown", "write_dataset", "sendfile", "copy_file_range"}
 ALLOWED = {
+    ("sim/backends/cache.py", "rmtree"): "a throw-away cache of this process",
     ("sim/backends/cache.py", "mkdir"): "the compiled kernels' cache, outside any run",
-    ("sim/cli/common.py", "open"): "os.devnull, in place of a standard stream whose reader went away",
+    ("sim/cli/streams.py", "open"): "standard streams, and os.devnull in place of one whose reader went away",
+    ("sim/backends/cache.py", "read_bytes"): "the engine's own sources",
+    ("sim/backends/calibration.py", "read_text"): "/proc/cpuinfo, and the user's cache of measurements",
+    ("sim/backends/calibration.py", "replace"): "the user's cache of measurements",
+    ("sim/backends/calibration.py", "write_bytes"): "the user's cache of measurements",
+    ("sim/backends/kernel_contracts.py", "read_text"): "the packaged contracts of kernels",
+    ("sim/cli/complete.py", "read_text"): "packaged files, for completion in a shell",
+    ("sim/executors/resident.py", "read_text"): "/sys/fs/cgroup",
+    ("sim/shell/doctor.py", "read_text"): "the package's own lock, /proc/meminfo and /sys/fs/cgroup",
+    ("sim/shell/s3_store.py", "read_bytes"): "reads what is uploaded",
+    ("sim/shell/s3_store.py", "touch"): "notes of multipart uploads, below staging/",
     ("sim/cli/sql.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/cli/diff.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/cli/explain.py", "open"): "`sim.world.open`, which opens through the gate",
@@ -29,7 +40,6 @@ ALLOWED = {
     ("sim/shell/attempts.py", "touch"): "below staging/",
     ("sim/shell/other_stores.py", "fdopen"): "objects of a file:// store, each created once under a free name",
     ("sim/shell/other_stores.py", "link"): "objects of a file:// store, each created once under a free name",
-    ("sim/shell/other_stores.py", "mkdir"): "folders of a file:// store",
     ("sim/shell/other_stores.py", "open"): "reads what is uploaded, and objects of a store",
     ("sim/shell/other_stores.py", "unlink"): "the temporary name of an object of a file:// store",
     ("sim/shell/remote_run.py", "mkdir"): "a reader's private mirror of a store's documents",
@@ -40,7 +50,6 @@ ALLOWED = {
     ("sim/shell/remove.py", "rmdir"): "a run the user had removed, renamed aside first",
     ("sim/shell/remove.py", "rmtree"): "a run the user had removed, renamed aside first",
     ("sim/shell/remove.py", "unlink"): "a run the user had removed, renamed aside first",
-    ("sim/shell/s3_store.py", "mkdir"): "notes of multipart uploads, below staging/",
     ("sim/shell/s3_store.py", "open"): "reads what is uploaded",
     ("sim/shell/s3_store.py", "unlink"): "notes of multipart uploads, below staging/",
     ("sim/shell/s3_store.py", "write_text"): "notes of multipart uploads, below staging/",
@@ -48,28 +57,27 @@ ALLOWED = {
     ("sim/shell/upload.py", "rmdir"): "local copies of data files, which the store has proven to hold, are given up",
     ("sim/shell/upload.py", "unlink"): "local copies of data files, which the store has proven to hold, are given up",
     ("sim/shell/upload.py", "write_bytes"): "the store's receipt, for comparison, below staging/",
-    ("sim/shell/identity.py", "open"): "reads to hash; called by the two keepers and by staging",
+    ("sim/shell/identity.py", "fdopen"): "reads to hash; called by the two keepers and by staging",
     ("sim/shell/lock.py", "ftruncate"): "the run's .lock",
     ("sim/shell/lock.py", "open"): "the run's .lock",
     ("sim/shell/lock.py", "pwrite"): "the run's .lock",
     ("sim/shell/proofs.py", "touch"): "the user's cache of proven contracts, outside any run",
-    ("sim/shell/staging.py", "mkdir"): "below staging/",
     ("sim/shell/staging.py", "rename"): "a failed state, from staging/ to staging/quarantine/",
     ("sim/shell/staging.py", "replace"): "below staging/",
     ("sim/shell/staging.py", "rmtree"): "below staging/",
     ("sim/shell/staging.py", "unlink"): "below staging/",
     ("sim/shell/status.py", "open"): "the run's .lock, for reading",
-    ("sim/plain_file.py", "fdopen"): "reads files of others, never a run's",
-    ("sim/plain_file.py", "open"): "reads files of others, never a run's",
+    ("sim/plain_file.py", "fdopen"): "the one reader of plain files; what it read is judged by its caller",
+    ("sim/plain_file.py", "open"): "the one reader of plain files; what it read is judged by its caller",
     ("sim/world/__init__.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/shell/tables.py", "ParquetFile"): "reads a data file for store and verify, which had the gate hash it",
     ("sim/shell/tables.py", "write_table"): "into memory; `write_parquet` is for the reference snapshot",
     ("sim/shell/merchants_parquet.py", "ParquetFile"): "reads the user's own file, from memory",
     ("sim/shell/reference.py", "ParquetFile"): "reads the reference snapshot",
-    ("sim/shell/status.py", "read_table"): "reads run reports, which no gate covers",
+    ("sim/shell/status.py", "ParquetFile"): "reads run reports, which no gate covers",
     ("sim/world/tables.py", "read_schema"): "reads a data file the gate has let through",
 }
-OPENS = {"open", "fdopen", "ParquetFile", "read_table", "read_schema", "open_input_file", "memory_map", "OSFile"}
+OPENS = {"read_text", "read_bytes", "open", "fdopen", "ParquetFile", "read_table", "read_schema", "open_input_file", "memory_map", "OSFile"}
 
 
 def touches(path: Path) -> set[str]:
@@ -115,7 +123,7 @@ def hook(event, args):
     if "/runs/" not in os.fsdecode(path) or len(parts) < 2 or parts[1] not in ("data", "gates", "run_receipt.json"):
         return
     frame = sys._getframe(1)
-    while frame and ("/sim/" not in frame.f_code.co_filename or frame.f_code.co_filename.endswith("/identity.py")):
+    while frame and ("/sim/" not in frame.f_code.co_filename or frame.f_code.co_filename.endswith(("/identity.py", "/plain_file.py"))):
         frame = frame.f_back
     seen.add(frame.f_code.co_filename.rpartition("/sim/")[2] if frame else "?")
 miniworld.write_world(Path(root))

@@ -106,6 +106,7 @@ def test_a_machine_in_trouble_is_not_a_missing_file(tmp_path: Path, monkeypatch:
     def fails(*_: Any, **__: Any) -> int:
         raise OSError(code, os.strerror(code))
 
+    (tmp_path / "f").touch()
     monkeypatch.setattr(os, "open", fails)
     with pytest.raises(StorageError) as error:
         publish.read_published(tmp_path / "f")

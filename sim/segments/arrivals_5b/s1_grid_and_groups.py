@@ -13,6 +13,7 @@ from sim.segments.arrivals_5b.keys import KEY
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Frame
+from sim.shell.horizon import horizon_of
 from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
 STATE = State(
@@ -27,6 +28,12 @@ STATE = State(
 
 DAY_US = 86_400_000_000
 _MERCHANT_TAG = np.uint64(0x6D65726368616E74)  # ASCII "merchant"
+
+
+def preflight(ctx: Context) -> None:
+    """A horizon that does not fit the time grid is refused before anything is built."""
+    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    _require_aligned(ctx, horizon.start_us, horizon.end_us, horizon.buckets, horizon.bucket_seconds * 1_000_000)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -47,17 +54,7 @@ def _grid(ctx: Context, manifest: Frame) -> Frame:
     policy = ctx.params.time_grid_policy_5B
     start, end = int(manifest.horizon_start_utc[0]), int(manifest.horizon_end_utc[0])
     buckets, width = int(manifest.buckets[0]), int(manifest.bucket_seconds[0]) * 1_000_000
-    slot = int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000
-    aligned = start % DAY_US == 0 and end - start == buckets * width and (end - start) % DAY_US == 0 and width % slot == 0
-    if not aligned or width // 1_000_000 not in policy.bucket_seconds or not 0 < buckets <= policy.largest_bucket_count:
-        raise ContractError(
-            "5B.S1.HORIZON_NOT_ALIGNED",
-            "the scenario's horizon does not fit the time grid",
-            found=f"{buckets} buckets of {width // 1_000_000} s from {start} to {end} us since epoch",
-            expected=f"whole UTC days, at most {policy.largest_bucket_count} buckets of {list(policy.bucket_seconds)} s",
-            where="config/layer2/5A/scenario_horizon.yaml",
-            do="change the dates or bucket_seconds there, or time_grid_policy_5B",
-        )
+    _require_aligned(ctx, start, end, buckets, width)
     begin = start + np.arange(buckets, dtype=np.int64) * width
     weekday = ((begin // DAY_US + 3) % 7 + 1).astype(np.uint8)  # 1970-01-01 was a Thursday, ISO 4
     return Frame(
@@ -69,6 +66,22 @@ def _grid(ctx: Context, manifest: Frame) -> Frame:
             "is_weekend_utc": np.isin(weekday, np.array(policy.weekend_days_utc, dtype=np.uint8)),
         }
     )
+
+
+def _require_aligned(ctx: Context, start: int, end: int, buckets: int, width: int) -> None:
+    """Refuse a horizon (us since 1970) that is no whole number of days of buckets (us) the grid takes."""
+    policy = ctx.params.time_grid_policy_5B
+    slot = int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000
+    aligned = start % DAY_US == 0 and end - start == buckets * width and (end - start) % DAY_US == 0 and width % slot == 0
+    if not aligned or width // 1_000_000 not in policy.bucket_seconds or not 0 < buckets <= policy.largest_bucket_count:
+        raise ContractError(
+            "5B.S1.HORIZON_NOT_ALIGNED",
+            "the scenario's horizon does not fit the time grid",
+            found=f"{buckets} buckets of {width // 1_000_000} s from {start} to {end} us since epoch",
+            expected=f"whole UTC days, at most {policy.largest_bucket_count} buckets of {list(policy.bucket_seconds)} s",
+            where="config/layer2/5A/scenario_horizon.yaml",
+            do="change the dates or bucket_seconds there, or time_grid_policy_5B",
+        )
 
 
 def _groups(ctx: Context, band: int) -> Frame:

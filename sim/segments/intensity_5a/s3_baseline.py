@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.partitions import rows_of, whole_runs
-from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
+from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row, weekend_rule_of_country
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Frame
@@ -22,6 +22,11 @@ STATE = State(
 )
 
 _BITS = 20
+
+
+def preflight(ctx: Context) -> None:
+    """A country whose weekend has no rule is refused before anything is built."""
+    weekend_rule_of_country(ctx)
 
 
 def plan(ctx: Context) -> list[Partition]:

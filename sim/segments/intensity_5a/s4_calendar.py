@@ -41,6 +41,17 @@ _OUTAGE_DRAWS = 3
 _DAY_MINUTES = 1440
 
 
+def preflight(ctx: Context) -> None:
+    """Horizons without holidays, windows nobody defines and factors out of bounds are refused before anything is built."""
+    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    policy = ctx.params.overlay_policy_5A
+    for name in ctx.scenarios:
+        _, events = _told(ctx, name, horizon)
+        if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays:
+            events.append(Event("OUTAGE", "outage", 0, 1, policy.outage.factor))
+        _require_bounded(policy, events)
+
+
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Manifest, events, zone clocks and factors of one scenario."""
     assert part.scenario is not None
@@ -83,6 +94,15 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
 
 def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
     """Every event of a scenario that may touch the horizon, each within its type's bounds."""
+    world, events = _told(ctx, name, horizon)
+    if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays:
+        events += _outages(ctx, name, world)
+    _require_bounded(ctx.params.overlay_policy_5A, events)
+    return events
+
+
+def _told(ctx: Context, name: str, horizon: Horizon) -> tuple[World, list[Event]]:
+    """What events are laid out over, and those that config and calendar tell: all but what is drawn."""
     policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
     scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
@@ -94,15 +114,15 @@ def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
         parts.append(holiday_events(world, policy.holiday))
     if "PAYDAY" in scenario.overlays:
         parts.append(payday_events(world, policy.payday))
-    if "OUTAGE" in scenario.overlays:
-        parts.append(iter(_outages(ctx, name, world)))
-    events = list(chain.from_iterable(parts))
+    return world, list(chain.from_iterable(parts))
+
+
+def _require_bounded(policy: Params, events: list[Event]) -> None:
     for event in events:
         bounds = policy.types[event.kind]
         if not bounds.low <= event.factor <= bounds.high:
             found, expected = f"{event.kind} {event.name}: factor {event.factor}", f"{bounds.low} .. {bounds.high}"
             raise _invalid("FACTOR_OUT_OF_BOUNDS", "An event's factor leaves the bounds of its type.", found, expected)
-    return events
 
 
 def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:

@@ -79,8 +79,12 @@ def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
     return Frame({"row": rows, "country": countries, "outlets": counts}).sort("row", "country")
 
 
-def _home_permille(ctx: Context, outlets: Array) -> Array:
-    """Share of its outlets a chain of this size keeps at home: uint64, n, by the first step of the ladder that reaches it."""
+def home_ladder(ctx: Context) -> tuple[Array, Array]:
+    """Steps of the ladder of home shares: the largest chain each reaches, and its permille; two uint64.
+
+    Raises:
+        ContractError: `1A.S2.HOME_SHARE_LADDER`.
+    """
     steps = ctx.params.outlet_policy_1A.home_share
     reach = np.array([step.outlets_up_to for step in steps], dtype=np.uint64)
     if (reach[1:] <= reach[:-1]).any() or reach[-1] < _LARGEST:
@@ -92,7 +96,13 @@ def _home_permille(ctx: Context, outlets: Array) -> Array:
             where="config/layer1/1A/outlet_policy.yaml",
             do="order outlet_policy_1A.home_share by outlets_up_to and let its last step reach all chains",
         )
-    share: Array = np.array([step.home_permille for step in steps], dtype=np.uint64)[np.searchsorted(reach, outlets)]
+    return reach, np.array([step.home_permille for step in steps], dtype=np.uint64)
+
+
+def _home_permille(ctx: Context, outlets: Array) -> Array:
+    """Share of its outlets a chain of this size keeps at home: uint64, n, by the first step of the ladder that reaches it."""
+    reach, permille = home_ladder(ctx)
+    share: Array = permille[np.searchsorted(reach, outlets)]
     return share
 
 

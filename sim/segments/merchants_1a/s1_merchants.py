@@ -33,6 +33,12 @@ STATE = State(
 )
 
 
+def preflight(ctx: Context) -> None:
+    """A taxonomy that contradicts itself, and ids of the user that the seed generates too, are refused before anything is built."""
+    require_consistent(ctx)
+    _supplied(ctx, _generated_ids(ctx))
+
+
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """The whole population: generated, supplied, sorted by id."""
     require_consistent(ctx)
@@ -96,19 +102,25 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     ]
 
 
-def _generated(ctx: PartitionContext) -> Frame:
+def _generated_ids(ctx: Context) -> Array:
+    """Ids of the generated merchants by rank: uint64; none where the user's own replace them."""
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
     rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
-    zeros = np.zeros_like(rank)
-    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=zeros)
-    ctx.ledger("1A.merchant_id", rank, zeros, draws=1)
+    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
+    return np.asarray(merchant_id)
+
+
+def _generated(ctx: PartitionContext) -> Frame:
+    universe, merchant_id = ctx.params.merchant_universe_1A, _generated_ids(ctx)
+    rank = np.arange(len(merchant_id), dtype=np.uint64)
+    ctx.ledger("1A.merchant_id", rank, np.zeros_like(rank), draws=1)
     kinds = taxonomy(ctx)
     country = _choose(ctx, merchant_words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
     kind = _choose(ctx, merchant_words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
     upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
     ticket = ctx.kernels.bounded_integer(
-        x=merchant_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(rank), 1000, dtype=np.uint64)
+        x=merchant_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
     )
     return Frame(
         {
@@ -120,7 +132,7 @@ def _generated(ctx: PartitionContext) -> Frame:
     )
 
 
-def _supplied(ctx: PartitionContext, taken: Array) -> Frame:
+def _supplied(ctx: Context, taken: Array) -> Frame:
     rows = ctx.external("merchants_input_1A")
     if rows is None:
         empty = np.empty(0, dtype=np.int16)

@@ -14,7 +14,7 @@ from sim.recipes.groups import run_of_row, run_offsets, run_starts
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
-from sim.segments.merchants_1a.chains import footprint, sizes
+from sim.segments.merchants_1a.chains import footprint, home_ladder, sizes
 from sim.segments.merchants_1a.gates import foreign_outlets_check, outlet_law_checks, single_outlet_check
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame, concat
@@ -44,6 +44,11 @@ STATE = State(
 )
 
 _MERCHANTS_A_PART = 100_000  # some 250,000 outlets
+
+
+def preflight(ctx: Context) -> None:
+    """A ladder of home shares that does not reach all chains is refused before anything is built."""
+    home_ladder(ctx)
 
 
 def plan(ctx: Context) -> list[Partition]:

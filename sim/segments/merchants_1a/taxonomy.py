@@ -34,11 +34,14 @@ def require_consistent(ctx: Context) -> None:
     problems += [f"mcc {entry.mcc}: sector {entry.sector!r} is not listed" for entry in pack.mccs if entry.sector not in pack.sectors]
     sums = {entry.mcc: sum(share for _, share in entry.channel_mix.items()) for entry in pack.mccs}
     problems += [f"mcc {code}: channel_mix sums to {total}" for code, total in sums.items() if total != 1000]
+    for entry in pack.mccs:
+        sums = {channel: law.hybrid + law.virtual_only for channel, law in entry.virtual.items()}
+        problems += [f"mcc {entry.mcc}: virtual.{channel} sums to {total}" for channel, total in sums.items() if total > 1000]
     if problems:
         raise ContractError(
             "1A.S1.TAXONOMY_INCONSISTENT",
             "the merchant taxonomy contradicts itself",
-            expected="each code once, in a listed sector, with channels summing to 1000",
+            expected="each code once, in a listed sector, with channels summing to 1000 and virtual shares to at most 1000",
             examples=problems,
             where="config/layer1/1A/mcc_taxonomy.yaml",
             do="correct the entries above",

@@ -30,6 +30,25 @@ STATE = State(
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 
+def preflight(ctx: Context) -> None:
+    """Coordinates of the user that are nowhere near a city of their country are refused before anything is built."""
+    rows = ctx.external("merchants_input_1A")
+    if rows is None or not rows.present("lat_udeg").any():
+        return
+    country = np.where(rows.present("outlet_country"), rows.outlet_country, rows.country)
+    places = Frame(
+        {
+            "merchant_id": rows.merchant_id,
+            "legal_country_iso": country,
+            "given_lat_udeg": rows.lat_udeg,
+            "given_lon_udeg": rows.lon_udeg,
+        }
+    )
+    nearest_cities(
+        ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent), places.take(rows.present("lat_udeg"))
+    )
+
+
 def plan(ctx: Context) -> list[Partition]:
     """A partition for each file of outlets."""
     return [Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("outlet_catalogue"))]

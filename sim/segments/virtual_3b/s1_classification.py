@@ -29,13 +29,17 @@ STATE = State(
 )
 
 
-def plan(ctx: Context) -> list[Partition]:
-    """Ranges of merchants, once the policy makes sense."""
+def preflight(ctx: Context) -> None:
+    """A policy that contradicts itself is refused before anything is built."""
     for channel, bounds in ctx.params.virtual_policy_3B.hybrid_share.items():
         if bounds.low > bounds.high:
             found = f"hybrid_share.{channel}: {bounds.low} > {bounds.high}"
             do = "correct config/layer1/3B/virtual_policy.yaml or the override"
             raise ContractError("3B.S1.POLICY_IMPOSSIBLE", "a lower bound exceeds its upper bound", found=found, do=do)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Ranges of merchants."""
     return row_ranges(sum(file.rows for file in ctx.files("merchant_catalogue_1A")), 1 << 18)
 
 

@@ -39,8 +39,8 @@ STATE = State(
 )  # fmt: skip
 
 
-def plan(ctx: Context) -> list[Partition]:
-    """Ranges of online merchants, once the policy makes sense."""
+def preflight(ctx: Context) -> None:
+    """A policy that contradicts itself is refused before anything is built."""
     policy = ctx.params.edge_policy_3B
     sums = {mode: sum(mix[reach] for reach in mix) for mode, mix in policy.reach_permille.items()}
     problems = [f"reach_permille.{mode} sums to {total}, not 1000" for mode, total in sums.items() if total != 1000]
@@ -49,6 +49,10 @@ def plan(ctx: Context) -> list[Partition]:
     if problems:
         do = "correct config/layer1/3B/edge_policy.yaml or the override"
         raise ContractError("3B.S3.POLICY_IMPOSSIBLE", "the edge policy contradicts itself", examples=problems, do=do)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Ranges of online merchants."""
     return row_ranges(sum(file.rows for file in ctx.files("virtual_settlement_3B")), 1 << 14)
 
 
