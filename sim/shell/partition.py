@@ -105,27 +105,27 @@ def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) ->
         inner = ctx.for_partition(part)
         return inner, {dataset: inner.on_host(frame) for dataset, frame in compute(inner, part).items()}
 
-    try:
-        return on_backend(program, ctx, run, part, work)
-    except KernelFailure as failure:
-        raise ValidationError(
-            f"{program.state.id}.{failure.name}",
-            f"a kernel refused a row while computing partition {part.name}",
-            found=str(failure),
-            do="this is an impossible value in the model: check the priors this state reads",
-        ) from failure
+    return on_backend(program, ctx, run, part, work)
 
 
 def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]) -> Result:
     """Work of a state's function; a partition of a resident state waits for a turn on the device, everything else begins at once.
 
     Raises:
+        ValidationError: A kernel refused a row.
         BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone. `SHELL.DEVICE_FAULT`: the device failed.
     """
     name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
     spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
     try:
         return run.backend.ops.turn(work) if part and program.state.resident else work()
+    except KernelFailure as failure:
+        raise ValidationError(
+            f"{program.state.id}.{failure.name}",
+            f"a kernel refused a row while computing {name}",
+            found=str(failure),
+            do="this is an impossible value in the model: check the priors this state reads",
+        ) from failure
     except DeviceFault as fault:
         raise BackendError(
             "SHELL.DEVICE_FAULT",

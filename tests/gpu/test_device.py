@@ -33,7 +33,7 @@ def run_threads(work, count):
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_slots_bound_who_is_in(limit):
-    slots, lock, inside, most = Slots(limit), threading.Lock(), [0], [0]
+    slots, lock, inside, most, together = Slots(limit), threading.Lock(), [0], [0], threading.Barrier(limit)
 
     def work():
         with slots.turn() as (granted, outermost):
@@ -41,13 +41,13 @@ def test_slots_bound_who_is_in(limit):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
-            time.sleep(0.01)
+            together.wait(60)  # broken unless as many as the limit are in at once
             with slots.turn() as (again, outer):  # of the same thread: no second slot, or two threads would wait for each other
                 assert again == limit and not outer
             with lock:
                 inside[0] -= 1
 
-    run_threads(work, 8)
+    run_threads(work, 12)
     assert most == [limit]
 
 

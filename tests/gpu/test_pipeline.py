@@ -17,11 +17,12 @@ from gpu_kernels.arrays import DeviceArray
 from gpu_kernels.device import EmulatedDevice
 from gpu_kernels.emulate import Emulator
 from gpu_kernels.sources import kernel_source
-from sim.backends import Backend
+from sim.backends import Backend, DeviceFault, OutOfDeviceMemory
+from sim.backends.binder import KernelFailure
 from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, emulated_backend
 from sim.shell.declared import UndeclaredAccess
-from sim.shell.errors import BackendError, GateError
+from sim.shell.errors import BackendError, GateError, SimError
 from sim.shell.frames import Frame
 from sim.shell.progress import Silent
 from sim.shell.recompute import sampled
@@ -156,6 +157,26 @@ def test_slots_bound_how_many_compute_at_once(mini_root, tmp_path, expected):
 
     found = run(mini_root, tmp_path, emulated_backend(), resident(compute_items=in_pairs), workers=4, device_slots=2)
     assert most == [2] and published(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "what"), [("plan_items", "the whole of"), ("check_items", "the whole of"), ("compute_items", "partition 00000 of")]
+)
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (KernelFailure("philox_block", "BAD_ROW", "no such row", 3), "1A.S1.BAD_ROW"),
+        (DeviceFault("cudaErrorIllegalAddress", ["philox_block"]), "SHELL.DEVICE_FAULT"),
+        (OutOfDeviceMemory(8), "SHELL.OUT_OF_DEVICE_MEMORY"),
+    ],
+)
+def test_what_a_kernel_or_a_device_refuses_is_told_wherever_a_state_asked(mini_root, tmp_path, function, what, raised, code):
+    def refused(*_):
+        raise raised
+
+    with pytest.raises(SimError) as told:
+        run(mini_root, tmp_path, emulated_backend(), miniworld.segments(**{function: refused}))
+    assert told.value.code == code and f"{what} 1A.S1" in told.value.what
 
 
 def test_host_only_states_compute_beside_each_other_whatever_the_slots(mini_root, tmp_path, expected):

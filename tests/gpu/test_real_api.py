@@ -32,7 +32,7 @@ def python() -> Path:
         if not (folder / "complete").exists():
             venv.create(folder, clear=True, with_pip=True)
             pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *PACKAGES, "pytest", "pyyaml", "hypothesis"], check=True)
+            subprocess.run([*pip, *PACKAGES, "pytest", "pyyaml", "hypothesis", "pyarrow"], check=True)
             (folder / "complete").touch()
     return folder / "bin/python"
 
