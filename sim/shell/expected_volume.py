@@ -62,6 +62,11 @@ def expected_volumes(prepared: Prepared) -> Volumes:
     return Volumes(generated + given, *figures.tolist())
 
 
+def weeks_of_demand(prepared: Prepared) -> Array:
+    """Weeks of demand the horizon holds, by the weights of its days: float64, demand classes x countries."""
+    return _Law(prepared).weeks
+
+
 class _Law:
     """Means by trade (in the order of the taxonomy's MCCs), channel and country."""
 

@@ -24,6 +24,7 @@ from sim.shell.manifest import Published, StateManifest
 from sim.shell.opened import require_passed
 from sim.shell.preflight import require_possible
 from sim.shell.publish import read_published
+from sim.shell.rehearsal import MOST_OUTLETS, drawn_volumes
 from sim.shell.request import Prepared
 from sim.shell.request_context import context_for
 from sim.shell.state import Program, Segment
@@ -122,13 +123,19 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         seed=prepared.request.seed,
         scenarios=prepared.scenarios,
         states=tuple(states),
-        estimate=estimate(prepared),
+        estimate=estimate(prepared, _volumes(prepared, segments, backend)),
         published_bytes=sum(item.bytes for item in published),
         free_bytes=shutil.disk_usage(_existing(run_dir, out)).free,
     )
 
 
-def estimate(prepared: Prepared) -> dict[str, int]:
+def _volumes(prepared: Prepared, segments: Sequence[Segment], backend: Backend) -> Volumes:
+    """Volumes by expectation for worlds near their mean, drawn for small ones, whose few large merchants decide."""
+    expected = expected_volumes(prepared)
+    return expected if expected.outlets > MOST_OUTLETS else drawn_volumes(prepared, segments, backend)
+
+
+def estimate(prepared: Prepared, volumes: Volumes | None = None) -> dict[str, int]:
     """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, parties, bytes on disk (all scenarios together).
 
     Raises:
@@ -137,7 +144,7 @@ def estimate(prepared: Prepared) -> dict[str, int]:
     params = prepared.configuration.params
     horizon = horizon_of(params["scenario_horizon_5A"])
     days, buckets = horizon.days, horizon.buckets
-    volumes = expected_volumes(prepared)
+    volumes = volumes or expected_volumes(prepared)
     merchants, keys, scenarios = volumes.merchants, round(volumes.keys), len(prepared.scenarios)
     arrivals = round(volumes.arrivals * scenarios)
     parties = _parties(params["population_prior_6A"], volumes)

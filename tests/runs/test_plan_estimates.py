@@ -1,0 +1,78 @@
+"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where it is small, by expectation where it is large."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sim.backends import get_backend
+from sim.segments import SEGMENTS
+from sim.shell import planner
+from sim.shell.expected_volume import expected_volumes
+from sim.shell.rehearsal import drawn_volumes
+from sim.shell.request import Request, prepare
+
+MCCS, CHANNELS, COUNTRIES = (5411, 5812, 4900, 5541, 7011, 5967), ("card_present", "mixed", "card_not_present"), ("DE", "US", "IN", "BR")
+
+
+def merchants_file(path: Path, count: int, volume: str = "") -> Path:
+    rows = [
+        f"{number},{MCCS[number % 6]},{CHANNELS[number % 7 % 3]},{COUNTRIES[number % 5 % 4]},{volume if number % 2 else ''}"
+        for number in range(1, count + 1)
+    ]
+    path.write_text("merchant_id,mcc,channel,country,weekly_volume\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def within(found: float, expected: float, permille: int) -> bool:
+    return abs(found - expected) * 1000 <= permille * expected
+
+
+def test_the_demo_world_is_told_before_it_is_built(cli, demo_run: Path) -> None:
+    """Merchants and keys exactly, arrivals within 15 %."""
+    import sim.world as cw
+
+    world = cw.open(demo_run)
+    receipt = world.receipt
+    told = receipt["provenance"]["overrides"]
+    words = [f"--set={key}={json.dumps(value)}" for key, value in told.items()] + [f"--scenario={name}" for name in receipt["scenarios"]]
+    answer = json.loads(cli("plan", "--preset", receipt["preset"], "--seed", str(receipt["seed"]), *words, "--json").out)
+    assert answer["run_id"] == receipt["run_id"]
+    about = answer["estimate"]
+    assert about["merchants"] == len(world["merchant_catalogue_1A"]) and about["keys"] == len(world["merchant_zone_profile_5A"])
+    assert within(about["arrivals"], len(world["arrival_events_5B"]), 150)
+
+
+def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path: Path) -> None:
+    file = str(merchants_file(tmp_path / "mine.csv", 60))
+    alone = json.loads(cli("plan", "--merchants", file, "--json").out)["estimate"]
+    both = json.loads(cli("plan", "--merchants", file, "--set", "merchant_universe_1A.when_supplied=add", "--json").out)["estimate"]
+    assert (alone["merchants"], both["merchants"]) == (60, 360)
+    assert alone["arrivals"] < both["arrivals"] and alone["keys"] < both["keys"]
+
+
+@pytest.mark.parametrize("volume", ["", "700"])
+def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: Path, volume: str) -> None:
+    """5,000 merchants: every figure by the mean law is within 15 % of what the states draw."""
+    prepared = prepare(Request(merchants=merchants_file(tmp_path / "mine.csv", 5000, volume)))
+    expected, drawn = expected_volumes(prepared), drawn_volumes(prepared, SEGMENTS, get_backend("cpu"))
+    assert expected.merchants == drawn.merchants == 5000
+    figures = {name: (getattr(expected, name), getattr(drawn, name)) for name in ("outlets", "keys", "weekly", "arrivals")}
+    assert all(within(*pair, 150) for pair in figures.values()), figures
+
+
+def test_given_volumes_are_taken_at_their_word(tmp_path: Path) -> None:
+    """Every merchant at 700 a week: over two whole weeks 1,400 arrivals each, expected and drawn alike."""
+    file = merchants_file(tmp_path / "mine.csv", 40, "700")
+    file.write_text(file.read_text().replace(",\n", ",700\n"))
+    prepared = prepare(Request(merchants=file))
+    for volumes in (expected_volumes(prepared), drawn_volumes(prepared, SEGMENTS, get_backend("cpu"))):
+        assert round(volumes.weekly) == 40 * 700 and round(volumes.arrivals) == 40 * 1400
+
+
+def test_large_worlds_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "drawn_volumes", None)
+    prepared = prepare(Request(overrides={"merchant_universe_1A.merchants": 50_000}))
+    assert planner._volumes(prepared, SEGMENTS, get_backend("cpu")).merchants == 50_000
