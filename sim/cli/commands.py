@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sim.cli import bench, contracts, diff, doctor, explain, plan, rm, run, sql, status, verify
+from sim.cli import bench, contracts, diff, doctor, duckdb, explain, plan, rm, run, sql, status, verify
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("sql")(sql.sql)
     app.command("diff")(diff.diff)
     app.command("explain")(explain.explain)
+    app.command("duckdb")(duckdb.duckdb)
     app.command("rm")(rm.rm)
     app.add_typer(contracts.app, name="contracts")
     app.command("doctor")(doctor.doctor)

@@ -35,7 +35,7 @@ class Removable:
     Attributes:
         path: The directory, absolute, no part of its own name a link.
         files: Number of files.
-        bytes: Their sizes.
+        bytes: Their sizes, the lock's aside.
     """
 
     path: Path
@@ -74,7 +74,8 @@ def look(run_dir: Path) -> Removable:
             )
             if not ours:
                 others.append(str(entry))
-            files, size = files + (not folder), size + (0 if folder else kind.st_size)
+            lock = depth == 0 and entry.name == ".lock"  # whoever holds it writes their name into it
+            files, size = files + (not folder), size + (0 if folder or lock else kind.st_size)
     if others:
         raise LockedError(
             "SHELL.RUN_HOLDS_OTHER_THINGS",

@@ -51,6 +51,7 @@ def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) ->
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / demo_run.name).symlink_to(demo_run)
     (tmp_path / "merchants.csv").write_text(_blocks("csv")[0])
+    (tmp_path / "query.sql").write_text("select count(*) from arrival_events_5B;\n")
     commands = _commands()
     assert len(commands) >= 9
     for command in commands:
@@ -64,7 +65,9 @@ def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) ->
                 words += ["--set", "merchant_universe_1A.merchants=120"]
         if words[:1] == ["explain"] and "arrival_events_5B" in words:
             words += ["--scenario", "baseline_v1"]  # the shared run has two
-        done = closedworld(*words, cwd=tmp_path, check=False)
+        stdin = tmp_path / words[words.index("<") + 1] if "<" in words else None
+        words = words[: words.index("<")] if stdin else words
+        done = closedworld(*words, cwd=tmp_path, check=False, stdin=stdin)
         assert done.returncode == 0, (command, done.stdout[-800:], done.stderr[-2000:])
 
 

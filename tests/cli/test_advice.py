@@ -110,6 +110,7 @@ SAMPLES = {
     "RUN": "RUN",
     "DIR": "CONTRACTS",
     "FILE": "OUT/file",
+    "QUERY": "'select 1'",
     "RUN_A": "RUN",
     "RUN_B": "RUN",
     "{location}": "OUT",

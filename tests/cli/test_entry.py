@@ -17,7 +17,7 @@ from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "llvmlite", "numpy", "pyarrow", "duckdb", "polars", "blake3", "jsonschema", "yaml")
-COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor", "bench", "rm")
+COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor", "bench", "rm", "duckdb")
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

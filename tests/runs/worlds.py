@@ -43,10 +43,13 @@ def arguments(world: str, out: Path) -> list[str]:
     return args
 
 
-def closedworld(*args: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the real command in a fresh process."""
+def closedworld(
+    *args: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True, stdin: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a fresh process, with a file as its standard input or none."""
     full = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})}
-    done = subprocess.run([sys.executable, "-m", "sim", *args], cwd=cwd, env=full, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    command, given = [sys.executable, "-m", "sim", *args], stdin.read_text() if stdin else ""
+    done = subprocess.run(command, cwd=cwd, env=full, input=given, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert not check or done.returncode == 0, f"{args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     if "--json" in args and done.stdout:
         from tests.conftest import follows_its_schema
