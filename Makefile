@@ -9,10 +9,10 @@ GPU    := $(VENV)/.gpu
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-gpu gpu-node-kit lint bench golden lock sbom clean
+.PHONY: FORCE help run test test-all test-gpu gpu-node-kit lint bench golden lock sbom clean
 
 help:                     ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | sort
 
 # Dependencies are taken by hash from the lock, and nothing that is not in it: not by them, not to build this project.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
@@ -31,6 +31,12 @@ $(TESTS): $(STAMP) requirements-test.lock
 
 run: $(STAMP)             ## build the demo world (set up on first use)
 	$(BIN)/closedworld run --preset demo
+
+# A state is built with all before it; its segment passes only when its last state and bundle are. FORCE: a file of that name is no world.
+segment%: $(STAMP) FORCE  ## build up to a segment or a state: make segment5b-s3 ARGS='--preset small'
+	$(BIN)/closedworld run --until $(shell printf %s '$*' | tr 'a-z-' 'A-Z.') $(ARGS)
+
+FORCE:
 
 test: $(TESTS)            ## quick tests (about 8 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow'

@@ -16,6 +16,7 @@ from sim.backends import get_backend
 from sim.cli.common import prepared_request
 from sim.executors import resident
 from sim.segments import SEGMENTS
+from sim.shell.events import Event, StateBegan, StateEnded
 from sim.shell.run import Options, run_world
 
 
@@ -31,19 +32,16 @@ class Meter:
         resident.mark()
         threading.Thread(target=self._sample, daemon=True).start()
 
-    def begin(self, state: str, title: str, partitions: int) -> None:
-        """Note how many partitions the state has."""
-        self._partitions = partitions
-
-    def advance(self, rows: int) -> None:
-        """Nothing to note."""
-
-    def end(self, state: str, rows: int, seconds: float, note: str) -> None:
-        """Take the state's figures and start anew."""
+    def tell(self, event: Event) -> None:
+        """Note how many partitions a state has; take its figures when it ends, and start anew."""
+        if isinstance(event, StateBegan):
+            self._partitions = event.partitions
+        if not isinstance(event, StateEnded):
+            return
         cpu = _cpu()
-        self.states[state] = {
-            "rows": rows,
-            "seconds": seconds,
+        self.states[event.state] = {
+            "rows": event.rows,
+            "seconds": event.seconds,
             "cpu_seconds": cpu - self._cpu,
             "partitions": self._partitions,
             "peak_rss": resident.peak(),
@@ -87,6 +85,7 @@ def main() -> None:
     for item in datasets:
         rows[item.dataset] = rows.get(item.dataset, 0) + item.rows
     answer = {"states": meter.states, "rows": rows, "bytes": sum(item.bytes for item in datasets), "run_dir": str(result.run_dir)}
+    meter.close()
     print(json.dumps(answer))
 
 

@@ -103,7 +103,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run directory of a tiny demo world, all segments, two scenarios."""
     from sim.backends import get_backend
     from sim.segments import SEGMENTS
-    from sim.shell.progress import Silent
+    from sim.shell.events import Silent
     from sim.shell.request import Request, prepare
     from sim.shell.run import Options, run_world
 

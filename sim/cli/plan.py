@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
 from sim.cli.common import (
     ConfigOption,
     ContractsOption,
@@ -32,16 +37,22 @@ def plan(
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     out: OutOption = "runs",
+    until: Annotated[str | None, typer.Option(help="Plan up to this segment, e.g. 3B, or this state, e.g. 5B.S3.")] = None,
     json_: JsonOption = False,
 ) -> None:
     """Show what a request would build: its id, what is published already, partitions, estimated size. Writes nothing."""
     from sim.backends import get_backend
     from sim.segments import SEGMENTS
+    from sim.shell.build import require_segment
     from sim.shell.outcome import SIZES_CHECKED
     from sim.shell.planner import plan_run
+    from sim.shell.telling import states_until
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
+    require_segment(until, SEGMENTS)
     planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), local_out(out, "plan"))
+    asked = set(states_until(SEGMENTS, until))
+    planned = replace(planned, states=tuple(state for state in planned.states if state.state in asked))
     rows = []
     for state in planned.states:
         count = "" if state.status == "published" else "?" if state.partitions is None else str(state.partitions)

@@ -9,10 +9,10 @@ from pathlib import Path
 from sim.backends import Backend, BackendUnavailable, get_backend
 from sim.executors import Executor, MemoryBudget
 from sim.shell.errors import BackendError, UsageError
+from sim.shell.events import Reporter
 from sim.shell.location import is_url, parse_url
 from sim.shell.outcome import RunResult
 from sim.shell.planner import require_space
-from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.request import Prepared
 from sim.shell.rng_events import require_events
@@ -26,7 +26,7 @@ class How:
 
     Attributes:
         out: Directory that holds run directories, or a URL.
-        until: Last segment to build, or None for all.
+        until: Last segment, or state, to build; None for all.
         work_dir: With a URL: where the run is built before it is uploaded; None for the user's cache.
         keep_local: With a URL: keep local copies of uploaded files.
         rng_events: States, or segments, whose random events are published as well.
@@ -76,10 +76,16 @@ def usable_backend(name: str) -> Backend:
 
 
 def require_segment(until: str | None, segments: Sequence[Segment]) -> None:
-    """Refuse a last segment that there is not, before anything is computed."""
-    codes = [segment.code for segment in segments]
-    if until is not None and until not in codes:
-        raise UsageError("SHELL.UNKNOWN_SEGMENT", f"there is no segment called {until!r}", expected=", ".join(codes))
+    """Refuse an end that there is not - a segment or a state - before anything is computed."""
+    states = {segment.code: [program.state.id for program in segment.programs] for segment in segments}
+    if until is None or until in states or any(until in ids for ids in states.values()):
+        return
+    of = until.partition(".")[0]
+    if of in states:
+        raise UsageError("SHELL.UNKNOWN_STATE", f"{of} has no state called {until!r}", expected=", ".join(states[of]))
+    raise UsageError(
+        "SHELL.UNKNOWN_SEGMENT", f"there is no segment or state called {until!r}", expected=f"{', '.join(states)}; or a state of one: 5B.S3"
+    )
 
 
 def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how: How, reporter: Reporter) -> Built:
@@ -95,25 +101,31 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
     Raises:
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
-    try:
-        place, publication, url = _place(prepared, how, reporter)
-        codes = [segment.code for segment in segments]
-        if "6A" in codes and how.until in (None, *codes[codes.index("6A") :]):
-            require_space(prepared, place)
-        options = Options(
-            out=place,
-            publication=publication,
-            until=how.until,
-            rng_events=require_events(how.rng_events, how.until, segments),
-            order_seed=how.order_seed,
-            executor=how.executor,
-            verify_fraction=how.verify_fraction,
-            device_slots=how.device_slots,
-            memory=how.memory,
-        )
-        return Built(run_world(prepared, segments, backend, options, reporter), url)
-    finally:
-        reporter.close()  # a refusal before the run's beginning gives the terminal back as well
+    place, publication, url = _place(prepared, how, reporter)
+    codes = [segment.code for segment in segments]
+    if "6A" in codes and (how.until is None or how.until.partition(".")[0] in codes[codes.index("6A") :]):
+        require_space(prepared, place)
+    options = Options(
+        out=place,
+        publication=publication,
+        until=how.until,
+        rng_events=require_events(how.rng_events, how.until, segments),
+        order_seed=how.order_seed,
+        executor=how.executor,
+        verify_fraction=how.verify_fraction,
+        device_slots=how.device_slots,
+        memory=how.memory,
+    )
+    return Built(run_world(prepared, segments, backend, options, reporter), url)
+
+
+def place_of_run(prepared: Prepared, how: How) -> Path:
+    """The directory the run is built in: the run's own, or where it is before it is uploaded."""
+    if not is_url(how.out):
+        return Path(how.out) / prepared.run_id
+    from sim.shell.upload import default_work_dir
+
+    return (how.work_dir or default_work_dir(parse_url(how.out))) / prepared.run_id
 
 
 def _place(prepared: Prepared, how: How, reporter: Reporter) -> tuple[Path, Publication, str | None]:

@@ -11,6 +11,7 @@ from sim.executors import ClusterLost, ExecutorUnavailable, MemoryLimitPassed, O
 from sim.shell import errors
 from sim.shell.attempts import Attempts
 from sim.shell.context import Context
+from sim.shell.events import Stage
 from sim.shell.identity import canonical_json, pretty_json
 from sim.shell.out_of_memory import OUT_OF_MEMORY, help_alone, help_for_workers, limit_passed, ran_out
 from sim.shell.partition import StateRun, compute_partition, part_file
@@ -82,6 +83,7 @@ class PartitionWork:
 
     def send(self, part: Partition) -> str:
         """The task of a partition."""
+        self._run.reporter.tell(Stage(self._program.state.id, part.name, "sent"))
         task = {
             "run_dir": str(self._run.run_dir.resolve()),
             "state": self._program.state.id,

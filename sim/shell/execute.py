@@ -13,17 +13,19 @@ from sim.shell.digest import combine_digests
 from sim.shell.dispatch import compute_all
 from sim.shell.documents import LEAST_ENTRY_BYTES, require_readable
 from sim.shell.errors import ValidationError
+from sim.shell.events import Checked, PartitionEnded, Stage, StateBegan
 from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.measurements import measured_row
-from sim.shell.partition import StateRun, check_row, on_backend, stage_frames
+from sim.shell.partition import FINISH, StateRun, check_row, on_backend, stage_frames
 from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Check, Partition, Program
 from sim.shell.sums import RunningSums
 from sim.shell.switches import named
+from sim.shell.telling import objective
 
 
 def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, str, int]:
@@ -48,7 +50,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         require_readable(len(plan) * LEAST_ENTRY_BYTES, len(plan), state.id)
     staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
     staging.prepare()
-    run.reporter.begin(state.id, state.title, len(plan))
+    run.reporter.tell(StateBegan(state.id, state.title, objective(program), *run.place, len(plan)))
     order = sorted(plan, key=lambda part: -part.weight)
     if run.order_seed is not None:
         random.Random(run.order_seed).shuffle(order)
@@ -63,17 +65,24 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             todo.append(part)
         else:
             sums.add(missing.pop(part.name), part.scenario, before)
-            run.reporter.advance(before.rows)
+            _ended(run, state.id, before, True)
     reused = len(plan) - len(todo)
     if program.compute is not None:
         for part, result in compute_all(program, ctx, run, staging, todo):
             sums.add(missing.pop(part.name), part.scenario, result)
-            run.reporter.advance(result.rows)
+            _ended(run, state.id, result, False)
     if missing:
         raise RuntimeError(f"{len(missing)} of {len(plan)} partitions of {state.id} never came, {next(iter(missing))} among them")
+    run.reporter.tell(Stage(state.id, "", "concluding"))
     manifest, digest = _conclude(program, ctx, run, staging, sums, len(plan))
     staging.discard()
     return manifest, digest, reused
+
+
+def _ended(run: StateRun, state: str, result: PartitionResult, resumed: bool) -> None:
+    run.so_far.rows += result.rows
+    run.so_far.resumed += resumed
+    run.reporter.tell(PartitionEnded(state, result.name, result.rows, resumed))
 
 
 def _binding(plan: list[Partition], inputs_digest: str) -> str:
@@ -96,7 +105,7 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     totals = sums.totals(state.streams)
     grouped = dict(sums.files())
     if program.finish is not None:
-        last = PartitionResult("finish", {}, [], {}, [])
+        last = PartitionResult(FINISH, {}, [], {}, [])
         finish = program.finish
         frames = on_backend(program, ctx, run, None, lambda: finish(ctx, totals))
         stage_frames(program, run, staging, None, "part-00000.parquet", frames, last)
@@ -123,14 +132,16 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
         raise ValueError(f"{state.id} made what is switched off: {sorted(named(key) for key in set(grouped) - asked)}")
     checked = None if failed or missing else program.checks
     model = [] if checked is None else list(on_backend(program, ctx, run, None, lambda: checked(ctx, totals)))
+    checks = sums.checks() + [_model_row(check) for check in model]
+    run.reporter.tell(Checked(state.id, tuple(checks)))
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)
-    checks = sums.checks() + [_model_row(check) for check in model]
     measure = program.measure
     told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
     measured = [measured_row(figure) for figure in told]
     manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
     data = manifest.encode()
+    run.reporter.tell(Stage(state.id, "", "publishing"))
     for item in published:
         names = {file.name: file.file_sha256 for file in item.files}
         staging.drop_strangers(item.dataset, item.scenario, names)

@@ -27,6 +27,7 @@ class RunResult:
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
         taken_over: Those of them that an earlier invocation built: `SIZES_CHECKED` says what was looked at of their files.
+        stopped_after: State after which the run ended as asked, its segment not passed; None if it went to the end of a segment.
         session: Name of this invocation, unlike any other.
     """
 
@@ -34,6 +35,7 @@ class RunResult:
     rows: list[StateRow] = field(default_factory=list)
     bundles: dict[str, Bundle] = field(default_factory=dict)
     taken_over: list[str] = field(default_factory=list)
+    stopped_after: str | None = None
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -59,6 +61,7 @@ def describe(result: RunResult) -> dict[str, Any]:
         "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
         "checks_passed": sum(len(bundle.checks) for code, bundle in result.bundles.items() if code not in result.taken_over),
         "taken_over": dict.fromkeys(result.taken_over, SIZES_CHECKED),
+        "stopped_after": result.stopped_after,
         "states": [vars(row) for row in result.rows],
         "datasets": bundle_figures(result.bundles.values()),
     }

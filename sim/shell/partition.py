@@ -17,6 +17,7 @@ from sim.shell.context import Context, PartitionContext
 from sim.shell.contract_types import Contracts, Dataset, ForeignKey
 from sim.shell.digest import table_digest
 from sim.shell.errors import BackendError, ValidationError
+from sim.shell.events import Reporter, Stage
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.frames import Frame
 from sim.shell.identity import sha256_bytes
@@ -24,7 +25,6 @@ from sim.shell.key_ranges import key_range
 from sim.shell.keys import Neighbours
 from sim.shell.manifest import PartFile
 from sim.shell.out_of_memory import smaller_partitions
-from sim.shell.progress import Reporter
 from sim.shell.recompute import hold_against
 from sim.shell.staging import PartitionResult, Staging
 from sim.shell.state import Frames, Partition, Program
@@ -32,6 +32,17 @@ from sim.shell.store import Store
 from sim.shell.tables import Vocabularies, encode_parquet
 
 Result = TypeVar("Result")
+
+FINISH = "finish"
+"""Name of what a state makes of all its partitions; no partition is called so."""
+
+
+@dataclass
+class SoFar:
+    """What a state's partitions came to by now: told when it fails."""
+
+    rows: int = 0
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class StateRun:
         order_seed: Shuffles the order in which partitions are computed (tests); None begins with the heaviest.
         reporter: Who is told about progress.
         verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
+        place: Which state of the run it is, of how many.
+        so_far: Rows staged, and partitions taken over.
         key_indexes: Look-ups of referenced tables, built once and shared by partitions.
     """
 
@@ -62,6 +75,8 @@ class StateRun:
     reporter: Reporter
     verify_fraction: float = 0.0
     describe_job: Callable[[], dict[str, Any]] = dict
+    place: tuple[int, int] = (0, 0)
+    so_far: SoFar = field(default_factory=SoFar)
     key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
 
 
@@ -85,7 +100,10 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
         StorageError: An I/O failure while staging.
         MemoryError: Memory ran out; it may be called again, when others that were beside it have come to rest.
     """
+    told = partial(Stage, program.state.id, part.name)
+    run.reporter.tell(told("computing"))
     inner, frames = _computed(program, ctx, run, part)
+    run.reporter.tell(told("checking", sum(len(frame) for frame in frames.values())))
     if verify:
         hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
     result = PartitionResult(part.name, {}, [], {}, [])
@@ -164,6 +182,7 @@ def stage_frames(
         if not all(check.passed for check in checks):
             continue
         metadata = {**{key: str(value) for key, value in run.identity.items()}, "dataset": dataset_id, "scenario": scenario or ""}
+        run.reporter.tell(Stage(program.state.id, "" if result.name == FINISH else result.name, "writing"))
         data = memoryview(encode_parquet(frame, dataset, run.store.vocabularies, metadata))
         digests = partial(_digests, data, frame, dataset, run.store.vocabularies)
         sha256, digest = staging.write(dataset_id, scenario, name, data, digests)

@@ -24,6 +24,7 @@ from sim.executors import LocalExecutor
 from sim.shell.attempts import JOB_NAME, Attempt, Stale, room
 from sim.shell.context import Context
 from sim.shell.errors import BackendError, SimError, StorageError, WorkerError
+from sim.shell.events import Silent
 from sim.shell.gate import require_bytes
 from sim.shell.identity import canonical_json, code_digest, sha256_bytes
 from sim.shell.job import JOB_LAW, agreed, decode_request
@@ -32,7 +33,6 @@ from sim.shell.manifest import Published, StateManifest
 from sim.shell.memory import keep_freed_memory
 from sim.shell.out_of_memory import ran_out
 from sim.shell.partition import StateRun, compute_partition
-from sim.shell.progress import Silent
 from sim.shell.publish import read_published
 from sim.shell.request import Prepared, prepare
 from sim.shell.request_context import context_for

@@ -44,7 +44,8 @@ def require_events(asked: Sequence[str], until: str | None, segments: Sequence[S
         UsageError: `SHELL.NO_SUCH_EVENTS`: nothing draws there, or it comes after the last segment that is built.
     """
     codes = [segment.code for segment in segments]
-    built = codes[: codes.index(until) + 1] if until in codes else codes
+    last = until.split(".")[0] if until else ""
+    built = codes[: codes.index(last) + (until in codes)] if last in codes else codes  # a state ends before its segment has passed
     states = [state for state in drawing(segments) if state.split(".")[0] in built]
     wanted: set[str] = set()
     for name in asked:

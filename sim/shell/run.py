@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from sim.executors import Executor, LocalExecutor, MemoryBudget
 from sim.shell.bundle import encode_flag, encode_index
 from sim.shell.demanded import require_checks
 from sim.shell.errors import SimError, storage_errors
+from sim.shell.events import Reporter, StateBegan
 from sim.shell.execute import execute
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, gates_dir, open_bundle, require_state, state_path
 from sim.shell.identity import named_digest, pretty_json, sha256_bytes
@@ -26,7 +27,6 @@ from sim.shell.outcome import SIZES_CHECKED, RunResult, state_row
 from sim.shell.partition import StateRun
 from sim.shell.planted import require_own_folders
 from sim.shell.preflight import require_possible
-from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.publish import make_directories, publish_document, read_published, settle_published
 from sim.shell.receipt import RECEIPT_NAME, require_receipt
@@ -41,6 +41,7 @@ from sim.shell.space import require_files
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
+from sim.shell.telling import ended, objective, passed, place_of, run_began, sealed
 
 MOST_SLOTS = 64  # partitions on a device at once
 
@@ -52,7 +53,7 @@ class Options:
     Attributes:
         out: Directory that holds run directories.
         workers: Worker threads, when there is no executor.
-        until: Last segment to build, or None for all.
+        until: Last segment to build, or last state, whose segment does not pass then; None for all.
         order_seed: Shuffle partitions (tests), or None.
         executor: Who computes partitions; its owner closes it.
         verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
@@ -93,6 +94,9 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
     run_dir = options.out / prepared.run_id
+    executor = options.executor or LocalExecutor(options.workers, options.memory)
+    for event in run_began(run_dir, prepared, segments, backend, executor, options.until):
+        reporter.tell(event)
     if backend.slots is not None:
         threads = options.executor.threads if options.executor else options.workers
         backend.slots.resize(options.device_slots or max(1, min(threads, MOST_SLOTS)))
@@ -107,7 +111,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     result = RunResult(run_dir)
     with RunLock(run_dir):
         require_own_folders(run_dir)  # nobody but the holder of the lock makes any from here on
-        receipt = pretty_json(prepared.receipt(backend, options.executor.name if options.executor else LocalExecutor.name))
+        receipt = pretty_json(prepared.receipt(backend, executor.name))
         if os.path.lexists(run_dir / RECEIPT_NAME):
             require_receipt(run_dir, prepared.identity)
         else:
@@ -115,17 +119,16 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
         try:
             options.publication.begin(run_dir, prepared.identity, gate_codes(segments))
             for segment in segments:
-                _segment(segment, prepared, backend, options, reporter, store, result)
-                if segment.code == options.until:
+                _segment(segment, partial(place_of, segments, options.until), prepared, backend, options, reporter, store, result)
+                if options.until is not None and options.until in (segment.code, result.stopped_after):
                     break
             for state in options.rng_events:
-                _segment(event_segment(segments, state, result.bundles), prepared, backend, options, reporter, store, result)
+                events = event_segment(segments, state, result.bundles)
+                _segment(events, partial(place_of, [events], None), prepared, backend, options, reporter, store, result)
         except BaseException:
-            reporter.close()
             with contextlib.suppress(SimError):  # what stopped the run is told, not that its report could not be written either
                 write_state_runs(run_dir, prepared, segments, result.rows)
             raise
-        reporter.close()
         write_state_runs(run_dir, prepared, segments, result.rows)
         options.publication.ended(run_dir)
         stay_within(options.memory, "the run")
@@ -133,7 +136,14 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
 
 
 def _segment(
-    segment: Segment, prepared: Prepared, backend: Backend, options: Options, reporter: Reporter, store: Store, result: RunResult
+    segment: Segment,
+    place: Callable[[str], tuple[int, int]],
+    prepared: Prepared,
+    backend: Backend,
+    options: Options,
+    reporter: Reporter,
+    store: Store,
+    result: RunResult,
 ) -> None:
     run_dir = result.run_dir
     folder = gates_dir(run_dir, segment.code)
@@ -146,9 +156,10 @@ def _segment(
         result.bundles[segment.code] = bundle
         store.register(bundle.datasets)
         result.rows.append(state_row(segment, segment.final, "PROVEN", sum(item.rows for item in bundle.datasets), 0, started))
-        reporter.begin(segment.final, segment.title, 0)
         result.taken_over.append(segment.code)
-        reporter.end(segment.final, sum(item.rows for item in bundle.datasets), time.perf_counter() - started, f"complete: {SIZES_CHECKED}")
+        reporter.tell(StateBegan(segment.final, segment.title, segment.title, *place(segment.final), 0))
+        reporter.tell(ended(segment.title, result.rows[-1], f"complete: {SIZES_CHECKED}"))
+        reporter.tell(passed(bundle, taken_over=True))
         return
     started = time.perf_counter()
     upstream = {code: result.bundles[code] for code in held_by(segment.code, result.bundles)}
@@ -168,12 +179,16 @@ def _segment(
     for name, data in documents.items():
         publish_document(run_dir / "staging", folder / name, data, "A segment is sealed once.")
     result.rows.append(state_row(segment, f"{segment.code}.S0", "PASS", len(rows), 0, started))
+    reporter.tell(sealed(segment, upstream, rows))
     proofs = {name: sha256_bytes(data) for name, data in documents.items()}
     manifests = []
     for program in segment.programs:
-        manifest, digest = _state(segment, program, prepared, backend, options, reporter, store, result, proofs)
+        manifest, digest = _state(segment, program, place(program.state.id), prepared, backend, options, reporter, store, result, proofs)
         proofs[f"states/{program.state.id}.json"] = digest
         manifests.append(manifest)
+        if program.state.id == options.until:
+            result.stopped_after = program.state.id
+            return
     rows = [{"state": manifest.state, **check} for manifest in manifests for check in manifest.checks]
     require_checks(prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows)
     started = time.perf_counter()
@@ -184,11 +199,13 @@ def _segment(
     result.bundles[segment.code] = open_bundle(run_dir, segment.code)
     options.publication.passed(run_dir, result.bundles[segment.code])
     result.rows.append(state_row(segment, f"{segment.code}.BUNDLE", "PASS", sum(len(m.checks) for m in manifests), 0, started))
+    reporter.tell(passed(result.bundles[segment.code], taken_over=False))
 
 
 def _state(
     segment: Segment,
     program: Program,
+    place: tuple[int, int],
     prepared: Prepared,
     backend: Backend,
     options: Options,
@@ -208,8 +225,8 @@ def _state(
         store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)
         result.rows.append(state_row(segment, state.id, "PROVEN", rows, 0, started))
-        reporter.begin(state.id, state.title, 0)
-        reporter.end(state.id, rows, time.perf_counter() - started, "complete: every byte hashed")
+        reporter.tell(StateBegan(state.id, state.title, objective(program), *place, 0))
+        reporter.tell(ended(state.title, result.rows[-1], "complete: every byte hashed"))
         return manifest, sha256_bytes(manifest.encode())
     readable = published_manifests(result.bundles, segment.code, proofs)
     job = partial(describe_job, prepared, backend, options.model, state.id, readable, result.session)
@@ -217,6 +234,7 @@ def _state(
     run = StateRun(
         *(result.run_dir, prepared.identity, prepared.contracts, store, backend),
         *(executor, options.order_seed, reporter, options.verify_fraction, job),
+        place=place,
     )
     try:
         inputs = named_digest("inputs", list(proofs.items()))
@@ -226,12 +244,12 @@ def _state(
         code = getattr(error, "code", type(error).__name__)
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
             Staging(result.run_dir / "staging", state.id, "").quarantine()
-        result.rows.append(state_row(segment, state.id, "FAIL", 0, 0, started, str(code)))
+        result.rows.append(state_row(segment, state.id, "FAIL", run.so_far.rows, run.so_far.resumed, started, str(code)))
+        reporter.tell(ended(state.title, result.rows[-1], ""))
         raise
     store.register(manifest.datasets)
     rows = sum(item.rows for item in manifest.datasets)
-    seconds = time.perf_counter() - started
     result.rows.append(state_row(segment, state.id, "PASS", rows, reused, started))
     note = f"{reused} resumed" if reused else "" if state.writes else f"{len(manifest.checks)} checks"
-    reporter.end(state.id, rows, seconds, note)
+    reporter.tell(ended(state.title, result.rows[-1], note))
     return manifest, digest

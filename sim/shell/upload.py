@@ -19,12 +19,12 @@ from uuid import uuid4
 from sim.paths import user_cache
 from sim.shell.bundle import Bundle
 from sim.shell.errors import GateError, LockedError, StorageError, UsageError, storage_errors
+from sim.shell.events import PartitionEnded, Reporter, StateBegan, StateEnded
 from sim.shell.gate import FLAG_NAME, INDEX_NAME, gate_refused, require_file
 from sim.shell.identity import sha256_bytes, sha256_file
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile
 from sim.shell.opened import open_segment
-from sim.shell.progress import Reporter
 from sim.shell.publication import Publication
 from sim.shell.publish import make_directories, publish_document, read_published, rename_new
 from sim.shell.receipt import IDENTITY, RECEIPT_NAME, read_receipt
@@ -133,14 +133,16 @@ class Upload(Publication):
         files = [(f"{item.path}/{part.name}", part.file_sha256) for item in bundle.datasets for part in item.files]
         documents = [(f"{gate}/{name}", digest) for name, digest in sorted(bundle.document["documents"].items())]
         name = f"{bundle.segment}.UP"
-        self._reporter.begin(name, "upload", len(files) + len(documents) + 2)
+        goal = f"every file of {bundle.segment} lies in the store, its flag last"
+        self._reporter.tell(StateBegan(name, "upload", goal, 0, 0, len(files) + len(documents) + 2))
         for batch in (files, documents, [(f"{gate}/{INDEX_NAME}", bundle.digest)], [(f"{gate}/{FLAG_NAME}", bundle.flag_sha256)]):
             with ThreadPoolExecutor(_UPLOADS) as pool:
-                for _ in pool.map(lambda entry: self._put(run_dir, *entry), batch):
-                    self._reporter.advance(0)
+                for (key, _), _ in zip(batch, pool.map(lambda entry: self._put(run_dir, *entry), batch), strict=True):
+                    self._reporter.tell(PartitionEnded(name, key, 0, False))
         size = sum(item.bytes for item in bundle.datasets)
         rows = sum(item.rows for item in bundle.datasets)
-        self._reporter.end(name, rows, time.perf_counter() - started, f"{size / 1e6:,.1f} MB proven in the store")
+        note = f"{size / 1e6:,.1f} MB proven in the store"
+        self._reporter.tell(StateEnded(name, "upload", "PASS", rows, time.perf_counter() - started, 0, "", note))
         self._done(run_dir, bundle)
 
     def ended(self, run_dir: Path) -> None:

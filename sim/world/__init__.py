@@ -118,5 +118,9 @@ def run(
     prepared = prepare(request)
     prove_agreement(prepared.contracts, prepared.config, [program.state for segment in SEGMENTS for program in segment.programs])
     how = How(out=str(out), until=until, rng_events=tuple(rng_events), executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
-    built = build(prepared, SEGMENTS, usable_backend(backend), how, reporter(not progress))
+    told = reporter(not progress)
+    try:
+        built = build(prepared, SEGMENTS, usable_backend(backend), how, told)
+    finally:
+        told.close()
     return open(built.world, contracts, config)

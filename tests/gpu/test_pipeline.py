@@ -23,8 +23,8 @@ from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, emulated_backend
 from sim.shell.declared import UndeclaredAccess
 from sim.shell.errors import BackendError, GateError, SimError
+from sim.shell.events import Silent
 from sim.shell.frames import Frame
-from sim.shell.progress import Silent
 from sim.shell.recompute import sampled
 from sim.shell.run import Options, run_world
 from sim.shell.state import Partition, Program

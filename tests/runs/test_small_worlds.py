@@ -17,7 +17,7 @@ from sim.paths import config_root
 from sim.segments import SEGMENTS
 from sim.shell.errors import SimError
 from sim.shell.planner import require_space
-from sim.shell.progress import Silent
+from sim.shell.events import Silent
 from sim.shell.reference import Reference
 from sim.shell.request import Request, prepare
 from sim.shell.run import Options, run_world

@@ -11,9 +11,9 @@ import numpy as np
 from sim.backends import get_backend
 from sim.paths import config_root, contracts_root
 from sim.shell.context import Context, PartitionContext
+from sim.shell.events import Silent
 from sim.shell.frames import Frame
 from sim.shell.outcome import RunResult
-from sim.shell.progress import Silent
 from sim.shell.request import Prepared, Request, prepare
 from sim.shell.run import Options, run_world
 from sim.shell.state import ROW_LEVEL, Check, Partition, Program, Segment, State

@@ -89,6 +89,7 @@ class Invented:
     """An executor whose partitions report as many checks as those of 5B.S4 and stage nothing."""
 
     name = "invented"
+    threads = 1
 
     def map(self, work: Any, items: Any) -> Iterator[tuple[Partition, PartitionResult]]:
         for part in items:

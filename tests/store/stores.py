@@ -78,8 +78,8 @@ class Minis:
         import miniworld
 
         from sim.backends import get_backend
+        from sim.shell.events import Silent
         from sim.shell.location import parse_url
-        from sim.shell.progress import Silent
         from sim.shell.run import Options, run_world
         from sim.shell.upload import Upload
 

@@ -16,11 +16,11 @@ from sim.backends import get_backend
 from sim.segments import SEGMENTS
 from sim.shell.context import Context
 from sim.shell.contract_types import Contracts, Dataset
+from sim.shell.events import Silent
 from sim.shell.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.frames import Array, Frame, concat
 from sim.shell.key_ranges import check_key_ranges, key_range
 from sim.shell.manifest import Published
-from sim.shell.progress import Silent
 from sim.shell.request import Request, prepare
 from sim.shell.run import Options, run_world
 from sim.shell.state import Check, Program

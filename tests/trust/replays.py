@@ -18,7 +18,7 @@ import miniworld
 from power_loss import Disk, Op, Tree, recorded
 
 from sim.backends import get_backend
-from sim.shell.progress import Silent
+from sim.shell.events import Event, Silent, StateEnded
 from sim.shell.run import Options, run_world
 
 PUBLISHED = ("data", "gates", "reports", "run_receipt.json")
@@ -30,8 +30,9 @@ class Acknowledges(Silent):
     def __init__(self, ops: list[Op]) -> None:
         self.ops = ops
 
-    def end(self, state: str, rows: int, seconds: float, note: str) -> None:
-        self.ops.append(("told", state))
+    def tell(self, event: Event) -> None:
+        if isinstance(event, StateEnded):
+            self.ops.append(("told", event.state))
 
 
 def run(root: Path, out: Path, ops: list[Op], stop: Callable[[Op], None] = lambda op: None) -> Path:

@@ -116,7 +116,7 @@ def test_a_passed_segment_is_held_against_the_demand_again(root: Path) -> None:
     prepared = miniworld.prepared(root)
     prepared.contracts.checks["1A.S1"] = ("another",)  # type: ignore[index]
     from sim.backends import get_backend
-    from sim.shell.progress import Silent
+    from sim.shell.events import Silent
     from sim.shell.run import Options, run_world
 
     with pytest.raises(GateError, match="CHECKS_MISSING"):

@@ -1,0 +1,173 @@
+"""What a run tells while it is at work: typed events, told once, heard by whoever renders them (`progress.py`, `run_log.py`).
+
+Events are outside every digest. They come one at a time, from whatever thread, the same under every executor: where partitions
+are computed elsewhere, `sent` stands for the stages that only the worker sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+
+@dataclass(frozen=True)
+class RunBegan:
+    """A run begins; `states` counts those of the request up to `until`, published ones included."""
+
+    run_id: str
+    run_dir: str
+    preset: str
+    seed: int
+    scenarios: tuple[str, ...]
+    backend: str
+    why: str
+    executor: str
+    workers: int
+    states: int
+    until: str | None
+
+
+@dataclass(frozen=True)
+class InputRead:
+    """A file of the user's was read, before the run began; `lines` say what was found in it."""
+
+    input: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KernelsCompiling:
+    """Kernels that this machine has not compiled yet are being compiled, before any state begins: so many of them are done."""
+
+    backend: str
+    done: int
+    kernels: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SegmentSealed:
+    """A segment's gates are open and its inputs sealed.
+
+    `gates` are upstream flags: segment, bundle_sha256, flag_sha256. `inputs` are sealed rows: key, path, role, status, read_scope,
+    sha256, and the method by which what is read is held against that.
+    """
+
+    segment: str
+    title: str
+    gates: tuple[Mapping[str, str], ...]
+    inputs: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True)
+class StateBegan:
+    """A state begins; `objective` says what it is for."""
+
+    state: str
+    title: str
+    objective: str
+    number: int
+    of: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A partition (empty: the state as a whole) enters a stage, with so many rows computed by now."""
+
+    state: str
+    partition: str
+    stage: str
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class PartitionEnded:
+    """A partition is staged, or was by an interrupted run."""
+
+    state: str
+    partition: str
+    rows: int
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The checks of a state, with their figures: name, passed and, where there are such, dataset, rows, found, expected."""
+
+    state: str
+    checks: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class StateEnded:
+    """A state is published (PASS), was already (PROVEN), or failed (FAIL) with so many rows by then."""
+
+    state: str
+    title: str
+    status: str
+    rows: int
+    seconds: float
+    partitions_resumed: int
+    error_code: str
+    note: str
+
+
+@dataclass(frozen=True)
+class SegmentPassed:
+    """A segment's flag lies there, written now or, `taken_over`, by an earlier command."""
+
+    segment: str
+    bundle_sha256: str
+    checks: int
+    datasets: int
+    rows: int
+    bytes: int
+    taken_over: bool
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """How it ended: `outcome` is complete, partial (as `--until` asked), refused, stopped or bug; `code` and `what` tell a refusal."""
+
+    outcome: str
+    exit_code: int
+    code: str
+    what: str
+    seconds: float
+
+
+Event: TypeAlias = (
+    RunBegan
+    | InputRead
+    | KernelsCompiling
+    | SegmentSealed
+    | StateBegan
+    | Stage
+    | PartitionEnded
+    | Checked
+    | StateEnded
+    | SegmentPassed
+    | RunEnded
+)
+
+
+class Reporter(Protocol):
+    """Who is told."""
+
+    def tell(self, event: Event) -> None:
+        """Take note; may be called from any thread."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+class Silent:
+    """Takes note of nothing (tests, `--quiet`)."""
+
+    def tell(self, event: Event) -> None:
+        """Ignore."""
+
+    def close(self) -> None:
+        """Ignore."""
