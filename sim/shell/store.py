@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
-from sim.plain_file import identity
 from sim.shell.arrow import vocabulary_of
 from sim.shell.contract_types import Contracts
 from sim.shell.errors import GateError
 from sim.shell.frames import Frame, concat
-from sim.shell.gate import require_bytes, require_file
+from sim.shell.gate import require_bytes
 from sim.shell.manifest import PartFile, Published
+from sim.shell.proven import ProvenFiles
 from sim.shell.reference import Reference
 from sim.shell.tables import damaged, read_parquet, require_schema
 
@@ -43,7 +43,7 @@ class Store:
         self.vocabularies = dict(vocabularies)
         self._run_dir, self._contracts = run_dir, contracts
         self._published: dict[tuple[str, str | None], Published] = {}
-        self._verified: dict[str, tuple[int, ...]] = {}
+        self._proven = ProvenFiles()
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
@@ -133,7 +133,7 @@ class Store:
                 self._frames.move_to_end(key)
                 return self._frames[key]
         self._verify(path, file)
-        frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns)
+        frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file)
         with self._lock:
             again = self._frames.pop(key, None)  # another thread read it meanwhile
             self._held += _bytes(frame) - (0 if again is None else _bytes(again))
@@ -143,16 +143,7 @@ class Store:
         return frame
 
     def _verify(self, path: Path, file: PartFile) -> None:
-        try:
-            now = identity(path)
-        except OSError:
-            now = ()  # what is there, or is not, is told by looking at it
-        with self._lock:
-            if now and self._verified.get(str(path)) == now:
-                return
-        require_file(path, file.file_sha256)
-        with self._lock:
-            self._verified[str(path)] = now  # as it was before it was hashed: a file that took its place since is hashed again
+        self._proven.require([(path, file.file_sha256)])
 
 
 def pieces(item: Published, part: int | None, rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.shell.arrow import Vocabularies, arrow_schema, arrow_type, from_arrow, schema_difference, schema_problem, to_arrow
+from sim.shell.bounds import ROW_GROUP_ROWS, require_bounded_file
 from sim.shell.contract_types import Column, Dataset
 from sim.shell.errors import GateError, SimError, StorageError, ValidationError
 from sim.shell.frames import Frame
+from sim.shell.manifest import PartFile
 
 __all__ = [
     "Vocabularies",
@@ -32,7 +34,6 @@ __all__ = [
     "write_parquet",
 ]
 
-ROW_GROUP_ROWS = 1_048_576
 BATCH_ROWS = 32_768
 COMPRESSION = "snappy"
 _PARQUET_ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "byte_stream_split": "BYTE_STREAM_SPLIT"}
@@ -90,8 +91,23 @@ def _write(table: pa.Table, dataset: Dataset, target: Path | pa.BufferOutputStre
     )
 
 
-def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Sequence[str] | None = None, threads: bool = False) -> Frame:
+def read_parquet(
+    path: Path,
+    dataset: Dataset,
+    vocab: Vocabularies,
+    columns: Sequence[str] | None = None,
+    threads: bool = False,
+    part: PartFile | None = None,
+) -> Frame:
     """Read one published file, verifying page checksums and the schema.
+
+    Args:
+        path: The file.
+        dataset: Its contract.
+        vocab: All vocabularies by name.
+        columns: Only these, in this order.
+        threads: Decode columns side by side.
+        part: What the manifest says of it; given, its footer is held against that before a page is decoded.
 
     Raises:
         ContractError: `SHELL.UNKNOWN_COLUMN`.
@@ -100,6 +116,8 @@ def read_parquet(path: Path, dataset: Dataset, vocab: Vocabularies, columns: Seq
     """
     names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
+        if part is not None:
+            require_bounded_file(str(path), part, lambda: path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_schema(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)

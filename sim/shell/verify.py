@@ -186,7 +186,7 @@ def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str
 
 def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: Mapping[str, Sequence[str]]) -> list[str]:
     try:
-        frame = read_parquet(path, dataset, vocabularies)
+        frame = read_parquet(path, dataset, vocabularies, part=part)
     except GateError as error:
         return [problem_line(error)]
     problems = []

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,10 @@ from sim.segments import GATES
 from sim.shell.bundle import Bundle
 from sim.shell.contract_types import nearest
 from sim.shell.errors import GateError, UsageError, path_text
-from sim.shell.gate import require_file
 from sim.shell.manifest import PartFile, Published
 from sim.shell.opened import LEDGER_FIELDS, open_run
-from sim.shell.side_by_side import side_by_side
+from sim.shell.proven import ProvenFiles
+from sim.world.damage import damage_told
 from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
 from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
@@ -47,8 +46,8 @@ class World:
     def __init__(self, path: Path, contracts: Path | None = None, config: Path | None = None) -> None:
         self._run = open_run(path, GATES)
         self._roots = (contracts or contracts_root(), config or config_root())
-        self._verified: set[Path] = set()
-        self._lock = threading.Lock()
+        self._proven = ProvenFiles()
+        self._bounded: set[str] = set()
         self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
 
     def __repr__(self) -> str:
@@ -159,14 +158,22 @@ class World:
             query: One SELECT.
             memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free. It never spills to disk.
         """
-        return pa.Table.from_batches(batches(stream := self.stream(query, memory_limit)), stream.schema)
+        stream = self.stream(query, memory_limit)
+        return pa.Table.from_batches(batches(stream), stream.schema)
 
     def stream(self, query: str, memory_limit: int | None = None) -> pa.RecordBatchReader:
         """`sql`, batch by batch, for results that need not fit in memory."""
         text = query.lower()
         # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
         named = [name for name in (*self._items, *RUN_TABLES) if name.lower() in text]
-        return select(self.connection(named or [name for name in (*self._items, *RUN_TABLES) if name not in UNGATED], memory_limit), query)
+        names = named or [name for name in (*self._items, *RUN_TABLES) if name not in UNGATED]
+        stream = select(self.connection(names, memory_limit), query)
+        return pa.RecordBatchReader.from_batches(stream.schema, self._still_proven(stream, names))
+
+    def _still_proven(self, stream: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The batches of an answer; refused at its end if a file it was made of was replaced meanwhile."""
+        yield from batches(stream)
+        self.require_intact([item for name in names for item in self._items.get(name, ())])
 
     def connection(self, names: Iterable[str], memory_limit: int | None = None) -> Any:
         """A DuckDB connection with views of verified datasets and tables about the run, which can read those and do nothing else.
@@ -257,17 +264,32 @@ class World:
         return sealed_vocabularies(self.contracts, self.reference)
 
     def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
-        """Check the SHA-256 of files not checked before, several at a time.
+        """Check the SHA-256 of files that were not checked before, or are other files now, several at a time.
 
         Raises:
             GateError: If a file is not the published one.
         """
         listed = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
-        with self._lock:
-            todo = [(path, part.file_sha256) for path, part in listed if path not in self._verified]
-        side_by_side(lambda entry: require_file(*entry), todo)
-        with self._lock:
-            self._verified.update(path for path, _ in todo)
+        self._proven.require((path, part.file_sha256) for path, part in listed)
+
+    def require_bounded(self, items: Sequence[Published], first_only: bool = False) -> None:
+        """Hold the footers of files against the manifest, each once, before any of their pages is decoded.
+
+        Raises:
+            GateError: If one asks for more than a file of a run can.
+            StorageError: If its rows do not fit into the memory that is free.
+        """
+        from sim.shell.bounds import require_bounded_file
+
+        for item in items:
+            for part in item.files[: 1 if first_only else None]:
+                name = self.file_path(item, part)
+                if name not in self._bounded:
+                    with self.reading():
+                        require_bounded_file(
+                            f"{self.location}/{item.path}/{part.name}", part, partial(self.filesystem.open_input_file, name)
+                        )
+                    self._bounded.add(name)
 
     def file_path(self, item: Published, part: PartFile) -> str:
         """A data file's name in `filesystem`; not verified by this call."""
@@ -275,7 +297,7 @@ class World:
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
         """Around reads of rows: says what went wrong where they lie."""
-        return contextlib.nullcontext()
+        return damage_told(self.location)
 
     def open_rows(self) -> Store:
         """Read access to the published rows as states have it."""

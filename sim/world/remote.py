@@ -49,7 +49,8 @@ class RemoteWorld(World):
         self._reopens = not options
         self._run = open_remote(self._remote, GATES)
         self._roots = (contracts or contracts_root(), config or config_root())
-        self._verified = set()
+        self._verified: set[Path] = set()
+        self._bounded = set()
         self._lock = threading.Lock()
         self.filesystem = pafs.PyFileSystem(pafs.FSSpecHandler(self._remote.store.fs))
 

@@ -83,6 +83,7 @@ class Table:
         import pyarrow.parquet as pq
 
         self._world.require_intact(self._items[:1], first_only=True)
+        self._world.require_bounded(self._items[:1], first_only=True)
         first = self._world.file_path(self._items[0], self._items[0].files[0])
         return pq.read_schema(first, filesystem=self._world.filesystem).remove_metadata()
 
@@ -116,6 +117,7 @@ class Table:
         import pyarrow.dataset as pads
 
         self._world.require_intact(self._items)
+        self._world.require_bounded(self._items)
         options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
         return pads.FileSystemDataset.from_paths(
             [self._world.file_path(item, part) for item in self._items for part in item.files],
@@ -153,6 +155,7 @@ class Table:
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
         with self._world.reading():
             rows = self.dataset().to_table(columns=stored, filter=condition)
+        self._world.require_intact(self._items)  # the files that were read are those that were proven
         if columns is None or stored == list(columns):
             return rows
         return pa.table([made(name, rows, self._world.lineage) if name in extra else rows[name] for name in columns], names=list(columns))

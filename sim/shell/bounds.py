@@ -1,0 +1,147 @@
+"""What a published Parquet file may ask of a reader, decided by its footer before any page is decoded.
+
+A file comes from anybody, and a few bytes can say a great many: a run of equal values, a page that unpacks to gigabytes, a dictionary of
+one long text that every row names. So the footer is held against the manifest, packing against what our writer uses (snappy at most makes
+64 bytes out of 3), and what the rows take in memory against the file's size: at most `LEAST` plus `RATIO` times its bytes. Files of ours
+take up to 150 times; what is refused is none of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sim.executors import resident
+from sim.shell.errors import GateError, StorageError
+from sim.shell.manifest import PartFile
+from sim.shell.names import COLUMN, is_name
+
+LEAST = 64 << 20
+RATIO = 1024
+MOST_COLUMNS = 256
+ROW_GROUP_ROWS = 1_048_576
+"""Rows of a row group of ours, the last of a file aside."""
+_CODECS = ("SNAPPY", "UNCOMPRESSED")
+_UNPACKED = 22  # snappy: a copy of 64 bytes takes 3
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 8}
+
+
+def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) -> None:
+    """Hold a file against its manifest entry before its rows are decoded.
+
+    Args:
+        where: The file's path or URL.
+        part: What the manifest says of it.
+        source: Gives what `pyarrow.parquet.ParquetFile` opens; may be called twice.
+
+    Raises:
+        GateError, StorageError: As `require_bounded`.
+    """
+    try:
+        with pq.ParquetFile(source()) as file:
+            decoded, texts = require_bounded(where, part, file.metadata), text_columns(file.schema_arrow)
+        if texts:
+            with pq.ParquetFile(source(), read_dictionary=texts, page_checksum_verification=True) as file:
+                require_room(where, part, decoded + text_bytes(file, texts))
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise _refused(where, str(error).strip().splitlines()[0][:200], "an intact Parquet file") from error
+
+
+def require_bounded(where: str, part: PartFile, footer: Any) -> int:
+    """Hold a file's footer against its manifest entry.
+
+    Args:
+        where: The file's path or URL.
+        part: What the manifest says of it.
+        footer: Its `pyarrow.parquet.FileMetaData`.
+
+    Returns:
+        Bytes its rows take in memory, texts counted by their pointers.
+
+    Raises:
+        GateError: `SHELL.PUBLISHED_FILE_INVALID`: it is none that a run wrote.
+        StorageError: `SHELL.OUT_OF_MEMORY`: its rows do not fit into the memory that is free.
+    """
+    groups = [footer.row_group(number) for number in range(min(footer.num_row_groups, part.rows // ROW_GROUP_ROWS + 2))]
+    if (
+        footer.num_rows != part.rows
+        or sum(group.num_rows for group in groups) != part.rows
+        or len(groups) > part.rows // ROW_GROUP_ROWS + 1
+    ):
+        raise _refused(where, f"{footer.num_rows} rows in {footer.num_row_groups} row groups by its footer", f"{part.rows} rows")
+    names = footer.schema.names
+    if len(names) > MOST_COLUMNS or footer.num_columns != len(names) or not all(is_name(COLUMN, name) for name in names):
+        raise _refused(where, f"{footer.num_columns} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of plain names")
+    decoded = packed = 0
+    for group in groups:
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            if chunk.compression not in _CODECS or chunk.num_values != group.num_rows or chunk.physical_type not in _WIDTHS:
+                found = f"{chunk.num_values} values of {chunk.physical_type}, packed as {chunk.compression}"
+                raise _refused(where, f"{names[number]}: {found}", f"{group.num_rows} values, packed as {' or '.join(_CODECS)}")
+            if chunk.total_uncompressed_size > chunk.total_compressed_size * _UNPACKED + 4096:
+                found = f"{chunk.total_uncompressed_size} bytes out of {chunk.total_compressed_size}"
+                raise _refused(where, f"{names[number]}: {found}", f"no more than snappy can unpack, {_UNPACKED} times")
+            packed += chunk.total_compressed_size
+            decoded += group.num_rows * _WIDTHS[chunk.physical_type]
+    if packed > part.bytes:
+        raise _refused(where, f"{packed} bytes of pages by its footer", f"at most the file's {part.bytes}")
+    require_room(where, part, decoded)
+    return decoded
+
+
+def require_room(where: str, part: PartFile, decoded: int) -> None:
+    """Refuse rows that take more memory than a file of this size may, or than is free.
+
+    Raises:
+        GateError, StorageError: As `require_bounded`.
+    """
+    most = LEAST + RATIO * part.bytes
+    if decoded > most:
+        raise _refused(
+            where, f"{decoded:,} bytes of rows out of {part.bytes:,}", f"at most {most:,}: {LEAST:,} and {RATIO} times its bytes"
+        )
+    free = resident.available()
+    if free is not None and decoded > max(LEAST, free):
+        raise StorageError(
+            "SHELL.OUT_OF_MEMORY",
+            "the rows of a file do not fit into the memory that is free",
+            found=f"{decoded:,} bytes of rows",
+            expected=f"at most {free:,}",
+            where=where,
+            do="read it where there is more memory, or ask with closedworld sql, which needs less",
+        )
+
+
+def text_bytes(file: pq.ParquetFile, names: Sequence[str]) -> int:
+    """Bytes that the texts of a file take once every row holds its own, found without making them.
+
+    Args:
+        file: Opened with these columns among its `read_dictionary`.
+        names: Its text columns.
+    """
+    total = 0
+    for batch in file.iter_batches(columns=list(names)) if names else ():
+        for column in batch.columns:
+            lengths = pc.binary_length(column.dictionary)
+            total += pc.sum(pc.take(lengths, column.indices.cast(pa.int64()))).as_py() or 0
+    return total
+
+
+def text_columns(schema: pa.Schema) -> list[str]:
+    """Columns in which every row holds a text of its own."""
+    return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+
+
+def _refused(where: str, found: str, expected: str) -> GateError:
+    what = "a published file asks for more than a file of a run can"
+    do = "restore the file from a copy, or build the run again with another --out"
+    return GateError("SHELL.PUBLISHED_FILE_INVALID", what, found, expected, where, do)

@@ -1,0 +1,21 @@
+"""What Arrow says of damaged files, as a refusal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sim.shell.errors import GateError
+
+
+@contextlib.contextmanager
+def damage_told(where: str) -> Iterator[None]:
+    """Arrow tells damaged pages by an OSError without a number: they become a refusal."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno:
+            raise
+        found = (str(error).strip().splitlines() or [""])[0][:300]
+        do = "closedworld verify RUN --deep tells which file; restore it from a copy"
+        raise GateError("SHELL.PUBLISHED_FILE_INVALID", "a published file cannot be read", found=found, where=where, do=do) from error
