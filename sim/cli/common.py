@@ -72,16 +72,19 @@ def emit(command: str, payload: dict[str, Any], text: str) -> None:
         if settings.json:
             sys.stdout.write(_json({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
         elif text:
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.write(clean(text.rstrip("\n")) + "\n")
 
 
 def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=not holds_unicode()) + "\n"
+    text = json.dumps(document, ensure_ascii=not holds_unicode())
+    if text.isprintable():
+        return text + "\n"
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
     """A plain aligned table; `right` names the columns (by position) that hold numbers."""
-    cells = [[clean(str(value)) for value in row] for row in [headers, *rows]]
+    cells = [[one_line(str(value)) for value in row] for row in [headers, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     lines = []
     for row in cells:
@@ -97,6 +100,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: froze
 def clean(text: str) -> str:
     """Text without control characters, so that no name in a file can drive a terminal."""
     return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
+
+
+def one_line(text: str) -> str:
+    """`clean` without line ends either: a text of a file cannot pass for a line of ours."""
+    return clean(text).replace("\n", "\\n")
 
 
 def refuse(error: SimError) -> int:

@@ -14,15 +14,19 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SELECT; every dataset is a view of its name.")],
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header line.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Most rows shown as a table; 0 for all. --csv and --json always give all.")] = 200,
+    memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory the query may take, e.g. 1GiB. Default: three quarters of what is free.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Answer one SELECT over the run's datasets with DuckDB. Only proven files can be read, and nothing written."""
     import sim.world as cw
+    from sim.cli.memory import parse_size
     from sim.cli.rows import json_rows, table_of, write_csv
 
     if csv and json_:
         refuse_usage("--csv and --json exclude each other")
-    stream = cw.open(run).stream(query)
+    stream = cw.open(run).stream(query, None if memory_limit is None else parse_size(memory_limit))
     if csv:
         write_csv(stream)
     elif settings.json:

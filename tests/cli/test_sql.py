@@ -131,3 +131,25 @@ def test_sql_does_not_read_what_has_not_passed(cli, mini_copy):
     (mini_copy.run / "gates/1B/_passed.flag").unlink()
     assert cli("sql", mini_copy.run, "select count(*) from doubles").code == 2
     assert cli("sql", mini_copy.run, "select count(*) from items").code == 0
+
+
+def test_a_query_keeps_to_its_memory_and_spills_nowhere(cli, mini, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    query = "select count(distinct hash(a.item_id, b.item_id, c.item_id, d.item_id)) from items a, items b, items c, items d"
+    answer = cli("sql", mini.run, query, "--memory-limit", "64MiB")
+    assert (answer.code, answer.err.split()[0]) == (7, "SHELL.OUT_OF_MEMORY")
+    assert "--memory-limit" in answer.err
+    assert list(tmp_path.iterdir()) == []
+    assert told(cli("sql", mini.run, "select count(*) from items", "--memory-limit", "64MiB", "--json"))["rows"] == [[100]]
+    assert cli("sql", mini.run, "select 1", "--memory-limit", "much").code == 2
+
+
+def test_no_text_of_a_row_drives_a_terminal_or_passes_for_a_line(cli, mini):
+    evil = "\x1b]0;owned\x07 \u202egnp.exe \x9b2J \x00\nSHELL.FINE  nothing is wrong".replace("\x00", "")
+    query = f"select '{evil}' as note, 1 as \"{evil}\""
+    shown = cli("sql", mini.run, query).out
+    assert len(shown.splitlines()) == 3
+    answer = cli("sql", mini.run, query, "--json")
+    assert json.loads(answer.out)["rows"] == [[evil, 1]]
+    for text in (shown, answer.out):
+        assert all(char.isprintable() or char == "\n" for char in text)
