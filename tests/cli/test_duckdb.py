@@ -13,6 +13,7 @@ import duckdb as engine
 import pytest
 
 from sim.world.run_tables import RUN_TABLES
+from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +85,7 @@ def test_a_person_goes_on_after_a_mistake(mini):
     master, slave = os.openpty()
     os.write(master, b"select nonsense;\nselect 41 +\n1 as n;\n.quit\n")
     command = [sys.executable, "-m", "sim", "duckdb", str(mini.run)]
-    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     os.close(master)
     os.close(slave)
     assert done.returncode == 0 and "42" in done.stdout and "SHELL.SQL_INVALID" in done.stderr, done

@@ -27,6 +27,7 @@ from sim.shell.status import list_runs
 from tests.runs.worlds import ROOT
 from tests.shell import miniworld
 from tests.trust import mini as minis
+from tests.work import PATIENCE_S
 
 ANSWERS = load_answers(contracts_root())
 NAMES = ["run_began", "segment_sealed", "state_began", "checked", "state_ended", "segment_passed", "run_ended"]
@@ -316,9 +317,11 @@ def test_make_knows_every_state_and_one_is_built(tmp_path):
     }
     assert targets["segment5b-s3"] == "5B.S3"
     make = ["make", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed"]  # a checkout that is tested need not be set up again
-    shown = subprocess.run([*make, "-n", *targets, "ARGS=--seed 7"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    shown = subprocess.run(
+        [*make, "-n", *targets, "ARGS=--seed 7"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     ran = [line.strip() for line in shown.stdout.splitlines() if "closedworld run" in line]
     assert ran == [f"{sys.prefix}/bin/closedworld run --until {end} --seed 7" for end in targets.values()]
     arguments = f"ARGS=--set merchant_universe_1A.merchants=40 --out {tmp_path}"
-    done = subprocess.run([*make, "segment1a-s1", arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run([*make, "segment1a-s1", arguments], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert "stopped    after 1A.S1: 1A has not passed" in done.stdout
