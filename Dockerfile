@@ -20,7 +20,7 @@ ENV PATH=/opt/closedworld/bin:$PATH HOME=/home/closedworld
 RUN useradd --create-home --uid 1000 --gid 0 closedworld && mkdir -p /worlds/runs && chown -R closedworld:0 /worlds && chmod -R g+w /worlds
 USER 1000
 # What numba compiled is loaded only from a directory that its user alone can write to: it is compiled by that user. Others compile anew.
-RUN python -c 'from sim.backends import get_backend; get_backend("cpu").kernels.compile_all()'
+RUN python -m sim.backends.compiled
 WORKDIR /worlds
 ENTRYPOINT ["closedworld"]
 CMD ["--help"]

@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes --requirement requirements.lock
 	$(PIP) --no-build-isolation --editable .
-	$(BIN)/python -c 'from sim.backends import get_backend; get_backend("cpu").kernels.compile_all()'
+	$(BIN)/python -m sim.backends.compiled
 	touch $@
 
 $(TESTS): $(STAMP) requirements-test.lock

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from sim.backends.binder import BoundKernel, Kernels
 from sim.backends.cache import kernel_sources_digest, private_cache_dir
-from sim.backends.kernel_contracts import load_kernel_contracts
+from sim.backends.compiled import CompiledKernels, host_kernels
 from sim.backends.protocol import Backend, BackendUnavailable
 
 NAMES = ("auto", "cpu", "gpu", "emulated")
@@ -89,17 +88,19 @@ def _cpu() -> Backend:
 
     from cpu_fallback.runtime import keep_compiled_kernels_in
 
-    numba_version = keep_compiled_kernels_in(str(private_cache_dir(f"numba-{kernel_sources_digest()}")))
+    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
+    numba_version = keep_compiled_kernels_in(str(folder))
     from cpu_fallback import ops
-    from cpu_fallback.kernels import load
     from sim.backends.host import HostOps
 
+    kernels = host_kernels()
     return Backend(
         name="cpu",
-        kernels=Kernels(load_kernel_contracts(), lambda contract: BoundKernel(contract, load(contract.name))),
+        kernels=kernels,
         xp=numpy,
         ops=HostOps(ops.sort_segments),
         describe={"backend": "cpu", "numba": numba_version, "numpy": numpy.__version__},
+        compiled=CompiledKernels(folder, kernels),
     )
 
 

@@ -15,6 +15,7 @@ from gpu_kernels.frames import ColumnSpec, UnexpectedRows
 from gpu_kernels.memory import DeviceFault, OutOfDeviceMemory
 from gpu_kernels.slots import Slots
 from sim.backends.binder import Kernels
+from sim.backends.compiled import CompiledKernels
 
 __all__ = ["Backend", "BackendUnavailable", "ColumnSpec", "DeviceFault", "Ops", "OutOfDeviceMemory", "UnexpectedRows"]
 
@@ -90,6 +91,7 @@ class Backend:
         ops: Moves between memories, segmented sort, repetition, turns on the device.
         describe: Versions that matter for provenance.
         why: Why `auto` chose it; empty when it was asked for by name.
+        compiled: What is compiled already and what is not, where compiling takes long enough to be told.
         slots: How many partitions may be on the device at once; None where there is no device.
     """
 
@@ -100,3 +102,4 @@ class Backend:
     describe: dict[str, str]
     why: str = ""
     slots: Slots | None = None
+    compiled: CompiledKernels | None = None

@@ -10,6 +10,7 @@ from sim.backends import Backend, BackendUnavailable, get_backend
 from sim.executors import Executor, MemoryBudget
 from sim.shell.errors import BackendError, UsageError
 from sim.shell.events import Reporter
+from sim.shell.kernels_ready import compile_missing
 from sim.shell.location import is_url, parse_url
 from sim.shell.outcome import RunResult
 from sim.shell.planner import require_space
@@ -105,6 +106,7 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
     codes = [segment.code for segment in segments]
     if "6A" in codes and (how.until is None or how.until.partition(".")[0] in codes[codes.index("6A") :]):
         require_space(prepared, place)
+    compile_missing(backend, place / prepared.run_id, segments, how.until, how.executor, reporter)
     options = Options(
         out=place,
         publication=publication,
