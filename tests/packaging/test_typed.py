@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.work import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import sim.world as cw
-
-from tests.work import PATIENCE_S
 world = cw.open("runs/67d")
 reveal_type(world)
 reveal_type(world["outlet_catalogue"].rows)
