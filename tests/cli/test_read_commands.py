@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+from sim.shell.contracts import load_contracts
 from sim.shell.status import probe_lock
 
 BIG = 2**63
@@ -30,12 +31,14 @@ def test_status_lists_runs_and_one_run(cli, mini):
     assert listed["schema"] == "closedworld.status/1"
     assert [(run["run_id"], run["state"], run["passed"]) for run in listed["runs"]] == [(mini.run.name, "partial", ["1A", "1B"])]
     assert mini.run.name[:12] in cli("status", "--out", root).out
+    files = len(load_contracts(mini.root / "contracts").files)
+    sealed = {"1A": files + 1, "1B": files + 4}  # and a config pack; a pack, the items, the flag and index of 1A
     states = told(cli("status", mini.run.name[:8], "--out", root, "--json"))["states"]
     assert [(state["state"], state["status"], state["rows"]) for state in states] == [
-        ("1A.S0", "PASS", 2),
+        ("1A.S0", "PASS", sealed["1A"]),
         ("1A.S1", "PASS", 100),
         ("1A.BUNDLE", "PASS", 8),
-        ("1B.S0", "PASS", 5),
+        ("1B.S0", "PASS", sealed["1B"]),
         ("1B.S1", "PASS", 200),
         ("1B.BUNDLE", "PASS", 6),
     ]
@@ -101,12 +104,17 @@ def test_the_catalogue_says_what_joins_to_what(cli):
         assert tuple(entry["primary_key"]) == dataset.primary_key
         for key in entry["foreign_keys"]:
             assert {"columns": key["to"], "dataset": id, "by": key["columns"]} in entries[key["dataset"]]["referred_to_by"]
-        assert (entry["published_when"] is None) == dataset.required
+        asked = entry["role"] == "events"  # required of a gate that is there only when it was asked for
+        assert (entry["published_when"] is None) == (dataset.required and not asked)
     refers, referred = (sum(len(entry[key]) for entry in entries.values()) for key in ("foreign_keys", "referred_to_by"))
     assert refers == referred > 50
     roles = {id: entry["role"] for id, entry in entries.items()}
     assert (roles["arrival_events_5B"], roles["site_locations"], roles["segment_state_runs_1"]) == ("final", "shared", "report")
     assert entries["arrival_events_5B"]["gate"] == "gates/5B/_passed.flag" and entries["segment_state_runs_1"]["gate"] is None
+    event, log = entries["rng_event_5B_bucket_count"], entries["rng_trace_log"]
+    assert (event["role"], event["gate"]) == ("events", "gates/RNG_5B_S3/_passed.flag")
+    assert event["published_when"] == "asked for by --rng-events 5B.S3"
+    assert (log["role"], log["gate"], log["published_when"]) == ("log", "gates/*/_passed.flag", None)
     assert "arrival_events_5B" in cli("contracts", "catalogue").out
 
 
@@ -176,7 +184,7 @@ def test_diff_names_datasets_only_one_has(cli, mini, tmp_path):
 def test_contracts_lint_and_show(cli):
     assert told(cli("contracts", "lint", "--json"))["schema"] == "closedworld.contracts.lint/1"
     everything = told(cli("contracts", "show", "--json"))["contracts"]
-    assert {row["kind"] for row in everything} == {"dataset", "config", "kernel", "stream", "vocabulary"}
+    assert {row["kind"] for row in everything} == {"dataset", "config", "input", "kernel", "stream", "vocabulary"}
     for row in everything:
         shown = cli("contracts", "show", row["id"])
         assert (shown.code, shown.err) == (0, ""), row
