@@ -103,3 +103,36 @@ def test_a_file_that_is_not_a_merchants_file(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     result = run(tmp_path, file, check=False)
     assert result["code"] == 3 and str(file) in json.dumps(result["error"])
+
+
+def test_what_was_given_reaches_the_world(tmp_path: Path) -> None:
+    """Weekly volume drives 5A to the unit; keys, names, tickets and hours are carried; an unlisted MCC follows the class it was given."""
+    import sim.world as cw
+
+    file = tmp_path / "mine.csv"
+    file.write_text(
+        "merchant_id;mcc;channel;country;name;weekly_volume;ticket_median;open_from;open_to;lat;lon\n"
+        "0000001001;5411;card_present;DE;Bäckerei;1234,5;8,20;06:30;24:00;52,52;13,405\n"
+        "1001;5411;card_present;DE;;;;;;;\n"
+        "M-7;9901;mixed;US;;700;;22:00;4:00;;\n",
+        encoding="cp1252",
+    )
+    args = [f"--set={key}={value}" for key, value in TINY.items()]
+    options = ["--decimal-comma", "--unknown-mcc", "bills_utilities", "--until", "5A"]
+    done = closedworld("run", "--merchants", str(file), *options, "--out", str(tmp_path / "out"), "--json", *args)
+    answer = json.loads(done.stdout)
+    assert (answer["merchants_file"]["encoding"], answer["merchants_file"]["unknown_mccs"]) == ("Windows-1252", [9901])
+    world = cw.open(answer["run_dir"])
+    brought = {row["merchant_ref"]: row for row in world["merchant_supplied_1A"].to_arrow().to_pylist()}
+    assert set(brought) == {"0000001001", "1001", "M-7"} and brought["1001"]["merchant_id"] == 1001
+    one, other = brought["0000001001"], brought["M-7"]
+    assert (one["name"], one["weekly_volume"], one["ticket_median"]) == ("Bäckerei", 1234.5, 8.2)
+    assert (one["open_from_minute"], one["open_to_minute"], other["open_from_minute"], other["open_to_minute"]) == (390, 1440, 1320, 240)
+    assert (one["law_mcc"], other["demand_class"]) == (None, "bills_utilities")
+    profile = world["merchant_zone_profile_5A"].to_arrow().to_pylist()
+    sold = {key: [row for row in profile if row["merchant_id"] == row_of["merchant_id"]] for key, row_of in brought.items()}
+    volumes = {key: sum(row["weekly_volume_expected"] for row in rows) for key, rows in sold.items()}
+    assert abs(volumes["0000001001"] - 1234.5) < 1e-6 and abs(volumes["M-7"] - 700.0) < 1e-6
+    assert {row["demand_class"] for row in sold["M-7"] if row["virtual_share"] < 0.5} <= {"bills_utilities"}
+    catalogue = {row["merchant_id"]: row["mcc"] for row in world["merchant_catalogue_1A"].to_arrow().to_pylist()}
+    assert catalogue[other["merchant_id"]] == 9901
