@@ -71,7 +71,7 @@ class _Law:
     """Means by trade (in the order of the taxonomy's MCCs), channel and country."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self.params, self.words = prepared.configuration.params, prepared.vocabularies
+        self.params, self.words, self.scenarios = prepared.configuration.params, prepared.vocabularies, prepared.scenarios
         tables = {name: prepared.reference.frame(name, dict(self.words)) for name in ("cities", "countries")}
         self.cities, self.countries = tables["cities"], tables["countries"]
         self.trades = sorted(self.params["mcc_taxonomy_1A"].mccs, key=lambda entry: int(entry.mcc))
@@ -154,14 +154,14 @@ class _Law:
 
     @cached_property
     def weeks(self) -> Array:
-        """Weeks of demand the horizon holds, by the weights of its days: demand classes x countries."""
-        horizon = horizon_of(self.params["scenario_horizon_5A"])
-        weekday = (horizon.first_day + np.arange(horizon.days) + 3) % 7  # 1970-01-01 was a Thursday
-        times = np.bincount(weekday, minlength=7)
+        """Weeks of demand a horizon holds, by the weights of its days, the mean of the run's scenarios: demand classes x countries."""
+        horizons = [horizon_of(self.params["scenario_horizon_5A"], name) for name in self.scenarios]
+        weekday = np.concatenate([(one.first_day + np.arange(one.days) + 3) % 7 for one in horizons])  # 1970-01-01 was a Thursday
+        times = np.bincount(weekday, minlength=7) / len(horizons)
         classes = [self.classes[name] for name in self.words["demand_class"]]
         plain = np.array([one.day_weights for one in classes], dtype=np.float64)
         factor = np.array([one.weekend_factor for one in classes], dtype=np.float64)
-        weeks = np.full((len(classes), len(self.words["country"])), horizon.days / 7)
+        weeks = np.full((len(classes), len(self.words["country"])), times.sum() / 7)
         for country, days in zip(self.countries.country_iso.tolist(), self.countries.weekend_days.tolist(), strict=True):
             weekend = np.isin(np.arange(1, 8), [int(day) for day in days.split(",") if day])
             weight = plain * np.where(weekend[None, :], factor[:, None], 1.0)

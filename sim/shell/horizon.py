@@ -1,4 +1,8 @@
-"""The scenario horizon: whole UTC days cut into equal buckets, from config `scenario_horizon_5A`."""
+"""Scenario horizons: whole UTC days cut into equal buckets, from config `scenario_horizon_5A`.
+
+`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. What is made once for all scenarios
+(clocks, ages of accounts) goes by the span of all of them, run or not, so that it does not depend on which scenarios a run has.
+"""
 
 from __future__ import annotations
 
@@ -48,25 +52,43 @@ class Horizon:
         return self.days * DAY_S // self.bucket_seconds
 
 
-def horizon_of(params: Params) -> Horizon:
-    """The horizon a resolved `scenario_horizon_5A` describes.
+def horizon_of(params: Params, scenario: str) -> Horizon:
+    """The horizon of a scenario, as a resolved `scenario_horizon_5A` describes it.
 
     Raises:
         ContractError: `5A.S4.HORIZON_INVALID`: a date that does not exist, or an end that is not after the start.
     """
-    try:
-        first, stop = ((date.fromisoformat(text) - _EPOCH).days for text in (params.start, params.end))
-    except ValueError as error:
-        raise _invalid(params, str(error)) from None
-    if stop <= first:
-        raise _invalid(params, f"{params.start} .. {params.end}")
+    dates = {"start": params.start, "end": params.end}
+    if scenario in params.scenarios:
+        dates |= {name: value for name, value in params.scenarios[scenario].items() if name in dates}
+    return _horizon(params, dates["start"], dates["end"], scenario)
+
+
+def span_of(params: Params) -> Horizon:
+    """From the first day of the earliest horizon a resolved `scenario_horizon_5A` describes to the last day of the latest.
+
+    Raises:
+        ContractError: As `horizon_of`, for any of them.
+    """
+    found = [_horizon(params, params.start, params.end, "every scenario"), *(horizon_of(params, name) for name in params.scenarios)]
+    first, stop = min(one.first_day for one in found), max(one.first_day + one.days for one in found)
     return Horizon(first, stop - first, int(params.bucket_seconds))
 
 
-def _invalid(params: Params, found: str) -> ContractError:
+def _horizon(params: Params, start: str, end: str, whose: str) -> Horizon:
+    try:
+        first, stop = ((date.fromisoformat(text) - _EPOCH).days for text in (start, end))
+    except ValueError as error:
+        raise _invalid(whose, str(error)) from None
+    if stop <= first:
+        raise _invalid(whose, f"{start} .. {end}")
+    return Horizon(first, stop - first, int(params.bucket_seconds))
+
+
+def _invalid(whose: str, found: str) -> ContractError:
     return ContractError(
         "5A.S4.HORIZON_INVALID",
-        "The scenario horizon is not a span of days.",
+        f"The horizon of {whose} is not a span of days.",
         found=found,
         expected="start and end as YYYY-MM-DD, end after start (end is the first day outside)",
         where="config/layer2/5A/scenario_horizon.yaml",

@@ -142,14 +142,15 @@ def estimate(prepared: Prepared, volumes: Volumes | None = None) -> dict[str, in
         ContractError: `5A.S4.HORIZON_INVALID`.
     """
     params = prepared.configuration.params
-    horizon = horizon_of(params["scenario_horizon_5A"])
-    days, buckets = horizon.days, horizon.buckets
+    horizons = [horizon_of(params["scenario_horizon_5A"], scenario) for scenario in prepared.scenarios]
+    buckets, longest = sum(horizon.buckets for horizon in horizons), max(horizons, key=lambda horizon: horizon.days)
     volumes = volumes or expected_volumes(prepared)
-    merchants, keys, scenarios = volumes.merchants, round(volumes.keys), len(prepared.scenarios)
-    arrivals = round(volumes.arrivals * scenarios)
+    merchants, keys = volumes.merchants, round(volumes.keys)
+    arrivals = round(volumes.arrivals * len(horizons))
     parties = _parties(params["population_prior_6A"], volumes)
-    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * scenarios * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY
-    return {"merchants": merchants, "days": days, "buckets": buckets, "keys": keys, "arrivals": arrivals, "parties": parties, "bytes": size}
+    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY
+    told = {"merchants": merchants, "days": longest.days, "buckets": longest.buckets, "keys": keys}
+    return {**told, "arrivals": arrivals, "parties": parties, "bytes": size}
 
 
 def _parties(prior: Any, volumes: Volumes) -> int:

@@ -116,7 +116,7 @@ class DemandWorld:
             for row in inner.ledger_rows.values():
                 for figure in ("entities", "draws", "blocks"):
                     totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
-        assert {dataset for dataset, _ in made} == set(program.state.writes)
+        assert set(made) == ctx.to_publish()
         self.store.frames |= made
         self.totals = totals
         self.checks = {check.name: check for check in program.checks(ctx, totals)} if program.checks is not None else {}

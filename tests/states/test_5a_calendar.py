@@ -169,3 +169,41 @@ def test_civil_days_equal_datetime():
             assert [month.nth_weekday(weekday, nth) for nth in range(1, 5)] == days[:4]
             assert all(weekday_of(day) == weekday for day in days)
     assert seen[0] <= first and seen[-1] <= last and all(28 <= after - before <= 31 for before, after in itertools.pairwise(seen))
+
+
+LATER = {STRESS: {"start": "2026-01-12", "end": "2026-01-23"}}
+
+
+def test_a_scenario_may_have_a_horizon_of_its_own():
+    up = {"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}
+    world = DemandWorld(up, packs(scenario_horizon_5A__scenarios=LATER), scenarios=(BASELINE, STRESS))
+    made = world.run("5A.S4")
+    assert all(check.passed for check in world.checks.values()), world.checks  # draws of outages by each scenario's days
+    day = 86_400_000_000
+    for scenario, (first, last) in {BASELINE: ("2026-01-05", "2026-01-19"), STRESS: ("2026-01-12", "2026-01-23")}.items():
+        manifest = made[("scenario_manifest_5A", scenario)]
+        span = [(date.fromisoformat(text) - date(1970, 1, 1)).days * day for text in (first, last)]
+        assert [int(manifest.horizon_start_utc[0]), int(manifest.horizon_end_utc[0])] == span
+    alone = DemandWorld(up, packs(scenario_horizon_5A__start="2026-01-12", scenario_horizon_5A__end="2026-01-23"), scenarios=(STRESS,))
+    again = alone.run("5A.S4")
+    for (name, scenario), frame in again.items():  # as if all scenarios had these dates
+        assert all(np.array_equal(frame[column], made[(name, scenario)][column]) for column in frame), name
+
+
+@pytest.mark.parametrize(
+    ("own", "refusal", "words"),
+    [
+        ({STRESS: {"end": "2026-01-05"}}, "5A.S4.HORIZON_INVALID", "The horizon of stress_peak_online_v1"),
+        ({STRESS: {"start": "2026-02-30"}}, "5A.S4.HORIZON_INVALID", "2026|day"),
+        ({"stress": {"start": "2026-01-06"}}, "5A.S4.SCENARIO_UNKNOWN", "baseline_v1, stress_peak_online_v1"),
+    ],
+)
+def test_horizons_of_scenarios_that_cannot_be(own, refusal, words):
+    from sim.segments.intensity_5a import s4_calendar
+    from tests.states.demand_world import PROGRAMS
+
+    world = DemandWorld({}, packs(scenario_horizon_5A__scenarios=own))
+    with pytest.raises(ContractError) as error:
+        s4_calendar.preflight(world.context(PROGRAMS["5A.S4"]))
+    assert error.value.code == refusal
+    assert any(word in error.value.render() for word in words.split("|"))

@@ -32,8 +32,9 @@ _MERCHANT_TAG = np.uint64(0x6D65726368616E74)  # ASCII "merchant"
 
 def preflight(ctx: Context) -> None:
     """A horizon that does not fit the time grid is refused before anything is built."""
-    horizon = horizon_of(ctx.params.scenario_horizon_5A)
-    _require_aligned(ctx, horizon.start_us, horizon.end_us, horizon.buckets, horizon.bucket_seconds * 1_000_000)
+    for name in ctx.scenarios:
+        horizon = horizon_of(ctx.params.scenario_horizon_5A, name)
+        _require_aligned(ctx, horizon.start_us, horizon.end_us, horizon.buckets, horizon.bucket_seconds * 1_000_000)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:

@@ -12,7 +12,7 @@ from sim.recipes.groups import run_starts
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 from sim.shell.state import Check, Frames, Partition, State, Totals
 
 STATE = State(
@@ -68,17 +68,21 @@ def _until(clocks: Frame) -> Array:
     return until
 
 
+def _day(day: int) -> str:
+    return str(np.datetime64(day, "D"))
+
+
 def _span(ctx: Context) -> tuple[int, int]:
     """First and last instant (s, UTC) that must be covered: the horizon with its margins."""
     dates, margin = ctx.params.scenario_horizon_5A, ctx.params.timetable_policy_2A.margin_days * _DAY_S
-    horizon = horizon_of(dates)
+    horizon = span_of(dates)
     first_s, last_s = horizon.start_s - margin, horizon.end_us // int(_MICRO) + margin
     covers = ctx.reference_metadata("tz_transitions")
     if first_s < int(covers["covers_from_utc_s"]) or last_s > int(covers["covers_to_utc_s"]):
         raise ContractError(
             "2A.S2.HORIZON_NOT_COVERED",
             "the time zone snapshot does not cover the horizon and its margins",
-            found=f"horizon {dates.start} to {dates.end}, {ctx.params.timetable_policy_2A.margin_days} days on each side",
+            found=f"{_day(horizon.first_day)} to {_day(horizon.first_day + horizon.days)}, and {margin // _DAY_S} days on each side",
             expected=f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})",
             where="config/layer2/5A/scenario_horizon.yaml",
             do="choose other dates, or rebuild config/reference with a longer span (config/reference/build.py)",

@@ -11,7 +11,7 @@ from sim.segments.entities_6a.account_life import status_limits
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 from sim.shell.state import Check, Totals
 
 
@@ -61,7 +61,7 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     cards = [code for code, name in party_account_types(ctx) if taxonomy[name].ledger == "CREDIT_REVOLVING"]
     carded = found[:, cards].any(axis=1) if cards else np.zeros(parties, dtype=np.bool_)
     ctx.count("card_holders", np.bincount(kind[carded], minlength=len(per_kind)).astype(np.int64))
-    ctx.count("late_dates", int((base.open_date >= horizon_of(ctx.params.scenario_horizon_5A).first_day).sum()))
+    ctx.count("late_dates", int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()))
     statuses = len(ctx.vocabulary("account_status"))
     ctx.count("status", np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses))
 

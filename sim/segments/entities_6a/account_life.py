@@ -8,7 +8,7 @@ from sim.segments.entities_6a.account_cells import party_account_types
 from sim.segments.entities_6a.words import WHOLE, by_word, parts
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 
 DAYS_A_YEAR = 365.25
 
@@ -49,7 +49,7 @@ def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
     sigma = np.full(len(words), ctx.params.account_life_6A.tenure_sigma, dtype=np.float64)
     years = median * ctx.kernels.lognormal_factor(x=words, mu=np.zeros(len(words)), sigma=sigma)
     days = np.floor(np.minimum(years, most) * DAYS_A_YEAR).astype(np.int32)
-    day: Array = np.int32(horizon_of(ctx.params.scenario_horizon_5A).first_day - 1) - days
+    day: Array = np.int32(span_of(ctx.params.scenario_horizon_5A).first_day - 1) - days
     return day
 
 

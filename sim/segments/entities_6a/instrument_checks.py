@@ -12,7 +12,7 @@ from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.words import WHOLE, parts, parts_by_region
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 from sim.shell.state import Check, Measurement, Totals
 
 
@@ -62,7 +62,7 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
 
 def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame, first_id: int) -> None:
     """Dates out of order, tokens without a card of their account, cards and tokens."""
-    start = horizon_of(ctx.params.scenario_horizon_5A).first_day
+    start = span_of(ctx.params.scenario_horizon_5A).first_day
     month = int(month_of_day(np.array([start], dtype=np.int32))[0])
     expires = base.present("expiry_month")
     wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)

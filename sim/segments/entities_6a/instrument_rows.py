@@ -14,7 +14,7 @@ from sim.segments.entities_6a.spread import prefix
 from sim.segments.entities_6a.words import currency_of_country, parts, parts_by_region
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 
 CARD, TOKEN = "6A.card", "6A.wallet_token"
 DAYS_A_MONTH = 30
@@ -119,7 +119,7 @@ def _cards(
     weight = np.array([row.parts for row in validity], dtype=np.uint64)
     table = build_alias(ctx, np.array([0, len(weight)], dtype=np.uint64), weight)
     months = np.array([row.months for row in validity], dtype=np.int64)[table.pick(ctx, x2, np.zeros(len(at), dtype=np.int64))]
-    last = horizon_of(ctx.params.scenario_horizon_5A).first_day - 1
+    last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
     span = np.minimum(months * DAYS_A_MONTH, last - opened.astype(np.int64) + 1)
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
     columns["issue_date"][at] = issue
@@ -153,7 +153,7 @@ def _tokens(
     owner = account[at]
     cards = counts[owner][:, is_card].sum(axis=1, dtype=np.uint64)
     behind: Array = start[owner] + ctx.kernels.bounded_integer(x=x1, bound=cards).astype(np.int64)
-    last = horizon_of(ctx.params.scenario_horizon_5A).first_day - 1
+    last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
     since = columns["issue_date"][behind].astype(np.int64)
     age = ctx.kernels.bounded_integer(x=x2, bound=(last - since + 1).astype(np.uint64)).astype(np.int64)
     columns["issue_date"][at] = last - age

@@ -13,7 +13,7 @@ from sim.segments.entities_6a.role_race import places, winners
 from sim.segments.entities_6a.role_targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, by_name
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 from sim.shell.params import Params
 
 ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
@@ -38,7 +38,7 @@ def account_roles(ctx: PartitionContext, accounts: Frame, owner: Array, people: 
     found = clean(ctx, count)
     offsets = run_offsets(accounts.country_iso, accounts.account_type)
     first = offsets[:-1].astype(np.int64)
-    start = horizon_of(ctx.params.scenario_horizon_5A).first_day
+    start = span_of(ctx.params.scenario_horizon_5A).first_day
     fresh = np.where(accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000))
     ordinal = _ordinal(accounts.country_iso, accounts.account_type, accounts.owner_party_id)
     c0 = (accounts.account_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))

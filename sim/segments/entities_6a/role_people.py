@@ -12,7 +12,7 @@ from sim.segments.entities_6a.country_ranges import Piece
 from sim.segments.entities_6a.role_links import Links
 from sim.shell.context import PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 
 FEATURES = ("ANONYMISER", "SHARED_DEVICE", "ACCOUNTS", "CREDIT", "NEW", "HOUSEHOLD")
 _FULL = {"ACCOUNTS": 8, "CREDIT": 4, "HOUSEHOLD": 6}
@@ -84,7 +84,7 @@ def _filled(count: Array, name: str) -> Array:
 def _newness(ctx: PartitionContext, accounts: Frame, owner: Array, count: int) -> Array:
     """1000 for a first account opened on the day before the horizon, 0 from `new_days` before it, and for parties without account."""
     days = int(ctx.params.fraud_roles_party_6A.new_days)
-    start = horizon_of(ctx.params.scenario_horizon_5A).first_day
+    start = span_of(ctx.params.scenario_horizon_5A).first_day
     oldest = np.full(count, start, dtype=np.int64)
     np.minimum.at(oldest, owner, accounts.open_date.astype(np.int64))
     age = np.clip(start - oldest, 0, days)

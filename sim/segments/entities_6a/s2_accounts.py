@@ -21,7 +21,7 @@ from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
 from sim.segments.entities_6a.words import currency_of_country
 from sim.shell.context import Context, PartitionContext
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import horizon_of
+from sim.shell.horizon import span_of
 from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 OWNER_CELL = ("country_iso", "region_id", "party_type", "segment_id")
@@ -43,7 +43,7 @@ STATE = State(
 def preflight(ctx: Context) -> None:
     """Refuse priors and rules that contradict one another."""
     check_products(ctx)
-    horizon_of(ctx.params.scenario_horizon_5A)
+    span_of(ctx.params.scenario_horizon_5A)
 
 
 def plan(ctx: Context) -> list[Partition]:

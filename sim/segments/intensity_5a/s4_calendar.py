@@ -21,7 +21,7 @@ from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import DAY_S, MICRO, Horizon, horizon_of
+from sim.shell.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.shell.params import Params
 from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 
@@ -42,12 +42,17 @@ _DAY_MINUTES = 1440
 
 
 def preflight(ctx: Context) -> None:
-    """Horizons without holidays, windows nobody defines and factors out of bounds are refused before anything is built."""
-    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    """Horizons that are none, without holidays or of no scenario, windows nobody defines, factors out of bounds: refused before all."""
+    horizons, known = ctx.params.scenario_horizon_5A, ctx.params.scenarios_5A.scenarios
+    span_of(horizons)
+    unknown = [name for name in horizons.scenarios if name not in known]
+    if unknown:
+        expected = ", ".join(known)
+        raise _invalid("SCENARIO_UNKNOWN", "scenario_horizon_5A speaks of scenarios nobody defines.", ", ".join(unknown), expected)
     policy = ctx.params.overlay_policy_5A
     for name in ctx.scenarios:
-        _, events = _told(ctx, name, horizon)
-        if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays:
+        _, events = _told(ctx, name, horizon_of(horizons, name))
+        if "OUTAGE" in known[name].overlays:
             events.append(Event("OUTAGE", "outage", 0, 1, policy.outage.factor))
         _require_bounded(policy, events)
 
@@ -56,7 +61,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Manifest, events, zone clocks and factors of one scenario."""
     assert part.scenario is not None
     scenario = ctx.params.scenarios_5A.scenarios[part.scenario]
-    horizon = horizon_of(ctx.params.scenario_horizon_5A)
+    horizon = horizon_of(ctx.params.scenario_horizon_5A, part.scenario)
     events = _calendar(ctx, _events(ctx, part.scenario, horizon))
     manifest = Frame(
         {
@@ -79,9 +84,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Outage draws."""
-    horizon = horizon_of(ctx.params.scenario_horizon_5A)
     drawing = [name for name in ctx.scenarios if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays]
-    zone_days = len(drawing) * len(ctx.vocabulary("tzid")) * (horizon.days + 2)
+    days = sum(horizon_of(ctx.params.scenario_horizon_5A, name).days + 2 for name in drawing)
+    zone_days = days * len(ctx.vocabulary("tzid"))
     return [ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS)]
 
 

@@ -38,7 +38,7 @@ STATE = State(
         "scenario_zone_calendar_5A": ROW_LEVEL,
         "scenario_overlay_factors_5A": ROW_LEVEL,
     },
-    config=("demand_policy_5A", "overlay_policy_5A", "realism_gates_5A"),
+    config=("demand_policy_5A", "overlay_policy_5A", "realism_gates_5A", "scenario_horizon_5A"),
     reference=("countries",),
     writes=("merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"),
     kernels=("overlay_factor", "local_surface", "utc_surface", "hour_mass"),
@@ -82,16 +82,18 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     _count_masses(ctx, part.scenario, keys, clock, horizon, shapes, surface)
     ctx.count(f"keys.{part.scenario}", len(keys))
     ctx.count(f"pairs.{part.scenario}", len(run_starts(keys.merchant_id, keys.legal_country_iso)))
-    local = Frame(
-        {
-            **repeated(keys, np.diff(surface.offset.astype(np.int64))),
-            "local_bucket_index": surface.bucket,
-            "multiplicity": surface.multiplicity,
-            "lambda_local_scenario": surface.local,
-        }
-    )
     utc = Frame({**repeated(keys, horizon.buckets), "bucket_index": surface.utc_bucket, "lambda_utc_scenario": surface.utc})
-    return {"merchant_zone_scenario_local_5A": local, "merchant_zone_scenario_utc_5A": utc}
+    frames = {"merchant_zone_scenario_utc_5A": utc}
+    if ctx.publishes("merchant_zone_scenario_local_5A", part.scenario):
+        frames["merchant_zone_scenario_local_5A"] = Frame(
+            {
+                **repeated(keys, np.diff(surface.offset.astype(np.int64))),
+                "local_bucket_index": surface.bucket,
+                "multiplicity": surface.multiplicity,
+                "lambda_local_scenario": surface.local,
+            }
+        )
+    return frames
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:

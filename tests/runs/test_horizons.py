@@ -1,0 +1,72 @@
+"""Horizons and surfaces by scenario, in whole worlds: what a switch or another scenario's dates may move, and what not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs.worlds import closedworld, content_digests
+
+BASE, STRESS = "baseline_v1", "stress_peak_online_v1"
+LOCAL = "merchant_zone_scenario_local_5A"
+DATES = ["--set", "scenario_horizon_5A.start=2026-03-28", "--set", "scenario_horizon_5A.end=2026-03-30"]
+
+
+def build(out: Path, *more: str) -> Path:
+    arguments = ["run", "--set", "merchant_universe_1A.merchants=60", *DATES, "--scenario", BASE, "--scenario", STRESS]
+    return Path(json.loads(closedworld(*arguments, *more, "--out", str(out), "--json").stdout)["run_dir"])
+
+
+def own(**scenarios: dict[str, Any]) -> list[str]:
+    return ["--set", f"scenario_horizon_5A.scenarios={json.dumps(scenarios)}"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.mark.parametrize(
+    ("how", "gone"),
+    [
+        (["--set", "scenario_horizon_5A.emit_local_intensities=false"], {f"{LOCAL}/{BASE}", f"{LOCAL}/{STRESS}"}),
+        (own(**{STRESS: {"emit_local_intensities": False}}), {f"{LOCAL}/{STRESS}"}),
+    ],
+    ids=["all", "one"],
+)
+def test_without_the_local_surface_everything_else_is_the_same(plain: Path, tmp_path: Path, how: list[str], gone: set[str]) -> None:
+    """Arrivals too, and 6A: the digest of every other dataset is that of the world with it."""
+    run = build(tmp_path, *how)
+    whole = content_digests(plain)
+    assert content_digests(run) == {name: digest for name, digest in whole.items() if name not in gone}
+    assert run.name != plain.name and set(whole) >= gone and f"arrival_events_5B/{STRESS}" in whole
+    closedworld("verify", str(run), "--deep")
+    told = json.loads(closedworld("status", str(run), "--json").stdout)["left_out"]
+    assert set(told.values()) == {"scenario_horizon_5A.emit_local_intensities is true"} and len(told) == len(gone)
+    if len(gone) == 2:
+        refused = closedworld("sql", str(run), f"select count(*) from {LOCAL}", check=False)
+        assert refused.returncode != 0
+        import sim.world as cw
+        from sim.shell.errors import UsageError
+
+        with pytest.raises(UsageError, match="it is published when scenario_horizon_5A.emit_local_intensities is true"):
+            cw.open(run)[LOCAL]
+
+
+def test_a_scenario_of_other_days_leaves_the_other_alone(plain: Path, tmp_path: Path) -> None:
+    """Other days of the stress scenario move what is its own, and nothing of the other but what is made once for both."""
+    run = build(tmp_path, *own(**{STRESS: {"start": "2026-03-29", "end": "2026-04-01"}}))
+    before, after = content_digests(plain), content_digests(run)
+    assert before.keys() == after.keys()
+    moved = {name for name in before if before[name] != after[name]}
+    assert {name for name in moved if name.endswith(f"/{BASE}")} == set()
+    # The timetable covers the days of both; accounts are older than the earliest of them, which stayed.
+    assert {name for name in moved if "/" not in name} <= {"tz_timetable_cache"}
+    assert {f"scenario_manifest_5A/{STRESS}", f"arrival_events_5B/{STRESS}", f"s1_time_grid_5B/{STRESS}"} <= moved
+    closedworld("verify", str(run), "--deep")
+    planned = json.loads(closedworld("plan", "--set", "merchant_universe_1A.merchants=60", *DATES, "--scenario", BASE, "--scenario", STRESS,
+                                     *own(**{STRESS: {"start": "2026-03-29", "end": "2026-04-01"}}), "--out", str(tmp_path), "--json").stdout)
+    assert planned["estimate"]["days"] == 3 and planned["run_id"] == run.name
