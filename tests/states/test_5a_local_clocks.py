@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.segments.intensity_5a.local_calendar import LocalCalendar, hour_of_week, local_calendar
+from sim.recipes.local_calendar import LocalCalendar, hour_of_week, local_calendar
 from sim.shell.errors import ValidationError
 from sim.shell.horizon import Horizon
 from tests.states.demand_world import timetable

@@ -12,7 +12,7 @@ import pytest
 
 from sim.segments.intensity_5a import s5_surfaces
 from sim.segments.intensity_5a.factors import scope_links
-from sim.shell.errors import ValidationError
+from sim.shell.errors import ContractError, ValidationError
 from sim.shell.frames import Frame
 from tests.states.demand_world import BASELINE, PROGRAMS, STRESS, DemandWorld, code, packs, timetable, upstream
 from tests.states.memory_world import config, vocabularies
@@ -259,7 +259,7 @@ def test_partitions_do_not_change_rows(monkeypatch):
 
 def shifted(*args, **kwargs):
     """A local calendar whose map is one bucket late."""
-    from sim.segments.intensity_5a.local_calendar import local_calendar
+    from sim.recipes.local_calendar import local_calendar
 
     clock = local_calendar(*args, **kwargs)
     local = clock.local.reshape(len(clock.tzid), -1)
@@ -306,3 +306,24 @@ def test_a_world_without_demand_has_empty_tables():
     world = DemandWorld({**nobody, "tz_timetable_cache": timetable()}, packs(**SPRING))
     made = world.run_all()
     assert len(made[(UTC_TABLE, BASELINE)]) == 0 and len(made[(LOCAL, BASELINE)]) == 0
+
+
+@pytest.mark.parametrize(("local", "utc", "own"), [(False, False, {}), (True, False, {STRESS: {"emit_local_intensities": False}})])
+def test_a_scenario_without_any_surface_is_refused(local, utc, own):
+    switches = {"emit_local_intensities": local, "emit_utc_intensities": utc, "scenarios": own}
+    documents = packs(**{f"scenario_horizon_5A__{name}": value for name, value in switches.items()})
+    world = DemandWorld({}, documents, scenarios=(BASELINE, STRESS))
+    with pytest.raises(ContractError) as error:
+        s5_surfaces.preflight(world.context(PROGRAMS["5A.S5"]))
+    assert error.value.code == "5A.S5.NO_SURFACE" and STRESS in error.value.found and (BASELINE in error.value.found) == (not local)
+
+
+@pytest.mark.parametrize("gone", [LOCAL, UTC_TABLE])
+def test_one_surface_is_the_same_without_the_other(gone):
+    both = build(20, scenarios=(BASELINE,))
+    key = "emit_local_intensities" if gone == LOCAL else "emit_utc_intensities"
+    one = build(20, scenarios=(BASELINE,), **{f"scenario_horizon_5A__{key}": False})
+    assert (gone, BASELINE) not in one.store.frames
+    kept = UTC_TABLE if gone == LOCAL else LOCAL
+    rows, again = both.store.load(kept, BASELINE), one.store.load(kept, BASELINE)
+    assert all(np.array_equal(rows[name], again[name]) for name in rows)

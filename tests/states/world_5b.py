@@ -31,6 +31,7 @@ CONFIGS = {
     "arrival_routing_policy_5B": "layer2/5B/arrival_routing.yaml",
     "realism_gates_5B": "layer2/5B/realism_gates.yaml",
     "demand_classes_5A": "layer2/5A/demand_classes.yaml",
+    "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
+from sim.segments.arrivals_5b import surfaces
 from sim.segments.arrivals_5b.field_checks import moment_checks
 from sim.segments.arrivals_5b.fields import Paths, count_moments, group_paths, shock_paths
 from sim.segments.arrivals_5b.keys import KEY
@@ -20,11 +21,11 @@ from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 STATE = State(
     id="5B.S2",
     title="Latent field",
-    reads={"merchant_zone_scenario_utc_5A": ROW_LEVEL, "s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
-    config=("arrival_lgcp_config_5B", "realism_gates_5B"),
+    reads={**surfaces.READS, "s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
+    config=("arrival_lgcp_config_5B", "realism_gates_5B", "scenario_horizon_5A"),
     writes=("s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"),
     streams=("5B.latent_field", "5B.country_shock"),
-    kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity"),
+    kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity", *surfaces.KERNELS),
     per_scenario=True,
     resident=True,
 )
@@ -34,7 +35,7 @@ def plan(ctx: Context) -> list[Partition]:
     """One partition for each file of 5A's surface; each also publishes its slice of the groups' and countries' paths."""
     parts = []
     for scenario in ctx.scenarios:
-        files = len(ctx.files("merchant_zone_scenario_utc_5A", scenario))
+        files = surfaces.files(ctx, scenario)
         grouping = ctx.load("s1_grouping_5B", scenario=scenario)
         groups, pairs = len(_groups(grouping)), len(_pairs(grouping))
         for part in range(files):
@@ -99,7 +100,7 @@ def _path_frame(owners: Frame, z: Array, buckets: int) -> Frame:
 
 
 def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: int, hours: float) -> Frame:
-    surface = ctx.load("merchant_zone_scenario_utc_5A", scenario=part.scenario, part=part.index)
+    surface = surfaces.utc_surface(ctx, part)
     keys = _surface_keys(surface, grouping, buckets)
     _, field_head, field_of_key = np.unique(keys.group_id, return_index=True, return_inverse=True)
     _, shock_head, shock_of_key = np.unique(_pair(keys), return_index=True, return_inverse=True)

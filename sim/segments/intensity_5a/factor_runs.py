@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.local_calendar import LocalCalendar
 from sim.segments.intensity_5a.factors import SCOPE, FactorCells, scope_links
-from sim.segments.intensity_5a.local_calendar import LocalCalendar
 from sim.shell.context import Context
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import MICRO, Horizon

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.segments.intensity_5a.local_calendar import LocalCalendar
+from sim.recipes.local_calendar import LocalCalendar
 from sim.shell.context import Context
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import MICRO, Horizon

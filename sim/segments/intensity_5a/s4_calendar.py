@@ -15,8 +15,8 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
+from sim.recipes.local_calendar import local_calendar
 from sim.segments.intensity_5a.factor_runs import factor_runs
-from sim.segments.intensity_5a.local_calendar import local_calendar
 from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError

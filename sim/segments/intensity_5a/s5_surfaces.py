@@ -14,14 +14,14 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
+from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
 from sim.segments.intensity_5a.factors import factor_cells
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
-from sim.segments.intensity_5a.local_calendar import HOUR_S, LocalCalendar, local_calendar
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
+from sim.shell.errors import ContractError, ValidationError
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import DAY_S, MICRO, Horizon
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
@@ -61,6 +61,20 @@ class Surface:
     utc: Array
 
 
+def preflight(ctx: Context) -> None:
+    """A scenario without any surface is refused before anything is built: nothing would say what its demand is."""
+    nothing = [name for name in ctx.scenarios if not any(ctx.publishes(dataset, name) for dataset in STATE.writes)]
+    if nothing:
+        raise ContractError(
+            "5A.S5.NO_SURFACE",
+            "A scenario's demand is published neither by local nor by UTC bucket.",
+            found=f"both switched off for {', '.join(nothing)}",
+            expected="one of the two: arrivals are made from it",
+            where="config/layer2/5A/scenario_horizon.yaml",
+            do="--set scenario_horizon_5A.emit_utc_intensities=true, or emit_local_intensities",
+        )
+
+
 def plan(ctx: Context) -> list[Partition]:
     """Whole merchants, about 2**20 UTC rows a partition, the same in every scenario."""
     merchants = ctx.load("merchant_zone_profile_5A", columns=("merchant_id",)).merchant_id
@@ -82,8 +96,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     _count_masses(ctx, part.scenario, keys, clock, horizon, shapes, surface)
     ctx.count(f"keys.{part.scenario}", len(keys))
     ctx.count(f"pairs.{part.scenario}", len(run_starts(keys.merchant_id, keys.legal_country_iso)))
-    utc = Frame({**repeated(keys, horizon.buckets), "bucket_index": surface.utc_bucket, "lambda_utc_scenario": surface.utc})
-    frames = {"merchant_zone_scenario_utc_5A": utc}
+    frames = {}
+    if ctx.publishes("merchant_zone_scenario_utc_5A", part.scenario):
+        columns = {"bucket_index": surface.utc_bucket, "lambda_utc_scenario": surface.utc}
+        frames["merchant_zone_scenario_utc_5A"] = Frame({**repeated(keys, horizon.buckets), **columns})
     if ctx.publishes("merchant_zone_scenario_local_5A", part.scenario):
         frames["merchant_zone_scenario_local_5A"] = Frame(
             {
