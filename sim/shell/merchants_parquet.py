@@ -46,7 +46,7 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=text)
     except MemoryError:  # Arrow's is an ArrowException too
         raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RuntimeError) as error:
         raise invalid(path, str(error)[:200], "a readable Parquet file") from error
     table = RawTable(tuple(at), {"format": "parquet"}, ignored)
     table.rows = _rows(path, file, list(columns), table)
@@ -103,7 +103,7 @@ def _rows(path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTa
                 yield line, list(row)
     except MemoryError:
         raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8, for one
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RuntimeError) as error:  # text that is not UTF-8, for one
         raise invalid(path, str(error)[:200], "a readable Parquet file") from error
 
 

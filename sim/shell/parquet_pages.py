@@ -53,9 +53,12 @@ def page_headers(data: bytes, start: int, stop: int) -> Iterator[PageHeader]:
         fields = reader.struct(0)
         inner: dict[int, Any] = next((fields[number] for number in (5, 7, 8) if isinstance(fields.get(number), dict)), {})
         sizes = [fields.get(2), fields.get(3)]
-        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+        if not all(type(size) is int and size >= 0 for size in sizes):
             raise BadPage("a page without a size")
-        yield PageHeader(fields[2], int(inner.get(1, 0)), int(inner.get(4 if 8 in fields else 2, -1)))
+        values, encoding = inner.get(1, 0), inner.get(4 if 8 in fields else 2, -1)
+        if type(values) is not int or type(encoding) is not int:
+            raise BadPage("a page header whose figures are none")
+        yield PageHeader(fields[2], values, encoding)
         start = reader.at + fields[3]
     if start > stop:
         raise BadPage("a page that ends behind its column")
