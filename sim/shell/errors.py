@@ -70,7 +70,7 @@ class SimError(Exception):
         """The whole error as plain text, one part a line."""
         lines = [f"{self.code}  {self.what}"]
         lines += [f"  {label:<9} {text}" for label, text in self.rows()]
-        return "\n".join(lines)
+        return "\n".join(line.replace("\n", "\\n") for line in lines)  # a text of a file cannot pass for a part of ours
 
     def as_json(self) -> dict[str, object]:
         """The error as a JSON-ready mapping (for `--json`)."""

@@ -79,10 +79,17 @@ def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | N
     Args:
         views: Dataset id -> its rows.
         memory_limit: As `connect`.
+
+    Raises:
+        StorageError: If that much memory is not enough even for this.
+        UsageError: If DuckDB cannot read a file as rows.
     """
-    connection = connect([path for parts in views.values() for rows in parts for path in rows.paths], memory_limit)
-    for name, parts in views.items():
-        relation(parts, connection).create_view(name)
+    try:
+        connection = connect([path for parts in views.values() for rows in parts for path in rows.paths], memory_limit)
+        for name, parts in views.items():
+            relation(parts, connection).create_view(name)
+    except duckdb.Error as error:
+        raise sql_error(error) from error
     return connection
 
 

