@@ -93,7 +93,6 @@ def plant(run: Path, **figures: Any) -> None:
         rewrite(target, content)
 
 
-@pytest.mark.promise("P31", "A ledger that does not say what was drawn is caught by its events", faults="planted ledger", cases=5)
 @pytest.mark.parametrize(
     "figures",
     [{"draws": 101}, {"entities": 99}, {"blocks": 0}, {"key": "0" * 16}, {"stream": "1A.other"}],
