@@ -18,12 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim.shell.merchants_raw import MAX_ROWS, RawTable, chosen_columns, folded, invalid, too_many
-from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, BadPage, page_headers
+from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, BadPage, column_chunks, page_headers
 
 _MAX_DECODED = 1 << 30
 _MAX_CHUNK = 1 << 28
 _MAX_TEXT = 1024
 _BATCH = 1 << 13
+_BYTE_ARRAY = 6  # Parquet's number of the physical type of text
+_MOST_ITEMS = 1 << 20
 
 
 def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Sequence[str]) -> RawTable:
@@ -41,7 +43,7 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
         at, ignored = chosen_columns(f"{path}", [folded(name) for name in schema.names], required, optional)
         columns = {schema.names[number]: schema.field(number).type for number in at.values()}
         _require_types(path, columns)
-        _require_bounded(path, data, meta, columns)
+        _require_bounded(path, data, columns)
         text = [name for name, kind in columns.items() if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=text)
     except MemoryError:  # Arrow's is an ArrowException too
@@ -62,31 +64,26 @@ def _require_types(path: Path, columns: dict[str, pa.DataType]) -> None:
             raise invalid(path, f"column {name} of type {str(kind)[:60]}", "text, numbers or times of day", f"write {name} as text")
 
 
-def _require_bounded(path: Path, data: bytes, meta: pq.FileMetaData, columns: dict[str, pa.DataType]) -> None:
+def _require_bounded(path: Path, data: bytes, columns: dict[str, pa.DataType]) -> None:
     """Refuse a file whose known columns would become more than fits, by the headers of their pages."""
     whole = 0
-    for group in range(meta.num_row_groups):
-        rows = meta.row_group(group)
-        for number in range(rows.num_columns):
-            chunk = rows.column(number)
-            if chunk.path_in_schema not in columns:
+    try:
+        for name, kind, begin, end in column_chunks(data, _MOST_ITEMS):
+            if name not in columns:
                 continue
-            begin = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
             size = 0
-            try:
-                for page in page_headers(data, begin, begin + chunk.total_compressed_size):
-                    size += page.uncompressed
-                    if page.encoding == DELTA_BYTE_ARRAY and chunk.physical_type == "BYTE_ARRAY":
-                        name, do = chunk.path_in_schema, "write the file with PLAIN or dictionary encoding, as pyarrow and pandas do"
-                        raise invalid(
-                            path, f"column {name} in DELTA_BYTE_ARRAY pages, whose size cannot be told", "pages of known size", do
-                        )
-            except BadPage as error:
-                raise invalid(path, f"column {chunk.path_in_schema}: {error}", "a readable Parquet file") from error
+            for page in page_headers(data, begin, end):
+                size += page.uncompressed
+                if page.encoding == DELTA_BYTE_ARRAY and kind == _BYTE_ARRAY:
+                    do = "write the file with PLAIN or dictionary encoding, as pyarrow and pandas do"
+                    found = f"column {name} in DELTA_BYTE_ARRAY pages, whose size cannot be told"
+                    raise invalid(path, found, "pages of known size", do)
             whole += size
             if size > _MAX_CHUNK or whole > _MAX_DECODED:
-                found = f"column {chunk.path_in_schema} becomes {size:,} bytes in a row group, {whole:,} in all"
+                found = f"column {name} becomes {size:,} bytes in a row group, {whole:,} in all"
                 raise invalid(path, found, f"at most {_MAX_CHUNK:,} bytes a column and row group, {_MAX_DECODED:,} in all")
+    except BadPage as error:
+        raise invalid(path, str(error), "a readable Parquet file") from error
 
 
 def _rows(path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTable) -> Iterator[tuple[int, list[Any] | str]]:
