@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sim.shell.segment_order import event_code
-
 if TYPE_CHECKING:
     from sim.shell.state import Segment
 
@@ -24,10 +22,7 @@ DRAWING = (
 )
 """States that draw random numbers, in the order of the run."""
 
-GATES = (*CODES, *map(event_code, DRAWING))
-"""Codes of every gate a run may have: the segments', and those of the random events of states."""
-
-__all__ = ["CODES", "DRAWING", "GATES", "SEGMENTS"]
+__all__ = ["CODES", "DRAWING", "SEGMENTS"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +12,8 @@ from sim.shell.attempts import Attempts
 from sim.shell.context import Context
 from sim.shell.events import Stage
 from sim.shell.identity import canonical_json, pretty_json
+from sim.shell.job import REPLY_LAW
+from sim.shell.json_text import load_json
 from sim.shell.out_of_memory import OUT_OF_MEMORY, help_alone, help_for_workers, limit_passed, ran_out
 from sim.shell.partition import StateRun, compute_partition, part_file
 from sim.shell.recompute import sampled
@@ -29,7 +30,8 @@ def compute_all(
     """Compute partitions on the run's executor; each has its receipt in staging when it comes.
 
     Raises:
-        WorkerError: `SHELL.WORKERS_DIED` naming the partition, `SHELL.CLUSTER_LOST`, `SHELL.EXECUTOR_UNAVAILABLE`.
+        WorkerError: `SHELL.WORKERS_DIED` naming the partition, `SHELL.WORKER_ANSWER_INVALID`, `SHELL.CLUSTER_LOST`,
+            `SHELL.EXECUTOR_UNAVAILABLE`.
         StorageError: `SHELL.OUT_OF_MEMORY`, `SHELL.MEMORY_LIMIT_PASSED`.
         SimError: Whatever refused a partition.
     """
@@ -96,22 +98,41 @@ class PartitionWork:
         return canonical_json(task).decode()
 
     def receive(self, part: Partition, text: str) -> PartitionResult:
-        """Take over a worker's files, or raise what it met."""
-        reply = json.loads(text)
-        worker = str(reply["worker"])
-        if "result" in reply:
-            result = decode_result(reply["result"])
-            attempt = str(reply["attempt"])
-            names = {file.name for file in result.files.values()} | {part_file(part)}
-            known = set(result.files) <= set(self._program.state.writes) and names == {part_file(part)}
-            if not known or result.name != part.name or attempt != Path(attempt).name or not attempt.startswith(f"{part.name}."):
-                raise RuntimeError(f"{worker} answered with {attempt!r} and {sorted(result.files)}, asked for {part.name!r}")
-            self._opened().take(attempt, result, part.scenario)
-            return result
-        error = self._refusal(part, reply, worker)
-        if reply.get("transient"):
-            raise Transient(error)
-        raise error
+        """Take over a worker's files, or raise what it met.
+
+        Raises:
+            WorkerError: `SHELL.WORKER_ANSWER_INVALID`; nothing was taken over.
+            Transient: Another try may end better.
+            SimError: What the worker met.
+        """
+        try:
+            reply = load_json(text.encode(), f"the answer for {part.name}", REPLY_LAW)
+            worker = str(reply["worker"])
+            result = decode_result(reply["result"]) if "result" in reply else None
+            attempt = str(reply["attempt"]) if result else ""
+            error = None if result else self._refusal(part, reply, worker)
+        except (errors.GateError, LookupError, TypeError, ValueError, AttributeError) as strange:
+            found = strange.found if isinstance(strange, errors.SimError) else f"{type(strange).__name__}: {strange}"
+            raise self._strange(part, found) from strange
+        if error is not None:
+            raise Transient(error) if reply.get("transient") else error
+        assert result is not None
+        names = {file.name for file in result.files.values()} | {part_file(part)}
+        known = set(result.files) <= set(self._program.state.writes) and names == {part_file(part)}
+        if not known or result.name != part.name or attempt != Path(attempt).name or not attempt.startswith(f"{part.name}."):
+            raise self._strange(part, f"{worker} answered with {attempt!r} and {sorted(result.files)}")
+        self._opened().take(attempt, result, part.scenario)
+        return result
+
+    def _strange(self, part: Partition, found: str) -> errors.WorkerError:
+        """The error for an answer that no worker of this version gives; nothing of it was used."""
+        return errors.WorkerError(
+            "SHELL.WORKER_ANSWER_INVALID",
+            f"a worker's answer is none to what it was asked for: partition {part.name} of {self._program.state.id}",
+            found=found[:500],
+            expected=f"files of {part.name!r}, or a refusal",
+            do=f"restart the workers with this version; {_RESUME}",
+        )
 
     def unanswered(self, part: Partition) -> int:
         """How many workers began the partition and were never heard of again."""

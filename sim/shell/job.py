@@ -19,6 +19,7 @@ from sim.shell.merchants_rows import MerchantsForm
 from sim.shell.request import Prepared, Request
 
 JOB_LAW = "job-v1"
+REPLY_LAW = "partition-reply-v1"
 _VERSIONS = ("closedworld", "numpy", "pyarrow", "numba")
 
 

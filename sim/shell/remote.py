@@ -27,7 +27,7 @@ from sim.shell.errors import BackendError, SimError, StorageError, WorkerError
 from sim.shell.events import Silent
 from sim.shell.gate import require_bytes
 from sim.shell.identity import canonical_json, code_digest, sha256_bytes
-from sim.shell.job import JOB_LAW, agreed, decode_request
+from sim.shell.job import JOB_LAW, REPLY_LAW, agreed, decode_request
 from sim.shell.json_text import load_json
 from sim.shell.manifest import Published, StateManifest
 from sim.shell.memory import keep_freed_memory
@@ -41,7 +41,6 @@ from sim.shell.staging import PartitionResult, encode_result
 from sim.shell.state import Partition, Program
 from sim.shell.store import Store
 
-REPLY_LAW = "partition-reply-v1"
 _CODE = code_digest()  # of the sources as they are when they are loaded, not when the first partition comes
 
 

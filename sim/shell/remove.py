@@ -34,8 +34,8 @@ class Removable:
 
     Attributes:
         path: The directory, absolute, no part of its own name a link.
-        files: Number of files.
-        bytes: Their sizes, the lock's aside.
+        files: Number of files, the lock aside.
+        bytes: Their sizes.
     """
 
     path: Path
@@ -74,8 +74,9 @@ def look(run_dir: Path) -> Removable:
             )
             if not ours:
                 others.append(str(entry))
-            lock = depth == 0 and entry.name == ".lock"  # whoever holds it writes their name into it
-            files, size = files + (not folder), size + (0 if folder or lock else kind.st_size)
+            lock = depth == 0 and entry.name == ".lock"  # removal takes it, which makes it and writes a name into it
+            if not folder and not lock:
+                files, size = files + 1, size + kind.st_size
     if others:
         raise LockedError(
             "SHELL.RUN_HOLDS_OTHER_THINGS",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +12,23 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
-from sim.segments import GATES
-from sim.shell.bundle import Bundle
 from sim.shell.contract_types import nearest
 from sim.shell.errors import GateError, UsageError, path_text
 from sim.shell.manifest import PartFile, Published
-from sim.shell.opened import LEDGER_FIELDS, open_run
+from sim.shell.opened import open_run
 from sim.shell.proven import ProvenFiles
 from sim.world.damage import damage_told
+from sim.world.described import Described
+from sim.world.gates import GATES
 from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
 from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
-from sim.world.view_columns import LINEAGE, added
 
 if TYPE_CHECKING:
-    from sim.shell.contract_types import Contracts
-    from sim.shell.reference import Reference
     from sim.shell.store import Store
 
 
-class World:
+class World(Described):
     """A published run.
 
     Args:
@@ -56,72 +53,9 @@ class World:
     def __getitem__(self, dataset: str) -> Table:
         return self.table(dataset)
 
-    def __contains__(self, dataset: object) -> bool:
-        return dataset in self._items
-
-    def __len__(self) -> int:
-        """Number of datasets."""
-        return len(self._items)
-
-    def __bool__(self) -> bool:
-        """True: a world that has published nothing yet is one all the same."""
-        return True
-
-    def _ipython_key_completions_(self) -> list[str]:
-        """What Jupyter and IPython offer inside `world["`."""
-        return list(self._items)
-
     def __reduce__(self) -> tuple[Callable[..., World], tuple[object, ...]]:
-        """Pickled as a place: whoever unpickles opens it there, with every check made again."""
+        """Carried to other processes as a place: it is opened there again, with every check made again."""
         return reopened, (str(self.path.absolute()), self.run_id, *self._roots)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    @property
-    def path(self) -> Path:
-        """Run directory; for a run in an object store, a copy of its documents."""
-        return self._run.path
-
-    @property
-    def location(self) -> str:
-        """Where the run lies: its directory or its URL."""
-        return str(self.path)
-
-    @property
-    def run_id(self) -> str:
-        """Name of the world: fingerprint, seed and scenarios in 32 hex digits."""
-        return str(self._run.receipt["run_id"])
-
-    @property
-    def seed(self) -> int:
-        """The world's seed."""
-        return int(self._run.receipt["seed"])
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Scenario ids."""
-        return tuple(self._run.receipt["scenarios"])
-
-    @property
-    def receipt(self) -> Mapping[str, Any]:
-        """Content of `run_receipt.json`: identity, resolved parameters, provenance."""
-        return self._run.receipt
-
-    @property
-    def lineage(self) -> Mapping[str, str]:
-        """What views say of every row: the run and its parameters."""
-        return {name: str(self.receipt[name]) for name in LINEAGE}
-
-    @property
-    def segments(self) -> Mapping[str, Bundle]:
-        """Segments that passed, with their bundles."""
-        return self._run.bundles
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Dataset ids in build order."""
-        return tuple(self._items)
 
     def table(self, dataset: str, scenario: str | None = None) -> Table:
         """A dataset, or one scenario of it.
@@ -202,67 +136,6 @@ class World:
             )
         return RUN_TABLES[name][1](self)
 
-    def catalogue(self) -> list[dict[str, Any]]:
-        """Every dataset the contracts declare, as `closedworld contracts catalogue --json` has it, with what this run publishes of it.
-
-        Each entry also tells `published`, `rows`, `files`, `bytes`, `scenarios`, and `view_columns`: what views and `to_arrow` add.
-
-        Raises:
-            ContractError: If the contracts at hand are not those the run was built with.
-        """
-        from sim.shell.catalogue import catalogue
-
-        entries = catalogue(self.contracts)
-        for entry in entries:
-            items = self._items.get(entry["id"], [])
-            entry |= {
-                "published": bool(items),
-                "rows": sum(item.rows for item in items),
-                "files": sum(len(item.files) for item in items),
-                "bytes": sum(item.bytes for item in items),
-                "scenarios": [item.scenario for item in items if item.scenario is not None],
-                "view_columns": added([column["name"] for column in entry["columns"]]) if items else [],
-            }
-        return entries
-
-    def ledger(self) -> pa.Table:
-        """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
-        rows = self._document("ledger")
-        types = [(name, pa.uint64() if name in ("entities", "draws", "blocks") else pa.string()) for name in LEDGER_FIELDS]
-        return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types})
-
-    def checks(self) -> list[dict[str, Any]]:
-        """Every check that ran, with its figures: contract checks name their dataset, model checks their expectation."""
-        return self._document("checks")
-
-    @cached_property
-    def contracts(self) -> Contracts:
-        """The contracts the run was built with.
-
-        Raises:
-            ContractError: If those at hand are others.
-        """
-        from sim.shell.built_with import require_same_contracts
-        from sim.shell.contracts import load_contracts
-
-        contracts = load_contracts(self._roots[0])
-        require_same_contracts(self.path, GATES, contracts, self.reference.digests())
-        return contracts
-
-    @cached_property
-    def reference(self) -> Reference:
-        """The reference snapshot at hand; `contracts` proves that it is the run's."""
-        from sim.shell.reference import Reference
-
-        return Reference(self._roots[1] / "reference")
-
-    @cached_property
-    def vocabularies(self) -> dict[str, tuple[str, ...]]:
-        """Every closed list by name, in code order."""
-        from sim.shell.verify import sealed_vocabularies
-
-        return sealed_vocabularies(self.contracts, self.reference)
-
     def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
         """Check the SHA-256 of files that were not checked before, or are other files now, several at a time.
 
@@ -318,24 +191,9 @@ class World:
             return [Rows([self.file_path(item, part) for part in item.files], self.keys_of(item), self.lineage) for item in items]
         return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]
 
-    def keys_of(self, item: Published) -> dict[str, str | int]:
-        """The partition keys of a published directory, from receipt and manifest; its path says the same, or the run was refused."""
-        scenario = {} if item.scenario is None else {"scenario_id": item.scenario}
-        return {"manifest_fingerprint": str(self.receipt["manifest_fingerprint"]), **scenario, "seed": self.seed}
-
-    def _document(self, name: str) -> list[dict[str, Any]]:
-        return [dict(row) for bundle in self._run.bundles.values() for row in bundle.document[name]]
-
-    @cached_property
-    def _items(self) -> dict[str, list[Published]]:
-        grouped: dict[str, list[Published]] = {}
-        for item in self._run.published:
-            grouped.setdefault(item.dataset, []).append(item)
-        return grouped
-
 
 def reopened(place: str, run_id: str, contracts: Path, config: Path) -> World:
-    """A pickled world, opened again where it lies.
+    """A world that was carried here, opened again where it lies.
 
     Raises:
         GateError: If it is not as it was published, or another run lies there.

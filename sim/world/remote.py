@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from sim.paths import config_root, contracts_root
-from sim.segments import GATES
 from sim.shell.location import Location
 from sim.shell.manifest import PartFile, Published
 from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_object
 from sim.shell.remote_store import store_errors
 from sim.shell.store import Store
 from sim.shell.upload import FetchingStore
+from sim.world.gates import GATES
 from sim.world.handle import World, reopened
 from sim.world.query import Rows
 from sim.world.tables import Table
@@ -61,7 +61,9 @@ class RemoteWorld(World):
             TypeError: If it was opened with storage options, which may hold credentials and are kept nowhere.
         """
         if not self._reopens:
-            raise TypeError("a world opened with storage_options is not pickled: they are kept nowhere; open it again where it is needed")
+            raise TypeError(
+                "a world opened with storage_options stays in its process, since they are kept nowhere; open it again elsewhere"
+            )
         return reopened, (self.location, self.run_id, *self._roots)
 
     @property

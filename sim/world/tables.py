@@ -47,7 +47,7 @@ class Table:
         return f"Table({self.id!r}, rows={self.rows:,}, files={len(self.files)}, scenarios={list(self.scenarios)})"
 
     def __reduce__(self) -> tuple[Callable[..., Table], tuple[object, ...]]:
-        """Pickled as its world and its name; see `World.__reduce__`."""
+        """Carried as its world and its name; see `World.__reduce__`."""
         return _of_world, (self._world, self.id, self.scenarios)
 
     def __len__(self) -> int:

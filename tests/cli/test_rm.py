@@ -21,11 +21,19 @@ from tests.work import PATIENCE_S
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_run_goes_and_nothing_else_does(cli, mini_copy, tmp_path):
+LOCKS = {
+    "another name": lambda lock: lock.write_text("a name of another length than that of the next holder" * 3),
+    "no lock": lambda lock: lock.unlink(),
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_run_goes_and_nothing_else_does(cli, mini_copy, tmp_path, lock):
+    """Whatever its lock was: a copy made without hidden files has none, and who removes a run writes a name of their own into it."""
     (tmp_path / "notes").write_text("mine")
-    files = [path for path in mini_copy.run.rglob("*") if path.is_file()]
-    (mini_copy.run / ".lock").write_text("a name of another length than that of the next holder" * 3)
-    size = sum(path.stat().st_size for path in files if path.name != ".lock")
+    LOCKS[lock](mini_copy.run / ".lock")
+    files = [path for path in mini_copy.run.rglob("*") if path.is_file() and path.name != ".lock"]
+    size = sum(path.stat().st_size for path in files)
     answer = cli("rm", mini_copy.run, "--yes", "--json")
     assert answer.code == 0
     assert json.loads(answer.out) == {

@@ -170,7 +170,7 @@ def test_strange_category(make_dataset: MakeDataset) -> None:
     table = pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(["red", "gren"]))})
     with pytest.raises(ValidationError) as caught:
         from_arrow(table, dataset, VOCAB)
-    assert "'gren' in x" in caught.value.found and "did you mean 'green'" in caught.value.do
+    assert (caught.value.found, caught.value.expected, caught.value.do) == ("'gren' in x", "a value of colour", "")
     unused = pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int16()), pa.array(["red", "gren"]))})
     assert from_arrow(unused, dataset, VOCAB)["x"].tolist() == [0, 0]
 

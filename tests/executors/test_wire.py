@@ -255,6 +255,28 @@ def test_an_answer_cannot_name_files_that_are_not_its_own(build: Build) -> None:
     def another_directory(reply: dict[str, Any]) -> None:
         reply["attempt"] = f"00000./../{reply['attempt']}"
 
-    for number, lie in enumerate((another_file, another_dataset, another_partition, another_directory)):
-        with pytest.raises(RuntimeError, match="asked for '00000'"):
+    def figures(reply: dict[str, Any]) -> None:
+        reply["result"]["files"]["items"]["rows"] = -1
+
+    def no_files(reply: dict[str, Any]) -> None:
+        reply["result"]["files"] = []
+
+    def unknown_refusal(reply: dict[str, Any]) -> None:
+        del reply["result"]
+        reply["refused"] = {"class": "SystemExit", "code": "X", "where": ""}
+
+    def silent_failure(reply: dict[str, Any]) -> None:
+        del reply["result"]
+        reply["failed"] = ""
+
+    def nothing(reply: dict[str, Any]) -> None:
+        del reply["result"]
+
+    def another_law(reply: dict[str, Any]) -> None:
+        reply["law"] = "partition-reply-v0"
+
+    lies = (another_file, another_dataset, another_partition, another_directory, figures, no_files)
+    for number, lie in enumerate((*lies, unknown_refusal, silent_failure, nothing, another_law)):
+        with pytest.raises(WorkerError, match=r"partition 00000 of 1A\.S1") as caught:
             build(Liar(lie), f"lie{number}")
+        assert caught.value.code == "SHELL.WORKER_ANSWER_INVALID", lie

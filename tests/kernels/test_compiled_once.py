@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim.backends.compiled import SORT, CompiledKernels, host_kernels
+from tests.work import PATIENCE_S
 
 FEW = ["bounded_integer", "entity_hash", "open_uniform"]
 
@@ -54,7 +55,7 @@ def test_a_run_tells_it_before_its_first_state(cli, tmp_path, monkeypatch):  # t
 
 
 def test_a_fresh_install_compiles_all() -> None:
-    subprocess.run([sys.executable, "-m", "sim.backends.compiled"], check=True, timeout=600)
+    subprocess.run([sys.executable, "-m", "sim.backends.compiled"], check=True, timeout=PATIENCE_S)
     from sim.backends import get_backend
 
     backend = get_backend("cpu")

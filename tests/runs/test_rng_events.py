@@ -16,7 +16,7 @@ from tiny_world import TINY, TINY_SCENARIOS
 import sim.world as cw
 from sim.backends import get_backend
 from sim.rng import block
-from sim.segments import DRAWING, GATES, SEGMENTS
+from sim.segments import DRAWING, SEGMENTS
 from sim.shell.contracts import load_contracts
 from sim.shell.outcome import RunResult
 from sim.shell.progress import Silent
@@ -26,6 +26,7 @@ from sim.shell.run import Options, run_world
 from sim.shell.segment_order import event_code
 from sim.shell.verify import content_check_of, verify_run
 from sim.world.compare import compare
+from sim.world.gates import GATES
 
 STATES = tuple(drawing(SEGMENTS))
 FIGURES = ("entities", "draws", "blocks")

@@ -1,0 +1,8 @@
+"""Codes of every gate a run may have: those of the segments, and those of the random events of states that draw."""
+
+from __future__ import annotations
+
+from sim.segments import CODES, DRAWING
+from sim.shell.segment_order import event_code
+
+GATES = (*CODES, *map(event_code, DRAWING))
