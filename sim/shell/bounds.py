@@ -129,7 +129,7 @@ def text_bytes(file: pq.ParquetFile, names: Sequence[str]) -> int:
         names: Its text columns.
     """
     total = 0
-    for batch in file.iter_batches(columns=list(names)) if names else ():
+    for batch in file.iter_batches(columns=list(names), use_threads=False) if names else ():
         for column in batch.columns:
             lengths = pc.binary_length(column.dictionary)
             total += pc.sum(pc.take(lengths, column.indices.cast(pa.int64()))).as_py() or 0

@@ -89,7 +89,8 @@ def _require_bounded(path: Path, data: bytes, columns: dict[str, pa.DataType]) -
 def _rows(path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTable) -> Iterator[tuple[int, list[Any] | str]]:
     line = 0
     try:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns)):
+        # As in reference.py, no thread of Arrow holds Python's bytes.
+        for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns), use_threads=False):
             cells = [_cells(path, name, batch.column(batch.schema.get_field_index(name))) for name in columns]
             for row in zip(*cells, strict=True):
                 line += 1

@@ -99,7 +99,8 @@ class Reference:
                         rows = file.metadata.num_rows
                         if rows > MAX_TABLE_ROWS:
                             raise self._invalid(name, f"{rows:,} rows by its footer", f"at most {MAX_TABLE_ROWS:,} rows")
-                        self._tables[name] = file.read()
+                        # A thread of Arrow could be the last to hold Python's bytes, and give them up when the interpreter ends: an abort.
+                        self._tables[name] = file.read(use_threads=False)
                 except MemoryError:  # Arrow's is an ArrowException too
                     raise
                 except (OSError, pa.ArrowException) as error:
