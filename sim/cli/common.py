@@ -16,6 +16,7 @@ import typer
 
 from sim.cli.complete import complete_override, complete_preset, complete_run, complete_scenario
 from sim.cli.streams import RESULT_NOT_WRITTEN, ReaderLeft, holds_unicode, results
+from sim.shell.plain_text import clean, one_line
 
 if TYPE_CHECKING:
     from sim.shell.errors import SimError
@@ -61,6 +62,8 @@ class Settings:
 
     json: bool = False
     debug: bool = False
+    begun: bool = False
+    """A JSON document lies on stdout in part: a refusal is told on stderr, its exit code says that the document is none."""
 
 
 settings = Settings()
@@ -70,12 +73,13 @@ def emit(command: str, payload: dict[str, Any], text: str) -> None:
     """Write a command's result to stdout: one JSON object with `--json`, plain text otherwise."""
     with contextlib.suppress(ReaderLeft), results():
         if settings.json:
-            sys.stdout.write(_json({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
+            sys.stdout.write(json_text({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
         elif text:
             sys.stdout.write(clean(text.rstrip("\n")) + "\n")
 
 
-def _json(document: dict[str, Any]) -> str:
+def json_text(document: Any) -> str:
+    """A JSON document and its line end, in characters that standard output holds and no terminal acts upon."""
     text = json.dumps(document, ensure_ascii=not holds_unicode())
     if text.isprintable():
         return text + "\n"
@@ -84,37 +88,48 @@ def _json(document: dict[str, Any]) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
     """A plain aligned table; `right` names the columns (by position) that hold numbers."""
-    cells = [[one_line(str(value)) for value in row] for row in [headers, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
-    lines = []
-    for row in cells:
+    return Columns(headers, rows, right).begun(rows)
+
+
+class Columns:
+    """Columns of a plain aligned table, wide enough for the rows at hand: longer cells of later rows stand out.
+
+    Args:
+        headers: Names of the columns.
+        rows: Rows that decide the widths.
+        right: Columns (by position) that hold numbers.
+    """
+
+    def __init__(self, headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> None:
+        self._headers, self._right = headers, right
+        cells = [[one_line(str(value)) for value in row] for row in [headers, *rows]]
+        self._widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+
+    def begun(self, rows: Sequence[Sequence[object]]) -> str:
+        """Header, rule and first rows."""
+        rule = "  ".join("-" * width for width in self._widths)
+        return "\n".join([self._line(self._headers), rule, *map(self._line, rows)])
+
+    def more(self, rows: Sequence[Sequence[object]]) -> str:
+        """Further rows."""
+        return "\n".join(map(self._line, rows))
+
+    def _line(self, row: Sequence[object]) -> str:
         parts = [
-            text.rjust(width) if number in right else text.ljust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.rjust(width) if number in self._right else text.ljust(width)
+            for number, (text, width) in enumerate(zip((one_line(str(value)) for value in row), self._widths, strict=True))
         ]
-        lines.append("  ".join(parts).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
-
-
-def clean(text: str) -> str:
-    """Text without control characters, so that no name in a file can drive a terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
-
-
-def one_line(text: str) -> str:
-    """`clean` without line ends either: a text of a file cannot pass for a line of ours."""
-    return clean(text).replace("\n", "\\n")
+        return "  ".join(parts).rstrip()
 
 
 def refuse(error: SimError) -> int:
     """Print a refusal and return its exit code: text to stderr, or one JSON object to stdout with `--json`."""
     from sim.shell.errors import StorageError
 
-    if settings.json and error.code != RESULT_NOT_WRITTEN:
+    if settings.json and not settings.begun and error.code != RESULT_NOT_WRITTEN:
         try:
             with contextlib.suppress(ReaderLeft), results():
-                sys.stdout.write(_json({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}))
+                sys.stdout.write(json_text({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}))
             return error.exit_code
         except StorageError:
             pass  # it is told on stderr then; why the command refused decides its exit code, not where that could be said

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, clean, emit, table
+from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgument, emit, table
 
 
 def diff(
@@ -62,6 +62,6 @@ def diff(
         "only_b": list(found.only_b),
         "receipt": {name: {"a": left, "b": right} for name, (left, right) in found.identity.items()},
     }
-    emit("diff", payload, clean("\n".join(text)))
+    emit("diff", payload, "\n".join(text))
     if not found.same:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.cli.common import RunArgument, clean, refuse
+from sim.cli.common import RunArgument, refuse
+from sim.shell.plain_text import clean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,17 +83,14 @@ class _Shell:
         return True
 
     def show(self, rows: pa.RecordBatchReader) -> None:
-        from sim.cli.rows import json_rows, table_of, write_csv
+        from sim.cli.rows import write_csv, write_json_lines, write_table
 
         if self.mode == "csv":
             write_csv(rows)
         elif self.mode == "json":
-            names = rows.schema.names
-            for row in json_rows(rows):
-                sys.stdout.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n")
+            write_json_lines(rows)
         else:
-            sys.stdout.write(table_of(rows, 200) + "\n")
-        sys.stdout.flush()
+            write_table(rows, 200)
 
 
 def _statements(asked: bool) -> Iterator[str]:

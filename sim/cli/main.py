@@ -134,7 +134,7 @@ def main() -> None:
     # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a signal that came as late.
     atexit.register(_outcome_stands)
     _heed_signals()
-    settings.json = "--json" in sys.argv[1:]
+    settings.json, settings.begun = "--json" in sys.argv[1:], False
     code = 0
     try:
         result = app(standalone_mode=False)

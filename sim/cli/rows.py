@@ -1,4 +1,4 @@
-"""Query results as text: table, CSV, JSON-ready rows."""
+"""Query results as text: table, CSV, JSON. They are written batch by batch, so that an answer need not fit into memory."""
 
 from __future__ import annotations
 
@@ -6,36 +6,88 @@ import csv
 import datetime
 import decimal
 import io
+import itertools
 import math
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from sim.cli.common import table
+from sim.cli.common import Columns, json_text, settings
 from sim.cli.streams import results
+from sim.shell.errors import SimError
+from sim.shell.plain_text import clean
 from sim.world.query import batches
 
 
-def json_rows(stream: pa.RecordBatchReader) -> list[list[Any]]:
-    """All rows as lists of JSON-ready values; integers stay exact, times are ISO 8601, what JSON cannot hold is text."""
-    return [
-        list(row) for batch in batches(stream) for row in zip(*(map(plain, column.to_pylist()) for column in batch.columns), strict=True)
-    ]
+def json_rows(batch: pa.RecordBatch) -> list[list[Any]]:
+    """Rows as lists of JSON-ready values; integers stay exact, times are ISO 8601, what JSON cannot hold is text."""
+    return [list(row) for row in zip(*(map(plain, column.to_pylist()) for column in batch.columns), strict=True)]
+
+
+def write_json(stream: pa.RecordBatchReader) -> None:
+    """All rows to stdout as the one JSON object of `closedworld sql --json`.
+
+    A batch is written when the next one is there: a query that fails before the second has written nothing. One that fails later leaves
+    half a document and a line end, and says why on stderr.
+    """
+    columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
+    opened = json_text({"schema": "closedworld.sql/1", "ok": True, "columns": columns, "rows": []}).rstrip("\n")[:-2]
+    count, held = 0, opened
+    found = batches(stream)
+    batch = next(found, None)
+    try:
+        while batch is not None:
+            if batch.num_rows:
+                held += (", " if count else "") + json_text(json_rows(batch)).rstrip("\n")[1:-1]
+                count += batch.num_rows
+            batch = next(found, None)
+            if batch is not None:
+                settings.begun = True
+                with results():
+                    sys.stdout.write(held)
+                held = ""
+        with results():
+            sys.stdout.write(f'{held}], "row_count": {count}}}\n')
+    except SimError:
+        if settings.begun:
+            with results():
+                sys.stdout.write("\n")
+        raise
+
+
+def write_json_lines(stream: pa.RecordBatchReader) -> None:
+    """All rows to stdout, a JSON object a line."""
+    names = stream.schema.names
+    for batch in batches(stream):
+        with results():
+            sys.stdout.write("".join(json_text(dict(zip(names, row, strict=True))) for row in json_rows(batch)))
 
 
 def write_csv(stream: pa.RecordBatchReader) -> None:
-    """All rows to stdout as CSV in UTF-8, batch by batch; nulls are empty, times are UTC, nested values are as in a table."""
+    """All rows to stdout as CSV in UTF-8; nulls are empty, times are UTC, nested values are as in a table.
+
+    A terminal is shown texts without what it would act upon; files and programs get them as they are.
+    """
     header = io.StringIO()
     csv.writer(header, lineterminator="\n").writerow(stream.schema.names)
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
-    with results():
-        sys.stdout.buffer.write(header.getvalue().encode())
+    _write_csv(header.getvalue().encode())
     for batch in batches(stream):
         flat = pa.table([_flat(column) for column in batch.columns], names=[str(number) for number in range(batch.num_columns)])
-        with results():
-            pacsv.write_csv(flat, sys.stdout.buffer, options)
+        made = io.BytesIO()
+        pacsv.write_csv(flat, made, options)
+        _write_csv(made.getvalue())
+
+
+def _write_csv(data: bytes) -> None:
+    with results():
+        if sys.stdout.isatty():
+            sys.stdout.write(clean(data.decode()))
+        else:
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
 
@@ -47,20 +99,35 @@ def _flat(column: pa.Array) -> pa.Array:
     return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
 
 
-def table_of(stream: pa.RecordBatchReader, limit: int) -> str:
-    """The first `limit` rows (0: all) as an aligned table, saying when there are more."""
+def write_table(stream: pa.RecordBatchReader, limit: int) -> None:
+    """The first `limit` rows (0: all) to stdout as an aligned table, saying when there are more; the first batch decides the widths."""
     numeric = frozenset(
         number for number, field in enumerate(stream.schema) if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     )
-    rows: list[tuple[str, ...]] = []
-    more = False
+    shown, columns = 0, None
+    for rows in itertools.chain(_text_rows(stream), [[]]):
+        more = limit > 0 and shown + len(rows) > limit
+        rows = rows[: limit - shown] if more else rows
+        shown += len(rows)
+        if columns is None:
+            columns = Columns(stream.schema.names, rows, numeric)
+            made = columns.begun(rows)
+        else:
+            made = columns.more(rows)
+        with results():
+            sys.stdout.write(f"{made}\n" if made else "")
+            if more:
+                sys.stdout.write(f"({shown:,} rows shown, there are more: --limit 0, or --csv)\n")
+        if more:
+            return
+
+
+def _text_rows(stream: pa.RecordBatchReader) -> Iterator[list[tuple[str, ...]]]:
     for batch in batches(stream):
-        rows += zip(*(["null" if value is None else text(value) for value in column.to_pylist()] for column in batch.columns), strict=True)
-        if limit and len(rows) > limit:
-            rows, more = rows[:limit], True
-            break
-    shown = table(stream.schema.names, rows, right=numeric)
-    return f"{shown}\n({len(rows):,} rows shown, there are more: --limit 0, or --csv)" if more else shown
+        if batch.num_rows:
+            yield list(
+                zip(*(["null" if value is None else text(value) for value in column.to_pylist()] for column in batch.columns), strict=True)
+            )
 
 
 def text(value: Any) -> str:

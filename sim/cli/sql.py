@@ -6,14 +6,19 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import JsonOption, RunArgument, emit, refuse_usage, settings
+from sim.cli.common import JsonOption, RunArgument, refuse_usage, settings
 
 
 def sql(
     run: RunArgument,
     query: Annotated[str, typer.Argument(help="One SELECT; every dataset is a view of its name.")],
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header line.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Most rows shown as a table; 0 for all. --csv and --json always give all.")] = 200,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Most rows shown as a table, whose first rows decide the widths; 0 for all. --csv and --json always give all."
+        ),
+    ] = 200,
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory the query may take, e.g. 1GiB. Default: three quarters of what is free.")
     ] = None,
@@ -22,7 +27,7 @@ def sql(
     """Answer one SELECT over the run's datasets with DuckDB. Only proven files can be read, and nothing written."""
     import sim.world as cw
     from sim.cli.memory import parse_size
-    from sim.cli.rows import json_rows, table_of, write_csv
+    from sim.cli.rows import write_csv, write_json, write_table
 
     if csv and json_:
         refuse_usage("--csv and --json exclude each other")
@@ -30,8 +35,6 @@ def sql(
     if csv:
         write_csv(stream)
     elif settings.json:
-        columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
-        rows = json_rows(stream)
-        emit("sql", {"columns": columns, "rows": rows, "row_count": len(rows)}, "")
+        write_json(stream)
     else:
-        emit("sql", {}, table_of(stream, limit))
+        write_table(stream, limit)

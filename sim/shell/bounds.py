@@ -19,6 +19,7 @@ from sim.executors import resident
 from sim.shell.errors import GateError, StorageError
 from sim.shell.manifest import PartFile
 from sim.shell.names import COLUMN, is_name
+from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, BadPage, column_chunks, page_headers
 
 LEAST = 64 << 20
 RATIO = 1024
@@ -28,6 +29,8 @@ ROW_GROUP_ROWS = 1_048_576
 _CODECS = ("SNAPPY", "UNCOMPRESSED")
 _UNPACKED = 22  # snappy: a copy of 64 bytes takes 3
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 8}
+_BYTE_ARRAY, _SIZED_OTHERWISE = 6, (3, 7)  # Parquet's numbers of physical types: texts; INT96 and FIXED_LEN_BYTE_ARRAY
+_MOST_ITEMS = 1 << 20
 
 
 def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) -> None:
@@ -121,6 +124,52 @@ def require_room(where: str, part: PartFile, decoded: int) -> None:
         )
 
 
+def require_bounded_table(where: str, data: bytes, most: int) -> None:
+    """Hold a whole Parquet file of flat columns against a bound before its rows are made.
+
+    Args:
+        where: What it is called in a refusal.
+        data: The file.
+        most: Most bytes its pages may become, its rows may take, and its texts may take at the width of the longest of their column.
+
+    Raises:
+        GateError: `SHELL.PUBLISHED_FILE_INVALID`: it takes more, or does not tell what it takes.
+        pa.ArrowException, OSError: It is no Parquet file.
+    """
+    unpacked, texts = 0, set()
+    try:
+        for name, kind, begin, end in column_chunks(data, _MOST_ITEMS):
+            if kind in _SIZED_OTHERWISE:
+                raise _refused(where, f"{name}: physical type {kind}", ", ".join(_WIDTHS))
+            texts |= {name} if kind == _BYTE_ARRAY else set()
+            for page in page_headers(data, begin, end):
+                unpacked += page.uncompressed
+                if page.encoding == DELTA_BYTE_ARRAY and kind == _BYTE_ARRAY:
+                    raise _refused(where, f"{name}: DELTA_BYTE_ARRAY pages, whose size cannot be told", "pages of known size")
+    except BadPage as error:
+        raise _refused(where, str(error), "an intact Parquet file") from error
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        rows, names, plain = file.metadata.num_rows, file.metadata.schema.names, file.schema_arrow.names
+    if len(names) > MOST_COLUMNS or len(set(names)) != len(names) or names != plain or not texts <= set(names):
+        raise _refused(where, f"{len(names)} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of their own names")
+    decoded = rows * len(names) * 8
+    if max(unpacked, decoded) > most:
+        raise _refused(where, f"{max(unpacked, decoded):,} bytes of rows out of {len(data):,}", f"at most {most:,}")
+    with pq.ParquetFile(pa.BufferReader(data), read_dictionary=sorted(texts), page_checksum_verification=True) as file:
+        taken = max(decoded + text_bytes(file, sorted(texts)), text_width(file, sorted(texts)) * 4 * rows)
+    if taken > most:
+        raise _refused(where, f"{taken:,} bytes of rows out of {len(data):,}", f"at most {most:,}")
+
+
+def text_width(file: pq.ParquetFile, names: Sequence[str]) -> int:
+    """Bytes of the longest text of each column, added up: arguments as `text_bytes`."""
+    longest = dict.fromkeys(names, 0)
+    for batch in file.iter_batches(columns=list(names), use_threads=False) if names else ():
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            longest[name] = max(longest[name], pc.max(pc.binary_length(column.dictionary)).as_py() or 0)
+    return sum(longest.values())
+
+
 def text_bytes(file: pq.ParquetFile, names: Sequence[str]) -> int:
     """Bytes that the texts of a file take once every row holds its own, found without making them.
 
@@ -138,7 +187,8 @@ def text_bytes(file: pq.ParquetFile, names: Sequence[str]) -> int:
 
 def text_columns(schema: pa.Schema) -> list[str]:
     """Columns in which every row holds a text of its own."""
-    return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    kinds = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
+    return [field.name for field in schema if any(kind(field.type) for kind in kinds)]
 
 
 def _refused(where: str, found: str, expected: str) -> GateError:

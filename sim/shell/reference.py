@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sim.shell.errors import ContractError
+from sim.shell.bounds import require_bounded_table
+from sim.shell.errors import ContractError, GateError
 from sim.shell.frames import Frame
 from sim.shell.read_once import FileBytes, read_once
 
 TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
 MAX_TABLE_BYTES, MAX_TABLE_ROWS = 1 << 26, 10_000_000
+MAX_TABLE_MEMORY = 1 << 28
+"""Bytes of a table's rows in memory: a hundred times what the largest of ours takes."""
 
 
 class Reference:
@@ -99,8 +102,11 @@ class Reference:
                         rows = file.metadata.num_rows
                         if rows > MAX_TABLE_ROWS:
                             raise self._invalid(name, f"{rows:,} rows by its footer", f"at most {MAX_TABLE_ROWS:,} rows")
+                        require_bounded_table(name, self._file(name).data, MAX_TABLE_MEMORY)
                         # A thread of Arrow could be the last to hold Python's bytes, and give them up when the interpreter ends: an abort.
                         self._tables[name] = file.read(use_threads=False)
+                except GateError as error:
+                    raise self._invalid(name, error.found, error.expected) from error
                 except MemoryError:  # Arrow's is an ArrowException too
                     raise
                 except (OSError, pa.ArrowException) as error:

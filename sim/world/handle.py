@@ -20,7 +20,7 @@ from sim.shell.proven import ProvenFiles
 from sim.world.damage import damage_told
 from sim.world.described import Described
 from sim.world.gates import GATES
-from sim.world.query import Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
+from sim.world.query import BATCH_ROWS, TABLE_ROWS, Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
 from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
 
@@ -92,16 +92,18 @@ class World(Described):
             query: One SELECT.
             memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free. It never spills to disk.
         """
-        stream = self.stream(query, memory_limit)
+        stream = self._asked(query, memory_limit, TABLE_ROWS)
         return pa.Table.from_batches(batches(stream), stream.schema)
 
     def stream(self, query: str, memory_limit: int | None = None) -> pa.RecordBatchReader:
         """`sql`, batch by batch, for results that need not fit in memory."""
-        text = query.lower()
+        return self._asked(query, memory_limit, BATCH_ROWS)
+
+    def _asked(self, query: str, memory_limit: int | None, rows: int) -> pa.RecordBatchReader:
         # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
-        named = [name for name in (*self._items, *RUN_TABLES) if name.lower() in text]
+        named = [name for name in (*self._items, *RUN_TABLES) if name.lower() in query.lower()]
         names = named or [name for name in (*self._items, *RUN_TABLES) if name not in UNGATED]
-        stream = select(self.connection(names, memory_limit), query)
+        stream = select(self.connection(names, memory_limit), query, rows)
         return pa.RecordBatchReader.from_batches(stream.schema, self._still_proven(stream, names))
 
     def _still_proven(self, stream: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -24,6 +24,8 @@ KEY_TYPES: Mapping[str, str] = {"manifest_fingerprint": "VARCHAR", "scenario_id"
 
 _GLOB = re.compile(r"([*?\[])")
 _SHARE = (3, 4)
+BATCH_ROWS, TABLE_ROWS = 2048, 1 << 20
+"""Rows of a batch of an answer: that are written somewhere one batch at a time, and that are held all at once."""
 _LEAST_MEMORY = 128 << 20
 
 
@@ -48,7 +50,7 @@ class Rows:
 
 
 def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None) -> Any:
-    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable and spills nowhere.
+    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable, spills and prints nothing.
 
     Args:
         paths: Given, it is locked: it may open these files and no other, and no setting can be changed any more.
@@ -66,7 +68,7 @@ def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None)
             **({} if limit is None else {"memory_limit": f"{limit}B"}),
         },
     )
-    connection.execute("SET TimeZone='UTC'")
+    connection.execute("SET TimeZone='UTC'; SET enable_progress_bar=false")  # it would be drawn into the answer, on standard output
     if paths is not None:
         allowed = ", ".join(literal(form) for path in paths for form in sorted({path, _itself(path)}))
         connection.execute(f"SET allowed_paths=[{allowed}]; SET enable_external_access=false; SET lock_configuration=true")
@@ -103,8 +105,8 @@ def relation(parts: Sequence[Rows], connection: Any) -> Any:
     return made
 
 
-def select(connection: Any, query: str) -> pa.RecordBatchReader:
-    """Run one SELECT and give its rows batch by batch.
+def select(connection: Any, query: str, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
+    """Run one SELECT and give its rows batch by batch, at most `rows` at once.
 
     Raises:
         UsageError: If it is not exactly one SELECT, or DuckDB refuses it; the text is DuckDB's.
@@ -115,7 +117,7 @@ def select(connection: Any, query: str) -> pa.RecordBatchReader:
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name for statement in statements[:5]) or "nothing"
             raise UsageError("SHELL.SQL_NOT_A_SELECT", "a published run can only be asked", found=kinds, expected="one SELECT")
-        return pa.RecordBatchReader.from_stream(connection.sql(query))
+        return connection.sql(query).to_arrow_reader(rows)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise sql_error(error) from error
 

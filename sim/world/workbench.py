@@ -96,6 +96,7 @@ def write_views(world: World, target: Path) -> None:
             made.parent.stat()
         connection = duckdb.connect(str(made))
         try:
+            connection.execute("SET enable_progress_bar=false")
             for name in world:
                 items = world[name].published
                 world.require_intact(items)

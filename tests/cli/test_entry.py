@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli.common import clean, table
+from sim.cli.common import table
 from sim.cli.complete import complete_dataset, complete_override, complete_preset, complete_run, complete_scenario
 from sim.shell.errors import UsageError
 from sim.shell.find_run import find_run
 from sim.shell.lock import RunLock
+from sim.shell.plain_text import clean
 from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -182,7 +183,7 @@ def test_run_ids_complete_in_the_shell(tmp_path, monkeypatch):
 
 
 def test_names_cannot_drive_a_terminal():
-    assert clean("a\x1b[31mb\r\x07") == "a\\x1b[31mb\\x0d\\x07"
+    assert clean("a\x1b[31mb\r\x07") == "a\\x1b[31mb\\r\\x07"
     assert "\x1b" not in table(("a\x1b",), [("b\x1b[2J",)])
 
 

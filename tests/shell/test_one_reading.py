@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sim.paths import config_root, contracts_root
@@ -17,7 +20,7 @@ from sim.plain_file import read_plain
 from sim.segments import SEGMENTS
 from sim.shell.errors import ContractError
 from sim.shell.lint import lint, prove_agreement
-from sim.shell.reference import TABLES
+from sim.shell.reference import TABLES, Reference
 from sim.shell.request import Prepared, Request, prepare
 from sim.shell.verify import sealed_vocabularies
 
@@ -125,15 +128,61 @@ def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing
     elif thing == "empty":
         path.touch()
     elif thing == "rows":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         pq.write_table(pa.table({"country_iso": pa.nulls(10_000_001, pa.int8())}), path)
     said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}
     said |= {"empty": "Parquet file size is 0 bytes", "rows": "10,000,001 rows by its footer"}
     with pytest.raises(ContractError) as error:
         everything(prepare(request))
     assert error.value.code == "SHELL.REFERENCE_INVALID" and error.value.where == str(path) and error.value.found.startswith(said[thing])
+
+
+def _table_bomb(case: str) -> pa.Table:
+    """A table of a few kilobytes whose rows take gigabytes, one way or another."""
+    rows = 1 << 20
+    word = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * (1 << 16)]))
+    if case == "a long text in every row":
+        return pa.table({"country_iso": word})
+    if case == "a category that is cast later":
+        return pa.table({"name": word})
+    if case == "a long text among short ones":  # numpy makes every row as wide as the longest
+        return pa.table({"name": pa.array(["x" * (1 << 16), *["y"] * (rows - 1)])})
+    if case == "many columns":
+        return pa.table({f"c{number}": pa.repeat(pa.scalar(1, pa.int64()), rows) for number in range(64)})
+    return pa.table({"name": pa.array(["x" * (260 << 20)])})
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "a long text in every row",
+        "a category that is cast later",
+        "a long text among short ones",
+        "many columns",
+        "a page that unpacks to much",
+    ],
+)
+def test_a_reference_table_that_becomes_too_much_is_refused_before_its_rows_are_made(tmp_path: Path, case: str) -> None:
+    (tmp_path / "reference").mkdir()
+    path = tmp_path / "reference/holidays.parquet"
+    pq.write_table(_table_bomb(case), path, compression="zstd", store_schema=case == "a category that is cast later")
+    assert path.stat().st_size < 1 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ContractError, match="bytes of rows out of") as error:
+        Reference(tmp_path / "reference").texts("holidays", "name")
+    assert error.value.code == "SHELL.REFERENCE_INVALID" and error.value.where == str(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pa.array([[1, 2]]), pa.array([{"a": 1}]), pa.array([[["x"]]]), pa.array([b"12"], pa.binary(2))],
+    ids=lambda one: str(one.type),
+)
+def test_a_reference_table_of_nested_columns_is_refused(tmp_path: Path, column: pa.Array) -> None:
+    pq.write_table(pa.table({"name": column}), tmp_path / "tzids.parquet")
+    with pytest.raises(ContractError) as error:
+        Reference(tmp_path).texts("tzids", "name")
+    assert error.value.code == "SHELL.REFERENCE_INVALID"
 
 
 def test_unlisted_pipes_and_devices_stop_nobody(tmp_path: Path) -> None:
