@@ -66,6 +66,20 @@ def test_a_scenario_of_other_days_leaves_the_other_alone(plain: Path, tmp_path: 
     assert {name for name in moved if "/" not in name} <= {"tz_timetable_cache"}
     assert {f"scenario_manifest_5A/{STRESS}", f"arrival_events_5B/{STRESS}", f"s1_time_grid_5B/{STRESS}"} <= moved
     closedworld("verify", str(run), "--deep")
-    planned = json.loads(closedworld("plan", "--set", "merchant_universe_1A.merchants=60", *DATES, "--scenario", BASE, "--scenario", STRESS,
-                                     *own(**{STRESS: {"start": "2026-03-29", "end": "2026-04-01"}}), "--out", str(tmp_path), "--json").stdout)
+    planned = json.loads(
+        closedworld(
+            "plan",
+            "--set",
+            "merchant_universe_1A.merchants=60",
+            *DATES,
+            "--scenario",
+            BASE,
+            "--scenario",
+            STRESS,
+            *own(**{STRESS: {"start": "2026-03-29", "end": "2026-04-01"}}),
+            "--out",
+            str(tmp_path),
+            "--json",
+        ).stdout
+    )
     assert planned["estimate"]["days"] == 3 and planned["run_id"] == run.name

@@ -93,7 +93,12 @@ def tables(draw: st.DrawFn) -> list[dict[str, str]]:
 
 
 @given(rows=tables(), data=st.data())
-@settings(max_examples=40, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_bytes_do_not_matter(rows: list[dict[str, str]], data: st.DataObject, tmp_path: Path) -> None:
     """Delimiter, encoding, order of columns and rows, empty rows, quoting, CSV or Parquet: one digest, so one run id."""
     columns = list(rows[0])
@@ -231,7 +236,12 @@ def bomb(kind: str) -> bytes:
     if kind == "one text of a dictionary":
         return parquet({"merchant_id": ["x" * 50_000_000] * 2 + ["y"] * (rows - 2), **right}, compression="zstd")
     if kind == "a page that becomes huge":
-        return parquet({"merchant_id": ["x" * 300_000_000], **{k: v[:1] for k, v in right.items()}}, compression="zstd", use_dictionary=False, write_statistics=False)
+        return parquet(
+            {"merchant_id": ["x" * 300_000_000], **{k: v[:1] for k, v in right.items()}},
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
+        )
     if kind == "texts that grow":
         ids = ["x" * 1000] * rows
         encodings = {"merchant_id": "DELTA_BYTE_ARRAY"}

@@ -1,4 +1,4 @@
-"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where it is small, by expectation where it is large."""
+"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where small, by expectation where large."""
 
 from __future__ import annotations
 

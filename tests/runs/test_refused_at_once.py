@@ -30,7 +30,11 @@ REQUESTS = {
         "1A.S2.HOME_SHARE_LADDER",
         3,
     ),
-    "a world for another disk": (["demand_policy_5A.volume_scale=1000", "merchant_universe_1A.merchants=90000000"], "SHELL.DISK_TOO_SMALL", 7),
+    "a world for another disk": (
+        ["demand_policy_5A.volume_scale=1000", "merchant_universe_1A.merchants=90000000"],
+        "SHELL.DISK_TOO_SMALL",
+        7,
+    ),
 }
 
 

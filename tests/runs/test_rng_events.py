@@ -88,20 +88,23 @@ def test_counters_after_are_counters_before_and_the_blocks(eventful: Path) -> No
     world, streams, events = cw.open(eventful), load_contracts(cw.open(eventful)._roots[0]).streams, 0
     for stream, declared in streams.items():
         rows = world[event_dataset(stream)].to_arrow()
-        before = [(int(high) << 64) + int(low) for high, low in zip(column(rows, "counter_before_hi"), column(rows, "counter_before_lo"))]
-        after = [(int(high) << 64) + int(low) for high, low in zip(column(rows, "counter_after_hi"), column(rows, "counter_after_lo"))]
+        before = [
+            (int(high) << 64) + int(low)
+            for high, low in zip(column(rows, "counter_before_hi"), column(rows, "counter_before_lo"), strict=True)
+        ]
+        after = [
+            (int(high) << 64) + int(low)
+            for high, low in zip(column(rows, "counter_after_hi"), column(rows, "counter_after_lo"), strict=True)
+        ]
         blocks = column(rows, "blocks").tolist()
         unit = declared.get("events", "entity")
         if unit == "entity":
-            assert [b - a for a, b in zip(before, after)] == blocks, stream
-            keys = list(
-                zip(
-                    column(rows, "part").tolist(), before, rows["scenario_id"].to_pylist() if "scenario_id" in rows.schema.names else before
-                )
-            )
+            assert [b - a for a, b in zip(before, after, strict=True)] == blocks, stream
+            scenarios = rows["scenario_id"].to_pylist() if "scenario_id" in rows.schema.names else before
+            keys = list(zip(column(rows, "part").tolist(), before, scenarios, strict=True))
             assert len(set(keys)) == len(keys)
         else:
-            assert all(a < b for a, b in zip(before, after)), stream
+            assert all(a < b for a, b in zip(before, after, strict=True)), stream
         if unit == "cell":
             assert column(rows, "counter_before_hi").tolist() == column(rows, "counter_after_hi").tolist()
         if unit == "partition":
@@ -143,7 +146,7 @@ def test_every_stream_has_its_event_table_and_no_other_has() -> None:
     contracts = load_contracts(Path(cw.__file__).parents[2] / "contracts")
     declared = {stream: state for state, program in drawing(SEGMENTS).items() for stream in program.state.streams}
     assert set(declared) == set(contracts.streams)
-    assert (DRAWING, GATES) == (STATES, gate_codes(SEGMENTS))
+    assert (STATES, gate_codes(SEGMENTS)) == (DRAWING, GATES)
     assert {name for name in contracts.datasets if name.startswith("rng_event_")} == {event_dataset(stream) for stream in declared}
     for stream, state in declared.items():
         dataset = contracts.dataset(event_dataset(stream))
@@ -163,7 +166,9 @@ def test_the_command_takes_states_and_segments(cli: Any, demo_run: Path, tmp_pat
     assert gates == {"RNG_5B_S3", "RNG_3B_S1", "RNG_3B_S2", "RNG_3B_S3"}
     assert cli("verify", target, "--deep").code == 0
     answer = cli("sql", target, "select sum(draws) from rng_event_5B_bucket_count", "--csv")
-    assert answer.out.splitlines()[1].strip('"') == str(sum(row["draws"] for row in cw.open(target).ledger().to_pylist() if row["state"] == "5B.S3"))
+    assert answer.out.splitlines()[1].strip('"') == str(
+        sum(row["draws"] for row in cw.open(target).ledger().to_pylist() if row["state"] == "5B.S3")
+    )
     for asked in ("2A", "5B.S1", "5B.S9", "", "RNG_5B_S3"):
         refused = cli("run", *args, "--out", tmp_path, "--rng-events", asked, "--json")
         assert refused.code == 2 and "SHELL.NO_SUCH_EVENTS" in refused.out

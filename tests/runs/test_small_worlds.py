@@ -16,8 +16,8 @@ from sim.backends import get_backend
 from sim.paths import config_root
 from sim.segments import SEGMENTS
 from sim.shell.errors import SimError
-from sim.shell.planner import require_space
 from sim.shell.events import Silent
+from sim.shell.planner import require_space
 from sim.shell.reference import Reference
 from sim.shell.request import Request, prepare
 from sim.shell.run import Options, run_world
@@ -55,7 +55,9 @@ def build(out: Path, sets: Mapping[str, Any], rows: Sequence[str] = (), scenario
     return {path.name for path in run.glob("data/*/*/*")}
 
 
-@pytest.mark.promise("P13", "worlds of one merchant and one day build and verify", faults="no links of a kind, no arrivals in most buckets", cases=3)
+@pytest.mark.promise(
+    "P13", "worlds of one merchant and one day build and verify", faults="no links of a kind, no arrivals in most buckets", cases=3
+)
 @pytest.mark.parametrize(
     ("sets", "rows", "scenarios"),
     [
@@ -118,11 +120,18 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
     )
     rows = draw(st.just([]) | st.lists(row, min_size=1, max_size=12, unique_by=lambda entry: entry[0]))
     scenarios = draw(st.sampled_from([(BASE,), (STRESS,), (BASE, STRESS)]))
-    return {"sets": sets, "rows": [",".join(map(str, entry)) + ",,," for entry in rows], "scenarios": scenarios, "seed": draw(st.integers(0, 2**64 - 1))}
+    return {
+        "sets": sets,
+        "rows": [",".join(map(str, entry)) + ",,," for entry in rows],
+        "scenarios": scenarios,
+        "seed": draw(st.integers(0, 2**64 - 1)),
+    }
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P23", "a small world of any valid settings builds and verifies, or is refused by name", faults="extreme settings", cases=25)
+@pytest.mark.promise(
+    "P23", "a small world of any valid settings builds and verifies, or is refused by name", faults="extreme settings", cases=25
+)
 # Not shrunk: a smaller example of a world would cost minutes and say nothing that the first does not.
 @settings(max_examples=25, phases=[Phase.generate], deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(world=worlds())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
 from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
