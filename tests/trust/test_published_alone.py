@@ -33,6 +33,8 @@ ALLOWED = {
     ("sim/shell/s3_store.py", "read_bytes"): "reads what is uploaded",
     ("sim/shell/s3_store.py", "touch"): "notes of multipart uploads, below staging/",
     ("sim/cli/sql.py", "open"): "`sim.world.open`, which opens through the gate",
+    ("sim/cli/sql.py", "write_table"): "rows of an answer, to standard output",
+    ("sim/cli/duckdb.py", "write_table"): "rows of an answer, to standard output",
     ("sim/cli/diff.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/cli/duckdb.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/world/workbench.py", "link"): "the user's own file of views, outside any run",
