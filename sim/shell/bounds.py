@@ -19,7 +19,9 @@ from sim.executors import resident
 from sim.shell.errors import GateError, StorageError
 from sim.shell.manifest import PartFile
 from sim.shell.names import COLUMN, is_name
-from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, BadPage, column_chunks, page_headers
+from sim.shell.parquet_footer import footer_bytes, row_groups
+from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, page_headers
+from sim.shell.thrift import Malformed
 
 LEAST = 64 << 20
 RATIO = 1024
@@ -28,8 +30,8 @@ ROW_GROUP_ROWS = 1_048_576
 """Rows of a row group of ours, the last of a file aside."""
 _CODECS = ("SNAPPY", "UNCOMPRESSED")
 _UNPACKED = 22  # snappy: a copy of 64 bytes takes 3
+_ITEMS = 64  # list items of a column or chunk in a footer: ours have fewer than 20
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 8}
-_BYTE_ARRAY, _SIZED_OTHERWISE = 6, (3, 7)  # Parquet's numbers of physical types: texts; INT96 and FIXED_LEN_BYTE_ARRAY
 _MOST_ITEMS = 1 << 20
 
 
@@ -39,66 +41,71 @@ def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) 
     Args:
         where: The file's path or URL.
         part: What the manifest says of it.
-        source: Gives what `pyarrow.parquet.ParquetFile` opens; may be called twice.
+        source: Opens it, as a `pyarrow.NativeFile`; may be called twice.
 
     Raises:
         GateError, StorageError: As `require_bounded`.
     """
     try:
-        with pq.ParquetFile(source()) as file:
-            decoded, texts = require_bounded(where, part, file.metadata), text_columns(file.schema_arrow)
+        with source() as stream:
+            decoded, texts = require_bounded(where, part, stream)
         if texts:
             with pq.ParquetFile(source(), read_dictionary=texts, page_checksum_verification=True) as file:
                 require_room(where, part, decoded + text_bytes(file, texts))
     except MemoryError:  # Arrow's is an ArrowException too
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
         if isinstance(error, OSError) and error.errno:
             raise
         raise _refused(where, str(error).strip().splitlines()[0][:200], "an intact Parquet file") from error
 
 
-def require_bounded(where: str, part: PartFile, footer: Any) -> int:
+def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[int, list[str]]:
     """Hold a file's footer against its manifest entry.
 
     Args:
         where: The file's path or URL.
         part: What the manifest says of it.
-        footer: Its `pyarrow.parquet.FileMetaData`.
+        stream: The file; it is left open.
 
     Returns:
-        Bytes its rows take in memory, texts counted by their pointers.
+        Bytes its rows take in memory, texts counted by their pointers, and its columns of texts, as `text_columns`.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_INVALID`: it is none that a run wrote.
         StorageError: `SHELL.OUT_OF_MEMORY`: its rows do not fit into the memory that is free.
     """
-    groups = [footer.row_group(number) for number in range(min(footer.num_row_groups, part.rows // ROW_GROUP_ROWS + 2))]
-    if (
-        footer.num_rows != part.rows
-        or sum(group.num_rows for group in groups) != part.rows
-        or len(groups) > part.rows // ROW_GROUP_ROWS + 1
-    ):
-        raise _refused(where, f"{footer.num_rows} rows in {footer.num_row_groups} row groups by its footer", f"{part.rows} rows")
+    file = pq.ParquetFile(stream)
+    footer = file.metadata
     names = footer.schema.names
     if len(names) > MOST_COLUMNS or footer.num_columns != len(names) or not all(is_name(COLUMN, name) for name in names):
         raise _refused(where, f"{footer.num_columns} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of plain names")
+    said = f"{footer.num_rows} rows in {footer.num_row_groups} row groups by its footer"
+    if footer.num_rows != part.rows or footer.num_row_groups > part.rows // ROW_GROUP_ROWS + 1:
+        raise _refused(where, said, f"{part.rows} rows")
+    try:
+        groups = list(row_groups(footer_bytes(stream), footer.schema, _ITEMS * (1 + len(names)) * (1 + footer.num_row_groups)))
+    except Malformed as error:
+        raise _refused(where, str(error), "a footer as a run writes it") from error
+    if sum(rows for rows, _ in groups) != part.rows:
+        raise _refused(where, said, f"{part.rows} rows")
     decoded = packed = 0
-    for group in groups:
-        for number in range(group.num_columns):
-            chunk = group.column(number)
-            if chunk.compression not in _CODECS or chunk.num_values != group.num_rows or chunk.physical_type not in _WIDTHS:
-                found = f"{chunk.num_values} values of {chunk.physical_type}, packed as {chunk.compression}"
-                raise _refused(where, f"{names[number]}: {found}", f"{group.num_rows} values, packed as {' or '.join(_CODECS)}")
-            if chunk.total_uncompressed_size > chunk.total_compressed_size * _UNPACKED + 4096:
-                found = f"{chunk.total_uncompressed_size} bytes out of {chunk.total_compressed_size}"
-                raise _refused(where, f"{names[number]}: {found}", f"no more than snappy can unpack, {_UNPACKED} times")
-            packed += chunk.total_compressed_size
-            decoded += group.num_rows * _WIDTHS[chunk.physical_type]
+    for rows, chunks in groups:
+        for name, chunk in zip(names, chunks, strict=True):
+            if chunk.flaw:
+                raise _refused(where, f"{name}: {chunk.flaw}", "metadata of this column")
+            if chunk.codec not in _CODECS or chunk.values != rows or chunk.physical not in _WIDTHS:
+                found = f"{chunk.values} values of {chunk.physical}, packed as {chunk.codec}"
+                raise _refused(where, f"{name}: {found}", f"{rows} values, packed as {' or '.join(_CODECS)}")
+            if chunk.unpacked > chunk.packed * _UNPACKED + 4096:
+                found = f"{chunk.unpacked} bytes out of {chunk.packed}"
+                raise _refused(where, f"{name}: {found}", f"no more than snappy can unpack, {_UNPACKED} times")
+            packed += chunk.packed
+            decoded += rows * _WIDTHS[chunk.physical]
     if packed > part.bytes:
         raise _refused(where, f"{packed} bytes of pages by its footer", f"at most the file's {part.bytes}")
     require_room(where, part, decoded)
-    return decoded
+    return decoded, text_columns(file.schema_arrow)
 
 
 def require_room(where: str, part: PartFile, decoded: int) -> None:
@@ -137,19 +144,20 @@ def require_bounded_table(where: str, data: bytes, most: int) -> None:
         pa.ArrowException, OSError: It is no Parquet file.
     """
     unpacked, texts = 0, set()
-    try:
-        for name, kind, begin, end in column_chunks(data, _MOST_ITEMS):
-            if kind in _SIZED_OTHERWISE:
-                raise _refused(where, f"{name}: physical type {kind}", ", ".join(_WIDTHS))
-            texts |= {name} if kind == _BYTE_ARRAY else set()
-            for page in page_headers(data, begin, end):
-                unpacked += page.uncompressed
-                if page.encoding == DELTA_BYTE_ARRAY and kind == _BYTE_ARRAY:
-                    raise _refused(where, f"{name}: DELTA_BYTE_ARRAY pages, whose size cannot be told", "pages of known size")
-    except BadPage as error:
-        raise _refused(where, str(error), "an intact Parquet file") from error
-    with pq.ParquetFile(pa.BufferReader(data)) as file:
+    with pa.BufferReader(data) as stream:
+        file = pq.ParquetFile(stream)
         rows, names, plain = file.metadata.num_rows, file.metadata.schema.names, file.schema_arrow.names
+        try:
+            for chunk in (chunk for _, chunks in row_groups(footer_bytes(stream), file.metadata.schema, _MOST_ITEMS) for chunk in chunks):
+                if chunk.flaw or chunk.physical not in _WIDTHS:
+                    raise _refused(where, f"{chunk.path}: {chunk.flaw or chunk.physical}", ", ".join(_WIDTHS))
+                texts |= {chunk.path} if chunk.physical == "BYTE_ARRAY" else set()
+                for page in page_headers(data, chunk.begin, chunk.end):
+                    unpacked += page.uncompressed
+                    if page.encoding == DELTA_BYTE_ARRAY and chunk.physical == "BYTE_ARRAY":
+                        raise _refused(where, f"{chunk.path}: DELTA_BYTE_ARRAY pages, whose size cannot be told", "pages of known size")
+        except Malformed as error:
+            raise _refused(where, str(error), "an intact Parquet file") from error
     if len(names) > MOST_COLUMNS or len(set(names)) != len(names) or names != plain or not texts <= set(names):
         raise _refused(where, f"{len(names)} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of their own names")
     decoded = rows * len(names) * 8

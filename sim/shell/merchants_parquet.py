@@ -8,7 +8,7 @@ the dictionary before rows of them are made.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sim.shell.merchants_raw import MAX_ROWS, RawTable, chosen_columns, folded, invalid, too_many
-from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, BadPage, column_chunks, page_headers
+from sim.shell.parquet_footer import ColumnChunk, footer_bytes, row_groups
+from sim.shell.parquet_pages import DELTA_BYTE_ARRAY, page_headers
+from sim.shell.thrift import Malformed
 
 _MAX_DECODED = 1 << 30
 _MAX_CHUNK = 1 << 28
 _MAX_TEXT = 1024
 _BATCH = 1 << 13
-_BYTE_ARRAY = 6  # Parquet's number of the physical type of text
 _MOST_ITEMS = 1 << 20
 
 
@@ -43,7 +44,7 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
         at, ignored = chosen_columns(f"{path}", [folded(name) for name in schema.names], required, optional)
         columns = {schema.names[number]: schema.field(number).type for number in at.values()}
         _require_types(path, columns)
-        _require_bounded(path, data, columns)
+        _require_bounded(path, data, row_groups(footer_bytes(buffer), meta.schema, _MOST_ITEMS), columns)
         text = [name for name, kind in columns.items() if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=text)
     except MemoryError:  # Arrow's is an ArrowException too
@@ -64,17 +65,17 @@ def _require_types(path: Path, columns: dict[str, pa.DataType]) -> None:
             raise invalid(path, f"column {name} of type {str(kind)[:60]}", "text, numbers or times of day", f"write {name} as text")
 
 
-def _require_bounded(path: Path, data: bytes, columns: dict[str, pa.DataType]) -> None:
+def _require_bounded(path: Path, data: bytes, groups: Iterable[tuple[int, list[ColumnChunk]]], columns: dict[str, pa.DataType]) -> None:
     """Refuse a file whose known columns would become more than fits, by the headers of their pages."""
     whole = 0
     try:
-        for name, kind, begin, end in column_chunks(data, _MOST_ITEMS):
-            if name not in columns:
-                continue
-            size = 0
-            for page in page_headers(data, begin, end):
+        for chunk in (chunk for _, chunks in groups for chunk in chunks if chunk.path in columns):
+            name, size = chunk.path, 0
+            if chunk.flaw:
+                raise Malformed(f"column {name}: {chunk.flaw}")
+            for page in page_headers(data, chunk.begin, chunk.end):
                 size += page.uncompressed
-                if page.encoding == DELTA_BYTE_ARRAY and kind == _BYTE_ARRAY:
+                if page.encoding == DELTA_BYTE_ARRAY and chunk.physical == "BYTE_ARRAY":
                     do = "write the file with PLAIN or dictionary encoding, as pyarrow and pandas do"
                     found = f"column {name} in DELTA_BYTE_ARRAY pages, whose size cannot be told"
                     raise invalid(path, found, "pages of known size", do)
@@ -82,7 +83,7 @@ def _require_bounded(path: Path, data: bytes, columns: dict[str, pa.DataType]) -
             if size > _MAX_CHUNK or whole > _MAX_DECODED:
                 found = f"column {name} becomes {size:,} bytes in a row group, {whole:,} in all"
                 raise invalid(path, found, f"at most {_MAX_CHUNK:,} bytes a column and row group, {_MAX_DECODED:,} in all")
-    except BadPage as error:
+    except Malformed as error:
         raise invalid(path, str(error), "a readable Parquet file") from error
 
 

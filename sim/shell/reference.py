@@ -109,7 +109,7 @@ class Reference:
                     raise self._invalid(name, error.found, error.expected) from error
                 except MemoryError:  # Arrow's is an ArrowException too
                     raise
-                except (OSError, pa.ArrowException) as error:
+                except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
                     raise self._invalid(name, str(error), "a readable Parquet file") from error
             return self._tables[name]
 

@@ -196,7 +196,7 @@ def report_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
                 table = file.read(columns=REPORT_SCHEMA.names, use_threads=False)  # as in reference.py: the bytes are Python's
             if not table.schema.remove_metadata().equals(REPORT_SCHEMA):
                 raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
             raise UsageError(
                 "SHELL.REPORT_UNREADABLE",
                 "a run report cannot be read",

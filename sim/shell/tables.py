@@ -117,7 +117,7 @@ def read_parquet(
     names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
     try:
         if part is not None:
-            require_bounded_file(str(path), part, lambda: path)
+            require_bounded_file(str(path), part, lambda: pa.OSFile(str(path)))
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_schema(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)
@@ -126,7 +126,7 @@ def read_parquet(
         return from_arrow(table.select(names), dataset, vocab, names)
     except MemoryError:  # Arrow's is an ArrowException too, and says nothing about the file
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
         # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says nothing about the file.
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
             raise StorageError("SHELL.IO_READ_FAILED", "A file could not be read.", str(error), "", str(path), "run again") from error
@@ -146,7 +146,7 @@ def require_schema(path: Path, data: bytes, dataset: Dataset, vocab: Vocabularie
             _require_schema(path, file, dataset, vocab)
     except MemoryError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
         raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
 
 
