@@ -91,6 +91,17 @@ def other_levels() -> tuple[bytes, int]:
     return data.replace(optional, b"\x25\x00\x18\x07item_id"), 2
 
 
+def renamed() -> tuple[bytes, int]:
+    """A chunk that says to be another column's than the one in whose place it stands."""
+    data = one_column()
+    at = data.rindex(b"\x07item_id") + 1
+    return data[:at] + b"other_1" + data[at + 7 :], 2
+
+
+def no_utf8() -> tuple[bytes, int]:
+    return one_column().replace(b"\x07item_id", b"\x07\xfftem_id"), 2
+
+
 def encrypted() -> tuple[bytes, int]:
     """A footer that says to be signed, without a signature: Arrow's writer of footers ends the process."""
     data = one_column()
@@ -100,7 +111,19 @@ def encrypted() -> tuple[bytes, int]:
 
 BOMBS: dict[str, Callable[[], tuple[bytes, int]]] = {
     made.__name__: made
-    for made in (zstd, repeated, more_than_said, many_groups, many_columns, text_in_every_row, not_parquet, other_levels, encrypted)
+    for made in (
+        zstd,
+        repeated,
+        more_than_said,
+        many_groups,
+        many_columns,
+        text_in_every_row,
+        not_parquet,
+        other_levels,
+        renamed,
+        no_utf8,
+        encrypted,
+    )
 }
 
 
