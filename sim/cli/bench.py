@@ -50,7 +50,7 @@ def bench(
         answer, text = main.main(case or [], given, machine, out, scratch)
     except main.Refused as error:
         raise UsageError("SHELL.USAGE", str(error), do="closedworld bench list") from None
-    emit("bench", answer, text)
+    emit("bench", answer, text.splitlines())
 
 
 def _checkout() -> Any:

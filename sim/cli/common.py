@@ -69,13 +69,24 @@ class Settings:
 settings = Settings()
 
 
-def emit(command: str, payload: dict[str, Any], text: str) -> None:
-    """Write a command's result to stdout: one JSON object with `--json`, plain text otherwise."""
+class Block(str):
+    """Text of ours that holds lines, each of them clean."""
+
+
+def emit(command: str, payload: dict[str, Any], text: str | Sequence[str]) -> None:
+    """Write a command's result to stdout: one JSON object with `--json`, plain text otherwise.
+
+    Args:
+        command: What its schema is called.
+        payload: What it answers.
+        text: Lines for people. Each is made one line that drives no terminal, whatever text of a file it holds; only a `Block` has more.
+    """
     with contextlib.suppress(ReaderLeft), results():
         if settings.json:
             sys.stdout.write(json_text({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
         elif text:
-            sys.stdout.write(clean(text.rstrip("\n")) + "\n")
+            lines = [text] if isinstance(text, str) else text
+            sys.stdout.write("\n".join(line if isinstance(line, Block) else one_line(line) for line in lines) + "\n")
 
 
 def json_text(document: Any) -> str:
@@ -86,9 +97,9 @@ def json_text(document: Any) -> str:
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> str:
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> Block:
     """A plain aligned table; `right` names the columns (by position) that hold numbers."""
-    return Columns(headers, rows, right).begun(rows)
+    return Block(Columns(headers, rows, right).begun(rows))
 
 
 class Columns:

@@ -31,7 +31,7 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     answers.require()
     looked_at = {**report.looked_at, "answers": len(answers.names)}
     looked = ", ".join(f"{count} {what}" for what, count in looked_at.items())
-    emit("contracts.lint", {"digest": compiled.digest, "looked_at": looked_at}, f"all agree: {looked}\ndigest {compiled.digest}")
+    emit("contracts.lint", {"digest": compiled.digest, "looked_at": looked_at}, [f"all agree: {looked}", f"digest {compiled.digest}"])
 
 
 @app.command("mccs")
@@ -76,7 +76,7 @@ def show(
     text = [f"{found.kind} {found.id}", f"  {found.about}", *(f"  {label:<12} {value}" for label, value in found.facts)]
     if found.rows:
         text += ["", table(found.headers, found.rows)]
-    emit("contracts.show", found.as_json(), "\n".join(text))
+    emit("contracts.show", found.as_json(), text)
 
 
 @app.command("catalogue")
@@ -104,4 +104,4 @@ def list_outputs(contracts: ContractsOption = None, json_: JsonOption = False) -
         "",
         *(f"{name}: {why}" for name, why in ROLES.items()),
     ]
-    emit("contracts.catalogue", {"digest": compiled.digest, "roles": dict(ROLES), "datasets": entries}, "\n".join(text))
+    emit("contracts.catalogue", {"digest": compiled.digest, "roles": dict(ROLES), "datasets": entries}, text)

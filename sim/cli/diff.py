@@ -62,6 +62,6 @@ def diff(
         "only_b": list(found.only_b),
         "receipt": {name: {"a": left, "b": right} for name, (left, right) in found.identity.items()},
     }
-    emit("diff", payload, "\n".join(text))
+    emit("diff", payload, text)
     if not found.same:
         raise typer.Exit(1)

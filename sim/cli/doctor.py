@@ -20,7 +20,7 @@ def doctor(contracts: ContractsOption = None, config: ConfigOption = None, out: 
     emit(
         "doctor",
         {"healthy": not bad, "findings": [finding.as_json() for finding in findings]},
-        f"{table(('', 'what', 'found', 'do'), rows)}\n\n{verdict}",
+        [table(("", "what", "found", "do"), rows), "", verdict],
     )
     if bad:
         raise typer.Exit(bad[0].exit_code)

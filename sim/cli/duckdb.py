@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.cli.common import RunArgument, refuse
-from sim.shell.plain_text import clean
+from sim.shell.plain_text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,13 +40,13 @@ def duckdb(
     world = cw.open(run)
     if to is not None:
         write_views(world, to)
-        sys.stdout.write(clean(f"made {to}: views on {world.location}\n"))
+        sys.stdout.write(one_line(f"made {to}: views on {world.location}") + "\n")
         return
     shell = _Shell(Workbench(world), mode)
     asked = sys.stdin.isatty()
     if asked:
         _complete(shell.bench.names)
-        sys.stderr.write(clean(f"{world.location}: {len(world)} datasets; .help\n"))
+        sys.stderr.write(one_line(f"{world.location}: {len(world)} datasets; .help") + "\n")
     for text in _statements(asked):
         try:
             if not shell.run(text):

@@ -32,7 +32,7 @@ def explain(
     emit("explain", _payload(found), _text(found))
 
 
-def _text(found: Explanation) -> str:
+def _text(found: Explanation) -> list[str]:
     from sim.cli.rows import text
 
     columns = found.contract.table.columns
@@ -68,7 +68,7 @@ def _text(found: Explanation) -> str:
     ]
     if rest:
         lines += ["", "other streams of the state", table(("stream", "key", "entity", "c0", "c1", "draws"), rest)]
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
+    return [*lines, *(f"note: {note}" for note in found.notes)]
 
 
 def _payload(found: Explanation) -> dict[str, Any]:

@@ -128,6 +128,7 @@ def main() -> None:
     """Run the command line and exit with the documented code."""
     from sim.shell.errors import SimError, StorageError, UsageError
     from sim.shell.memory import keep_freed_memory
+    from sim.shell.plain_text import clean
 
     settle()
     keep_freed_memory()
@@ -146,7 +147,7 @@ def main() -> None:
         code = EXIT_INTERRUPTED[stop.number]
     except SimError as error:
         if settings.debug:
-            traceback.print_exc()
+            sys.stderr.write(clean(traceback.format_exc()))
         code = refuse(error)
     except ReaderLeft:
         pass
@@ -156,7 +157,7 @@ def main() -> None:
         code = getattr(stop, "exit_code", 1)
     except (OSError, MemoryError) as error:  # anything a machine can run out of, wherever it happened
         if settings.debug:
-            traceback.print_exc()
+            sys.stderr.write(clean(traceback.format_exc()))
         code = refuse(_lost_result() or _machine(error, StorageError))
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):

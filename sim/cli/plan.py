@@ -59,8 +59,10 @@ def plan(
         note = f"{state.rows:,} rows" if state.rows is not None else f"{state.staged} staged" if state.staged else ""
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
+    told = prepared.supplied.echo() if prepared.supplied else []
     text = [
-        *(["merchants    " + "\n             ".join(prepared.supplied.echo()), ""] if prepared.supplied else []),
+        *(f"{label:<12} {line}" for label, line in zip(("merchants", *[""] * len(told)), told, strict=False)),
+        *([""] if told else []),
         table(("state", "does", "status", "partitions", ""), rows, right=frozenset({3, 4})),
         "",
         f"run          {planned.run_id}",
@@ -75,4 +77,4 @@ def plan(
     if planned.published_bytes:
         text.append(f"published    {SIZES_CHECKED} (closedworld verify --deep reads them)")
     file = {"merchants_file": dict(prepared.supplied.told)} if prepared.supplied else {}
-    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **file}, "\n".join(text))
+    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **file}, text)

@@ -18,6 +18,7 @@ def rm(
     """Remove a run directory: not one that is being worked on, nothing that is not a run's, never through a link. Asks first."""
     from sim.shell.find_run import find_run
     from sim.shell.location import is_url
+    from sim.shell.plain_text import one_line
     from sim.shell.remove import look, remove_run
 
     if is_url(run):
@@ -27,7 +28,7 @@ def rm(
     if not yes:
         if json_ or not sys.stdin.isatty():
             refuse_usage("there is nobody to ask whether the run may be removed: give --yes")
-        if not typer.confirm(f"remove {found.path} ({size})?", err=True):
+        if not typer.confirm(one_line(f"remove {found.path} ({size})?"), err=True):
             raise typer.Exit(1)
     remove_run(found)
-    emit("rm", {"run_dir": str(found.path), "files": found.files, "bytes": found.bytes}, f"removed {found.path} ({size})")
+    emit("rm", {"run_dir": str(found.path), "files": found.files, "bytes": found.bytes}, one_line(f"removed {found.path} ({size})"))

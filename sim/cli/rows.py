@@ -28,7 +28,7 @@ def json_rows(batch: pa.RecordBatch) -> list[list[Any]]:
 
 
 def write_json(stream: pa.RecordBatchReader) -> None:
-    """All rows to stdout as the one JSON object of `closedworld sql --json`.
+    """All rows to stdout as one JSON object, the answer of the command of that name.
 
     A batch is written when the next one is there: a query that fails before the second has written nothing. One that fails later leaves
     half a document and a line end, and says why on stderr.

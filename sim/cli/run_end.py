@@ -20,7 +20,7 @@ def rows_of(result: RunResult, dataset: str) -> int:
 
 def end_text(
     built: Built, prepared: Prepared, backend: Backend, out: str, memory: Mapping[str, int] | None, seconds: float, verbose: bool
-) -> str:
+) -> list[str]:
     """The text.
 
     Args:
@@ -56,7 +56,7 @@ def end_text(
     if memory:
         facts.append(("memory", f"{memory['peak'] / 2**20:,.0f} MiB at the highest, limit {memory['limit'] / 2**20:,.0f} MiB"))
     text = [*(_tables(result) if verbose else []), *(f"{label:<10} {fact}" for label, fact in facts if fact)]
-    return "\n".join([*text, *(_next(result, world, out) if "5B" in result.bundles else [])])
+    return [*text, *(_next(result, world, out) if "5B" in result.bundles else [])]
 
 
 def _named(backend: Backend) -> str:

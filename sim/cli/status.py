@@ -91,7 +91,7 @@ def status(
     ended = [{**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None} for state in states]
     payload: dict[str, Any] = {"run": asdict(one), "asked": asked, "states": ended, "left_out": off, "datasets": datasets}
     payload["arrivals"] = arrivals(datasets)
-    emit("status", payload, "\n".join(lines))
+    emit("status", payload, lines)
 
 
 def _origin(entry: dict[str, Any]) -> str:

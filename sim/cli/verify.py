@@ -60,4 +60,4 @@ def verify(
     if report.checks_not_judged:
         which = ", ".join(report.checks_not_judged)
         text.append(f"checks    {which} built with other contracts: which checks those demand is not known (--contracts DIR)")
-    emit("verify", {**report.as_json(), "looked_at": how, "seconds": round(seconds, 3)}, "\n".join(text))
+    emit("verify", {**report.as_json(), "looked_at": how, "seconds": round(seconds, 3)}, text)

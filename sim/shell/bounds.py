@@ -127,7 +127,7 @@ def require_room(where: str, part: PartFile, decoded: int) -> None:
             found=f"{decoded:,} bytes of rows",
             expected=f"at most {free:,}",
             where=where,
-            do="read it where there is more memory, or ask with closedworld sql, which needs less",
+            do="read it where there is more memory, or ask with closedworld sql RUN QUERY, which needs less",
         )
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from sim.shell.plain_text import one_line
+
 EXAMPLE_LIMIT = 5
 
 
@@ -70,7 +72,7 @@ class SimError(Exception):
         """The whole error as plain text, one part a line."""
         lines = [f"{self.code}  {self.what}"]
         lines += [f"  {label:<9} {text}" for label, text in self.rows()]
-        return "\n".join(line.replace("\n", "\\n") for line in lines)  # a text of a file cannot pass for a part of ours
+        return "\n".join(map(one_line, lines))  # a text of a file drives no terminal and cannot pass for a part of ours
 
     def as_json(self) -> dict[str, object]:
         """The error as a JSON-ready mapping (for `--json`)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sim.shell.events import Event, PartitionEnded, Stage, StateBegan
+from sim.shell.plain_text import one_line
 
 STAGES = {"sent": 0.0, "computing": 0.0, "checking": 0.5, "writing": 0.75}
 """Stages of a partition, and how much of it is about done when one begins."""
@@ -99,7 +100,7 @@ class Hub:
                     self._listeners.remove(listener)
                     why = f"{type(error).__name__}: {error}"
                     with contextlib.suppress(OSError, ValueError):
-                        sys.stderr.write(f"warning: {type(listener).__name__} tells no more ({why}); the run goes on\n")
+                        sys.stderr.write(one_line(f"warning: {type(listener).__name__} tells no more ({why}); the run goes on") + "\n")
 
     def close(self) -> None:
         """Close all."""

@@ -6,6 +6,7 @@ import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from sim.shell.events import (
@@ -22,8 +23,9 @@ from sim.shell.events import (
 )
 from sim.shell.hub import Hub, Listener
 from sim.shell.hub import Progress as Position
+from sim.shell.plain_text import one_line
 
-__all__ = ["Bars", "Lines", "Reporter", "Silent", "listener_for_people", "printable", "rate", "reporter", "where"]
+__all__ = ["Bars", "Lines", "Reporter", "Silent", "listener_for_people", "rate", "reporter", "where"]
 
 _EVERY = 10.0
 
@@ -31,11 +33,6 @@ _EVERY = 10.0
 def rate(rows: int, seconds: float) -> str:
     """Rows a second, as people read it."""
     return f"{_short(rows / seconds if seconds > 0 else 0.0)} rows/s"
-
-
-def printable(text: str) -> str:
-    """Text that cannot drive a terminal, whatever a name in a file says."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def _short(number: float) -> str:
@@ -63,6 +60,11 @@ def where(position: Position) -> str:
     rows = position.rows_so_far
     pace = f"{rows:,} rows  {rate(rows, position.seconds)}  ETA {_left(position.eta)}"
     return f"{position.state}  state {position.number} of {position.of}  {done}{under_way}  {pace}"
+
+
+def _literal(text: str) -> str:
+    """Text that is no markup of rich, nor drives a terminal."""
+    return escape(one_line(text))
 
 
 class Lines:
@@ -96,7 +98,7 @@ class Lines:
 
     def _say(self, text: str) -> None:
         self._told = time.monotonic()
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(one_line(text) + "\n")
         sys.stderr.flush()
 
 
@@ -124,7 +126,7 @@ class Bars:
         """Move the bar, or leave a line behind."""
         if isinstance(event, InputRead):
             for line in event.lines:
-                self._progress.console.print(printable(f"{event.input} {line}"), markup=False)
+                self._progress.console.print(one_line(f"{event.input} {line}"), markup=False)
         elif isinstance(event, KernelsCompiling):
             over = event.done == event.kernels
             what = f"{event.done}/{event.kernels}, once for this machine"
@@ -136,14 +138,16 @@ class Bars:
             self._progress.update(self._task, visible=False)
             figures = f"{event.rows:>12,} rows {event.seconds:>7.2f}s  {event.error_code or event.note or rate(event.rows, event.seconds)}"
             mark = "[red]no[/]" if event.status == "FAIL" else "[green]ok[/]"
-            self._progress.print(f"{mark} {event.state:<5} {event.title:<22.22} {figures}")
+            self._progress.print(f"{mark} {_literal(f'{event.state:<5} {event.title:<22.22} {figures}')}")
         elif isinstance(event, StateBegan | Stage | PartitionEnded) and progress.partitions:
             busiest = max(progress.stages, key=lambda stage: progress.stages[stage], default="")
             rows = _short(progress.rows_so_far)
             what = f"{progress.done}/{progress.partitions} {busiest:<9.10} {rows:>6} rows  ETA {_left(progress.eta)}"
             about = f"state {progress.number} of {progress.of}  {progress.state:<5} {progress.title:<16.16}"
             total = progress.partitions
-            self._progress.update(self._task, total=total, completed=progress.completed, description=about, what=what, visible=True)
+            self._progress.update(
+                self._task, total=total, completed=progress.completed, description=one_line(about), what=one_line(what), visible=True
+            )
 
     def close(self) -> None:
         """Give the terminal back."""

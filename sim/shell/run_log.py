@@ -23,7 +23,8 @@ from sim.shell import events
 from sim.shell.errors import StorageError, UsageError
 from sim.shell.events import Event
 from sim.shell.hub import Progress
-from sim.shell.progress import printable, rate, where
+from sim.shell.plain_text import one_line
+from sim.shell.progress import rate, where
 from sim.shell.receipt import RECEIPT_NAME
 
 EVENT_SCHEMA = "closedworld.event/1"
@@ -99,7 +100,7 @@ def _plain(value: Any) -> Any:
 def text_line(name: str, fields: dict[str, Any], elapsed: float) -> str:
     """An event as text: a line, and one more for each part of it."""
     lines = _TEXTS[name](fields)
-    return "".join(f"{elapsed:9.2f}  {printable(line)}\n" for line in lines)
+    return "".join(f"{elapsed:9.2f}  {one_line(line)}\n" for line in lines)
 
 
 def _began(e: dict[str, Any]) -> list[str]:
@@ -233,7 +234,7 @@ class LogFile(Told):
                 data = data[os.write(self._number, data) :]
         except OSError as error:
             self.close()
-            sys.stderr.write(f"warning: the log {self._path} ends here ({error.strerror or error}); the run goes on\n")
+            sys.stderr.write(one_line(f"warning: the log {self._path} ends here ({error.strerror or error}); the run goes on") + "\n")
 
     def _refused(self, error: Exception) -> StorageError:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
