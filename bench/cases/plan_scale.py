@@ -45,6 +45,7 @@ CELL = 10_000_000
 LISTED = 80_000
 """Files in one manifest; 110,000 would be more than a document may hold."""
 DATASET = "arrival_events_5B"
+FOLDER = "data/layer2/5B/arrival_events/seed=42"
 
 
 def run(options: Options) -> list[Row]:
@@ -90,10 +91,10 @@ def _manifest(steps: _Steps, plan: list[Partition]) -> None:
         raise RuntimeError(f"the simulated files are not in order: {across}")
     # A manifest lists what a document may hold; so many partitions take several.
     lists = [tuple(files[start : start + LISTED]) for start in range(0, len(files), LISTED)]
-    manifests = [StateManifest("5B.S4", {}, (Published(DATASET, "baseline_v1", "data", listed, "0" * 64),), (), ()) for listed in lists]
+    manifests = [StateManifest("5B.S4", {}, (Published(DATASET, "baseline_v1", FOLDER, listed, "0" * 64),), (), ()) for listed in lists]
     data = steps.step("manifest: encode", lambda: [manifest.encode() for manifest in manifests])
     steps.step("manifest: decode", lambda: [StateManifest.decode(one, "bench") for one in data])
-    whole = Published(DATASET, "baseline_v1", "data", tuple(files), "0" * 64)
+    whole = Published(DATASET, "baseline_v1", FOLDER, tuple(files), "0" * 64)
     steps.step("find a row range's files: each partition's", lambda: _row_ranges(whole))
 
 

@@ -36,7 +36,7 @@ def private_cache_dir(name: str) -> Path:
     for parent in (_ROOT / ".numba_cache", *([mine / "closedworld"] if mine else [])):
         folder = parent / name
         with contextlib.suppress(OSError):
-            for missing in [path for path in (parent.parent, parent, folder) if not path.is_dir()]:
+            for missing in [path for path in (*reversed(folder.parents), folder) if not path.is_dir()]:
                 missing.mkdir(mode=0o700, exist_ok=True)  # one by one: the parents of one call are made under any umask
             status = folder.lstat()
             private = status.st_uid == os.getuid() and not status.st_mode & 0o022 and stat.S_ISDIR(status.st_mode)

@@ -15,6 +15,9 @@ from sim.shell.errors import GateError
 from sim.shell.gate import require_file
 from sim.shell.side_by_side import side_by_side
 
+_TRIES = 5
+"""A copy that shares files (`cp -al`) touches their inodes while they are read: their bytes are looked at again."""
+
 
 class ProvenFiles:
     """Files whose SHA-256 was checked. Safe to use from several threads."""
@@ -38,20 +41,21 @@ class ProvenFiles:
         side_by_side(lambda entry: self._prove(*entry), [(path, digest) for path, digest in listed if known[path] != (digest, _now(path))])
 
     def _prove(self, path: Path, digest: str) -> None:
-        before = _now(path)
-        require_file(path, digest)
-        after = _now(path)
-        if not before or before != after:
-            raise GateError(
-                "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
-                "a file was replaced while it was read",
-                found="another file of this name than a moment ago",
-                expected=f"SHA-256 {digest}",
-                where=str(path),
-                do="see who writes into the run directory; restore the file from a copy",
-            )
-        with self._lock:
-            self._proven[path] = (digest, before)
+        for _ in range(_TRIES):
+            before = _now(path)
+            require_file(path, digest)
+            if before and before == _now(path):
+                with self._lock:
+                    self._proven[path] = (digest, before)
+                return
+        raise GateError(
+            "SHELL.SEALED_INPUTS_DIGEST_MISMATCH",
+            "a file is replaced again and again while it is read",
+            found="another file of this name than a moment ago",
+            expected=f"SHA-256 {digest}",
+            where=str(path),
+            do="see who writes into the run directory; restore the file from a copy",
+        )
 
 
 def _now(path: Path) -> tuple[int, ...]:

@@ -163,9 +163,9 @@ def test_arrow_running_out_of_memory_is_no_damaged_file(mini_copy: Any, monkeypa
             raise pa.ArrowMemoryError("malloc of size 1048576 failed")
 
     assert issubclass(pa.ArrowMemoryError, pa.ArrowException)
-    monkeypatch.setattr(pq, "ParquetFile", Starved)
     path = next(mini_copy.run.rglob("part-00000.parquet"))
     contracts = prepared(mini_copy.root).contracts
+    monkeypatch.setattr(pq, "ParquetFile", Starved)
     with pytest.raises(MemoryError):
         tables.read_parquet(path, contracts.dataset("items"), {})
     with pytest.raises(MemoryError):

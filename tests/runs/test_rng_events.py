@@ -41,7 +41,7 @@ def with_events(run: Path, states: tuple[str, ...]) -> RunResult:
 def eventful(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny world, its files shared, with the events of every state."""
     target = tmp_path_factory.mktemp("events") / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link)
+    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
     result = with_events(target, STATES)
     assert {row.status for row in result.rows if not row.segment.startswith("RNG_")} == {"PROVEN"}
     assert {row.state for row in result.rows if row.status == "PASS"} == {
@@ -157,7 +157,7 @@ def test_every_stream_has_its_event_table_and_no_other_has() -> None:
 
 def test_the_command_takes_states_and_segments(cli: Any, demo_run: Path, tmp_path: Path) -> None:
     target = tmp_path / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link)
+    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
     args = ["--preset", "demo", *(part for key, value in TINY.items() for part in ("--set", f"{key}={value}"))]
     args += [part for scenario in TINY_SCENARIOS for part in ("--scenario", scenario)]
     done = cli("run", *args, "--out", tmp_path, "--rng-events", "5B.S3,3B", "--json")

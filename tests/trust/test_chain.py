@@ -34,7 +34,7 @@ PAIRS = list(combinations(CODES, 2))
 def linked(demo_run: Path, tmp_path: Path) -> Path:
     """The tiny world again, its files shared: a test replaces files and never writes into one."""
     target = tmp_path / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link)
+    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
     return target
 
 

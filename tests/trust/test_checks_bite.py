@@ -98,6 +98,9 @@ def rows_to_corrupt(world: CheckedWorld) -> Iterator[tuple[Dataset, str, Frame, 
 def test_every_contract_check_can_refuse(world: CheckedWorld) -> None:
     silent, seen = [], 0
     for dataset, name, frame, item in rows_to_corrupt(world):
+        if not len(frame):
+            assert dataset.id == "merchant_supplied_1A", "this world was given no merchants; of all else it has rows"
+            continue
         seen += 1
         if name.startswith("seam."):
             red = bool(checked_world.seam_results(frame, dataset, name))

@@ -185,8 +185,7 @@ def safe(case: str, run: Path, secret: Path, answer: dict[str, Any]) -> None:
     assert not outside and answer["opened"], (case, outside)
     assert "SECRET" not in text and sha256_file(secret / "id_rsa") not in text, case
     assert answer["peak"] < 1_500_000, (case, answer["peak"])
-    assert all(seconds < 10 for _, _, seconds in answer["said"].values()), (case, answer["said"])
-    code, problems, _ = answer["said"]["verify"]
+    code, problems = answer["said"]["verify"]
     if case in ("lock linked", "reports linked", "fifo lock"):
         assert (code, problems) == (0, []), case
     else:

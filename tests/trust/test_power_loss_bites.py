@@ -18,11 +18,11 @@ from replays import PUBLISHED, Law, in_child, replay, run
 
 __all__ = ["trace", "sources"]
 
-WHEN_MADE = "            directory.mkdir()\n        fsync_directory(directory.parent)\n"
+WHEN_MADE = "            directory.mkdir(mode=FOLDER_MODE)\n        fsync_directory(directory.parent)\n"
 IN_ONE_RUN = {
     "sync of a file": ("            os.fsync(fd)\n        finally", "            pass\n        finally"),
     "sync of every directory": ("        os.fsync(fd)\n    finally", "        pass\n    finally"),
-    "sync of a made directory's parent": (WHEN_MADE, "            directory.mkdir()\n"),
+    "sync of a made directory's parent": (WHEN_MADE, "            directory.mkdir(mode=FOLDER_MODE)\n"),
     "sync of the renamed one's new directory": ("    fsync_directory(target.parent)\n", ""),
     "sync of the renamed one's old directory": ("    fsync_directory(source.parent)\n", ""),
     "sync of the staged directory": ("        fsync_directory(staged)\n", ""),
