@@ -114,12 +114,13 @@ def prove_agreement(contracts: Contracts, config: Folder, states: Iterable[State
     Raises:
         ContractError: Listing everything that does not agree.
     """
-    examined = [("contracts", contracts.digest)]
+    facts = list(states)
+    examined = [("contracts", contracts.digest), *((f"state/{state.id}", "declared") for state in facts)]
     for name in config.names:  # a file that is no pack's is found by its name alone
         packs = name.endswith(".yaml") and name.startswith(("layer", "presets/"))
         examined.append((f"config/{name}", _digest(config, name) if packs else "named"))
     examined += [(f"pack/{artefact.path}", _digest(config, artefact.path)) for artefact in contracts.artefacts.values()]
-    prove_once("lint", examined, lambda: lint(contracts, config, states).require())
+    prove_once("lint", examined, lambda: lint(contracts, config, facts).require())
 
 
 def _digest(config: Folder, name: str) -> str:

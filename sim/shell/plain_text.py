@@ -14,4 +14,4 @@ def one_line(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return ascii(char)[1:-1]  # no codec: loading one opens a file, here in the midst of somebody else's
