@@ -86,8 +86,14 @@ class KeyIndex:
         self.dtypes = tuple(frame[name].dtype for name in to)
         # Each level: the distinct values of one more column, and the distinct (code so far, value) pairs as packed codes.
         self._levels: list[tuple[_Values, _Values]] = []
+        # Where the first column tells every row by itself: where it is found, and the others beside it. Pairs would take far more.
+        self._first: tuple[_Values, tuple[Array, ...]] | None = None
         present = _present(frame, to)
         columns = [frame[name] if present is None else frame[name][present] for name in to]
+        if len(columns) > 1 and len(columns[0]) and len(distinct := _distinct(columns[0])) == len(columns[0]):
+            order = None if distinct is columns[0] else np.argsort(columns[0])
+            self._first = _Values(distinct), tuple(column if order is None else column[order] for column in columns[1:])
+            return
         code = np.zeros(len(columns[0]), dtype=np.int64)
         for number, column in enumerate(columns):
             values = _Values(_distinct(column))
@@ -126,6 +132,13 @@ class KeyIndex:
         return np.concatenate(found)
 
     def _contains(self, columns: Sequence[Array]) -> Array:
+        if self._first is not None:
+            ids, others = self._first
+            row = ids.find(columns[0])
+            same: Array = ids.values[row] == columns[0]
+            for beside, column in zip(others, columns[1:], strict=True):
+                same &= beside[row] == column
+            return same
         code: Array | None = None
         known: Array = np.ones(len(columns[0]), dtype=np.bool_)
         if len(self._levels[0][0].values) == 0:
