@@ -17,9 +17,9 @@ import pytest
 from sim.shell import publish
 from sim.shell.bundle import Bundle
 from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.gate import open_bundle, require_bytes, require_file, verify_bundle
+from sim.shell.gate import FLAG_NAME, open_bundle, require_bytes, require_file, require_state, verify_bundle
 from sim.shell.identity import sha256_bytes
-from sim.shell.manifest import PartFile, Published
+from sim.shell.manifest import PartFile, Published, StateManifest
 from tests.trust.mutant_runs import LEFT_OUT, ROOT, TESTS
 
 KEEPERS = ("sim/shell/publish.py", "sim/shell/gate.py")
@@ -101,6 +101,15 @@ def test_directories_below_an_unreadable_one_are_made(tmp_path: Path, monkeypatc
     assert synced == [tmp_path.name, "a", "a"]
 
 
+def test_directories_have_one_mode_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        publish.make_directories(tmp_path / "a/b")
+    finally:
+        os.umask(old)
+    assert [(tmp_path / name).stat().st_mode & 0o7777 for name in ("a", "a/b")] == [0o775, 0o775]
+
+
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO])
 def test_a_machine_in_trouble_is_not_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def fails(*_: Any, **__: Any) -> int:
@@ -122,8 +131,20 @@ def test_only_plain_files_of_sane_size_are_read(tmp_path: Path) -> None:
     with pytest.raises(GateError, match="PUBLISHED_FILE_INVALID"):
         publish.read_published(tmp_path / "f")
     for path, limit, code in ((tmp_path / "f", 4, "INVALID"), (tmp_path, 5, "INVALID"), (tmp_path / "none", 5, "MISSING")):
-        with pytest.raises(GateError, match=f"PUBLISHED_FILE_{code}"):
+        with pytest.raises(GateError, match=f"PUBLISHED_FILE_{code}") as error:
             publish.read_published(path, limit)
+        missing = code == "MISSING"
+        assert ("cannot be opened" in error.value.what, error.value.do.startswith("run again")) == (missing, missing)
+
+
+def test_a_file_that_may_not_be_opened_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, **__: Any) -> int:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (tmp_path / "f").touch()
+    monkeypatch.setattr(os, "open", refuses)
+    with pytest.raises(GateError, match="PUBLISHED_FILE_INVALID"):
+        publish.read_published(tmp_path / "f")
 
 
 def test_a_directory_is_compared_only_if_it_is_one(tmp_path: Path) -> None:
@@ -168,6 +189,30 @@ def test_an_index_other_than_the_flag_s_is_called_by_its_digest(mini_copy: Any) 
         with pytest.raises(GateError, match="DIGEST_MISMATCH"):
             open_bundle(mini_copy.run, "1A")
     assert sides == {True, False}
+
+
+@pytest.mark.parametrize("other", ["0" * 64, "f" * 64])
+def test_a_flag_other_than_it_was_built_on_is_told_on_either_side(tmp_path: Path, other: str) -> None:
+    (tmp_path / "gates/0A").mkdir(parents=True)
+    (tmp_path / "gates/0A" / FLAG_NAME).write_bytes(b"flag")
+    for digest, count in ((sha256_bytes(b"flag"), 0), (other, 1)):
+        bundle = Bundle("1A", "", "", (), {"documents": {}, "parents": {"0A": digest}, "ledger": [], "checks": []})
+        assert len(verify_bundle(tmp_path, bundle, deep=False)) == count
+
+
+def test_what_no_flag_vouches_for_must_be_as_its_state_lists_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/f").write_bytes(b"rows")
+    part = PartFile("f", 4, 1, sha256_bytes(b"rows"), "")
+    manifest = StateManifest("1A.S1", {}, (Published("d", None, "data", (part,), ""),), (), ())
+    require_state(tmp_path, manifest, deep=True)
+    (tmp_path / "data/f").write_bytes(b"ROWS")
+    require_state(tmp_path, manifest, deep=False)
+    for deep, harm in ((True, b"ROWS"), (False, b"more rows")):
+        (tmp_path / "data/f").write_bytes(harm)
+        with pytest.raises(GateError, match="PUBLISHED_FILE_MISSING") as error:
+            require_state(tmp_path, manifest, deep)
+        assert "1A.S1" in error.value.what and f"{tmp_path}/data/f" in str(error.value)
 
 
 @pytest.mark.parametrize("require", [require_file, require_bytes])
