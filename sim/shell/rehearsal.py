@@ -6,15 +6,14 @@ will draw can be drawn now. Large worlds are near their mean, and are estimated 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from sim.backends import Backend
 from sim.shell.expected_volume import Volumes, weeks_of_demand
-from sim.shell.frames import Frame, concat
-from sim.shell.manifest import PartFile, Published
+from sim.shell.memory_store import MemoryStore
 from sim.shell.request import Prepared
 from sim.shell.request_context import context_for
 from sim.shell.state import Partition, Program, Segment
@@ -35,7 +34,7 @@ def drawn_volumes(prepared: Prepared, segments: Sequence[Segment], backend: Back
     Raises:
         SimError: Whatever one of these states would refuse in a run.
     """
-    store = _Memory(prepared)
+    store = MemoryStore(prepared.vocabularies, prepared.reference)
     for program in _needed(segments):
         ctx = context_for(program, prepared, backend, cast(Store, store))
         assert program.compute is not None
@@ -63,29 +62,3 @@ def _needed(segments: Sequence[Segment]) -> list[Program]:
             found.append(program)
             wanted |= set(program.state.reads)
     return found[::-1]
-
-
-class _Memory:
-    """What `Store` gives these states, out of frames held in memory."""
-
-    def __init__(self, prepared: Prepared) -> None:
-        self.vocabularies: Mapping[str, tuple[str, ...]] = prepared.vocabularies
-        self.reference = prepared.reference
-        self.parts: dict[str, list[Frame]] = {}
-
-    def published(self, dataset: str, scenario: str | None = None) -> Published:
-        files = tuple(PartFile(f"part-{number:05d}.parquet", 0, len(frame), "", "") for number, frame in enumerate(self.parts[dataset]))
-        return Published(dataset, scenario, "", files, "")
-
-    def load(
-        self,
-        dataset: str,
-        scenario: str | None = None,
-        *,
-        part: int | None = None,
-        rows: tuple[int, int] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> Frame:
-        frame = self.parts[dataset][part] if part is not None else concat(self.parts[dataset])
-        frame = frame.slice(*rows) if rows is not None else frame
-        return frame.select(*columns) if columns is not None else frame

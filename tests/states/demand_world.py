@@ -17,7 +17,7 @@ from sim.shell.frames import Frame, concat
 from sim.shell.params import Params
 from sim.shell.reference import Reference
 from sim.shell.state import Check, Partition, Program
-from tests.states.memory_world import ROOT, config, contracts, vocabularies
+from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies
 
 BASELINE, STRESS = "baseline_v1", "stress_peak_online_v1"
 PACKS = {
@@ -48,29 +48,6 @@ def packs(**overrides: Any) -> dict[str, Any]:
     return documents
 
 
-class Store:
-    """What a state may load, by dataset and scenario."""
-
-    def __init__(self) -> None:
-        self.vocabularies = vocabularies()
-        self.reference = Reference(ROOT / "config" / "reference")
-        self.frames: dict[tuple[str, str | None], list[Frame]] = {}
-
-    def load(
-        self,
-        dataset: str,
-        scenario: str | None = None,
-        *,
-        part: int | None = None,
-        rows: tuple[int, int] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> Frame:
-        held = self.frames[(dataset, scenario)]
-        frame = concat(held) if part is None else held[part]
-        frame = frame.slice(*rows) if rows is not None else frame
-        return frame.select(*columns) if columns is not None else frame
-
-
 class DemandWorld:
     """5A's states over given upstream frames; every contract check of the shell is made on what they return."""
 
@@ -81,8 +58,8 @@ class DemandWorld:
         seed: int = 7,
         scenarios: Sequence[str] = (BASELINE,),
     ) -> None:
-        self.store = Store()
-        self.store.frames |= {(name, None): [frame] for name, frame in upstream.items()}
+        self.store = ScenarioStore()
+        self.store.parts |= {(name, None): [frame] for name, frame in upstream.items()}
         self.configs = {name: Params(values) for name, values in (documents or packs()).items()}
         self.seed, self.scenarios = seed, tuple(scenarios)
         self.checks: dict[str, Check] = {}
@@ -117,7 +94,7 @@ class DemandWorld:
                 for figure in ("entities", "draws", "blocks"):
                     totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
         assert set(made) == ctx.to_publish()
-        self.store.frames |= made
+        self.store.parts |= made
         self.totals = totals
         self.checks = {check.name: check for check in program.checks(ctx, totals)} if program.checks is not None else {}
         whole = {name: concat(frames) for name, frames in made.items()}
@@ -138,7 +115,7 @@ class DemandWorld:
         entry = contracts().dataset(dataset)
         results = check_frame(frame, entry, vocabularies())
         for key in entry.foreign_keys:
-            owner = scenario if (key.dataset, scenario) in self.store.frames else None
+            owner = scenario if (key.dataset, scenario) in self.store.parts else None
             results.append(check_foreign_key(frame, key, self.store.load(key.dataset, owner, columns=key.to)))
         assert all(result.passed for result in results), [result for result in results if not result.passed]
 

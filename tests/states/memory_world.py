@@ -16,7 +16,7 @@ from sim.shell.context import Context
 from sim.shell.contract_types import Contracts
 from sim.shell.contracts import load_contracts
 from sim.shell.frames import Frame, concat
-from sim.shell.manifest import PartFile, Published
+from sim.shell.memory_store import MemoryStore
 from sim.shell.params import Params
 from sim.shell.reference import Reference
 from sim.shell.state import Check, Program, State
@@ -42,37 +42,27 @@ def config(path: str) -> dict[str, Any]:
     return load(ROOT / "config" / path, path).value
 
 
-class MemoryStore:
-    """What `Store` gives a state, out of frames held in memory."""
+def memory_store() -> MemoryStore:
+    return MemoryStore(vocabularies(), Reference(ROOT / "config" / "reference"))
+
+
+class ScenarioStore(MemoryStore):
+    """As `MemoryStore`, scenario by scenario: `parts` is by (dataset, scenario)."""
+
+    parts: dict[tuple[str, str | None], list[Frame]]
 
     def __init__(self) -> None:
-        self.vocabularies = vocabularies()
-        self.reference = Reference(ROOT / "config" / "reference")
-        self.parts: dict[str, list[Frame]] = {}
+        super().__init__(vocabularies(), Reference(ROOT / "config" / "reference"))
 
-    def published(self, dataset: str, scenario: str | None = None) -> Published:
-        files = tuple(PartFile(f"part-{i:05d}.parquet", 0, len(frame), "", "") for i, frame in enumerate(self.parts[dataset]))
-        return Published(dataset, scenario, "", files, "")
-
-    def load(
-        self,
-        dataset: str,
-        scenario: str | None = None,
-        *,
-        part: int | None = None,
-        rows: tuple[int, int] | None = None,
-        columns: Sequence[str] | None = None,
-    ) -> Frame:
-        frame = self.parts[dataset][part] if part is not None else concat(self.parts[dataset])
-        frame = frame.slice(*rows) if rows is not None else frame
-        return frame.select(*columns) if columns is not None else frame
+    def held(self, dataset: str, scenario: str | None) -> list[Frame]:
+        return self.parts[(dataset, scenario)]
 
 
 class MemoryWorld:
     """States run one after another, each seeing what those before it made."""
 
     def __init__(self, configs: Mapping[str, Mapping[str, Any]], seed: int = 7) -> None:
-        self.store = MemoryStore()
+        self.store = memory_store()
         self.configs = {name: Params(values) for name, values in configs.items()}
         self.seed = seed
         self.checks: dict[str, Check] = {}

@@ -166,7 +166,7 @@ def test_what_config_does_not_cover_is_refused(state, override, error):
     for name in ("5A.S1", "5A.S2"):
         if name < state:
             made.run(name)
-    made = DemandWorld({key[0]: frames[0] for key, frames in made.store.frames.items()}, packs(**override))
+    made = DemandWorld({key[0]: frames[0] for key, frames in made.store.parts.items()}, packs(**override))
     with pytest.raises(ContractError, match=error.replace(".", r"\.")):
         made.run(state)
 

@@ -163,7 +163,7 @@ def test_factors_that_are_not_those_applied_turn_red():
         "an event nobody knows": changed("event_id", 5),
     }
     for name, table in cases.items():
-        world.store.frames[(FACTORS, BASELINE)] = [table]
+        world.store.parts[(FACTORS, BASELINE)] = [table]
         world.run("5A.S5")
         assert not world.checks[f"overlay factors of {BASELINE}"].passed, name
 
@@ -224,9 +224,9 @@ def test_scope_links_are_all_and_only_the_matching_events():
 def test_an_overlay_moves_its_scope_and_nothing_else(overrides, inside):
     base = {"overlay_policy_5A__payday__groups": []}
     before, after = build(80, **base), build(80, **{**base, **overrides})
-    for (name, scenario), frames in before.store.frames.items():
+    for (name, scenario), frames in before.store.parts.items():
         if scenario is None:
-            for old, new in zip(frames, after.store.frames[(name, None)], strict=True):
+            for old, new in zip(frames, after.store.parts[(name, None)], strict=True):
                 assert all(np.array_equal(old[column], new[column]) for column in old), name
     keys = before.store.load("merchant_zone_profile_5A")
     old, new = (world.store.load(UTC_TABLE, BASELINE).lambda_utc_scenario.reshape(len(keys), -1) for world in (before, after))
@@ -251,7 +251,7 @@ def test_partitions_do_not_change_rows(monkeypatch):
     whole = build(30)
     monkeypatch.setattr(s5_surfaces, "PARTITION_ROWS", 3000)
     pieces = build(30)
-    assert len(whole.store.frames[(UTC_TABLE, BASELINE)]) == 1 and len(pieces.store.frames[(UTC_TABLE, BASELINE)]) > 5
+    assert len(whole.store.parts[(UTC_TABLE, BASELINE)]) == 1 and len(pieces.store.parts[(UTC_TABLE, BASELINE)]) > 5
     for table in (LOCAL, UTC_TABLE):
         rows, again = whole.store.load(table, BASELINE), pieces.store.load(table, BASELINE)
         assert all(np.array_equal(rows[name], again[name]) for name in rows)
@@ -296,7 +296,7 @@ def test_hours_that_overlays_cannot_explain_turn_the_gate_red():
 def test_a_clock_that_is_not_the_published_one_is_refused():
     world = build(10)
     clocks = world.store.load("scenario_zone_calendar_5A", BASELINE)
-    world.store.frames[("scenario_zone_calendar_5A", BASELINE)] = [clocks.with_columns(local_origin=clocks.local_origin + 3_600_000_000)]
+    world.store.parts[("scenario_zone_calendar_5A", BASELINE)] = [clocks.with_columns(local_origin=clocks.local_origin + 3_600_000_000)]
     with pytest.raises(ValidationError, match=r"5A\.S5\.CLOCK_DIFFERS"):
         world.run("5A.S5")
 
@@ -323,7 +323,7 @@ def test_one_surface_is_the_same_without_the_other(gone):
     both = build(20, scenarios=(BASELINE,))
     key = "emit_local_intensities" if gone == LOCAL else "emit_utc_intensities"
     one = build(20, scenarios=(BASELINE,), **{f"scenario_horizon_5A__{key}": False})
-    assert (gone, BASELINE) not in one.store.frames
+    assert (gone, BASELINE) not in one.store.parts
     kept = UTC_TABLE if gone == LOCAL else LOCAL
     rows, again = both.store.load(kept, BASELINE), one.store.load(kept, BASELINE)
     assert all(np.array_equal(rows[name], again[name]) for name in rows)

@@ -11,13 +11,12 @@ from sim.backends import get_backend
 from sim.segments.arrivals_5b import SEGMENT
 from sim.shell.checks import check_foreign_key, check_frame, check_key_ranges, key_range
 from sim.shell.context import Context
-from sim.shell.frames import Frame, concat
-from sim.shell.manifest import PartFile, Published
+from sim.shell.frames import Frame
 from sim.shell.params import Params
 from sim.shell.reference import Reference
 from sim.shell.staging import PartitionResult
 from sim.shell.sums import RunningSums
-from tests.states.memory_world import ROOT, config, contracts, merchants, sites, vocabularies
+from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, merchants, sites, vocabularies
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 START = 1_767_571_200  # 2026-01-05, a Monday
@@ -35,30 +34,11 @@ CONFIGS = {
 }
 
 
-class Store5B:
-    """What `Store` gives a state, scenario by scenario, out of frames held in memory."""
-
-    def __init__(self) -> None:
-        self.vocabularies = vocabularies()
-        self.reference = Reference(ROOT / "config" / "reference")
-        self.parts: dict[tuple[str, str | None], list[Frame]] = {}
-
-    def published(self, dataset: str, scenario: str | None = None) -> Published:
-        frames = self.parts[(dataset, scenario)]
-        return Published(dataset, scenario, "", tuple(PartFile(f"{i}", 0, len(frame), "", "") for i, frame in enumerate(frames)), "")
-
-    def load(self, dataset, scenario=None, *, part=None, rows=None, columns=None):
-        frames = self.parts[(dataset, scenario)]
-        frame = frames[part] if part is not None else frames[0] if len(frames) == 1 else concat(frames)
-        frame = frame.slice(*rows) if rows is not None else frame
-        return frame.select(*columns) if columns is not None else frame
-
-
 class World5B:
     """States of 5B run one after another; `order` shuffles partitions."""
 
     def __init__(self, seed: int = 11, scenarios=("baseline",), overrides: dict[str, dict[str, Any]] | None = None) -> None:
-        self.store = Store5B()
+        self.store = ScenarioStore()
         self.seed, self.scenarios = seed, tuple(scenarios)
         packs = {name: config(path) for name, path in CONFIGS.items()}
         self.configs = {name: Params({**pack, **(overrides or {}).get(name, {})}) for name, pack in packs.items()}
