@@ -24,7 +24,7 @@ def status(
     from dataclasses import asdict
 
     from sim.paths import contracts_root
-    from sim.segments import SEGMENTS
+    from sim.segments import CODES
     from sim.shell.built_with import left_out
     from sim.shell.contracts import load_contracts
     from sim.shell.errors import SimError
@@ -35,9 +35,8 @@ def status(
     from sim.shell.status import asked_for, list_runs, run_status, state_rows
     from sim.shell.switches import named
 
-    codes = [segment.code for segment in SEGMENTS]
     if run is None:
-        runs = list_urls(parse_url(out), codes) if is_url(out) else list_runs(Path(out), codes)
+        runs = list_urls(parse_url(out), CODES) if is_url(out) else list_runs(Path(out), CODES)
         rows = [
             (
                 one.run_id[:12],
@@ -57,11 +56,11 @@ def status(
         return
     off: dict[str, str] = {}
     if is_url(run):
-        one, states, datasets, asked = url_status(parse_url(run), codes)
+        one, states, datasets, asked = url_status(parse_url(run), CODES)
     else:
         run_dir = find_run(run, local_out(out, "a run id"))
-        one, states = run_status(run_dir, codes), state_rows(run_dir, codes)
-        datasets, asked = manifest_figures(run_dir, codes), asked_for(run_dir)
+        one, states = run_status(run_dir, CODES), state_rows(run_dir, CODES)
+        datasets, asked = manifest_figures(run_dir, CODES), asked_for(run_dir)
         with contextlib.suppress(SimError):  # a damaged seal or other contracts: `verify` says which
             off = {named(key): str(switch) for key, switch in left_out(run_dir, one.passed, load_contracts(contracts_root())).items()}
     cells = [

@@ -23,24 +23,22 @@ def verify(
     json_: JsonOption = False,
 ) -> None:
     """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
-    from sim.segments import SEGMENTS
     from sim.shell.contracts import load_contracts
     from sim.shell.find_run import find_run
     from sim.shell.location import is_url, parse_url
     from sim.shell.receipt import refused
-    from sim.shell.rng_events import gate_codes
     from sim.shell.verify import content_check_of, verify_run
+    from sim.world.gates import GATES
 
-    codes = gate_codes(SEGMENTS)
     started = time.perf_counter()
     if is_url(run):
         from sim.shell.remote_verify import verify_url
 
-        report = verify_url(parse_url(run), codes, deep, contracts, config)
+        report = verify_url(parse_url(run), GATES, deep, contracts, config)
     else:
         run_dir = find_run(run)
-        content = content_check_of(run_dir, codes, contracts, config) if deep else None
-        report = verify_run(run_dir, codes, content, contracts=load_contracts(contracts) if contracts else None)
+        content = content_check_of(run_dir, GATES, contracts, config) if deep else None
+        report = verify_run(run_dir, GATES, content, contracts=load_contracts(contracts) if contracts else None)
     if report.problems:
         raise refused(report.problems)
     rows = [

@@ -14,11 +14,18 @@ import numpy as np
 from sim.recipes.groups import run_offsets
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import MICRO, Horizon
+from sim.shell.horizon import DAY_S, MICRO, Horizon
 
 HOUR_S = 3600
 WEEK_HOURS = np.int64(168)
 _EPOCH_HOUR = np.int64(72)  # 1970-01-01 was a Thursday
+
+
+def published_horizon(manifest: Frame) -> Horizon:
+    """The horizon that a scenario's row of `scenario_manifest_5A` tells."""
+    day_us = DAY_S * MICRO
+    first, stop = int(manifest.horizon_start_utc[0]) // day_us, int(manifest.horizon_end_utc[0]) // day_us
+    return Horizon(first, stop - first, int(manifest.bucket_seconds[0]))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sim.shell.documents import RECEIPT_NAME
 from sim.shell.errors import StorageError, UsageError
-from sim.shell.location import is_url
 
 RUNS = Path("runs")
 _SHOWN = 5
@@ -73,8 +72,3 @@ def find_run(run: str | Path, root: Path = RUNS) -> Path:
         where=str(where.absolute()),
         do=f"closedworld status --out {shlex.quote(str(where))} lists the runs there" if there else "closedworld run builds one",
     )
-
-
-def run_place(run: str | Path) -> str | Path:
-    """A URL as it is, else the directory of the run a user means; raises as `find_run`."""
-    return str(run) if is_url(run) else find_run(run)

@@ -17,9 +17,7 @@ import pyarrow.dataset as pads
 from sim.shell.manifest import Published
 from sim.shell.segment_order import EVENT_TABLE
 from sim.world.handle import World
-from sim.world.row_difference import DatasetDifference, count_rows, plain
-
-COLUMNS_DIFFER = "the columns differ"
+from sim.world.row_difference import COLUMNS_DIFFER, DatasetDifference, count_rows, plain
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,11 @@ def compare(a: World, b: World, recorded: bool = False) -> Comparison:
     left, right = _by_name(a), _by_name(b)
     equal, different = [], []
     for name in [name for name in left if name in right]:
-        if left[name].content_blake3 == right[name].content_blake3 and (recorded or _proven_equal(a, b, left[name], right[name])):
+        found = _compared(a, b, left[name], right[name], recorded)
+        if found is None:
             equal.append(_label(*name))
         else:
-            different.append(_difference(a, b, left[name], right[name]))
+            different.append(found)
     return Comparison(
         equal=tuple(equal),
         different=tuple(different),
@@ -75,14 +74,21 @@ def compare(a: World, b: World, recorded: bool = False) -> Comparison:
     )
 
 
-def _proven_equal(a: World, b: World, left: Published, right: Published) -> bool:
-    """Whether two directories of one recorded content hold it: each file is hashed, and where files differ, rows are compared."""
-    a.require_intact([left])
-    b.require_intact([right])
-    if [part.file_sha256 for part in left.files] == [part.file_sha256 for part in right.files]:
-        return True
-    found = _difference(a, b, left, right)  # of another writer, or with a content digest that is not its own
-    return not (found.only_a or found.only_b or found.changed) and found.note != COLUMNS_DIFFER
+def _compared(a: World, b: World, left: Published, right: Published, recorded: bool) -> DatasetDifference | None:
+    """How two directories differ; None where they are equal.
+
+    Those of one recorded content must hold it: each file is hashed, and where files differ, rows are compared.
+    """
+    alike = left.content_blake3 == right.content_blake3
+    if alike and recorded:
+        return None
+    if alike:
+        a.require_intact([left])
+        b.require_intact([right])
+        if [part.file_sha256 for part in left.files] == [part.file_sha256 for part in right.files]:
+            return None
+    found = _difference(a, b, left, right)  # if alike: of another writer, or with a content digest that is not its own
+    return None if alike and found.same_rows else found
 
 
 def identity_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -133,7 +139,7 @@ def _difference(a: World, b: World, left: Published, right: Published) -> Datase
     keys = a.contracts.dataset(left.dataset).primary_key
     for condition in _ranges(a, left, table_a.schema):
         count_rows(table_a.to_arrow(filter=condition), table_b.to_arrow(filter=condition), keys, result)
-    if not (result.only_a or result.only_b or result.changed):
+    if result.same_rows:
         result.note = "the same rows, cut into other files or in another order"
     return result
 

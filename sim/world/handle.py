@@ -136,7 +136,7 @@ class World(Described):
             raise UsageError(
                 "SHELL.UNKNOWN_TABLE", f"no table about a run is called {name!r}", expected=known, do=nearest(name, RUN_TABLES)
             )
-        return RUN_TABLES[name][1](self)
+        return RUN_TABLES[name](self)
 
     def require_intact(self, items: Sequence[Published], first_only: bool = False) -> None:
         """Check the SHA-256 of files that were not checked before, or are other files now, several at a time.

@@ -40,7 +40,7 @@ def audit_log(receipt: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> pa.T
     run = {name: receipt[name] for name in ("run_id", "seed", "parameter_hash", "manifest_fingerprint")}
     rows = []
     for who, bundle, row in _ledger(bundles):
-        laws = {name: _text(bundle.document["rng_audit"].get(name)) for name in ("algorithm", "key_law", "uniform")}
+        laws = {name: as_utf8(bundle.document["rng_audit"].get(name)) for name in ("algorithm", "key_law", "uniform")}
         rows.append({**who, "key": row["key"], **laws, **run})
     return pa.Table.from_pylist(rows, schema=AUDIT)
 
@@ -69,5 +69,6 @@ def _ledger(bundles: Mapping[str, Bundle]) -> Iterator[tuple[dict[str, Any], Bun
         yield who, bundle, row
 
 
-def _text(value: Any) -> str:
+def as_utf8(value: Any) -> str:
+    """A text that a column may hold: what is no UTF-8 is replaced."""
     return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from sim.shell.frames import Array
 
+COLUMNS_DIFFER = "the columns differ"
+
 
 @dataclass
 class DatasetDifference:
@@ -39,6 +41,11 @@ class DatasetDifference:
     columns: dict[str, int] | None = None
     first: dict[str, Any] | None = None
     note: str = ""
+
+    @property
+    def same_rows(self) -> bool:
+        """Whether the rows were compared, and are the same."""
+        return self.note != COLUMNS_DIFFER and not (self.only_a or self.only_b or self.changed)
 
 
 def count_rows(a: pa.Table, b: pa.Table, keys: tuple[str, ...], result: DatasetDifference) -> None:

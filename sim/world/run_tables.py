@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sim.shell.bundle import Bundle
-from sim.world.rng_logs import audit_log, trace_log
+from sim.world.rng_logs import as_utf8, audit_log, trace_log
 
 if TYPE_CHECKING:
     from sim.world.handle import World
@@ -52,8 +52,7 @@ def _row(segment: str, row: Mapping[str, Any]) -> dict[str, Any]:
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return as_utf8(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def run_reports(world: World) -> pa.Table:
@@ -67,15 +66,11 @@ def run_reports(world: World) -> pa.Table:
     return pa.Table.from_pylist(list(report_rows(world.path)), schema=REPORT_SCHEMA)
 
 
-RUN_TABLES: Mapping[str, tuple[str, Callable[[World], pa.Table]]] = {
-    "validation_checks": (
-        "Every check with its figures (severity ERROR: a failure stops a run), and figures that gate nothing (INFO)",
-        lambda world: validation_checks(world.segments.values()),
-    ),
-    "rng_ledger": ("Random numbers drawn: entities, draws and blocks by state, stream and scenario", lambda world: world.ledger()),
-    "rng_audit_log": ("Who drew with which key, by which laws, in which run", lambda world: audit_log(world.receipt, world.segments)),
-    "rng_trace_log": ("How much each stream drew, and the run up to there", lambda world: trace_log(world.segments)),
-    "run_reports": ("What each invocation did, a state a row; outside every gate", run_reports),
+RUN_TABLES: Mapping[str, Callable[[World], pa.Table]] = {
+    "validation_checks": lambda world: validation_checks(world.segments.values()),
+    "rng_ledger": lambda world: world.ledger(),
+    "rng_audit_log": lambda world: audit_log(world.receipt, world.segments),
+    "rng_trace_log": lambda world: trace_log(world.segments),
+    "run_reports": run_reports,
 }
-"""Name -> what it tells, how it is made."""
 UNGATED = ("run_reports",)

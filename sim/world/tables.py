@@ -76,7 +76,9 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """Arrow schema of the rows; scenario data end in a `scenario_id` column."""
-        schema = self._plain_schema()
+        return self._with_scenario(self._plain_schema())
+
+    def _with_scenario(self, schema: pa.Schema) -> pa.Schema:
         return schema.append(pa.field(SCENARIO, pa.string(), nullable=False)) if self.scenarios else schema
 
     def _plain_schema(self) -> pa.Schema:
@@ -103,11 +105,13 @@ class Table:
 
     def dataset(self) -> pads.Dataset:
         """The rows as a lazy `pyarrow.dataset`; every file was verified, every page is when it is read."""
+        return self._by_scenario(self.schema)
+
+    def _by_scenario(self, schema: pa.Schema) -> pads.Dataset:
         import pyarrow.dataset as pads
 
         by_file = [item.scenario for item in self._items for _ in item.files]
-        partitions = [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None
-        return self._dataset(self.schema, partitions)
+        return self._dataset(schema, [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None)
 
     def plain_dataset(self) -> pads.Dataset:
         """`dataset` with the columns of the files and no others."""
@@ -139,7 +143,8 @@ class Table:
             UsageError: If there is no such column.
             GateError: If a file is not the published one.
         """
-        schema, extra = self.schema, self.view_columns
+        plain = self._plain_schema()
+        schema, extra = self._with_scenario(plain), added(plain.names)
         for name in filter if isinstance(filter, Mapping) else ():
             if name not in schema.names:
                 raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r} to filter by", expected=", ".join(schema.names))
@@ -154,7 +159,7 @@ class Table:
             stored = schema.names[:1]  # what counts the rows
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
         with self._world.reading():
-            rows = self.dataset().to_table(columns=stored, filter=condition)
+            rows = self._by_scenario(schema).to_table(columns=stored, filter=condition)
         self._world.require_intact(self._items)  # the files that were read are those that were proven
         if columns is None or stored == list(columns):
             return rows

@@ -11,14 +11,6 @@ LOCAL = "ts_local"
 _NEEDED = ("ts_utc", "utc_offset_minutes")
 _MINUTE = 60_000_000
 LINEAGE = ("run_id", "parameter_hash")
-ABOUT: Mapping[str, tuple[str, str]] = {
-    LOCAL: ("timestamp_us", "Local wall time: ts_utc plus utc_offset_minutes, without a zone; where a dataset has both"),
-    "run_id": ("string", "The run"),
-    "parameter_hash": ("string", "Digest of all its parameters"),
-    "manifest_fingerprint": ("string", "Digest of all that decides its content but seed and scenarios; in views only"),
-    "scenario_id": ("string", "Scenario, for data that differ by scenario"),
-    "seed": ("uint64", "World seed; in views only"),
-}
 
 
 def added(stored: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from sim.shell.errors import StorageError, UsageError, storage_errors
-from sim.world.query import relation, select, sql_error
+from sim.world.query import Rows, relation, select, sql_error
 from sim.world.run_tables import RUN_TABLES
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def write_views(world: World, target: Path) -> None:
                 world.require_intact(items)
                 relation(world.rows_of(items), connection).create_view(name)
             for name in RUN_TABLES:
-                relation([type(world.rows_of(items)[0])(world.run_table(name))], connection).create(name)
+                relation([Rows(world.run_table(name))], connection).create(name)
         finally:
             connection.close()
         with storage_errors(place, "making the file of views"):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.local_calendar import local_calendar
+from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.segments.arrivals_5b.keys import KEY
 from sim.shell.context import Context
 from sim.shell.errors import ValidationError
 from sim.shell.frames import Frame
-from sim.shell.horizon import DAY_S, MICRO, Horizon
 from sim.shell.state import ROW_LEVEL, Partition
 
 UTC, LOCAL = "merchant_zone_scenario_utc_5A", "merchant_zone_scenario_local_5A"
@@ -34,10 +33,7 @@ def utc_surface(ctx: Context, part: Partition) -> Frame:
     if ctx.publishes(UTC, part.scenario):
         return ctx.load(UTC, scenario=part.scenario, part=part.index)
     local = ctx.load(LOCAL, scenario=part.scenario, part=part.index)
-    manifest = ctx.load("scenario_manifest_5A", scenario=part.scenario)
-    day_us = DAY_S * MICRO
-    first, stop = int(manifest.horizon_start_utc[0]) // day_us, int(manifest.horizon_end_utc[0]) // day_us
-    horizon = Horizon(first, stop - first, int(manifest.bucket_seconds[0]))
+    horizon = published_horizon(ctx.load("scenario_manifest_5A", scenario=part.scenario))
     heads = np.flatnonzero(local.local_bucket_index == 0)
     keys = local.take(heads).select(*KEY)
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.local_calendar import LocalCalendar
-from sim.segments.intensity_5a.factors import SCOPE, FactorCells, scope_links
+from sim.segments.intensity_5a.factors import FactorCells, packed, scope_links
 from sim.shell.context import Context
 from sim.shell.frames import Array, Frame
 from sim.shell.horizon import MICRO, Horizon
@@ -114,7 +114,7 @@ def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, p
         table: Rows of `scenario_overlay_factors_5A`.
         policy: `overlay_policy_5A`.
     """
-    own, known = _packed(keys), _packed(table)
+    own, known = packed(keys), packed(table)
     combination = np.unique(own)
     rows = np.flatnonzero(np.isin(known, combination))
     length = table.local_buckets[rows].astype(np.int64)
@@ -129,10 +129,3 @@ def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, p
     total = np.minimum(np.maximum(total, policy.total.low), policy.total.high)
     return int((total != ctx.on_host(cells.factor)).sum())
 
-
-def _packed(frame: Frame) -> Array:
-    """A combination in one int64, ordered as `FactorCells` are."""
-    packed = np.zeros(len(frame), dtype=np.int64)
-    for _, name, _ in SCOPE:
-        packed = (packed << 16) | frame[name].astype(np.int64)
-    return packed

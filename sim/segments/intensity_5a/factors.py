@@ -30,6 +30,14 @@ class FactorCells:
     factor: Array
 
 
+def packed(keys: Frame) -> Array:
+    """Each key's combination in one int64, in the order of `SCOPE`."""
+    code = np.zeros(len(keys), dtype=np.int64)
+    for _, name, _ in SCOPE:
+        code = (code << 16) | keys[name].astype(np.int64)
+    return code
+
+
 def factor_cells(ctx: Context, keys: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params) -> FactorCells:
     """Factor of each key's combination in each local bucket, at the middle of the bucket.
 
@@ -41,10 +49,7 @@ def factor_cells(ctx: Context, keys: Frame, calendar: Frame, clock: LocalCalenda
         horizon: The horizon.
         policy: `overlay_policy_5A`.
     """
-    packed = np.zeros(len(keys), dtype=np.int64)
-    for _, name, _ in SCOPE:
-        packed = (packed << 16) | keys[name].astype(np.int64)
-    _, first, combination = np.unique(packed, return_index=True, return_inverse=True)
+    _, first, combination = np.unique(packed(keys), return_index=True, return_inverse=True)
     combinations = keys.take(first)
     zone = clock.zone_of(combinations.tzid)
     offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))

@@ -17,6 +17,7 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
 from sim.recipes.local_calendar import local_calendar
 from sim.segments.intensity_5a.factor_runs import factor_runs
+from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError
@@ -211,9 +212,9 @@ def _zones(ctx: Context, horizon: Horizon) -> Frame:
 
 def _factors(ctx: Context, events: Frame, horizon: Horizon) -> Frame:
     """What the events come to for each country, zone and class with demand."""
-    keys = ctx.load("merchant_zone_profile_5A", columns=("legal_country_iso", "tzid", "demand_class"))
-    distinct = np.unique(np.stack([keys.legal_country_iso, keys.tzid, keys.demand_class], axis=1), axis=0)
-    combinations = Frame({name: distinct[:, number] for number, name in enumerate(("legal_country_iso", "tzid", "demand_class"))})
+    scope = ("legal_country_iso", "tzid", "demand_class")
+    keys = ctx.load("merchant_zone_profile_5A", columns=scope)
+    combinations = keys.take(np.unique(packed(keys), return_index=True)[1]).sort(*scope)
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(combinations.tzid), horizon)
     return factor_runs(ctx, combinations, events, clock, horizon, ctx.params.overlay_policy_5A)
 

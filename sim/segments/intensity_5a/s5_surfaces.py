@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
-from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar
+from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, published_horizon
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
 from sim.segments.intensity_5a.factors import factor_cells
@@ -23,7 +23,7 @@ from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, 
 from sim.shell.context import Context, PartitionContext
 from sim.shell.errors import ContractError, ValidationError
 from sim.shell.frames import Array, Frame
-from sim.shell.horizon import DAY_S, MICRO, Horizon
+from sim.shell.horizon import MICRO, Horizon
 from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
@@ -132,10 +132,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def _horizon(ctx: Context, scenario: str) -> Horizon:
     """The horizon as published."""
-    manifest = ctx.load("scenario_manifest_5A", scenario=scenario)
-    day_us = DAY_S * MICRO
-    first, stop = int(manifest.horizon_start_utc[0]) // day_us, int(manifest.horizon_end_utc[0]) // day_us
-    return Horizon(first, stop - first, int(manifest.bucket_seconds[0]))
+    return published_horizon(ctx.load("scenario_manifest_5A", scenario=scenario))
 
 
 def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalCalendar:

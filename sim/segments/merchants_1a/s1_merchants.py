@@ -36,7 +36,8 @@ STATE = State(
 def preflight(ctx: Context) -> None:
     """A taxonomy that contradicts itself, and ids of the user that the seed generates too, are refused before anything is built."""
     require_consistent(ctx)
-    _supplied(ctx, _generated_ids(ctx))
+    if ctx.external("merchants_input_1A") is not None:
+        _supplied(ctx, _generated_ids(ctx))
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
