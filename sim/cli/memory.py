@@ -54,6 +54,7 @@ def memory_budget(limit: str | None, executor: str) -> MemoryBudget | None:
         return None
     from sim.executors import MemoryBudget, resident
     from sim.shell.errors import UsageError
+    from sim.shell.memory import grow_by_need
 
     size = parse_size(limit)
     if executor == "dask":
@@ -79,4 +80,5 @@ def memory_budget(limit: str | None, executor: str) -> MemoryBudget | None:
             expected="room for the process and a partition of the largest state besides",
             do="a larger --memory-limit: 1GiB is enough for --preset small",
         )
+    grow_by_need()
     return MemoryBudget(size)

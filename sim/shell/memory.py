@@ -12,11 +12,12 @@ import os
 import sys
 
 # glibc's mallopt parameters (malloc.h), the environment variables that set the same, and our values.
+_TOP_PAD = (-2, "MALLOC_TOP_PAD_")
 _SETTINGS = (
     (-8, "MALLOC_ARENA_MAX", 1),  # one heap for all threads: what one worker frees another takes
     (-3, "MALLOC_MMAP_THRESHOLD_", 32 << 20),  # the most glibc allows: smaller blocks come from the heap
     (-1, "MALLOC_TRIM_THRESHOLD_", 1 << 30),  # free memory at the top of the heap that is kept
-    (-2, "MALLOC_TOP_PAD_", 64 << 20),  # the heap grows in such steps
+    (*_TOP_PAD, 64 << 20),  # the heap grows in such steps
 )
 
 
@@ -32,8 +33,21 @@ def keep_freed_memory() -> bool:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform != "linux":
         return False
+    took = [_set(*setting) for setting in _SETTINGS]
+    return all(took)
+
+
+def grow_by_need() -> bool:
+    """For a process under a memory limit: the heap grows by what is asked for, not in steps whose rest nobody has touched.
+
+    The kernel counts such a rest where it bounds private memory (RLIMIT_DATA), and the C library refuses a small block when a whole step
+    no longer fits. Returns as `keep_freed_memory`.
+    """
+    return _set(_TOP_PAD[0], _TOP_PAD[1], 1 << 20)
+
+
+def _set(parameter: int, name: str, value: int) -> bool:
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version") or not hasattr(libc, "mallopt"):
         return False
-    took = [libc.mallopt(parameter, value) for parameter, name, value in _SETTINGS if name not in os.environ]
-    return all(code == 1 for code in took)
+    return name in os.environ or libc.mallopt(parameter, value) == 1

@@ -58,3 +58,38 @@ def test_what_the_user_set_stands() -> None:
     pool, faults = rounds("kept", **own)
     assert pool == "mimalloc"
     assert 2 * min(faults) > faults[0]
+
+
+LIMITED = """
+import resource, sys
+from sim.shell.memory import grow_by_need, keep_freed_memory
+assert keep_freed_memory()
+import numpy as np
+if sys.argv[1] == "by need":
+    assert grow_by_need()
+
+def taken():
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
+
+held = [np.ones(1 << 17, dtype=np.uint64) for _ in range(130)]  # what the heap held in advance is used up
+limit = taken() + (40 << 20)
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+try:
+    while True:
+        held.append(np.ones(1 << 17, dtype=np.uint64))
+except MemoryError:
+    print(limit - taken())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_under_a_limit_the_last_of_it_can_be_had() -> None:
+    """Steps of 64 MiB do not fit into what is left; blocks of one do, up to the limit."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "ARROW_", "GLIBC_"))}
+
+    def left(mode: str) -> int:
+        done = subprocess.run([sys.executable, "-c", LIMITED, mode], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert left("by need") < 8 << 20 < left("in steps")
