@@ -102,6 +102,7 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
     Raises:
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
+    rng_events = require_events(how.rng_events, how.until, segments)
     place, publication, url = _place(prepared, how, reporter)
     codes = [segment.code for segment in segments]
     if "6A" in codes and (how.until is None or how.until.partition(".")[0] in codes[codes.index("6A") :]):
@@ -111,7 +112,7 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
         out=place,
         publication=publication,
         until=how.until,
-        rng_events=require_events(how.rng_events, how.until, segments),
+        rng_events=rng_events,
         order_seed=how.order_seed,
         executor=how.executor,
         verify_fraction=how.verify_fraction,

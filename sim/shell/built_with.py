@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sim.paths import contracts_root
 from sim.shell.bundle import Bundle
@@ -37,13 +38,13 @@ class Judge:
         self._contracts = contracts or load_contracts(contracts_root())
         self.unknown: list[str] = []
 
-    def problems(self, bundle: Bundle) -> list[str]:
+    def problems(self, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
         """What is demanded of a segment and missing. One that was built with other contracts is noted as not judged."""
         if sealed_contracts(self._run_dir, bundle.segment) != self._contracts.digest:
             self.unknown.append(bundle.segment)
             return []
         index = gates_dir(self._run_dir, bundle.segment) / INDEX_NAME
-        return [f"{index}: {problem}" for problem in unmet_demands(self._contracts, bundle, read_receipt(self._run_dir))]
+        return [f"{index}: {problem}" for problem in unmet_demands(self._contracts, bundle, receipt)]
 
 
 def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict[Key, Switch]:

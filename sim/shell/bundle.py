@@ -9,7 +9,6 @@ with its own flag still breaks the flags after it. "Passed" says how many checks
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from sim.shell.errors import GateError
 from sim.shell.identity import canonical_json, sha256_bytes
 from sim.shell.json_text import load_json
 from sim.shell.manifest import Published, StateManifest, encode_listing
+from sim.shell.names import DIGEST, is_name
 
 BUNDLE_LAW = "bundle-v3"
 CheckName = tuple[str, str, str]
@@ -122,7 +122,7 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
     figures = checks if isinstance(checks, dict) else {}
     number, names = figures.get("number"), figures.get("names_sha256")
     wanted = {"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": digest, "checks": {"number": number, "names_sha256": names}}
-    sound = _is_digest(digest) and _is_digest(names) and type(number) is int
+    sound = is_name(DIGEST, digest) and is_name(DIGEST, names) and type(number) is int
     if not sound or data != canonical_json(wanted) + b"\n":
         raise GateError(
             "SHELL.UPSTREAM_HASHGATE_INVALID",
@@ -133,7 +133,3 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
             do="restore the run directory from a copy, or build the run again with another --out",
         )
     return str(digest)
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

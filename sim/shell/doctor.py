@@ -21,6 +21,7 @@ from sim.shell.errors import BackendError, ContractError, SimError, StorageError
 from sim.shell.lint import lint
 from sim.shell.read_once import read_once
 from sim.shell.reference import TABLES, Reference
+from sim.shell.space import existing_folder
 from sim.shell.state import Segment
 
 PACKAGES = ("blake3", "duckdb", "jsonschema", "numba", "numpy", "pyarrow", "pyyaml", "referencing", "rich", "typer")
@@ -194,7 +195,7 @@ def _driver() -> Finding:
 def _numba_cache(root: Path) -> Finding:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(chosen) if chosen else root / "cpu_fallback" / "__pycache__"
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    existing = existing_folder(folder)
     if os.access(existing, os.W_OK | os.X_OK):
         return Finding("numba cache", True, f"{folder} is writable")
     return Finding(
@@ -206,7 +207,7 @@ def _numba_cache(root: Path) -> Finding:
 
 
 def _disk(out: Path) -> Finding:
-    existing = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+    existing = existing_folder(out)
     free, good = shutil.disk_usage(existing).free, os.access(existing, os.W_OK | os.X_OK)
     if not good:
         return Finding("disk", False, f"{existing} is not writable", "choose another --out", StorageError.exit_code)

@@ -45,7 +45,7 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
     state = program.state
-    plan = on_backend(program, ctx, run, None, lambda: _plan(program, ctx))
+    plan = on_backend(program, ctx, run, None, lambda: program.partitions(ctx))
     if state.writes:
         require_readable(len(plan) * LEAST_ENTRY_BYTES, len(plan), state.id)
     staging = Staging(run.run_dir / "staging", state.id, _binding(plan, inputs_digest))
@@ -89,14 +89,6 @@ def _binding(plan: list[Partition], inputs_digest: str) -> str:
     """Digest of everything finished partitions depend on."""
     spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
     return named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
-
-
-def _plan(program: Program, ctx: Context) -> list[Partition]:
-    if program.plan is not None:
-        return program.plan(ctx)
-    if program.state.per_scenario:
-        return [Partition(0, scenario) for scenario in ctx.scenarios]
-    return [Partition(0)]
 
 
 def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int) -> tuple[StateManifest, str]:

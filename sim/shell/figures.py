@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.shell.bundle import Bundle
 from sim.shell.manifest import Published, StateManifest
-from sim.shell.opened import require_plain_folders
+from sim.shell.opened import state_files
 from sim.shell.publish import read_published
 
 ARRIVALS = "arrival_events_5B"
@@ -42,11 +42,8 @@ def manifest_figures(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]
         GateError: If a manifest is damaged.
     """
     found: list[dict[str, Any]] = []
-    for code in codes:
-        folder = run_dir / "gates" / code / "states"
-        require_plain_folders(run_dir, [f"gates/{code}/states/*"])
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-            found += figures(code, StateManifest.decode(read_published(path), str(path)).datasets)
+    for code, path in state_files(run_dir, codes):
+        found += figures(code, StateManifest.decode(read_published(path), str(path)).datasets)
     return found
 
 

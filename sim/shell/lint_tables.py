@@ -14,8 +14,9 @@ from sim.shell.strict_yaml import JsonPath, Located
 
 INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
 SHELL = "SHELL"
+"""Producer of run reports, which no state writes and nothing seals, and of logs."""
 EVENTS = "RNG"
-"""Producer of run reports, which no state writes and nothing seals."""
+"""Segment, in the contracts, of logs and of random events."""
 
 INTEGERS = ("uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us")
 

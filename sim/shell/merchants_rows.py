@@ -154,8 +154,10 @@ class Merchants:
             blank = [raw.get(name) in (None, "") for name in (one, other)]
             if blank[0] != blank[1] or (one == "open_from" and row[one] is not None and row[one] == row[other]):
                 self.problems.add(line, f"{one}/{other}", "/".join(str(raw.get(name) or "") for name in (one, other)), what)
-        if self.problems.total == before and self._agrees(line, row):
-            number = cells.merchant_id_of(row["merchant_id"])
+        if self.problems.total > before:
+            return
+        number = cells.merchant_id_of(row["merchant_id"])
+        if self._agrees(line, row, number):
             self.rows.append((number, row["outlet_country"], row["lat"], row["lon"]))
 
     def _mcc(self, value: Any) -> int:
@@ -164,10 +166,9 @@ class Merchants:
             raise cells.BadValue("an MCC of the taxonomy")
         return mcc
 
-    def _agrees(self, line: int, row: Mapping[str, Any]) -> bool:
+    def _agrees(self, line: int, row: Mapping[str, Any], number: int) -> bool:
         """Whether a row says of its merchant what earlier rows said; what they left open it may add."""
         key = row["merchant_id"]
-        number = cells.merchant_id_of(key)
         seen = self.merchants.setdefault(number, {name: row[name] for name in (*_MUST_AGREE, *ABOUT)} | {"merchant_ref": key})
         first = self._first_line.setdefault(number, line)
         before = self.problems.total

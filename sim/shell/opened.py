@@ -6,7 +6,7 @@ used, names must stay inside the directory, and only regular files are read. No 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,17 @@ def require_plain_folders(run_dir: Path, paths: Iterable[str]) -> None:
     link = linked_folder(run_dir, paths)
     if link is not None:
         raise damaged(str(link), "is a symbolic link", "plain files and directories")
+
+
+def state_files(run_dir: Path, codes: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """(Code of its gate, manifest file) of every published state, whether or not its segment has passed.
+
+    Raises:
+        GateError: If the way there leads through a link.
+    """
+    for code in codes:
+        require_plain_folders(run_dir, [f"gates/{code}/states/*"])
+        yield from ((code, path) for path in sorted((gates_dir(run_dir, code) / "states").glob("*.json")))
 
 
 def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:

@@ -134,7 +134,6 @@ def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | 
         BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone. `SHELL.DEVICE_FAULT`: the device failed.
     """
     name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
-    spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
     try:
         return run.backend.ops.turn(work) if part and program.state.resident else work()
     except KernelFailure as failure:
@@ -149,7 +148,7 @@ def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | 
             "SHELL.DEVICE_FAULT",
             f"the device failed while computing {name}, {fault.after}",
             found=str(fault),
-            where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
+            where=_where(program, part),
             do="look at nvidia-smi and dmesg; the same command, with --backend cpu too, goes on where it stopped",
         ) from fault
     except OutOfDeviceMemory as error:
@@ -157,9 +156,14 @@ def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | 
             "SHELL.OUT_OF_DEVICE_MEMORY",
             f"{name} does not fit the device, even alone (--device-slots 1)",
             found=str(error),
-            where=f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}",
+            where=_where(program, part),
             do=f"a device with more memory, --backend cpu{smaller_partitions(program, ctx)}; finished partitions are kept",
         ) from None
+
+
+def _where(program: Program, part: Partition | None) -> str:
+    spec = ", ".join(f"{name} {value}" for name, value in (part.spec if part else {}).items())
+    return f"{program.state.id} {part.name if part else ''}: {spec[:300] or 'all rows'}"
 
 
 def part_file(part: Partition) -> str:

@@ -27,6 +27,7 @@ from sim.shell.publish import read_published
 from sim.shell.rehearsal import MOST_OUTLETS, drawn_volumes
 from sim.shell.request import Prepared
 from sim.shell.request_context import context_for
+from sim.shell.space import existing_folder
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 
@@ -125,7 +126,7 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         states=tuple(states),
         estimate=estimate(prepared, _volumes(prepared, segments, backend)),
         published_bytes=sum(item.bytes for item in published),
-        free_bytes=shutil.disk_usage(_existing(run_dir, out)).free,
+        free_bytes=shutil.disk_usage(existing_folder(run_dir)).free,
     )
 
 
@@ -172,7 +173,7 @@ def require_space(prepared: Prepared, out: Path) -> None:
         StorageError: `SHELL.DISK_TOO_SMALL`.
     """
     run_dir = out / prepared.run_id
-    existing = _existing(run_dir, out)
+    existing = existing_folder(run_dir)
     free = shutil.disk_usage(existing).free
     whole = estimate(prepared)["bytes"]
     if free >= whole // 2:
@@ -190,17 +191,13 @@ def require_space(prepared: Prepared, out: Path) -> None:
         )
 
 
-def _existing(run_dir: Path, out: Path) -> Path:
-    return next(folder for folder in (run_dir, out, *out.absolute().parents) if folder.is_dir())
-
-
 def _partitions(program: Program, prepared: Prepared, store: Store, backend: Backend) -> int | None:
     if program.plan is None:
         return len(prepared.scenarios) if program.state.per_scenario else 1
     ctx = context_for(program, prepared, backend, store)
     if not all(store.holds(*key) for key in ctx.to_read()):
         return None
-    return len(program.plan(ctx))
+    return len(program.partitions(ctx))
 
 
 def _planned(segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None) -> PlannedState:

@@ -16,7 +16,7 @@ from sim.shell.expected_volume import Volumes, weeks_of_demand
 from sim.shell.memory_store import MemoryStore
 from sim.shell.request import Prepared
 from sim.shell.request_context import context_for
-from sim.shell.state import Partition, Program, Segment
+from sim.shell.state import Program, Segment
 from sim.shell.store import Store
 
 PROFILE = "merchant_zone_profile_5A"
@@ -38,8 +38,7 @@ def drawn_volumes(prepared: Prepared, segments: Sequence[Segment], backend: Back
     for program in _needed(segments):
         ctx = context_for(program, prepared, backend, cast(Store, store))
         assert program.compute is not None
-        parts = program.plan(ctx) if program.plan is not None else [Partition(0)]
-        for part in parts:
+        for part in program.partitions(ctx):
             for dataset, frame in program.compute(ctx.for_partition(part), part).items():
                 store.parts.setdefault(dataset, []).append(frame)
     profile = store.load(PROFILE)

@@ -72,7 +72,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
         try:
             bundle = open_segment(run.mirror, code, codes)
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run.mirror, bundle)
-            problems += seal_problems(run.mirror, code, receipt) + judge.problems(bundle)
+            problems += seal_problems(run.mirror, code, receipt) + judge.problems(bundle, receipt)
         except GateError as error:
             problems.append(problem_line(error))
             continue
@@ -122,7 +122,7 @@ def list_urls(root: Location, codes: Sequence[str], options: Mapping[str, Any] |
     """Every run directly below a location, by run id. One listing of everything below it is made."""
     store = open_store(root, options)
     found = sorted(key.split("/")[0] for key in store.list() if key.count("/") == 1 and key.endswith(f"/{RECEIPT_NAME}"))
-    return [url_status(root / name, codes, options)[0] for name in found]
+    return [_status(mirror_run(root / name, options), root / name, codes) for name in found]
 
 
 def url_status(
@@ -130,11 +130,16 @@ def url_status(
 ) -> tuple[RunStatus, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
     """One run at a glance, its states, its figures, how it was asked for. Whether somebody is uploading cannot be told from a store."""
     run = mirror_run(location, options, reports=True)
+    status = _status(run, location, codes)
     with run.named():
-        status, rows = run_status(run.mirror, codes), _rows(lambda: state_rows(run.mirror, codes))
-        datasets, asked = _rows(lambda: manifest_figures(run.mirror, codes)), asked_for(run.mirror)
-    size = sum(run.sizes.values())
-    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note), bytes=size), rows, datasets, asked
+        rows, datasets = _rows(lambda: state_rows(run.mirror, codes)), _rows(lambda: manifest_figures(run.mirror, codes))
+        return status, rows, datasets, asked_for(run.mirror)
+
+
+def _status(run: RemoteRun, location: Location, codes: Sequence[str]) -> RunStatus:
+    with run.named():
+        status = run_status(run.mirror, codes)
+    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note), bytes=sum(run.sizes.values()))
 
 
 def _rows(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ from sim.shell.rng_events import event_segment, gate_codes
 from sim.shell.runs_report import write_state_runs
 from sim.shell.seal import encode_receipt, encode_seal, sealed_rows
 from sim.shell.segment_order import held_by
-from sim.shell.space import require_files
+from sim.shell.space import existing_folder, require_files
 from sim.shell.staging import Staging
 from sim.shell.state import Program, Segment
 from sim.shell.store import Store
@@ -105,7 +105,7 @@ def run_world(prepared: Prepared, segments: Sequence[Segment], backend: Backend,
     require_possible(prepared, segments, backend, store)
     require_own_folders(run_dir)
     if not os.path.lexists(run_dir):
-        require_files(next(folder for folder in run_dir.absolute().parents if folder.is_dir()), 2 * len(prepared.contracts.datasets))
+        require_files(existing_folder(run_dir), 2 * len(prepared.contracts.datasets))
     with storage_errors(run_dir, "creating the run directory"):
         make_directories(run_dir / "staging")
     result = RunResult(run_dir)

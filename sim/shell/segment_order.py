@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-EVENTS = "RNG_"
+EVENT_GATE = "RNG_"
 """Begins the code of a gate that holds random events, `RNG_5B_S3` for those of state 5B.S3."""
 EVENT_TABLE = "rng_event_"
 """Begins the ids of their datasets."""
@@ -12,18 +12,18 @@ EVENT_TABLE = "rng_event_"
 
 def event_code(state: str) -> str:
     """Code of the gate that holds the events of a state."""
-    return EVENTS + state.replace(".", "_")
+    return EVENT_GATE + state.replace(".", "_")
 
 
 def state_of(code: str) -> str:
     """The state whose events a gate, or a state of that gate, holds."""
-    segment, state = code.split(".")[0].removeprefix(EVENTS).split("_")
+    segment, state = code.split(".")[0].removeprefix(EVENT_GATE).split("_")
     return f"{segment}.{state}"
 
 
 def is_events(code: str) -> bool:
     """Whether a gate holds random events and no part of the world."""
-    return code.startswith(EVENTS)
+    return code.startswith(EVENT_GATE)
 
 
 def held_by(code: str, passed: Iterable[str]) -> list[str]:

@@ -8,6 +8,11 @@ from pathlib import Path
 from sim.shell.errors import StorageError, files_left
 
 
+def existing_folder(path: Path) -> Path:
+    """The path, or the nearest directory above it that is there."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+
+
 def require_files(existing: Path, least: int) -> None:
     """Refuse a run before it starts where fewer files than its datasets can be made.
 

@@ -145,6 +145,12 @@ class Program:
         get = vars(module).get
         return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"), get("measure"))
 
+    def partitions(self, ctx: Context) -> list[Partition]:
+        """The state's partitions: as it plans them, else one a scenario, else one."""
+        if self.plan is not None:
+            return self.plan(ctx)
+        return [Partition(0, scenario) for scenario in ctx.scenarios] if self.state.per_scenario else [Partition(0)]
+
 
 @dataclass(frozen=True)
 class Segment:

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.plain_file import read_plain
-from sim.shell.errors import SimError, UsageError
+from sim.shell.bounds import require_bounded_table
+from sim.shell.errors import GateError, SimError, UsageError
 from sim.shell.manifest import StateManifest
-from sim.shell.opened import linked_folder, passed_segments, require_plain_folders
+from sim.shell.opened import linked_folder, passed_segments, state_files
 from sim.shell.publish import read_published
 from sim.shell.receipt import RECEIPT_NAME, read_receipt
 
@@ -33,7 +34,7 @@ _REPORT_TYPES = {
     "wall_ms": pa.uint64(),
     "peak_rss_bytes": pa.uint64(),
 }
-_REPORT_BYTES, _REPORT_ROWS = 1 << 24, 100_000
+_REPORT_BYTES, _REPORT_ROWS, _REPORT_MEMORY = 1 << 24, 100_000, 256 << 20
 REPORT_SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _REPORT_TYPES.items()])
 
 
@@ -156,19 +157,12 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
         if row["status"] == "PROVEN" and before is not None and before["status"] == "PASS":
             continue  # the invocation that built it says more than the one that found it
         latest[row["state"]] = row
-    for code in codes:
-        folder = run_dir / "gates" / code / "states"
-        require_plain_folders(run_dir, [f"gates/{code}/states/*"])
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-            if path.stem not in latest:
-                manifest = StateManifest.decode(read_published(path), str(path))
-                rows = sum(item.rows for item in manifest.datasets)
-                latest[path.stem] = dict.fromkeys(REPORT_SCHEMA.names) | {
-                    "segment": code,
-                    "state": path.stem,
-                    "status": "PASS",
-                    "rows": rows,
-                }
+    for code, path in state_files(run_dir, codes):
+        if path.stem not in latest:
+            manifest = StateManifest.decode(read_published(path), str(path))
+            rows = sum(item.rows for item in manifest.datasets)
+            told = {"segment": code, "state": path.stem, "status": "PASS", "rows": rows}
+            latest[path.stem] = dict.fromkeys(REPORT_SCHEMA.names) | told
     place = {code: number for number, code in enumerate(codes)}
 
     def order(row: dict[str, Any]) -> tuple[int, int, str]:
@@ -189,18 +183,22 @@ def report_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
         if not stat.S_ISREG(path.lstat().st_mode):
             continue
         try:
-            data = pa.BufferReader(read_plain(path, _REPORT_BYTES, follow=False))
-            with pq.ParquetFile(data, page_checksum_verification=True) as file:
+            data = read_plain(path, _REPORT_BYTES, follow=False)
+            require_bounded_table(str(path), data, _REPORT_MEMORY)
+            with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
                 if file.metadata.num_rows > _REPORT_ROWS:
                     raise pa.ArrowInvalid(f"{file.metadata.num_rows:,} rows by its footer, at most {_REPORT_ROWS:,} are written")
                 table = file.read(columns=REPORT_SCHEMA.names, use_threads=False)  # as in reference.py: the bytes are Python's
             if not table.schema.remove_metadata().equals(REPORT_SCHEMA):
                 raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
+        except MemoryError:  # Arrow's is an ArrowException too
+            raise
+        except (OSError, pa.ArrowException, UnicodeDecodeError, GateError) as error:  # names that are no UTF-8, more than a report can be
+            found = error.found if isinstance(error, GateError) else str(error).strip().splitlines()[0]
             raise UsageError(
                 "SHELL.REPORT_UNREADABLE",
                 "a run report cannot be read",
-                found=str(error).strip().splitlines()[0][:200],
+                found=found[:200],
                 where=str(path),
                 do="remove it: reports are not part of what is published",
             ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -147,12 +148,13 @@ def _table(source: FileBytes) -> RawTable:
 def _supplied(merchants: Merchants, source: FileBytes, table: RawTable) -> SuppliedMerchants:
     """Everything as columns in an order of its own, with the digest of the content."""
     known, owners = merchants.known, merchants.merchants
+    law_mcc = cache(known.law_mcc)  # it looks through the whole taxonomy, and has an answer a channel
     rows = sorted(merchants.rows, key=lambda row: (row[0], *((value is None, value or 0) for value in row[1:])))
     for one in owners.values():
         one |= {"law_mcc": None, "demand_class": None}
         if one["mcc"] not in known.mccs:
             chosen = str(merchants.form.unknown_mcc)
-            one["law_mcc"] = known.law_mcc(known.vocabularies["channel"][one["channel"]], chosen)
+            one["law_mcc"] = law_mcc(known.vocabularies["channel"][one["channel"]], chosen)
             one["demand_class"] = known.codes["demand_class"][chosen]
     numbers = [row[0] for row in rows]
     placed = {row[0] for row in rows if row[1] is not None or row[2] is not None}

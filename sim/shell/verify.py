@@ -112,7 +112,7 @@ def verify_run(
         try:
             bundle = open_segment(run_dir, code, codes)
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run_dir, bundle) + seal_problems(run_dir, code, receipt)
-            problems += judge.problems(bundle)
+            problems += judge.problems(bundle, receipt)
         except GateError as error:
             problems.append(problem_line(error))
             continue

@@ -11,8 +11,9 @@ from sim.segments import SEGMENTS
 from sim.shell.context import Context
 from sim.shell.contract_types import Dataset
 from sim.shell.params import Params
+from sim.shell.partition import part_file
 from sim.shell.rng_events import program_called
-from sim.shell.state import Partition, Program
+from sim.shell.state import Program
 from sim.shell.tables import to_arrow
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
@@ -71,7 +72,7 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
         return Regenerated(None, note=f"the run was given {', '.join(given)}, which is not part of it")
     ctx = context_of(world, program)
     part = next(
-        (part for part in _plan(program, ctx) if _file_name(part) == found.part.name and part.scenario == found.item.scenario), None
+        (part for part in program.partitions(ctx) if part_file(part) == found.part.name and part.scenario == found.item.scenario), None
     )
     if part is None:
         return Regenerated(None, note="the row was made when all partitions were done")
@@ -81,16 +82,6 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
     table = to_arrow(frame, dataset, world.vocabularies, {})
     again = table.filter(equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})).to_pylist()
     return Regenerated(again == [_columns(found.row, dataset)], part.name)
-
-
-def _plan(program: Program, ctx: Context) -> list[Partition]:
-    if program.plan is not None:
-        return program.plan(ctx)
-    return [Partition(0, scenario) for scenario in ctx.scenarios] if program.state.per_scenario else [Partition(0)]
-
-
-def _file_name(part: Partition) -> str:
-    return f"part-{part.index:05d}.parquet"
 
 
 def _columns(row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:

@@ -227,8 +227,8 @@ def test_the_judge_holds_a_copied_run_against_its_request(root: Path) -> None:
     shutil.copytree(run, copy)
     bundle = open_bundle(copy, "1B")
     fewer = replace(bundle, datasets=bundle.datasets[:1])
-    judge = Judge(copy, load_contracts(root / "contracts"))
-    assert judge.problems(bundle) == []
-    assert [problem.split(": ", 1)[1] for problem in judge.problems(fewer)] == [
+    judge, receipt = Judge(copy, load_contracts(root / "contracts")), read_receipt(copy)
+    assert judge.problems(bundle, receipt) == []
+    assert [problem.split(": ", 1)[1] for problem in judge.problems(fewer, receipt)] == [
         "dataset 'doubles of storm' is demanded by the contracts and not published"
     ]

@@ -18,9 +18,10 @@ import pytest
 
 import sim.world as cw
 from sim.shell import bounds
-from sim.shell.errors import GateError, SimError
+from sim.shell.errors import GateError, SimError, UsageError
 from sim.shell.identity import sha256_bytes
 from sim.shell.manifest import PartFile
+from sim.shell.status import REPORT_SCHEMA, report_rows
 from tests.trust import forgery, mini
 
 ROWS = 200_000_000  # 24 bytes each in memory: 4.8 GB
@@ -176,6 +177,7 @@ import pyarrow.parquet as pq
 from sim.shell.bounds import require_bounded_file
 from sim.shell.errors import GateError
 from sim.shell.manifest import PartFile
+from sim.shell.status import REPORT_SCHEMA, report_rows
 
 columns = {"a": pa.array(range(100), pa.uint64()), "b": [str(n) for n in range(100)], "c": [None, 1.0] * 50}
 sink = pa.BufferOutputStream()
@@ -220,6 +222,28 @@ def test_sql_on_a_bomb_keeps_to_its_memory(copy: Path) -> None:
     found = cw.open(copy).sql("select count(*) as n, min(item_id) as least from items", 256 << 20).to_pylist()
     assert found == [{"n": rows + 70, "least": 1}]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000
+
+
+def test_a_report_of_more_than_reports_hold_is_refused(copy: Path) -> None:
+    """Reports have no digest: 20,000 rows of one text of 100 kB are 2 GB out of a few kilobytes."""
+    rows = 20_000
+    text = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * 100_000]))
+    alike = {
+        field.name: pa.repeat(pa.scalar(1, field.type) if pa.types.is_integer(field.type) else pa.scalar("x"), rows)
+        for field in REPORT_SCHEMA
+        if field.name != "ended_utc"
+    }
+    stamps = pa.repeat(pa.scalar(0, REPORT_SCHEMA.field("ended_utc").type), rows)
+    columns = {
+        field.name: stamps if field.name == "ended_utc" else text if field.name == "error_code" else alike[field.name]
+        for field in REPORT_SCHEMA
+    }
+    path = next(copy.glob("reports/layer*/segment_state_runs")) / "part-99999.parquet"
+    pq.write_table(pa.table(columns), path, store_schema=False)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(UsageError) as refused:
+        list(report_rows(copy))
+    assert (refused.value.code, refused.value.where) == ("SHELL.REPORT_UNREADABLE", str(path)) and "bytes of rows" in refused.value.found
 
 
 def test_files_of_ours_are_far_from_the_bounds(demo_run: Path) -> None:
