@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from sim.backends.cache import kernel_sources_digest, private_cache_dir
-from sim.backends.compiled import CompiledKernels, host_kernels
 from sim.backends.protocol import Backend, BackendUnavailable
 
 NAMES = ("auto", "cpu", "gpu", "emulated")
@@ -86,21 +84,19 @@ def _require_driver() -> None:
 def _cpu() -> Backend:
     import numpy
 
-    from cpu_fallback.runtime import keep_compiled_kernels_in
+    from sim.backends.compiled import kept_kernels
 
-    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
-    numba_version = keep_compiled_kernels_in(str(folder))
+    compiled, kernels, numba_version = kept_kernels()  # first: numba is told where to keep kernels before it meets one
     from cpu_fallback import ops
     from sim.backends.host import HostOps
 
-    kernels = host_kernels()
     return Backend(
         name="cpu",
         kernels=kernels,
         xp=numpy,
         ops=HostOps(ops.sort_segments),
         describe={"backend": "cpu", "numba": numba_version, "numpy": numpy.__version__},
-        compiled=CompiledKernels(folder, kernels),
+        compiled=compiled,
     )
 
 

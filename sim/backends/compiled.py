@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from sim.backends.binder import BoundKernel, Kernels
+from sim.backends.cache import kernel_sources_digest, private_cache_dir
 from sim.backends.kernel_contracts import load_kernel_contracts
 
 SORT = "sort_segments"
@@ -116,6 +117,16 @@ class CompiledKernels:
         return self._folder / "compiled" / f"{stem}-{_key(stem)}"
 
 
+def kept_kernels() -> tuple[CompiledKernels, Kernels, str]:
+    """What of the CPU's kernels lies compiled in this user's cache, the kernels that use it, and numba's version."""
+    from cpu_fallback.runtime import keep_compiled_kernels_in
+
+    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
+    version = keep_compiled_kernels_in(str(folder))
+    kernels = host_kernels()
+    return CompiledKernels(folder, kernels), kernels, version
+
+
 def _feed(helper: subprocess.Popen[str], todo: queue.SimpleQueue[str], done: queue.SimpleQueue[str | None]) -> None:
     """Give a process one stem after the other; ends when there is none, or when it has ended."""
     assert helper.stdin is not None and helper.stdout is not None
@@ -172,12 +183,8 @@ def main() -> None:
     if len(sys.argv) > 1:
         serve(sys.argv[1])
         return
-    from sim.backends.choice import get_backend
-
-    backend = get_backend("cpu")
-    assert backend.compiled is not None
-    missing = backend.compiled.missing(backend.kernels.names)
-    backend.compiled.compile(missing, len(os.sched_getaffinity(0)), lambda done: None)
+    compiled, kernels, _ = kept_kernels()
+    compiled.compile(compiled.missing(kernels.names), len(os.sched_getaffinity(0)), lambda done: None)
 
 
 if __name__ == "__main__":

@@ -98,12 +98,10 @@ def _statements(asked: bool) -> Iterator[str]:
     held = ""
     while True:
         try:
-            line = input("world> " if not held else "  ...> ") if asked else sys.stdin.readline()
+            line = input("world> " if not held else "  ...> ") + "\n" if asked else sys.stdin.readline()
         except EOFError:
             line = ""
-        if not line and not asked:
-            break
-        if asked and not line and not held:
+        if not line:
             break
         line = line.rstrip("\n")
         if not held and line.lstrip().startswith("."):

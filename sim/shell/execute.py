@@ -18,11 +18,11 @@ from sim.shell.gate import state_path
 from sim.shell.identity import canonical_json, code_digest, named_digest, sha256_bytes
 from sim.shell.key_ranges import check_key_ranges
 from sim.shell.manifest import Published, StateManifest
-from sim.shell.measurements import measured_row
+from sim.shell.measurements import INFO
 from sim.shell.partition import FINISH, StateRun, check_row, on_backend, stage_frames
 from sim.shell.publish import publish_directory, publish_document
 from sim.shell.staging import PartitionResult, Staging
-from sim.shell.state import Check, Partition, Program
+from sim.shell.state import Check, Measurement, Partition, Program
 from sim.shell.sums import RunningSums
 from sim.shell.switches import named
 from sim.shell.telling import objective
@@ -130,7 +130,7 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
         _refuse(program, staging, failed, missing, model)
     measure = program.measure
     told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
-    measured = [measured_row(figure) for figure in told]
+    measured = [_measured_row(figure) for figure in told]
     manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
     data = manifest.encode()
     run.reporter.tell(Stage(state.id, "", "publishing"))
@@ -149,6 +149,10 @@ def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
 
 def _model_row(check: Check) -> dict[str, Any]:
     return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
+
+
+def _measured_row(figure: Measurement) -> dict[str, Any]:
+    return {"name": figure.name, "severity": INFO, "found": figure.found, "unit": figure.unit, "note": figure.note}
 
 
 def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.shell.state import Measurement
-
 INFO = "INFO"
 """Severity of what is measured and gates nothing."""
-
-
-def measured_row(figure: Measurement) -> dict[str, Any]:
-    """A figure as it stands in manifests."""
-    return {"name": figure.name, "severity": INFO, "found": figure.found, "unit": figure.unit, "note": figure.note}
 
 
 def read_measurements(document: Mapping[str, Any]) -> list[dict[str, Any]]:

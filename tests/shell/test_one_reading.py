@@ -95,11 +95,8 @@ def test_a_proof_of_agreement_is_not_taken_for_another_listing(tmp_path: Path) -
     assert error.value.what == "A config file belongs to no pack."
 
 
-@pytest.mark.parametrize("name", ["contracts/layer1/1A/schemas.yaml", "config/layer1/1A/mcc_taxonomy.yaml", "config/presets/demo.yaml"])
-@pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone"])
-def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thing: str) -> None:
-    request, path = copies(tmp_path), tmp_path / name
-    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}[thing]
+def put_instead(path: Path, thing: str) -> None:
+    """Something that is no plain file in the place of one; nothing at all for any other word."""
     path.unlink()
     if thing == "pipe":
         os.mkfifo(path)
@@ -107,6 +104,14 @@ def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thi
         path.symlink_to("/dev/zero")
     elif thing == "directory":
         path.mkdir()
+
+
+@pytest.mark.parametrize("name", ["contracts/layer1/1A/schemas.yaml", "config/layer1/1A/mcc_taxonomy.yaml", "config/presets/demo.yaml"])
+@pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone"])
+def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thing: str) -> None:
+    request, path = copies(tmp_path), tmp_path / name
+    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}[thing]
+    put_instead(path, thing)
     with pytest.raises(ContractError if thing != "gone" else Exception) as error:
         prepare(request)
     told = str(error.value.render())  # type: ignore[attr-defined]
@@ -118,14 +123,8 @@ def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thi
 def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing: str) -> None:
     request = copies(tmp_path)
     path = request.config / "reference/holidays.parquet"
-    path.unlink()
-    if thing == "pipe":
-        os.mkfifo(path)
-    elif thing == "zeros":
-        path.symlink_to("/dev/zero")
-    elif thing == "directory":
-        path.mkdir()
-    elif thing == "empty":
+    put_instead(path, thing)
+    if thing == "empty":
         path.touch()
     elif thing == "rows":
         pq.write_table(pa.table({"country_iso": pa.nulls(10_000_001, pa.int8())}), path)
