@@ -16,8 +16,8 @@ from sim.backends import get_backend
 from sim.cli.common import prepared_request
 from sim.executors import resident
 from sim.segments import SEGMENTS
-from sim.shell.events import Event, StateBegan, StateEnded
-from sim.shell.run import Options, run_world
+from sim.shell.events.events import Event, StateBegan, StateEnded
+from sim.shell.loop.run import Options, run_world
 
 
 class Meter:

@@ -11,11 +11,11 @@ from typing import Any
 from bench.case import Options
 from bench.process import build
 from sim.segments import SEGMENTS
-from sim.shell.gate import open_bundle
-from sim.shell.manifest import StateManifest
-from sim.shell.publish import read_published
-from sim.shell.request import Prepared
-from sim.shell.store import Store
+from sim.shell.publish.gate import open_bundle
+from sim.shell.publish.manifest import StateManifest
+from sim.shell.publish.publish import read_published
+from sim.shell.request.request import Prepared
+from sim.shell.runs.store import Store
 
 SEGMENT, BEFORE, STATE, DATASET = "5B", "5B.S3", "5B.S4", "arrival_events_5B"
 

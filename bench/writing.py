@@ -21,14 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.world import DATASET, World
-from sim.shell.tables import BATCH_ROWS, COMPRESSION, ROW_GROUP_ROWS, read_parquet, to_arrow
+from sim.shell.tables.parquet import BATCH_ROWS, COMPRESSION, ROW_GROUP_ROWS, read_parquet, to_arrow
 
 ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "byte_stream_split": "BYTE_STREAM_SPLIT"}
 SMALL = ("category", "string", "int16", "uint16", "int8", "uint8")
 
 
 def writer_options(columns: Any) -> dict[str, Any]:
-    """`pyarrow.parquet.write_table` options that contract columns ask for (`sim/shell/tables.py`)."""
+    """`pyarrow.parquet.write_table` options that contract columns ask for (`sim/shell/tables/parquet.py`)."""
     encoded = {column.name: column.encoding or ("dictionary" if column.type in SMALL else "plain") for column in columns}
     dictionary = [column.name for column in columns if column.type == "category" or encoded[column.name] == "dictionary"]
     others = {column.name: ENCODINGS[encoded[column.name]] for column in columns if column.name not in dictionary and column.type != "bool"}

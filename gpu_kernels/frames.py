@@ -1,4 +1,4 @@
-"""Parquet bytes -> device columns, through libcudf: what `sim.shell.tables.read_parquet` gives, in device memory.
+"""Parquet bytes -> device columns, through libcudf: what `sim.shell.tables.parquet.read_parquet` gives, in device memory.
 
 The caller has verified the bytes and the schema. libcudf is used through pylibcudf, because every call there takes the stream; its
 columns are seen as CuPy arrays without copying. Null slots are zeroed, categories become codes into the sealed vocabulary.

@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from sim.shell.answers import Answers
+    from sim.shell.contracts.answers import Answers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -103,9 +103,9 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run directory of a tiny demo world, all segments, two scenarios."""
     from sim.backends import get_backend
     from sim.segments import SEGMENTS
-    from sim.shell.events import Silent
-    from sim.shell.request import Request, prepare
-    from sim.shell.run import Options, run_world
+    from sim.shell.events.events import Silent
+    from sim.shell.loop.run import Options, run_world
+    from sim.shell.request.request import Request, prepare
 
     def build(folder: Path) -> Path:
         request = Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY)
@@ -148,8 +148,8 @@ def follows_its_schema(answer: str) -> None:
 @lru_cache(maxsize=1)
 def schemas_of_answers() -> Answers:
     """The packaged schemas of answers, read once."""
-    from sim.paths import contracts_root
-    from sim.shell.answers import load_answers
+    from sim.ground.paths import contracts_root
+    from sim.shell.contracts.answers import load_answers
 
     return load_answers(contracts_root())
 

@@ -6,8 +6,8 @@ import importlib.util
 import time
 
 from bench.case import Options, Row
-from sim.shell.identity import canonical_json
-from sim.shell.state import Partition
+from sim.ground.identity import canonical_json
+from sim.state.declaration import Partition
 
 TASKS = 5000
 

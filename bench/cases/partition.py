@@ -9,16 +9,16 @@ from typing import Any
 from bench.case import Options, Row, steady
 from bench.world import DATASET, STATE, World
 from sim.backends import get_backend
+from sim.ground.identity import sha256_bytes
 from sim.segments import SEGMENTS
-from sim.shell.checks import check_frame
-from sim.shell.digest import table_digest
-from sim.shell.foreign_keys import KeyIndex, check_foreign_key
-from sim.shell.identity import sha256_bytes
-from sim.shell.key_ranges import key_range
-from sim.shell.publish import write_new
-from sim.shell.run import context_for
-from sim.shell.state import Frames, Partition
-from sim.shell.tables import encode_parquet, to_arrow
+from sim.shell.loop.run import context_for
+from sim.shell.publish.publish import write_new
+from sim.shell.tables.digest import table_digest
+from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
+from sim.shell.tables.frame_checks import check_frame
+from sim.shell.tables.key_ranges import key_range
+from sim.shell.tables.parquet import encode_parquet, to_arrow
+from sim.state.declaration import Frames, Partition
 
 
 def run(options: Options) -> list[Row]:

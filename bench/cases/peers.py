@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from bench.case import Options, Row, seconds_of
 from bench.world import DATASET, World
 from bench.writing import writer_options
-from sim.shell.contract_types import Column
-from sim.shell.tables import arrow_schema
+from sim.ground.contract_types import Column
+from sim.shell.tables.parquet import arrow_schema
 
 ROWS = 20_000_000
 CHUNK = 1 << 20

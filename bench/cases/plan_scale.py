@@ -20,17 +20,17 @@ from bench.apportion import served_by_counting, served_by_sorting
 from bench.case import Options, Row
 from bench.cases.messages import messages
 from sim.executors import run_local
-from sim.paths import contracts_root
+from sim.ground.identity import canonical_json, sha256_bytes
+from sim.ground.paths import contracts_root
 from sim.segments.arrivals_5b.slices import Days, cut, spec_of
-from sim.shell.contracts import load_contracts
-from sim.shell.digest import combine_digests
-from sim.shell.identity import canonical_json, sha256_bytes
-from sim.shell.key_ranges import check_key_ranges
-from sim.shell.manifest import LedgerRow, PartFile, Published, StateManifest
-from sim.shell.staging import PartitionResult, Staging
-from sim.shell.state import Partition
-from sim.shell.store import pieces
-from sim.shell.sums import RunningSums
+from sim.shell.contracts.load import load_contracts
+from sim.shell.partition.staging import PartitionResult, Staging
+from sim.shell.partition.sums import RunningSums
+from sim.shell.publish.manifest import LedgerRow, PartFile, Published, StateManifest
+from sim.shell.runs.store import pieces
+from sim.shell.tables.digest import combine_digests
+from sim.shell.tables.key_ranges import check_key_ranges
+from sim.state.declaration import Partition
 
 Made = TypeVar("Made")
 

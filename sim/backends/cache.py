@@ -16,7 +16,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from sim.paths import user_cache
+from sim.ground.paths import user_cache
 
 _ROOT = Path(__file__).resolve().parents[2]
 

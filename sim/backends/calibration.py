@@ -17,7 +17,7 @@ from typing import Any
 from gpu_kernels.driver import Driver, driver_release
 from sim import __version__
 from sim.backends.cache import private_cache_dir
-from sim.plain_file import NotPlain, read_plain
+from sim.ground.plain_file import NotPlain, read_plain
 
 LAW = "gpu-calibration-v1"
 VARIABLE = "CLOSEDWORLD_GPU_CALIBRATION"

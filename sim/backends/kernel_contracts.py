@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sim.paths import contracts_root
+from sim.ground.paths import contracts_root
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where there is one: this is read at every start
 

@@ -34,7 +34,7 @@ def bench(
     json_: JsonOption = False,
 ) -> None:
     """Measure and keep the figures as JSON with the machine they were taken on. Needs a checkout."""
-    from sim.shell.errors import UsageError
+    from sim.ground.errors import UsageError
 
     main = _checkout()
     given: dict[str, Any] = {"runs": runs, "workers": workers or default_workers(), "until": until}
@@ -56,7 +56,7 @@ def bench(
 def _checkout() -> Any:
     """The module `bench.main` of the checkout this command was started from."""
     import sim
-    from sim.shell.errors import UsageError
+    from sim.ground.errors import UsageError
 
     root = Path(sim.__file__).resolve().parents[1]
     if not (root / "bench" / "main.py").is_file():

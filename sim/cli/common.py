@@ -16,11 +16,11 @@ import typer
 
 from sim.cli.complete import complete_override, complete_preset, complete_run, complete_scenario
 from sim.cli.streams import RESULT_NOT_WRITTEN, ReaderLeft, holds_unicode, results
-from sim.shell.plain_text import clean, one_line
+from sim.ground.plain_text import clean, one_line
 
 if TYPE_CHECKING:
-    from sim.shell.errors import SimError
-    from sim.shell.request import Prepared
+    from sim.ground.errors import SimError
+    from sim.shell.request.request import Prepared
 
 PresetOption = Annotated[
     str, typer.Option("--preset", "-p", help="Size of the world: demo, small, reference (config/presets/).", autocompletion=complete_preset)
@@ -135,7 +135,7 @@ class Columns:
 
 def refuse(error: SimError) -> int:
     """Print a refusal and return its exit code: text to stderr, or one JSON object to stdout with `--json`."""
-    from sim.shell.errors import StorageError
+    from sim.ground.errors import StorageError
 
     if settings.json and not settings.begun and error.code != RESULT_NOT_WRITTEN:
         try:
@@ -150,7 +150,7 @@ def refuse(error: SimError) -> int:
 
 def refuse_usage(what: str) -> NoReturn:
     """Refuse a command line whose options do not fit together."""
-    from sim.shell.errors import UsageError
+    from sim.ground.errors import UsageError
 
     raise UsageError("SHELL.USAGE", what, do="closedworld --help")
 
@@ -167,12 +167,12 @@ def prepared_request(
     unknown_mcc: str | None = None,
 ) -> Prepared:
     """Read the options that decide a world into a prepared (validated, hashed) request."""
-    from sim.paths import config_root, contracts_root
-    from sim.shell.config import parse_override
-    from sim.shell.errors import UsageError
-    from sim.shell.lint import prove_agreement
-    from sim.shell.merchants_rows import MerchantsForm
-    from sim.shell.request import Request, prepare
+    from sim.ground.errors import UsageError
+    from sim.ground.paths import config_root, contracts_root
+    from sim.model.inputs.rows import MerchantsForm
+    from sim.shell.contracts.config import parse_override
+    from sim.shell.contracts.lint import prove_agreement
+    from sim.shell.request.request import Request, prepare
 
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
         raise UsageError("SHELL.SEED_INVALID", "the seed is not a whole number", found=seed, expected="0 .. 18446744073709551615")
@@ -196,7 +196,7 @@ def prepared_request(
 
 def local_out(out: str, command: str) -> Path:
     """`--out` of a command that works on local directories only."""
-    from sim.shell.location import is_url
+    from sim.objects.location import is_url
 
     if is_url(out):
         refuse_usage(f"{command} looks at local directories: give it the --work-dir of the run")

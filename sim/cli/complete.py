@@ -15,8 +15,8 @@ _DATASET = re.compile(r"^\s*-\s*\{?\s*id:\s*([A-Za-z0-9_]+)", re.MULTILINE)
 
 def complete_run(incomplete: str) -> list[str]:
     """Runs: ids under ./runs, or those in the folder that is being typed."""
-    from sim.shell.errors import SimError
-    from sim.shell.find_run import RUNS, runs_in
+    from sim.ground.errors import SimError
+    from sim.shell.runs.find_run import RUNS, runs_in
 
     folder, slash, prefix = incomplete.rpartition("/")
     try:
@@ -27,7 +27,7 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Presets of the packaged configuration."""
-    from sim.paths import config_root
+    from sim.ground.paths import config_root
 
     return sorted(path.stem for path in (config_root() / "presets").glob("*.yaml") if path.stem.startswith(incomplete))
 
@@ -39,7 +39,7 @@ def complete_scenario(incomplete: str) -> list[str]:
 
 def complete_dataset(incomplete: str) -> list[str]:
     """Datasets that contracts declare."""
-    from sim.paths import contracts_root
+    from sim.ground.paths import contracts_root
 
     names = {name for path in contracts_root().rglob("dictionary.yaml") for name in _DATASET.findall(path.read_text("utf-8"))}
     return sorted(name for name in names if name.startswith(incomplete))
@@ -57,7 +57,7 @@ def complete_override(incomplete: str) -> list[str]:
 
 def _packs() -> Iterator[tuple[str, Path]]:
     """(id, file) of every registered config pack."""
-    from sim.paths import config_root, contracts_root
+    from sim.ground.paths import config_root, contracts_root
 
     for registry in sorted(contracts_root().rglob("registry.yaml")):
         for entry in _plain(registry).get("artefacts", ()):

@@ -15,12 +15,12 @@ app = typer.Typer(no_args_is_help=True, help="Contracts: prove that they agree, 
 @app.command("lint")
 def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Check every contract, config pack, preset and state declaration against each other."""
-    from sim.paths import config_root, contracts_root
+    from sim.ground.paths import config_root, contracts_root
     from sim.segments import SEGMENTS
-    from sim.shell.answers import load_answers
-    from sim.shell.config import config_folder
-    from sim.shell.contracts import load_contracts
-    from sim.shell.lint import lint as check
+    from sim.shell.contracts.answers import load_answers
+    from sim.shell.contracts.config import config_folder
+    from sim.shell.contracts.lint import lint as check
+    from sim.shell.contracts.load import load_contracts
 
     compiled = load_contracts(contracts or contracts_root())
     report = check(
@@ -37,9 +37,9 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
 @app.command("mccs")
 def mccs(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """List the merchant category codes a merchants file may use, with their trade and demand classes."""
-    from sim.paths import config_root, contracts_root
-    from sim.shell.config import config_folder, resolve
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import config_root, contracts_root
+    from sim.shell.contracts.config import config_folder, resolve
+    from sim.shell.contracts.load import load_contracts
 
     pack = resolve(load_contracts(contracts or contracts_root()), config_folder(config or config_root()), []).params["mcc_taxonomy_1A"]
     found = sorted(pack.mccs, key=lambda entry: int(entry.mcc))
@@ -59,9 +59,9 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Print one contract: a dataset's columns and keys, a config pack, a kernel, a random stream, a vocabulary."""
-    from sim.paths import contracts_root
-    from sim.shell.contract_text import contract_rows, listing
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import contracts_root
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.contracts.text import contract_rows, listing
 
     compiled = load_contracts(contracts or contracts_root())
     if id is None:
@@ -82,9 +82,9 @@ def show(
 @app.command("catalogue")
 def list_outputs(contracts: ContractsOption = None, json_: JsonOption = False) -> None:
     """List every dataset: where it lies, keys, joins, its part in the model, its gate, columns and switch. For programs: --json."""
-    from sim.paths import contracts_root
-    from sim.shell.catalogue import ROLES, catalogue
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import contracts_root
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.runs.catalogue import ROLES, catalogue
 
     compiled = load_contracts(contracts or contracts_root())
     entries = catalogue(compiled)

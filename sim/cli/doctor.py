@@ -9,9 +9,9 @@ from sim.cli.common import ConfigOption, ContractsOption, JsonOption, OutOption,
 
 def doctor(contracts: ContractsOption = None, config: ConfigOption = None, out: OutOption = "runs", json_: JsonOption = False) -> None:
     """Look at versions, caches, backends, space and the reference snapshot; say what would help."""
-    from sim.paths import config_root, contracts_root
+    from sim.cli.machine import examine
+    from sim.ground.paths import config_root, contracts_root
     from sim.segments import SEGMENTS
-    from sim.shell.doctor import examine
 
     findings = examine(contracts or contracts_root(), config or config_root(), local_out(out, "doctor"), SEGMENTS)
     bad = [finding for finding in findings if not finding.ok]

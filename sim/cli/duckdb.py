@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.cli.common import RunArgument, refuse
-from sim.shell.plain_text import one_line
+from sim.ground.plain_text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ def duckdb(
 ) -> None:
     """Open a SQL shell on a run, every file verified first; or run the statements that stdin holds. Writes nothing into the run."""
     import sim.world as cw
-    from sim.shell.errors import SimError, UsageError
+    from sim.ground.errors import SimError, UsageError
     from sim.world.workbench import Workbench, write_views
 
     if mode not in MODES:

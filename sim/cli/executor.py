@@ -40,7 +40,7 @@ def executor_named(
         UsageError: If they do not fit together.
     """
     from sim.executors import LocalExecutor
-    from sim.shell.errors import UsageError
+    from sim.ground.errors import UsageError
 
     given = {"--scheduler": scheduler, "--scheduler-file": scheduler_file}
     given |= {"--tls-ca-file": tls_ca, "--tls-cert": tls_cert, "--tls-key": tls_key}

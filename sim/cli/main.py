@@ -25,7 +25,7 @@ from sim.cli.common import EXIT_INTERRUPTED, refuse, settings
 from sim.cli.streams import ReaderLeft, give_up_results, results, settle
 
 if TYPE_CHECKING:
-    from sim.shell.errors import SimError
+    from sim.ground.errors import SimError
 
 app = typer.Typer(
     name="closedworld",
@@ -54,7 +54,7 @@ def _options(
 
 def _require_surroundings() -> None:
     """What every library below takes for granted: a current directory, and names that are text."""
-    from sim.shell.errors import StorageError, UsageError
+    from sim.ground.errors import StorageError, UsageError
 
     try:
         here = str(Path.cwd())
@@ -114,7 +114,7 @@ def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
 
 def _lost_result() -> SimError | None:
     """The refusal, if it was standard output that refused what typer wrote to it (help)."""
-    from sim.shell.errors import StorageError
+    from sim.ground.errors import StorageError
 
     try:
         with contextlib.suppress(ReaderLeft), results():
@@ -126,9 +126,9 @@ def _lost_result() -> SimError | None:
 
 def main() -> None:
     """Run the command line and exit with the documented code."""
-    from sim.shell.errors import SimError, StorageError, UsageError
-    from sim.shell.memory import keep_freed_memory
-    from sim.shell.plain_text import clean
+    from sim.executors.allocator import keep_freed_memory
+    from sim.ground.errors import SimError, StorageError, UsageError
+    from sim.ground.plain_text import clean
 
     settle()
     keep_freed_memory()

@@ -32,7 +32,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: `SHELL.SIZE_INVALID`.
     """
-    from sim.shell.errors import UsageError
+    from sim.ground.errors import UsageError
 
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match[2].upper() or "B") if match else None
@@ -53,8 +53,8 @@ def memory_budget(limit: str | None, executor: str) -> MemoryBudget | None:
     if limit is None:
         return None
     from sim.executors import MemoryBudget, resident
-    from sim.shell.errors import UsageError
-    from sim.shell.memory import grow_by_need
+    from sim.executors.allocator import grow_by_need
+    from sim.ground.errors import UsageError
 
     size = parse_size(limit)
     if executor == "dask":

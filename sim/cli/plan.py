@@ -43,10 +43,10 @@ def plan(
     """Show what a request would build: its id, what is published already, partitions, estimated size. Writes nothing."""
     from sim.backends import get_backend
     from sim.segments import SEGMENTS
-    from sim.shell.build import require_segment
-    from sim.shell.outcome import SIZES_CHECKED
-    from sim.shell.planner import plan_run
-    from sim.shell.telling import states_until
+    from sim.shell.loop.outcome import SIZES_CHECKED
+    from sim.shell.loop.planner import plan_run
+    from sim.shell.loop.telling import states_until
+    from sim.world.build import require_segment
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
     require_segment(until, SEGMENTS)

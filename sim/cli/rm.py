@@ -16,10 +16,10 @@ def rm(
     json_: JsonOption = False,
 ) -> None:
     """Remove a run directory: not one that is being worked on, nothing that is not a run's, never through a link. Asks first."""
-    from sim.shell.find_run import find_run
-    from sim.shell.location import is_url
-    from sim.shell.plain_text import one_line
-    from sim.shell.remove import look, remove_run
+    from sim.ground.plain_text import one_line
+    from sim.objects.location import is_url
+    from sim.shell.runs.find_run import find_run
+    from sim.shell.runs.remove import look, remove_run
 
     if is_url(run):
         refuse_usage("closedworld rm removes local run directories; objects are removed with the store's own tools")

@@ -17,8 +17,8 @@ import pyarrow.csv as pacsv
 
 from sim.cli.common import Columns, json_text, settings
 from sim.cli.streams import results
-from sim.shell.errors import SimError
-from sim.shell.plain_text import clean
+from sim.ground.errors import SimError
+from sim.ground.plain_text import clean
 from sim.world.query import batches
 
 

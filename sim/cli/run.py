@@ -88,9 +88,9 @@ def run(
     """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
     from sim.cli.run_end import end_text, rows_of
     from sim.executors.resident import highest
-    from sim.shell.build import How, build, place_of_run, require_segment, usable_backend
-    from sim.shell.outcome import describe
-    from sim.shell.rng_events import require_events
+    from sim.shell.loop.outcome import describe
+    from sim.shell.partition.rng_events import require_events
+    from sim.world.build import How, build, place_of_run, require_segment, usable_backend
 
     began = time.monotonic()
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)

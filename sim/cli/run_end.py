@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sim.backends import Backend
 from sim.cli.common import invoked, table
-from sim.shell.build import Built
-from sim.shell.outcome import SIZES_CHECKED, RunResult, describe
-from sim.shell.request import Prepared
+from sim.shell.loop.outcome import SIZES_CHECKED, RunResult, describe
+from sim.shell.request.request import Prepared
+from sim.world.build import Built
 
 
 def rows_of(result: RunResult, dataset: str) -> int:

@@ -23,17 +23,17 @@ def status(
     import contextlib
     from dataclasses import asdict
 
-    from sim.paths import contracts_root
+    from sim.ground.errors import SimError
+    from sim.ground.paths import contracts_root
+    from sim.objects.location import is_url, parse_url
+    from sim.objects.verify import list_urls, url_status
     from sim.segments import CODES
-    from sim.shell.built_with import left_out
-    from sim.shell.contracts import load_contracts
-    from sim.shell.errors import SimError
-    from sim.shell.figures import arrivals, manifest_figures
-    from sim.shell.find_run import find_run
-    from sim.shell.location import is_url, parse_url
-    from sim.shell.remote_verify import list_urls, url_status
-    from sim.shell.status import asked_for, list_runs, run_status, state_rows
-    from sim.shell.switches import named
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.runs.built_with import left_out
+    from sim.shell.runs.figures import arrivals, manifest_figures
+    from sim.shell.runs.find_run import find_run
+    from sim.shell.runs.status import asked_for, list_runs, run_status, state_rows
+    from sim.state.switches import named
 
     if run is None:
         runs = list_urls(parse_url(out), CODES) if is_url(out) else list_runs(Path(out), CODES)

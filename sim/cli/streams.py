@@ -105,7 +105,7 @@ def results() -> Iterator[None]:
         give_up_results()
         raise ReaderLeft from error
     except OSError as error:
-        from sim.shell.errors import StorageError
+        from sim.ground.errors import StorageError
 
         give_up_results()
         why = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"

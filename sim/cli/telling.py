@@ -13,7 +13,7 @@ import typer
 from sim.cli.common import EXIT_INTERRUPTED, refuse_usage
 
 if TYPE_CHECKING:
-    from sim.shell.events import Reporter
+    from sim.shell.events.events import Reporter
 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 VerboseOption = Annotated[
@@ -32,13 +32,13 @@ def telling(quiet: bool, verbose: bool, json_events: bool, log: Path | None, run
     Raises:
         UsageError, StorageError: The log cannot be had there; nothing was built.
     """
-    from sim.shell.errors import SimError
-    from sim.shell.events import RunEnded
-    from sim.shell.hub import Hub, Listener
-    from sim.shell.progress import listener_for_people
-    from sim.shell.run_log import LogFile
-    from sim.shell.run_log import json_events as events_as_json
-    from sim.shell.run_log import verbose as events_as_text
+    from sim.ground.errors import SimError
+    from sim.shell.events.events import RunEnded
+    from sim.shell.events.hub import Hub, Listener
+    from sim.shell.events.progress import listener_for_people
+    from sim.shell.events.run_log import LogFile
+    from sim.shell.events.run_log import json_events as events_as_json
+    from sim.shell.events.run_log import verbose as events_as_text
 
     if (quiet and verbose) or (verbose and json_events):
         refuse_usage("--verbose goes neither with --quiet nor with --json-events")

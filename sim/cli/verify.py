@@ -23,16 +23,16 @@ def verify(
     json_: JsonOption = False,
 ) -> None:
     """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
-    from sim.shell.contracts import load_contracts
-    from sim.shell.find_run import find_run
-    from sim.shell.location import is_url, parse_url
-    from sim.shell.receipt import refused
-    from sim.shell.verify import content_check_of, verify_run
+    from sim.objects.location import is_url, parse_url
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.request.receipt import refused
+    from sim.shell.runs.find_run import find_run
+    from sim.shell.runs.verify import content_check_of, verify_run
     from sim.world.gates import GATES
 
     started = time.perf_counter()
     if is_url(run):
-        from sim.shell.remote_verify import verify_url
+        from sim.objects.verify import verify_url
 
         report = verify_url(parse_url(run), GATES, deep, contracts, config)
     else:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.executors.protocol import ExecutorUnavailable
-from sim.plain_file import read_plain
+from sim.ground.plain_file import read_plain
 
 LOOPBACK = "127.0.0.1"
 DEATHS = 3

@@ -63,7 +63,7 @@ def available() -> int | None:
 
 
 def give_back() -> None:
-    """Give the kernel what was freed and kept (see `sim.shell.memory`); nothing happens where the C library has no such call."""
+    """Give the kernel what was freed and kept (see `sim.executors.allocator`); nothing happens where the C library has no such call."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

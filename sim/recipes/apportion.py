@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_of_row, sum_by_run
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 
 def largest_remainder(ctx: Context, weight: Array, offsets: Array, units: Array, chance: Array | None = None) -> Array:

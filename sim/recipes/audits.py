@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.shell.state import Check, Totals
+from sim.state.declaration import Check, Totals
 
 
 def ledger_check(totals: Totals, stream: str, entities: int, draws: int) -> Check:

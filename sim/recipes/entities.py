@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 _ENTITY_KEY = 0x636C6F736564776F  # ASCII "closedwo": a constant, so that entities are equal in every world
 _ZONE_TAG = np.uint64(0x7A6F6E65)  # ASCII "zone"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.frames import Array
+from sim.state.frames import Array
 
 
 def run_starts(*columns: Array) -> Array:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import DAY_S, MICRO, Horizon
+from sim.recipes.horizon import DAY_S, MICRO, Horizon
+from sim.state.frames import Array, Frame
 
 HOUR_S = 3600
 WEEK_HOURS = np.int64(168)

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.shell.frames import Array
-from sim.shell.state import Partition
+from sim.state.declaration import Partition
+from sim.state.frames import Array
 
 
 def whole_runs(keys: Array, target: int) -> list[Partition]:

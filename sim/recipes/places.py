@@ -9,8 +9,8 @@ import numpy as np
 from sim.recipes.groups import run_offsets
 from sim.recipes.tables import AliasTables, build_alias
 from sim.recipes.weights import power
-from sim.shell.context import Context
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 MICRO = np.float64(1_000_000.0)
 _QUARTER, _HALF, _TURN = np.int64(90_000_000), np.int64(180_000_000), np.int64(360_000_000)

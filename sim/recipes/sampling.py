@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.shell.frames import Array
-from sim.shell.state import Check
+from sim.state.declaration import Check
+from sim.state.frames import Array
 
 FIXED_BITS = 20
 """Expectations and variances are summed over rows as integers, floor(value * 2**20)."""

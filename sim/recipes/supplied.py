@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.frames import Array, Frame
+from sim.state.frames import Array, Frame
 
 SUPPLIED_DTYPES = {
     "merchant_id": np.uint64,

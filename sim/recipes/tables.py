@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_lengths
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 from sim.recipes.apportion import largest_remainder
 from sim.recipes.groups import run_of_row, sum_by_run
 from sim.recipes.tables import AliasTables
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 WEIGHT_BITS = 40
 WEIGHT_TOTAL = 1 << WEIGHT_BITS

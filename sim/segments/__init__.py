@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.shell.state import Segment
+    from sim.state.declaration import Segment
 
     SEGMENTS: tuple[Segment, ...]
 

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.paths import config_root, contracts_root
-from sim.shell.find_run import find_run
-from sim.shell.location import is_url, parse_url
+from sim.ground.paths import config_root, contracts_root
+from sim.objects.location import is_url, parse_url
+from sim.shell.runs.find_run import find_run
 from sim.world.handle import World
 from sim.world.tables import Table
 
@@ -96,13 +96,13 @@ def run(
         SimError: Whatever refused. What was finished is kept: the same call goes on from there.
     """
     from sim.executors import LocalExecutor
+    from sim.model.inputs.rows import MerchantsForm
     from sim.segments import SEGMENTS
-    from sim.shell.build import How, build, require_segment, usable_backend
-    from sim.shell.config import plain_override
-    from sim.shell.lint import prove_agreement
-    from sim.shell.merchants_rows import MerchantsForm
-    from sim.shell.progress import reporter
-    from sim.shell.request import Request, prepare
+    from sim.shell.contracts.config import plain_override
+    from sim.shell.contracts.lint import prove_agreement
+    from sim.shell.events.progress import reporter
+    from sim.shell.request.request import Request, prepare
+    from sim.world.build import How, build, require_segment, usable_backend
 
     request = Request(
         preset=preset,

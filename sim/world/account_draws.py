@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from sim.rng import stream_key
-from sim.segments.entities_6a.account_cells import accounts, cell_entities
-from sim.segments.entities_6a.s2_accounts import START, WEIGHT, weight_shape
-from sim.shell.context import Context
+from sim.segments.entities_6a.s2_accounts.cells import accounts, cell_entities
+from sim.segments.entities_6a.s2_accounts.state import START, WEIGHT, weight_shape
+from sim.state.context import Context
 from sim.world.addresses import Draw, draws_at
 from sim.world.handle import World
 

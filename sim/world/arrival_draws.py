@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.recipes.entities import zone_entity
 from sim.rng import block, stream_key
-from sim.shell.context import Context
+from sim.state.context import Context
 from sim.world.addresses import Draw, draws_at
 from sim.world.handle import World
 from sim.world.lookup import FoundRow, rows_with

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from sim.shell.errors import GateError
+from sim.ground.errors import GateError
 
 
 @contextlib.contextmanager

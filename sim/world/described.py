@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sim.shell.bundle import Bundle
-from sim.shell.manifest import Published
-from sim.shell.opened import LEDGER_FIELDS, OpenRun
+from sim.shell.publish.bundle import Bundle
+from sim.shell.publish.manifest import Published
+from sim.shell.runs.opened import LEDGER_FIELDS, OpenRun
 from sim.world.gates import GATES
 from sim.world.view_columns import LINEAGE, added
 
 if TYPE_CHECKING:
-    from sim.shell.contract_types import Contracts
-    from sim.shell.reference import Reference
+    from sim.ground.contract_types import Contracts
+    from sim.shell.tables.reference import Reference
 
 
 class Described:
@@ -102,7 +102,7 @@ class Described:
         Raises:
             ContractError: If the contracts at hand are not those the run was built with.
         """
-        from sim.shell.catalogue import catalogue
+        from sim.shell.runs.catalogue import catalogue
 
         entries = catalogue(self.contracts)
         for entry in entries:
@@ -134,8 +134,8 @@ class Described:
         Raises:
             ContractError: If those at hand are others.
         """
-        from sim.shell.built_with import require_same_contracts
-        from sim.shell.contracts import load_contracts
+        from sim.shell.contracts.load import load_contracts
+        from sim.shell.runs.built_with import require_same_contracts
 
         contracts = load_contracts(self._roots[0])
         require_same_contracts(self.path, GATES, contracts, self.reference.digests())
@@ -144,14 +144,14 @@ class Described:
     @cached_property
     def reference(self) -> Reference:
         """The reference snapshot at hand; `contracts` proves that it is the run's."""
-        from sim.shell.reference import Reference
+        from sim.shell.tables.reference import Reference
 
         return Reference(self._roots[1] / "reference")
 
     @cached_property
     def vocabularies(self) -> dict[str, tuple[str, ...]]:
         """Every closed list by name, in code order."""
-        from sim.shell.verify import sealed_vocabularies
+        from sim.shell.runs.verify import sealed_vocabularies
 
         return sealed_vocabularies(self.contracts, self.reference)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sim.ground.contract_types import Dataset, ForeignKey
 from sim.rng import Stream, block, stream_key
-from sim.shell.contract_types import Dataset, ForeignKey
 from sim.world import account_draws
 from sim.world.addresses import ADDRESSES, Draw, draws_at
 from sim.world.arrival_draws import arrival_draws

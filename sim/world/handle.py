@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from sim.paths import config_root, contracts_root
-from sim.shell.contract_types import nearest
-from sim.shell.errors import GateError, UsageError, path_text
-from sim.shell.manifest import PartFile, Published
-from sim.shell.opened import open_run
-from sim.shell.proven import ProvenFiles
+from sim.ground.contract_types import nearest
+from sim.ground.errors import GateError, UsageError, path_text
+from sim.ground.paths import config_root, contracts_root
+from sim.shell.publish.manifest import PartFile, Published
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.proven import ProvenFiles
 from sim.world.damage import damage_told
 from sim.world.described import Described
 from sim.world.gates import GATES
@@ -25,7 +25,7 @@ from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
 
 if TYPE_CHECKING:
-    from sim.shell.store import Store
+    from sim.shell.runs.store import Store
 
 
 class World(Described):
@@ -65,8 +65,8 @@ class World(Described):
         """
         items = self._items.get(dataset)
         if items is None:
-            from sim.shell.built_with import left_out
-            from sim.shell.contracts import load_contracts
+            from sim.shell.contracts.load import load_contracts
+            from sim.shell.runs.built_with import left_out
 
             off = left_out(self.path, self._run.bundles, load_contracts(self._roots[0]))
             why = next((f": it is published when {switch}" for (name, _), switch in off.items() if name == dataset), "")
@@ -154,7 +154,7 @@ class World(Described):
             GateError: If one asks for more than a file of a run can.
             StorageError: If its rows do not fit into the memory that is free.
         """
-        from sim.shell.bounds import require_bounded_file
+        from sim.shell.tables.bounds import require_bounded_file
 
         for item in items:
             for part in item.files[: 1 if first_only else None]:
@@ -176,7 +176,7 @@ class World(Described):
 
     def open_rows(self) -> Store:
         """Read access to the published rows as states have it."""
-        from sim.shell.store import Store
+        from sim.shell.runs.store import Store
 
         store = Store(self.path, self.contracts, self.reference, self.vocabularies)
         store.register(self._run.published)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from sim.shell.contract_types import Column, Dataset, nearest
-from sim.shell.errors import UsageError
-from sim.shell.manifest import PartFile, Published
+from sim.ground.contract_types import Column, Dataset, nearest
+from sim.ground.errors import UsageError
+from sim.shell.publish.manifest import PartFile, Published
 from sim.world.handle import World
 from sim.world.tables import Table
 

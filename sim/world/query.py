@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from sim.executors import resident
-from sim.shell.errors import SimError, StorageError, UsageError
+from sim.ground.errors import SimError, StorageError, UsageError
 from sim.world.view_columns import LOCAL, added, local_sql
 
 KEY_TYPES: Mapping[str, str] = {"manifest_fingerprint": "VARCHAR", "scenario_id": "VARCHAR", "seed": "UBIGINT"}

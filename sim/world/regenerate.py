@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.backends import get_backend
+from sim.ground.contract_types import Dataset
 from sim.segments import SEGMENTS
-from sim.shell.context import Context
-from sim.shell.contract_types import Dataset
-from sim.shell.params import Params
-from sim.shell.partition import part_file
-from sim.shell.rng_events import program_called
-from sim.shell.state import Program
-from sim.shell.tables import to_arrow
+from sim.shell.partition.partition import part_file
+from sim.shell.partition.rng_events import program_called
+from sim.shell.tables.parquet import to_arrow
+from sim.state.context import Context
+from sim.state.declaration import Program
+from sim.state.params import Params
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
 from sim.world.tables import equal_to

@@ -15,13 +15,13 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from sim.paths import config_root, contracts_root
-from sim.shell.location import Location
-from sim.shell.manifest import PartFile, Published
-from sim.shell.remote_run import THREADS, mirror_run, open_remote, require_object
-from sim.shell.remote_store import store_errors
-from sim.shell.store import Store
-from sim.shell.upload import FetchingStore
+from sim.ground.paths import config_root, contracts_root
+from sim.objects.location import Location
+from sim.objects.mirror import THREADS, mirror_run, open_remote, require_object
+from sim.objects.store import store_errors
+from sim.objects.upload import FetchingStore
+from sim.shell.publish.manifest import PartFile, Published
+from sim.shell.runs.store import Store
 from sim.world.gates import GATES
 from sim.world.handle import World, reopened
 from sim.world.query import Rows

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from sim.shell.bundle import Bundle
-from sim.shell.gate import INDEX_NAME
-from sim.shell.json_text import damaged
+from sim.ground.json_text import damaged
+from sim.shell.publish.bundle import Bundle
+from sim.shell.publish.gate import INDEX_NAME
 
 _WHO = [("step", pa.uint32()), ("segment", pa.string()), ("state", pa.string()), ("stream", pa.string()), ("scenario_id", pa.string())]
 AUDIT = pa.schema(

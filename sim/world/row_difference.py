@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sim.shell.frames import Array
+from sim.state.frames import Array
 
 COLUMNS_DIFFER = "the columns differ"
 

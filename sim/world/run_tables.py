@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sim.shell.bundle import Bundle
+from sim.shell.publish.bundle import Bundle
 from sim.world.rng_logs import as_utf8, audit_log, trace_log
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run_reports(world: World) -> pa.Table:
     Raises:
         UsageError: `SHELL.REPORT_UNREADABLE`.
     """
-    from sim.shell.status import REPORT_SCHEMA, report_rows
+    from sim.shell.runs.status import REPORT_SCHEMA, report_rows
 
     return pa.Table.from_pylist(list(report_rows(world.path)), schema=REPORT_SCHEMA)
 

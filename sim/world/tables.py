@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
-from sim.shell.contract_types import Dataset
-from sim.shell.errors import UsageError
-from sim.shell.manifest import PartFile, Published
-from sim.shell.packages import require_package
+from sim.ground.contract_types import Dataset
+from sim.ground.errors import UsageError
+from sim.ground.packages import require_package
+from sim.shell.publish.manifest import PartFile, Published
 from sim.world.view_columns import added, made, needed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from sim.shell.errors import StorageError, UsageError, storage_errors
+from sim.ground.errors import StorageError, UsageError, storage_errors
 from sim.world.query import Rows, relation, select, sql_error
 from sim.world.run_tables import RUN_TABLES
 

@@ -52,8 +52,7 @@ def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     own = path.relative_to(ROOT / "sim/segments").parts[0]
     other = {name for name in found if name.startswith("sim.segments.") and name.split(".")[2] != own}
     assert not other or path == ROOT / "sim/segments/__init__.py"
-    shell = ("state", "context", "frames", "errors", "params", "horizon")
-    allowed = ("sim.segments", "sim.recipes", *(f"sim.shell.{name}" for name in shell))
+    allowed = ("sim.segments", "sim.recipes", "sim.state", "sim.ground.errors")
     assert not {name for name in found if name.startswith("sim.") and not name.startswith(allowed)}
 
 

@@ -21,8 +21,8 @@ from gpu_kernels.device import EmulatedDevice
 from gpu_kernels.driver import DeviceUnavailable
 from sim.backends import get_backend
 from sim.backends.cache import private_cache_dir
-from sim.paths import contracts_root
-from sim.shell.contracts import load_contracts
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.load import load_contracts
 from tests.kernels.runners import gpu_missing
 from tests.tiny_world import TINY
 

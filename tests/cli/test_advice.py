@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from sim.paths import config_root, contracts_root
-from sim.shell.config import config_folder, resolve
-from sim.shell.contract_text import listing
-from sim.shell.contracts import load_contracts
+from sim.ground.paths import config_root, contracts_root
+from sim.shell.contracts.config import config_folder, resolve
+from sim.shell.contracts.load import load_contracts
+from sim.shell.contracts.text import listing
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("sim", "gpu_kernels", "cpu_fallback") for path in (ROOT / room).rglob("*.py"))

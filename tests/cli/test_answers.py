@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from sim.paths import contracts_root
-from sim.shell.answers import load_answers
-from sim.shell.contracts import load_contracts
-from sim.shell.errors import ContractError
+from sim.ground.errors import ContractError
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.answers import load_answers
+from sim.shell.contracts.load import load_contracts
 
 ANSWERS = load_answers(contracts_root())
 TINY_RUN = ["--preset", "demo", "--set", "merchant_universe_1A.merchants=40", "--until", "1A", "--out", "OUT"]

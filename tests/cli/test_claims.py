@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_world import TINY, TINY_SCENARIOS
 
-from sim.shell.errors import GateError
+from sim.ground.errors import GateError
 from tests.cli.test_verify import PART, items, rewrite_table
 
 ARGUMENTS = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]

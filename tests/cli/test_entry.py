@@ -10,10 +10,10 @@ import pytest
 
 from sim.cli.common import table
 from sim.cli.complete import complete_dataset, complete_override, complete_preset, complete_run, complete_scenario
-from sim.shell.errors import UsageError
-from sim.shell.find_run import find_run
-from sim.shell.lock import RunLock
-from sim.shell.plain_text import clean
+from sim.ground.errors import UsageError
+from sim.ground.plain_text import clean
+from sim.shell.publish.lock import RunLock
+from sim.shell.runs.find_run import find_run
 from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -192,9 +192,9 @@ def test_tables_align_numbers_right():
 
 
 def test_words_of_the_model_complete_in_the_shell():
-    from sim.paths import config_root, contracts_root
-    from sim.shell.config import config_folder, load_preset, resolve
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import config_root, contracts_root
+    from sim.shell.contracts.config import config_folder, load_preset, resolve
+    from sim.shell.contracts.load import load_contracts
 
     contracts = load_contracts(contracts_root())
     folder = config_folder(config_root())

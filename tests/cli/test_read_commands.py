@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from sim.shell.contracts import load_contracts
-from sim.shell.status import probe_lock
+from sim.shell.contracts.load import load_contracts
+from sim.shell.runs.status import probe_lock
 
 BIG = 2**63
 
@@ -91,8 +91,8 @@ def test_status_refuses_a_report_that_is_not_one(cli, mini_copy):
 
 
 def test_the_catalogue_says_what_joins_to_what(cli):
-    from sim.paths import contracts_root
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import contracts_root
+    from sim.shell.contracts.load import load_contracts
 
     datasets = load_contracts(contracts_root()).datasets
     answer = cli("contracts", "catalogue", "--json")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.shell.errors import LockedError
-from sim.shell.find_run import runs_in
-from sim.shell.lock import RunLock
-from sim.shell.remove import look, remove_run
-from sim.shell.status import list_runs
+from sim.ground.errors import LockedError
+from sim.shell.publish.lock import RunLock
+from sim.shell.runs.find_run import runs_in
+from sim.shell.runs.remove import look, remove_run
+from sim.shell.runs.status import list_runs
 from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_a_lock_taken_on_a_removed_run_is_none(mini_copy, monkeypatch):
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from sim.shell.remove import look, remove_run
+from sim.shell.runs.remove import look, remove_run
 run, stop = Path(sys.argv[1]), int(sys.argv[2])
 seen = 0
 def hook(event, args):

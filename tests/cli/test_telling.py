@@ -18,12 +18,12 @@ from typing import Any, get_args
 import pyarrow.parquet as pq
 import pytest
 
-from sim.paths import contracts_root
-from sim.shell import events
-from sim.shell.answers import load_answers
-from sim.shell.hub import Hub, Progress
-from sim.shell.run_log import Told, json_line, text_line
-from sim.shell.status import list_runs
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.answers import load_answers
+from sim.shell.events import events
+from sim.shell.events.hub import Hub, Progress
+from sim.shell.events.run_log import Told, json_line, text_line
+from sim.shell.runs.status import list_runs
 from tests.runs.worlds import ROOT
 from tests.shell import miniworld
 from tests.trust import mini as minis

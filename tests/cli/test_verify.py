@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from sim.ground.errors import GateError
+from sim.ground.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
 from sim.segments import SEGMENTS
-from sim.shell.bundle import encode_flag
-from sim.shell.errors import GateError
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes, sha256_file
+from sim.shell.publish.bundle import encode_flag
 
 PART = "part-00001.parquet"
 

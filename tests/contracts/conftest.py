@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from contracts_folder import STATES, Facts, Folder
 
-from sim.shell.contract_types import Column, Dataset, TableContract
+from sim.ground.contract_types import Column, Dataset, TableContract
 
 
 @pytest.fixture

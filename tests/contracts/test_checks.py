@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.shell.check_result import CheckResult
-from sim.shell.checks import check_frame, check_key_ranges, key_range
-from sim.shell.contract_types import Column, Dataset, Invariant, TableContract
-from sim.shell.frames import Array, Frame
-from sim.shell.keys import has_duplicates
+from sim.ground.contract_types import Column, Dataset, Invariant, TableContract
+from sim.shell.tables.check_result import CheckResult
+from sim.shell.tables.frame_checks import check_frame, check_key_ranges, key_range
+from sim.shell.tables.keys import has_duplicates
+from sim.state.frames import Array, Frame
 from tests.work import calls
 
 VOCAB = {"colour": ("red", "green", "blue")}

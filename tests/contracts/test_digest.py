@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from blake3 import blake3
 
-from sim.shell.contract_types import Column, Dataset
-from sim.shell.digest import column_digest, combine_digests, table_digest
-from sim.shell.frames import Array, Frame
+from sim.ground.contract_types import Column, Dataset
+from sim.shell.tables.digest import column_digest, combine_digests, table_digest
+from sim.state.frames import Array, Frame
 
 VOCAB = {"colour": ("red", "green", "blue")}
 ID, PAINT = Column("id", "uint64"), Column("paint", "category", True, vocabulary="colour")

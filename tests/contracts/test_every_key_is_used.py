@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sim.paths import contracts_root
-from sim.shell.contracts import load_contracts
-from sim.shell.schema_check import resolve
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.load import load_contracts
+from sim.shell.contracts.schema_check import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "\n".join(path.read_text() for room in ("segments", "recipes") for path in sorted((ROOT / "sim" / room).rglob("*.py")))
@@ -19,7 +19,7 @@ ELSEWHERE = {
     "version": "says which shape of file this is; the schema pins it",
     "description": "for people",
     "name": "for people",
-    "scenarios": "read by sim/shell/request.py",
+    "scenarios": "read by sim/shell/request/request.py",
     "ticket": "the ticket-size law of an MCC; amounts are drawn in 6B",
     "median_minor": "as ticket",
     "sigma": "as ticket",
@@ -54,6 +54,6 @@ def test_every_declared_key_is_read(artefact: str) -> None:
     schema = resolve(CONTRACTS.documents, reference, "")
     words = {value for vocabulary in CONTRACTS.vocabularies.values() for value in vocabulary}
     names = set(properties(schema, reference.partition("#")[0])) - set(ELSEWHERE) - words
-    names -= {dataset.published_when.key for dataset in CONTRACTS.datasets.values() if dataset.published_when}  # sim/shell/switches.py
+    names -= {dataset.published_when.key for dataset in CONTRACTS.datasets.values() if dataset.published_when}  # sim/state/switches.py
     unread = {name for name in names if not name.isupper() and not re.search(rf"(\.{name}\b|[\"']{name}[\"'])", MODEL)}
     assert not unread

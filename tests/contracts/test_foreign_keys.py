@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.shell.checks import KeyIndex, check_foreign_key
-from sim.shell.contract_types import ForeignKey
-from sim.shell.frames import Array, Frame
+from sim.ground.contract_types import ForeignKey
+from sim.shell.tables.frame_checks import KeyIndex, check_foreign_key
+from sim.state.frames import Array, Frame
 
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=14)
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.shell import foreign_keys, keys, laws
-from sim.shell.contract_types import Column, Dataset, ForeignKey, Invariant
-from sim.shell.foreign_keys import KeyIndex, check_foreign_key
-from sim.shell.frames import Frame
+from sim.ground.contract_types import Column, Dataset, ForeignKey, Invariant
+from sim.shell.tables import foreign_keys, keys
+from sim.shell.tables import invariants as laws
+from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
+from sim.state.frames import Frame
 
 VALUES = st.sampled_from([0, 1, 2, 2**32, 2**63, 2**64 - 1])
 TABLES = st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=40)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from contracts_folder import Facts, Folder
 
-from sim.shell.config import config_folder
-from sim.shell.contracts import load_contracts
-from sim.shell.errors import ContractError
-from sim.shell.lint import LintReport, lint
+from sim.ground.errors import ContractError
+from sim.shell.contracts.config import config_folder
+from sim.shell.contracts.lint import LintReport, lint
+from sim.shell.contracts.load import load_contracts
 
 DICTIONARY, SCHEMAS = "contracts/layer1/1A/dictionary.yaml", "contracts/layer1/1A/schemas.yaml"
 REGISTRY, POLICY = "contracts/layer1/1A/registry.yaml", "config/layer1/1A/till_policy.yaml"

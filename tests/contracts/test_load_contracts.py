@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from contracts_folder import Folder
 
-from sim.shell.contracts import load_contracts, validate_document
-from sim.shell.errors import ContractError
-from sim.shell.schema_rules import pattern_problem
-from sim.shell.strict_yaml import load, load_text
+from sim.ground.errors import ContractError
+from sim.shell.contracts.load import load_contracts, validate_document
+from sim.shell.contracts.schema_rules import pattern_problem
+from sim.shell.contracts.strict_yaml import load, load_text
 
 SCHEMAS = "contracts/layer1/1A/schemas.yaml"
 POLICY = "closedworld:layer1/1A/schemas#/documents/till_policy_1A"

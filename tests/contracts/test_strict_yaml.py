@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.shell.errors import ContractError
-from sim.shell.strict_yaml import MAX_BYTES, load, load_text
+from sim.ground.errors import ContractError
+from sim.shell.contracts.strict_yaml import MAX_BYTES, load, load_text
 from tests.work import calls
 
 SCALARS = [

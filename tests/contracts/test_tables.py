@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.shell.contract_types import NUMPY_DTYPES, Column, Dataset
-from sim.shell.digest import table_digest
-from sim.shell.errors import ContractError, GateError, StorageError, ValidationError
-from sim.shell.frames import Frame
-from sim.shell.tables import arrow_schema, encode_parquet, from_arrow, read_parquet, to_arrow, write_parquet
+from sim.ground.contract_types import NUMPY_DTYPES, Column, Dataset
+from sim.ground.errors import ContractError, GateError, StorageError, ValidationError
+from sim.shell.tables.digest import table_digest
+from sim.shell.tables.parquet import arrow_schema, encode_parquet, from_arrow, read_parquet, to_arrow, write_parquet
+from sim.state.frames import Frame
 
 VOCAB = {"colour": ("red", "green", "blue"), "letter": tuple("abcdefghij")}
 MakeDataset = Callable[..., Dataset]

@@ -11,7 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from sim.executors import Executor
-    from sim.shell.outcome import RunResult
+    from sim.shell.loop.outcome import RunResult
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "shell")]
 

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
 
 import miniworld
 
-from sim.shell.context import PartitionContext
-from sim.shell.errors import ContractError, StorageError
-from sim.shell.frames import Frame
-from sim.shell.state import Partition
+from sim.ground.errors import ContractError, StorageError
+from sim.state.context import PartitionContext
+from sim.state.declaration import Partition
+from sim.state.frames import Frame
 
 
 def orders() -> Path:

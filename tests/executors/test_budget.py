@@ -13,8 +13,8 @@ import pytest
 from sim.executors import LocalExecutor, MemoryBudget, MemoryLimitPassed, resident
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
-from sim.shell.errors import StorageError
-from sim.shell.publication import Publication
+from sim.ground.errors import StorageError
+from sim.shell.loop.publication import Publication
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -138,7 +138,7 @@ def test_executors_say_how_many_they_compute_at_once() -> None:
 
 HUNGRY = """
 import json, sys, time
-from sim.shell.memory import keep_freed_memory
+from sim.executors.allocator import keep_freed_memory
 keep_freed_memory()
 import numpy as np
 from sim.executors import MemoryBudget, resident, run_local

@@ -16,8 +16,8 @@ from traces import family, files, listening
 from sim.executors import ClusterLost, ExecutorUnavailable, Transient
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
-from sim.shell.errors import ContractError, WorkerError
-from sim.shell.outcome import RunResult
+from sim.ground.errors import ContractError, WorkerError
+from sim.shell.loop.outcome import RunResult
 from tests.work import wait_until
 
 Build = Callable[..., RunResult]

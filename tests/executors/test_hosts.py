@@ -19,7 +19,7 @@ from traces import files
 
 from sim.executors.cluster import ClusterOptions
 from sim.executors.dask import DaskExecutor
-from sim.shell.outcome import RunResult
+from sim.shell.loop.outcome import RunResult
 from tests.work import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,7 @@ def test_a_worker_with_other_code_is_refused(daemons: Daemons, tmp_path: Path) -
     other = tmp_path / "other"
     for room in ("sim", "cpu_fallback", "gpu_kernels", "contracts", "config"):
         shutil.copytree(ROOT / room, other / room, ignore=shutil.ignore_patterns("__pycache__"))
-    with (other / "sim/shell/digest.py").open("a") as file:
+    with (other / "sim/shell/tables/digest.py").open("a") as file:
         file.write("# a change\n")
     address = tmp_path / "scheduler.json"
     daemons.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", address)

@@ -19,8 +19,8 @@ from text_executor import TextExecutor
 
 from sim.cli.memory import parse_size
 from sim.executors import resident
-from sim.shell import tables
-from sim.shell.errors import StorageError, UsageError
+from sim.ground.errors import StorageError, UsageError
+from sim.shell.tables import parquet as tables
 from tests.trust import mini
 
 BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -82,7 +82,7 @@ HUNGRY = """
 import sys
 from pathlib import Path
 import numpy as np
-from sim.shell.memory import keep_freed_memory
+from sim.executors.allocator import keep_freed_memory
 keep_freed_memory()
 from tests.trust import mini
 
@@ -173,6 +173,6 @@ def test_arrow_running_out_of_memory_is_no_damaged_file(mini_copy: Any, monkeypa
 
 
 def prepared(root: Path) -> Any:
-    from sim.shell.request import Request, prepare
+    from sim.shell.request.request import Request, prepare
 
     return prepare(Request(preset="mini", contracts=root / "contracts", config=root / "config"))

@@ -14,9 +14,9 @@ import pytest
 from text_executor import TextExecutor
 from traces import files
 
-from sim.shell import remote
-from sim.shell.errors import ContractError, SimError, StorageError, WorkerError
-from sim.shell.outcome import RunResult
+from sim.ground.errors import ContractError, SimError, StorageError, WorkerError
+from sim.shell.loop.outcome import RunResult
+from sim.shell.workers import worker as remote
 
 Build = Callable[..., RunResult]
 
@@ -165,7 +165,7 @@ def test_what_refuses_a_partition_refuses_the_run(
 
 
 def test_code_of_another_version_is_refused(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sim.shell.identity import code_digest
+    from sim.ground.identity import code_digest
 
     monkeypatch.setattr(remote, "_CODE", "0" * 64)
     with pytest.raises(WorkerError) as caught:

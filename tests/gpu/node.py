@@ -168,9 +168,9 @@ def held_to_digests(given: argparse.Namespace, name: str) -> dict[str, Any]:
 def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tuple[float, Any]:
     """Wall seconds of a named world, or of a preset, and what was done."""
     from sim.segments import SEGMENTS
-    from sim.shell.progress import Silent
-    from sim.shell.request import Request, prepare
-    from sim.shell.run import Options, run_world
+    from sim.shell.events.progress import Silent
+    from sim.shell.loop.run import Options, run_world
+    from sim.shell.request.request import Request, prepare
     from tests.runs.worlds import WORLDS
 
     spec = WORLDS.get(name, {"preset": name, "set": {}, "scenarios": []})

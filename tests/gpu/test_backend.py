@@ -13,9 +13,9 @@ from gpu_kernels.arrays import DeviceArray
 from sim.backends import BackendUnavailable, OutOfDeviceMemory, driver_report, get_backend
 from sim.backends.binder import KernelCallError, KernelFailure
 from sim.backends.device_backend import emulated_backend
+from sim.ground.identity import code_files
 from sim.rng import block
-from sim.shell.frames import Frame, changed, concat
-from sim.shell.identity import code_files
+from sim.state.frames import Frame, changed, concat
 
 OFFSET = np.array([0, 2, 2, 5], np.uint64)
 

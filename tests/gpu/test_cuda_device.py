@@ -15,11 +15,11 @@ from gpu_kernels.memory import DeviceFault, OutOfDeviceMemory
 from sim.backends import BackendUnavailable, get_backend
 from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, gpu_backend
+from sim.ground.errors import BackendError
 from sim.segments import SEGMENTS
-from sim.shell.errors import BackendError
-from sim.shell.progress import Silent
-from sim.shell.request import Request, prepare
-from sim.shell.run import Options, run_world
+from sim.shell.events.progress import Silent
+from sim.shell.loop.run import Options, run_world
+from sim.shell.request.request import Request, prepare
 from tests.gpu.fake_cupy import CUDARuntimeError, Machine, StreamRace, installed
 from tests.gpu.test_pipeline import SCENARIOS, resident
 from tests.runs.worlds import published

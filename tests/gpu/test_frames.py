@@ -11,9 +11,9 @@ import pytest
 
 from gpu_kernels.device import CudaDevice
 from gpu_kernels.frames import ColumnSpec, UnexpectedRows, decode_parquet, sealed_codes
-from sim.shell.contract_types import COLUMN_TYPES, NUMPY_DTYPES, Column, Dataset, TableContract
-from sim.shell.frames import Frame
-from sim.shell.tables import encode_parquet, read_parquet
+from sim.ground.contract_types import COLUMN_TYPES, NUMPY_DTYPES, Column, Dataset, TableContract
+from sim.shell.tables.parquet import encode_parquet, read_parquet
+from sim.state.frames import Frame
 
 VOCAB = {"colour": ("red", "green", "blue")}
 TYPES = [name for name in COLUMN_TYPES if name != "string"]

@@ -21,13 +21,13 @@ from sim.backends import Backend, DeviceFault, OutOfDeviceMemory
 from sim.backends.binder import KernelFailure
 from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, emulated_backend
-from sim.shell.declared import UndeclaredAccess
-from sim.shell.errors import BackendError, GateError, SimError
-from sim.shell.events import Silent
-from sim.shell.frames import Frame
-from sim.shell.recompute import sampled
-from sim.shell.run import Options, run_world
-from sim.shell.state import Partition, Program
+from sim.ground.errors import BackendError, GateError, SimError
+from sim.shell.events.events import Silent
+from sim.shell.loop.run import Options, run_world
+from sim.shell.partition.recompute import sampled
+from sim.state.declaration import Partition, Program
+from sim.state.declared import UndeclaredAccess
+from sim.state.frames import Frame
 from tests.golden.test_golden import GOLDEN
 from tests.runs.worlds import build, closedworld, content_digests, published
 from tests.shell import miniworld

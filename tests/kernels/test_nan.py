@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim.shell.errors import ContractError
-from sim.shell.strict_yaml import load_text
+from sim.ground.errors import ContractError
+from sim.shell.contracts.strict_yaml import load_text
 from tests.kernels.binder import call, contracts, inputs, outputs
 from tests.kernels.cases import case
 

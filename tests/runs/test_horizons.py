@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sim.world as cw
-from sim.shell.errors import UsageError
+from sim.ground.errors import UsageError
 from tests.runs.worlds import closedworld, content_digests
 
 BASE, STRESS = "baseline_v1", "stress_peak_online_v1"

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sim.shell.errors import ContractError, UsageError
-from sim.shell.hints import country_words
-from sim.shell.merchants_rows import MerchantsForm
-from sim.shell.merchants_values import merchant_id_of
-from sim.shell.request import Prepared, Request, prepare
-from sim.shell.user_merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
+from sim.ground.errors import ContractError, UsageError
+from sim.ground.hints import country_words
+from sim.model.inputs.merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
+from sim.model.inputs.rows import MerchantsForm
+from sim.model.inputs.values import merchant_id_of
+from sim.shell.request.request import Prepared, Request, prepare
 from tests.runs.merchants_files import HEADER, REFUSED, ROWS, SAME, parquet, text
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sim.backends import get_backend
+from sim.model.estimate.volumes import expected_volumes
 from sim.segments import SEGMENTS
-from sim.shell import planner
-from sim.shell.expected_volume import expected_volumes
-from sim.shell.rehearsal import drawn_volumes
-from sim.shell.request import Request, prepare
+from sim.shell.loop import planner
+from sim.shell.loop.rehearsal import drawn_volumes
+from sim.shell.request.request import Request, prepare
 
 MCCS, CHANNELS, COUNTRIES = (5411, 5812, 4900, 5541, 7011, 5967), ("card_present", "mixed", "card_not_present"), ("DE", "US", "IN", "BR")
 

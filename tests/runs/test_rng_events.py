@@ -17,14 +17,14 @@ import sim.world as cw
 from sim.backends import get_backend
 from sim.rng import block
 from sim.segments import DRAWING, SEGMENTS
-from sim.shell.contracts import load_contracts
-from sim.shell.outcome import RunResult
-from sim.shell.progress import Silent
-from sim.shell.request import Request, prepare
-from sim.shell.rng_events import drawing, event_dataset, gate_codes
-from sim.shell.run import Options, run_world
-from sim.shell.segment_order import event_code
-from sim.shell.verify import content_check_of, verify_run
+from sim.shell.contracts.load import load_contracts
+from sim.shell.events.progress import Silent
+from sim.shell.loop.outcome import RunResult
+from sim.shell.loop.run import Options, run_world
+from sim.shell.partition.rng_events import drawing, event_dataset, gate_codes
+from sim.shell.publish.segment_order import event_code
+from sim.shell.request.request import Request, prepare
+from sim.shell.runs.verify import content_check_of, verify_run
 from sim.world.compare import compare
 from sim.world.gates import GATES
 

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sim.backends import get_backend
-from sim.paths import config_root
+from sim.ground.errors import SimError
+from sim.ground.paths import config_root
 from sim.segments import SEGMENTS
-from sim.shell.errors import SimError
-from sim.shell.events import Silent
-from sim.shell.planner import require_space
-from sim.shell.reference import Reference
-from sim.shell.request import Request, prepare
-from sim.shell.run import Options, run_world
-from sim.shell.verify import content_check_of, verify_run
+from sim.shell.events.events import Silent
+from sim.shell.loop.planner import require_space
+from sim.shell.loop.run import Options, run_world
+from sim.shell.request.request import Request, prepare
+from sim.shell.runs.verify import content_check_of, verify_run
+from sim.shell.tables.reference import Reference
 
 CODES = [segment.code for segment in SEGMENTS]
 BASE, STRESS = "baseline_v1", "stress_peak_online_v1"

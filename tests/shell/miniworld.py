@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
-from sim.paths import config_root, contracts_root
-from sim.shell.context import Context, PartitionContext
-from sim.shell.events import Silent
-from sim.shell.frames import Frame
-from sim.shell.outcome import RunResult
-from sim.shell.request import Prepared, Request, prepare
-from sim.shell.run import Options, run_world
-from sim.shell.state import ROW_LEVEL, Check, Partition, Program, Segment, State
+from sim.ground.paths import config_root, contracts_root
+from sim.shell.events.events import Silent
+from sim.shell.loop.outcome import RunResult
+from sim.shell.loop.run import Options, run_world
+from sim.shell.request.request import Prepared, Request, prepare
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Partition, Program, Segment, State
+from sim.state.frames import Frame
 
 ITEMS = """
 $id: closedworld:layer1/1A/schemas

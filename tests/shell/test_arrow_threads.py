@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sim.paths import config_root
-from sim.shell.merchants_parquet import parquet_table
-from sim.shell.reference import TABLES, Reference
-from sim.shell.status import report_rows
+from sim.ground.paths import config_root
+from sim.model.inputs.parquet_file import parquet_table
+from sim.shell.runs.status import report_rows
+from sim.shell.tables.reference import TABLES, Reference
 
 ROUNDS = 30
 

@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 
 import sim.world as cw
-from sim.paths import contracts_root
+from sim.ground.errors import GateError, UsageError, ValidationError
+from sim.ground.identity import pretty_json, sha256_bytes
+from sim.ground.paths import contracts_root
 from sim.segments import SEGMENTS
-from sim.shell import remote, rng_events
-from sim.shell.bundle import encode_flag, encode_index
-from sim.shell.context import PartitionContext
-from sim.shell.errors import GateError, UsageError, ValidationError
-from sim.shell.event_log import CELL, PARTITION, EventLog
-from sim.shell.gate import open_bundle
-from sim.shell.identity import pretty_json, sha256_bytes
-from sim.shell.manifest import StateManifest
-from sim.shell.outcome import RunResult
-from sim.shell.segment_order import held_by
-from sim.shell.verify import verify_run
+from sim.shell.loop.outcome import RunResult
+from sim.shell.partition import rng_events
+from sim.shell.publish.bundle import encode_flag, encode_index
+from sim.shell.publish.gate import open_bundle
+from sim.shell.publish.manifest import StateManifest
+from sim.shell.publish.segment_order import held_by
+from sim.shell.runs.verify import verify_run
+from sim.shell.workers import worker as remote
+from sim.state.context import PartitionContext
+from sim.state.event_log import CELL, PARTITION, EventLog
 
 CODES = ("1A", "1B", "RNG_1A_S1")
 ASKED = {"rng_events": ("1A.S1",)}
@@ -179,8 +180,8 @@ def test_workers_make_the_same_events(eventful: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_store_holds_events_as_it_holds_segments(eventful: Path, tmp_path: Path) -> None:
-    from sim.shell.build import How, build
-    from sim.shell.progress import Silent
+    from sim.shell.events.progress import Silent
+    from sim.world.build import How, build
 
     prepared = miniworld.prepared(eventful)
     how = How(out=f"file://{tmp_path}/store", work_dir=tmp_path / "work", rng_events=("1A",))
@@ -189,8 +190,8 @@ def test_a_store_holds_events_as_it_holds_segments(eventful: Path, tmp_path: Pat
     world = cw.open(url, eventful / "contracts", eventful / "config")
     assert world.tables == ("items", "doubles", "rng_event_1A_word")
     assert world["rng_event_1A_word"].to_arrow().equals(cw.open(local.run_dir)["rng_event_1A_word"].to_arrow())
-    from sim.shell.location import parse_url
-    from sim.shell.remote_verify import verify_url
+    from sim.objects.location import parse_url
+    from sim.objects.verify import verify_url
 
     codes = rng_events.gate_codes(SEGMENTS)
     assert not verify_url(parse_url(url), codes, True, eventful / "contracts", eventful / "config").problems

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.shell.bundle import encode_flag, encode_index, read_flag
-from sim.shell.errors import GateError
-from sim.shell.gate import open_bundle, verify_bundle
+from sim.ground.errors import GateError
+from sim.shell.publish.bundle import encode_flag, encode_index, read_flag
+from sim.shell.publish.gate import open_bundle, verify_bundle
 
 
 def problems(run_dir: Path) -> list[str]:
@@ -161,7 +161,7 @@ def test_flag_round_trip() -> None:
 def test_a_hostile_manifest_path_is_refused(run_dir: Path) -> None:
     import json
 
-    from sim.shell.manifest import decode_published
+    from sim.shell.publish.manifest import decode_published
 
     item = json.loads((run_dir / "gates/1A/index.json").read_text())["datasets"][0]
     for path in ("../../etc", "/etc", "data/./x", "data//x", "data/x\0", "a\\b"):

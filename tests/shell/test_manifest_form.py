@@ -9,13 +9,13 @@ from pathlib import Path
 import miniworld
 import pytest
 
-from sim.shell import documents
-from sim.shell.bundle import encode_index
-from sim.shell.context import PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.identity import pretty_json
-from sim.shell.manifest import PartFile, Published, StateManifest, encode_file
-from sim.shell.state import Frames, Partition
+from sim.ground.errors import ContractError
+from sim.ground.identity import pretty_json
+from sim.shell.publish import documents
+from sim.shell.publish.bundle import encode_index
+from sim.shell.publish.manifest import PartFile, Published, StateManifest, encode_file
+from sim.state.context import PartitionContext
+from sim.state.declaration import Frames, Partition
 
 KEYS = {"rows": 3, "first": [1, "é"], "last": [2**64 - 1, None], "primary_increasing": True}
 FILE = PartFile("part-00000.parquet", 10, 3, "a" * 64, "b" * 64, KEYS)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import sim.world as cw
-from sim.shell.bundle import Bundle, encode_flag
-from sim.shell.errors import GateError
-from sim.shell.gate import open_bundle
-from sim.shell.identity import pretty_json
-from sim.shell.opened import index_problems, open_segment
-from sim.shell.state import Measurement
+from sim.ground.errors import GateError
+from sim.ground.identity import pretty_json
+from sim.shell.publish.bundle import Bundle, encode_flag
+from sim.shell.publish.gate import open_bundle
+from sim.shell.runs.opened import index_problems, open_segment
+from sim.state.declaration import Measurement
 
 
 def found(run: Path, segment: str, state: str, name: str) -> Any:

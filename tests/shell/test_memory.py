@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import resource, sys, threading
-from sim.shell.memory import keep_freed_memory
+from sim.executors.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import numpy as np
@@ -62,7 +62,7 @@ def test_what_the_user_set_stands() -> None:
 
 LIMITED = """
 import resource, sys
-from sim.shell.memory import grow_by_need, keep_freed_memory
+from sim.executors.allocator import grow_by_need, keep_freed_memory
 assert keep_freed_memory()
 import numpy as np
 if sys.argv[1] == "by need":

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sim.paths import config_root, contracts_root
-from sim.plain_file import read_plain
+from sim.ground.errors import ContractError
+from sim.ground.paths import config_root, contracts_root
+from sim.ground.plain_file import read_plain
 from sim.segments import SEGMENTS
-from sim.shell.errors import ContractError
-from sim.shell.lint import lint, prove_agreement
-from sim.shell.reference import TABLES, Reference
-from sim.shell.request import Prepared, Request, prepare
-from sim.shell.verify import sealed_vocabularies
+from sim.shell.contracts.lint import lint, prove_agreement
+from sim.shell.request.request import Prepared, Request, prepare
+from sim.shell.runs.verify import sealed_vocabularies
+from sim.shell.tables.reference import TABLES, Reference
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES = [program.state for segment in SEGMENTS for program in segment.programs]
@@ -54,7 +54,7 @@ def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, 
         path.write_bytes(b"description: another\n" if path.suffix == ".yaml" else b"no Parquet")
         return data
 
-    monkeypatch.setattr("sim.shell.read_once.read_plain", read_and_swapped)
+    monkeypatch.setattr("sim.ground.read_once.read_plain", read_and_swapped)
     prepared = prepare(request)
     assert lint(prepared.contracts, prepared.config, STATES).rows() == []
     prove_agreement(prepared.contracts, prepared.config, STATES)
@@ -205,8 +205,8 @@ CSV = "merchant_id,mcc,channel,country\n"
 SWAPPED_MERCHANTS = """
 import json, sys
 from pathlib import Path
-from sim.shell import read_once
-from sim.shell.request import Request, prepare
+from sim.ground import read_once
+from sim.shell.request.request import Request, prepare
 
 plain, path, other = read_once.read_plain, Path(sys.argv[1]), Path(sys.argv[2])
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sim.shell import publish
-from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.identity import sha256_bytes
-from sim.shell.lock import RunLock
+from sim.ground.errors import GateError, LockedError, StorageError
+from sim.ground.identity import sha256_bytes
+from sim.shell.publish import publish
+from sim.shell.publish.lock import RunLock
 
 
 def test_rename_never_replaces(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.promise("P7", "the lock names its holder and is free when the holder is killed", faults="SIGKILL of the holder")
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    code = "import sys,time; from pathlib import Path; from sim.shell.lock import RunLock\n"
+    code = "import sys,time; from pathlib import Path; from sim.shell.publish.lock import RunLock\n"
     code += "with RunLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(3600)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"

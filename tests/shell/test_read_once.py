@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.plain_file import NotPlain, open_plain, read_plain
-from sim.shell.errors import ContractError, StorageError
-from sim.shell.read_once import MAX_ENTRIES, Folder, read_once
+from sim.ground.errors import ContractError, StorageError
+from sim.ground.plain_file import NotPlain, open_plain, read_plain
+from sim.ground.read_once import MAX_ENTRIES, Folder, read_once
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 1_000_003])
@@ -177,7 +177,7 @@ def test_a_file_of_a_folder_is_read_once_and_all_of_them_are_bounded(tmp_path: P
     assert folder.read("a", 10).data == b"one"
     (tmp_path / "a").write_bytes(b"two")
     assert folder.read("a", 10).data == b"one"
-    monkeypatch.setattr("sim.shell.read_once.MAX_FOLDER_BYTES", 5)
+    monkeypatch.setattr("sim.ground.read_once.MAX_FOLDER_BYTES", 5)
     (tmp_path / "b").write_bytes(b"three")
     with pytest.raises(ContractError) as error:
         folder.read("b", 10)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from sim.shell.manifest import PartFile, Published
-from sim.shell.store import pieces
+from sim.shell.publish.manifest import PartFile, Published
+from sim.shell.runs.store import pieces
 
 
 def published(rows: list[int]) -> Published:

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import LockedError, ValidationError
-from sim.shell.frames import Frame
-from sim.shell.gate import open_bundle
-from sim.shell.outcome import RunResult
-from sim.shell.state import Partition
+from sim.ground.errors import LockedError, ValidationError
+from sim.shell.loop.outcome import RunResult
+from sim.shell.publish.gate import open_bundle
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Partition
+from sim.state.frames import Frame
 from tests.trust.conftest import memory_directory
 
 
@@ -177,7 +177,7 @@ def _killed_at_every_call(root: Path) -> None:
     "P22", "a failed model check publishes nothing, names found and expected, keeps the evidence", faults="a check that fails"
 )
 def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Path) -> None:
-    from sim.shell.state import Check
+    from sim.state.declaration import Check
 
     broken = miniworld.segments(check_items=lambda ctx, totals: [Check("mean_weight", False, 3, 4, "planted")])
     with pytest.raises(ValidationError) as error:

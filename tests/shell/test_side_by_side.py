@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.shell.side_by_side import side_by_side
+from sim.executors.side_by_side import side_by_side
 from tests.work import PATIENCE_S
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sim.shell import planner
-from sim.shell.errors import StorageError
+from sim.ground.errors import StorageError
+from sim.shell.loop import planner
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import miniworld
 import numpy as np
 import pytest
 
-from sim.shell.context import Context
-from sim.shell.errors import ValidationError
-from sim.shell.identity import sha256_bytes
-from sim.shell.manifest import LedgerRow, PartFile
-from sim.shell.staging import PartitionResult
-from sim.shell.state import Check, Partition
-from sim.shell.sums import RunningSums
+from sim.ground.errors import ValidationError
+from sim.ground.identity import sha256_bytes
+from sim.shell.partition.staging import PartitionResult
+from sim.shell.partition.sums import RunningSums
+from sim.shell.publish.manifest import LedgerRow, PartFile
+from sim.state.context import Context
+from sim.state.declaration import Check, Partition
 
 MANY = 10_000
 CHECKS = 24

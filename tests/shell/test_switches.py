@@ -12,19 +12,19 @@ from typing import Any
 import miniworld
 import pytest
 
-from sim.shell.built_with import Judge, left_out
-from sim.shell.config import config_folder
-from sim.shell.context import PartitionContext
-from sim.shell.contract_text import contract_rows
-from sim.shell.contract_types import Switch
-from sim.shell.contracts import load_contracts
-from sim.shell.demanded import unmet_demands
-from sim.shell.errors import ValidationError
-from sim.shell.gate import open_bundle
-from sim.shell.lint import lint
-from sim.shell.receipt import read_receipt
-from sim.shell.state import Partition, Program, Segment
-from sim.shell.verify import verify_run
+from sim.ground.contract_types import Switch
+from sim.ground.errors import ValidationError
+from sim.shell.contracts.config import config_folder
+from sim.shell.contracts.lint import lint
+from sim.shell.contracts.load import load_contracts
+from sim.shell.contracts.text import contract_rows
+from sim.shell.publish.gate import open_bundle
+from sim.shell.request.receipt import read_receipt
+from sim.shell.runs.built_with import Judge, left_out
+from sim.shell.runs.demanded import unmet_demands
+from sim.shell.runs.verify import verify_run
+from sim.state.context import PartitionContext
+from sim.state.declaration import Partition, Program, Segment
 
 CODES = ("1A", "1B")
 OFF, STORM_OFF = {"items_1A.noted": False}, {"items_1A.scenarios": {"storm": {"noted": False}}}

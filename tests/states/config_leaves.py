@@ -11,11 +11,11 @@ import numpy as np
 from memory_world import contracts
 
 from sim.backends.binder import KernelFailure
-from sim.shell.errors import SimError
-from sim.shell.frames import Frame
-from sim.shell.schema_check import document_problems
-from sim.shell.state import Check
-from sim.shell.strict_yaml import Located
+from sim.ground.errors import SimError
+from sim.shell.contracts.schema_check import document_problems
+from sim.shell.contracts.strict_yaml import Located
+from sim.state.declaration import Check
+from sim.state.frames import Frame
 
 Path = tuple[str | int, ...]
 WHOLES = (1000, 10_000)

@@ -11,12 +11,12 @@ import numpy as np
 from sim.backends import get_backend
 from sim.recipes.supplied import nothing_supplied
 from sim.segments.intensity_5a import SEGMENT
-from sim.shell.checks import check_foreign_key, check_frame
-from sim.shell.context import Context
-from sim.shell.frames import Frame, concat
-from sim.shell.params import Params
-from sim.shell.reference import Reference
-from sim.shell.state import Check, Partition, Program
+from sim.shell.tables.frame_checks import check_foreign_key, check_frame
+from sim.shell.tables.reference import Reference
+from sim.state.context import Context
+from sim.state.declaration import Check, Partition, Program
+from sim.state.frames import Frame, concat
+from sim.state.params import Params
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies
 
 BASELINE, STRESS = "baseline_v1", "stress_peak_online_v1"

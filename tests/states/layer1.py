@@ -12,10 +12,10 @@ from sim.backends import get_backend
 from sim.segments.civil_time_2a import SEGMENT as SEGMENT_2A
 from sim.segments.merchants_1a import SEGMENT as SEGMENT_1A
 from sim.segments.sites_1b import SEGMENT as SEGMENT_1B
-from sim.shell.outcome import RunResult
-from sim.shell.progress import reporter
-from sim.shell.request import Request, prepare
-from sim.shell.run import Options, run_world
+from sim.shell.events.progress import reporter
+from sim.shell.loop.outcome import RunResult
+from sim.shell.loop.run import Options, run_world
+from sim.shell.request.request import Request, prepare
 
 SEGMENTS = (SEGMENT_1A, SEGMENT_1B, SEGMENT_2A)
 MERCHANTS = 400

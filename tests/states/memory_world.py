@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
-from sim.shell.checks import check_foreign_key, check_frame
-from sim.shell.context import Context
-from sim.shell.contract_types import Contracts
-from sim.shell.contracts import load_contracts
-from sim.shell.frames import Frame, concat
-from sim.shell.memory_store import MemoryStore
-from sim.shell.params import Params
-from sim.shell.reference import Reference
-from sim.shell.state import Check, Program, State
-from sim.shell.strict_yaml import load
+from sim.ground.contract_types import Contracts
+from sim.shell.contracts.load import load_contracts
+from sim.shell.contracts.strict_yaml import load
+from sim.shell.runs.memory_store import MemoryStore
+from sim.shell.tables.frame_checks import check_foreign_key, check_frame
+from sim.shell.tables.reference import Reference
+from sim.state.context import Context
+from sim.state.declaration import Check, Program, State
+from sim.state.frames import Frame, concat
+from sim.state.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from memory_world import ROOT, config, vocabularies
 
-from sim.shell.frames import Array, Frame
-from sim.shell.reference import Reference
+from sim.shell.tables.reference import Reference
+from sim.state.frames import Array, Frame
 
 TAXONOMY = config("layer3/6A/taxonomy/party.yaml")["segments"]
 ACCOUNTS = config("layer3/6A/taxonomy/account.yaml")["party_accounts"]

@@ -8,9 +8,10 @@ import numpy as np
 from memory_world import MemoryWorld, config, merchants
 from posture_people import accounts, addresses, code, devices, instruments, people
 
-from sim.segments.entities_6a import s6_fraud_roles, s7_audit
-from sim.shell.frames import Array, Frame
-from sim.shell.state import Check, Program
+from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
+from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.state.declaration import Check, Program
+from sim.state.frames import Array, Frame
 
 __all__ = ["CONFIGS", "audited", "built", "code", "entity_world", "posture"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.ground.errors import ContractError, ValidationError
 from sim.rng import stream_key
-from sim.shell.errors import ContractError, ValidationError
 from tests.reference.philox_block import philox_block
 from tests.states.layer1 import build, check, rows
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sim.shell.errors import ContractError, ValidationError
+from sim.ground.errors import ContractError, ValidationError
 from tests.states.layer1 import build, rows
 
 CITIES = Path(__file__).resolve().parents[2] / "config/reference/cities.parquet"

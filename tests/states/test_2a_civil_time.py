@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow.parquet as pq
 import pytest
 
-from sim.shell.errors import ContractError
+from sim.ground.errors import ContractError
 from tests.states.layer1 import build, rows
 
 REFERENCE = Path(__file__).resolve().parents[2] / "config/reference"

@@ -18,7 +18,7 @@ from sim.segments.routing_2b import SEGMENT as ROUTING
 from sim.segments.routing_2b import s1_site_weights, s2_alias
 from sim.segments.zones_3a import SEGMENT as ZONES
 from sim.segments.zones_3a import s1_zone_alloc
-from sim.shell.frames import Frame
+from sim.state.frames import Frame
 
 CONFIGS = {
     "site_weight_policy_2B": config("layer1/2B/site_weights.yaml"),

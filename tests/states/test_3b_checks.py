@@ -7,10 +7,10 @@ import pytest
 from memory_world import MemoryWorld, merchants
 from virtual_world import CONFIGS, POLICY, build, built, code
 
+from sim.ground.errors import ContractError
 from sim.recipes.supplied import nothing_supplied
 from sim.segments.virtual_3b import SEGMENT, s1_classification, s2_settlement, s3_edges, s4_edge_tables
-from sim.shell.errors import ContractError
-from sim.shell.frames import Frame
+from sim.state.frames import Frame
 
 
 @pytest.fixture(scope="module")

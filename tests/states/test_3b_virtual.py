@@ -11,13 +11,13 @@ import pytest
 from memory_world import MemoryWorld, merchants, vocabularies
 from virtual_world import CONFIGS, POLICY, build, built, code
 
+from sim.ground.errors import ContractError
 from sim.recipes.groups import run_offsets
 from sim.recipes.supplied import nothing_supplied
 from sim.recipes.weights import WEIGHT_TOTAL
 from sim.segments.virtual_3b import SEGMENT, s3_edges
 from sim.segments.virtual_3b.countries import country_law, country_relations
-from sim.shell.errors import ContractError
-from sim.shell.frames import Frame
+from sim.state.frames import Frame
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 
+from sim.ground.errors import ContractError
 from sim.recipes.civil import months_between, weekday_of
-from sim.shell.errors import ContractError
 from tests.states.demand_world import BASELINE, STRESS, DemandWorld, code, demand, packs, timetable
 from tests.states.memory_world import config, vocabularies
 

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a.masses import shares, weekend_hours
-from sim.shell.errors import ContractError, ValidationError
 from tests.states.demand_world import PROGRAMS, DemandWorld, code, packs, upstream
 from tests.states.memory_world import config, vocabularies
 

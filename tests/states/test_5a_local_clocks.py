@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.ground.errors import ValidationError
+from sim.recipes.horizon import Horizon
 from sim.recipes.local_calendar import LocalCalendar, hour_of_week, local_calendar
-from sim.shell.errors import ValidationError
-from sim.shell.horizon import Horizon
 from tests.states.demand_world import timetable
 from tests.states.memory_world import vocabularies
 

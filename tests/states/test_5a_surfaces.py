@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a import s5_surfaces
 from sim.segments.intensity_5a.factors import scope_links
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import Frame
+from sim.state.frames import Frame
 from tests.states.demand_world import BASELINE, PROGRAMS, STRESS, DemandWorld, code, packs, timetable, upstream
 from tests.states.memory_world import config, vocabularies
 

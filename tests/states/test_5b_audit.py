@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Frame
+from sim.ground.errors import ValidationError
+from sim.state.frames import Frame
 from tests.states.world_5b import PROGRAMS, build
 
 DATASET = ("arrival_events_5B", "baseline")

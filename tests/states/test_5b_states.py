@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sim.backends.binder import KernelFailure
+from sim.ground.errors import ContractError, ValidationError
 from sim.segments.arrivals_5b.slices import days_with_arrivals
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import concat
+from sim.state.frames import concat
 from tests.states.memory_world import config, vocabularies
 from tests.states.world_5b import KEY, PROGRAMS, build
 

@@ -10,8 +10,8 @@ import pytest
 
 from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_checks
 from sim.segments.arrivals_5b.sums import chi_square_limit
-from sim.shell.frames import Array
-from sim.shell.params import Params
+from sim.state.frames import Array
+from sim.state.params import Params
 from tests.states.memory_world import config
 
 SIGMA = 4.7534

@@ -9,8 +9,8 @@ import pytest
 from memory_world import MemoryWorld
 from posture_world import audited, built, code
 
-from sim.segments.entities_6a import s7_audit
-from sim.shell.frames import Array, Frame
+from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.state.frames import Array, Frame
 
 
 def copied() -> MemoryWorld:

@@ -11,10 +11,11 @@ import pytest
 from memory_world import MemoryWorld
 from posture_world import CONFIGS, audited, built, code, entity_world, posture
 
-from sim.segments.entities_6a import country_ranges, s6_fraud_roles
-from sim.shell.errors import ContractError
-from sim.shell.frames import Frame
-from sim.shell.params import Params
+from sim.ground.errors import ContractError
+from sim.segments.entities_6a import country_pieces as country_ranges
+from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
+from sim.state.frames import Frame
+from sim.state.params import Params
 
 PARTY = CONFIGS["fraud_roles_party_6A"]
 

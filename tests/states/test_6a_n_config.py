@@ -12,8 +12,8 @@ from memory_world import MemoryWorld
 from network_world import CONFIGS, DEVICES, NETWORK, changed, world
 
 from sim.backends.binder import KernelFailure
-from sim.shell.errors import SimError
-from sim.shell.frames import Frame
+from sim.ground.errors import SimError
+from sim.state.frames import Frame
 
 OWN = [name for name in CONFIGS if name != "party_taxonomy_6A"]
 PEOPLE = {"FR": 260, "NG": 120, "JP": 110, "AU": 90, "US": 140}

@@ -10,8 +10,8 @@ import pytest
 from memory_world import MemoryWorld, vocabularies
 from network_world import CONFIGS, COUNT, DEVICES, build, built, code, world
 
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import Frame
+from sim.ground.errors import ContractError, ValidationError
+from sim.state.frames import Frame
 
 PRIOR = CONFIGS["device_prior_6A"]
 Built = tuple[MemoryWorld, dict[str, Frame]]
@@ -186,14 +186,14 @@ def test_a_cell_without_room_is_refused() -> None:
     ],
 )
 def test_checks_turn_red(name: str, change: dict[str, int]) -> None:
-    from sim.segments.entities_6a import s4_devices
+    from sim.segments.entities_6a.s4_devices import state as s4_devices
 
     made = built()[0]
     assert not made.check_with(s4_devices, name, change).passed
 
 
 def test_means_and_mixes_turn_red() -> None:
-    from sim.segments.entities_6a import s4_devices
+    from sim.segments.entities_6a.s4_devices import state as s4_devices
 
     made = built()[0]
     retail, kinds = code("party_type", "RETAIL"), len(vocabularies()["device_type"])

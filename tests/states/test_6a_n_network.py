@@ -10,10 +10,10 @@ import pytest
 from memory_world import MemoryWorld, vocabularies
 from network_world import CONFIGS, COUNT, DEVICES, NETWORK, build, built, code, world
 
-from sim.segments.entities_6a import s5_network
+from sim.ground.errors import ContractError, ValidationError
 from sim.segments.entities_6a.households import spread_evenly
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import Frame
+from sim.segments.entities_6a.s5_network import state as s5_network
+from sim.state.frames import Frame
 
 PRIOR = CONFIGS["ip_prior_6A"]
 Built = tuple[MemoryWorld, dict[str, Frame]]

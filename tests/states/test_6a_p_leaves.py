@@ -14,12 +14,12 @@ from memory_world import computed, config, contracts, vocabularies
 from world_6a_p import STATES, EntityWorld, base_configs, changed, demand
 
 from sim.backends.binder import KernelFailure
-from sim.shell.errors import SimError
-from sim.shell.frames import concat
-from sim.shell.params import Params
-from sim.shell.schema_check import document_problems
-from sim.shell.state import Program
-from sim.shell.strict_yaml import Located
+from sim.ground.errors import SimError
+from sim.shell.contracts.schema_check import document_problems
+from sim.shell.contracts.strict_yaml import Located
+from sim.state.declaration import Program
+from sim.state.frames import concat
+from sim.state.params import Params
 
 WHOLE = 10_000
 PACKS = [name for name in base_configs() if name != "scenario_horizon_5A"]

@@ -10,9 +10,11 @@ from memory_world import vocabularies
 from world_6a_p import STATES, EntityWorld, changed
 
 from sim.backends.binder import KernelFailure
-from sim.segments.entities_6a import s1_parties, s2_accounts, s3_instruments
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.reference import Reference
+from sim.ground.errors import ContractError, ValidationError
+from sim.segments.entities_6a.s1_parties import state as s1_parties
+from sim.segments.entities_6a.s2_accounts import state as s2_accounts
+from sim.segments.entities_6a.s3_instruments import state as s3_instruments
+from sim.shell.tables.reference import Reference
 
 IMPOSSIBLE = {
     "unknown region": (s1_parties, {"segmentation_prior_6A.party_type_mix.EMEA": {"RETAIL": 10_000}}, "6A.S1.VOCABULARY_MISMATCH", "EMEA"),

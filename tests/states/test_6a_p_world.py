@@ -9,8 +9,8 @@ import pytest
 from memory_world import vocabularies
 from world_6a_p import EntityWorld, base_configs, changed, digest, words
 
-from sim.segments.entities_6a import s1_parties
-from sim.segments.entities_6a.instrument_rows import month_of_day
+from sim.segments.entities_6a.s1_parties import state as s1_parties
+from sim.segments.entities_6a.s3_instruments.rows import month_of_day
 
 PARTIES = 30_000
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.segments.arrivals_5b import SEGMENT
-from sim.shell.checks import check_foreign_key, check_frame, check_key_ranges, key_range
-from sim.shell.context import Context
-from sim.shell.frames import Frame
-from sim.shell.params import Params
-from sim.shell.reference import Reference
-from sim.shell.staging import PartitionResult
-from sim.shell.sums import RunningSums
+from sim.shell.partition.staging import PartitionResult
+from sim.shell.partition.sums import RunningSums
+from sim.shell.tables.frame_checks import check_foreign_key, check_frame, check_key_ranges, key_range
+from sim.shell.tables.reference import Reference
+from sim.state.context import Context
+from sim.state.frames import Frame
+from sim.state.params import Params
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, merchants, sites, vocabularies
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from memory_world import MemoryWorld, config, contracts, vocabularies
 
-from sim.segments.entities_6a import s1_parties, s2_accounts, s3_instruments
-from sim.shell.contract_types import Dataset
-from sim.shell.digest import table_digest
-from sim.shell.frames import Frame, concat
-from sim.shell.state import Program
+from sim.ground.contract_types import Dataset
+from sim.segments.entities_6a.s1_parties import state as s1_parties
+from sim.segments.entities_6a.s2_accounts import state as s2_accounts
+from sim.segments.entities_6a.s3_instruments import state as s3_instruments
+from sim.shell.tables.digest import table_digest
+from sim.state.declaration import Program
+from sim.state.frames import Frame, concat
 
 STATES: tuple[ModuleType, ...] = (s1_parties, s2_accounts, s3_instruments)
 COUNTRIES = ("AU", "BR", "DE", "FR", "GB", "IN", "JP", "NG", "NZ", "TV", "US", "ZA")

@@ -78,10 +78,10 @@ class Minis:
         import miniworld
 
         from sim.backends import get_backend
-        from sim.shell.events import Silent
-        from sim.shell.location import parse_url
-        from sim.shell.run import Options, run_world
-        from sim.shell.upload import Upload
+        from sim.objects.location import parse_url
+        from sim.objects.upload import Upload
+        from sim.shell.events.events import Silent
+        from sim.shell.loop.run import Options, run_world
 
         prepared = miniworld.prepared(self.root, scenarios=("calm", "storm"))
         upload = Upload(parse_url(url), prepared, Silent(), keep_local)
@@ -94,7 +94,7 @@ class Minis:
         return cw.open(url, self.root / "contracts", self.root / "config")
 
     def verify(self, url: str, deep: bool = True) -> list[str]:
-        from sim.shell.location import parse_url
-        from sim.shell.remote_verify import verify_url
+        from sim.objects.location import parse_url
+        from sim.objects.verify import verify_url
 
         return list(verify_url(parse_url(url), ("1A", "1B"), deep, self.root / "contracts", self.root / "config").problems)

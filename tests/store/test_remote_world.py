@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import sim.world as cw
-from sim.shell.errors import GateError, UsageError
+from sim.ground.errors import GateError, UsageError
 from sim.world.compare import compare
 from sim.world.query import connect
 
@@ -162,7 +162,7 @@ def test_file_urls_need_no_s3fs(minis, mini, tmp_path, monkeypatch):
 
 
 def test_a_file_url_run_is_a_run_directory(minis, mini, tmp_path):
-    from sim.shell.verify import verify_run
+    from sim.shell.runs.verify import verify_run
 
     minis.run(f"file://{tmp_path}/store", tmp_path / "work")
     folder = tmp_path / "store" / mini.run.name

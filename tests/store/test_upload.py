@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from stores import SECRET
 
-from sim.shell.errors import GateError, LockedError, StorageError, UsageError
-from sim.shell.identity import sha256_bytes
-from sim.shell.remote_store import require_conditional_put
+from sim.ground.errors import GateError, LockedError, StorageError, UsageError
+from sim.ground.identity import sha256_bytes
+from sim.objects.store import require_conditional_put
 
 HERE = Path(__file__).parent
 FLAGS = ("gates/1A/_passed.flag", "gates/1B/_passed.flag")
@@ -119,8 +119,8 @@ def test_killed_in_a_multipart_upload_the_next_run_aborts_it(s3, objects, tmp_pa
     big.write_bytes(os.urandom(11 << 20))
     program = f"""
 from pathlib import Path
-from sim.shell.location import parse_url
-from sim.shell.remote_store import open_store
+from sim.objects.location import parse_url
+from sim.objects.store import open_store
 store = open_store(parse_url("{url(s3)}"))
 store._part_bytes = 5 << 20
 store.recover(Path("{tmp_path}/notes"))

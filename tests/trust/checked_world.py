@@ -13,17 +13,17 @@ import numpy as np
 from tiny_world import TINY, TINY_SCENARIOS
 
 from sim.backends import get_backend
+from sim.ground.contract_types import Contracts, Dataset
 from sim.segments import SEGMENTS
-from sim.shell.context import Context
-from sim.shell.contract_types import Contracts, Dataset
-from sim.shell.events import Silent
-from sim.shell.foreign_keys import KeyIndex, check_foreign_key
-from sim.shell.frames import Array, Frame, concat
-from sim.shell.key_ranges import check_key_ranges, key_range
-from sim.shell.manifest import Published
-from sim.shell.request import Request, prepare
-from sim.shell.run import Options, run_world
-from sim.shell.state import Check, Program
+from sim.shell.events.events import Silent
+from sim.shell.loop.run import Options, run_world
+from sim.shell.publish.manifest import Published
+from sim.shell.request.request import Request, prepare
+from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
+from sim.shell.tables.key_ranges import check_key_ranges, key_range
+from sim.state.context import Context
+from sim.state.declaration import Check, Program
+from sim.state.frames import Array, Frame, concat
 
 Totals = dict[str, Any]
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from power_loss import Disk, Op, Tree
 from replays import Law, in_child, miniworld, replay, run
 
-from sim.shell import publish
+from sim.shell.publish import publish
 from tests.trust.conftest import memory_directory
 
 SEED = int(os.environ.get("CLOSEDWORLD_FAULT_SEED", "20261122"))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.shell.bundle import encode_flag
-from sim.shell.identity import pretty_json, sha256_bytes
+from sim.ground.identity import pretty_json, sha256_bytes
+from sim.shell.publish.bundle import encode_flag
 
 Edit = Callable[[dict[str, Any]], object]
 

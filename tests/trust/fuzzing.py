@@ -26,23 +26,23 @@ _watched: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 if __name__ == "__main__":
     import atheris
 
-    _watched = atheris.instrument_imports(include=["sim.shell"])
+    _watched = atheris.instrument_imports(include=["sim.ground", "sim.shell"])
 with _watched:
     import miniworld
 
-    from sim.shell import strict_yaml
-    from sim.shell.bundle import encode_flag, read_flag
-    from sim.shell.config import config_folder, resolve
-    from sim.shell.contracts import load_contracts
-    from sim.shell.errors import SimError
-    from sim.shell.identity import canonical_json, sha256_bytes
-    from sim.shell.manifest import StateManifest
-    from sim.shell.opened import index_problems, open_segment, segment_problems
-    from sim.shell.receipt import RECEIPT_NAME, identity_problems, read_receipt
-    from sim.shell.reference import Reference
-    from sim.shell.staging import Staging
-    from sim.shell.user_merchants import read_merchants
-    from sim.shell.verify import sealed_vocabularies, verify_run
+    from sim.ground.errors import SimError
+    from sim.ground.identity import canonical_json, sha256_bytes
+    from sim.model.inputs.merchants import read_merchants
+    from sim.shell.contracts import strict_yaml
+    from sim.shell.contracts.config import config_folder, resolve
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.partition.staging import Staging
+    from sim.shell.publish.bundle import encode_flag, read_flag
+    from sim.shell.publish.manifest import StateManifest
+    from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt
+    from sim.shell.runs.opened import index_problems, open_segment, segment_problems
+    from sim.shell.runs.verify import sealed_vocabularies, verify_run
+    from sim.shell.tables.reference import Reference
 
 CODES = ("1A", "1B")
 

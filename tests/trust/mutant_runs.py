@@ -45,7 +45,7 @@ MEMORY = "/dev/shm"
 
 def swap_in(mutant: Mutant) -> None:
     """Give the module's functions the mutant's code, wherever they were imported to, and its constants their values."""
-    module = importlib.import_module(f"sim.shell.{mutant.module}")
+    module = importlib.import_module(f"sim.shell.publish.{mutant.module}")
     changed: dict[str, Any] = {"__name__": module.__name__}
     exec(compile(mutant.source, f"{module.__file__}", "exec", dont_inherit=True), changed)
     for name, value in list(vars(module).items()):

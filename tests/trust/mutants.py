@@ -89,7 +89,7 @@ def mutants() -> list[Mutant]:
 
     found: list[Mutant] = []
     for module in MODULES:
-        source = (ROOT / f"sim/shell/{module}.py").read_text()
+        source = (ROOT / f"sim/shell/publish/{module}.py").read_text()
         for name in filter(_worth, sorted(operator_names())):
             occurrence = 0
             operator = get_operator(name)

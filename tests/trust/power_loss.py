@@ -177,7 +177,7 @@ def _bytes(node: Node, kept: str) -> bytes:
 @contextmanager
 def recorded(root: Path, ops: list[Op], stop: Callable[[Op], None] = lambda op: None) -> Iterator[None]:
     """Append every call that changes files below `root` to `ops`; `stop` sees each before it is done."""
-    from sim.shell import publish
+    from sim.shell.publish import publish
 
     real = {name: getattr(os, name) for name in ("open", "write", "fsync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")}
     base = str(root.resolve())

@@ -18,8 +18,8 @@ import miniworld
 from power_loss import Disk, Op, Tree, recorded
 
 from sim.backends import get_backend
-from sim.shell.events import Event, Silent, StateEnded
-from sim.shell.run import Options, run_world
+from sim.shell.events.events import Event, Silent, StateEnded
+from sim.shell.loop.run import Options, run_world
 
 PUBLISHED = ("data", "gates", "reports", "run_receipt.json")
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sim.shell.gate import encode_flag
-from sim.shell.identity import pretty_json, sha256_bytes
+from sim.ground.identity import pretty_json, sha256_bytes
+from sim.shell.publish.gate import encode_flag
 
 Harm = Callable[[Path, Path, random.Random], None]
 

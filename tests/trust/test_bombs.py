@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import sim.world as cw
-from sim.shell import bounds
-from sim.shell.errors import GateError, SimError, UsageError
-from sim.shell.identity import sha256_bytes
-from sim.shell.manifest import PartFile
-from sim.shell.status import REPORT_SCHEMA, report_rows
+from sim.ground.errors import GateError, SimError, UsageError
+from sim.ground.identity import sha256_bytes
+from sim.shell.publish.manifest import PartFile
+from sim.shell.runs.status import REPORT_SCHEMA, report_rows
+from sim.shell.tables import bounds
 from tests.trust import forgery, mini
 
 ROWS = 200_000_000  # 24 bytes each in memory: 4.8 GB
@@ -174,10 +174,10 @@ import sys
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from sim.shell.bounds import require_bounded_file
-from sim.shell.errors import GateError
-from sim.shell.manifest import PartFile
-from sim.shell.status import REPORT_SCHEMA, report_rows
+from sim.shell.tables.bounds import require_bounded_file
+from sim.ground.errors import GateError
+from sim.shell.publish.manifest import PartFile
+from sim.shell.runs.status import REPORT_SCHEMA, report_rows
 
 columns = {"a": pa.array(range(100), pa.uint64()), "b": [str(n) for n in range(100)], "c": [None, 1.0] * 50}
 sink = pa.BufferOutputStream()

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from sim.paths import contracts_root
+from sim.ground.errors import GateError
+from sim.ground.identity import canonical_json, contracts_digest, pretty_json, sha256_bytes, sha256_file
+from sim.ground.paths import contracts_root
 from sim.segments import SEGMENTS
-from sim.shell.bundle import Bundle, encode_flag
-from sim.shell.contracts import load_contracts
-from sim.shell.errors import GateError
-from sim.shell.gate import open_bundle
-from sim.shell.identity import canonical_json, contracts_digest, pretty_json, sha256_bytes, sha256_file
-from sim.shell.opened import require_passed, seal_problems, segment_problems
-from sim.shell.receipt import read_receipt
-from sim.shell.seal import sealed_rows
-from sim.shell.strict_yaml import load
-from sim.shell.verify import verify_run
+from sim.shell.contracts.load import load_contracts
+from sim.shell.contracts.strict_yaml import load
+from sim.shell.publish.bundle import Bundle, encode_flag
+from sim.shell.publish.gate import open_bundle
+from sim.shell.publish.seal import sealed_rows
+from sim.shell.request.receipt import read_receipt
+from sim.shell.runs.opened import require_passed, seal_problems, segment_problems
+from sim.shell.runs.verify import verify_run
 
 CODES = [segment.code for segment in SEGMENTS]
 PAIRS = list(combinations(CODES, 2))

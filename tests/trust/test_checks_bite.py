@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import checked_world
 from checked_world import CheckedWorld, Instead, Totals, put
 
-from sim.shell.checks import check_frame
-from sim.shell.contract_types import Dataset
-from sim.shell.frames import Frame
+from sim.ground.contract_types import Dataset
+from sim.shell.tables.frame_checks import check_frame
+from sim.state.frames import Frame
 
 REPORTED = {"5A.S5": ["hours of each class in stress_peak_online_v1"]}
 """Hours of a stress scenario are moved on purpose: that is told, and holds nothing up."""

@@ -16,16 +16,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
 
 import miniworld
 
-from sim.paths import contracts_root
-from sim.shell.bundle import BUNDLE_LAW, encode_flag, encode_index, read_flag
-from sim.shell.contracts import load_contracts
-from sim.shell.demanded import contract_checks, missing_checks, unmet_demands
-from sim.shell.errors import ContractError, GateError
-from sim.shell.gate import open_bundle
-from sim.shell.identity import canonical_json, pretty_json, sha256_bytes
-from sim.shell.manifest import StateManifest
-from sim.shell.receipt import read_receipt
-from sim.shell.state import Check
+from sim.ground.errors import ContractError, GateError
+from sim.ground.identity import canonical_json, pretty_json, sha256_bytes
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.load import load_contracts
+from sim.shell.publish.bundle import BUNDLE_LAW, encode_flag, encode_index, read_flag
+from sim.shell.publish.gate import open_bundle
+from sim.shell.publish.manifest import StateManifest
+from sim.shell.request.receipt import read_receipt
+from sim.shell.runs.demanded import contract_checks, missing_checks, unmet_demands
+from sim.state.declaration import Check
 
 
 def indexes(run: Path) -> list[dict[str, Any]]:
@@ -117,8 +117,8 @@ def test_a_passed_segment_is_held_against_the_demand_again(root: Path) -> None:
     prepared = miniworld.prepared(root)
     prepared.contracts.checks["1A.S1"] = ("another",)  # type: ignore[index]
     from sim.backends import get_backend
-    from sim.shell.events import Silent
-    from sim.shell.run import Options, run_world
+    from sim.shell.events.events import Silent
+    from sim.shell.loop.run import Options, run_world
 
     with pytest.raises(GateError, match="CHECKS_MISSING"):
         run_world(prepared, miniworld.segments(), get_backend("cpu"), Options(out=root / "runs", workers=1), Silent())

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from sim.executors import local
-from sim.shell.errors import GateError, LockedError
-from sim.shell.gate import verify_bundle
-from sim.shell.lock import RunLock
-from sim.shell.opened import open_run
-from sim.shell.status import probe_lock
-from sim.shell.verify import content_check, verify_run
+from sim.ground.errors import GateError, LockedError
+from sim.shell.publish.gate import verify_bundle
+from sim.shell.publish.lock import RunLock
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.status import probe_lock
+from sim.shell.runs.verify import content_check, verify_run
 from tests.trust import mini
 
 Start = Callable[..., mini.Child]

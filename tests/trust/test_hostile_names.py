@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import sim.world as cw
-from sim.shell import names
-from sim.shell.errors import SimError
-from sim.shell.verify import verify_run
+from sim.ground import names
+from sim.ground.errors import SimError
+from sim.shell.runs.verify import verify_run
 from sim.world.query import Rows, connect, literal, quoted, sealed_connection
 from sim.world.view_columns import added
 from tests.trust import forgery, mini
@@ -260,8 +260,8 @@ def test_names_are_one_line_from_end_to_end(name: str) -> None:
 
 
 def test_contracts_name_what_runs_may_be_called(mini_root: Path) -> None:
-    from sim.paths import contracts_root
-    from sim.shell.contracts import load_contracts
+    from sim.ground.paths import contracts_root
+    from sim.shell.contracts.load import load_contracts
 
     contracts = load_contracts(contracts_root())
     assert all(names.is_name(names.DATASET, name) for name in contracts.datasets)

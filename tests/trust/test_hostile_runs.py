@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from sim.shell.bundle import encode_flag
-from sim.shell.errors import SimError
-from sim.shell.identity import pretty_json, sha256_file
-from sim.shell.opened import open_run
-from sim.shell.status import list_runs, run_status
-from sim.shell.verify import verify_run
+from sim.ground.errors import SimError
+from sim.ground.identity import pretty_json, sha256_file
+from sim.shell.publish.bundle import encode_flag
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.status import list_runs, run_status
+from sim.shell.runs.verify import verify_run
 from tests.trust import mini
 from tests.work import PATIENCE_S
 
@@ -28,12 +28,12 @@ AUDITED = """
 import json, os, sys, time
 from pathlib import Path
 from sim.executors.resident import peak  # ru_maxrss would begin with what the test process held when it started this one
-from sim.paths import contracts_root
-from sim.shell.contracts import load_contracts
-from sim.shell.errors import SimError
-from sim.shell.opened import open_run
-from sim.shell.status import run_status, state_rows
-from sim.shell.verify import verify_run
+from sim.ground.paths import contracts_root
+from sim.shell.contracts.load import load_contracts
+from sim.ground.errors import SimError
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.status import run_status, state_rows
+from sim.shell.runs.verify import verify_run
 good, codes = Path(sys.argv[1]), ("1A", "1B")
 contracts = load_contracts(contracts_root())  # the verifier's own, read before a run is looked at
 looks = {

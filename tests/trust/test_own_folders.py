@@ -14,8 +14,8 @@ import pytest
 
 from gpu_kernels.cache import private_folder
 from sim.backends import cache
-from sim.shell.attempts import Attempt
-from sim.shell.publish import make_directories
+from sim.shell.partition.attempts import Attempt
+from sim.shell.publish.publish import make_directories
 from tests.trust import mini
 
 Run = Callable[..., mini.Done]

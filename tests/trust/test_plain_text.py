@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 import sim.world as cw
-from sim.shell import events
-from sim.shell.errors import SimError
-from sim.shell.hub import Hub
-from sim.shell.progress import Bars, Lines
-from sim.shell.run_log import Told, text_line
+from sim.ground.errors import SimError
+from sim.shell.events import events
+from sim.shell.events.hub import Hub
+from sim.shell.events.progress import Bars, Lines
+from sim.shell.events.run_log import Told, text_line
 from tests.trust import forgery, mini
 from tests.work import PATIENCE_S
 

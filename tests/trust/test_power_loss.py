@@ -15,8 +15,8 @@ from fault_world import SEED, files, final, fresh, lasting, power_after_kill, so
 from power_loss import Op, Tree
 from replays import Law, miniworld, replay
 
-from sim.shell.bundle import Bundle
-from sim.shell.gate import open_bundle, verify_bundle
+from sim.shell.publish.bundle import Bundle
+from sim.shell.publish.gate import open_bundle, verify_bundle
 
 __all__ = ["trace", "sources"]
 

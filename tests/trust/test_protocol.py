@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sim.shell import publish
-from sim.shell.errors import StorageError
-from sim.shell.identity import sha256_bytes
+from sim.ground.errors import StorageError
+from sim.ground.identity import sha256_bytes
+from sim.shell.publish import publish
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KEEPERS = ("sim/shell/publish.py", "sim/shell/gate.py")
+KEEPERS = ("sim/shell/publish/publish.py", "sim/shell/publish/gate.py")
 CHANGES = {"unlink", "rename", "renames", "rmdir", "mkdir", "makedirs", "remove", "rmtree", "write_text", "write_bytes", "touch", "chmod"}
 CHANGES |= {"symlink_to", "hardlink_to", "symlink", "link", "truncate", "ftruncate", "pwrite", "move", "copyfile", "copytree", "copy2"}
 CHANGES |= {"write_table", "write_parquet", "ParquetWriter", "mkfifo", "utime", "chown", "write_dataset", "sendfile", "copy_file_range"}
@@ -29,9 +29,9 @@ ALLOWED = {
     ("sim/backends/kernel_contracts.py", "read_text"): "the packaged contracts of kernels",
     ("sim/cli/complete.py", "read_text"): "packaged files, for completion in a shell",
     ("sim/executors/resident.py", "read_text"): "/sys/fs/cgroup",
-    ("sim/shell/doctor.py", "read_text"): "the package's own lock, /proc/meminfo and /sys/fs/cgroup",
-    ("sim/shell/s3_store.py", "read_bytes"): "reads what is uploaded",
-    ("sim/shell/s3_store.py", "touch"): "notes of multipart uploads, below staging/",
+    ("sim/cli/machine.py", "read_text"): "the package's own lock, /proc/meminfo and /sys/fs/cgroup",
+    ("sim/objects/s3.py", "read_bytes"): "reads what is uploaded",
+    ("sim/objects/s3.py", "touch"): "notes of multipart uploads, below staging/",
     ("sim/cli/sql.py", "open"): "`sim.world.open`, which opens through the gate",
     ("sim/cli/sql.py", "write_table"): "rows of an answer, to standard output",
     ("sim/cli/duckdb.py", "write_table"): "rows of an answer, to standard output",
@@ -43,50 +43,50 @@ ALLOWED = {
     ("sim/executors/cluster.py", "rmtree"): "the workers' scratch directory, outside any run",
     ("sim/executors/resident.py", "open"): "/proc/self/status",
     ("sim/executors/resident.py", "write_text"): "/proc/self/clear_refs",
-    ("sim/shell/attempts.py", "mkdir"): "below staging/",
-    ("sim/shell/attempts.py", "replace"): "below staging/",
-    ("sim/shell/attempts.py", "touch"): "below staging/",
-    ("sim/shell/other_stores.py", "fdopen"): "objects of a file:// store, each created once under a free name",
-    ("sim/shell/other_stores.py", "link"): "objects of a file:// store, each created once under a free name",
-    ("sim/shell/other_stores.py", "open"): "reads what is uploaded, and objects of a store",
-    ("sim/shell/other_stores.py", "unlink"): "the temporary name of an object of a file:// store",
-    ("sim/shell/remote_run.py", "mkdir"): "a reader's private mirror of a store's documents",
-    ("sim/shell/remote_run.py", "write_bytes"): "a reader's private mirror of a store's documents",
-    ("sim/shell/remote_store.py", "open"): "reads an object of a store",
-    ("sim/shell/remote_verify.py", "mkdir"): "a verifier's private copies, one object at a time",
-    ("sim/shell/remote_verify.py", "unlink"): "a verifier's private copies, one object at a time",
-    ("sim/shell/remove.py", "rmdir"): "a run the user had removed, renamed aside first",
-    ("sim/shell/remove.py", "rmtree"): "a run the user had removed, renamed aside first",
-    ("sim/shell/remove.py", "unlink"): "a run the user had removed, renamed aside first",
-    ("sim/shell/s3_store.py", "open"): "reads what is uploaded",
-    ("sim/shell/s3_store.py", "unlink"): "notes of multipart uploads, below staging/",
-    ("sim/shell/s3_store.py", "write_text"): "notes of multipart uploads, below staging/",
-    ("sim/shell/upload.py", "chmod"): "a fetched file below staging/, before `rename_new` of publish.py takes it in",
-    ("sim/shell/upload.py", "rmdir"): "local copies of data files, which the store has proven to hold, are given up",
-    ("sim/shell/upload.py", "unlink"): "local copies of data files, which the store has proven to hold, are given up",
-    ("sim/shell/upload.py", "write_bytes"): "the store's receipt, for comparison, below staging/",
-    ("sim/shell/bounds.py", "ParquetFile"): "reads a file's footer, and its dictionaries, for those who had the gate let it through",
-    ("sim/shell/hub.py", "remove"): "a listener, from a list",
-    ("sim/shell/run_log.py", "open"): "the log a user asked for, by --log",
-    ("sim/shell/identity.py", "fdopen"): "reads to hash; called by the two keepers and by staging",
-    ("sim/shell/lock.py", "ftruncate"): "the run's .lock",
-    ("sim/shell/lock.py", "open"): "the run's .lock",
-    ("sim/shell/lock.py", "pwrite"): "the run's .lock",
-    ("sim/shell/proofs.py", "touch"): "the user's cache of proven contracts, outside any run",
-    ("sim/shell/staging.py", "rename"): "a failed state, from staging/ to staging/quarantine/",
-    ("sim/shell/staging.py", "replace"): "below staging/",
-    ("sim/shell/staging.py", "rmtree"): "below staging/",
-    ("sim/shell/staging.py", "unlink"): "below staging/",
-    ("sim/shell/status.py", "open"): "the run's .lock, for reading",
-    ("sim/plain_file.py", "fdopen"): "the one reader of plain files; what it read is judged by its caller",
-    ("sim/plain_file.py", "open"): "the one reader of plain files; what it read is judged by its caller",
+    ("sim/shell/partition/attempts.py", "mkdir"): "below staging/",
+    ("sim/shell/partition/attempts.py", "replace"): "below staging/",
+    ("sim/shell/partition/attempts.py", "touch"): "below staging/",
+    ("sim/objects/generic.py", "fdopen"): "objects of a file:// store, each created once under a free name",
+    ("sim/objects/generic.py", "link"): "objects of a file:// store, each created once under a free name",
+    ("sim/objects/generic.py", "open"): "reads what is uploaded, and objects of a store",
+    ("sim/objects/generic.py", "unlink"): "the temporary name of an object of a file:// store",
+    ("sim/objects/mirror.py", "mkdir"): "a reader's private mirror of a store's documents",
+    ("sim/objects/mirror.py", "write_bytes"): "a reader's private mirror of a store's documents",
+    ("sim/objects/store.py", "open"): "reads an object of a store",
+    ("sim/objects/verify.py", "mkdir"): "a verifier's private copies, one object at a time",
+    ("sim/objects/verify.py", "unlink"): "a verifier's private copies, one object at a time",
+    ("sim/shell/runs/remove.py", "rmdir"): "a run the user had removed, renamed aside first",
+    ("sim/shell/runs/remove.py", "rmtree"): "a run the user had removed, renamed aside first",
+    ("sim/shell/runs/remove.py", "unlink"): "a run the user had removed, renamed aside first",
+    ("sim/objects/s3.py", "open"): "reads what is uploaded",
+    ("sim/objects/s3.py", "unlink"): "notes of multipart uploads, below staging/",
+    ("sim/objects/s3.py", "write_text"): "notes of multipart uploads, below staging/",
+    ("sim/objects/upload.py", "chmod"): "a fetched file below staging/, before `rename_new` of publish.py takes it in",
+    ("sim/objects/upload.py", "rmdir"): "local copies of data files, which the store has proven to hold, are given up",
+    ("sim/objects/upload.py", "unlink"): "local copies of data files, which the store has proven to hold, are given up",
+    ("sim/objects/upload.py", "write_bytes"): "the store's receipt, for comparison, below staging/",
+    ("sim/shell/tables/bounds.py", "ParquetFile"): "reads a file's footer, and its dictionaries, for those who had the gate let it through",
+    ("sim/shell/events/hub.py", "remove"): "a listener, from a list",
+    ("sim/shell/events/run_log.py", "open"): "the log a user asked for, by --log",
+    ("sim/ground/identity.py", "fdopen"): "reads to hash; called by the two keepers and by staging",
+    ("sim/shell/publish/lock.py", "ftruncate"): "the run's .lock",
+    ("sim/shell/publish/lock.py", "open"): "the run's .lock",
+    ("sim/shell/publish/lock.py", "pwrite"): "the run's .lock",
+    ("sim/shell/contracts/proofs.py", "touch"): "the user's cache of proven contracts, outside any run",
+    ("sim/shell/partition/staging.py", "rename"): "a failed state, from staging/ to staging/quarantine/",
+    ("sim/shell/partition/staging.py", "replace"): "below staging/",
+    ("sim/shell/partition/staging.py", "rmtree"): "below staging/",
+    ("sim/shell/partition/staging.py", "unlink"): "below staging/",
+    ("sim/shell/runs/status.py", "open"): "the run's .lock, for reading",
+    ("sim/ground/plain_file.py", "fdopen"): "the one reader of plain files; what it read is judged by its caller",
+    ("sim/ground/plain_file.py", "open"): "the one reader of plain files; what it read is judged by its caller",
     ("sim/world/__init__.py", "open"): "`sim.world.open`, which opens through the gate",
-    ("sim/shell/tables.py", "ParquetFile"): "reads a data file for store and verify, which had the gate hash it",
-    ("sim/shell/tables.py", "OSFile"): "a data file's footer for bounds.py, which the gate let through",
-    ("sim/shell/tables.py", "write_table"): "into memory; `write_parquet` is for the reference snapshot",
-    ("sim/shell/merchants_parquet.py", "ParquetFile"): "reads the user's own file, from memory",
-    ("sim/shell/reference.py", "ParquetFile"): "reads the reference snapshot",
-    ("sim/shell/status.py", "ParquetFile"): "reads run reports, which no gate covers",
+    ("sim/shell/tables/parquet.py", "ParquetFile"): "reads a data file for store and verify, which had the gate hash it",
+    ("sim/shell/tables/parquet.py", "OSFile"): "a data file's footer for bounds.py, which the gate let through",
+    ("sim/shell/tables/parquet.py", "write_table"): "into memory; `write_parquet` is for the reference snapshot",
+    ("sim/model/inputs/parquet_file.py", "ParquetFile"): "reads the user's own file, from memory",
+    ("sim/shell/tables/reference.py", "ParquetFile"): "reads the reference snapshot",
+    ("sim/shell/runs/status.py", "ParquetFile"): "reads run reports, which no gate covers",
     ("sim/world/tables.py", "read_schema"): "reads a data file the gate has let through",
 }
 OPENS = {"read_text", "read_bytes", "open", "fdopen", "ParquetFile", "read_table", "read_schema", "open_input_file", "memory_map", "OSFile"}
@@ -125,7 +125,9 @@ from pathlib import Path
 root = sys.argv[1]
 sys.path.insert(0, sys.argv[2])
 import miniworld
-from sim.shell import gate, opened, verify
+from sim.shell.publish import gate
+from sim.shell.runs import opened
+from sim.shell.runs import verify
 seen = set()
 def hook(event, args):
     if event not in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.link", "os.symlink"):
@@ -157,4 +159,4 @@ def test_at_run_time_only_the_two_open_what_is_published(tmp_path: Path) -> None
     command = [sys.executable, "-c", AUDIT, str(tmp_path), str(ROOT / "tests/shell")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert set(done.stdout.split()) == {"shell/publish.py", "shell/gate.py"}
+    assert set(done.stdout.split()) == {"shell/publish/publish.py", "shell/publish/gate.py"}

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from sim.shell import publish
-from sim.shell.bundle import Bundle
-from sim.shell.errors import GateError, LockedError, StorageError
-from sim.shell.gate import FLAG_NAME, open_bundle, require_bytes, require_file, require_state, verify_bundle
-from sim.shell.identity import sha256_bytes
-from sim.shell.manifest import PartFile, Published, StateManifest
+from sim.ground.errors import GateError, LockedError, StorageError
+from sim.ground.identity import sha256_bytes
+from sim.shell.publish import publish
+from sim.shell.publish.bundle import Bundle
+from sim.shell.publish.gate import FLAG_NAME, open_bundle, require_bytes, require_file, require_state, verify_bundle
+from sim.shell.publish.manifest import PartFile, Published, StateManifest
 from tests.trust.mutant_runs import LEFT_OUT, ROOT, TESTS
 
-KEEPERS = ("sim/shell/publish.py", "sim/shell/gate.py")
+KEEPERS = ("sim/shell/publish/publish.py", "sim/shell/publish/gate.py")
 
 
 def staged(folder: Path, **files: bytes) -> dict[str, str]:

@@ -10,14 +10,14 @@ import pytest
 
 from sim.executors.cluster import Cluster, ClusterOptions
 from sim.executors.protocol import ExecutorUnavailable
-from sim.plain_file import NotPlain
-from sim.shell.errors import GateError, UsageError
-from sim.shell.gate import require_bytes, require_file
-from sim.shell.identity import sha256_bytes
-from sim.shell.opened import open_run
-from sim.shell.staging import PartitionResult, Staging
-from sim.shell.status import state_rows
-from sim.shell.store import Store
+from sim.ground.errors import GateError, UsageError
+from sim.ground.identity import sha256_bytes
+from sim.ground.plain_file import NotPlain
+from sim.shell.partition.staging import PartitionResult, Staging
+from sim.shell.publish.gate import require_bytes, require_file
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.status import state_rows
+from sim.shell.runs.store import Store
 from tests.trust import mini
 
 Run = Callable[..., mini.Done]
@@ -89,7 +89,7 @@ def test_a_published_file_that_is_no_plain_one_is_never_waited_for(tmp_path: Pat
             require(path, sha256_bytes(b"published"))
         assert error.value.found == "no such file"
     if thing not in ("link", "gone"):
-        from sim.shell.identity import sha256_file
+        from sim.ground.identity import sha256_file
 
         with pytest.raises(NotPlain):
             sha256_file(path)
@@ -106,7 +106,7 @@ def test_a_larger_file_is_not_read_into_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "link"])
 @pytest.mark.parametrize("name", ["binding", "receipts/00000.json", "data/items/_/part-00000.parquet"])
 def test_staging_that_is_no_plain_file_is_computed_again(tmp_path: Path, thing: str, name: str) -> None:
-    from sim.shell.manifest import PartFile
+    from sim.shell.publish.manifest import PartFile
 
     staging = Staging(tmp_path, "1A.S1", "b" * 64)
     staging.prepare()

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from sim.shell.errors import GateError
-from sim.shell.identity import manifest_fingerprint, pretty_json, run_id
-from sim.shell.opened import open_run
-from sim.shell.status import list_runs
-from sim.shell.verify import verify_run
+from sim.ground.errors import GateError
+from sim.ground.identity import manifest_fingerprint, pretty_json, run_id
+from sim.shell.runs.opened import open_run
+from sim.shell.runs.status import list_runs
+from sim.shell.runs.verify import verify_run
 from tests.runs.worlds import ROOT, arguments, build, published
 from tests.trust import mini
 from tests.work import PATIENCE_S

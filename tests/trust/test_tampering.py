@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sim.shell.errors import GateError, SimError
-from sim.shell.verify import content_check, verify_run
+from sim.ground.errors import GateError, SimError
+from sim.shell.runs.verify import content_check, verify_run
 from tests.trust import mini
 from tests.trust.tampering import HARMS, files, state
 

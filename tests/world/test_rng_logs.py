@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 import sim.world as cw
+from sim.ground.errors import GateError
 from sim.rng import stream_key
-from sim.shell.contracts import load_contracts
-from sim.shell.errors import GateError
+from sim.shell.contracts.load import load_contracts
 from sim.world.rng_logs import AUDIT, TRACE, audit_log, trace_log
 
 _TYPES = {"uint32": pa.uint32(), "uint64": pa.uint64(), "string": pa.string()}

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import sim.world as cw
-from sim.shell.errors import GateError, UsageError
+from sim.ground.errors import GateError, UsageError
 from sim.world.run_tables import RUN_TABLES
 
 ADDED = ("ts_local", "run_id", "parameter_hash")

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 import pytest
 
 import sim.world as cw
-from sim.shell.errors import ContractError, GateError, UsageError
+from sim.ground.errors import ContractError, GateError, UsageError
 
 BIG = 2**63
 
@@ -215,7 +215,7 @@ def test_asking_a_run_loads_no_model_and_no_contracts():
         "pandas",
         "fsspec",
         "sim.segments.arrivals_5b",
-        "sim.shell.contracts",
-        "sim.shell.store",
+        "sim.shell.contracts.load",
+        "sim.shell.runs.store",
     )
     assert [name for name in heavy if name in loaded] == []

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import sim.world as cw
-from sim.shell.errors import ContractError, SimError, UsageError
-from sim.shell.user_merchants import MERCHANTS_INPUT
+from sim.ground.errors import ContractError, SimError, UsageError
+from sim.model.inputs.merchants import MERCHANTS_INPUT
 from tests.tiny_world import TINY
 
 

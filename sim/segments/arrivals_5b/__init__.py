@@ -1,7 +1,7 @@
 """5B: from expected demand to single arrivals - latent co-movement, counts, instants, routes - and their audit."""
 
 from sim.segments.arrivals_5b import s1_grid_and_groups, s2_latent_field, s3_bucket_counts, s4_arrival_events, s5_audit
-from sim.shell.state import Program, Segment
+from sim.state.declaration import Program, Segment
 
 SEGMENT = Segment(
     code="5B",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 MINUTE_US = 60_000_000
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.segments.arrivals_5b.sums import add_real, paired_limit, real, skewed_limit, square_root
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array
-from sim.shell.state import Check, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array
 
 
 def count_moments(ctx: PartitionContext, demand_class: Array, mu: Array, kappa: Array, count: Array) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths, run_of_row, run_offsets
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
-from sim.shell.frames import Array, Frame
+from sim.state.frames import Array, Frame
 
 
 def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual: Array, grid: Frame) -> Frame:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sim.segments.arrivals_5b.fields import UNIT
 from sim.segments.arrivals_5b.sums import paired_limit, real, square_root, whole
-from sim.shell.context import Context
-from sim.shell.state import Check, Totals
+from sim.state.context import Context
+from sim.state.declaration import Check, Totals
 
 
 def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from sim.recipes.entities import pair_entity
 from sim.segments.arrivals_5b.sums import add, add_real
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
 
 UNIT = 4096
 """Standardised field values are summed as whole 1/4096s: 8 standard deviations squared still leave room for 2**32 of them."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
-from sim.shell.context import Context
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.segments.arrivals_5b.keys import table_of_key
-from sim.shell.context import Context
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame, concat
-from sim.shell.state import Partition
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame, concat
 
 _SITE = {"merchant_id": "merchant_id", "country": "legal_country_iso", "tzid": "tzid", "id": "site_id", "weight": "weight_q"}
 _EDGE = {"merchant_id": "merchant_id", "country": "country_iso", "tzid": "tzid", "id": "edge_id", "weight": "weight_q"}

@@ -6,8 +6,8 @@ Scenarios of one run share their draws, so what they add up to is not independen
 from __future__ import annotations
 
 from sim.segments.arrivals_5b.sums import freedom_of, paired_limit, real, skewed_limit, square_root, whole
-from sim.shell.context import Context
-from sim.shell.state import Check, Totals
+from sim.state.context import Context
+from sim.state.declaration import Check, Totals
 
 
 def chi_square_check(ctx: Context, totals: Totals, name: str, note: str) -> Check:

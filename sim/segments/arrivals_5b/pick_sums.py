@@ -6,8 +6,8 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths, run_of_row, run_offsets, sum_by_run
 from sim.segments.arrivals_5b.sums import add, add_real
-from sim.shell.context import PartitionContext
-from sim.shell.frames import Array
+from sim.state.context import PartitionContext
+from sim.state.frames import Array
 
 
 def count_chi_square(ctx: PartitionContext, name: str, tally: Array, weight: Array, offsets: Array, least: float) -> None:

@@ -9,8 +9,8 @@ from sim.segments.arrivals_5b.members import Members
 from sim.segments.arrivals_5b.pick_sums import count_chi_square, count_collisions
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.sums import add_real
-from sim.shell.context import PartitionContext
-from sim.shell.frames import Array, Frame
+from sim.state.context import PartitionContext
+from sim.state.frames import Array, Frame
 
 NONE = np.uint32(0xFFFFFFFF)
 _HALF = np.uint64(32)

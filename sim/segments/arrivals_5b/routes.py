@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.segments.arrivals_5b.keys import settlement_of_key, show, table_of_key
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import Partition
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
 
 ALWAYS = np.uint64(0xFFFFFFFFFFFFFFFF)
 _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold are 0

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.entities import pair_entity
+from sim.recipes.horizon import horizon_of
 from sim.segments.arrivals_5b.keys import KEY
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Frame
-from sim.shell.horizon import horizon_of
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Frame
 
 STATE = State(
     id="5B.S1",

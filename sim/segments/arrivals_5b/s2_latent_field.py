@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.segments.arrivals_5b import surfaces
 from sim.segments.arrivals_5b.field_checks import moment_checks
 from sim.segments.arrivals_5b.fields import Paths, count_moments, group_paths, shock_paths
 from sim.segments.arrivals_5b.keys import KEY
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5B.S2",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.entities import zone_entity
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_checks
@@ -15,10 +16,9 @@ from sim.segments.arrivals_5b.fields import by_code
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
 from sim.segments.arrivals_5b.sums import real
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5B.S3",

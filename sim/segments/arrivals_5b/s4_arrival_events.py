@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import zone_entity
 from sim.recipes.groups import run_offsets
@@ -20,10 +21,9 @@ from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.profiles import Profiles, profiles_of
 from sim.segments.arrivals_5b.routes import Routes, routes_of
 from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_of, spec_of
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5B.S4",

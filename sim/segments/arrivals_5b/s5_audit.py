@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
 from sim.segments.arrivals_5b.clock import clock_of
 from sim.segments.arrivals_5b.keys import key_of_row, settlement_of_key
@@ -19,10 +20,9 @@ from sim.segments.arrivals_5b.place_audit import count_places
 from sim.segments.arrivals_5b.profiles import profiles_of
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.slices import days_with_arrivals, merchants_of, spec_of
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5B.S5",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 _SUMMARY = "s3_count_summary_5B"
 

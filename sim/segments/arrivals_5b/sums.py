@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import PartitionContext
-from sim.shell.frames import Array
-from sim.shell.state import Totals
+from sim.state.context import PartitionContext
+from sim.state.declaration import Totals
+from sim.state.frames import Array
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)

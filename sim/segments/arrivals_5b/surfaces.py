@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.segments.arrivals_5b.keys import KEY
-from sim.shell.context import Context
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Partition
+from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Partition
+from sim.state.frames import Frame
 
 UTC, LOCAL = "merchant_zone_scenario_utc_5A", "merchant_zone_scenario_local_5A"
 READS = {UTC: ROW_LEVEL, LOCAL: ROW_LEVEL, "scenario_manifest_5A": ROW_LEVEL, "tz_timetable_cache": ROW_LEVEL}

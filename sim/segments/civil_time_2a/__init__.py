@@ -1,7 +1,7 @@
 """2A: which clock each site goes by, and what the clocks do over the horizon."""
 
 from sim.segments.civil_time_2a import s1_site_timezones, s2_timetable
-from sim.shell.state import Program, Segment
+from sim.state.declaration import Program, Segment
 
 SEGMENT = Segment(
     code="2A",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import Context, PartitionContext
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(
     id="2A.S1",

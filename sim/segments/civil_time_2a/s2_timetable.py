@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.groups import run_starts
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import span_of
-from sim.shell.state import Check, Frames, Partition, State, Totals
+from sim.recipes.horizon import span_of
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="2A.S2",

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.entities_6a.words import by_word, entry, refuse, require_words
-from sim.shell.context import Context
-from sim.shell.errors import ValidationError
-from sim.shell.frames import Array, Frame
+from sim.segments.entities_6a.terms import by_word, entry, refuse, require_words
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 FACTOR_BITS = 20
 NEUTRAL = 0.5

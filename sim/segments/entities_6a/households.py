@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.shell.context import Context
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import Context
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
-from sim.shell.params import Params
+from sim.ground.errors import ContractError
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 DEVICE_IDS = ("party_id", "account_id", "instrument_id", "merchant_id")
 """Nullable columns of s4_device_links_6A."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_starts
-from sim.shell.frames import Array
+from sim.state.frames import Array
 
 
 def histogram(counts: Array, most: int) -> Array:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.recipes.tables import AliasTables, build_alias
-from sim.shell.context import Context
-from sim.shell.frames import Array
-from sim.shell.params import Params
+from sim.state.context import Context
+from sim.state.frames import Array
+from sim.state.params import Params
 
 PERMILLE = 1000
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.shell.context import PartitionContext
-from sim.shell.frames import Array
+from sim.state.context import PartitionContext
+from sim.state.frames import Array
 
 KERNELS = ("philox_block", "gated_weight", "capped_share", "expand_rows")
 

@@ -7,9 +7,9 @@ import numpy as np
 from sim.recipes.places import country_letters
 from sim.recipes.tables import AliasTables
 from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick, prefix
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.params import Params
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 COUNT, KIND = "6A.terminals", "6A.terminal"
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")

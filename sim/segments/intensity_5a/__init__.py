@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.segments.intensity_5a import s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces
-from sim.shell.state import Program, Segment
+from sim.state.declaration import Program, Segment
 
 SEGMENT = Segment(
     code="5A",

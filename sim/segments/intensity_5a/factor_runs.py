@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import LocalCalendar
 from sim.segments.intensity_5a.factors import FactorCells, packed, scope_links
-from sim.shell.context import Context
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import MICRO, Horizon
-from sim.shell.params import Params
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 _NO_WRAP = np.int64(1) << np.int64(40)  # more local buckets than any horizon has
 

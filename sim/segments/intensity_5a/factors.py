@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import LocalCalendar
-from sim.shell.context import Context
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import MICRO, Horizon
-from sim.shell.params import Params
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.segments.intensity_5a.keys import HOURS
-from sim.shell.frames import Array
+from sim.state.frames import Array
 
 FIGURES = ("weekend", "night", "peak_hour")
 NIGHT_HOURS = 6

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.recipes.civil import Month, months_between, weekday_of
-from sim.shell.horizon import DAY_S, Horizon
-from sim.shell.params import Params
+from sim.recipes.horizon import DAY_S, Horizon
+from sim.state.params import Params
 
 _HOUR_S = 3600
 ANY = -1

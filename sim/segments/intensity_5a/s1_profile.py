@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError, ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
 from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5A.S1",

@@ -14,10 +14,10 @@ import numpy as np
 from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.weights import WEIGHT_TOTAL, as_share
 from sim.segments.intensity_5a.keys import HOURS
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.params import Params
-from sim.shell.state import Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 STATE = State(
     id="5A.S2",

@@ -8,9 +8,9 @@ from sim.recipes.apportion import fixed_point
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row, weekend_rule_of_country
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Frame
 
 STATE = State(
     id="5A.S3",

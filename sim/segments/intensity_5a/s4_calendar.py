@@ -13,18 +13,18 @@ from itertools import chain
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
+from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
 from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
-from sim.shell.params import Params
-from sim.shell.state import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 STATE = State(
     id="5A.S4",

@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sim.ground.errors import ContractError, ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
+from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, published_horizon
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
 from sim.segments.intensity_5a.factors import factor_cells
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError, ValidationError
-from sim.shell.frames import Array, Frame
-from sim.shell.horizon import MICRO, Horizon
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="5A.S5",

@@ -1,7 +1,7 @@
 """1A: who the merchants are, and how many outlets each has in which countries."""
 
 from sim.segments.merchants_1a import s1_merchants, s2_outlets, s3_audit
-from sim.shell.state import Program, Segment
+from sim.state.declaration import Program, Segment
 
 SEGMENT = Segment(
     code="1A",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.apportion import largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.places import country_letters
@@ -17,9 +18,8 @@ from sim.recipes.weights import power
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import taxonomy
 from sim.segments.merchants_1a.words import merchant_words
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
 
 _LARGEST = 2**32 - 1  # outlets of a merchant fit 32 bits
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw

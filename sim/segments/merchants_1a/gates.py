@@ -6,9 +6,9 @@ import numpy as np
 
 from sim.recipes.sampling import from_fixed, sampling_check, widest
 from sim.segments.merchants_1a.market import market_size
-from sim.shell.context import Context
-from sim.shell.frames import Array
-from sim.shell.state import Check, Totals
+from sim.state.context import Context
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array
 
 _SCOPE = {
     "generated": "generated merchants only, by policy: the user's own merchants are as they are",

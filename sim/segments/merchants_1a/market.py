@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.weights import power
-from sim.shell.context import Context
-from sim.shell.frames import Array
-from sim.shell.params import Params
+from sim.state.context import Context
+from sim.state.frames import Array
+from sim.state.params import Params
 
 
 def market_size(ctx: Context, market: Params) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
@@ -16,10 +17,9 @@ from sim.segments.merchants_1a.gates import country_share_check
 from sim.segments.merchants_1a.market import market_size
 from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
 from sim.segments.merchants_1a.words import merchant_words
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame, concat
-from sim.shell.state import Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame, concat
 
 STATE = State(
     id="1A.S1",

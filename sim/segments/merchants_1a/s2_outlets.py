@@ -16,9 +16,9 @@ from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
 from sim.segments.merchants_1a.chains import footprint, home_ladder, sizes
 from sim.segments.merchants_1a.gates import foreign_outlets_check, outlet_law_checks, single_outlet_check
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame, concat
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame, concat
 
 STATE = State(
     id="1A.S2",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import Context, PartitionContext
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
 STATE = State(id="1A.S3", title="Audit of outlets", reads={"outlet_catalogue": ROW_LEVEL}, writes=())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import Context
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
+from sim.ground.errors import ContractError
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 
 def taxonomy(ctx: Context) -> Frame:

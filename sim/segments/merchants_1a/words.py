@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.shell.context import PartitionContext
-from sim.shell.frames import Array
+from sim.state.context import PartitionContext
+from sim.state.frames import Array
 
 
 def merchant_words(ctx: PartitionContext, stream: str, merchant_id: Array) -> Array:

@@ -1,7 +1,7 @@
 """2B: which of a merchant's sites takes an arrival, and how demand splits over its zones."""
 
 from sim.segments.routing_2b import s1_site_weights, s2_alias, s3_group_weights
-from sim.shell.state import Program, Segment
+from sim.state.declaration import Program, Segment
 
 SEGMENT = Segment(
     code="2B",

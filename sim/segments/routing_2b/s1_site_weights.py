@@ -14,9 +14,9 @@ from sim.recipes.groups import run_offsets
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
 from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STREAM = "2B.site_scale"
 FACTOR_BITS = 20

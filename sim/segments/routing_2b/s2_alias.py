@@ -10,9 +10,9 @@ import numpy as np
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import alias_deviation
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Frame
 
 STATE = State(
     id="2B.S2",

@@ -7,9 +7,9 @@ import numpy as np
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.weights import WEIGHT_TOTAL, as_share
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Frame
 
 SCALE_BITS = 20
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from sim.recipes.places import Cities
 from sim.recipes.weights import power
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 
 def band_of_city(ctx: Context, cities: Cities) -> Array:

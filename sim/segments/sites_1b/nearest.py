@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.places import Cities
-from sim.shell.context import Context
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
 
 _TURN = np.int64(360_000_000)
 _BLOCK = 256  # sites held against all cities of a country at a time: some 10 MB

@@ -12,9 +12,9 @@ from sim.recipes.places import MICRO, Cities, cities_by_population, country_lett
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
 from sim.segments.sites_1b.bands import band_of_city, band_shares
 from sim.segments.sites_1b.nearest import nearest_cities
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 STATE = State(
     id="1B.S1",

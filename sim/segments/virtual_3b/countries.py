@@ -16,8 +16,8 @@ import numpy as np
 
 from sim.recipes.tables import AliasTables, build_alias
 from sim.recipes.weights import WEIGHT_BITS, power
-from sim.shell.context import Context
-from sim.shell.frames import Array
+from sim.state.context import Context
+from sim.state.frames import Array
 
 _DRAW_BITS = 50
 

@@ -10,9 +10,9 @@ from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.groups import run_offsets, run_starts, sum_by_run
 from sim.recipes.weights import WEIGHT_BITS, WEIGHT_TOTAL
 from sim.segments.virtual_3b.countries import CountryLaw
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.state import Check, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array, Frame
 
 _SQUARE_SHIFT = np.uint64(20)
 _SQUARES_BITS = 2 * (WEIGHT_BITS - 20) - 10

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.supplied import replaced
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 MODE, SHARE = "3B.virtual_mode", "3B.virtual_share"
 _MCCS = 10_000

@@ -7,9 +7,9 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import MICRO, cities_by_population
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Frame
 
 STREAM = "3B.settlement_city"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.ground.errors import ContractError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.entities import pair_entity
 from sim.recipes.partitions import row_ranges, rows_of
@@ -16,10 +17,9 @@ from sim.recipes.places import cities_by_population
 from sim.recipes.weights import as_share, exact_weights, power
 from sim.segments.virtual_3b.countries import country_law
 from sim.segments.virtual_3b.edge_checks import count_edges, edge_checks
-from sim.shell.context import Context, PartitionContext
-from sim.shell.errors import ContractError
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
 _EDGE_TAG = np.uint64(0x6564676500000000)  # ASCII "edge" above the rank: ids of edges and of other things never share a key

@@ -8,9 +8,9 @@ from sim.recipes.entities import country_zone_entity, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import WEIGHT_TOTAL, alias_deviation, as_share
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.state import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)

@@ -8,9 +8,9 @@ from sim.recipes.audits import between_check
 from sim.recipes.entities import country_zone_entity, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts
 from sim.recipes.partitions import rows_of, whole_runs
-from sim.shell.context import Context, PartitionContext
-from sim.shell.frames import Array, Frame
-from sim.shell.state import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)

@@ -1,0 +1,240 @@
+"""The compiled contracts as frozen dataclasses: what every other module of the shell reads.
+
+Nothing here reads a file. `contracts.py` builds these from `contracts/`; `lint.py` proves them; `tables.py`, `checks.py`
+and `digest.py` obey them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sim.ground.errors import ContractError
+
+# Column type -> numpy dtype of the Frame column. `string` columns are numpy object arrays of str.
+NUMPY_DTYPES: Mapping[str, str] = {
+    "uint64": "uint64",
+    "int64": "int64",
+    "uint32": "uint32",
+    "int32": "int32",
+    "uint16": "uint16",
+    "int16": "int16",
+    "uint8": "uint8",
+    "int8": "int8",
+    "bool": "bool",
+    "float64": "float64",
+    "timestamp_us": "int64",
+    "category": "int16",
+    "string": "object",
+}
+COLUMN_TYPES = tuple(NUMPY_DTYPES)
+ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
+LAWS = ("contiguous", "exactly_one_present", "sums_to", "at_least")
+PARTITION_KEYS = ("seed", "manifest_fingerprint", "scenario_id")
+SCENARIO_KEY = PARTITION_KEYS[-1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence suggesting the known name closest to `name`, or listing a few, for the `do` part of an error.
+
+    For names only: codes of few letters that look alike mean different things, so nothing of three letters or fewer is guessed.
+    What somebody meant by an unknown code is known by `hints.code_hint`.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name[:256], [other for other in names if len(other) > 3], n=1, cutoff=0.5) if len(name) > 3 else []
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if not names:
+        return "nothing is declared here yet"
+    return "known: " + ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table contract.
+
+    Attributes:
+        type: One of `COLUMN_TYPES`.
+        unit: Physical unit or scale, empty when there is none.
+        minimum: Smallest allowed value, `None` when unbounded. Unused for category, string and bool.
+        maximum: Largest allowed value, likewise.
+        vocabulary: Name of the vocabulary of a category column, else `None`.
+        encoding: Parquet encoding, one of `ENCODINGS`, or `None` for the writer's default.
+        where: `file:line:col` of its declaration.
+    """
+
+    name: str
+    type: str
+    nullable: bool = False
+    unit: str = ""
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    vocabulary: str | None = None
+    encoding: str | None = None
+    description: str = ""
+    where: str = field(default="", compare=False, repr=False)
+
+    @property
+    def numpy_dtype(self) -> str:
+        """The numpy dtype name of the Frame column."""
+        return NUMPY_DTYPES[self.type]
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """Columns of a table, in contract order (which is file order and digest order)."""
+
+    id: str
+    description: str
+    columns: tuple[Column, ...]
+    where: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in contract order."""
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column called `name`.
+
+        Raises:
+            ContractError: `SHELL.UNKNOWN_COLUMN`.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ContractError(
+            code="SHELL.UNKNOWN_COLUMN",
+            what=f"Table {self.id} has no column {name!r}.",
+            where=self.where,
+            found=name,
+            expected="a declared column",
+            do=nearest(name, self.names),
+        )
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """`columns` of this dataset name rows of `dataset` by its columns `to`."""
+
+    columns: tuple[str, ...]
+    dataset: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One law of `LAWS` with its parameters, as written in the dictionary."""
+
+    law: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What an optional dataset is published for: a truth value `key` of config pack `config`, or the user's input `external`."""
+
+    config: str | None = None
+    key: str = ""
+    external: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.config}.{self.key} is true" if self.config else f"the run is given {self.external}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of a segment's dataset dictionary, with its table contract resolved.
+
+    Attributes:
+        required: Whether every run publishes it; if not, `published_when` says which do (`sim/state/switches.py`).
+    """
+
+    id: str
+    segment: str
+    layer: int
+    description: str
+    path: str
+    partitioning: tuple[str, ...]
+    table: TableContract
+    primary_key: tuple[str, ...]
+    sort_order: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+    produced_by: str = ""
+    consumed_by: tuple[str, ...] = ()
+    required: bool = True
+    published_when: Switch | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One config pack of a segment's artefact registry; `path` is relative to the config root."""
+
+    id: str
+    segment: str
+    layer: int
+    manifest_key: str
+    path: str
+    schema: str
+    role: str
+    description: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """Everything under `contracts/`, compiled once.
+
+    Attributes:
+        digest: SHA-256 hex over the sorted (relative path, SHA-256 of canonical JSON of the parsed content).
+        vocabularies: Static vocabularies, name -> ordered values.
+        reference_vocabularies: Name -> (reference table, column); filled from the reference snapshot at run time.
+        kernels: Kernel name -> the parsed kernel contract.
+        streams: Stream id -> the parsed stream declaration.
+        checks: State id -> names of the model checks it must have run, `*` for any text.
+        files: Relative path -> SHA-256 hex of canonical JSON of the parsed content; what `digest` is made of.
+        confusions: Vocabulary -> what people write for one of its values, in lower case -> that value.
+        documents: `$id` -> parsed content of every contract file (what references resolve against).
+        located: Relative path -> the parsed file with its line numbers, for errors.
+    """
+
+    root: Path
+    digest: str
+    vocabularies: Mapping[str, tuple[str, ...]]
+    reference_vocabularies: Mapping[str, tuple[str, str]]
+    datasets: Mapping[str, Dataset]
+    artefacts: Mapping[str, Artefact]
+    kernels: Mapping[str, Mapping[str, Any]]
+    streams: Mapping[str, Mapping[str, Any]]
+    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    confusions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    located: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def dataset(self, id: str) -> Dataset:
+        """The dataset called `id`; `ContractError SHELL.UNKNOWN_DATASET` otherwise."""
+        if id not in self.datasets:
+            raise _unknown("DATASET", id, self.datasets)
+        return self.datasets[id]
+
+    def artefact(self, id: str) -> Artefact:
+        """The config pack called `id`; `ContractError SHELL.UNKNOWN_ARTEFACT` otherwise."""
+        if id not in self.artefacts:
+            raise _unknown("ARTEFACT", id, self.artefacts)
+        return self.artefacts[id]
+
+
+def _unknown(kind: str, id: str, known: Iterable[str]) -> ContractError:
+    return ContractError(
+        code=f"SHELL.UNKNOWN_{kind}",
+        what=f"No contract declares the {kind.lower()} {id!r}.",
+        found=id,
+        expected=f"a declared {kind.lower()} id",
+        do=nearest(id, known),
+    )

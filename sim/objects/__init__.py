@@ -1,0 +1,1 @@
+"""Object stores: a run is uploaded, mirrored and verified through these."""

@@ -1,0 +1,96 @@
+"""Scenario horizons: whole UTC days cut into equal buckets, from config `scenario_horizon_5A`.
+
+`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. What is made once for all scenarios
+(clocks, ages of accounts) goes by the span of all of them, run or not, so that it does not depend on which scenarios a run has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sim.ground.errors import ContractError
+from sim.state.params import Params
+
+DAY_S = 86_400
+MICRO = 1_000_000
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """A span of whole UTC days.
+
+    Attributes:
+        first_day: Days since 1970-01-01 of the first day.
+        days: Number of days.
+        bucket_seconds: 900, 1800 or 3600.
+    """
+
+    first_day: int
+    days: int
+    bucket_seconds: int
+
+    @property
+    def start_s(self) -> int:
+        """First second, since 1970 (UTC)."""
+        return self.first_day * DAY_S
+
+    @property
+    def start_us(self) -> int:
+        """First microsecond, since 1970 (UTC)."""
+        return self.start_s * MICRO
+
+    @property
+    def end_us(self) -> int:
+        """First microsecond after the horizon."""
+        return (self.first_day + self.days) * DAY_S * MICRO
+
+    @property
+    def buckets(self) -> int:
+        """Number of buckets."""
+        return self.days * DAY_S // self.bucket_seconds
+
+
+def horizon_of(params: Params, scenario: str) -> Horizon:
+    """The horizon of a scenario, as a resolved `scenario_horizon_5A` describes it.
+
+    Raises:
+        ContractError: `5A.S4.HORIZON_INVALID`: a date that does not exist, or an end that is not after the start.
+    """
+    dates = {"start": params.start, "end": params.end}
+    if scenario in params.scenarios:
+        dates |= {name: value for name, value in params.scenarios[scenario].items() if name in dates}
+    return _horizon(params, dates["start"], dates["end"], scenario)
+
+
+def span_of(params: Params) -> Horizon:
+    """From the first day of the earliest horizon a resolved `scenario_horizon_5A` describes to the last day of the latest.
+
+    Raises:
+        ContractError: As `horizon_of`, for any of them.
+    """
+    found = [_horizon(params, params.start, params.end, "every scenario"), *(horizon_of(params, name) for name in params.scenarios)]
+    first, stop = min(one.first_day for one in found), max(one.first_day + one.days for one in found)
+    return Horizon(first, stop - first, int(params.bucket_seconds))
+
+
+def _horizon(params: Params, start: str, end: str, whose: str) -> Horizon:
+    try:
+        first, stop = ((date.fromisoformat(text) - _EPOCH).days for text in (start, end))
+    except ValueError as error:
+        raise _invalid(whose, str(error)) from None
+    if stop <= first:
+        raise _invalid(whose, f"{start} .. {end}")
+    return Horizon(first, stop - first, int(params.bucket_seconds))
+
+
+def _invalid(whose: str, found: str) -> ContractError:
+    return ContractError(
+        "5A.S4.HORIZON_INVALID",
+        f"The horizon of {whose} is not a span of days.",
+        found=found,
+        expected="start and end as YYYY-MM-DD, end after start (end is the first day outside)",
+        where="config/layer2/5A/scenario_horizon.yaml",
+        do="--set scenario_horizon_5A.start=2026-01-05 --set scenario_horizon_5A.end=2026-01-19",
+    )

@@ -1,0 +1,173 @@
+"""What the parties of all partitions are held against: counts, mixes, households, and the table of priors against measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim.recipes.audits import between_check, ledger_check
+from sim.segments.entities_6a.s1_parties.population import population
+from sim.segments.entities_6a.terms import entry
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array, Frame
+
+
+def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
+    """Integer sums over the published rows of one partition.
+
+    Args:
+        ctx: Context of the partition.
+        parties: Rows as published.
+        head: int64: row of the first member of each household, in the order of household ids.
+    """
+    regions, segments = len(ctx.vocabulary("region")), len(ctx.vocabulary("segment"))
+    sizes = len(next(iter(ctx.params.household_prior_6A.size_mix.items()))[1])
+    ids = parties.party_id.astype(np.int64)
+    own = (parties.household_id - parties.household_id.min()).astype(np.int64)
+    members = np.bincount(own, minlength=len(head))
+    lead = head[np.minimum(own, len(head) - 1)] if len(head) else own
+    retail = parties.party_type[head] == ctx.code("party_type", "RETAIL")
+    table = np.bincount(parties.region_id[head[retail]].astype(np.int64) * (sizes + 1) + members[retail], minlength=regions * (sizes + 1))
+    ctx.count("parties", len(parties))
+    ctx.count("id_gaps", int((np.diff(ids) != 1).sum()))
+    ctx.count("households", len(head))
+    ctx.count("household_gaps", abs(int((members > 0).sum()) - len(head)))
+    torn = (parties.country_iso != parties.country_iso[lead]) | (parties.home_city_id != parties.home_city_id[lead])
+    ctx.count("torn_households", int((torn | (parties.home_lat_deg != parties.home_lat_deg[lead])).sum()))
+    ctx.count("shared_by_others", int((members[parties.party_type[head] != ctx.code("party_type", "RETAIL")] != 1).sum()))
+    ctx.count("size_by_region", table.astype(np.int64))
+    mix = parties.region_id.astype(np.int64) * segments + parties.segment_id
+    ctx.count("segment_by_region", np.bincount(mix, minlength=regions * segments))
+    ctx.count("country", np.bincount(parties.country_iso, minlength=len(ctx.vocabulary("country"))))
+
+
+def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> list[Check]:
+    """Model checks of 6A.S1.
+
+    Args:
+        ctx: Context with `realism_gates_6A` and all that `population` needs.
+        totals: Sums of `count_parties`.
+        household: Stream of the queues for households.
+        home: Stream of homes.
+    """
+    gates, world = ctx.params.realism_gates_6A.parties, population(ctx)
+    parties, expected = int(totals["parties"]), int(world.countries.parties.sum())
+    country = np.asarray(totals["country"])
+    planned = np.zeros(len(country), dtype=np.int64)
+    planned[world.countries.country_iso] = world.countries.parties.astype(np.int64)
+    outlets = sum(file.rows for file in ctx.files("outlet_catalogue"))
+    types, segments = _by_type(ctx, totals)
+    business = int(types[:, ctx.code("party_type", "BUSINESS")].sum()) * 1000 // max(1, parties)
+    top = int(np.argmax(country))
+    share = int(country[top]) * 1000 // max(1, parties)
+    largest = {"country": ctx.vocabulary("country")[top], "permille": share, **_concentration(country)}
+    cap = gates.country_share_max_permille
+    homes = int(world.countries.households.sum())
+    whole = [int(totals[name]) for name in ("id_gaps", "household_gaps", "torn_households", "shared_by_others")]
+    ranges = [
+        between_check("business share", business, tuple(gates.business_share_permille), "permille of parties"),
+        _effective_check(ctx, segments, gates.effective_segments_permille),
+        between_check("parties an outlet", parties // max(1, outlets), tuple(gates.parties_per_outlet), f"{outlets} outlets"),
+        Check(
+            "largest country",
+            share <= cap or len(world.countries) == 1,
+            largest,
+            cap,
+            "share in permille; HHI and Gini in permille for information",
+        ),
+    ]
+    return [
+        *(ranges if parties >= gates.judged_from else []),
+        Check("parties in all", parties == expected, parties, expected, "by expected arrivals, clamped"),
+        Check("parties of each country", bool((country == planned).all()), int((country != planned).sum()), 0, "countries that differ"),
+        Check("ids and households are whole", whole == [0, 0, 0, 0], whole, 0, "id gaps; empty, torn and wrongly shared households"),
+        Check("households in all", int(totals["households"]) == homes, int(totals["households"]), homes),
+        _mix_check(ctx, "party types", types, _expected(ctx, "type"), gates.mix_tolerance_permille),
+        _mix_check(ctx, "segments", segments, _expected(ctx, "segment"), gates.mix_tolerance_permille),
+        _household_check(ctx, totals, gates.household_mean_tolerance_permille),
+        ledger_check(totals, household, int(types[:, ctx.code("party_type", "RETAIL")].sum()), 1),
+        ledger_check(totals, home, homes, 4),
+    ]
+
+
+def _by_type(ctx: Context, totals: Totals) -> tuple[Array, Array]:
+    """Measured parties by region x type and region x segment: int64."""
+    segments = np.asarray(totals["segment_by_region"]).reshape(len(ctx.vocabulary("region")), -1)
+    taxonomy, names = ctx.params.party_taxonomy_6A.segments, ctx.vocabulary("party_type")
+    types = np.zeros((len(segments), len(names)), dtype=np.int64)
+    for code, name in enumerate(ctx.vocabulary("segment")):
+        types[:, names.index(taxonomy[name].party_type)] += segments[:, code]
+    return types, segments
+
+
+def _expected(ctx: Context, level: str) -> Array:
+    """Prior share of each type or segment in its region, in parts of 10**8 (type) or 10**8 (type part x segment part): int64."""
+    mix, taxonomy = ctx.params.segmentation_prior_6A, ctx.params.party_taxonomy_6A.segments
+    rows = []
+    for region in ctx.vocabulary("region"):
+        kinds = mix.party_type_mix[region]
+        if level == "type":
+            rows.append([entry(kinds, name, 0) * 10_000 for name in ctx.vocabulary("party_type")])
+            continue
+        row = []
+        for name in ctx.vocabulary("segment"):
+            kind = taxonomy[name].party_type
+            inner = mix.segment_mix[kind][region]
+            row.append(entry(kinds, kind, 0) * entry(inner, name, 0))
+        rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+def _effective_check(ctx: Context, segments: Array, least: Any) -> Check:
+    """Effective number of segments of each party type: the inverse Simpson index, in permille."""
+    taxonomy, world = ctx.params.party_taxonomy_6A.segments, segments.sum(axis=0)
+    found = {}
+    for name in ctx.vocabulary("party_type"):
+        own = [int(world[code]) for code, word in enumerate(ctx.vocabulary("segment")) if taxonomy[word].party_type == name]
+        found[name] = sum(own) ** 2 * 1000 // max(1, sum(count * count for count in own))
+    passed = all(found[name] >= least[name] for name in found)
+    return Check("effective segments", passed, found, least.plain(), "inverse Simpson index by party type, permille")
+
+
+def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: int) -> Check:
+    """Shares by region against their prior: within the tolerance, plus one party a country and cell that rounding may move."""
+    per_region = found.sum(axis=1)
+    wanted = prior * per_region[:, None] // 100_000_000
+    rounding = len(ctx.vocabulary("country"))
+    off = np.abs(found - wanted)
+    allowed = per_region[:, None] * tolerance // 1000 + rounding
+    at = int(np.argmax(off * 1_000_000 // np.maximum(1, per_region[:, None])))
+    region, word = divmod(at, found.shape[1])
+    words = ctx.vocabulary("party_type" if found.shape[1] == len(ctx.vocabulary("party_type")) else "segment")
+    widest = {"region": ctx.vocabulary("region")[region], "word": words[word]}
+    widest |= {"found": int(found[region, word]), "prior": int(wanted[region, word])}
+    world = {code: int(count) for code, count in zip(words, found.sum(axis=0), strict=True)}
+    note = "share of each region within the tolerance; the widest is shown"
+    return Check(f"mix of {name}", bool((off <= allowed).all()), {**widest, "world": world}, {"permille": tolerance}, note)
+
+
+def _household_check(ctx: Context, totals: Totals, tolerance: int) -> Check:
+    """Mean members of RETAIL households by region against the size mix."""
+    table = np.asarray(totals["size_by_region"]).reshape(len(ctx.vocabulary("region")), -1)
+    size = np.arange(table.shape[1])
+    figures, passed = {}, True
+    for code, name in enumerate(ctx.vocabulary("region")):
+        homes, people = int(table[code].sum()), int((table[code] * size).sum())
+        mix = ctx.params.household_prior_6A.size_mix[name]
+        prior = sum(share * (at + 1) for at, share in enumerate(mix))
+        # Each country may have one smaller household of each size.
+        slack = len(mix) * len(ctx.vocabulary("country")) * 1000
+        passed &= abs(people * 1000 - prior * homes // 10) <= prior * homes // 10 * tolerance // 1000 + slack
+        figures[name] = {"mean_permille": people * 1000 // max(1, homes), "prior_permille": prior // 10}
+    return Check("members of a household", bool(passed), figures, {"permille": tolerance}, "mean by region against the size mix")
+
+
+def _concentration(country: Array) -> dict[str, int]:
+    """Herfindahl index and Gini coefficient of parties over the countries that have any, in permille."""
+    held = np.sort(country[country > 0])
+    total, count = int(held.sum()), len(held)
+    squares = sum(int(value) ** 2 for value in held)
+    ranked = sum((2 * (at + 1) - count - 1) * int(value) for at, value in enumerate(held))
+    return {"hhi_permille": squares * 1000 // max(1, total * total), "gini_permille": ranked * 1000 // max(1, count * total)}

@@ -1,0 +1,209 @@
+"""How many parties live where: world size, countries, types, segments, households. Small tables that every partition recomputes.
+
+parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an outlet; clamped
+country    ~ (outlets + o) ** a x (arrivals + b) ** c, between a floor and a cap
+type       by the region's mix, segment by the mix of region and type: largest remainder at each level
+households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one household is smaller
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.ground.errors import ValidationError
+from sim.recipes.apportion import fixed_point, largest_remainder
+from sim.recipes.entities import pair_entity
+from sim.recipes.weights import power
+from sim.segments.entities_6a.terms import parts_by_region, refuse, region_of_country, require_words, segment_types
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
+
+_ARRIVAL_BITS = 20
+_WEIGHT_BITS = 40
+KERNELS = ("remainder_quota", "entity_hash", "exp_map", "log_map")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Counts that fix every id.
+
+    Attributes:
+        summary: Rows of `s1_party_summary_6A`.
+        countries: One row a country: `country_iso`, `parties`, `households`, `first_household` (ids from 1), all uint64 but the first.
+        members: uint64, countries x sizes: RETAIL parties in households of 1, 2, 3 .. members.
+    """
+
+    summary: Frame
+    countries: Frame
+    members: Array
+
+
+def population(ctx: Context) -> Population:
+    """The population of a world.
+
+    Args:
+        ctx: Context of a state that declares `KERNELS`, reference `countries`, the priors of parties, and reads outlets and demand.
+    """
+    places = _countries(ctx)
+    region = region_of_country(ctx)[places.country_iso]
+    summary = _segments(ctx, places, region)
+    retail = np.zeros(len(ctx.vocabulary("country")), dtype=np.uint64)
+    own = summary.party_type == ctx.code("party_type", "RETAIL")
+    np.add.at(retail, summary.country_iso[own], summary.parties[own])
+    retail = retail[places.country_iso]
+    members = _members(ctx, retail, region)
+    size = np.arange(1, members.shape[1] + 1, dtype=np.uint64)
+    homes = ((members + size - np.uint64(1)) // size).sum(axis=1) + places.parties - retail
+    first = np.cumsum(homes) - homes + np.uint64(1)
+    return Population(summary, places.with_columns(None, retail=retail, households=homes, first_household=first), members)
+
+
+def check_priors(ctx: Context) -> None:
+    """Refuse priors of parties that cannot be met, before anything runs."""
+    prior, house = ctx.params.population_prior_6A, ctx.params.household_prior_6A
+    region_of_country(ctx)
+    _mixes(ctx)
+    require_words(ctx, house.size_mix, ctx.vocabulary("region"), "household_prior_6A.size_mix", "region")
+    require_words(ctx, house.crowding, retail_segments(ctx), "household_prior_6A.crowding", "segment (RETAIL)")
+    problems = [f"size_mix.{name} sums to {sum(mix)}, not 10000" for name, mix in house.size_mix.items() if sum(mix) != 10_000]
+    lengths = {len(mix) for _, mix in house.size_mix.items()}
+    problems += ["size_mix has lists of different lengths"] if len(lengths) > 1 else []
+    if prior.min_parties > prior.max_parties:
+        problems.append(f"min_parties > max_parties: {prior.min_parties} > {prior.max_parties}")
+    refuse(ctx, "PRIORS_IMPOSSIBLE", "The priors of parties contradict themselves.", problems, "config/layer3/6A/priors", "correct them")
+
+
+def retail_segments(ctx: Context) -> list[str]:
+    """Names of the RETAIL segments."""
+    types = segment_types(ctx)
+    return [name for code, name in enumerate(ctx.vocabulary("segment")) if types[code] == ctx.code("party_type", "RETAIL")]
+
+
+def _countries(ctx: Context) -> Frame:
+    """Countries with demand or outlets and their parties, by code."""
+    prior = ctx.params.population_prior_6A
+    count = len(ctx.vocabulary("country"))
+    outlets = np.bincount(ctx.load("outlet_catalogue", columns=("legal_country_iso",)).legal_country_iso, minlength=count)
+    profile = ctx.load("merchant_zone_profile_5A", columns=("legal_country_iso", "weekly_volume_expected"))
+    arrivals_q = np.zeros(count, dtype=np.uint64)
+    np.add.at(arrivals_q, profile.legal_country_iso, fixed_point(profile.weekly_volume_expected, _ARRIVAL_BITS))
+    arrivals = arrivals_q.astype(np.float64) / np.float64(1 << _ARRIVAL_BITS)
+    total = np.float64(int(arrivals_q.sum())) / np.float64(1 << _ARRIVAL_BITS)
+    size = prior.size
+    if size.law == "arrivals":
+        wanted = total / (np.float64(size.arrivals_per_active_party_week) * np.float64(size.active_share))
+    else:
+        wanted = np.float64(int(outlets.sum())) * np.float64(size.parties_per_outlet)
+    world = int(np.clip(np.floor(wanted + 0.5), prior.min_parties, prior.max_parties))
+
+    used = np.flatnonzero((outlets > 0) | (arrivals_q > 0))
+    by_outlets = outlets[used] + np.float64(int(outlets.sum())) * np.float64(prior.outlet_offset_ppm) / 1e6
+    by_arrivals = arrivals[used] + total * np.float64(prior.arrival_offset_ppm) / 1e6
+    weight = power(ctx, by_outlets, prior.outlet_exponent) * power(ctx, by_arrivals, prior.arrival_exponent)
+    if len(used) == 0 or not (weight > 0.0).any():
+        raise ValidationError(
+            "6A.S1.ZERO_WEIGHT",
+            "There are parties to place and no country to place them in.",
+            found=f"{world} parties; outlets and expected arrivals are 0 everywhere",
+            expected="a merchant with demand",
+            do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
+        )
+    parties = _between(ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, world), world)
+    return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
+
+
+def _bounds(ctx: Context, used: Array, world: int) -> tuple[Array, Array]:
+    """Least and greatest number of parties of each country: uint64."""
+    prior, table = ctx.params.population_prior_6A, ctx.reference("countries")
+    people = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
+    people[table.country_iso] = table.population
+    # A world of one country has everybody there.
+    permille = prior.country_share_max_permille if len(used) > 1 else 1000
+    share = np.full(len(used), world * permille // 1000)
+    cap = np.minimum(share, people[used] * prior.parties_per_inhabitant_max_permille // 1000)
+    floor = np.minimum(cap, world * prior.country_floor_ppm // 1_000_000)
+    return floor.astype(np.uint64), cap.astype(np.uint64)
+
+
+def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: int) -> Array:
+    """`world` parties shared in proportion to weight, each country within its bounds: clip and redistribute."""
+    floor, cap = bounds
+    if int(cap.sum()) < world or int(floor.sum()) > world:
+        raise ValidationError(
+            "6A.S1.COUNTRY_BOUNDS_INFEASIBLE",
+            "No distribution of parties over countries is within the bounds.",
+            found=f"{world} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over {len(cap)} countries",
+            expected="a lower and an upper sum around the number of parties",
+            where="config/layer3/6A/priors/population.yaml",
+            do="change population_prior_6A.country_share_max_permille, parties_per_inhabitant_max_permille or country_floor_ppm",
+        )
+    count = floor.copy()
+    free = np.flatnonzero((cap > floor) & (weight > 0))
+    while (left := world - int(count.sum())) > 0:
+        if len(free) == 0:
+            free = np.flatnonzero(cap > count)
+            weight = cap - count
+        offsets = np.array([0, len(free)], dtype=np.uint64)
+        wanted = count[free] + largest_remainder(ctx, weight[free], offsets, np.array([left], dtype=np.uint64))
+        count[free] = np.minimum(wanted, cap[free])
+        free = free[count[free] < cap[free]]
+    return count
+
+
+def _mixes(ctx: Context) -> tuple[Array, Array, Array]:
+    """Type of each segment (int16), parts of types by region, parts of segments (within their type) by region (uint64)."""
+    mix, types = ctx.params.segmentation_prior_6A, segment_types(ctx)
+    names = ctx.vocabulary("party_type")
+    by_type = parts_by_region(ctx, "party_type", mix.party_type_mix, "segmentation_prior_6A.party_type_mix")
+    require_words(ctx, mix.segment_mix, names, "segmentation_prior_6A.segment_mix", "party_type")
+    by_segment = np.zeros((len(by_type), len(types)), dtype=np.uint64)
+    for code, name in enumerate(names):
+        own = [segment for at, segment in enumerate(ctx.vocabulary("segment")) if types[at] == code]
+        by_segment += parts_by_region(ctx, "segment", mix.segment_mix[name], f"segmentation_prior_6A.segment_mix.{name}", own)
+    return types, by_type, by_segment
+
+
+def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
+    """Rows of `s1_party_summary_6A`: parties of each country and segment, and the ids they get."""
+    types, by_type, by_segment = _mixes(ctx)
+    kinds, rows = by_type.shape[1], len(places)
+    offsets = np.arange(rows + 1, dtype=np.uint64) * np.uint64(kinds)
+    of_type = largest_remainder(ctx, by_type[region].ravel(), offsets, places.parties, _chance(ctx, places, "party_type"))
+    of_type = of_type.reshape(rows, kinds)
+    parties = np.zeros((rows, len(types)), dtype=np.uint64)
+    chance = _chance(ctx, places, "segment").reshape(rows, len(types))
+    for kind in range(kinds):
+        own = np.flatnonzero(types == kind)
+        offsets = np.arange(rows + 1, dtype=np.uint64) * np.uint64(len(own))
+        weight = by_segment[region][:, own].ravel()
+        shared = largest_remainder(ctx, weight, offsets, of_type[:, kind], np.ascontiguousarray(chance[:, own]).ravel())
+        parties[:, own] = shared.reshape(rows, len(own))
+    at, segment = np.nonzero(parties)
+    found = parties[at, segment]
+    return Frame(
+        {
+            "country_iso": places.country_iso[at],
+            "segment_id": segment.astype(np.int16),
+            "region_id": region[at],
+            "party_type": types[segment],
+            "parties": found,
+            "first_party_id": np.cumsum(found) - found + np.uint64(1),
+        }
+    )
+
+
+def _chance(ctx: Context, places: Frame, vocabulary: str) -> Array:
+    """Words that break ties between the words of a vocabulary in each country: uint64, countries x words, flat."""
+    words = ctx.name_hashes(vocabulary)
+    return pair_entity(ctx, np.repeat(ctx.name_hashes("country")[places.country_iso], len(words)), np.tile(words, len(places)))
+
+
+def _members(ctx: Context, retail: Array, region: Array) -> Array:
+    """RETAIL parties in households of each size: uint64, countries x sizes."""
+    mix = ctx.params.household_prior_6A.size_mix
+    weight = np.array([mix[name] for name in ctx.vocabulary("region")], dtype=np.uint64)
+    weight = weight * np.arange(1, weight.shape[1] + 1, dtype=np.uint64)
+    offsets = np.arange(len(retail) + 1, dtype=np.uint64) * np.uint64(weight.shape[1])
+    return largest_remainder(ctx, weight[region].ravel(), offsets, retail).reshape(len(retail), weight.shape[1])

@@ -1,0 +1,150 @@
+"""6A.S1: the customers of banks - how many, where, of which type and segment, in which household and home.
+
+Counts are exact (see `population`); what is drawn is who lives with whom and where. RETAIL parties of a country line up in the order of an
+exponential race, so that segments with more pull come first, and fill its households from the largest to the smallest. A household's
+home is drawn at the address of its first member: a city by population, a point on the city's disk. Any other party is its own household.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from sim.recipes.entities import pair_entity
+from sim.recipes.places import cities_by_population
+from sim.segments.entities_6a.s1_parties.checks import count_parties, party_checks
+from sim.segments.entities_6a.s1_parties.population import KERNELS, Population, check_priors, population
+from sim.segments.entities_6a.terms import entry
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
+
+HOUSEHOLD, HOME = "6A.household", "6A.home"
+PARTITION_PARTIES = 1 << 18
+
+STATE = State(
+    id="6A.S1",
+    title="Parties",
+    reads={"outlet_catalogue": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
+    config=("population_prior_6A", "segmentation_prior_6A", "household_prior_6A", "party_taxonomy_6A", "realism_gates_6A"),
+    reference=("cities", "countries"),
+    writes=("s1_party_base_6A", "s1_party_summary_6A"),
+    streams=(HOUSEHOLD, HOME),
+    kernels=(*KERNELS, "philox_block", "race_key", "expand_rows", "alias_build", "alias_pick", "disk_offset"),
+)
+
+
+def preflight(ctx: Context) -> None:
+    """Refuse priors that contradict themselves."""
+    check_priors(ctx)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Runs of whole countries of about 2**18 parties: a household lies in one country, so in one partition."""
+    parties = population(ctx).countries.parties.astype(np.int64)
+    batch = (np.cumsum(parties) - parties) // PARTITION_PARTIES
+    edges = [0, *(np.flatnonzero(np.diff(batch)) + 1).tolist(), len(parties)]
+    return [
+        Partition(index, spec={"countries": [first, stop]}, weight=int(parties[first:stop].sum()))
+        for index, (first, stop) in enumerate(pairwise(edges))
+    ]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Parties of a run of countries."""
+    world = population(ctx)
+    first, stop = part.spec["countries"]
+    countries = world.countries.slice(first, stop)
+    inside = (world.summary.country_iso >= countries.country_iso[0]) & (world.summary.country_iso <= countries.country_iso[-1])
+    summary = world.summary.take(np.flatnonzero(inside))
+    offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(summary.parties)))
+    cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+    entity = pair_entity(ctx, ctx.name_hashes("country")[summary.country_iso], ctx.name_hashes("segment")[summary.segment_id])
+    household, head = _households(ctx, world, (first, stop), summary, cell, rank, entity)
+    homes = _homes(ctx, summary.country_iso[cell[head]], rank[head], entity[cell[head]])
+    parties = Frame(
+        {
+            "party_id": np.arange(int(offsets[-1]), dtype=np.uint64) + summary.first_party_id[0],
+            **{name: summary[name][cell] for name in ("country_iso", "region_id", "party_type", "segment_id")},
+            "household_id": household.astype(np.uint64) + countries.first_household[0],
+            **{name: column[household] for name, column in homes.items()},
+        }
+    )
+    count_parties(ctx, parties, head)
+    return {"s1_party_base_6A": parties, "s1_party_summary_6A": summary}
+
+
+def _households(
+    ctx: PartitionContext, world: Population, span: tuple[int, int], summary: Frame, cell: Array, rank: Array, entity: Array
+) -> tuple[Array, Array]:
+    """Household of each party (int64, from 0 in the partition) and first member of each household (int64 rows)."""
+    countries, members = world.countries.slice(*span), world.members[span[0] : span[1]].astype(np.int64)
+    retail = summary.party_type == ctx.code("party_type", "RETAIL")
+    people = np.flatnonzero(retail[cell])
+    queue = people[_queue(ctx, summary, cell[people], rank[people], entity)]
+    # One block a (country, size), largest households first; `place` is a member's position in its block.
+    size = np.tile(np.arange(members.shape[1], 0, -1), len(members))
+    block_members = members[:, ::-1].ravel()
+    block_homes = -(-block_members // size)
+    # RETAIL households of a country come first in its ids, then one a party of another type.
+    first = (countries.first_household - countries.first_household[0]).astype(np.int64)
+    retail_homes = block_homes.reshape(members.shape).sum(axis=1)
+    block_first = (np.cumsum(block_homes.reshape(members.shape), axis=1) - block_homes.reshape(members.shape) + first[:, None]).ravel()
+    block = np.repeat(np.arange(len(size)), block_members)
+    place = np.arange(len(queue)) - np.repeat(np.cumsum(block_members) - block_members, block_members)
+    home = block_first[block] + place // size[block]
+
+    household = np.zeros(len(cell), dtype=np.int64)
+    head = np.zeros(int(countries.households.sum()), dtype=np.int64)
+    household[queue] = home
+    leads = place % size[block] == 0
+    head[home[leads]] = queue[leads]
+    others = np.flatnonzero(~retail[cell])
+    other_count = (countries.parties - countries.retail).astype(np.int64)
+    alone = np.repeat(first + retail_homes - (np.cumsum(other_count) - other_count), other_count) + np.arange(len(others))
+    household[others] = alone
+    head[alone] = others
+    return household, head
+
+
+def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, entity: Array) -> Array:
+    """Order in which RETAIL parties enter households, country by country: int64 positions."""
+    crowding = ctx.params.household_prior_6A.crowding
+    pull = np.array([entry(crowding, name, 0.0) for name in ctx.vocabulary("segment")], dtype=np.float64)
+    c0, c1 = rank.astype(np.uint64) << np.uint64(8), entity[cell]
+    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOUSEHOLD), c0=c0, c1=c1)
+    ctx.ledger(HOUSEHOLD, c0, c1, draws=1)
+    key = ctx.kernels.race_key(x=word, weight=pull[summary.segment_id][cell])
+    order = np.empty(len(cell), dtype=np.int64)
+    country = summary.country_iso[cell]
+    starts = np.flatnonzero(np.concatenate(([True], country[1:] != country[:-1]))) if len(cell) else np.zeros(0, dtype=np.int64)
+    for begin, end in zip(starts, [*starts[1:], len(cell)], strict=True):
+        order[begin:end] = begin + np.argsort(key[begin:end], kind="stable")
+    return order
+
+
+def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) -> Frame:
+    """City, point and time zone of each household, drawn at the address of its first member."""
+    prior = ctx.params.household_prior_6A
+    words: list[Array] = []
+    c0 = rank.astype(np.uint64) << np.uint64(8)
+    for block in range(2):
+        words += ctx.kernels.philox_block(key=ctx.stream(HOME), c0=c0 | np.uint64(block), c1=entity)
+    ctx.ledger(HOME, c0, entity, draws=4)
+    cities = cities_by_population(ctx, prior.city_exponent)
+    city = cities.pick(ctx, words[0], country)
+    lat, lon = cities.around(ctx, city, (words[1], words[2], words[3]), prior.jitter_reach)
+    return Frame(
+        {
+            "home_city_id": cities.frame.city_id[city],
+            "home_lat_deg": lat,
+            "home_lon_deg": lon,
+            "home_tzid": cities.frame.tzid[city],
+        }
+    )
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """See `party_checks`."""
+    return party_checks(ctx, totals, HOUSEHOLD, HOME)

@@ -1,0 +1,1 @@
+"""6A.S2: accounts and holdings."""

@@ -1,0 +1,149 @@
+"""What the accounts of all partitions are held against: cells, caps, rules, dates, and the table of priors against measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import between_check, ledger_check
+from sim.recipes.horizon import span_of
+from sim.recipes.sampling import sampling_check
+from sim.segments.entities_6a.measured import figures, histogram, recount
+from sim.segments.entities_6a.s2_accounts.cells import accounts, eligible_segments, party_account_types
+from sim.segments.entities_6a.s2_accounts.life import status_limits
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array, Frame
+
+
+def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Frame) -> None:
+    """Integer sums of one partition, recounted from the published rows.
+
+    Args:
+        ctx: Context of the partition.
+        summary: Rows of `s1_party_summary_6A` of the partition.
+        held: uint8, parties x types: what was given out.
+        base: Rows of `s2_account_base_6A`.
+    """
+    types, parties = held.shape[1], len(held)
+    owner = (base.owner_party_id - summary.first_party_id.min()).astype(np.int64)
+    found = recount(owner, base.account_type, (parties, types))
+    segment = np.repeat(summary.segment_id, summary.parties.astype(np.int64))
+    kind = np.repeat(summary.party_type, summary.parties.astype(np.int64))
+    taxonomy, limits = ctx.params.account_taxonomy_6A.party_accounts, ctx.params.account_per_party_6A
+    links = ctx.params.product_linkage_6A.requires_any
+    over = broken = missing = 0
+    tallest = _most(ctx)
+    by_type = np.zeros((types, tallest + 1), dtype=np.int64)
+    for code, name in party_account_types(ctx):
+        own = found[:, code]
+        right = kind == ctx.code("party_type", taxonomy[name].party_type)
+        over += int((own > limits.accounts[name].cap).sum())
+        broken += int((own > 0)[~right | ~eligible_segments(ctx, name)[segment]].sum())
+        if taxonomy[name].required:
+            missing += int((own[right] == 0).sum())
+        if name in links:
+            parents = found[:, [ctx.code("account_type", other) for other in links[name]]].any(axis=1)
+            broken += int(((own > 0) & ~parents).sum())
+        by_type[code] = histogram(own[right], tallest)
+    in_all = found.sum(axis=1, dtype=np.int64)
+    most = np.array([limits.max_per_party[name] for name in ctx.vocabulary("party_type")])
+    cells = {name: np.repeat(summary[name], summary.parties.astype(np.int64)) for name in ("country_iso", "region_id")}
+    theirs = {**cells, "party_type": kind, "segment_id": segment}
+    ctx.count("unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items()))
+    ctx.count("rows", len(base))
+    ctx.count("misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum()))
+    ctx.count("over_cap", over + int((in_all > most[kind]).sum()))
+    ctx.count("rule_breaks", broken)
+    ctx.count("without_required", missing)
+    ctx.count("by_type", by_type)
+    per_kind = [histogram(in_all[kind == code], tallest) for code in range(len(ctx.vocabulary("party_type")))]
+    ctx.count("by_party_type", np.stack(per_kind))
+    cards = [code for code, name in party_account_types(ctx) if taxonomy[name].ledger == "CREDIT_REVOLVING"]
+    carded = found[:, cards].any(axis=1) if cards else np.zeros(parties, dtype=np.bool_)
+    ctx.count("card_holders", np.bincount(kind[carded], minlength=len(per_kind)).astype(np.int64))
+    ctx.count("late_dates", int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()))
+    statuses = len(ctx.vocabulary("account_status"))
+    ctx.count("status", np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses))
+
+
+def _most(ctx: Context) -> int:
+    """Most accounts any party may hold."""
+    return max(int(most) for _, most in ctx.params.account_per_party_6A.max_per_party.items())
+
+
+def account_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str], merchant_streams: tuple[str, str]) -> list[Check]:
+    """Model checks of 6A.S2.
+
+    Args:
+        ctx: Context with everything `accounts` needs and `realism_gates_6A`.
+        totals: Sums of `count_accounts` and of the merchants' accounts.
+        streams: Weights, starts, ages and states.
+        merchant_streams: Reserve coins, ages and states.
+    """
+    gates, world = ctx.params.realism_gates_6A.accounts, accounts(ctx)
+    found = np.asarray(totals["by_type"])
+    planned = world.total.sum(axis=0).astype(np.int64)
+    measured = (found * np.arange(found.shape[1])).sum(axis=1)
+    rows = int(planned.sum())
+    broken, unlike = int(totals["rule_breaks"]), int(totals["unlike_owner"])
+    exact = [int((measured != planned).sum()), int(totals["rows"]) - rows, int(totals["misplaced"])]
+    used = world.beyond > 0
+    drawn = int((world.summary.parties[:, None] * used).sum())
+    merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
+    result = [
+        Check("accounts of each cell", exact == [0, 0, 0], exact, 0, "types and rows off their total; ids and owners out of place"),
+        Check(
+            "accounts carry what their owners are", unlike == 0, unlike, 0, "countries, regions, types and segments other than the owner's"
+        ),
+        Check("caps by type and in all", int(totals["over_cap"]) == 0, int(totals["over_cap"]), 0, "parties above a cap"),
+        Check("everybody has what is required", int(totals["without_required"]) == 0, int(totals["without_required"]), 0),
+        Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),
+        Check("accounts are older than the horizon", int(totals["late_dates"]) == 0, int(totals["late_dates"]), 0),
+        _mean_check(ctx, found, gates.mean_tolerance_permille),
+        _status_check(ctx, totals, gates.draw_sigmas),
+        ledger_check(totals, streams[0], drawn, 1),
+        ledger_check(totals, streams[1], int(used.sum()), 1),
+        ledger_check(totals, streams[2], rows, 2),
+        Check("every merchant settles", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants),
+        ledger_check(totals, merchant_streams[0], merchants, 1),
+        ledger_check(totals, merchant_streams[1], merchants + int(totals["merchant_reserves"]), 2),
+    ]
+    by_kind = np.asarray(totals["by_party_type"])
+    for code, name in enumerate(ctx.vocabulary("party_type")):
+        seen = figures(by_kind[code])
+        bounds = tuple(gates.per_party_mean_permille[name])
+        note = f"mean, permille; p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} over {seen['holders']} parties"
+        if seen["holders"] >= gates.judged_from:
+            result.append(between_check(f"accounts a {name} party", seen["mean_permille"], bounds, note))
+            share = int(np.asarray(totals["card_holders"])[code]) * 1000 // seen["holders"]
+            penetration = tuple(gates.card_penetration_permille[name])
+            result.append(
+                between_check(f"card penetration of {name} parties", share, penetration, "with a revolving credit account, permille")
+            )
+    return result
+
+
+def _mean_check(ctx: Context, found: Array, tolerance: int) -> Check:
+    """Accounts a party of each type against the prior's mean; the totals are rounded, so one account is allowed for."""
+    table, passed = {}, True
+    for code, name in party_account_types(ctx):
+        seen = figures(found[code])
+        prior = ctx.params.product_mix_6A.accounts[name].mean
+        total = int((found[code] * np.arange(found.shape[1])).sum())
+        wanted = prior * seen["holders"]
+        passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
+        table[name] = {"prior_permille": round(prior * 1000), "cap": ctx.params.account_per_party_6A.accounts[name].cap, **seen}
+    return Check("accounts a party against the prior", bool(passed), table, {"permille": tolerance}, "mean over all parties of the type")
+
+
+def _status_check(ctx: Context, totals: Totals, sigmas: float) -> Check:
+    """States of accounts against the mix of their ledger."""
+    statuses = ctx.vocabulary("account_status")
+    found = np.asarray(totals["status"]).reshape(-1, len(statuses))
+    limits = status_limits(ctx).astype(np.int64)
+    share = np.diff(limits, axis=1, prepend=0) / np.float64(10_000)
+    expected = share * found.sum(axis=1)[:, None]
+    labels = [f"{kind} {status}" for kind in ctx.vocabulary("account_type") for status in statuses]
+    variance = expected * (1.0 - share)
+    note = "states of accounts against the mix of their ledger"
+    return sampling_check("account states", labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), note)

@@ -1,0 +1,1 @@
+"""6A.S3: instruments."""

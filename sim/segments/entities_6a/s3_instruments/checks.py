@@ -1,0 +1,184 @@
+"""What the instruments of all partitions are held against: cells, caps, rules, dates, and the table of priors against measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import between_check, ledger_check
+from sim.recipes.horizon import span_of
+from sim.recipes.sampling import sampling_check
+from sim.segments.entities_6a.measured import figures, histogram, recount
+from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instruments, instruments_of, is_class
+from sim.segments.entities_6a.s3_instruments.rows import Holders, month_of_day
+from sim.segments.entities_6a.terms import WHOLE, parts, parts_by_region
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Measurement, Totals
+from sim.state.frames import Array, Frame
+
+
+def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, base: Frame, first_id: int) -> None:
+    """Integer sums of one partition, recounted from the published rows.
+
+    Args:
+        ctx: Context of the partition.
+        holders: Its accounts.
+        counts: uint8, accounts x types: what was given out.
+        base: Rows of `s3_instrument_base_6A`.
+        first_id: Id of its first row.
+    """
+    kinds = counts.shape[1]
+    first = holders.base.account_id[0] if len(holders.base) else np.uint64(1)
+    account = (base.account_id - first).astype(np.int64)
+    found = recount(account, base.instrument_type, (len(counts), kinds))
+    limits, links = ctx.params.instrument_per_account_6A, ctx.params.instrument_linkage_6A.requires_any
+    tallest = limits.max_per_account
+    table = np.zeros((len(ctx.vocabulary("account_type")), kinds, tallest + 1), dtype=np.int64)
+    in_all = found.sum(axis=1, dtype=np.int64)
+    over, broken, missing = int((in_all > limits.max_per_account).sum()), 0, 0
+    kind = holders.summary.account_type[holders.group]
+    for account_type, rules in ctx.params.instrument_mix_6A.accounts.items():
+        at = ctx.code("account_type", account_type)
+        own = found[np.flatnonzero(kind == at)]
+        listed = np.zeros(kinds, dtype=np.bool_)
+        for code, name in instruments_of(ctx, account_type):
+            listed[code] = True
+            over += int((own[:, code] > limits.accounts[account_type][name].cap).sum())
+            missing += int((own[:, code] == 0).sum()) if rules[name].required else 0
+            if name in links:
+                parents = own[:, [ctx.code("instrument_type", other) for other in links[name]]].any(axis=1)
+                broken += int(((own[:, code] > 0) & ~parents).sum())
+            table[at, code] = histogram(own[:, code], tallest)
+        broken += int(own[:, ~listed].sum())
+    ctx.count("rows", len(base))
+    ctx.count("misplaced", int((found != counts).sum()) + int((np.diff(base.instrument_id.astype(np.int64)) != 1).sum()))
+    ctx.count("wrong_owner", int((base.owner_party_id != holders.base.owner_party_id[account]).sum()))
+    ctx.count("over_cap", over)
+    ctx.count("without_required", missing)
+    ctx.count("rule_breaks", broken)
+    ctx.count("table", table)
+    ctx.count("per_account", histogram(in_all, tallest))
+    _count_dates(ctx, holders, account, base, first_id)
+
+
+def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame, first_id: int) -> None:
+    """Dates out of order, tokens without a card of their account, cards and tokens."""
+    start = span_of(ctx.params.scenario_horizon_5A).first_day
+    month = int(month_of_day(np.array([start], dtype=np.int32))[0])
+    expires = base.present("expiry_month")
+    wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)
+    wrong |= expires & ((base.expiry_month < month) | (base.expiry_month < month_of_day(base.issue_date)))
+    cards, tokens = is_class(ctx, *CARDS)[base.instrument_type], np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type])
+    behind = (base.underlying_instrument_id[tokens] - np.uint64(first_id)).astype(np.int64)
+    inside = (behind >= 0) & (behind < len(base))
+    card = np.where(inside, behind, 0)
+    torn = ~inside | ~cards[card] | (base.account_id[card] != base.account_id[tokens]) if len(tokens) else np.zeros(0, dtype=np.bool_)
+    ctx.count("wrong_dates", int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()))
+    ctx.count("torn_tokens", int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()))
+    ctx.count("cards", int(cards.sum()))
+    ctx.count("tokens", len(tokens))
+    # Types x regions x schemes, and account types x tiers (of cards: a token has its card's).
+    shape = [len(ctx.vocabulary(name)) for name in ("instrument_type", "region", "scheme", "account_type", "brand_tier")]
+    region, account_type = holders.summary.region_id[holders.group[account]], holders.summary.account_type[holders.group[account]]
+    key = (base.instrument_type.astype(np.int64) * shape[1] + region) * shape[2] + base.scheme
+    ctx.count("schemes", np.bincount(key, minlength=shape[0] * shape[1] * shape[2]))
+    key = (account_type.astype(np.int64) * shape[4] + base.brand_tier)[cards]
+    ctx.count("tiers", np.bincount(key, minlength=shape[3] * shape[4]))
+
+
+def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str, str]) -> list[Check]:
+    """Model checks of 6A.S3.
+
+    Args:
+        ctx: Context with everything `instruments` needs and `realism_gates_6A`.
+        totals: Sums of `count_instruments`.
+        streams: Weights, starts, cards, tokens.
+    """
+    gates, world = ctx.params.realism_gates_6A.instruments, instruments(ctx)
+    table = np.asarray(totals["table"])
+    planned = np.zeros(table.shape[:2], dtype=np.int64)
+    np.add.at(planned, world.summary.account_type, world.total.astype(np.int64))
+    measured = (table * np.arange(table.shape[2])).sum(axis=2)
+    rows = int(world.total.sum())
+    exact = [int((measured != planned).sum()), int(totals["rows"]) - rows, int(totals["misplaced"]), int(totals["wrong_owner"])]
+    rules = [int(totals[name]) for name in ("over_cap", "without_required", "rule_breaks", "wrong_dates", "torn_tokens")]
+    busy = world.beyond > 0
+    drawn, cells = int((world.summary.accounts[:, None] * busy).sum()), int(busy.sum())
+    per_account = np.asarray(totals["per_account"])
+    carrying = (int(per_account.sum()) - int(per_account[0])) * 1000 // max(1, int(per_account.sum()))
+    note = "types off their total; rows off the total; ids and accounts out of place; owners that are not the account's"
+    return [
+        Check("instruments of each cell", exact == [0, 0, 0, 0], exact, 0, note),
+        Check("caps by type and in all", rules[0] == 0, rules[0], 0, "accounts above a cap"),
+        Check("accounts have what is required", rules[1] == 0, rules[1], 0),
+        Check("instrument linkage", rules[2] == 0, rules[2], 0, "accounts that carry what they may not"),
+        Check("dates are in order", rules[3] == 0, rules[3], 0, "opened <= issued < horizon <= expiry; a token not before its card"),
+        Check("every token has a card of its account", rules[4] == 0, rules[4], 0),
+        _mean_check(ctx, table, gates.mean_tolerance_permille),
+        between_check("accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"),
+        *mix_checks(ctx, np.asarray(totals["schemes"]), np.asarray(totals["tiers"]), gates.draw_sigmas),
+        ledger_check(totals, streams[0], drawn, 1),
+        ledger_check(totals, streams[1], cells, 1),
+        ledger_check(totals, streams[2], int(totals["cards"]), 4),
+        ledger_check(totals, streams[3], int(totals["tokens"]), 3),
+    ]
+
+
+def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> list[Check]:
+    """Drawn schemes and tiers against their mixes.
+
+    Args:
+        ctx: Context.
+        schemes: int64: instruments by type, region and scheme, flat.
+        tiers: int64: cards by account type and tier, flat.
+        sigmas: Standard deviations allowed.
+    """
+    words, taxonomy = ctx.vocabulary("scheme"), ctx.params.instrument_taxonomy_6A
+    by_type = _by_type(ctx, schemes)
+    result = []
+    for kind, mixes in taxonomy.scheme_mix.items():
+        prior = parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
+        labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in words]
+        result.append(_draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas))
+    names = list(taxonomy.brand_tier_mix)
+    prior = np.stack([parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"brand_tier_mix.{name}") for name in names])
+    found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[[ctx.code("account_type", name) for name in names]]
+    labels = [f"{name} {tier}" for name in names for tier in ctx.vocabulary("brand_tier")]
+    return [*result, _draws("tiers of cards", labels, found, prior, sigmas)]
+
+
+def _by_type(ctx: Context, schemes: Array) -> Array:
+    """Instruments by type, region and scheme."""
+    return schemes.reshape(len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(ctx.vocabulary("scheme")))
+
+
+def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Instruments an account, and by scheme."""
+    by_scheme = _by_type(ctx, np.asarray(totals["schemes"])).sum(axis=(0, 1)).tolist()
+    return [
+        Measurement("instruments an account", figures(np.asarray(totals["per_account"])), "", "those without any included"),
+        Measurement("schemes", dict(zip(ctx.vocabulary("scheme"), by_scheme, strict=True)), "instruments"),
+    ]
+
+
+def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: float) -> Check:
+    """Counts (int64, rows x words) of independent picks by parts of ten thousand (uint64, rows x words)."""
+    share = prior.astype(np.float64) / np.float64(WHOLE)
+    expected = share * found.sum(axis=1)[:, None]
+    variance = expected * (1.0 - share)
+    return sampling_check(name, labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), "independent picks")
+
+
+def _mean_check(ctx: Context, table: Array, tolerance: int) -> Check:
+    """Instruments an account of each type against the prior's mean; the totals are rounded, so one instrument is allowed for."""
+    shown, passed = {}, True
+    for account_type, rules in ctx.params.instrument_mix_6A.accounts.items():
+        at = ctx.code("account_type", account_type)
+        for code, name in instruments_of(ctx, account_type):
+            seen = figures(table[at, code])
+            total = int((table[at, code] * np.arange(table.shape[2])).sum())
+            wanted = rules[name].mean * seen["holders"]
+            passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
+            cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
+            shown[f"{account_type} {name}"] = {"prior_permille": round(rules[name].mean * 1000), "cap": cap, **seen}
+    note = "mean over all accounts of the type"
+    return Check("instruments an account against the prior", bool(passed), shown, {"permille": tolerance}, note)

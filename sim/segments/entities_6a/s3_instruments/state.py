@@ -1,0 +1,181 @@
+"""6A.S3: the cards, wallet tokens and bank account handles that pay from each account.
+
+Totals of each cell (country, account type, segment, instrument type) are exact (see `instrument_cells`) and are spread over the cell's
+accounts as accounts are over parties. Instruments that lean on others only go where these are; a wallet token names its card.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_starts
+from sim.recipes.partitions import row_runs, rows_of
+from sim.segments.entities_6a.s3_instruments import cells as instrument_cells
+from sim.segments.entities_6a.s3_instruments.cells import (
+    Instruments,
+    account_entity,
+    check_instruments,
+    instrument_entity,
+    instruments,
+    instruments_of,
+)
+from sim.segments.entities_6a.s3_instruments.checks import count_instruments, instrument_checks, instrument_measurements
+from sim.segments.entities_6a.s3_instruments.rows import CARD, TOKEN, Holders, instrument_rows
+from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
+from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.frames import Array, Frame
+
+WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
+
+STATE = State(
+    id="6A.S3",
+    title="Instruments",
+    reads={"s1_party_summary_6A": ROW_LEVEL, "s2_account_base_6A": ROW_LEVEL, "s2_account_summary_6A": ROW_LEVEL},
+    config=(*instrument_cells.CONFIG, "scenario_horizon_5A", "realism_gates_6A"),
+    reference=("countries",),
+    writes=("s3_instrument_base_6A", "s3_account_instrument_links_6A", "s3_party_instrument_holdings_6A", "s3_instrument_summary_6A"),
+    streams=(WEIGHT, START, CARD, TOKEN),
+    kernels=tuple(sorted({*instrument_cells.KERNELS, *SPREAD_KERNELS, "bounded_integer", "alias_build", "alias_pick"})),
+)
+
+
+def preflight(ctx: Context) -> None:
+    """Refuse priors and rules that contradict one another."""
+    check_instruments(ctx)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """One partition a file of accounts: whole countries."""
+    rows = np.cumsum([0, *(file.rows for file in ctx.files("s2_account_base_6A"))]).tolist()
+    return row_runs(rows)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Instruments of the accounts of a run of countries."""
+    world, (first, stop) = instruments(ctx), rows_of(part)
+    begin = world.summary.first_account_id.astype(np.int64) - 1
+    mine = np.flatnonzero((begin >= first) & (begin < stop))
+    before = int(world.total[begin < first].sum())
+    cells = Instruments(world.summary.take(mine), world.beyond[mine], world.total[mine])
+    holders = _holders(ctx, cells.summary, part.index)
+    counts = np.zeros((stop - first, cells.total.shape[1]), dtype=np.uint8)
+    for account_type in ctx.params.instrument_mix_6A.accounts:
+        own = np.flatnonzero(cells.summary.account_type == ctx.code("account_type", account_type))
+        if len(own):
+            _allocate(ctx, cells, own, holders, counts, account_type)
+    base = instrument_rows(ctx, holders, counts, before + 1)
+    count_instruments(ctx, holders, counts, base, before + 1)
+    return {
+        "s3_instrument_base_6A": base,
+        "s3_account_instrument_links_6A": base.select("account_id", "instrument_id", "instrument_type", "scheme"),
+        "s3_party_instrument_holdings_6A": _holdings(holders, counts),
+        "s3_instrument_summary_6A": _summary(cells),
+    }
+
+
+def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
+    """Accounts of a partition with their addresses."""
+    base = ctx.load("s2_account_base_6A", part=part, columns=("account_id", "owner_party_id", "open_date"))
+    offsets = prefix(summary.accounts)
+    group, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+    parties = ctx.load("s1_party_summary_6A", columns=("country_iso", "segment_id", "first_party_id"))
+    segments = len(ctx.vocabulary("segment"))
+    cell = parties.country_iso.astype(np.int64) * segments + parties.segment_id
+    at = np.searchsorted(cell, summary.country_iso.astype(np.int64) * segments + summary.segment_id)
+    rank = base.owner_party_id - parties.first_party_id[at][group]
+    starts = run_starts(base.owner_party_id, group)
+    number = np.arange(len(base)) - np.repeat(starts, np.diff(np.append(starts, len(base))))
+    address = (rank << np.uint64(24)) | (number.astype(np.uint64) << np.uint64(16))
+    return Holders(summary, group, account_entity(ctx, summary), address, base)
+
+
+def _allocate(ctx: PartitionContext, cells: Instruments, own: Array, holders: Holders, counts: Array, account_type: str) -> None:
+    """Give the accounts of one type their instruments: fills their rows of `counts`."""
+    limits, links = ctx.params.instrument_per_account_6A, ctx.params.instrument_linkage_6A.requires_any
+    rules = ctx.params.instrument_mix_6A.accounts[account_type]
+    size = cells.summary.accounts[own]
+    account = _ranges((cells.summary.first_account_id[own] - cells.summary.first_account_id[0]).astype(np.int64), size)
+    block = prefix(size)[:-1].astype(np.int64)
+    required = [code for code, name in instruments_of(ctx, account_type) if rules[name].required]
+    given = np.zeros((len(account), counts.shape[1]), dtype=np.uint8)
+    given[:, required] = 1
+    in_all = np.full(len(account), len(required), dtype=np.uint32)
+    most = np.uint32(limits.max_per_account)
+    for code, name in instruments_of(ctx, account_type):
+        open_cells = np.flatnonzero(cells.beyond[own, code] > 0)
+        if len(open_cells) == 0:
+            continue
+        rule, must = limits.accounts[account_type][name], np.uint32(1 if rules[name].required else 0)
+        offsets = prefix(size[open_cells])
+        cell, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+        at = _ranges(block[open_cells], size[open_cells])
+        eligible = np.ones(len(at), dtype=np.bool_)
+        if name in links:
+            parents = [ctx.code("instrument_type", other) for other in links[name]]
+            eligible = holds_any(given, at, parents)
+        room = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
+        law = Law(
+            instrument_entity(ctx, holders.entity[own[open_cells]], code),
+            cells.beyond[own[open_cells], code],
+            np.full(len(open_cells), rule.idle_permille / 1000.0),
+            np.full(len(open_cells), rule.sigma, dtype=np.float64),
+        )
+        count = spread(ctx, law, offsets, cell, holders.address[account[at]], room, eligible, (WEIGHT, START))
+        in_all[at] += count
+        given[at, code] += count.astype(np.uint8)
+    counts[account] = given
+
+
+def _ranges(first: Array, size: Array) -> Array:
+    """first[i] .. first[i] + size[i] - 1 of every i, one after another: int64."""
+    lengths = size.astype(np.int64)
+    total = int(lengths.sum())
+    return np.repeat(first - (np.cumsum(lengths) - lengths), lengths) + np.arange(total)
+
+
+def _holdings(holders: Holders, counts: Array) -> Frame:
+    """Rows of `s3_party_instrument_holdings_6A`: instruments of each party and type over all its accounts."""
+    kinds = counts.shape[1]
+    owner = holders.base.owner_party_id
+    first = int(owner.min(initial=np.uint64(2**63))) if len(owner) else 1
+    parties = int(owner.max()) - first + 1 if len(owner) else 0
+    sums = np.zeros((parties, kinds), dtype=np.uint16)
+    for code in range(kinds):
+        some = np.flatnonzero(counts[:, code])
+        # Counts of one account are below 256, so the sum of a party's fits 16 bits; np.add.at adds integers in any order.
+        np.add.at(sums[:, code], (owner[some] - np.uint64(first)).astype(np.int64), counts[some, code].astype(np.uint16))
+    party, kind = np.nonzero(sums)
+    return Frame(
+        {
+            "party_id": party.astype(np.uint64) + np.uint64(first),
+            "instrument_type": kind.astype(np.int16),
+            "instruments": sums[party, kind],
+        }
+    )
+
+
+def _summary(cells: Instruments) -> Frame:
+    """Rows of `s3_instrument_summary_6A`."""
+    row, kind = np.nonzero(cells.total)
+    keys = cells.summary.take(row)
+    return Frame(
+        {
+            "country_iso": keys.country_iso,
+            "account_type": keys.account_type,
+            "segment_id": keys.segment_id,
+            "instrument_type": kind.astype(np.int16),
+            "instruments": cells.total[row, kind],
+        }
+    )
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """See `instrument_checks`."""
+    return instrument_checks(ctx, totals, (WEIGHT, START, CARD, TOKEN))
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """See `instrument_measurements`."""
+    return instrument_measurements(ctx, totals)

@@ -1,0 +1,225 @@
+"""What devices are held against: exact totals and mixes, caps, roles, sharing inside households only, systems by their mix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.audits import ledger_check
+from sim.recipes.groups import run_starts
+from sim.recipes.sampling import multinomial_check, sampling_check
+from sim.segments.entities_6a.households import Households, addresses_needed
+from sim.segments.entities_6a.link_rules import DEVICE_IDS, device_demands, wrong_ids
+from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
+from sim.segments.entities_6a.s4_devices.links import Reach
+from sim.segments.entities_6a.s4_devices.rows import mean_devices
+from sim.segments.entities_6a.s4_devices.targets import caps
+from sim.segments.entities_6a.terminals import os_mixes
+from sim.segments.entities_6a.terms import region_of_country
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Frames, Totals
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
+
+_PLACES = (
+    "parties",
+    "households",
+    "home_ips",
+    "home_links",
+    "office_ips",
+    "office_links",
+    "terminal_sites",
+    "terminals",
+    "online_merchants",
+)
+
+
+def count_devices(
+    ctx: PartitionContext, parties: Frame, devices: Frame, base: Frame, links: Frame, reach: Reach, homes: Households, sites: Frame
+) -> None:
+    """Integer sums of one partition over the rows as published."""
+    kinds, countries = len(ctx.vocabulary("device_type")), len(ctx.vocabulary("country"))
+    owner = devices.owner[devices.owner >= 0]
+    kind = devices.device_type[devices.owner >= 0].astype(np.int64)
+    # Devices of a party stand together, and those of a type among them.
+    first = run_starts(owner, kind)
+    each = np.diff(np.append(first, len(owner)))
+    total = np.bincount(owner, minlength=len(parties))
+    most = ctx.params.device_prior_6A.max_per_party
+    ctx.count("above_type_cap", int((each > caps(ctx)[parties.party_type[owner[first]], kind[first]]).sum()))
+    ctx.count("above_party_cap", int((total > most).sum()))
+    types = len(ctx.vocabulary("party_type"))
+    seen = np.minimum(total, most + 1)
+    ctx.count("histogram", np.bincount(parties.party_type * np.int64(most + 2) + seen, minlength=types * (most + 2)))
+    ctx.count("mix", np.bincount(parties.party_type[owner] * np.int64(kinds) + kind, minlength=types * kinds))
+    place = base.home_country_iso * np.int64(kinds) + base.device_type
+    per_device = np.diff(np.append(np.flatnonzero(links.link_no == 1), len(links)))
+    shared = base.present("shared_household_id")
+    ctx.count("by_country", np.bincount(place, minlength=countries * kinds))
+    private = devices.owner >= 0
+    private[private] = parties.party_type[owner] == ctx.code("party_type", "RETAIL")
+    ctx.count("private_by_country", np.bincount(place[private], minlength=countries * kinds))
+    ctx.count("shared_by_country", np.bincount(place[shared], minlength=countries * kinds))
+    ctx.count("links_by_country", _sums(place, per_device, countries * kinds))
+    systems = len(ctx.vocabulary("os_family"))
+    ctx.count("systems", np.bincount(base.device_type * np.int64(systems) + base.os_family, minlength=kinds * systems))
+    home = homes.of_party[owner]
+    may = homes.private[home] & (homes.size[home] > 1)
+    ctx.count("shareable", np.bincount(kind[may], minlength=kinds))
+    ctx.count("shared", np.bincount(base.device_type[shared], minlength=kinds))
+    ctx.count("wrong_ids", wrong_ids(device_demands(ctx), links, DEVICE_IDS, links.link_role))
+    ctx.count("roles", np.bincount(links.link_role, minlength=len(ctx.vocabulary("device_link_role"))))
+    ctx.count("devices", len(base))
+    _count_places(ctx, homes, np.bincount(home, minlength=len(homes.size)), sites, base, countries)
+
+
+def foreign_links(held: Frame, name: str, base: Frame, links: Frame) -> int:
+    """Links to accounts (or instruments) that another party than the device's own owns, looked up in their table.
+
+    Args:
+        held: `name` (contiguous ids) and `owner_party_id` of the partition.
+        name: `account_id` or `instrument_id`.
+        base: Devices of the partition.
+        links: Their links.
+    """
+    rows = np.flatnonzero(links.present(name))
+    if len(rows) == 0:
+        return 0
+    owner = held.owner_party_id[(links[name][rows] - held[name][0]).astype(np.int64)]
+    device = (links.device_id[rows] - base.device_id[0]).astype(np.int64)
+    return int((owner != base.primary_party_id[device]).sum())
+
+
+def _sums(group: Array, values: Array, groups: int) -> Array:
+    """Exact integer sums by group, int64."""
+    sums = np.zeros(groups, dtype=np.int64)
+    np.add.at(sums, group, values)
+    return sums
+
+
+def _count_places(ctx: PartitionContext, homes: Households, devices: Array, sites: Frame, base: Frame, countries: int) -> None:
+    needed = addresses_needed(ctx, homes, devices)
+    links = devices + homes.size
+    terminal = base.present("primary_merchant_id")
+    for name, private in (("home", True), ("office", False)):
+        mine = homes.private == private
+        ctx.count(f"place.{name}_ips", _sums(homes.country[mine], needed[mine], countries))
+        ctx.count(f"place.{name}_links", _sums(homes.country[mine], links[mine], countries))
+    ctx.count("place.households", np.bincount(homes.country[homes.private], minlength=countries))
+    ctx.count("place.parties", _sums(homes.country, homes.size, countries))
+    ctx.count("place.terminal_sites", np.bincount(sites.legal_country_iso, minlength=countries))
+    ctx.count("place.terminals", np.bincount(base.home_country_iso[terminal], minlength=countries))
+
+
+def summaries(ctx: Context, totals: Totals) -> Frames:
+    """s4_place_summary_6A and s4_device_summary_6A from the sums."""
+    region, kinds = region_of_country(ctx), len(ctx.vocabulary("device_type"))
+    figures = {name: np.asarray(totals[f"place.{name}"], dtype=np.int64) for name in _PLACES}
+    here = np.flatnonzero(figures["parties"] + figures["terminal_sites"] + figures["online_merchants"])
+    devices = {name: np.asarray(totals[key], dtype=np.int64) for name, key in _BY_TYPE}
+    rows = np.flatnonzero(devices["devices"])
+    country = rows // kinds
+    return {
+        "s4_place_summary_6A": Frame(
+            {
+                "country_iso": here.astype(np.int16),
+                "region_id": region[here],
+                **{name: values[here].astype(np.uint64) for name, values in figures.items()},
+            }
+        ),
+        "s4_device_summary_6A": Frame(
+            {
+                "country_iso": country.astype(np.int16),
+                "device_type": (rows % kinds).astype(np.int16),
+                "region_id": region[country],
+                **{name: values[rows].astype(np.uint64) for name, values in devices.items()},
+            }
+        ),
+    }
+
+
+_BY_TYPE = (("devices", "by_country"), ("private", "private_by_country"), ("shared", "shared_by_country"), ("links", "links_by_country"))
+
+
+def device_checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Model checks of devices and their links."""
+    gates = ctx.params.realism_gates_network_6A
+    zero = {
+        "caps by type": ("above_type_cap", "parties and types above device_prior_6A.type_cap"),
+        "caps by party": ("above_party_cap", "parties above device_prior_6A.max_per_party"),
+        "ids as the role demands": ("wrong_ids", "links whose filled ids are not those of graph_linkage_6A.device_roles"),
+        "shared inside the household": ("strangers", "users from another household, or the owner again"),
+        "accounts and instruments of the owner": ("foreign", "links to what somebody else owns"),
+    }
+    result = [Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()]
+    result += _means(ctx, totals)
+    shared = Params({name: entry.shared_permille for name, entry in ctx.params.device_linkage_6A.sharing.items()})
+    share = integers(ctx, "device_type", shared).astype(np.float64) / PERMILLE
+    shareable = np.asarray(totals["shareable"]).astype(np.float64)
+    slack = float(gates.shared_error_permille) * int(totals["devices"]) / PERMILLE / PERMILLE + 1.0
+    result.append(
+        sampling_check(
+            "devices shared", ctx.vocabulary("device_type"), np.asarray(totals["shared"]),
+            shareable * share, shareable * share * (1 - share),
+            (float(gates.sampling_sigma), slack), "devices that others of the household use too, of those that could be",
+        )
+    )  # fmt: skip
+    systems = np.asarray(totals["systems"]).reshape(len(share), -1)
+    mixes = os_mixes(ctx).astype(np.uint64)
+    for code, kind in enumerate(ctx.vocabulary("device_type")):
+        count = int(systems[code].sum())
+        if count:
+            allowance = (float(gates.sampling_sigma), 1.0 + count * float(gates.mix_error_permille) / PERMILLE)
+            labels = ctx.vocabulary("os_family")
+            result.append(
+                multinomial_check(f"systems of {kind}", labels, systems[code], mixes[code], allowance, "operating systems by the taxonomy")
+            )
+    places = {name: int(np.asarray(totals[f"place.{name}"]).sum()) for name in _PLACES}
+    party_devices = int(np.asarray(totals["mix"]).sum())
+    result.append(
+        Check("every site has a terminal", places["terminals"] >= places["terminal_sites"], places["terminals"], places["terminal_sites"])
+    )
+    whole = [int(totals["devices"]), party_devices + places["terminals"]]
+    result.append(Check("every device has one owner", whole[0] == whole[1], whole[0], whole[1], "devices; parties' devices and terminals"))
+    roles = np.asarray(totals["roles"]).tolist()
+    figures = dict(zip(ctx.vocabulary("device_link_role"), roles, strict=True))
+    each = figures["PRIMARY_OWNER"] == party_devices and figures["MERCHANT_TERMINAL"] == places["terminals"]
+    result.append(
+        Check("one owner link a device", each, figures, {"PRIMARY_OWNER": party_devices, "MERCHANT_TERMINAL": places["terminals"]})
+    )
+    return [*result, ledger_check(totals, "6A.device", party_devices, 8), ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
+            ledger_check(totals, "6A.terminal", places["terminals"], 2)]  # fmt: skip
+
+
+def _means(ctx: Context, totals: Totals) -> list[Check]:
+    """Devices a party: mean, 99th percentile and most, and the mix of types, by party type."""
+    gates, prior = ctx.params.realism_gates_network_6A, ctx.params.device_prior_6A
+    names = ctx.vocabulary("party_type")
+    histogram = np.asarray(totals["histogram"]).reshape(len(names), -1)
+    mix = np.asarray(totals["mix"]).reshape(len(names), -1)
+    asked = matrix(ctx, "party_type", "device_type", prior.type_permille).astype(np.int64)
+    result = []
+    for code, mean in enumerate(mean_devices(ctx).tolist()):
+        parties, devices = int(histogram[code].sum()), int(mix[code].sum())
+        if parties == 0:
+            continue
+        off = abs(devices - mean * parties)
+        found = {"parties": parties, "mean": round(devices / parties, 6), **percentiles(histogram[code])}
+        allowed = mean * parties * gates.mean_error_permille / PERMILLE + 1.0
+        bounds = {"mean": mean, "error_permille": int(gates.mean_error_permille), "max": int(prior.max_per_party)}
+        result.append(Check(f"devices a {names[code]} party", off <= allowed, found, bounds))
+        error = int(np.abs(mix[code] * PERMILLE - asked[code] * devices).max()) if devices else 0
+        limit = (gates.type_error_permille * devices) + PERMILLE
+        worst = round(error / max(devices, 1), 4)
+        result.append(
+            Check(f"mix of devices of {names[code]}", error <= limit, worst, int(gates.type_error_permille), "largest error, permille")
+        )
+    return result
+
+
+def percentiles(histogram: Array) -> dict[str, int]:
+    """Median, 99th percentile and largest value of a histogram by value: the least value that so many are at or below."""
+    total, reached = int(histogram.sum()), np.cumsum(histogram)
+    if total == 0:
+        return {"p50": 0, "p99": 0, "max": 0}
+    ranks = {"p50": -(-total // 2), "p99": -(-total * 99 // 100), "max": total}
+    return {name: int(np.searchsorted(reached, rank)) for name, rank in ranks.items()}

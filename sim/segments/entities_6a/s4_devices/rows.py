@@ -1,0 +1,128 @@
+"""From totals of cells to devices: who owns how many, and the address each device draws from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.entities import pair_entity
+from sim.segments.entities_6a.network_tables import numbers, prefix
+from sim.segments.entities_6a.s4_devices.targets import caps
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
+
+DEMAND, START = "6A.device_demand", "6A.device_start"
+_RANK, _TYPE, _ORDINAL = np.uint64(24), np.uint64(16), np.uint64(8)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Runs of parties of one country and segment in a partition.
+
+    Attributes:
+        frame: Their rows of s1_party_summary_6A.
+        units: uint64, runs x device types.
+        offsets: uint64, runs + 1: their parties, counted from the partition's first.
+        entity: uint64, runs: entity hash of country and segment.
+        of_party: int64, n: run of each party.
+        rank: uint64, n: rank of each party in its run.
+    """
+
+    frame: Frame
+    units: Array
+    offsets: Array
+    entity: Array
+    of_party: Array
+    rank: Array
+
+
+def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cells:
+    """The cells of a partition of whole countries.
+
+    Args:
+        ctx: Context of a state that declares kernel `entity_hash`.
+        summary: s1_party_summary_6A.
+        units: uint64, rows x device types, or any figures by its rows.
+        parties: Parties of the partition.
+    """
+    first, last = (int(parties.party_id[0]), int(parties.party_id[-1])) if len(parties) else (1, 0)
+    mine = np.flatnonzero((summary.first_party_id >= first) & (summary.first_party_id <= last))
+    frame = summary.take(mine)
+    entity = pair_entity(ctx, ctx.name_hashes("country")[frame.country_iso], ctx.name_hashes("segment")[frame.segment_id])
+    size = frame.parties.astype(np.int64)
+    of_party = np.repeat(np.arange(len(frame)), size)
+    start = frame.first_party_id.astype(np.int64) - first
+    rank = (np.arange(len(of_party)) - start[of_party]).astype(np.uint64)
+    return Cells(frame, units[mine], prefix(frame.parties), entity, of_party, rank)
+
+
+def owned(ctx: PartitionContext, cells: Cells) -> Array:
+    """Devices of each type by party: uint32, n x types; cell totals are exact, nobody is above a cap."""
+    prior = ctx.params.device_prior_6A
+    names = ctx.vocabulary("device_type")
+    most = caps(ctx)[cells.frame.party_type].astype(np.uint32)
+    counts = np.zeros((len(cells.of_party), len(names)), dtype=np.uint32)
+    entity = cells.entity[cells.of_party]
+    words: tuple[Array, Array] | None = None
+    for kind, name in enumerate(names):
+        if name not in prior.owner:
+            continue
+        c0 = (cells.rank << _ORDINAL) | np.uint64(kind // 2)
+        if kind % 2 == 0 or words is None:
+            words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=c0, c1=entity)
+        law = prior.owner[name]
+        weight = ctx.kernels.gated_weight(
+            x=words[kind % 2], idle=np.full(len(entity), float(law.idle)), sigma=np.full(len(entity), float(law.sigma))
+        )
+        kinds = np.full(len(cells.entity), kind, dtype=np.uint64)
+        start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=kinds, c1=cells.entity)
+        counts[:, kind] = ctx.kernels.capped_share(
+            offset=cells.offsets,
+            weight=weight,
+            cap=most[:, kind][cells.of_party],
+            units=np.ascontiguousarray(cells.units[:, kind]),
+            start=start,
+        )
+        ctx.ledger(DEMAND, c0, entity, draws=1)
+        ctx.ledger(START, kinds, cells.entity, draws=1)
+    return counts
+
+
+def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
+    """One row a device, in the order owner, type.
+
+    Returns:
+        `owner` (int64, row of the party in the partition), `device_type` (int16), `c0` (uint64, block 0), `c1` (uint64): its address.
+    """
+    flat = counts.ravel()
+    some = np.flatnonzero(flat)
+    offsets = prefix(flat[some])
+    entry, ordinal = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+    row = some[entry]
+    owner = row // counts.shape[1]
+    kind = row - owner * counts.shape[1]
+    c0 = (cells.rank[owner] << _RANK) | (kind.astype(np.uint64) << _TYPE) | (ordinal.astype(np.uint64) << _ORDINAL)
+    return Frame({"owner": owner, "device_type": kind.astype(np.int16), "c0": c0, "c1": cells.entity[cells.of_party[owner]]})
+
+
+def address_of(devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array]:
+    """Addresses (c0 with block 0, c1) of published devices of parties, in the order they were made.
+
+    Args:
+        devices: Rows with `device_type`, sorted by owner and type.
+        owner: int64: row of each device's party in the partition.
+        cells: The partition's cells.
+    """
+    types = np.int64(32)
+    key = owner * types + devices.device_type
+    first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, dtype=np.int64)
+    size = np.diff(np.append(first, len(key)))
+    ordinal = (np.arange(len(key)) - np.repeat(first, size)).astype(np.uint64)
+    c0 = (cells.rank[owner] << _RANK) | (devices.device_type.astype(np.uint64) << _TYPE) | (ordinal << _ORDINAL)
+    return c0, cells.entity[cells.of_party[owner]]
+
+
+def mean_devices(ctx: Context) -> Array:
+    """Prior mean of devices a party by party type, float64."""
+    return numbers(ctx, "party_type", ctx.params.device_prior_6A.devices_per_party)

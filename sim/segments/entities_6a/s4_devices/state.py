@@ -1,0 +1,170 @@
+"""6A.S4: the devices of parties and the terminals of merchants, and everything a device is linked to.
+
+Totals of every cell are exact (see `device_targets`); inside a cell devices go to parties by zero-gated lognormal weights, nobody above a
+cap. Some devices are shared, only inside the owner's household; devices reach accounts and instruments of their owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sim.segments.entities_6a.country_partitions import country_ranges, span
+from sim.segments.entities_6a.households import households_of
+from sim.segments.entities_6a.link_rules import require_consistent
+from sim.segments.entities_6a.network_tables import pick
+from sim.segments.entities_6a.s4_devices.checks import count_devices, device_checks, foreign_links, summaries
+from sim.segments.entities_6a.s4_devices.links import Reach, holdings_of, link_rows, reach_of
+from sim.segments.entities_6a.s4_devices.policy import require_possible
+from sim.segments.entities_6a.s4_devices.rows import cells_of, expand, owned
+from sim.segments.entities_6a.s4_devices.targets import device_targets
+from sim.segments.entities_6a.terminals import in_countries, online_merchants, os_tables, terminal_rows, terminal_sites, terminals_per_site
+from sim.segments.entities_6a.terms import region_of_country
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
+
+DEVICE = "6A.device"
+_PARTY = ("party_id", "country_iso", "party_type", "household_id")
+
+STATE = State(
+    id="6A.S4",
+    title="Devices",
+    reads={
+        "s1_party_base_6A": ROW_LEVEL,
+        "s1_party_summary_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s3_instrument_base_6A": ROW_LEVEL,
+        "merchant_catalogue_1A": ROW_LEVEL,
+        "outlet_catalogue": ROW_LEVEL,
+    },
+    config=(
+        "party_taxonomy_6A", "device_taxonomy_6A", "device_prior_6A", "device_linkage_6A", "graph_linkage_6A", "ip_prior_6A",
+        "realism_gates_network_6A",
+    ),
+    reference=("countries",),
+    writes=("s4_device_base_6A", "s4_device_links_6A", "s4_place_summary_6A", "s4_device_summary_6A"),
+    streams=("6A.device_demand", "6A.device_start", DEVICE, "6A.terminals", "6A.terminal"),
+    kernels=(
+        "alias_build", "alias_pick", "bounded_integer", "capped_share", "entity_hash", "exp_map", "expand_rows", "gated_weight",
+        "lognormal_factor", "philox_block", "remainder_quota",
+    ),
+)  # fmt: skip
+
+
+def preflight(ctx: Context) -> None:
+    """Refuse policies that contradict themselves."""
+    require_possible(ctx)
+    require_consistent(ctx, "device_roles")
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """One partition a file of parties: whole countries; each knows the id of its first device."""
+    summary, units = device_targets(ctx)
+    sites = terminal_sites(ctx)
+    devices = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
+    np.add.at(devices, summary.country_iso, units.sum(axis=1).astype(np.int64))
+    np.add.at(devices, sites.legal_country_iso, terminals_per_site(ctx, sites).astype(np.int64))
+    before = np.cumsum(devices) - devices
+    return [
+        Partition(index, spec={"countries": [first, stop], "first_device": int(before[first]) + 1}, weight=rows)
+        for index, (first, stop, rows) in enumerate(country_ranges(ctx, summary))
+    ]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Devices and links of a run of countries."""
+    parties = ctx.load("s1_party_base_6A", part=part.index, columns=_PARTY)
+    summary, units = device_targets(ctx)
+    cells = cells_of(ctx, summary, units, parties)
+    counts = owned(ctx, cells)
+    mine = expand(ctx, counts, cells)
+    homes = households_of(ctx, parties)
+    sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
+    standing = terminal_rows(ctx, sites)
+    words = _words(ctx, mine)
+    owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
+    held = {
+        "account_id": ctx.load("s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id")),
+        "instrument_id": ctx.load("s3_instrument_base_6A", part=part.index, columns=("instrument_id", "owner_party_id")),
+    }
+    lists = {
+        name: holdings_of(frame.owner_party_id.astype(np.int64) - owner_row, frame[name], len(parties)) for name, frame in held.items()
+    }
+    reach = reach_of(ctx, mine, words, homes, lists["account_id"], lists["instrument_id"])
+    system = pick(ctx, os_tables(ctx), words[0], mine.device_type).astype(np.int16)
+    country = np.concatenate([parties.country_iso[mine.owner], sites.legal_country_iso[standing.site]])
+    order = np.argsort(country, kind="stable")
+    missing = np.full(len(standing), -1, dtype=np.int64)
+    devices = Frame(
+        {
+            "owner": np.concatenate([mine.owner, missing]),
+            "site": np.concatenate([np.full(len(mine), -1, dtype=np.int64), standing.site]),
+            "device_type": np.concatenate([mine.device_type, standing.device_type]),
+            "os_family": np.concatenate([system, standing.os_family]),
+            "country": country,
+        }
+    ).take(order)
+    reach = _padded(reach, len(standing), order)
+    base = _base(ctx, part, devices, parties, sites, reach)
+    sources = {"device_id": base.device_id, "party_id": parties.party_id, "merchant_id": base.primary_merchant_id}
+    links = link_rows(ctx, devices, reach, sources, homes, lists)
+    ctx.count("foreign", sum(foreign_links(frame, name, base, links) for name, frame in held.items()))
+    count_devices(ctx, parties, devices, base, links, reach, homes, sites)
+    online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
+    ctx.count("place.online_merchants", np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))))
+    return {"s4_device_base_6A": base, "s4_device_links_6A": links}
+
+
+def _words(ctx: PartitionContext, devices: Frame) -> list[Array]:
+    """Eight words a device of a party."""
+    words: list[Array] = []
+    for block in range(4):
+        words += ctx.kernels.philox_block(key=ctx.stream(DEVICE), c0=devices.c0 | np.uint64(block), c1=devices.c1)
+    ctx.ledger(DEVICE, devices.c0, devices.c1, draws=8)
+    return words
+
+
+def _padded(reach: Reach, terminals: int, order: Array) -> Reach:
+    """Reach of all devices in the order of their ids; terminals reach nothing else."""
+    none = np.zeros(terminals, dtype=np.int64)
+    return replace(reach, **{name: np.concatenate([values, none])[order] for name, values in vars(reach).items()})
+
+
+def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: Frame, reach: Reach) -> Frame:
+    """Rows of s4_device_base_6A."""
+    owned_by_party = devices.owner >= 0
+    row, site = np.maximum(devices.owner, 0), np.maximum(devices.site, 0)
+    shared = reach.users > 0
+    none = np.zeros(len(devices), dtype=np.uint64)
+    valid = {
+        "primary_party_id": owned_by_party,
+        "primary_merchant_id": ~owned_by_party,
+        "primary_site_id": ~owned_by_party,
+        "shared_household_id": shared,
+    }
+    return Frame(
+        {
+            "device_id": np.arange(len(devices), dtype=np.uint64) + np.uint64(part.spec["first_device"]),
+            "device_type": devices.device_type,
+            "os_family": devices.os_family,
+            "primary_party_id": np.where(owned_by_party, parties.party_id[row], none) if len(parties) else none,
+            "primary_merchant_id": np.where(owned_by_party, none, sites.merchant_id[site]) if len(sites) else none,
+            "primary_site_id": np.where(owned_by_party, none, sites.site_id[site]) if len(sites) else none,
+            "home_country_iso": devices.country,
+            "home_region_id": region_of_country(ctx)[devices.country],
+            "shared_household_id": np.where(shared, parties.household_id[row], none) if len(parties) else none,
+        },
+        valid,
+    )
+
+
+def finish(ctx: Context, totals: Totals) -> Frames:
+    """Both summaries."""
+    return summaries(ctx, totals)
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """See `device_checks`."""
+    return device_checks(ctx, totals)

@@ -1,0 +1,1 @@
+"""6A.S5: IP addresses."""

@@ -1,0 +1,88 @@
+"""Addresses of a partition of whole countries, in the order of their ids: country, kind, then homes or premises, shared ones, sites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.entities import pair_entity
+from sim.segments.entities_6a.households import Households
+from sim.segments.entities_6a.network_tables import matrix, mix_tables, pick
+from sim.segments.entities_6a.s5_network.targets import IpTargets
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array
+from sim.state.params import Params
+
+IP = "6A.ip"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """One element an address unless said otherwise.
+
+    Attributes:
+        start: int64, countries x kinds: position of the first address of a country and kind; only the partition's rows mean something.
+        country: int16.
+        kind: int16.
+        rank: int64, within country and kind.
+        asn: int16.
+        size_word: uint64: word of the address's size.
+        entity: uint64: entity hash of country and kind, one an address.
+    """
+
+    start: Array
+    country: Array
+    kind: Array
+    rank: Array
+    asn: Array
+    size_word: Array
+    entity: Array
+
+
+def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int]) -> Addresses:
+    """All addresses of the countries with codes in [first, stop); two draws each."""
+    first, stop = span
+    count = targets.addresses
+    kinds = count.shape[1]
+    size = count[first:stop].ravel()
+    start = np.zeros_like(count)
+    start[first:stop] = (np.cumsum(size) - size).reshape(-1, kinds)
+    cell = np.repeat(np.arange(len(size)), size)
+    rank = np.arange(len(cell)) - start[first:stop].ravel()[cell]
+    country, kind = cell // kinds + first, cell % kinds
+    names = pair_entity(
+        ctx, np.repeat(ctx.name_hashes("country"), kinds), np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country")))
+    )
+    entity = names[country * kinds + kind]
+    c0 = rank.astype(np.uint64) << np.uint64(8)
+    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(IP), c0=c0, c1=entity)
+    ctx.ledger(IP, c0, entity, draws=2)
+    asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), x0, kind)
+    return Addresses(start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity)
+
+
+def asn_mixes(ctx: Context) -> Array:
+    """Permille of network classes: float64, kinds x classes."""
+    kinds = ctx.params.ip_taxonomy_6A.types
+    return matrix(ctx, "ip_type", "asn_class", Params({name: kind.asn_permille.plain() for name, kind in kinds.items()}))
+
+
+def first_address(homes: Households, needed: Array, addresses: Addresses, kinds: tuple[int, int]) -> Array:
+    """Position of each household's first address: int64, h.
+
+    Args:
+        homes: Households; countries never fall.
+        needed: int64, h: addresses of each.
+        addresses: Addresses of the partition.
+        kinds: Codes of homes and of premises.
+    """
+    position = np.zeros(len(needed), dtype=np.int64)
+    for kind, private in zip(kinds, (True, False), strict=True):
+        mine = np.flatnonzero(homes.private == private)
+        country, size = homes.country[mine], needed[mine]
+        before = np.cumsum(size) - size
+        # What was counted before the country's first household of the kind.
+        base = before[np.searchsorted(country, country)] if len(mine) else before
+        position[mine] = addresses.start[country, kind] + before - base
+    return position

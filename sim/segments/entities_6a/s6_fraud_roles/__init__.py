@@ -1,0 +1,1 @@
+"""6A.S6: fraud roles."""

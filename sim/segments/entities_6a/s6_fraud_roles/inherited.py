@@ -1,0 +1,184 @@
+"""Roles spread from parties to what they own and use: accounts, devices, addresses. Targets stay exact, owners decide where they fall."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.entities import pair_entity
+from sim.recipes.groups import run_offsets, run_starts
+from sim.recipes.horizon import span_of
+from sim.segments.entities_6a.s6_fraud_roles.links import Links
+from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
+from sim.segments.entities_6a.s6_fraud_roles.people import People
+from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
+from sim.segments.entities_6a.s6_fraud_roles.targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, by_name
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
+from sim.state.params import Params
+
+ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
+NOBODY = np.uint32(0xFFFFFFFF)
+_UNIT = np.uint64(100)  # own weights are permille x 100, so that none is too small to race
+_LEAST = np.uint64(64)
+_TERMINAL = np.uint64(1 << 63)
+
+
+def account_roles(ctx: PartitionContext, accounts: Frame, owner: Array, people: People, parties: Roles, targets: Array) -> Roles:
+    """Roles of the accounts of a piece.
+
+    Args:
+        ctx: Context of 6A.S6.
+        accounts: account_type, country_iso, owner_party_id, open_date, status; sorted by country, type, owner.
+        owner: int64: row of each account's owner.
+        people: Parties of the piece.
+        parties: Their roles.
+        targets: uint64, roles x countries x types.
+    """
+    law, count = ctx.params.fraud_roles_entity_6A.account, len(accounts)
+    found = clean(ctx, count)
+    offsets = run_offsets(accounts.country_iso, accounts.account_type)
+    first = offsets[:-1].astype(np.int64)
+    start = span_of(ctx.params.scenario_horizon_5A).first_day
+    fresh = np.where(accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000))
+    ordinal = _ordinal(accounts.country_iso, accounts.account_type, accounts.owner_party_id)
+    c0 = (accounts.account_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
+    entity, single = people.entity[owner], np.arange(count + 1, dtype=np.uint64)
+    for name in ACCOUNT_ORDER:
+        code = ctx.code("account_role", name)
+        own = by_name(ctx, "account_status", law.status_permille[name])[accounts.status] * fresh // np.uint64(1000) * _UNIT
+        weight, source, _ = ctx.kernels.inherit_risk(
+            offset=single, link=owner.astype(np.uint32), factor=_factors(ctx, law.owner_permille[name], parties), own=own
+        )
+        place = places(ctx, ACCOUNT, c0 | np.uint64(code), entity, _eligible(weight, found))
+        won = winners(ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]])
+        _give(ctx, found, code, won, source, parties)
+    return found
+
+
+def device_roles(
+    ctx: PartitionContext, devices: Frame, links: Links, people: People, parties: Roles, merchant: Array, targets: Array
+) -> Roles:
+    """Roles of the devices of a piece.
+
+    Args:
+        ctx: Context of 6A.S6.
+        devices: device_type, home_country_iso, primary_party_id, primary_site_id; sorted by country, owner, type.
+        links: Who uses them.
+        people: Parties of the piece.
+        parties: Their roles.
+        merchant: int16: role of a terminal's merchant; clean for parties' devices.
+        targets: uint64, roles x countries x types.
+    """
+    law, count = ctx.params.fraud_roles_entity_6A.device, len(devices)
+    found = clean(ctx, count)
+    order = np.lexsort((devices.device_type, devices.home_country_iso))
+    country, kind = devices.home_country_iso[order], devices.device_type[order]
+    offsets = run_offsets(country, kind)
+    first = offsets[:-1].astype(np.int64)
+    entity, c0 = _device_address(devices, links, people)
+    offset = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(links.users_of_device).astype(np.uint64)))
+    ringed = np.bincount(links.user_device[parties.ringed[links.user_party]], minlength=count) > 0
+    trade = by_name(ctx, "merchant_role", law.merchant_permille)
+    trade[ctx.code("merchant_role", "CLEAN")] = 1000
+    for name in DEVICE_ORDER:
+        code = ctx.code("device_role", name)
+        shared = np.where(links.users_of_device > 1, np.uint64(law.shared_permille[name]), np.uint64(1000))
+        inside = np.where(ringed, np.uint64(law.ring_permille[name]), np.uint64(1000))
+        own = shared * inside // np.uint64(1000) * trade[merchant] // np.uint64(1000)
+        own = np.minimum(own * _UNIT, np.uint64(0xFFFFFFFF))
+        weight, source, _ = ctx.kernels.inherit_risk(
+            offset=offset, link=links.user_party.astype(np.uint32), factor=_factors(ctx, law.owner_permille[name], parties), own=own
+        )
+        place = places(ctx, DEVICE, c0 | np.uint64(code), entity, _eligible(weight, found))
+        won = order[winners(ctx, place[order], offsets, targets[code][country[first], kind[first]])]
+        _give(ctx, found, code, won, source, parties)
+        cold = won[source[won] == NOBODY]
+        if name == "REUSED_DEVICE":
+            found.cause[cold[links.users_of_device[cold] > 1]] = ctx.code("role_cause", "SHARED_USE")
+        found.cause[cold[trade[merchant[cold]] > np.uint64(1000)]] = ctx.code("role_cause", "OWNER_ROLE")
+    return found
+
+
+def _device_address(devices: Frame, links: Links, people: People) -> tuple[Array, Array]:
+    """Hash of the owner (or the site) and the first counter word without a role: uint64, n each."""
+    owned = devices.present("primary_party_id")
+    owner = np.zeros(len(devices), dtype=np.int64)
+    owner[owned] = (devices.primary_party_id[owned] - people.frame.party_id[:1]).astype(np.int64) if len(people.frame) else 0
+    entity = np.where(owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id)
+    ordinal = np.where(owned, _ordinal(owned, entity, devices.device_type), _ordinal(owned, entity))
+    c0 = (devices.device_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
+    return entity, np.where(owned, c0, c0 | _TERMINAL)
+
+
+def ip_entities(ctx: Context, ips: Frame) -> Array:
+    """Address of everything drawn for an IP address: hash of country, type, class and rank in them: uint64, n."""
+    order = np.lexsort((ips.asn_class, ips.ip_type, ips.country_iso))
+    rank = np.empty(len(ips), dtype=np.uint64)
+    rank[order] = _ordinal(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
+    kind = pair_entity(ctx, ctx.name_hashes("ip_type")[ips.ip_type], ctx.name_hashes("asn_class")[ips.asn_class])
+    place = pair_entity(ctx, ctx.name_hashes("country")[ips.country_iso], kind)
+    return pair_entity(ctx, place, rank)
+
+
+def ip_roles(ctx: PartitionContext, ips: Frame, links: Links, entity: Array, parties: Roles, targets: Array) -> Roles:
+    """Roles of the addresses of a piece.
+
+    Args:
+        ctx: Context of 6A.S6.
+        ips: ip_type, country_iso; sorted by both.
+        links: Who uses them.
+        entity: uint64, from `ip_entities`.
+        parties: Roles of the parties of the piece.
+        targets: uint64, roles x countries x types.
+    """
+    law, count = ctx.params.fraud_roles_entity_6A.ip, len(ips)
+    found = clean(ctx, count)
+    offsets = run_offsets(ips.country_iso, ips.ip_type)
+    first = offsets[:-1].astype(np.int64)
+    users = links.users_of_ip.astype(np.uint64)
+    offset = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(users)))
+    # Members of rings come before other risky users as the one whose ring the address is put to.
+    risk = np.where(parties.role == 0, 1000, np.where(parties.ringed, 1002, 1001)).astype(np.uint32)
+    _, source, risky = ctx.kernels.inherit_risk(offset=offset, link=links.ip_party.view(np.uint32), factor=risk, own=users)
+    share = risky.astype(np.uint64) * np.uint64(1000) // np.maximum(users, np.uint64(1))
+    for name in IP_ORDER:
+        code = ctx.code("ip_role", name)
+        weight = (np.uint64(1_000_000) + np.uint64(law.risky_users_permille[name]) * share) // np.uint64(1000) * _UNIT
+        place = places(ctx, IP, np.full(count, np.uint64(code)), entity, _eligible(weight, found))
+        won = winners(ctx, place, offsets, targets[code][ips.country_iso[first], ips.ip_type[first]])
+        _give(ctx, found, code, won, source if name == "HIGH_RISK_IP" else np.full(count, NOBODY), parties)
+        if name != "HIGH_RISK_IP":
+            found.cause[won] = ctx.code("role_cause", "SHARED_USE")
+    return found
+
+
+def _ordinal(*columns: Array) -> Array:
+    """Position of each row in its run of equal keys, from 0: uint64."""
+    starts = run_starts(*columns)
+    count = len(columns[0])
+    ordinal: Array = (np.arange(count) - np.repeat(starts, np.diff(np.append(starts, count)))).astype(np.uint64)
+    return ordinal
+
+
+def _factors(ctx: Context, table: Params, parties: Roles) -> Array:
+    """What each party does to what it owns, permille: uint32."""
+    factor = by_name(ctx, "party_role", table)
+    factor[ctx.code("party_role", "CLEAN")] = 1000
+    found: Array = factor.astype(np.uint32)[parties.role]
+    return found
+
+
+def _eligible(weight: Array, found: Roles) -> Array:
+    """Weights of those without a role; 0 for the others."""
+    return np.where((found.role == 0) & (weight > 0), np.maximum(weight, _LEAST), np.uint64(0))
+
+
+def _give(ctx: PartitionContext, found: Roles, code: int, won: Array, source: Array, parties: Roles) -> None:
+    """Winners have the role because of their risky owner, and belong to the owner's ring; or of themselves."""
+    found.role[won] = code
+    found.cause[won] = ctx.code("role_cause", "INDIVIDUAL")
+    owned = won[source[won] != NOBODY]
+    found.cause[owned] = ctx.code("role_cause", "OWNER_ROLE")
+    who = source[owned].astype(np.int64)
+    inside = parties.ringed[who]
+    found.ring_id[owned[inside]], found.ringed[owned[inside]] = parties.ring_id[who[inside]], True

@@ -1,0 +1,96 @@
+"""Who uses which device and address. Addresses serve their own country only (6A.S5 checks it), so countries stay independent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
+from sim.state.context import Context
+from sim.state.frames import Array, Frame
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links of a piece, as rows within the piece.
+
+    Attributes:
+        user_device: int64, u: device of each (device, party) link, ascending.
+        user_party: int64, u.
+        users_of_device: int64, one a device.
+        users_of_ip: int64, one an address: links to parties or to their devices.
+        ip_party: int32: who they are, in order of the addresses.
+        hidden: int32: parties who use an address that hides who is behind it, perhaps repeatedly.
+        meeting_ip: int64, m: addresses where rings may meet ...
+        meeting_party: int64, m: ... and each party that uses them, once; ascending by address, party.
+    """
+
+    user_device: Array
+    user_party: Array
+    users_of_device: Array
+    users_of_ip: Array
+    ip_party: Array
+    hidden: Array
+    meeting_ip: Array
+    meeting_party: Array
+
+
+def links_of(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> Links:
+    """Read the links of a piece.
+
+    Args:
+        ctx: Context of 6A.S6.
+        piece: Countries.
+        devices: Their devices with `primary_party_id`.
+        ips: Their addresses with `ip_type` and `links`.
+    """
+    user_device, user_party = _users(ctx, piece)
+    users_of_ip, ip_party = _callers(ctx, piece, devices, ips)
+    hidden = ip_party[np.repeat(_of_type(ctx, ips, ctx.params.fraud_roles_party_6A.anonymiser_ip_types), users_of_ip)]
+    meeting_ip, meeting_party = _meetings(ctx, ips, users_of_ip, ip_party, piece)
+    counts = np.bincount(user_device, minlength=len(devices))
+    return Links(user_device, user_party, counts, users_of_ip, ip_party, hidden, meeting_ip, meeting_party)
+
+
+def _of_type(ctx: Context, ips: Frame, names: Sequence[str]) -> Array:
+    """Which addresses are of one of these kinds: bool."""
+    found: Array = np.isin(ips.ip_type, [ctx.code("ip_type", name) for name in names])
+    return found
+
+
+def _users(ctx: Context, piece: Piece) -> tuple[Array, Array]:
+    """Devices and the parties who own or use them."""
+    rows = piece.tables["s4_device_base_6A"]
+    used = rows_with_ids(ctx, "s4_device_links_6A", rows, ("device_id", "link_role", "party_id"))
+    owner, guest = (ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER"))
+    people = np.flatnonzero((used.link_role == owner) | (used.link_role == guest))
+    return row_of(used.device_id[people], rows), row_of(used.party_id[people], piece.parties)
+
+
+def _callers(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> tuple[Array, Array]:
+    """Links of each address to parties or their devices, and who they are."""
+    reached = ctx.load("s4_ip_links_6A", rows=piece.ip_links, columns=("device_id", "party_id"))
+    # Nobody stands at the end, where -1 points: terminals, and merchants without a device.
+    owners = np.concatenate((row_of(devices.primary_party_id, piece.parties), np.full(1, -1))).astype(np.int32)
+    party = row_of(reached.party_id, piece.parties).astype(np.int32)
+    rest = np.flatnonzero(party < 0)
+    party[rest] = owners[row_of(reached.device_id[rest], piece.tables["s4_device_base_6A"])]
+    known = party >= 0
+    if known.all():
+        return ips.links.astype(np.int64), party
+    starts = np.cumsum(ips.links, dtype=np.int64) - ips.links
+    return np.add.reduceat(known.view(np.uint8), starts, dtype=np.int64), party[known]
+
+
+def _meetings(ctx: Context, ips: Frame, users: Array, party: Array, piece: Piece) -> tuple[Array, Array]:
+    """Distinct (address, party) pairs of addresses of the meeting types with enough parties."""
+    rings = ctx.params.fraud_roles_party_6A.rings
+    hub = _of_type(ctx, ips, rings.hub_ip_types)
+    size = np.int64(max(1, piece.parties[1] - piece.parties[0]))
+    pairs = np.sort(np.repeat(np.flatnonzero(hub), users[hub]) * size + party[np.repeat(hub, users)])
+    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])] if len(pairs) else pairs
+    at, who = pairs // size, pairs % size
+    enough = np.bincount(at, minlength=len(ips))[at] >= int(rings.hub_least_parties) if len(at) else np.zeros(0, dtype=np.bool_)
+    return at[enough], who[enough]

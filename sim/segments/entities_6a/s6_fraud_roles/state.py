@@ -1,0 +1,135 @@
+"""6A.S6: static fraud roles with causes. Rings meet at addresses, made-up people share a home, roles spread to what risky parties own.
+
+Numbers of each role are exact (role_targets); who bears it is a race weighted by scores (role_race), in which those who sit together
+go first (role_rings). Accounts, devices and addresses inherit (role_inherited); merchants fall by their trade (role_merchants).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sim.segments.entities_6a.country_pieces import Piece, piece_of, plan_pieces, row_of
+from sim.segments.entities_6a.s6_fraud_roles.checks import count_merchants, count_piece, role_checks
+from sim.segments.entities_6a.s6_fraud_roles.inherited import account_roles, device_roles, ip_entities, ip_roles
+from sim.segments.entities_6a.s6_fraud_roles.links import links_of
+from sim.segments.entities_6a.s6_fraud_roles.merchants import merchant_roles, merchants_of
+from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, party_roles
+from sim.segments.entities_6a.s6_fraud_roles.people import people_of
+from sim.segments.entities_6a.s6_fraud_roles.plan import Targets, slice_of, targets_of
+from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.frames import Array, Frame
+
+STATE = State(
+    id="6A.S6",
+    title="Fraud roles",
+    reads={
+        "s1_party_base_6A": ROW_LEVEL,
+        "s1_party_summary_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s2_account_summary_6A": ROW_LEVEL,
+        "s4_device_base_6A": ROW_LEVEL,
+        "s4_device_summary_6A": ROW_LEVEL,
+        "s4_device_links_6A": ROW_LEVEL,
+        "s4_ip_base_6A": ROW_LEVEL,
+        "s4_ip_links_6A": ROW_LEVEL,
+        "merchant_catalogue_1A": ROW_LEVEL,
+        "outlet_catalogue": ROW_LEVEL,
+    },
+    config=(
+        "fraud_role_taxonomy_6A", "fraud_roles_party_6A", "fraud_roles_entity_6A", "fraud_roles_merchant_6A", "realism_gates_posture_6A",
+        "party_taxonomy_6A", "account_taxonomy_6A", "scenario_horizon_5A",
+    ),
+    writes=(
+        "s5_party_fraud_roles_6A", "s5_account_fraud_roles_6A", "s5_merchant_fraud_roles_6A", "s5_device_fraud_roles_6A",
+        "s5_ip_fraud_roles_6A",
+    ),
+    streams=(
+        "6A.party_role", "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster", "6A.account_role", "6A.device_role", "6A.ip_role",
+        "6A.merchant_role", "6A.merchant_ring",
+    ),
+    kernels=(
+        "philox_block", "bounded_integer", "entity_hash", "remainder_quota", "alias_build", "alias_pick", "exp_map", "log_map",
+        "risk_score", "role_race", "inherit_risk",
+    ),
+)  # fmt: skip
+
+
+def preflight(ctx: Context) -> None:
+    """Priors that contradict the taxonomy are refused before anything runs."""
+    refuse_contradictions(ctx)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Runs of whole countries with their targets, and one partition for all merchants."""
+    targets = targets_of(ctx)
+    pieces = [replace(part, spec={**part.spec, "targets": slice_of(targets, piece_of(part))}) for part in plan_pieces(ctx)]
+    merchants = {"merchants": targets.merchants.tolist(), "rings": targets.rings.tolist()}
+    return [*pieces, Partition(len(pieces), spec=merchants)]
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Roles of everybody and everything in a run of countries, or of the merchants."""
+    if "merchants" in part.spec:
+        merchants, roles = _merchants(ctx, part)
+        count_merchants(ctx, merchants, roles)
+        return {"s5_merchant_fraud_roles_6A": roles.frame(merchant_id=merchants.merchant_id, mcc_risk=merchants.mcc_risk)}
+    return _piece(ctx, part)
+
+
+def _merchants(ctx: PartitionContext, part: Partition) -> tuple[Frame, Roles]:
+    merchants = merchants_of(ctx)
+    counts, rings = (np.array(part.spec[name], dtype=np.uint64) for name in ("merchants", "rings"))
+    return merchants, merchant_roles(ctx, merchants, counts, rings)
+
+
+def _piece(ctx: PartitionContext, part: Partition) -> Frames:
+    piece, targets = piece_of(part), Targets.restored(ctx, part.spec["targets"])
+    summary = ctx.load("s1_party_summary_6A")
+    groups = summary.take((summary.country_iso >= piece.countries[0]) & (summary.country_iso < piece.countries[1]))
+    account_columns = ("account_id", "owner_party_id", "account_type", "country_iso", "open_date", "status")
+    accounts = _rows(ctx, piece, "s2_account_base_6A", account_columns)
+    devices = _rows(
+        ctx, piece, "s4_device_base_6A",
+        ("device_id", "device_type", "home_country_iso", "primary_party_id", "primary_merchant_id", "primary_site_id"),
+    )  # fmt: skip
+    ips = _rows(ctx, piece, "s4_ip_base_6A", ("ip_id", "ip_type", "asn_class", "country_iso", "links"))
+    owner = row_of(accounts.owner_party_id, piece.parties)
+    links = links_of(ctx, piece, devices, ips)
+    people = people_of(ctx, piece, groups, accounts, owner, links)
+    address = ip_entities(ctx, ips)
+    parties = party_roles(ctx, people, groups, targets.parties, links, address)
+    by_account = account_roles(ctx, accounts, owner, people, parties, targets.accounts)
+    by_device = device_roles(ctx, devices, links, people, parties, _trade(ctx, part, devices), targets.devices)
+    by_ip = ip_roles(ctx, ips, links, address, parties, targets.ips)
+    ctx.count("meetings", len(links.meeting_ip))
+    count_piece(ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip))
+    return {
+        "s5_party_fraud_roles_6A": parties.frame(party_id=people.frame.party_id),
+        "s5_account_fraud_roles_6A": by_account.frame(account_id=accounts.account_id),
+        "s5_device_fraud_roles_6A": by_device.frame(device_id=devices.device_id),
+        "s5_ip_fraud_roles_6A": by_ip.frame(ip_id=ips.ip_id),
+    }
+
+
+def _rows(ctx: Context, piece: Piece, dataset: str, columns: tuple[str, ...]) -> Frame:
+    return ctx.load(dataset, rows=piece.tables[dataset], columns=columns)
+
+
+def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
+    """Role of each terminal's merchant: int16; clean for other devices. Merchants' roles need no other piece, so they are raced again."""
+    role = np.zeros(len(devices), dtype=np.int16)
+    terminals = np.flatnonzero(devices.present("primary_merchant_id"))
+    if len(terminals):
+        again = ctx.for_partition(part)  # its ledger is not ours: these draws are accounted for where they are published
+        merchants, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))
+        role[terminals] = roles.role[np.searchsorted(merchants.merchant_id, devices.primary_merchant_id[terminals])]
+    return role
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Targets met exactly, caps, causes, rings and clusters; see `role_checks`."""
+    return role_checks(ctx, totals, targets_of(ctx))

@@ -1,0 +1,202 @@
+"""Who is linked to whom in a piece, looked at again from the published rows: sharing inside homes only, nobody left over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
+from sim.state.context import Context, PartitionContext
+from sim.state.frames import Array, Frame
+
+
+@dataclass(frozen=True)
+class World:
+    """Published rows of a piece; ids as rows within the piece, -1 for none or for another piece's.
+
+    Attributes:
+        parties: s1_party_base_6A.
+        accounts: s2_account_base_6A.
+        instruments: s3_instrument_base_6A.
+        devices: s4_device_base_6A.
+        ips: s4_ip_base_6A.
+        account_owner, instrument_account, device_owner: int64.
+        used_device, used_party, used_role: links of devices; role codes of `device_link_role`.
+        used_account, used_instrument: int64, one a device link.
+        ip, ip_device, ip_party: links of addresses; ip_party is the party itself or the device's owner.
+    """
+
+    parties: Frame
+    accounts: Frame
+    instruments: Frame
+    devices: Frame
+    ips: Frame
+    account_owner: Array
+    instrument_account: Array
+    device_owner: Array
+    used_device: Array
+    used_party: Array
+    used_role: Array
+    used_account: Array
+    used_instrument: Array
+    ip: Array
+    ip_device: Array
+    ip_party: Array
+
+
+def world_of(ctx: PartitionContext, piece: Piece) -> World:
+    """Read a piece; instruments that do not follow their accounts are counted on the way."""
+    rows = piece.tables
+    account_rows, device_rows, ip_rows = rows["s2_account_base_6A"], rows["s4_device_base_6A"], rows["s4_ip_base_6A"]
+    parties = ctx.load("s1_party_base_6A", rows=piece.parties, columns=("party_id", "country_iso", "party_type", "household_id"))
+    accounts = ctx.load("s2_account_base_6A", rows=account_rows, columns=("account_id", "owner_party_id"))
+    device_columns = ("device_id", "primary_party_id", "shared_household_id")
+    devices = ctx.load("s4_device_base_6A", rows=device_rows, columns=device_columns)
+    ip_columns = ("ip_id", "ip_type", "country_iso", "owner_household_id", "owner_party_id", "links")
+    ips = ctx.load("s4_ip_base_6A", rows=ip_rows, columns=ip_columns)
+    instruments, instrument_rows = _instruments(ctx, account_rows)
+    account_owner = row_of(accounts.owner_party_id, piece.parties)
+    device_owner = row_of(devices.primary_party_id, piece.parties)
+    used = rows_with_ids(
+        ctx, "s4_device_links_6A", device_rows, ("device_id", "link_role", "party_id", "account_id", "instrument_id")
+    )  # fmt: skip
+    # Found by their ids here, not by the counts the addresses give.
+    reached = rows_with_ids(ctx, "s4_ip_links_6A", ip_rows, ("ip_id", "device_id", "party_id"))
+    ip_device = row_of(reached.device_id, device_rows)
+    ip_party = np.concatenate((device_owner, np.full(1, -1)))[ip_device]
+    named, device = reached.present("party_id"), reached.present("device_id")
+    direct, both = np.flatnonzero(named & ~device), np.flatnonzero(named & device)
+    ip_party[direct] = row_of(reached.party_id[direct], piece.parties)
+    ctx.count("device links of another party than the owner", int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()))
+    return World(
+        parties=parties,
+        accounts=accounts,
+        instruments=instruments,
+        devices=devices,
+        ips=ips,
+        account_owner=account_owner,
+        instrument_account=row_of(instruments.account_id, account_rows),
+        device_owner=device_owner,
+        used_device=row_of(used.device_id, device_rows),
+        used_party=row_of(used.party_id, piece.parties),
+        used_role=used.link_role,
+        used_account=row_of(used.account_id, account_rows),
+        used_instrument=row_of(used.instrument_id, instrument_rows),
+        ip=row_of(reached.ip_id, ip_rows),
+        ip_device=ip_device,
+        ip_party=ip_party,
+    )
+
+
+def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[Frame, tuple[int, int]]:
+    """Instruments of these accounts, found by their links; links and base must be one another's mirror image."""
+    columns = ("account_id", "instrument_id", "instrument_type", "scheme")
+    links = rows_with_ids(ctx, "s3_account_instrument_links_6A", account_rows, columns)
+    rows = (int(links.instrument_id.min()) - 1, int(links.instrument_id.max())) if len(links) else (0, 0)
+    frame = ctx.load("s3_instrument_base_6A", rows=rows, columns=(*columns, "owner_party_id"))
+    same = len(frame) == len(links) and all(np.array_equal(frame[name], links[name]) for name in columns)
+    ctx.count("instrument links unlike the base", 0 if same else 1)
+    return frame, rows
+
+
+def count_sharing(ctx: PartitionContext, world: World) -> None:
+    """Strangers on things of a household or an organisation, and links to what the user does not own."""
+    home, owner = world.parties.household_id, world.device_owner
+    users = np.isin(world.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")])
+    device, party = world.used_device[users], world.used_party[users]
+    strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
+    ctx.count("strangers on devices", int(strange.sum()))
+    count = np.bincount(device, minlength=len(world.devices))
+    shared = world.devices.present("shared_household_id")
+    wrong = (shared != (count > 1)) | (shared & (owner >= 0) & (world.devices.shared_household_id != home[owner]))
+    ctx.count("shared_household_id other than the users'", int(wrong.sum()))
+    for name, column, holder in (
+        ("accounts of somebody else on a device", world.used_account, world.account_owner),
+        ("instruments of somebody else on a device", world.used_instrument, world.account_owner[world.instrument_account]),
+    ):
+        reached = np.flatnonzero(column >= 0)
+        ctx.count(name, int((holder[column[reached]] != world.used_party[reached]).sum()))
+    _count_lines(ctx, world)
+    holder = world.accounts.owner_party_id[world.instrument_account]
+    ctx.count("instruments of another owner than their account's", int((holder != world.instruments.owner_party_id).sum()))
+
+
+def _count_lines(ctx: PartitionContext, world: World) -> None:
+    """Home lines serve one household, premises one organisation, both in their country."""
+    private = world.ips.present("owner_household_id")[world.ip]
+    at, party = world.ip[private], world.ip_party[private]
+    there = (party >= 0) & (world.parties.household_id[party] == world.ips.owner_household_id[at])
+    ctx.count("strangers on home lines", int((~there).sum()))
+    ctx.count("home lines abroad", int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()))
+    # Private persons who work there may use the line of an organisation; other organisations have their own.
+    held = np.flatnonzero(world.ip_party >= 0)
+    office = held[world.ips.present("owner_party_id")[world.ip[held]]]
+    other = world.parties.party_id[world.ip_party[office]] != world.ips.owner_party_id[world.ip[office]]
+    private = world.parties.party_type[world.ip_party[office]] == ctx.code("party_type", "RETAIL")
+    ctx.count("other organisations on premises", int((other & ~(private & (world.ip_device[office] >= 0))).sum()))
+    ctx.count("addresses with other links than they say", int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()))
+    homes = world.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
+    ctx.count("home lines of nobody", int((homes & ~world.ips.present("owner_household_id")).sum()))
+
+
+def count_orphans(ctx: PartitionContext, world: World) -> None:
+    """Rows nothing hangs on that something should hang on."""
+    idle = _unreached(world.ip_device, len(world.devices))
+    lost = {
+        "parties without account": int(_unreached(world.account_owner, len(world.parties)).sum()),
+        "parties without address": int(_unreached(world.ip_party, len(world.parties)).sum()),
+        "accounts of nobody": int((world.account_owner < 0).sum()),
+        "instruments of no account": int((world.instrument_account < 0).sum()),
+        "devices of parties without address": int((idle & (world.device_owner >= 0)).sum()),
+        "devices without link": int(_unreached(world.used_device, len(world.devices)).sum()),
+        "addresses without link": int(_unreached(world.ip, len(world.ips)).sum()),
+    }
+    for name, count in lost.items():
+        ctx.count(f"orphan.{name}", count)
+
+
+def _unreached(rows: Array, count: int) -> Array:
+    """Which of `count` things no row (-1: none) names: bool."""
+    idle = np.ones(count + 1, dtype=np.bool_)
+    idle[rows] = False  # -1 falls on the last, which is nobody
+    return idle[:count]
+
+
+def count_degrees(ctx: PartitionContext, world: World, widest: int) -> None:
+    """Histograms of how much hangs on what, values above `widest` counted there."""
+    people = len(world.parties)
+    owned = world.device_owner[world.device_owner >= 0]
+    on_line = np.bincount(world.ip[world.ip_device >= 0], minlength=len(world.ips))
+    degrees = {
+        "accounts a party": np.bincount(world.account_owner, minlength=people),
+        "instruments a party": np.bincount(world.account_owner[world.instrument_account], minlength=people),
+        "devices a party": np.bincount(owned, minlength=people),
+        "instruments an account": np.bincount(world.instrument_account, minlength=len(world.accounts)),
+        "addresses a device": np.bincount(world.ip_device[world.ip_device >= 0], minlength=len(world.devices)),
+    }
+    for code, kind in enumerate(ctx.vocabulary("ip_type")):
+        degrees[f"devices on {kind}"] = on_line[world.ips.ip_type == code]
+    for name, degree in degrees.items():
+        ctx.count(f"degree.{name}", np.bincount(np.minimum(degree, widest), minlength=widest + 1))
+        ctx.count(f"links.{name}", int(degree.sum()))
+
+
+def count_neighbourhoods(ctx: PartitionContext, piece: Piece, world: World) -> None:
+    """Published counts a party against a recount."""
+    rows = ctx.load("s4_entity_neighbourhoods_6A", rows=piece.parties, columns=("party_id", "accounts", "instruments", "devices_owned"))
+    people = len(world.parties)
+    recount = {
+        "accounts": np.bincount(world.account_owner, minlength=people),
+        "instruments": np.bincount(world.account_owner[world.instrument_account], minlength=people),
+        "devices_owned": np.bincount(world.device_owner[world.device_owner >= 0], minlength=people),
+    }
+    wrong = np.zeros(people, dtype=np.bool_)
+    for name, counts in recount.items():
+        wrong |= rows[name] != counts
+    ctx.count("neighbourhoods other than a recount", int(wrong.sum()))
+
+
+def whole(ctx: Context, dataset: str) -> int:
+    """Rows of a published table."""
+    return sum(file.rows for file in ctx.files(dataset))

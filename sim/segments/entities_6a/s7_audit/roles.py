@@ -1,0 +1,112 @@
+"""Fraud roles of a piece, looked at again: they spread from owners, and those who belong together are connected."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_starts
+from sim.segments.entities_6a.country_pieces import Piece
+from sim.segments.entities_6a.s7_audit.links import World
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Check, Totals
+from sim.state.frames import Array, Frame
+
+SPREAD = ("account", "instrument", "device", "home_ip")
+_TABLES = (
+    ("s5_party_fraud_roles_6A", "party_id"),
+    ("s5_account_fraud_roles_6A", "account_id"),
+    ("s5_device_fraud_roles_6A", "device_id"),
+    ("s5_ip_fraud_roles_6A", "ip_id"),
+)
+
+
+def roles_of(ctx: PartitionContext, piece: Piece, world: World) -> tuple[Frame, Frame, Frame, Frame]:
+    """Role rows of parties, accounts, devices and addresses; rows that are not one for one with the bases are counted."""
+    bases = (world.parties, world.accounts, world.devices, world.ips)
+    rows = (piece.parties, *(piece.tables[name] for name in ("s2_account_base_6A", "s4_device_base_6A", "s4_ip_base_6A")))
+    found = []
+    for (dataset, key), base, at in zip(_TABLES, bases, rows, strict=True):
+        frame = ctx.load(dataset, rows=at, columns=(key, "fraud_role", "cause", "ring_id"))
+        strays = int((frame[key][: len(base)] != base[key][: len(frame)]).sum())
+        ctx.count("entities without their role", abs(len(frame) - len(base)) + strays)
+        found.append(frame)
+    return found[0], found[1], found[2], found[3]
+
+
+def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame, Frame, Frame]) -> None:
+    """Two-by-two tables: owner clean or risky, by what is owned clean or risky."""
+    party, account, device = (frame.fraud_role != 0 for frame in roles[:3])
+    owned = np.flatnonzero(world.device_owner >= 0)
+    line = ctx.code("ip_role", "HIGH_RISK_IP")
+    homes = world.ips.present("owner_household_id")
+    risky_home = np.zeros(len(world.ips), dtype=np.bool_)
+    linked = world.ip_party >= 0
+    risky_home[world.ip[linked][party[world.ip_party[linked]]]] = True
+    tables = {
+        "account": (party[world.account_owner], account),
+        "instrument": (party[world.account_owner[world.instrument_account]], account[world.instrument_account]),
+        "device": (party[world.device_owner[owned]], device[owned]),
+        "home_ip": (risky_home[homes], (roles[3].fraud_role == line)[homes]),
+    }
+    for name, (owner, entity) in tables.items():
+        ctx.count(f"spread.{name}", np.bincount(owner * np.int64(2) + entity, minlength=4))
+
+
+def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ring: Array) -> None:
+    """Members of a ring who share no address with all others of it; clusters over several households; ties without a tie.
+
+    Args:
+        ctx: Context of 6A.S7.
+        world: The piece.
+        parties: Roles of its parties.
+        merchant_ring: uint64: rings of all collusive merchants that work for one.
+    """
+    causes = {name: parties.cause == ctx.code("role_cause", name) for name in ("RING", "SYNTHETIC_CLUSTER", "HOUSEHOLD_TIE")}
+    ring_id, home = parties.ring_id, world.parties.household_id
+    members = np.flatnonzero(causes["RING"])
+    names, ring_of, size = np.unique(ring_id[members], return_inverse=True, return_counts=True)
+    ring = np.full(len(parties), -1, dtype=np.int64)
+    ring[members] = ring_of
+    linked = np.flatnonzero((world.ip_party >= 0) & (ring[world.ip_party] >= 0))
+    # Distinct (ring, address, party); then the most members of a ring at one address.
+    key = np.stack((ring[world.ip_party[linked]], world.ip[linked], world.ip_party[linked]))
+    order = np.lexsort(key[::-1])
+    key = key[:, order]
+    key = key[:, run_starts(key[0], key[1], key[2])]
+    starts = run_starts(key[0], key[1])
+    together = np.diff(np.append(starts, key.shape[1]))
+    most = np.zeros(len(names), dtype=np.int64)
+    np.maximum.at(most, key[0][starts], together)
+    ctx.count("rings", len(names))
+    ctx.count("rings without a common address", int(((most < size) & (size > 1)).sum()))
+    ctx.count("ring sizes", np.bincount(np.minimum(size, 99), minlength=100))
+    made_up = np.flatnonzero(causes["SYNTHETIC_CLUSTER"])
+    order = made_up[np.lexsort((home[made_up], ring_id[made_up]))]
+    pairs, clusters = run_starts(ring_id[order], home[order]), run_starts(ring_id[order])
+    ctx.count("clusters", len(clusters))
+    ctx.count("clusters over several homes", len(pairs) - len(clusters))
+    tied = np.flatnonzero(causes["HOUSEHOLD_TIE"])
+    near = home.astype(np.int64) - int(home.min() if len(home) else 0)
+    span = int(near.max() if len(near) else 0) + 1
+    pair = np.searchsorted(names, ring_id) * np.int64(span) + near
+    known = np.isin(ring_id[tied], names) & np.isin(pair[tied], pair[members])
+    ctx.count("ties without a tie", int((~known).sum()))
+    ctx.count("merchants' rings found", int(np.isin(merchant_ring, names).sum()))
+
+
+def spread_checks(ctx: Context, totals: Totals) -> list[Check]:
+    """Odds of a risky entity given a risky owner over the odds given a clean one."""
+    gates, result = ctx.params.realism_gates_posture_6A.odds_ratio, []
+    for name in SPREAD:
+        clean_clean, clean_risky, risky_clean, risky_risky = (int(value) for value in totals[f"spread.{name}"])
+        owned, total = risky_clean + risky_risky, clean_clean + clean_risky + risky_clean + risky_risky
+        by_chance = owned * (clean_risky + risky_risky) // max(1, total)
+        ratio = risky_risky * clean_clean * 1000 // max(1, risky_clean * clean_risky)
+        least = int(gates[f"{name}_permille"])
+        small = by_chance < int(gates.expected_rows)
+        figures = {"odds_ratio": ratio / 1000, "risky_of_risky": risky_risky, "by_chance": by_chance, "rows": total}
+        label = "home line" if name == "home_ip" else name
+        limits = {"odds_ratio": least / 1000, "from by_chance": int(gates.expected_rows)}
+        text = "told, not held, in small worlds"
+        result.append(Check(f"odds ratio of a risky {label}, risky owner", small or ratio >= least, figures, limits, text))
+    return result

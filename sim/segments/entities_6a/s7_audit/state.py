@@ -1,0 +1,122 @@
+"""6A.S7: the published entity world looked at again across all its tables: nobody shares with strangers, nobody is left over.
+
+Foreign keys, ranges and orders are the shell's; exact totals, caps and mixes are checked where they are made (6A.S1 to S6). Here are the
+laws that span tables, each derived from other rows than it was made from, and the degrees of the graph.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.segments.entities_6a.country_pieces import piece_of, plan_pieces
+from sim.segments.entities_6a.s4_devices.checks import percentiles
+from sim.segments.entities_6a.s7_audit.links import count_degrees, count_neighbourhoods, count_orphans, count_sharing, whole, world_of
+from sim.segments.entities_6a.s7_audit.roles import count_rings, count_spread, roles_of, spread_checks
+from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+
+STATE = State(
+    id="6A.S7",
+    title="Audit of entities",
+    reads={
+        "s1_party_base_6A": ROW_LEVEL,
+        "s1_party_summary_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s3_instrument_base_6A": ROW_LEVEL,
+        "s3_account_instrument_links_6A": ROW_LEVEL,
+        "s4_device_base_6A": ROW_LEVEL,
+        "s4_device_links_6A": ROW_LEVEL,
+        "s4_ip_base_6A": ROW_LEVEL,
+        "s4_ip_links_6A": ROW_LEVEL,
+        "s4_entity_neighbourhoods_6A": ROW_LEVEL,
+        "s5_party_fraud_roles_6A": ROW_LEVEL,
+        "s5_account_fraud_roles_6A": ROW_LEVEL,
+        "s5_device_fraud_roles_6A": ROW_LEVEL,
+        "s5_ip_fraud_roles_6A": ROW_LEVEL,
+        "s5_merchant_fraud_roles_6A": ROW_LEVEL,
+    },
+    config=("realism_gates_posture_6A",),
+    writes=(),
+)
+
+_WIDEST = 4096  # degrees above are counted here: no cap of 6A but those of hosting addresses is above
+FAULTS = (
+    "entities without their role",
+    "instrument links unlike the base",
+    "instruments of another owner than their account's",
+    "accounts of somebody else on a device",
+    "instruments of somebody else on a device",
+    "strangers on devices",
+    "shared_household_id other than the users'",
+    "device links of another party than the owner",
+    "strangers on home lines",
+    "home lines abroad",
+    "home lines of nobody",
+    "other organisations on premises",
+    "addresses with other links than they say",
+    "neighbourhoods other than a recount",
+    "rings without a common address",
+    "clusters over several homes",
+    "ties without a tie",
+)
+_TOTALS = (
+    ("parties", "s1_party_base_6A"),
+    ("accounts", "s2_account_base_6A"),
+    ("instruments", "s3_instrument_base_6A"),
+    ("devices", "s4_device_base_6A"),
+    ("addresses", "s4_ip_base_6A"),
+    ("device links", "s4_device_links_6A"),
+    ("address links", "s4_ip_links_6A"),
+)
+
+
+def plan(ctx: Context) -> list[Partition]:
+    """Runs of whole countries."""
+    return plan_pieces(ctx)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Audit a run of countries."""
+    piece = piece_of(part)
+    world = world_of(ctx, piece)
+    bases = (len(rows) for rows in (world.parties, world.accounts, world.instruments, world.devices, world.ips))
+    for (name, _), rows in zip(_TOTALS, (*bases, len(world.used_device), len(world.ip)), strict=True):
+        ctx.count(f"seen.{name}", rows)
+    count_sharing(ctx, world)
+    count_orphans(ctx, world)
+    count_degrees(ctx, world, _WIDEST)
+    count_neighbourhoods(ctx, piece, world)
+    roles = roles_of(ctx, piece, world)
+    count_spread(ctx, world, roles)
+    trade = ctx.load("s5_merchant_fraud_roles_6A", columns=("ring_id",))
+    ring = trade.ring_id[trade.present("ring_id")]
+    count_rings(ctx, world, roles[0], ring)
+    ctx.count("merchants in rings", len(ring) if part.index == 0 else 0)
+    return {}
+
+
+def checks(ctx: Context, totals: Totals) -> list[Check]:
+    """No fault in any row, no orphans, all rows seen; odds ratios."""
+    result = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, "over all rows") for name in FAULTS]
+    orphans = {name.removeprefix("orphan."): int(value) for name, value in totals.items() if name.startswith("orphan.")}
+    most = int(ctx.params.realism_gates_posture_6A.orphan_rows)
+    result.append(Check("orphan rows", sum(orphans.values()) <= most, orphans, most, "rows nothing hangs on"))
+    seen = {name: int(totals[f"seen.{name}"]) for name, _ in _TOTALS}
+    rows = {name: whole(ctx, dataset) for name, dataset in _TOTALS}
+    result.append(Check("all rows looked at", seen == rows, seen, rows))
+    found, named = int(totals["merchants' rings found"]), int(totals["merchants in rings"])
+    result.append(Check("collusive merchants work for rings that exist", found == named, found, named))
+    return result + spread_checks(ctx, totals)
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """Rings, and degrees of every kind of entity: both are held against priors and caps where they are made."""
+    sizes = np.asarray(totals["ring sizes"])
+    figures = {"rings": int(totals["rings"]), "clusters": int(totals["clusters"]), **percentiles(sizes)}
+    result = [Measurement("parties at a ring's address", figures, "parties")]
+    for name in sorted(key for key in totals if key.startswith("degree.")):
+        histogram = np.asarray(totals[name])
+        links = int(totals[name.replace("degree.", "links.")])
+        shown = {"mean": round(links / max(1, int(histogram.sum())), 4), **percentiles(histogram)}
+        result.append(Measurement(name.removeprefix("degree."), shown, "", f"{_WIDEST} means more" if histogram[-1] else ""))
+    return result

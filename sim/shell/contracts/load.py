@@ -1,0 +1,259 @@
+"""Read and compile `contracts/`: every file parsed strictly, validated against its meta-schema, turned into dataclasses.
+
+    contracts/vocabularies.yaml            closed lists of category values
+    contracts/**/schemas.yaml              table contracts and document schemas
+    contracts/**/dictionary.yaml           datasets
+    contracts/**/registry.yaml             config packs
+    contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
+    contracts/meta/*.yaml                  the schemas of all of these
+
+`contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`): neither is part of the world's
+identity. All files are read before anything is reported, so one run of `closedworld contracts lint` shows every broken file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sim.ground.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, Switch, TableContract, nearest
+from sim.ground.errors import ContractError
+from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
+from sim.ground.names import COLUMN, CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
+from sim.ground.read_once import Folder
+from sim.shell.contracts.proofs import prove_once
+from sim.shell.contracts.schema_check import combine, document_problems, resolve, validate_document
+from sim.shell.contracts.schema_rules import schema_problems
+from sim.shell.contracts.strict_yaml import MAX_BYTES, JsonPath, Located, load_bytes, load_from
+
+__all__ = ["load_contracts", "validate_document"]
+
+_KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
+_KIND_BY_STEM = {"schemas": "schemas", "dictionary": "dictionary", "registry": "registry"}
+OUTSIDE = ("decisions/", "answers/")
+"""What is no part of a world's identity: its wording may change and no run id moves."""
+_KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "streams")
+
+
+def load_contracts(root: Path) -> Contracts:
+    """Everything under `root`, compiled; compiled once for as long as no file has other bytes. Each file is read once a call.
+
+    Raises:
+        ContractError: `SHELL.YAML_INVALID`, `SHELL.DOCUMENT_INVALID`, `SHELL.SCHEMA_REF_UNRESOLVED`, or `SHELL.CONTRACT_INVALID`
+            when problems of several kinds were found; all problems are listed.
+    """
+    folder = Folder(root, "SHELL.CONTRACTS_UNREADABLE", "The contracts cannot be read.")
+    names = [name for name in folder.below("", ".yaml") if not name.startswith(OUTSIDE)] if root.is_dir() else []
+    if not names:
+        raise ContractError(
+            "SHELL.CONTRACTS_MISSING", "There are no contracts here.", "no .yaml file", "a contracts folder", str(root), "check --contracts"
+        )
+    problems: list[ContractError] = []
+    for name in names:
+        try:
+            load_from(folder, name, f"{root.name}/{name}")
+        except ContractError as error:
+            if error.code == folder.code:
+                raise
+            problems.append(error)
+    combine(problems, "The contracts cannot be read")
+    return _compile(root, tuple((name, folder.read(name, MAX_BYTES).data) for name in names))
+
+
+@lru_cache(maxsize=4)
+def _compile(root: Path, files: tuple[tuple[str, bytes], ...]) -> Contracts:
+    located = {relative: load_bytes(data, f"{root.name}/{relative}") for relative, data in files}
+    problems = [problem for relative, file in located.items() for problem in _identity_problems(relative, file)]
+    combine(problems, "The contracts cannot be read")
+    documents = {_name(relative): file.value for relative, file in located.items()}
+
+    def well_formed() -> None:
+        problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
+        combine(problems, "The contracts are not well formed")
+
+    prove_once("contracts", [("contracts", contracts_digest(_digests(located).items()))], well_formed)
+    return _Builder(root, located, documents).build()
+
+
+def _digests(located: Mapping[str, Located]) -> dict[str, str]:
+    """SHA-256 of each file's content, by relative path."""
+    return {relative: sha256_bytes(canonical_json(file.value)) for relative, file in located.items()}
+
+
+def _kind(relative: str) -> str | None:
+    parts = Path(relative).with_suffix("").parts
+    if relative == "vocabularies.yaml":
+        return "vocabularies"
+    return _KIND_BY_FOLDER.get(parts[0]) if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER else _KIND_BY_STEM.get(parts[-1])
+
+
+def _name(relative: str) -> str:
+    """The absolute name of a contract file."""
+    return f"closedworld:{relative.removesuffix('.yaml')}"
+
+
+def _identity_problems(relative: str, file: Located) -> list[ContractError]:
+    expected = _name(relative)
+    if _kind(relative) is None:
+        return [_invalid("This file has no place in contracts/.", relative, "one of the known file kinds", file.where())]
+    if isinstance(file.value, dict) and _kind(relative) in ("kernel", "streams"):
+        # Nothing refers to kernels and streams by reference, so their names may go without saying.
+        file.value.setdefault("$id", expected)
+    if not isinstance(file.value, dict) or file.value.get("$id") != expected:
+        found = repr(file.value.get("$id")) if isinstance(file.value, dict) else type(file.value).__name__
+        return [_invalid("A contract file must begin with its own $id.", found, f"$id: {expected}", file.where(("$id",)))]
+    return []
+
+
+def _file_problems(documents: Mapping[str, Any], relative: str, file: Located) -> list[ContractError]:
+    kind = _kind(relative)
+    problems: list[ContractError] = []
+    if kind == "meta":
+        return schema_problems(documents, file, ())
+    if f"closedworld:meta/{kind}" not in documents:
+        return [_invalid(f"There is no meta-schema for {kind} files.", "nothing", f"contracts/meta/{kind}.yaml", file.where())]
+    problems += document_problems(documents, f"closedworld:meta/{kind}", file)
+    if not problems and kind == "schemas":
+        for name in file.value.get("documents", {}):
+            problems += schema_problems(documents, file, ("documents", name))
+    return problems
+
+
+def _invalid(what: str, found: str, expected: str, where: str, do: str = "") -> ContractError:
+    return ContractError("SHELL.CONTRACT_INVALID", what, found, expected, where, do)
+
+
+class _Builder:
+    """Turns validated files into dataclasses; ids must be unique over all files."""
+
+    def __init__(self, root: Path, located: Mapping[str, Located], documents: Mapping[str, Any]) -> None:
+        self.root, self.located, self.documents = root, located, documents
+        self.problems: list[ContractError] = []
+        self.places: dict[tuple[str, str], str] = {}
+
+    def build(self) -> Contracts:
+        datasets: dict[str, Dataset] = {}
+        artefacts: dict[str, Artefact] = {}
+        kernels: dict[str, Mapping[str, Any]] = {}
+        streams: dict[str, Mapping[str, Any]] = {}
+        checks: dict[str, tuple[str, ...]] = {}
+        vocabularies: Mapping[str, Any] = {"vocabularies": {}, "from_reference": {}}
+        for relative, file in self.located.items():
+            kind, value = _kind(relative), file.value
+            if kind == "vocabularies":
+                vocabularies = value
+                for name in value["vocabularies"]:
+                    self.once("vocabulary", name, file.where(("vocabularies", name)))
+                for name in value["from_reference"]:
+                    self.once("vocabulary", name, file.where(("from_reference", name)))
+            elif kind == "dictionary":
+                for number, entry in enumerate(value["datasets"]):
+                    path: JsonPath = ("datasets", number)
+                    if self.once("dataset", entry["id"], file.where(path)):
+                        self.attempt(datasets, entry["id"], lambda e=entry, p=path, f=file: self.dataset(e, f, p))
+            elif kind == "registry":
+                for number, entry in enumerate(value["artefacts"]):
+                    path = ("artefacts", number)
+                    if self.once("artefact", entry["id"], file.where(path)):
+                        artefacts[entry["id"]] = Artefact(**_segment(file), **entry, where=file.where(path))
+                        self.once("manifest key", entry["manifest_key"], file.where((*path, "manifest_key")))
+                for state, names in value.get("checks", {}).items():
+                    if self.once("state's list of checks", state, file.where(("checks", state))):
+                        checks[state] = tuple(names)
+            elif kind == "kernel":
+                if value["name"] != Path(relative).stem:
+                    where = file.where(("name",))
+                    self.problems.append(_invalid("A kernel is called as its file.", value["name"], Path(relative).stem, where))
+                kernels[value["name"]] = value
+            elif kind == "streams":
+                for number, entry in enumerate(value["streams"]):
+                    if self.once("stream", entry["id"], file.where(("streams", number))):
+                        streams[entry["id"]] = entry
+        combine(self.problems, "The contracts do not fit together")
+        files = _digests(self.located)
+        return Contracts(
+            root=self.root,
+            digest=contracts_digest(files.items()),
+            files=files,
+            vocabularies={name: tuple(values) for name, values in vocabularies["vocabularies"].items()},
+            reference_vocabularies={name: (at["table"], at["column"]) for name, at in vocabularies["from_reference"].items()},
+            datasets=datasets,
+            artefacts=artefacts,
+            kernels=kernels,
+            streams=streams,
+            checks=checks,
+            confusions=vocabularies.get("confusions", {}),
+            documents=self.documents,
+            located=self.located,
+        )
+
+    def once(self, kind: str, id: str, where: str) -> bool:
+        """Whether `id` is new; a second use is a problem naming the first."""
+        first = self.places.setdefault((kind, id), where)
+        if first == where:
+            return True
+        self.problems.append(_invalid(f"A {kind} is declared twice.", f"{id}, first at {first}", "each id once", where))
+        return False
+
+    def attempt(self, into: dict[str, Dataset], id: str, make: Any) -> None:
+        try:
+            into[id] = make()
+        except ContractError as error:
+            self.problems.append(error)
+
+    def dataset(self, entry: Mapping[str, Any], file: Located, path: JsonPath) -> Dataset:
+        resolve(self.documents, entry["schema"], file.where((*path, "schema")))
+        # These become SQL identifiers and paths, whatever meta-schemas a contracts folder brings with it.
+        named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", entry["path"])]
+        for kind, key, name in [*named, *((PARTITION_KEY, "partitioning", name) for name in entry["partitioning"])]:
+            if not is_name(kind, name):
+                raise _invalid("A dataset has a name that none may have.", repr(name)[:200], kind.pattern, file.where((*path, key)))
+        return Dataset(
+            id=entry["id"],
+            **_segment(file),
+            description=entry["description"],
+            path=entry["path"],
+            partitioning=tuple(entry["partitioning"]),
+            table=self.table(entry["schema"]),
+            primary_key=tuple(entry["primary_key"]),
+            sort_order=tuple(entry["sort_order"]),
+            foreign_keys=tuple(
+                ForeignKey(tuple(key["columns"]), key["dataset"], tuple(key["to"])) for key in entry.get("foreign_keys", ())
+            ),
+            invariants=tuple(
+                Invariant(law["law"], {name: _frozen(value) for name, value in law.items() if name != "law"})
+                for law in entry.get("invariants", ())
+            ),
+            produced_by=entry["produced_by"],
+            consumed_by=tuple(entry["consumed_by"]),
+            required=entry["status"] == "required",
+            published_when=Switch(**entry["published_when"]) if "published_when" in entry else None,
+            where=file.where(path),
+        )
+
+    def table(self, ref: str) -> TableContract:
+        """The table contract a resolved reference names."""
+        id, _, pointer = ref.partition("#")
+        path: JsonPath = tuple(pointer.strip("/").split("/"))
+        file = next(file for file in self.located.values() if file.value["$id"] == id)
+        value = resolve(self.documents, ref, "")
+        names = [column["name"] for column in value["columns"]]
+        for number, name in enumerate(names):
+            if not is_name(COLUMN, name):
+                where = file.where((*path, "columns", number))
+                raise _invalid("A column has a name that none may have.", repr(name)[:200], COLUMN.pattern, where)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise _invalid("A column is declared twice.", ", ".join(twice), "each column once", file.where(path), nearest(twice[0], ()))
+        columns = (Column(**column, where=file.where((*path, "columns", number))) for number, column in enumerate(value["columns"]))
+        return TableContract(ref, value["description"], tuple(columns), file.where(path))
+
+
+def _segment(file: Located) -> dict[str, Any]:
+    return {"segment": file.value["segment"], "layer": file.value["layer"]}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

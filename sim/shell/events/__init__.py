@@ -1,0 +1,1 @@
+"""What a run tells while it is at work, and who renders it."""

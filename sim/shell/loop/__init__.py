@@ -1,0 +1,1 @@
+"""The run: plan, gate, seal, execute, publish, in order."""

@@ -1,0 +1,1 @@
+"""One partition: computed, checked, staged, held against another backend."""

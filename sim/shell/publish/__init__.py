@@ -1,0 +1,1 @@
+"""Publishing and the hash gate: documents, manifests, bundles, seals, one writer a run."""

@@ -1,0 +1,1 @@
+"""Run directories as readers see them: opened, verified, listed, removed."""

@@ -1,0 +1,173 @@
+"""The rows a run may read: published datasets by manifest, verified when first opened.
+
+A file's SHA-256 is checked when a state first opens it, and again if another file has taken its name since; page checksums are verified on
+every read. Files are found by manifest, never by listing a directory.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
+from sim.ground.contract_types import Contracts
+from sim.ground.errors import GateError
+from sim.shell.publish.gate import require_bytes
+from sim.shell.publish.manifest import PartFile, Published
+from sim.shell.runs.proven import ProvenFiles
+from sim.shell.tables.arrow import vocabulary_of
+from sim.shell.tables.parquet import damaged, read_parquet, require_schema
+from sim.shell.tables.reference import Reference
+from sim.state.frames import Frame, concat
+
+_CACHE_BYTES = 192 << 20
+_CACHE_SHARE = 16
+"""Under a memory limit this part of it may be used for rows that were read, where that is less."""
+
+
+class Store:
+    """Read access to one run directory.
+
+    Args:
+        run_dir: Run directory.
+        contracts: Compiled contracts.
+        reference: Reference snapshot.
+        vocabularies: All sealed lists, static and from the reference.
+    """
+
+    def __init__(self, run_dir: Path, contracts: Contracts, reference: Reference, vocabularies: Mapping[str, tuple[str, ...]]) -> None:
+        self.reference = reference
+        self.vocabularies = dict(vocabularies)
+        self._run_dir, self._contracts = run_dir, contracts
+        self._published: dict[tuple[str, str | None], Published] = {}
+        self._proven = ProvenFiles()
+        self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
+        self._held = 0  # bytes of these
+        self._lock = threading.Lock()
+        self._room = _CACHE_BYTES
+
+    def fit(self, memory_limit: int | None) -> None:
+        """Keep fewer rows in memory where the process may take `memory_limit` bytes; None for no limit."""
+        self._room = _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
+
+    def register(self, items: Iterable[Published]) -> None:
+        """Make published datasets readable. Only proven ones may be registered."""
+        for item in items:
+            self._published[(item.dataset, item.scenario)] = item
+
+    def published(self, dataset: str, scenario: str | None = None) -> Published:
+        """The published directory of a dataset.
+
+        Raises:
+            GateError: If nothing proven was published under that name.
+        """
+        item = self._published.get((dataset, scenario))
+        if item is None:
+            raise GateError(
+                "SHELL.INPUT_NOT_PUBLISHED",
+                f"{dataset} has no published rows" + (f" for scenario {scenario}" if scenario else ""),
+                expected=f"published by {self._contracts.dataset(dataset).produced_by}",
+                do="closedworld run builds it; scenario data need --scenario",
+            )
+        return item
+
+    def scenarios(self, dataset: str) -> list[str | None]:
+        """Scenarios under which a dataset is published (a single None for scenario-free data)."""
+        return [scenario for name, scenario in self._published if name == dataset]
+
+    def holds(self, dataset: str, scenario: str | None = None) -> bool:
+        """Whether a dataset (of a scenario) has been published."""
+        return (dataset, scenario) in self._published
+
+    def load(
+        self,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a published dataset; see `Context.load`."""
+        item = self.published(dataset, scenario)
+        wanted = tuple(columns) if columns is not None else None
+        frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
+        return frames[0] if len(frames) == 1 else concat(frames)
+
+    def load_to(
+        self,
+        read: ParquetReader,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a published dataset, decoded in device memory from the verified bytes of its files; see `Context.load`."""
+        item, contract = self.published(dataset, scenario), self._contracts.dataset(dataset)
+        wanted = [contract.table.column(name) for name in (contract.table.names if columns is None else columns)]
+        sealed = {column.name: tuple(vocabulary_of(contract, column, self.vocabularies)) for column in wanted}
+        specs = [ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, sealed[column.name]) for column in wanted]
+        frames = []
+        for file, low, high in pieces(item, part, rows):
+            path = self._run_dir / item.path / file.name
+            data = require_bytes(path, file.file_sha256, file.bytes)
+            require_schema(path, data, contract, self.vocabularies)
+            try:
+                found = read(data, specs, (low, high))
+            except UnexpectedRows as error:
+                raise damaged(path, contract, str(error), "rows its contract allows") from error
+            masks = {name: mask for name, (_, mask) in found.items() if mask is not None}
+            frames.append(Frame({name: values for name, (values, _) in found.items()}, masks))
+        return frames[0] if len(frames) == 1 else concat(frames)
+
+    def _read(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
+        path = self._run_dir / item.path / file.name
+        key = (str(path), columns)
+        with self._lock:
+            if key in self._frames:
+                self._frames.move_to_end(key)
+                return self._frames[key]
+        self._verify(path, file)
+        frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file)
+        with self._lock:
+            again = self._frames.pop(key, None)  # another thread read it meanwhile
+            self._held += _bytes(frame) - (0 if again is None else _bytes(again))
+            self._frames[key] = frame
+            while len(self._frames) > 1 and self._held > self._room:
+                self._held -= _bytes(self._frames.popitem(last=False)[1])
+        return frame
+
+    def _verify(self, path: Path, file: PartFile) -> None:
+        self._proven.require([(path, file.file_sha256)])
+
+
+def pieces(item: Published, part: int | None, rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:
+    """Files and the half-open row range wanted of each; never nothing.
+
+    Args:
+        item: What was published.
+        part: Only this file.
+        rows: Only this range over the rows of what `part` selects.
+    """
+    files, starts = item.files, item.starts
+    if part is not None:
+        files, starts = (item.files[part],), (0, item.files[part].rows)
+    if rows is None:
+        return [(file, 0, file.rows) for file in files]
+    (low, high), found = rows, []
+    number = max(0, bisect_right(starts, low) - 1)
+    while number < len(files) and starts[number] < high:
+        start, stop = max(low, starts[number]), min(high, starts[number + 1])
+        if start < stop:
+            found.append((files[number], start - starts[number], stop - starts[number]))
+        number += 1
+    return found or [(files[0], 0, 0)]
+
+
+def _bytes(frame: Frame) -> int:
+    return sum(array.nbytes for _, array in frame.items())

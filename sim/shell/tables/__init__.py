@@ -1,0 +1,1 @@
+"""Tables: Arrow and Parquet by contract, digests, keys, and complete checks of rows."""

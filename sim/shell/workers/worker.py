@@ -1,0 +1,150 @@
+"""A partition in a worker process: `compute` is the one function a cluster calls, text in and text out.
+
+What crosses the wire is the name of `compute`, a short JSON text, and a JSON answer. (dask sends the reference to a
+function as its module and name; no object of the engine is ever serialised, and no byte of data travels this way.) All else a
+worker derives itself: contracts and parameters from the request, rows from published files through the ordinary store, which
+holds them against the digests of the driver's manifests. It then compares what it derived with what the driver has, and
+refuses to compute on any difference. It writes nothing outside its attempt (see `attempts.py`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sim.backends import BackendUnavailable, get_backend
+from sim.executors import LocalExecutor
+from sim.executors.allocator import keep_freed_memory
+from sim.ground.errors import BackendError, SimError, StorageError, WorkerError
+from sim.ground.identity import canonical_json, code_digest, sha256_bytes
+from sim.ground.json_text import load_json
+from sim.shell.events.events import Silent
+from sim.shell.partition.attempts import JOB_NAME, Attempt, Stale, room
+from sim.shell.partition.out_of_memory import ran_out
+from sim.shell.partition.partition import StateRun, compute_partition
+from sim.shell.partition.rng_events import program_called
+from sim.shell.partition.staging import PartitionResult, encode_result
+from sim.shell.publish.gate import require_bytes
+from sim.shell.publish.manifest import Published, StateManifest
+from sim.shell.publish.publish import read_published
+from sim.shell.request.request import Prepared, prepare
+from sim.shell.request.request_context import context_for
+from sim.shell.runs.store import Store
+from sim.shell.workers.job import JOB_LAW, REPLY_LAW, agreed, decode_request
+from sim.state.context import Context
+from sim.state.declaration import Partition, Program
+
+_CODE = code_digest()  # of the sources as they are when they are loaded, not when the first partition comes
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A job made ready in this process."""
+
+    program: Program
+    context: Context
+    run: StateRun
+    room: Path
+
+
+def compute(text: str) -> str:
+    """Compute one partition.
+
+    Args:
+        text: JSON object: run_dir, state, job (SHA-256 of the job document), index, scenario, spec, verify.
+
+    Returns:
+        JSON object with `law`, `worker` and one of: `result` and `attempt` (name of the directory holding the files),
+        `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a traceback).
+    """
+    task = json.loads(text)
+    part = Partition(task["index"], task["scenario"], task["spec"])
+    answer: dict[str, Any]
+    attempt = None
+    try:
+        job = _job(task["run_dir"], task["state"], task["job"])
+        attempt = Attempt(job.room, part.name)
+        result = _computed(job, attempt, part, task["verify"])
+        answer = {"result": encode_result(result), "attempt": attempt.path.name}
+    except Stale as stale:
+        answer = {"stale": str(stale)}
+    except SimError as error:
+        fields = {name: value for name, value in error.as_json().items() if name != "exit_code"}
+        answer = {"refused": {"class": type(error).__name__, **fields}, "transient": isinstance(error, StorageError)}
+    except Exception as error:
+        answer = {"failed": traceback.format_exc(limit=-8), "transient": isinstance(error, OSError | MemoryError)}
+    if attempt is not None and "result" not in answer:
+        attempt.give_up()
+    return canonical_json({"law": REPLY_LAW, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}).decode()
+
+
+def _computed(job: _Job, attempt: Attempt, part: Partition, verify: bool) -> PartitionResult:
+    try:
+        return compute_partition(job.program, job.context, job.run, attempt, part, verify)
+    except MemoryError as error:  # what would help depends on who started the workers: the driver says it
+        raise ran_out(job.program.state.id, part.name, str(error), str(attempt.path), "") from error
+
+
+@lru_cache(maxsize=2)
+def _job(run_dir: str, state: str, digest: str) -> _Job:
+    folder = room(Path(run_dir) / "staging" / state, digest)
+    path = folder / JOB_NAME
+    if not path.is_file():
+        raise Stale(f"{path} does not exist")
+    data = read_published(path)
+    if sha256_bytes(data) != digest:
+        raise _differs("job document", sha256_bytes(data), digest, str(path))
+    document = load_json(data, str(path), JOB_LAW)
+    prepared, store = _opened(run_dir, document["session"], canonical_json(document["request"]).decode())
+    try:
+        backend = get_backend(document["backend"])
+    except BackendUnavailable as error:
+        raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor on that host") from error
+    for name, value in agreed(prepared, backend, _CODE).items():
+        if document["agreed"].get(name) != value:
+            raise _differs(name, value, str(document["agreed"].get(name)), str(Path(__file__).parents[3]))
+    binding = read_published(folder.parents[1] / "binding").decode("utf-8", "replace")
+    if binding != document["binding"]:
+        raise _differs("staging binding", binding, document["binding"], str(folder.parents[1]))
+    program = _program(document["model"], state)
+    for name, sha256 in document["manifests"].items():
+        store.register(_manifest(str(Path(run_dir) / name), sha256))
+    run = StateRun(Path(run_dir), prepared.identity, prepared.contracts, store, backend, LocalExecutor(1), None, Silent())
+    return _Job(program, context_for(program, prepared, backend, store), run, folder)
+
+
+@lru_cache(maxsize=1)
+def _opened(run_dir: str, session: str, request: str) -> tuple[Prepared, Store]:
+    """The request and the run's store, once a process and driver session: what a store has verified holds for that long."""
+    keep_freed_memory()
+    prepared = prepare(decode_request(json.loads(request)))
+    return prepared, Store(Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies)
+
+
+@lru_cache(maxsize=1024)
+def _manifest(path: str, sha256: str) -> tuple[Published, ...]:
+    return StateManifest.decode(require_bytes(Path(path), sha256), path).datasets
+
+
+def _program(model: str, state: str) -> Program:
+    found = program_called(importlib.import_module(model).SEGMENTS, state)
+    assert found is not None  # the driver's model has it, and its code is the worker's
+    return found
+
+
+def _differs(name: str, here: str, there: str, where: str) -> WorkerError:
+    return WorkerError(
+        "SHELL.WORKER_DIFFERS",
+        f"a worker's {name} is not the driver's",
+        found=f"{here} on the worker",
+        expected=f"{there} on the driver",
+        where=where,
+        do="install the same version with the same dependencies everywhere, restart the workers, then run again",
+    )

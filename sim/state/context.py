@@ -1,0 +1,270 @@
+"""What a state may see: frames, parameters, kernels, streams. No path, clock, environment or backend name.
+
+`Context` serves planning and checking; `PartitionContext` adds the accumulators of one partition. Both refuse what the
+state did not declare, so that declarations stay true and the seal derived from them complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sim.backends import Backend
+from sim.ground.contract_types import Contracts, Dataset
+from sim.rng import Stream, StreamError
+from sim.shell.publish.manifest import LedgerRow, PartFile
+from sim.shell.runs.store import Store
+from sim.state.declaration import ROW_LEVEL, Partition, State
+from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
+from sim.state.event_log import EventLog, drawn
+from sim.state.frames import Array, Frame, Rows, changed
+from sim.state.params import Params
+from sim.state.switches import Choices, asked_for, is_published
+
+
+class Context:
+    """What `plan`, `finish` and `checks` see.
+
+    Attributes:
+        state: The state's declaration.
+        scenarios: Scenario ids of the run, sorted.
+        params: `ctx.params.<config id>.<key>`, only for declared configs.
+        kernels: `ctx.kernels.<stem>(...)`, only for declared kernels.
+    """
+
+    # Whether this is the context of a partition, whose rows may lie on a device.
+    _of_partition = False
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        seed: int,
+        scenarios: Sequence[str],
+        configs: Mapping[str, Params],
+        contracts: Contracts,
+        store: Store,
+        backend: Backend,
+        externals: Mapping[str, Frame],
+    ) -> None:
+        self.state = state
+        self.scenarios = tuple(scenarios)
+        self.params = DeclaredParams(configs, state)
+        self.kernels = DeclaredKernels(backend, state)
+        self._seed, self._contracts, self._store, self._backend = seed, contracts, store, backend
+        self._externals = externals
+        self._configs = configs
+
+    def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
+        """This context with fresh accumulators for one partition; on another backend to hold two against each other."""
+        return PartitionContext(
+            self.state,
+            seed=self._seed,
+            scenarios=self.scenarios,
+            configs=self._configs,
+            contracts=self._contracts,
+            store=self._store,
+            backend=backend or self._backend,
+            externals=self._externals,
+        )
+
+    def stream(self, stream: str, scenario: str | None = None) -> int:
+        """Philox key of a declared stream; scenario-scoped streams need the scenario."""
+        if stream not in self.state.streams:
+            raise UndeclaredAccess(f"{self.state.id} does not declare stream {stream!r}")
+        try:
+            return Stream(**self._contracts.streams[stream]).key(self._seed, scenario)
+        except StreamError as error:
+            raise UndeclaredAccess(str(error)) from None
+
+    def event_unit(self, stream: str) -> str:
+        """What one event of a stream stands for: `entity`, `cell` or `partition`."""
+        return Stream(**self._contracts.streams[stream]).events
+
+    def written(self, dataset: str) -> Dataset:
+        """Contract of a dataset the state writes."""
+        if dataset not in self.state.writes:
+            raise UndeclaredAccess(f"{self.state.id} does not declare to write {dataset!r}")
+        return self._contracts.dataset(dataset)
+
+    def vocabulary(self, name: str) -> tuple[str, ...]:
+        """The sealed list behind category codes."""
+        return self._store.vocabularies[name]
+
+    def code(self, vocabulary: str, value: str) -> int:
+        """Code of one value of a sealed list."""
+        return self._store.vocabularies[vocabulary].index(value)
+
+    def name_hashes(self, vocabulary: str) -> Array:
+        """uint64 hash of each value of a sealed list: LE64 of SHA-256 over its framed text."""
+        return name_hashes(self._store.vocabularies[vocabulary])
+
+    def reference(self, table: str) -> Frame:
+        """A declared table of the reference snapshot (`country_iso` and `tzid` as codes)."""
+        if table not in self.state.reference:
+            raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
+        return self._store.reference.frame(table, self._store.vocabularies)
+
+    def reference_metadata(self, table: str) -> dict[str, str]:
+        """Key-value metadata of a declared reference table."""
+        if table not in self.state.reference:
+            raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
+        return self._store.reference.metadata(table)
+
+    def external(self, name: str) -> Frame | None:
+        """A declared user-supplied input, or None when the run was given none."""
+        if name not in self.state.external:
+            raise UndeclaredAccess(f"{self.state.id} does not declare external input {name!r}")
+        return self._externals.get(name)
+
+    def publishes(self, dataset: str, scenario: str | None = None) -> bool:
+        """Whether the request asks for a dataset (of a scenario) that the state reads or writes: an optional one may be switched off."""
+        if dataset not in self.state.writes:
+            self._declared(dataset, row_level=False)
+        return is_published(self._contracts.dataset(dataset), self._choices, scenario)
+
+    def to_publish(self) -> set[tuple[str, str | None]]:
+        """Every (dataset, scenario) the state must publish; the scenario is None where data are not by scenario."""
+        return asked_for((self._contracts.dataset(name) for name in self.state.writes), self._choices)
+
+    def to_read(self) -> set[tuple[str, str | None]]:
+        """Every (dataset, scenario) the request publishes of what the state reads."""
+        return asked_for((self._contracts.dataset(name) for name in self.state.reads), self._choices)
+
+    @property
+    def _choices(self) -> Choices:
+        return Choices(self._configs, self._externals.keys(), self.scenarios)
+
+    def files(self, dataset: str, scenario: str | None = None) -> tuple[PartFile, ...]:
+        """Files of a declared input in order, with rows and first/last keys: what plans are made of."""
+        self._declared(dataset, row_level=False)
+        return self._store.published(dataset, scenario).files
+
+    def load(
+        self,
+        dataset: str,
+        *,
+        scenario: str | None = None,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+        device: bool = False,
+    ) -> Frame:
+        """Rows of a declared input.
+
+        Args:
+            dataset: Dataset id.
+            scenario: Scenario id for scenario data.
+            part: Only this file; all files when None.
+            rows: Half-open row range inside what `part` selects.
+            columns: Only these columns.
+            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No strings.
+
+        Returns:
+            The frame; arrays are read-only and may be shared with other partitions.
+        """
+        self._declared(dataset, row_level=True)
+        if device:
+            self._may_hold_rows()
+        reader = self._backend.ops.read_parquet
+        if device and reader is not None:
+            return self._store.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
+        loaded = self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
+        return self.on_device(loaded) if device else loaded
+
+    def on_device(self, value: Rows) -> Rows:
+        """An array or frame in device memory: the same object if it is there already or the backend has one memory."""
+        self._may_hold_rows()
+        ops = self._backend.ops
+        return changed(value, lambda columns: [ops.to_device(column) for column in columns])
+
+    def on_host(self, value: Rows) -> Rows:
+        """An array or frame in host memory: the same object if it is there already."""
+        ops = self._backend.ops
+        return changed(value, lambda columns: [ops.to_host(column) for column in columns])
+
+    def repeat(self, values: Rows, counts: Array) -> Rows:
+        """Row i of an array or frame `counts[i]` times, in order; on the device iff the values or the counts are there.
+
+        Args:
+            values: Column (or frame) of r rows.
+            counts: Whole numbers >= 0, one a row.
+        """
+        ops = self._backend.ops
+        return changed(values, lambda columns: ops.repeat(columns, counts))
+
+    def sort_segments(self, values: Array, offset: Array) -> None:
+        """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
+        self._backend.ops.sort_segments(values, offset)
+
+    @property
+    def xp(self) -> Any:
+        """Array namespace for exact integer work on what `on_device` gives."""
+        self._may_hold_rows()
+        return self._backend.xp
+
+    def _may_hold_rows(self) -> None:
+        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
+        if not (self._of_partition and self.state.resident):
+            raise UndeclaredAccess(f"{self.state.id} keeps rows on the device outside a partition or without declaring resident=True")
+
+    def _declared(self, dataset: str, row_level: bool) -> None:
+        scope = self.state.reads.get(dataset)
+        if scope is None or (row_level and scope != ROW_LEVEL):
+            raise UndeclaredAccess(f"{self.state.id} declares {scope or 'no'} access to {dataset!r}")
+
+
+class PartitionContext(Context):
+    """What `compute` sees: a `Context` that also counts and keeps the RNG ledger of its partition."""
+
+    _of_partition = True
+
+    def __init__(self, state: State, **kwargs: Any) -> None:
+        super().__init__(state, **kwargs)
+        self.counters: dict[str, Any] = {}
+        self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
+        self.events: EventLog | None = None
+
+    def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
+        """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
+        figure = np.asarray(self.on_host(value))
+        if figure.dtype.kind not in "iub":
+            raise TypeError(f"counter {name!r} is {figure.dtype}: cross-row sums are integers only")
+        addend = figure.astype(np.int64)
+        self.counters[name] = self.counters[name] + addend if name in self.counters else addend
+
+    def ledger(
+        self,
+        stream: str,
+        c0: Array,
+        c1: Array,
+        *,
+        draws: int | Array,
+        entities: Array | None = None,
+        scenario: str | None = None,
+        names: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Account for random numbers drawn from a stream, one row an entity, or one a run of entities at consecutive counters.
+
+        Args:
+            stream: Declared stream id.
+            c0: uint64, n: low counter word of each row's first block.
+            c1: uint64, n: high counter word.
+            draws: Words of one entity: one int for all, or an array of n.
+            entities: Whole numbers, n: entities of each row, each at the next blocks after the one before; None for one each.
+            scenario: Scenario, for scenario data.
+            names: Columns of n by which people know the rows; kept where events are asked for (`rng_events.py`).
+        """
+        if c0.shape != c1.shape:
+            raise ValueError(f"{stream}: {len(c0)} low words and {len(c1)} high words")
+        key = self.stream(stream, scenario)
+        row = LedgerRow(stream, scenario, f"{key:016x}", *drawn(len(c0), draws, entities))
+        before = self.ledger_rows.get((stream, scenario))
+        self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)
+        if self.events is not None:
+            host = self.on_host
+            at = [None if column is None or isinstance(column, int) else host(column) for column in (draws, entities)]
+            named = {name: host(column) for name, column in (names or {}).items()}
+            self.events.add(stream, host(c0), host(c1), draws=draws if at[0] is None else at[0], entities=at[1], names=named)

@@ -1,0 +1,173 @@
+"""What a state is: a frozen declaration and up to six functions, discovered from one module.
+
+    STATE = State(id="5B.S3", ...)
+    def preflight(ctx) -> None                    # optional; refuses impossible parameters before any state has run
+    def plan(ctx) -> list[Partition]              # optional; default: one partition (one a scenario where `per_scenario`)
+    def compute(ctx, part) -> dict[str, Frame]    # frames by dataset id; may be called in any order, on any worker
+    def finish(ctx, totals) -> dict[str, Frame]   # optional; small tables made from the sums of all partitions' counters
+    def checks(ctx, totals) -> list[Check]        # optional; model checks over sums of all partitions, before publishing
+    def measure(ctx, totals) -> list[Measurement] # optional; figures published beside the checks; they hold nothing up
+
+A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from sim.state.frames import Frame
+
+if TYPE_CHECKING:
+    from sim.state.context import Context
+
+ROW_LEVEL = "ROW_LEVEL"
+METADATA_ONLY = "METADATA_ONLY"
+
+Frames = dict[str, Frame]
+Totals = Mapping[str, Any]
+"""Counter name -> int, or int64 array: sums over all partitions of what `ctx.count` was told."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Declaration of one state.
+
+    Attributes:
+        id: `SEG.S<k>`, e.g. `5B.S3`.
+        title: A few words for progress and reports.
+        reads: Dataset id -> ROW_LEVEL or METADATA_ONLY. The seal and its scopes are derived from this.
+        writes: Dataset ids this state alone produces.
+        config: Ids of config packs whose resolved values it may see.
+        reference: Tables of the reference snapshot it may see.
+        external: Ids of user-supplied inputs it may see when the run was given them.
+        streams: Random streams it may draw from.
+        kernels: Kernels it may call.
+        per_scenario: Whether it runs once for each scenario of the run.
+        resident: Whether its `compute` keeps rows in a device's memory (`ctx.on_device`, `ctx.load(device=True)`, `ctx.xp`). On a device
+            backend such a partition holds one of the device's slots; any other holds one only while a kernel of it runs.
+    """
+
+    id: str
+    title: str
+    writes: tuple[str, ...]
+    reads: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    config: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    per_scenario: bool = False
+    resident: bool = False
+
+    @property
+    def segment(self) -> str:
+        """Segment code, e.g. `5B`."""
+        return self.id.split(".")[0]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A piece of a state's work: a pure function of upstream counts, never of workers, memory or backend.
+
+    Attributes:
+        index: Position among the state's partitions of the same scenario; names the part files.
+        scenario: Scenario id, or None for scenario-free states.
+        spec: JSON-able description of what to compute.
+        weight: About how long it takes beside the others of the plan, in any unit (rows, as a rule). The heaviest are begun first, so that
+            none is left to one worker in the end; nothing that is computed knows of it.
+    """
+
+    index: int
+    scenario: str | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    weight: int = 0
+
+    @property
+    def name(self) -> str:
+        """Stable name, unique in the state: `<scenario>-00003` or `00003`."""
+        return f"{self.scenario}-{self.index:05d}" if self.scenario else f"{self.index:05d}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check; it is published in the bundle with its figures, passed or not.
+
+    Attributes:
+        name: Stable name.
+        passed: Whether publishing may go on.
+        found: Measured figure(s), JSON-able.
+        expected: What it was held against, JSON-able.
+        note: One sentence for people.
+    """
+
+    name: str
+    passed: bool
+    found: Any = None
+    expected: Any = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure of what a state made, published beside its checks. Nothing depends on it: what may refuse is a `Check`.
+
+    Attributes:
+        name: Stable name, unique in the state.
+        found: Measured figure(s), JSON-able.
+        unit: Unit of the figures, empty for counts and names.
+        note: One sentence for people.
+    """
+
+    name: str
+    found: Any
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A state with its functions."""
+
+    state: State
+    compute: Callable[[Context, Partition], Frames] | None
+    plan: Callable[[Context], list[Partition]] | None = None
+    finish: Callable[[Context, Totals], Frames] | None = None
+    checks: Callable[[Context, Totals], list[Check]] | None = None
+    preflight: Callable[[Context], None] | None = None
+    measure: Callable[[Context, Totals], list[Measurement]] | None = None
+
+    @classmethod
+    def of(cls, module: ModuleType) -> Program:
+        """The program a state module describes."""
+        get = vars(module).get
+        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"), get("measure"))
+
+    def partitions(self, ctx: Context) -> list[Partition]:
+        """The state's partitions: as it plans them, else one a scenario, else one."""
+        if self.plan is not None:
+            return self.plan(ctx)
+        return [Partition(0, scenario) for scenario in ctx.scenarios] if self.state.per_scenario else [Partition(0)]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An ordered list of states ending in the segment's gate.
+
+    Attributes:
+        code: `1A` ... `6B`.
+        layer: 1, 2 or 3.
+        title: A few words.
+        programs: States S1.. in order; S0 and the bundle are generic and belong to the shell.
+        final: Id of the state that publishes the bundle, e.g. `5B.S5`.
+        present: Datasets of earlier segments of which one partition at least must have been published, though no state reads them.
+    """
+
+    code: str
+    layer: int
+    title: str
+    programs: tuple[Program, ...]
+    final: str
+    present: tuple[str, ...] = ()
