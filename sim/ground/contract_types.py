@@ -195,7 +195,7 @@ class Contracts:
         vocabularies: Static vocabularies, name -> ordered values.
         reference_vocabularies: Name -> (reference table, column); filled from the reference snapshot at run time.
         kernels: Kernel name -> the parsed kernel contract.
-        streams: Stream id -> the parsed stream declaration.
+        streams: The `sim.rng.Streams`, by id: this room lies below theirs.
         checks: State id -> names of the model checks it must have run, `*` for any text.
         files: Relative path -> SHA-256 hex of canonical JSON of the parsed content; what `digest` is made of.
         confusions: Vocabulary -> what people write for one of its values, in lower case -> that value.
@@ -210,7 +210,7 @@ class Contracts:
     datasets: Mapping[str, Dataset]
     artefacts: Mapping[str, Artefact]
     kernels: Mapping[str, Mapping[str, Any]]
-    streams: Mapping[str, Mapping[str, Any]]
+    streams: Any
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     confusions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.rng import ENTITY_KEY
 from sim.state.context import Context
 from sim.state.frames import Array
 
-_ENTITY_KEY = 0x636C6F736564776F  # ASCII "closedwo": a constant, so that entities are equal in every world
 _ZONE_TAG = np.uint64(0x7A6F6E65)  # ASCII "zone"
 
 
@@ -40,5 +40,5 @@ def country_zone_entity(ctx: Context, country: Array, tzid: Array) -> Array:
 
 def pair_entity(ctx: Context, left: Array, right: Array) -> Array:
     """Entity of two 64-bit parts (ids or name hashes): uint64, n."""
-    entity: Array = ctx.kernels.entity_hash(a=left, b=right, key=_ENTITY_KEY)
+    entity: Array = ctx.kernels.entity_hash(a=left, b=right, key=ENTITY_KEY)
     return entity

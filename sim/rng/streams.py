@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sim.rng.address import Address, HashOf, Value, entity_hash, words_of
+from sim.rng.grammar import BLOCK, AddressError, Field, Node, Packed, named, parse, parts_of
 from sim.rng.keys import stream_key
 
 Scope = Literal["world", "scenario"]
 Unit = Literal["entity", "cell", "partition"]
 
-_TEXT_FIELDS = ("id", "entity", "c0", "c1")
-_FIELDS = {*_TEXT_FIELDS, "draws", "scope"}
+_BLOCK_MEANING = "block of the entity's draws: draw d is lane d % 2 of block d // 2"
 
 
 class StreamError(ValueError):
-    """contracts/rng/streams.yaml is not a stream registry, or a stream is used against its declaration."""
+    """A stream is used against its declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,15 @@ class Stream:
     Attributes:
         id: Name framed into the key; never reused for another meaning.
         entity: What one address belongs to, in words.
-        c0: How the low counter word is formed.
-        c1: How the high counter word is formed.
+        c0: The low counter word of an entity, as an expression (see `grammar.py`).
+        c1: The high counter word.
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
         description: What each draw decides; may be left out.
         events: What one event stands for where events are asked for: an entity, all entities of one high counter word (a cell), or
             all of a partition.
+        blocks: Blocks an entity's address has room for.
+        words: Both expressions, parsed.
     """
 
     id: str
@@ -43,6 +46,31 @@ class Stream:
     scope: Scope
     description: str = ""
     events: Unit = "entity"
+    blocks: int = 1
+    words: tuple[Node, Node] = field(default=(Packed(()), Packed(())), repr=False)
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any], fields: Mapping[str, Field]) -> Stream:
+        """The stream of an entry of contracts/rng/streams.yaml.
+
+        Args:
+            entry: `{id, entity, c0, c1, draws, scope}`, and perhaps description, events and blocks; of the form the meta-schema states.
+            fields: Declared fields.
+
+        Raises:
+            AddressError: an expression is not of the grammar, its parts do not fit, or the entity's blocks have no room of their own.
+        """
+        name, draws = str(entry["id"]), entry["draws"]
+        counted = isinstance(draws, int)
+        if counted == ("blocks" in entry):
+            found = f"draws: {draws}{', and blocks' if counted else ', and no blocks'}"
+            expected = "no blocks where draws is a number" if counted else "blocks: the most an entity takes"
+            raise AddressError(f"{name}: how many blocks an entity has is said once.", found, expected, key="draws")
+        blocks = max(1, (draws + 1) // 2) if counted else int(entry["blocks"])
+        known = {**fields, BLOCK: Field(BLOCK, (blocks - 1).bit_length(), _BLOCK_MEANING)}
+        words = (_word(entry, "c0", known), _word(entry, "c1", fields))
+        _blocks_have_room(name, words[0], blocks)
+        return cls(**{**entry, "blocks": blocks}, words=words)
 
     def key(self, seed: int, scenario: str | None = None) -> int:
         """Key of this stream; `scenario` is ignored by a stream of scope `world`, so pairs of scenarios share its draws.
@@ -56,12 +84,46 @@ class Stream:
             raise StreamError(f"stream {self.id} has scope scenario: its key needs a scenario id")
         return stream_key(seed, self.id, scenario)
 
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Fields its words name, without `block`."""
+        return _once(self, inner=False)
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        """The same, each followed by the fields it is made of."""
+        return _once(self, inner=True)
+
+    def address(self, values: Mapping[str, Value], hash_of: HashOf = entity_hash) -> Address:
+        """Where the draws of entities begin, from the values of their fields.
+
+        Args:
+            values: Values by field: whole numbers, or arrays of one length. A field that is made of others may be given itself or by those.
+            hash_of: Computes `hash(a, b)`; by default on the CPU.
+
+        Raises:
+            AddressError: a field is missing, unknown, or no whole number.
+            AddressOverflow: a value is not in [0, 2**bits) of its field.
+        """
+        return words_of(self.id, self.words, values, hash_of)
+
+    def document(self) -> dict[str, Any]:
+        """The stream as plain values, its fields described."""
+        plain = {name: getattr(self, name) for name in ("id", "entity", "c0", "c1", "draws", "blocks", "scope", "description", "events")}
+        return {**plain, "fields": {each.name: {"bits": each.bits, "of": each.text, "is": each.meaning} for each in self.all_fields}}
+
 
 @dataclass(frozen=True, slots=True)
 class Streams(Mapping[str, Stream]):
-    """All declared streams by id, in the order of the file."""
+    """All declared streams by id, in the order of the file.
+
+    Attributes:
+        by_id: Streams.
+        fields: What their addresses are made of.
+    """
 
     by_id: Mapping[str, Stream]
+    fields: Mapping[str, Field] = field(default_factory=dict)
 
     def __getitem__(self, stream_id: str) -> Stream:
         return self.by_id[stream_id]
@@ -74,41 +136,41 @@ class Streams(Mapping[str, Stream]):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Streams:
-        """Build the registry from the parsed streams.yaml: `{streams: [{id, entity, c0, c1, draws, scope, description?}, ...]}`.
+        """The registry of a parsed streams.yaml that follows its meta-schema.
 
         Raises:
-            StreamError: the shape is wrong, a field is missing, unknown or empty, a scope is unknown, or an id occurs twice.
+            AddressError: see `Field.parse` and `Stream.parse`.
         """
-        entries = document.get("streams")
-        if not isinstance(entries, list):
-            raise StreamError("the stream registry must have a list `streams`")
-        by_id: dict[str, Stream] = {}
-        for position, entry in enumerate(entries):
-            stream = _parse(entry, position)
-            if stream.id in by_id:
-                raise StreamError(f"stream id {stream.id} is declared twice")
-            by_id[stream.id] = stream
-        return cls(by_id)
+        fields: dict[str, Field] = {}
+        for name, entry in document.get("fields", {}).items():
+            fields[name] = Field.parse(name, entry, fields)
+        return cls({entry["id"]: Stream.parse(entry, fields) for entry in document["streams"]}, fields)
 
 
-def _parse(entry: Any, position: int) -> Stream:
-    if not isinstance(entry, Mapping):
-        raise StreamError(f"stream {position} is not a mapping")
-    name = entry.get("id", f"number {position}")
-    given = set(entry) - {"description", "events"}
-    if given != _FIELDS:
-        missing, unknown = sorted(_FIELDS - given), sorted(str(field) for field in given - _FIELDS)
-        raise StreamError(f"stream {name}: missing fields {missing}, unknown fields {unknown}")
-    for field in _TEXT_FIELDS:
-        if not isinstance(entry[field], str) or not entry[field].strip():
-            raise StreamError(f"stream {name}: {field} must be a non-empty text")
-    if not isinstance(entry.get("description", ""), str):
-        raise StreamError(f"stream {name}: description must be a text")
-    draws = entry["draws"]
-    if isinstance(draws, bool) or not isinstance(draws, int | str) or draws == "" or (isinstance(draws, int) and draws < 0):
-        raise StreamError(f"stream {name}: draws must be a number >= 0 or an expression, not {draws!r}")
-    if entry["scope"] not in ("world", "scenario"):
-        raise StreamError(f"stream {name}: scope must be world or scenario, not {entry['scope']!r}")
-    if entry.get("events", "entity") not in ("entity", "cell", "partition"):
-        raise StreamError(f"stream {name}: events must be by entity, cell or partition, not {entry['events']!r}")
-    return Stream(**entry)
+def _once(stream: Stream, inner: bool) -> tuple[Field, ...]:
+    found = {each.name: each for word in stream.words for each in named(word, inner)}
+    found.pop(BLOCK, None)
+    return tuple(found.values())
+
+
+def _word(entry: Mapping[str, Any], key: str, fields: Mapping[str, Field]) -> Node:
+    try:
+        word = parse(str(entry[key]), fields)
+        names = [each.name for each in named(word)]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise AddressError("A field is twice in one word.", f"{twice[0]} in {entry[key]!r}", "each field once")
+    except AddressError as error:
+        error.key = key
+        raise
+    return word
+
+
+def _blocks_have_room(name: str, word: Node, blocks: int) -> None:
+    """An entity of several blocks counts them in the lowest bits of c0; what lies above begins where they end (see `Parser.fit`)."""
+    at = [shift for value, shift in parts_of(word) if isinstance(value, Field) and value.name == BLOCK]
+    if blocks == 1 and any(each.name == BLOCK for each in named(word)):
+        raise AddressError(f"{name}: an entity of one block counts none.", f"{BLOCK} in c0", f"c0 without {BLOCK}", key="c0")
+    if blocks > 1 and at != [0]:
+        found = f"{blocks} blocks, and {BLOCK} << {at[0]}" if at else f"{blocks} blocks, and no {BLOCK} in c0"
+        raise AddressError(f"{name}: blocks are counted in the lowest bits of c0.", found, f"| {BLOCK}", key="c0")

@@ -13,9 +13,9 @@ import numpy as np
 
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
-from sim.rng import Stream, StreamError
 from sim.shell.publish.manifest import LedgerRow, PartFile
 from sim.shell.runs.store import Store
+from sim.state.addressed import Addressed
 from sim.state.declaration import ROW_LEVEL, Partition, State
 from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
 from sim.state.event_log import EventLog, drawn
@@ -24,7 +24,7 @@ from sim.state.params import Params
 from sim.state.switches import Choices, asked_for, is_published
 
 
-class Context:
+class Context(Addressed):
     """What `plan`, `finish` and `checks` see.
 
     Attributes:
@@ -49,10 +49,9 @@ class Context:
         backend: Backend,
         externals: Mapping[str, Frame],
     ) -> None:
-        self.state = state
+        super().__init__(state, seed, contracts.streams, DeclaredKernels(backend, state))
         self.scenarios = tuple(scenarios)
         self.params = DeclaredParams(configs, state)
-        self.kernels = DeclaredKernels(backend, state)
         self._seed, self._contracts, self._store, self._backend = seed, contracts, store, backend
         self._externals = externals
         self._configs = configs
@@ -69,19 +68,6 @@ class Context:
             backend=backend or self._backend,
             externals=self._externals,
         )
-
-    def stream(self, stream: str, scenario: str | None = None) -> int:
-        """Philox key of a declared stream; scenario-scoped streams need the scenario."""
-        if stream not in self.state.streams:
-            raise UndeclaredAccess(f"{self.state.id} does not declare stream {stream!r}")
-        try:
-            return Stream(**self._contracts.streams[stream]).key(self._seed, scenario)
-        except StreamError as error:
-            raise UndeclaredAccess(str(error)) from None
-
-    def event_unit(self, stream: str) -> str:
-        """What one event of a stream stands for: `entity`, `cell` or `partition`."""
-        return Stream(**self._contracts.streams[stream]).events
 
     def written(self, dataset: str) -> Dataset:
         """Contract of a dataset the state writes."""

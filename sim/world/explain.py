@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sim.ground.contract_types import Dataset, ForeignKey
-from sim.rng import Stream, block, stream_key
+from sim.rng import block, stream_key
 from sim.world import account_draws
 from sim.world.addresses import ADDRESSES, Draw, draws_at
 from sim.world.arrival_draws import arrival_draws
@@ -97,7 +97,7 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
     result.ancestors = [_ancestor(world, found, key) for key in dataset.foreign_keys]
     for stream in program.state.streams if program else ():
         declared = world.contracts.streams[stream]
-        row = {name: str(declared[name]) for name in ("entity", "c0", "c1", "draws", "scope")}
+        row = {name: str(getattr(declared, name)) for name in ("entity", "c0", "c1", "draws", "scope")}
         result.streams.append({"id": stream, "key": f"{_key(world, stream, found.item.scenario):016x}", **row})
     _draws(world, found, dataset, result)
     return result
@@ -156,4 +156,4 @@ def _ancestor(world: World, found: FoundRow, key: ForeignKey) -> Ancestor:
 
 
 def _key(world: World, stream: str, scenario: str | None) -> int:
-    return Stream(**world.contracts.streams[stream]).key(world.seed, scenario)
+    return int(world.contracts.streams[stream].key(world.seed, scenario))

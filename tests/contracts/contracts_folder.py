@@ -89,8 +89,11 @@ artefacts:
 """,
     "contracts/rng/streams.yaml": """\
 $id: closedworld:rng/streams
+fields:
+  shop_id: {bits: 64, is: id of the shop}
+  till_no: {bits: 16, is: number of the till}
 streams:
-  - {id: 1A.till, entity: a till, c0: till number, c1: shop id, draws: 1, scope: world}
+  - {id: 1A.till, entity: a till, c0: till_no << 8, c1: shop_id, draws: 1, scope: world}
 """,
     "contracts/kernels/add_one.yaml": """\
 name: add_one

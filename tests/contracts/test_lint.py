@@ -17,7 +17,7 @@ REGISTRY, POLICY = "contracts/layer1/1A/registry.yaml", "config/layer1/1A/till_p
 
 SUMS = "{law: sums_to, column: share, within: [shop_id], total: 100}"
 ORPHAN = "  orphan:\n    description: x\n    columns: [{name: a, type: int8, description: x}]\ndocuments:\n"
-IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: a, c1: b, draws: 1, scope: world}"
+IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: till_no, c1: shop_id, draws: 1, scope: world}"
 
 
 def run(folder: Folder, states: tuple[Facts, ...]) -> LintReport:
@@ -62,7 +62,8 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
         (REGISTRY, "till_policy.yaml", "till.yaml", "has no file", 7),
         ("config/presets/tiny.yaml", "till_policy_1A", "til_policy_1A", "did you mean 'till_policy_1A'", 3),
         ("config/presets/tiny.yaml", "scenarios", "scenario", "did you mean 'scenarios'", 2),
-        ("contracts/rng/streams.yaml", "scope: world}", IDLE, "no state", 4),
+        ("contracts/rng/streams.yaml", "scope: world}", IDLE, "no state", 7),
+        ("contracts/rng/streams.yaml", "c0: till_no << 8", 'c0: "0"', "part of no address", 4),
     ],
 )  # fmt: skip
 def test_rule(folder: Folder, states: tuple[Facts, ...], file: str, old: str, new: str, words: str, line: int) -> None:

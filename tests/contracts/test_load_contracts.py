@@ -185,6 +185,45 @@ def test_broken_contracts(folder: Folder, file: str, old: str, new: str, words: 
     assert error.where.startswith(file + ":")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words", "at"),
+    [
+        ("c0: till_no << 8", "c0: till_no + 8", "operator that is not one of the grammar", "6 c0"),
+        ("c0: till_no << 8", "c0: till_no << eight", "expected", "6 c0"),
+        ("c0: till_no << 8", "c0: till << 8", "did you mean 'till_no'", "6 c0"),
+        ("c0: till_no << 8", "c0: till_no << 49", "too wide", "6 c0"),
+        ("c0: till_no << 8", "c0: till_no << 8 | shop_id", "overlap", "6 c0"),
+        ("c0: till_no << 8", "c0: till_no | till_no << 16", "twice in one word", "6 c0"),
+        ("c0: till_no << 8", "c0: till_no << 8 | block", "one block counts none", "6 c0"),
+        ("c1: shop_id", "c1: shop_id ^ till_no", "a number", "6 c1"),
+        ("draws: 1", "draws: 3", "lowest bits of c0", "6 c0"),
+        ("draws: 1", "draws: one or more", "said once", "6 draws"),
+        ("draws: 1", "draws: 1, blocks: 2", "said once", "6 draws"),
+        ("draws: 1", "draws: -1", "at least 0", "6 draws"),
+        ("bits: 16", "bits: 65", "at most 64", "4 bits"),
+        ("bits: 16", "of: shop_id << 1", "too wide", "4 of"),
+        ("bits: 16", "of: later", "unknown field", "4 of"),
+        ("bits: 16,", "", "either given or made", "4 till_no"),
+        ("bits: 16, is: number of the till", "bits: 16", "is", "4 till_no"),
+        ("  till_no: {bits", "  block: {bits", "calls use themselves", "4 block"),
+        ("  till_no: {bits", "  Till: {bits", "text matching", "2 fields"),
+    ],
+)  # fmt: skip
+def test_broken_addresses(folder: Folder, old: str, new: str, words: str, at: str) -> None:
+    folder.replace("contracts/rng/streams.yaml", old, new)
+    error = refused(folder)
+    assert words in error.render(), error.render()
+    line, key = at.split()
+    column = (folder.root / "contracts/rng/streams.yaml").read_text().splitlines()[int(line) - 1].index(f"{key}:") + 1
+    assert error.where == f"contracts/rng/streams.yaml:{line}:{column}", error.where
+
+
+def test_a_field_is_declared_once(folder: Folder) -> None:
+    folder.write("contracts/rng/more.yaml", "$id: closedworld:rng/more\nfields:\n  till_no: {bits: 3, is: x}\nstreams: []\n")
+    error = refused(folder)
+    assert "field is declared twice" in error.what and "till_no" in error.found
+
+
 def test_all_broken_files_are_reported_at_once(folder: Folder) -> None:
     folder.write("contracts/kernels/bad_one.yaml", "a: [\n")
     folder.write("contracts/kernels/bad_two.yaml", "a: 1\na: 2\n")

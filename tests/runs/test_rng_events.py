@@ -97,7 +97,7 @@ def test_counters_after_are_counters_before_and_the_blocks(eventful: Path) -> No
             for high, low in zip(column(rows, "counter_after_hi"), column(rows, "counter_after_lo"), strict=True)
         ]
         blocks = column(rows, "blocks").tolist()
-        unit = declared.get("events", "entity")
+        unit = declared.events
         if unit == "entity":
             assert [b - a for a, b in zip(before, after, strict=True)] == blocks, stream
             scenarios = rows["scenario_id"].to_pylist() if "scenario_id" in rows.schema.names else before

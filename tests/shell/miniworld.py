@@ -111,6 +111,8 @@ artefacts: []
 """
 STREAMS = """
 $id: closedworld:rng/streams
+fields:
+  item_id: {bits: 64, is: id of the item}
 streams:
   - {id: 1A.word, entity: item, c0: item_id, c1: "0", draws: 1, scope: world}
 """

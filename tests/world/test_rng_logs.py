@@ -32,7 +32,7 @@ def test_every_key_follows_from_seed_stream_and_scenario(demo_run: Path) -> None
     assert world.sql("select * from rng_audit_log").equals(audit_log(world.receipt, world.segments))
     assert len(rows) == world.ledger().num_rows > 50 and [row["step"] for row in rows] == list(range(len(rows)))
     for row in rows:
-        scenario = row["scenario_id"] if streams[row["stream"]]["scope"] == "scenario" else None
+        scenario = row["scenario_id"] if streams[row["stream"]].scope == "scenario" else None
         assert int(row["key"], 16) == stream_key(row["seed"], row["stream"], scenario)
         assert (row["algorithm"], row["run_id"]) == ("philox2x64-10", world.run_id)
         assert row["state"].startswith(row["segment"] + ".")

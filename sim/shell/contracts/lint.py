@@ -174,11 +174,15 @@ def _states(contracts: Contracts, states: list[StateFacts]) -> Iterator[Contract
 
 
 def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
-    """Every stream is drawn from and every config pack is read: a prior nobody reads only looks like a knob."""
+    """Every stream is drawn from, every field addressed by and every config pack read: a prior nobody reads only looks like a knob."""
     streams = {name for state in states for name in state.streams}
     for name in contracts.streams:
         if name not in streams:
             yield problem(f"Stream {name} is drawn from by no state.", "no user", "a state", places.of("streams", name))
+    named = {field.name for stream in contracts.streams.values() for field in stream.all_fields}
+    for name in contracts.streams.fields:
+        if name not in named:
+            yield problem(f"Field {name} is part of no address.", "no user", "a stream", places.of("fields", name))
     packs = {name for state in states for name in state.config}
     for name in contracts.artefacts:
         if name not in packs:

@@ -37,6 +37,8 @@ class Places:
                 for number, entry in enumerate(entries if isinstance(entries, list) else ()):
                     if isinstance(entry, Mapping) and "id" in entry:
                         self._entries[(kind, str(entry["id"]))] = (file, (kind, number))
+            if isinstance(file.value, Mapping) and {"fields", "streams"} <= set(file.value):
+                self._entries |= {("fields", str(name)): (file, ("fields", name)) for name in file.value["fields"]}
 
     def of(self, kind: str, id: str, *inside: str | int) -> str:
         """`file:line:col` of an entry, or of something inside it."""

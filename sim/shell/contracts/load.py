@@ -23,6 +23,7 @@ from sim.ground.errors import ContractError
 from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
 from sim.ground.names import COLUMN, CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
 from sim.ground.read_once import Folder
+from sim.shell.contracts.load_streams import compile_streams
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.contracts.schema_rules import schema_problems
@@ -137,7 +138,7 @@ class _Builder:
         datasets: dict[str, Dataset] = {}
         artefacts: dict[str, Artefact] = {}
         kernels: dict[str, Mapping[str, Any]] = {}
-        streams: dict[str, Mapping[str, Any]] = {}
+        drawn: list[Located] = []
         checks: dict[str, tuple[str, ...]] = {}
         vocabularies: Mapping[str, Any] = {"vocabularies": {}, "from_reference": {}}
         for relative, file in self.located.items():
@@ -168,9 +169,9 @@ class _Builder:
                     self.problems.append(_invalid("A kernel is called as its file.", value["name"], Path(relative).stem, where))
                 kernels[value["name"]] = value
             elif kind == "streams":
-                for number, entry in enumerate(value["streams"]):
-                    if self.once("stream", entry["id"], file.where(("streams", number))):
-                        streams[entry["id"]] = entry
+                drawn.append(file)
+        streams, problems = compile_streams(drawn, self.once)
+        self.problems += problems
         combine(self.problems, "The contracts do not fit together")
         files = _digests(self.located)
         return Contracts(

@@ -43,7 +43,7 @@ def listing(contracts: Contracts) -> list[tuple[str, str, str]]:
     rows += [("input", name, str(value["description"])) for name, value in _inputs(contracts).items()]
     rows += [("config", artefact.id, artefact.description) for artefact in contracts.artefacts.values()]
     rows += [("kernel", name, str(kernel["why"])) for name, kernel in contracts.kernels.items()]
-    rows += [("stream", name, str(stream["entity"])) for name, stream in contracts.streams.items()]
+    rows += [("stream", name, stream.entity) for name, stream in contracts.streams.items()]
     rows += [("vocabulary", name, f"{len(values)} values") for name, values in contracts.vocabularies.items()]
     rows += [
         ("vocabulary", name, f"{table}.{column} of the reference snapshot")
@@ -70,10 +70,10 @@ def contract_rows(contracts: Contracts, id: str) -> ContractText:
         return _kernel(id, contracts.kernels[id])
     if id in contracts.streams:
         stream = contracts.streams[id]
-        facts = [(name, str(stream[name])) for name in ("c0", "c1", "draws", "scope")]
-        return ContractText(
-            "stream", id, str(stream.get("description", stream["entity"])), [("entity", str(stream["entity"])), *facts], (), (), stream
-        )
+        facts = [(name, str(getattr(stream, name))) for name in ("entity", "c0", "c1", "draws", "blocks", "scope")]
+        rows = [(field.name, str(field.bits), field.text, field.meaning) for field in stream.all_fields]
+        about = stream.description or stream.entity
+        return ContractText("stream", id, about, facts, ("field", "bits", "made of", "meaning"), rows, stream.document())
     if id in contracts.vocabularies:
         values = contracts.vocabularies[id]
         return ContractText(
