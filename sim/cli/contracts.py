@@ -58,7 +58,10 @@ def show(
     contracts: ContractsOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Print one contract: a dataset's columns and keys, a config pack, a kernel, a random stream, a vocabulary."""
+    """Print one contract: of a dataset, a config pack, a kernel, a random stream or a vocabulary.
+
+    A dataset's contract lists its columns and keys.
+    """
     from sim.ground.paths import contracts_root
     from sim.shell.contracts.load import load_contracts
     from sim.shell.contracts.text import contract_rows, listing
@@ -81,7 +84,10 @@ def show(
 
 @app.command("catalogue")
 def list_outputs(contracts: ContractsOption = None, json_: JsonOption = False) -> None:
-    """List every dataset: where it lies, keys, joins, its part in the model, its gate, columns and switch. For programs: --json."""
+    """List every dataset: where it lies, keys, joins, its part in the model, its gate, columns and switch.
+
+    For programs: --json.
+    """
     from sim.ground.paths import contracts_root
     from sim.shell.contracts.load import load_contracts
     from sim.shell.runs.catalogue import ROLES, catalogue

@@ -19,7 +19,10 @@ def diff(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Compare two runs dataset by dataset; for those that differ, show the first difference and count rows. Exit 0 equal, 1 different."""
+    """Compare two runs dataset by dataset; show the first difference of each and count rows.
+
+    Exit 0 equal, 1 different.
+    """
     from dataclasses import asdict
 
     import sim.world as cw

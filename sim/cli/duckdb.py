@@ -30,7 +30,10 @@ def duckdb(
     to: Annotated[Path | None, typer.Option("--to", help="Make a DuckDB file of views on the run instead, for other tools.")] = None,
     mode: Annotated[str, typer.Option(help="How rows are shown: table, csv or json.")] = "table",
 ) -> None:
-    """Open a SQL shell on a run, every file verified first; or run the statements that stdin holds. Writes nothing into the run."""
+    """Open a SQL shell on a run, every file verified first; or run the statements that stdin holds.
+
+    Writes nothing into the run.
+    """
     import sim.world as cw
     from sim.ground.errors import SimError, UsageError
     from sim.world.workbench import Workbench, write_views

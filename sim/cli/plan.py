@@ -40,7 +40,10 @@ def plan(
     until: Annotated[str | None, typer.Option(help="Plan up to this segment, e.g. 3B, or this state, e.g. 5B.S3.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show what a request would build: its id, what is published already, partitions, estimated size. Writes nothing."""
+    """Show what a request would build: its id, what is published already, partitions, estimated size.
+
+    Writes nothing.
+    """
     from sim.backends import get_backend
     from sim.segments import SEGMENTS
     from sim.shell.loop.outcome import SIZES_CHECKED

@@ -15,7 +15,10 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Remove a run directory: not one that is being worked on, nothing that is not a run's, never through a link. Asks first."""
+    """Remove a run directory, after asking.
+
+    It refuses a run that is being worked on, what is not a run's, and a path through a link.
+    """
     from sim.ground.plain_text import one_line
     from sim.objects.location import is_url
     from sim.shell.runs.find_run import find_run

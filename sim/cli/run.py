@@ -85,7 +85,10 @@ def run(
     log: LogOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Build a world and publish it, gated and validated. The same request resumes, or does nothing if all is there."""
+    """Build a world and publish it, gated and validated.
+
+    The same request resumes, or does nothing if all is there.
+    """
     from sim.cli.run_end import end_text, rows_of
     from sim.executors.resident import highest
     from sim.shell.loop.outcome import describe

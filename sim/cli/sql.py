@@ -24,7 +24,10 @@ def sql(
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Answer one SELECT over the run's datasets with DuckDB. Only proven files can be read, and nothing written."""
+    """Answer one SELECT over the run's datasets with DuckDB.
+
+    Only proven files can be read, and nothing written.
+    """
     import sim.world as cw
     from sim.cli.memory import parse_size
     from sim.cli.rows import write_csv, write_json, write_table

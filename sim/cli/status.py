@@ -19,7 +19,10 @@ def status(
     out: OutOption = "runs",
     json_: JsonOption = False,
 ) -> None:
-    """List runs (complete, partial, running, damaged), or the states of one run with rows and seconds. Proves nothing: see verify."""
+    """List runs (complete, partial, running, damaged), or the states of one run with rows and seconds.
+
+    Proves nothing: see verify.
+    """
     import contextlib
     from dataclasses import asdict
 

@@ -22,7 +22,10 @@ def verify(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Hold every published file against the run's flags, indexes and receipt, and its checks against the contracts; list what is wrong."""
+    """Compare every published file with the flags, indexes and receipt of its run; list what is wrong.
+
+    The checks of the run are compared with those its contracts demand.
+    """
     from sim.objects.location import is_url, parse_url
     from sim.shell.contracts.load import load_contracts
     from sim.shell.request.receipt import refused

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import re
 
 import pytest
@@ -72,12 +73,18 @@ def test_cuda_arguments_match_the_contract(stem):
     assert error == bool(contract["errors"])
 
 
+def header_of(path):
+    """The comment that a file begins with, as one line."""
+    lines = itertools.takewhile(lambda line: line.startswith(("// ", "# ")), (ROOT / path).read_text().splitlines())
+    return " ".join(line.lstrip("/# ") for line in lines)
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_twins_name_each_other_and_the_contract(stem):
-    header = re.compile(rf"(?://|#) contract: {stem} - .+\. twin: (\S+)")
+    header = re.compile(rf"contract: {stem} - .+\. twin: (\S+)")
     cuda, numba = f"gpu_kernels/kernels/{stem}.cu", f"cpu_fallback/kernels/{stem}.py"
     for path, twin in ((cuda, numba), (numba, cuda)):
-        match = header.fullmatch((ROOT / path).read_text().splitlines()[0])
+        match = header.match(header_of(path))
         assert match and match[1] == twin, path
 
 

@@ -101,7 +101,10 @@ def test_a_deleted_check_does_not_pass_and_a_restored_one_resumes(root: Path) ->
 
     run = root / "runs" / miniworld.prepared(root).run_id
     for deleted in ("ledger_equals_rows", "weights of items"):
-        fewer = lambda ctx, totals, deleted=deleted: [check for check in some(ctx, totals) if check.name != deleted]  # noqa: E731
+
+        def fewer(ctx: Any, totals: Any, deleted: str = deleted) -> list[Check]:
+            return [check for check in some(ctx, totals) if check.name != deleted]
+
         with pytest.raises(GateError, match="CHECKS_MISSING") as error:
             miniworld.build(root, out=root / deleted, programs=miniworld.segments(check_items=fewer))
         assert (

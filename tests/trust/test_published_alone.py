@@ -116,7 +116,10 @@ def test_nothing_else_opens_renames_or_removes_published_files() -> None:
 
 
 def test_the_two_are_small() -> None:
-    assert sum(len((ROOT / name).read_text().splitlines()) for name in KEEPERS) < 450
+    """Whoever trusts published files has these two modules to read: statements, so that no line is packed to pass."""
+    nodes = [node for name in KEEPERS for node in ast.walk(ast.parse((ROOT / name).read_text()))]
+    texts = [node for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    assert 0 < sum(isinstance(node, ast.stmt) for node in nodes) - len(texts) <= 240
 
 
 AUDIT = """
