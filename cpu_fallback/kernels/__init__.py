@@ -1,13 +1,20 @@
-"""One module a kernel, stem for stem with `contracts/kernels`; `load(stem)` gives the compiled twin."""
+"""One module a kernel, stem for stem with `contracts/kernels`; `load(contract)` gives the compiled twin."""
 
 import importlib
 
+from cpu_fallback.errors import declare
 
-def load(stem):
+
+def load(contract):
     """The numba dispatcher `cpu_fallback.kernels.<stem>.<stem>`, compiled on first call (or read from the numba cache).
+
+    Args:
+        contract: The kernel's contract: its `name`, which is the stem, and the `codes` of its errors by name.
 
     Raises:
         ModuleNotFoundError: no twin with that stem.
         AttributeError: the module does not define a function named like its stem.
+        ValueError: this process has loaded the twin with other error codes.
     """
-    return getattr(importlib.import_module(f"{__name__}.{stem}"), stem)
+    declare(contract.name, contract.codes)
+    return getattr(importlib.import_module(f"{__name__}.{contract.name}"), contract.name)

@@ -1,8 +1,11 @@
 # contract: alias_build - one iteration a segment; exact: weight * size is 128 bits wide. twin: gpu_kernels/kernels/alias_build.cu
 import numpy as np
 
-from cpu_fallback.device import device, kernel, length, report, subroutine, u8, u32, u64
+from cpu_fallback.device import device, kernel, length, report, subroutine, u32, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.wide import divide128, mul128, multiply_divide
+
+ERRORS = errors_of("alias_build")
 
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 TOTAL_LIMIT = np.uint64(1) << np.uint64(63)
@@ -77,17 +80,17 @@ def alias_build(offset, weight, threshold, alias, error):
         first = offset[s]
         stop = offset[s + u64(1)]
         if stop < first or stop > n or (s == u64(0) and first != u64(0)) or (s + u64(1) == segments and stop != n):
-            report(error, s, 1)
+            report(error, s, ERRORS.BAD_OFFSET)
             continue
         size = stop - first
         if size == u64(0):
             continue
-        code = u8(3)
+        code = ERRORS.WEIGHT_TOO_LARGE
         total = u64(0)
         if size < SIZE_LIMIT:
             total = segment_total(weight, first, size)
-            code = u8(2) if total == u64(0) else (u8(3) if total == TOTAL_LIMIT else u8(0))
-        if code != u8(0):
+            code = ERRORS.ZERO_TOTAL if total == u64(0) else (ERRORS.WEIGHT_TOO_LARGE if total == TOTAL_LIMIT else u64(0))
+        if code != u64(0):
             report(error, s, code)
             for j in range(size):
                 threshold[first + j] = FULL

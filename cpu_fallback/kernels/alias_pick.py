@@ -1,5 +1,8 @@
 # contract: alias_pick - one iteration a pick; cannot overflow: mulhi(x, size) < size. twin: gpu_kernels/kernels/alias_pick.cu
 from cpu_fallback.device import kernel, length, mul128, report, rows, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("alias_pick")
 
 
 @kernel
@@ -8,7 +11,7 @@ def alias_pick(x, start, size, threshold, alias, slot, error):
     for i in rows(slot):
         wide = u64(size[i])
         if wide == u64(0) or wide > total or start[i] > total - wide:
-            report(error, i, u64(1) if wide == u64(0) else u64(2))
+            report(error, i, ERRORS.EMPTY_TABLE if wide == u64(0) else ERRORS.TABLE_OUT_OF_RANGE)
             slot[i] = u32(0)
             continue
         high, fraction = mul128(x[i], wide)

@@ -1,9 +1,12 @@
 # contract: capped_share - one iteration a group; exact: 128-bit comparisons, carried remainders. twin: gpu_kernels/kernels/capped_share.cu
 import numpy as np
 
-from cpu_fallback.device import device, kernel, length, report, subroutine, u8, u32, u64
+from cpu_fallback.device import device, kernel, length, report, subroutine, u32, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import mulhi64
 from cpu_fallback.wide import mul128, multiply_divide
+
+ERRORS = errors_of("capped_share")
 
 OPEN = np.uint32(0xFFFFFFFF)
 MOST = np.uint32(0xFFFFFFFE)
@@ -53,15 +56,15 @@ def capped_share(offset, weight, cap, units, start, count, error):
         first = offset[s]
         stop = offset[s + u64(1)]
         if stop < first or stop > n or (s == u64(0) and first != u64(0)) or (s + u64(1) == groups and stop != n):
-            report(error, s, 1)
+            report(error, s, ERRORS.BAD_OFFSET)
             continue
         left, total = clip(first, stop, weight, cap, units[s], count)
-        code = u8(0)
+        code = u64(0)
         if total == LIMIT:
-            code = u8(3)
+            code = ERRORS.WEIGHT_TOO_LARGE
         elif total == u64(0):
-            code = u8(2) if left > u64(0) else u8(0)
-        if code != u8(0):
+            code = ERRORS.CAPS_INFEASIBLE if left > u64(0) else u64(0)
+        if code != u64(0):
             report(error, s, code)
             for j in range(first, stop):
                 count[j] = u32(0)

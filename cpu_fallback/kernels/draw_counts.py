@@ -2,27 +2,30 @@
 from cpu_fallback.counts import COUNT_LIMIT, invert_count
 from cpu_fallback.detmath import INF
 from cpu_fallback.device import device, f64, kernel, report, rows, u32, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import philox2x64
 from cpu_fallback.uniform import open52
+
+ERRORS = errors_of("draw_counts")
 
 
 @device
 def refusal(mu, kappa, part_mean, zero_truncated):
     """Error code of a cell's parameters, 0 if they can be drawn. NaN fails every comparison."""
     if not (mu >= 0.0 and mu < INF):
-        return u64(1)
+        return ERRORS.MEAN_NOT_FINITE
     if not (kappa > -INF and kappa < INF):
-        return u64(2)
+        return ERRORS.KAPPA_NOT_FINITE
     if not (part_mean > 0.0 and part_mean <= 512.0):
-        return u64(3)
+        return ERRORS.PART_MEAN_OUT_OF_RANGE
     if zero_truncated and mu > part_mean:
-        return u64(4)
+        return ERRORS.TRUNCATED_TOO_LARGE
     # Far in the tail an inversion takes some 36 * mu / kappa terms: a ratio without bound would be a loop without end.
     if kappa > 0.0 and mu > kappa * 16777216.0:
-        return u64(6)
+        return ERRORS.KAPPA_TOO_SMALL
     # 2**32 parts or events on average: refused before the loop, which takes time in proportion to mu.
     if mu >= 4294967295.0 or mu / part_mean >= 4294967295.0:
-        return u64(5)
+        return ERRORS.COUNT_OVERFLOW
     return u64(0)
 
 
@@ -52,7 +55,7 @@ def draw_counts(key, c0, c1, mu, kappa, part_mean, zero_truncated, count, draws,
                 x0, x1 = philox2x64(c0[i] + (d >> u64(1)), c1[i], key)
             total = total + invert_count(open52(x0), mean, shape, zero_truncated)
         if total >= u64(COUNT_LIMIT):
-            report(error, i, 5)
+            report(error, i, ERRORS.COUNT_OVERFLOW)
             continue
         count[i] = u32(total)
         draws[i] = u32(parts)

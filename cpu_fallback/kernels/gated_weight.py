@@ -1,7 +1,10 @@
 # contract: gated_weight - one iteration a row; one word is gate and quantile. twin: gpu_kernels/kernels/gated_weight.cu
 from cpu_fallback.detmath import det_exp, det_normal_quantile
 from cpu_fallback.device import kernel, report, rows, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.uniform import open52
+
+ERRORS = errors_of("gated_weight")
 
 BELOW_ONE = 0.9999999999999999  # 1 - 2**-53
 
@@ -13,10 +16,10 @@ def gated_weight(x, idle, sigma, weight, error):
         gate = idle[i]
         spread = sigma[i]
         if not (gate >= 0.0 and gate < 1.0):
-            report(error, i, 1)
+            report(error, i, ERRORS.IDLE_OUT_OF_RANGE)
             continue
         if not (spread >= 0.0 and spread <= 3.0):
-            report(error, i, 2)
+            report(error, i, ERRORS.SIGMA_OUT_OF_RANGE)
             continue
         u = open52(x[i])
         if u <= gate:

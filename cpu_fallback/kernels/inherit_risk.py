@@ -1,5 +1,8 @@
 # contract: inherit_risk - one iteration an entity, over its links; products below 2**64. twin: gpu_kernels/kernels/inherit_risk.cu
 from cpu_fallback.device import kernel, length, report, rows, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("inherit_risk")
 
 
 @kernel
@@ -14,10 +17,10 @@ def inherit_risk(offset, link, factor, own, weight, source, risky, error):
         first = offset[i]
         stop = offset[i + u64(1)]
         if first > stop or stop > links or (i == u64(0) and first != u64(0)) or (i + u64(1) == entities and stop != links):
-            report(error, i, 1)
+            report(error, i, ERRORS.BAD_OFFSET)
             continue
         if own[i] >= (u64(1) << u64(32)):
-            report(error, i, 3)
+            report(error, i, ERRORS.WEIGHT_TOO_LARGE)
             continue
         largest = u64(0)
         who = u32(0xFFFFFFFF)
@@ -25,7 +28,7 @@ def inherit_risk(offset, link, factor, own, weight, source, risky, error):
         for j in range(first, stop):
             owner = link[j]
             if u64(owner) >= owners:
-                report(error, i, 2)
+                report(error, i, ERRORS.LINK_OUT_OF_RANGE)
                 break
             permille = u64(factor[owner])
             if permille > largest:

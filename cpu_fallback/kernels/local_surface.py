@@ -1,5 +1,8 @@
 # contract: local_surface - one iteration a key (CUDA: a row); bounds checked. twin: gpu_kernels/kernels/local_surface.cu
 from cpu_fallback.device import i32, kernel, length, report, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("local_surface")
 
 
 @kernel
@@ -8,13 +11,13 @@ def local_surface(
 ):
     keys = length(volume)
     if offset[u64(0)] != u64(0) or offset[keys] != length(rate):
-        report(error, 0, 1)
+        report(error, 0, ERRORS.BAD_OFFSET)
         return
     for i in range(keys):
         begin = offset[i]
         size = offset[i + u64(1)] - begin
         if offset[i + u64(1)] < begin or offset[i + u64(1)] > length(rate):
-            report(error, i, 1)
+            report(error, i, ERRORS.BAD_OFFSET)
             continue
         grid = grid_start[i]
         cells = factor_start[i]
@@ -27,12 +30,12 @@ def local_surface(
             or u64(168) > length(shape)
             or base > length(shape) - u64(168)
         ):
-            report(error, i, 2)
+            report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         for j in range(size):
             slot = u64(hour[grid + j])
             if slot >= u64(168):
-                report(error, i, 2)
+                report(error, i, ERRORS.OUT_OF_RANGE)
                 slot = u64(0)
             row = begin + j
             bucket[row] = i32(j)

@@ -1,5 +1,8 @@
 # contract: match_keys - one iteration a row; bounds checked. twin: gpu_kernels/kernels/match_keys.cu
 from cpu_fallback.device import device, kernel, length, report, rows, u16, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("match_keys")
 
 
 @device
@@ -16,7 +19,7 @@ def match_keys(offset, key_country, key_zone, key_channel, merchant, country, zo
         key_row[i] = u32(0)
         m = u64(merchant[i])
         if m >= merchants or offset[m + u64(1)] > keys:
-            report(error, i, 2)
+            report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         wanted = pack(country[i], zone[i], channel[i])
         low = offset[m]
@@ -31,4 +34,4 @@ def match_keys(offset, key_country, key_zone, key_channel, merchant, country, zo
         if low < stop and pack(key_country[low], key_zone[low], key_channel[low]) == wanted:
             key_row[i] = u32(low)
         else:
-            report(error, i, 1)
+            report(error, i, ERRORS.KEY_NOT_FOUND)

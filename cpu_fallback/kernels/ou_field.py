@@ -1,15 +1,18 @@
 # contract: ou_field - one iteration a group; one draw a bucket; inputs finite. twin: gpu_kernels/kernels/ou_field.cu
 from cpu_fallback.detmath import det_normal_quantile
 from cpu_fallback.device import kernel, length, report, rows, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import philox2x64
 from cpu_fallback.uniform import open52
+
+ERRORS = errors_of("ou_field")
 
 
 @kernel
 def ou_field(key, entity, sigma, phi, step_scale, buckets, z, error):
     width = u64(buckets)
     if length(entity) * width != length(z):
-        report(error, 0, 1)
+        report(error, 0, ERRORS.WRONG_LENGTH)
         return
     for g in rows(entity):
         first = g * width

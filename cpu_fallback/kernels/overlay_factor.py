@@ -1,5 +1,8 @@
 # contract: overlay_factor - one iteration a combination (CUDA: a cell); bounds checked. twin: gpu_kernels/kernels/overlay_factor.cu
 from cpu_fallback.device import device, f64, i64, kernel, length, report, u8, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("overlay_factor")
 
 
 @device
@@ -50,14 +53,14 @@ def overlay_factor(
     cells = length(factor)
     links = length(event)
     if cell[u64(0)] != u64(0) or link[u64(0)] != u64(0) or cell[combinations] != cells or link[combinations] != links:
-        report(error, 0, 1)
+        report(error, 0, ERRORS.BAD_OFFSET)
         return
     for i in range(combinations):
         if cell[i + u64(1)] < cell[i] or cell[i + u64(1)] > cells or link[i + u64(1)] < link[i] or link[i + u64(1)] > links:
-            report(error, i, 1)
+            report(error, i, ERRORS.BAD_OFFSET)
             continue
         if not links_fit(link, i, event, kind, length(start), length(low)):
-            report(error, i, 2)
+            report(error, i, ERRORS.BAD_EVENT)
             continue
         for j in range(cell[i], cell[i + u64(1)]):
             second = first[i] + i64(j - cell[i]) * step

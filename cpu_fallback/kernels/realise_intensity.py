@@ -1,5 +1,8 @@
 # contract: realise_intensity - one iteration a key (CUDA: a key and bucket); bounds checked. twin: gpu_kernels/kernels/realise_intensity.cu
 from cpu_fallback.device import device, kernel, length, mul128, report, rows, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("realise_intensity")
 
 
 @device
@@ -15,14 +18,14 @@ def realise_intensity(
     width = u64(buckets)
     total = length(realised)
     if width == u64(0) or length(base) * width != total:
-        report(error, 0, 1)
+        report(error, 0, ERRORS.WRONG_LENGTH)
         return
     for k in rows(base):
         # Nothing here may wrap: rows that reach past the end are refused, however far they reach.
         wraps, reach = mul128(width - u64(1), stride[k])
         misplaced = base[k] >= total or wraps != u64(0) or reach >= total - base[k]
         if misplaced or not path_fits(field_row[k], width, length(field)) or not path_fits(shock_row[k], width, length(shock)):
-            report(error, k, 2)
+            report(error, k, ERRORS.OUT_OF_RANGE)
             continue
         for t in range(width):
             factor = field[field_row[k] + t] * shock[shock_row[k] + t]

@@ -1,5 +1,8 @@
 # contract: recount_buckets - one iteration a merchant and bucket; bounds checked. twin: gpu_kernels/kernels/recount_buckets.cu
 from cpu_fallback.device import device, kernel, length, report, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("recount_buckets")
 
 NO_ROW = 0xFFFFFFFF
 
@@ -16,7 +19,7 @@ def recount_buckets(
     merchant, bucket, country, zone, channel, tally, row, error,
 ):  # fmt: skip
     if not offsets_fit(row_offset, length(tally)) or not offsets_fit(arrival_offset, length(row)):
-        report(error, 0, 1)
+        report(error, 0, ERRORS.BAD_OFFSET)
         return
     for s in range(length(row_offset) - u64(1)):
         first = row_offset[s]
@@ -24,7 +27,7 @@ def recount_buckets(
         begin = arrival_offset[s]
         end = arrival_offset[s + u64(1)]
         if stop < first or stop > length(tally) or end < begin or end > length(row):
-            report(error, s, 1)
+            report(error, s, ERRORS.BAD_OFFSET)
             continue
         for r in range(first, stop):
             tally[r] = u32(0)

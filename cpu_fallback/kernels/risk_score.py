@@ -1,5 +1,8 @@
 # contract: risk_score - one iteration an entity; sums are exact. twin: gpu_kernels/kernels/risk_score.cu
 from cpu_fallback.device import i64, kernel, length, report, rows, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("risk_score")
 
 
 @kernel
@@ -8,7 +11,7 @@ def risk_score(base, least, weight, feature, score, error):
     entities = length(score)
     for i in rows(score):
         if least < i64(0) or length(feature) != features * entities:
-            report(error, i, u64(2) if least < i64(0) else u64(1))
+            report(error, i, ERRORS.LEAST_NEGATIVE if least < i64(0) else ERRORS.WRONG_LENGTH)
             score[i] = u64(0)
             continue
         total = base

@@ -1,7 +1,10 @@
 # contract: route_arrivals - one iteration an arrival; 2 draws; mulhi(x, slots) < slots. twin: gpu_kernels/kernels/route_arrivals.cu
 from cpu_fallback.alias import pick_slot
 from cpu_fallback.device import i64, kernel, length, report, u8, u32, u64
+from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import BATCH, batch_words, philox_batch
+
+ERRORS = errors_of("route_arrivals")
 
 
 @kernel
@@ -20,7 +23,7 @@ def route_arrivals(
             position = packed[i] & u64(0xFFFFFFFF)
             r = u64(row[position]) if position < length(row) else sources
             if r >= sources or u64(key_row[r]) >= length(site_first) or u64(bucket[r]) >= length(bucket_start):
-                report(error, i, 1)
+                report(error, i, ERRORS.ROW_OUT_OF_RANGE)
                 source[j], x0[j], x1[j] = sources, u64(0), u64(0)
                 continue
             source[j] = r
@@ -40,11 +43,11 @@ def route_arrivals(
             first = at_edge if online else at_site
             slots = edges if online else sites
             if slots == u64(0) or slots > places or first > places - slots:
-                report(error, i, 2)
+                report(error, i, ERRORS.TABLE_MISSING)
                 continue
             slot = pick_slot(x0[j], first, slots, threshold, alias)
             if slot >= slots:
-                report(error, i, 3)
+                report(error, i, ERRORS.ALIAS_OUT_OF_RANGE)
                 continue
             place = place_id[first + slot]
             ts_us[i] = bucket_start[bucket[r]] + i64(packed[i] >> u64(32))

@@ -1,6 +1,9 @@
 # contract: verify_routes - one iteration an arrival; bounds checked. twin: gpu_kernels/kernels/verify_routes.cu
 from cpu_fallback.civil import find_sorted
 from cpu_fallback.device import kernel, length, report, rows, u8, u32, u64
+from cpu_fallback.errors import errors_of
+
+ERRORS = errors_of("verify_routes")
 
 NONE = 0xFFFFFFFF
 
@@ -16,14 +19,14 @@ def verify_routes(
         if r == u64(NONE):
             continue
         if r >= length(key_row) or u64(key_row[r]) >= length(key_zone):
-            report(error, i, 1)
+            report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         k = u64(key_row[r])
         online = virtual[i] != u8(0)
         first = edge_first[k] if online else site_first[k]
         count = u64(edge_count[k]) if online else u64(site_count[k])
         if count > length(member_id) or first > length(member_id) - count:
-            report(error, i, 1)
+            report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         stop = first + count
         bad = u8(0)

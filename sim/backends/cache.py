@@ -1,7 +1,8 @@
 """Private directories for what can be made again: compiled kernels, and proofs of files that were found good.
 
-numba notices a changed kernel file but not a changed device file it calls, so the directory of compiled kernels is named after a
-digest of all of them. numba trusts what it loads from there, so the directory must be ours alone (0700); otherwise nothing is kept.
+numba notices a changed kernel file but neither a changed device file that it calls nor another error code of its contract.
+So the directory of compiled kernels is named after a digest of all of them. numba trusts what it loads from there, so the
+directory must be ours alone (0700); otherwise nothing is kept.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +24,13 @@ from sim.ground.paths import user_cache
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def kernel_sources_digest() -> str:
-    """SHA-256 (16 hex digits) over names and bytes of every file in `cpu_fallback`."""
-    digest = hashlib.sha256()
+def kernel_sources_digest(codes: Mapping[str, Mapping[str, int]]) -> str:
+    """SHA-256 (16 hex digits) over what a compiled twin is made of: every file in `cpu_fallback`, and the contracts' error codes.
+
+    Args:
+        codes: Code of each error by its name, by kernel.
+    """
+    digest = hashlib.sha256(json.dumps(codes, sort_keys=True).encode())
     for path in sorted((_ROOT / "cpu_fallback").rglob("*.py")):
         data = path.read_bytes()
         digest.update(f"{path.relative_to(_ROOT)}\0{len(data)}\0".encode() + data)

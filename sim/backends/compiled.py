@@ -34,7 +34,7 @@ def host_kernels() -> Kernels:
     """Kernels of the CPU, compiled when they are first called."""
     from cpu_fallback.kernels import load
 
-    return Kernels(load_kernel_contracts(), lambda contract: BoundKernel(contract, load(contract.name)))
+    return Kernels(load_kernel_contracts(), lambda contract: BoundKernel(contract, load(contract)))
 
 
 class CompiledKernels:
@@ -121,7 +121,8 @@ def kept_kernels() -> tuple[CompiledKernels, Kernels, str]:
     """What of the CPU's kernels lies compiled in this user's cache, the kernels that use it, and numba's version."""
     from cpu_fallback.runtime import keep_compiled_kernels_in
 
-    folder = private_cache_dir(f"numba-{kernel_sources_digest()}")
+    codes = {stem: contract.codes for stem, contract in load_kernel_contracts().items()}
+    folder = private_cache_dir(f"numba-{kernel_sources_digest(codes)}")
     version = keep_compiled_kernels_in(str(folder))
     kernels = host_kernels()
     return CompiledKernels(folder, kernels), kernels, version

@@ -35,6 +35,11 @@ class KernelContract:
     errors: dict[int, tuple[str, str]]
 
     @property
+    def codes(self) -> dict[str, int]:
+        """Code of each error by its name."""
+        return {name: code for code, (name, _) in self.errors.items()}
+
+    @property
     def inputs(self) -> tuple[Arg, ...]:
         """Arguments a caller passes."""
         return tuple(arg for arg in self.args if not arg.out)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpu_fallback.kernels import load
 from gpu_kernels import emulate
 from gpu_kernels.compile import CompilerMissing, KernelCompileError
 from gpu_kernels.emulate import Emulator, Geometry, chosen_geometry
 from gpu_kernels.launch import WrongArguments
 from sim.backends.kernel_contracts import load_kernel_contracts
+from tests.kernels.runners import twin
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = load_kernel_contracts()
@@ -59,7 +59,7 @@ def run(launch, n):
 
 @pytest.mark.parametrize("n", [0, 1, 699, 1000])
 def test_geometry_does_not_matter(n, folder):
-    expected = run(lambda arguments: load("utc_offset")(*arguments), n)
+    expected = run(lambda arguments: twin("utc_offset")(*arguments), n)
     assert expected[1] == (NO_ERROR if n < 700 else (700 << 8) | 1)
     for geometry in GEOMETRIES:
         emulator = Emulator(folder, geometry=geometry)
@@ -70,7 +70,7 @@ def test_geometry_does_not_matter(n, folder):
 
 
 def test_the_number_of_rows_given_is_only_a_hint(folder):
-    expected = run(lambda arguments: load("utc_offset")(*arguments), 500)
+    expected = run(lambda arguments: twin("utc_offset")(*arguments), 500)
     for hint in (0, 1, 499, 10**6):
         assert run(lambda arguments, rows=hint: Emulator(folder).launch(KERNELS["utc_offset"], arguments, rows), 500) == expected
 
@@ -154,7 +154,7 @@ def test_threads_may_launch_different_kernels_at_once(folder):
     expected = {}
     for name, given in jobs.items():
         out = poisoned(20_000, dtypes[name])
-        load(name)(*given, out)
+        twin(name)(*given, out)
         expected[name] = out.tobytes()
     with ThreadPoolExecutor(8) as pool:
         for name, found in pool.map(launch, sorted(jobs) * 25):

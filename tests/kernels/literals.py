@@ -34,16 +34,15 @@ def twin_of(path):
     return ROOT / folder / f"{path.stem}.py"
 
 
-def other_numbers(path, text, spare=frozenset()):
-    """Numbers in which a CUDA file's text differs from its twin's: doubles either way, integers the twin does not have.
+def other_numbers(path, text):
+    """Numbers in which a CUDA file's text differs from its twin's: doubles either way, and integers.
 
     Args:
         path: The CUDA file.
         text: Its text.
-        spare: Integers the twin may have beside (error codes: CUDA spells them by name).
     """
     doubles, integers = cuda_numbers(text)
     twin_doubles, twin_integers = numba_numbers(twin_of(path).read_text())
     differing = {*(doubles - twin_doubles), *(twin_doubles - doubles)} | (integers - twin_integers)
     # Headers of the CPU hold spellings for its vector units that CUDA has no use for.
-    return differing | (twin_integers - integers - spare if path.suffix == ".cu" else set())
+    return differing | (twin_integers - integers if path.suffix == ".cu" else set())

@@ -41,15 +41,23 @@ def rows_of(arguments):
     return max((len(column) for column in arguments if isinstance(column, np.ndarray) and column.flags.writeable), default=0)
 
 
+@cache
+def twin(stem):
+    """The CPU twin, compiled into the directory a run keeps its kernels in, which is another one when anything compiled in is changed."""
+    from cpu_fallback.kernels import load
+    from sim.backends.compiled import kept_kernels
+
+    kept_kernels()
+    return load(load_kernel_contracts()[stem])
+
+
 class Numba:
     """The CPU twins."""
 
     name = "numba"
 
     def launch(self, stem, arguments):
-        from cpu_fallback.kernels import load
-
-        load(stem)(*arguments)
+        twin(stem)(*arguments)
 
 
 class Emulated:

@@ -1,5 +1,7 @@
 """What numba makes of the twins: inferred types, no contraction, no fast-math."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,10 @@ from numba.core.typed_passes import type_inference_stage  # noqa: E402
 from numba.extending import is_jitted  # noqa: E402
 
 from cpu_fallback import ops, philox, wide  # noqa: E402
-from cpu_fallback.kernels import alias_build, load  # noqa: E402
 from tests.kernels.binder import contracts  # noqa: E402
+from tests.kernels.runners import twin  # noqa: E402
+
+alias_build = inspect.getmodule(twin("alias_build").py_func)
 
 STEMS = sorted(contracts())
 FLOATS = (types.float32, types.float64)
@@ -54,7 +58,7 @@ def offenders(found, banned):
 def test_inferred_types_hold_no_accidental_int64_or_float(stem):
     """uint64 + int literal is int64 and uint64 + int64 is float64 in numba: both would show as a variable's type."""
     contract = contracts()[stem]
-    found = inferred(load(stem).py_func, argument_types(stem))
+    found = inferred(twin(stem).py_func, argument_types(stem))
     signed = {arg["dtype"] for arg in contract["args"]} & {"int64", "int32"}
     banned = () if signed else (types.int64, types.int32)
     if contract["arithmetic"] == "integer":
@@ -66,9 +70,9 @@ def test_inferred_types_hold_no_accidental_int64_or_float(stem):
 def test_integer_device_functions_hold_no_int64_or_float(module):
     # Compiled afresh: what is loaded from the cache does not type the functions it calls.
     for function, signature in (
-        (load("philox_block"), argument_types("philox_block")),
-        (load("alias_build"), argument_types("alias_build")),
-        (load("draw_counts"), argument_types("draw_counts")),
+        (twin("philox_block"), argument_types("philox_block")),
+        (twin("alias_build"), argument_types("alias_build")),
+        (twin("draw_counts"), argument_types("draw_counts")),
         (ops.sort_segments, (types.uint64[::1], types.uint64[::1])),
         (wide.multiply_divide, (types.uint64,) * 3),
         (wide.divide128, (types.uint64,) * 3),
@@ -88,7 +92,7 @@ def test_integer_device_functions_hold_no_int64_or_float(module):
 def test_no_twin_contracts_or_relaxes_floating_point():
     """No fused multiply-add and no fast-math flag in the compiled float kernels; the instructions are checked, not the intent."""
     for stem in ("lognormal_factor", "ou_field", "draw_counts"):
-        fresh = numba.njit(nogil=True, error_model="numpy")(load(stem).py_func)
+        fresh = numba.njit(nogil=True, error_model="numpy")(twin(stem).py_func)
         fresh.compile(argument_types(stem))
         assembly = "".join(fresh.inspect_asm().values())
         assert "mulsd" in assembly or "fmul" in assembly
