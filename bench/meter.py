@@ -15,7 +15,6 @@ from typing import Any
 from sim.backends import get_backend
 from sim.cli.common import prepared_request
 from sim.executors import resident
-from sim.segments import SEGMENTS
 from sim.shell.events.events import Event, StateBegan, StateEnded
 from sim.shell.loop.run import Options, run_world
 
@@ -79,7 +78,7 @@ def main() -> None:
     given = parser.parse_args()
     meter = Meter()
     prepared = prepared_request(given.preset, "42", None, given.set, None, None, None)
-    result = run_world(prepared, SEGMENTS, get_backend("cpu"), Options(out=given.out, workers=given.workers, until=given.until), meter)
+    result = run_world(prepared, get_backend("cpu"), Options(out=given.out, workers=given.workers, until=given.until), meter)
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows: dict[str, int] = {}
     for item in datasets:

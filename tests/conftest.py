@@ -102,14 +102,14 @@ def _once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Pa
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run directory of a tiny demo world, all segments, two scenarios."""
     from sim.backends import get_backend
-    from sim.segments import SEGMENTS
+    from sim.model import MODEL
     from sim.shell.events.events import Silent
     from sim.shell.loop.run import Options, run_world
     from sim.shell.request.request import Request, prepare
 
     def build(folder: Path) -> Path:
         request = Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY)
-        return run_world(prepare(request), SEGMENTS, get_backend("cpu"), Options(out=folder, workers=2), Silent()).run_dir
+        return run_world(prepare(request, MODEL), get_backend("cpu"), Options(out=folder, workers=2), Silent()).run_dir
 
     return _once(tmp_path_factory, "demo", build)
 

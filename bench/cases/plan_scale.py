@@ -26,11 +26,12 @@ from sim.segments.arrivals_5b.slices import Days, cut, spec_of
 from sim.shell.contracts.load import load_contracts
 from sim.shell.partition.staging import PartitionResult, Staging
 from sim.shell.partition.sums import RunningSums
-from sim.shell.publish.manifest import LedgerRow, PartFile, Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
 from sim.shell.runs.store import pieces
 from sim.shell.tables.digest import combine_digests
 from sim.shell.tables.key_ranges import check_key_ranges
 from sim.state.declaration import Partition
+from sim.state.records import LedgerRow, PartFile, Published
 
 Made = TypeVar("Made")
 

@@ -169,7 +169,8 @@ def prepared_request(
     """Read the options that decide a world into a prepared (validated, hashed) request."""
     from sim.ground.errors import UsageError
     from sim.ground.paths import config_root, contracts_root
-    from sim.model.inputs.rows import MerchantsForm
+    from sim.model import MODEL
+    from sim.model.inputs.merchants import merchants_input
     from sim.shell.contracts.config import parse_override
     from sim.shell.contracts.lint import prove_agreement
     from sim.shell.request.request import Request, prepare
@@ -181,17 +182,21 @@ def prepared_request(
         seed=int(seed),
         scenarios=tuple(scenario or ()),
         overrides=dict(parse_override(text) for text in overrides or ()),
-        merchants=merchants,
-        form=MerchantsForm(decimal_comma, unknown_mcc),
+        inputs=merchants_input(merchants, decimal_comma, unknown_mcc),
         contracts=contracts or contracts_root(),
         config=config or config_root(),
     )
-    prepared = prepare(request)
-    from sim.segments import SEGMENTS  # only now: refusing a bad config should not wait for the model to load
-
-    states = [program.state for segment in SEGMENTS for program in segment.programs]
-    prove_agreement(prepared.contracts, prepared.config, states)
+    prepared = prepare(request, MODEL)
+    prove_agreement(prepared.contracts, prepared.config, MODEL.states)  # loads the segments: a bad config is refused before
     return prepared
+
+
+def merchants_read(prepared: Prepared) -> dict[str, Any]:
+    """What was found in the user's merchants file, as answers say it; nothing where there is none."""
+    from sim.model.inputs.merchants import MERCHANTS_INPUT
+
+    read = prepared.supplied.get(MERCHANTS_INPUT)
+    return {} if read is None else {"merchants_file": dict(read.told)}
 
 
 def local_out(out: str, command: str) -> Path:

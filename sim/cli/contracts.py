@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Contracts: prove that they agree, 
 def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
     """Check every contract, config pack, preset and state declaration against each other."""
     from sim.ground.paths import config_root, contracts_root
-    from sim.segments import SEGMENTS
+    from sim.model import MODEL
     from sim.shell.contracts.answers import load_answers
     from sim.shell.contracts.config import config_folder
     from sim.shell.contracts.lint import lint as check
@@ -24,7 +24,7 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
 
     compiled = load_contracts(contracts or contracts_root())
     report = check(
-        compiled, config_folder(config or config_root()), [program.state for segment in SEGMENTS for program in segment.programs]
+        compiled, config_folder(config or config_root()), MODEL.states
     )
     report.require()
     answers = load_answers(contracts or contracts_root())

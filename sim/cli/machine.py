@@ -22,7 +22,7 @@ from sim.shell.contracts.config import config_folder
 from sim.shell.contracts.lint import lint
 from sim.shell.publish.space import existing_folder
 from sim.shell.tables.reference import TABLES, Reference
-from sim.state.declaration import Segment
+from sim.state.declaration import State
 
 PACKAGES = ("blake3", "duckdb", "jsonschema", "numba", "numpy", "pyarrow", "pyyaml", "referencing", "rich", "typer")
 OPTIONAL = ("polars", "pandas", "cudf-cu13", "cupy-cuda13x", "pylibcudf-cu13", "distributed")
@@ -54,13 +54,13 @@ class Finding:
         return asdict(self)
 
 
-def examine(contracts: Path, config: Path, out: Path, segments: Sequence[Segment]) -> list[Finding]:
+def examine(contracts: Path, config: Path, out: Path, states: Sequence[State]) -> list[Finding]:
     """Look at everything; nothing is raised, every finding is told."""
     root = Path(__file__).resolve().parents[2]
     return [
         Finding("closedworld", True, f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
         *_versions(root / "constraints.txt"),
-        _guarded("contracts", lambda: _contracts(contracts, config, segments)),
+        _guarded("contracts", lambda: _contracts(contracts, config, states)),
         _guarded("reference snapshot", lambda: _reference(config / "reference")),
         _guarded("time-zone data", lambda: _zones(config / "reference")),
         *_backends(),
@@ -110,11 +110,11 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _contracts(contracts: Path, config: Path, segments: Sequence[Segment]) -> Finding:
+def _contracts(contracts: Path, config: Path, states: Sequence[State]) -> Finding:
     from sim.shell.contracts.load import load_contracts
 
     compiled = load_contracts(contracts)
-    report = lint(compiled, config_folder(config), [program.state for segment in segments for program in segment.programs])
+    report = lint(compiled, config_folder(config), states)
     if report.problems:
         first = report.problems[0]
         return Finding(

@@ -21,6 +21,7 @@ from sim.cli.common import (
     UnknownMccOption,
     emit,
     local_out,
+    merchants_read,
     prepared_request,
     table,
 )
@@ -45,16 +46,15 @@ def plan(
     Writes nothing.
     """
     from sim.backends import get_backend
-    from sim.segments import SEGMENTS
     from sim.shell.loop.outcome import SIZES_CHECKED
     from sim.shell.loop.planner import plan_run
     from sim.shell.loop.telling import states_until
     from sim.world.build import require_segment
 
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
-    require_segment(until, SEGMENTS)
-    planned = plan_run(prepared, SEGMENTS, get_backend("cpu"), local_out(out, "plan"))
-    asked = set(states_until(SEGMENTS, until))
+    require_segment(until, prepared.model.segments)
+    planned = plan_run(prepared, get_backend("cpu"), local_out(out, "plan"))
+    asked = set(states_until(prepared.model.segments, until))
     planned = replace(planned, states=tuple(state for state in planned.states if state.state in asked))
     rows = []
     for state in planned.states:
@@ -62,7 +62,7 @@ def plan(
         note = f"{state.rows:,} rows" if state.rows is not None else f"{state.staged} staged" if state.staged else ""
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
-    told = prepared.supplied.echo() if prepared.supplied else []
+    told = [line for one in prepared.supplied.values() for line in one.echo()]
     text = [
         *(f"{label:<12} {line}" for label, line in zip(("merchants", *[""] * len(told)), told, strict=False)),
         *([""] if told else []),
@@ -79,5 +79,4 @@ def plan(
     ]
     if planned.published_bytes:
         text.append(f"published    {SIZES_CHECKED} (closedworld verify --deep reads them)")
-    file = {"merchants_file": dict(prepared.supplied.told)} if prepared.supplied else {}
-    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **file}, text)
+    emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **merchants_read(prepared)}, text)

@@ -22,6 +22,7 @@ from sim.cli.common import (
     SetOption,
     UnknownMccOption,
     emit,
+    merchants_read,
     prepared_request,
 )
 from sim.cli.executor import (
@@ -97,11 +98,9 @@ def run(
 
     began = time.monotonic()
     prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
-    from sim.segments import SEGMENTS
-
-    require_segment(until, SEGMENTS)
+    require_segment(until, prepared.model.segments)
     events = tuple(name for given in rng_events or () for name in given.split(","))
-    require_events(events, until, SEGMENTS)
+    require_events(events, until, prepared.model.segments)
     chosen = usable_backend(backend)
     budget = memory_budget(memory_limit, executor)
     how = How(
@@ -120,7 +119,7 @@ def run(
         telling(quiet or json_, verbose, json_events, log, place_of_run(prepared, how), until) as told,
         executor_named(executor, workers, budget, chosen.name == "gpu", scheduler, scheduler_file, *tls) as who,
     ):
-        built = build(prepared, SEGMENTS, chosen, replace(how, executor=who), told)
+        built = build(prepared, chosen, replace(how, executor=who), told)
     memory = {"limit": budget.limit, "peak": highest()} if budget else None
     arrivals, summary = rows_of(built.result, "arrival_events_5B"), describe(built.result)
     emit(
@@ -132,7 +131,7 @@ def run(
             **summary,
             **({"url": built.url} if built.url else {}),
             **({"memory": memory} if memory else {}),
-            **({"merchants_file": dict(prepared.supplied.told)} if prepared.supplied else {}),
+            **merchants_read(prepared),
         },
         end_text(built, prepared, chosen, out, memory, time.monotonic() - began, verbose),
     )

@@ -7,10 +7,6 @@ comes from a table of known confusions, or from spelling alone (case, blanks); l
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sim.shell.tables.reference import Reference
 
 
 def code_hint(value: str, known: Collection[str], confusions: Mapping[str, str]) -> str:
@@ -25,14 +21,3 @@ def code_hint(value: str, known: Collection[str], confusions: Mapping[str, str])
     spelt = [code for code in known if code.casefold() == written]
     meant = spelt[0] if len(spelt) == 1 else confusions.get(written, "")
     return f"did you mean {meant!r}?" if meant in known and meant != value else ""
-
-
-def country_words(reference: Reference) -> Mapping[str, str]:
-    """Alpha-3 codes and English names of the reference snapshot, in lower case -> alpha-2 code."""
-    codes = reference.texts("countries", "country_iso")
-    words = [
-        (text.casefold(), code)
-        for column in ("name", "iso3")
-        for text, code in zip(reference.texts("countries", column), codes, strict=True)
-    ]
-    return {word: code for word, code in words if word}

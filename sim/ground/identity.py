@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sim import MODEL_VERSION, rng
+from sim import MODEL_VERSION
 from sim.ground.plain_file import open_plain
 
 _CHUNK = 1 << 22
@@ -25,8 +25,9 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def frame(data: bytes | str) -> bytes:
-    """u32 little-endian length, then the bytes (text as UTF-8): the framing of stream keys, used for every digest."""
-    return rng.frame(data.encode("utf-8") if isinstance(data, str) else data)
+    """u32 little-endian length, then the bytes (text as UTF-8): no two lists of parts share one encoding."""
+    body = data.encode("utf-8") if isinstance(data, str) else data
+    return len(body).to_bytes(4, "little") + body
 
 
 def _refuse(value: Any, path: str) -> None:

@@ -1,1 +1,27 @@
-"""The model as the engine takes it: segments in order, scenarios, readers of user input, estimate of volume."""
+"""The model as the engine takes it: segments in order, scenarios, readers of user input, estimate of volume.
+
+Importing this package loads no segment: who refuses a bad request need not wait for the model.
+"""
+
+from sim.model.estimate.whole import estimate
+from sim.model.inputs.merchants import MERCHANTS_INPUT, read_merchants
+from sim.state.declaration import Segment
+from sim.state.model import Model
+
+
+def _segments() -> tuple[Segment, ...]:
+    from sim.segments import SEGMENTS
+
+    return SEGMENTS
+
+
+MODEL = Model(
+    module="sim.model",
+    load=_segments,
+    scenario_pack="scenarios_5A",
+    inputs={MERCHANTS_INPUT: read_merchants},
+    estimate=estimate,
+)
+"""The synthetic payments world."""
+
+__all__ = ["MODEL"]

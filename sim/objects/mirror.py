@@ -22,9 +22,9 @@ from sim.objects.location import Location
 from sim.objects.store import ObjectStore, open_store
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import FLAG_NAME, INDEX_NAME, gate_refused, verify_bundle
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt, refused
 from sim.shell.runs.opened import OpenRun, open_segment, segment_problems
+from sim.state.records import PartFile, Published
 
 THREADS = 8
 DOCUMENT = re.compile(

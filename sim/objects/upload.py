@@ -26,12 +26,12 @@ from sim.shell.events.events import PartitionEnded, Reporter, StateBegan, StateE
 from sim.shell.loop.publication import Publication
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import FLAG_NAME, INDEX_NAME, gate_refused, require_file
-from sim.shell.publish.manifest import PartFile
 from sim.shell.publish.publish import make_directories, publish_document, read_published, rename_new
 from sim.shell.request.receipt import IDENTITY, RECEIPT_NAME, read_receipt
 from sim.shell.request.request import Prepared
 from sim.shell.runs.opened import open_segment
 from sim.shell.runs.store import Store
+from sim.state.records import PartFile
 
 _UPLOADS = 4  # each holds up to 64 MiB
 

@@ -31,7 +31,6 @@ from sim.objects.store import open_store
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import gates_dir
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt
 from sim.shell.runs.built_with import Judge
@@ -40,6 +39,7 @@ from sim.shell.runs.opened import index_problems, open_segment, seal_problems, s
 from sim.shell.runs.status import RunStatus, asked_for, run_status, state_rows
 from sim.shell.runs.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of, problem_line
 from sim.shell.tables.digest import combine_digests
+from sim.state.records import PartFile, Published
 
 
 def verify_url(

@@ -1,13 +1,14 @@
 """Addressed randomness: a value is `philox(stream key, counter)`, and nothing else decides it.
 
 `stream_key` derives a stream's key from the seed, `block` gives the two words at a counter, `Streams` is the registry of what each
-stream draws for, `Stream.address` evaluates how its counters are formed. This package is the lowest of `sim`: it imports nothing from
-the rest of it, except that `block` asks `sim.backends` for the generator when it is called.
+stream draws for, `Stream.address` evaluates how its counters are formed. It stands on
+`sim.ground`; only `block` asks `sim.backends` for the generator, when it is called.
 """
 
+from sim.ground.identity import frame
 from sim.rng.address import ENTITY_KEY, Address, entity_hash, evaluate
 from sim.rng.grammar import AddressError, AddressOverflow, Field
-from sim.rng.keys import SCHEME, block, frame, stream_key
+from sim.rng.keys import SCHEME, block, stream_key
 from sim.rng.streams import Stream, StreamError, Streams
 
 __all__ = [

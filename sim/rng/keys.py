@@ -8,15 +8,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.ground.identity import frame
+
 SCHEME = b"closedworld.rng.v1"
 
 U64Array = NDArray[np.uint64]
 _WORD = 1 << 64
-
-
-def frame(data: bytes) -> bytes:
-    """u32 little-endian length, then the bytes: no two lists of parts share one encoding."""
-    return len(data).to_bytes(4, "little") + data
 
 
 def stream_key(seed: int, stream: str, scenario: str | None = None) -> int:

@@ -13,15 +13,14 @@ import numpy as np
 
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
-from sim.shell.publish.manifest import LedgerRow, PartFile
-from sim.shell.runs.store import Store
 from sim.state.addressed import Addressed
-from sim.state.columns import Columns
 from sim.state.declaration import ROW_LEVEL, Partition, State
 from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
 from sim.state.event_log import EventLog, drawn
 from sim.state.frames import Array, Frame, Rows, changed
+from sim.state.inputs import DeviceInputs, Inputs
 from sim.state.params import Params
+from sim.state.records import LedgerRow, PartFile
 from sim.state.switches import Choices, asked_for, is_published
 
 
@@ -33,7 +32,6 @@ class Context(Addressed):
         scenarios: Scenario ids of the run, sorted.
         params: `ctx.params.<config id>.<key>`, only for declared configs.
         kernels: `ctx.kernels.<stem>(...)`, only for declared kernels.
-        columns: Where rows lie, and what brings them there; see `columns.py`.
     """
 
     # Whether this is the context of a partition, whose rows may lie on a device.
@@ -47,22 +45,16 @@ class Context(Addressed):
         scenarios: Sequence[str],
         configs: Mapping[str, Params],
         contracts: Contracts,
-        store: Store,
+        inputs: Inputs,
         backend: Backend,
         externals: Mapping[str, Frame],
     ) -> None:
         super().__init__(state, seed, contracts.streams, DeclaredKernels(backend, state))
         self.scenarios = tuple(scenarios)
         self.params = DeclaredParams(configs, state)
-        self._seed, self._contracts, self._store, self._backend = seed, contracts, store, backend
+        self._seed, self._contracts, self._inputs, self._backend = seed, contracts, inputs, backend
         self._externals = externals
         self._configs = configs
-        self.columns = Columns(backend, self._resident)
-
-    @property
-    def _resident(self) -> bool:
-        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
-        return self._of_partition and self.state.resident
 
     def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
         """This context with fresh accumulators for one partition; on another backend to hold two against each other."""
@@ -72,7 +64,7 @@ class Context(Addressed):
             scenarios=self.scenarios,
             configs=self._configs,
             contracts=self._contracts,
-            store=self._store,
+            inputs=self._inputs,
             backend=backend or self._backend,
             externals=self._externals,
         )
@@ -85,27 +77,27 @@ class Context(Addressed):
 
     def vocabulary(self, name: str) -> tuple[str, ...]:
         """The sealed list behind category codes."""
-        return self._store.vocabularies[name]
+        return self._inputs.vocabularies[name]
 
     def code(self, vocabulary: str, value: str) -> int:
         """Code of one value of a sealed list."""
-        return self._store.vocabularies[vocabulary].index(value)
+        return self._inputs.vocabularies[vocabulary].index(value)
 
     def name_hashes(self, vocabulary: str) -> Array:
         """uint64 hash of each value of a sealed list: LE64 of SHA-256 over its framed text."""
-        return name_hashes(self._store.vocabularies[vocabulary])
+        return name_hashes(self._inputs.vocabularies[vocabulary])
 
     def reference(self, table: str) -> Frame:
         """A declared table of the reference snapshot (`country_iso` and `tzid` as codes)."""
         if table not in self.state.reference:
             raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
-        return self._store.reference.frame(table, self._store.vocabularies)
+        return self._inputs.reference.frame(table, self._inputs.vocabularies)
 
     def reference_metadata(self, table: str) -> dict[str, str]:
         """Key-value metadata of a declared reference table."""
         if table not in self.state.reference:
             raise UndeclaredAccess(f"{self.state.id} does not declare reference table {table!r}")
-        return self._store.reference.metadata(table)
+        return self._inputs.reference.metadata(table)
 
     def external(self, name: str) -> Frame | None:
         """A declared user-supplied input, or None when the run was given none."""
@@ -134,7 +126,7 @@ class Context(Addressed):
     def files(self, dataset: str, scenario: str | None = None) -> tuple[PartFile, ...]:
         """Files of a declared input in order, with rows and first/last keys: what plans are made of."""
         self._declared(dataset, row_level=False)
-        return self._store.published(dataset, scenario).files
+        return self._inputs.published(dataset, scenario).files
 
     def load(
         self,
@@ -154,26 +146,55 @@ class Context(Addressed):
             part: Only this file; all files when None.
             rows: Half-open row range inside what `part` selects.
             columns: Only these columns.
-            device: Where the bulk of a state begins: columns where its rows lie (`ctx.columns`). No strings.
+            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No strings.
 
         Returns:
             The frame; arrays are read-only and may be shared with other partitions.
         """
         self._declared(dataset, row_level=True)
+        if device:
+            self._may_hold_rows()
         reader = self._backend.ops.read_parquet
-        if device and self._resident and reader is not None:
-            return self._store.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
-        loaded = self._store.load(dataset, scenario, part=part, rows=rows, columns=columns)
-        return self.columns.place(loaded) if device else loaded
+        if device and reader is not None and isinstance(self._inputs, DeviceInputs):
+            return self._inputs.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
+        loaded = self._inputs.load(dataset, scenario, part=part, rows=rows, columns=columns)
+        return self.on_device(loaded) if device else loaded
+
+    def on_device(self, value: Rows) -> Rows:
+        """An array or frame in device memory: the same object if it is there already or the backend has one memory."""
+        self._may_hold_rows()
+        ops = self._backend.ops
+        return changed(value, lambda columns: [ops.to_device(column) for column in columns])
 
     def on_host(self, value: Rows) -> Rows:
         """An array or frame in host memory: the same object if it is there already."""
         ops = self._backend.ops
         return changed(value, lambda columns: [ops.to_host(column) for column in columns])
 
+    def repeat(self, values: Rows, counts: Array) -> Rows:
+        """Row i of an array or frame `counts[i]` times, in order; on the device iff the values or the counts are there.
+
+        Args:
+            values: Column (or frame) of r rows.
+            counts: Whole numbers >= 0, one a row.
+        """
+        ops = self._backend.ops
+        return changed(values, lambda columns: ops.repeat(columns, counts))
+
     def sort_segments(self, values: Array, offset: Array) -> None:
         """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
         self._backend.ops.sort_segments(values, offset)
+
+    @property
+    def xp(self) -> Any:
+        """Array namespace for exact integer work on what `on_device` gives."""
+        self._may_hold_rows()
+        return self._backend.xp
+
+    def _may_hold_rows(self) -> None:
+        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
+        if not (self._of_partition and self.state.resident):
+            raise UndeclaredAccess(f"{self.state.id} keeps rows on the device outside a partition or without declaring resident=True")
 
     def _declared(self, dataset: str, row_level: bool) -> None:
         scope = self.state.reads.get(dataset)

@@ -46,9 +46,8 @@ class State:
         streams: Random streams it may draw from.
         kernels: Kernels it may call.
         per_scenario: Whether it runs once for each scenario of the run.
-        resident: Whether rows of its `compute` lie in a device's memory, where there is one (`ctx.columns`); nothing else of a state
-            says so. On a device backend such a partition holds one of the device's slots; any other holds one only while a
-            kernel of it runs.
+        resident: Whether its `compute` keeps rows in a device's memory (`ctx.on_device`, `ctx.load(device=True)`, `ctx.xp`). On a device
+            backend such a partition holds one of the device's slots; any other holds one only while a kernel of it runs.
     """
 
     id: str
@@ -162,7 +161,6 @@ class Segment:
         layer: 1, 2 or 3.
         title: A few words.
         programs: States S1.. in order; S0 and the bundle are generic and belong to the shell.
-        final: Id of the state that publishes the bundle, e.g. `5B.S5`.
         present: Datasets of earlier segments of which one partition at least must have been published, though no state reads them.
     """
 
@@ -170,5 +168,15 @@ class Segment:
     layer: int
     title: str
     programs: tuple[Program, ...]
-    final: str
     present: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, layer: int, title: str, *states: ModuleType, present: tuple[str, ...] = ()) -> Segment:
+        """A segment of state modules, in the order they run; its code is theirs."""
+        programs = tuple(Program.of(module) for module in states)
+        return cls(programs[0].state.segment, layer, title, programs, present)
+
+    @property
+    def gate(self) -> str:
+        """What reports call the segment's gate, e.g. `5B.BUNDLE`."""
+        return f"{self.code}.BUNDLE"

@@ -96,8 +96,8 @@ def run(
         SimError: Whatever refused. What was finished is kept: the same call goes on from there.
     """
     from sim.executors import LocalExecutor
-    from sim.model.inputs.rows import MerchantsForm
-    from sim.segments import SEGMENTS
+    from sim.model import MODEL
+    from sim.model.inputs.merchants import merchants_input
     from sim.shell.contracts.config import plain_override
     from sim.shell.contracts.lint import prove_agreement
     from sim.shell.events.progress import reporter
@@ -109,18 +109,17 @@ def run(
         seed=operator.index(seed),
         scenarios=tuple(scenarios),
         overrides={key: plain_override(key, value) for key, value in (overrides or {}).items()},
-        merchants=None if merchants is None else Path(merchants),
-        form=MerchantsForm(decimal_comma, unknown_mcc),
+        inputs=merchants_input(None if merchants is None else Path(merchants), decimal_comma, unknown_mcc),
         contracts=contracts or contracts_root(),
         config=config or config_root(),
     )
-    require_segment(until, SEGMENTS)
-    prepared = prepare(request)
-    prove_agreement(prepared.contracts, prepared.config, [program.state for segment in SEGMENTS for program in segment.programs])
+    require_segment(until, MODEL.segments)
+    prepared = prepare(request, MODEL)
+    prove_agreement(prepared.contracts, prepared.config, MODEL.states)
     how = How(out=str(out), until=until, rng_events=tuple(rng_events), executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
     told = reporter(not progress)
     try:
-        built = build(prepared, SEGMENTS, usable_backend(backend), how, told)
+        built = build(prepared, usable_backend(backend), how, told)
     finally:
         told.close()
     return open(built.world, contracts, config)

@@ -1,4 +1,4 @@
-"""From a request to a world: what `closedworld run` and `sim.world.run` do alike. The model is handed in: the shell knows no segment."""
+"""From a request to a world: what `closedworld run` and `sim.world.run` do alike. The model comes with the request."""
 
 from __future__ import annotations
 
@@ -89,12 +89,11 @@ def require_segment(until: str | None, segments: Sequence[Segment]) -> None:
     )
 
 
-def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how: How, reporter: Reporter) -> Built:
+def build(prepared: Prepared, backend: Backend, how: How, reporter: Reporter) -> Built:
     """Build a world and publish it, or what is missing of it.
 
     Args:
         prepared: The request, hashed; `sim.shell.contracts.lint.prove_agreement` has shown that its parts agree.
-        segments: The model.
         backend: Where kernels run.
         how: How, and where.
         reporter: Who is told about progress.
@@ -102,10 +101,10 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
     Raises:
         SimError: Whatever refused; published states stay, everything else is resumable.
     """
+    segments = prepared.model.segments
     rng_events = require_events(how.rng_events, how.until, segments)
     place, publication, url = _place(prepared, how, reporter)
-    codes = [segment.code for segment in segments]
-    if "6A" in codes and (how.until is None or how.until.partition(".")[0] in codes[codes.index("6A") :]):
+    if how.until is None or how.until.partition(".")[0] == segments[-1].code:  # the estimate is one of whole worlds
         require_space(prepared, place)
     compile_missing(backend, place / prepared.run_id, segments, how.until, how.executor, reporter)
     options = Options(
@@ -119,7 +118,7 @@ def build(prepared: Prepared, segments: Sequence[Segment], backend: Backend, how
         device_slots=how.device_slots,
         memory=how.memory,
     )
-    return Built(run_world(prepared, segments, backend, options, reporter), url)
+    return Built(run_world(prepared, backend, options, reporter), url)
 
 
 def place_of_run(prepared: Prepared, how: How) -> Path:

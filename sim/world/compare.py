@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from sim.shell.publish.manifest import Published
 from sim.shell.publish.segment_order import EVENT_TABLE
+from sim.state.records import Published
 from sim.world.handle import World
 from sim.world.row_difference import COLUMNS_DIFFER, DatasetDifference, count_rows, plain
 

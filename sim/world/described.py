@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sim.shell.publish.bundle import Bundle
-from sim.shell.publish.manifest import Published
 from sim.shell.runs.opened import LEDGER_FIELDS, OpenRun
+from sim.state.records import Published
 from sim.world.gates import GATES
 from sim.world.view_columns import LINEAGE, added
 

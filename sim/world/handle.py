@@ -14,9 +14,9 @@ import pyarrow.fs as pafs
 from sim.ground.contract_types import nearest
 from sim.ground.errors import GateError, UsageError, path_text
 from sim.ground.paths import config_root, contracts_root
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.runs.opened import open_run
 from sim.shell.runs.proven import ProvenFiles
+from sim.state.records import PartFile, Published
 from sim.world.damage import damage_told
 from sim.world.described import Described
 from sim.world.gates import GATES

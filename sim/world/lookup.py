@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sim.ground.contract_types import Column, Dataset, nearest
 from sim.ground.errors import UsageError
-from sim.shell.publish.manifest import PartFile, Published
+from sim.state.records import PartFile, Published
 from sim.world.handle import World
 from sim.world.tables import Table
 

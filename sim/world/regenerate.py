@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.backends import get_backend
 from sim.ground.contract_types import Dataset
-from sim.segments import SEGMENTS
+from sim.model import MODEL
 from sim.shell.partition.partition import part_file
 from sim.shell.partition.rng_events import program_called
 from sim.shell.tables.parquet import to_arrow
@@ -37,7 +37,7 @@ class Regenerated:
 
 def program_of(state: str) -> Program | None:
     """The program of a state id, or of a state's random events."""
-    return program_called(SEGMENTS, state)
+    return program_called(MODEL.segments, state)
 
 
 def context_of(world: World, program: Program) -> Context:
@@ -50,7 +50,7 @@ def context_of(world: World, program: Program) -> Context:
         scenarios=world.scenarios,
         configs=configs,
         contracts=contracts,
-        store=world.open_rows(),
+        inputs=world.open_rows(),
         backend=get_backend("cpu"),
         externals={},
     )

@@ -20,8 +20,8 @@ from sim.objects.location import Location
 from sim.objects.mirror import THREADS, mirror_run, open_remote, require_object
 from sim.objects.store import store_errors
 from sim.objects.upload import FetchingStore
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.runs.store import Store
+from sim.state.records import PartFile, Published
 from sim.world.gates import GATES
 from sim.world.handle import World, reopened
 from sim.world.query import Rows

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sim.ground.contract_types import Dataset
 from sim.ground.errors import UsageError
 from sim.ground.packages import require_package
-from sim.shell.publish.manifest import PartFile, Published
+from sim.state.records import PartFile, Published
 from sim.world.view_columns import added, made, needed
 
 if TYPE_CHECKING:

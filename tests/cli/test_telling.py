@@ -44,7 +44,7 @@ def run(cli: Any, mini_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """`closedworld run` of the mini world."""
 
     def call(*extra: str, segments: Any = None, out: Path = tmp_path / "out") -> Any:
-        monkeypatch.setattr("sim.segments.SEGMENTS", segments or miniworld.segments())
+        monkeypatch.setattr("sim.model.MODEL", miniworld.model(segments))
         places = ["--contracts", str(mini_root / "contracts"), "--config", str(mini_root / "config"), "--out", str(out)]
         return cli("run", "--preset", "mini", *places, "--workers", "2", *extra)
 
@@ -143,9 +143,9 @@ def test_threads_and_dask_are_told_alike(mini_root, tmp_path, monkeypatch):
     found = []
     for number, executor in enumerate((None, TextExecutor())):
         heard: list[Any] = []
-        options = miniworld.Options(out=tmp_path / str(number), workers=2, executor=executor, model="hostile_world")
-        request = miniworld.prepared(mini_root)
-        miniworld.run_world(request, hostile_world.SEGMENTS, miniworld.get_backend("cpu"), options, Hub(Collects(heard)))
+        options = miniworld.Options(out=tmp_path / str(number), workers=2, executor=executor)
+        request = miniworld.prepared(mini_root, hostile_world.SEGMENTS, "hostile_world")
+        miniworld.run_world(request, miniworld.get_backend("cpu"), options, Hub(Collects(heard)))
         same = events.PartitionEnded | events.Checked | events.StateBegan | events.SegmentPassed | events.SegmentSealed
         found.append(Counter(repr(event) for event in heard if isinstance(event, same)))
         stages = {event.stage for event in heard if isinstance(event, events.Stage)}
@@ -287,7 +287,7 @@ def test_the_end_is_short_and_verbose_has_every_state_and_dataset(run, tmp_path)
 def test_a_terminal_sees_which_state_of_how_many(mini_root, tmp_path):
     leader, follower = pty.openpty()
     script = f"import sys; sys.path.insert(0, {str(ROOT / 'tests/trust')!r}); import mini; mini.main()"
-    command = [sys.executable, "-c", script.replace("mini.main()", "mini.sim.segments.SEGMENTS = mini.miniworld.segments()")]
+    command = [sys.executable, "-c", script.replace("mini.main()", "mini.sim.model.MODEL = mini.miniworld.model()")]
     command[-1] += f"; sys.argv = ['closedworld', *{minis.arguments(mini_root, tmp_path / 'out')!r}]; sys.argv.remove('--json')"
     command[-1] += "; mini.sim.cli.main.main()"
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}

@@ -60,3 +60,4 @@ def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
 
 
 SEGMENTS = miniworld.segments(compute_items=compute_items)
+MODEL = miniworld.model(SEGMENTS, "hostile_world")

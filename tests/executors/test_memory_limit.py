@@ -102,7 +102,7 @@ def plan(ctx):
     eat("plan")
     return mini.miniworld.plan_items(ctx)
 
-mini.sim.segments.SEGMENTS = mini.miniworld.segments(compute_items=compute, plan_items=plan)
+mini.sim.model.MODEL = mini.miniworld.model(mini.miniworld.segments(compute_items=compute, plan_items=plan))
 sys.argv = ["closedworld", *mini.arguments(Path(sys.argv[2]), Path(sys.argv[3])), "--quiet", *sys.argv[4:]]
 mini.sim.cli.main.main()
 """
@@ -173,6 +173,7 @@ def test_arrow_running_out_of_memory_is_no_damaged_file(mini_copy: Any, monkeypa
 
 
 def prepared(root: Path) -> Any:
+    from sim.model import MODEL
     from sim.shell.request.request import Request, prepare
 
-    return prepare(Request(preset="mini", contracts=root / "contracts", config=root / "config"))
+    return prepare(Request(preset="mini", contracts=root / "contracts", config=root / "config"), MODEL)

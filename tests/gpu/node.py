@@ -144,7 +144,7 @@ def require(name: str, found: Any, expected: Any) -> None:
 
 
 def worlds(given: argparse.Namespace) -> dict[str, Any]:
-    """Whole worlds, held to the committed content digests; rows of the arrival path and of 6A.S2 stay on the device."""
+    """Whole worlds, held to the committed content digests."""
     names = ("tiny",) if given.dry_run else ("tiny", "tiny-stress-900", "demo")
     return {name: held_to_digests(given, name) for name in names}
 
@@ -167,7 +167,7 @@ def held_to_digests(given: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tuple[float, Any]:
     """Wall seconds of a named world, or of a preset, and what was done."""
-    from sim.segments import SEGMENTS
+    from sim.model import MODEL
     from sim.shell.events.progress import Silent
     from sim.shell.loop.run import Options, run_world
     from sim.shell.request.request import Request, prepare
@@ -178,13 +178,8 @@ def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tupl
     request = Request(preset=spec.get("preset", "demo"), seed=int(spec.get("seed", "42")), overrides=spec["set"], **scenarios)
     options = Options(out=out, workers=len(os.sched_getaffinity(0)), verify_fraction=0.0, until=given.until)
     started = time.perf_counter()
-    result = run_world(prepare(request), SEGMENTS, backend, options, Silent())
+    result = run_world(prepare(request, MODEL), backend, options, Silent())
     return time.perf_counter() - started, result
-
-
-def columns(given: argparse.Namespace) -> dict[str, Any]:
-    """What states do with columns between kernels: sorts, groups, sums, look-ups, gathers, on random columns against numpy."""
-    return pytest(given, ("tests/gpu/test_columns.py",), *(("-k", "emulated") if given.dry_run else ("--require-gpu", "-m", "gpu")))
 
 
 def throughput(given: argparse.Namespace) -> dict[str, Any]:
@@ -266,7 +261,6 @@ STAGES = (
     Stage("parity", 60, parity),
     Stage("operations", 15, operations),
     Stage("worlds", 45, worlds),
-    Stage("columns", 40, columns),
     Stage("throughput", 45, throughput),
     Stage("parquet", 40, parquet),
     Stage("measured", 60, measured),

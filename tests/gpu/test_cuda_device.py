@@ -16,7 +16,7 @@ from sim.backends import BackendUnavailable, get_backend
 from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, gpu_backend
 from sim.ground.errors import BackendError
-from sim.segments import SEGMENTS
+from sim.model import MODEL
 from sim.shell.events.progress import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.request.request import Request, prepare
@@ -213,7 +213,7 @@ def mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_mini(root: Path, out: Path, programs: Any, **options: Any) -> Path:
     backend = device_backend(CudaDevice(private_cache_dir("cubins")))
     settings = Options(out=out, **{"workers": 4, "verify_fraction": 0.0, **options})
-    return run_world(miniworld.prepared(root, scenarios=SCENARIOS), programs, backend, settings, Silent()).run_dir
+    return run_world(miniworld.prepared(root, programs, scenarios=SCENARIOS), backend, settings, Silent()).run_dir
 
 
 @pytest.mark.parametrize("without", [(), ("rmm", "pylibcudf")])
@@ -234,15 +234,15 @@ def test_a_fault_ends_a_run_with_the_kernels_name_and_the_run_goes_on_elsewhere(
     assert "partition 0000" in error.what and "of 1A.S1, after kernel philox_block was queued" in error.what
     assert error.found == "cudaErrorIllegalAddress: an illegal memory access was encountered" and "--backend cpu" in error.do
     settings = Options(out=tmp_path, workers=2)
-    request = miniworld.prepared(mini_root, scenarios=SCENARIOS)
-    found = run_world(request, resident(), get_backend("cpu"), settings, Silent()).run_dir
+    request = miniworld.prepared(mini_root, resident(), scenarios=SCENARIOS)
+    found = run_world(request, get_backend("cpu"), settings, Silent()).run_dir
     assert published(found) == published(miniworld.build(mini_root, tmp_path / "cpu", request={"scenarios": SCENARIOS}).run_dir)
 
 
 @pytest.mark.slow(60)
 def test_the_tiny_world_on_the_gpus_path(machine: Machine, demo_run: Path, tmp_path: Path) -> None:
     """Everything from 1A to 6A, two scenarios, file for file the CPU's."""
-    request = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY))
+    request = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), MODEL)
     backend = device_backend(CudaDevice(private_cache_dir("cubins")))
-    found = run_world(request, SEGMENTS, backend, Options(out=tmp_path, workers=2, verify_fraction=0.0), Silent()).run_dir
+    found = run_world(request, backend, Options(out=tmp_path, workers=2, verify_fraction=0.0), Silent()).run_dir
     assert published(found) == published(demo_run)

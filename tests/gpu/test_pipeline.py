@@ -26,6 +26,7 @@ from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.recompute import sampled
 from sim.state.declaration import Partition, Program
+from sim.state.declared import UndeclaredAccess
 from sim.state.frames import Frame
 from tests.golden.test_golden import GOLDEN
 from tests.runs.worlds import build, closedworld, content_digests, published
@@ -44,13 +45,13 @@ def mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(root: Path, out: Path, backend: Backend, programs: Any = None, **options: Any) -> Path:
     settings = Options(out=out, **{"workers": 1, "verify_fraction": 0.0, **options})
-    return run_world(miniworld.prepared(root, scenarios=SCENARIOS), programs or resident(), backend, settings, Silent()).run_dir
+    return run_world(miniworld.prepared(root, programs or resident(), scenarios=SCENARIOS), backend, settings, Silent()).run_dir
 
 
 def compute_items(ctx, part):
     """The mini world's items, computed where `ctx` keeps its rows."""
     low, high = part.spec["rows"]
-    ids = ctx.columns.place(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
+    ids = ctx.on_device(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
     zeros = np.zeros_like(ids)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
     ctx.ledger("1A.word", ids, zeros, draws=np.ones_like(ids))
@@ -61,7 +62,7 @@ def compute_items(ctx, part):
 def compute_doubles(ctx, part):
     items = ctx.load("items", device=True)
     even = items.item_id % np.uint64(2) == 0
-    once = ctx.columns.repeat(items.select("item_id"), np.ones_like(items.item_id))
+    once = ctx.repeat(items.select("item_id"), np.ones_like(items.item_id))
     assert type(once.item_id) is type(items.item_id)
     columns = {"item_id": once.item_id, "twice": items.item_id * np.uint64(2), "note": np.where(even, 7, 0).astype(np.uint32)}
     return {"doubles": Frame(columns, valid={"note": even})}
@@ -115,7 +116,7 @@ def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, 
 
     def crowded(ctx, part):
         if next(calls) < 2:
-            held = ctx.columns.place(np.zeros(peak * 9 // 160, np.uint64))  # two of these leave a tenth
+            held = ctx.on_device(np.zeros(peak * 9 // 160, np.uint64))  # two of these leave a tenth
             meet.wait(60)
             return compute_items(ctx, part) if len(held) else {}
         return compute_items(ctx, part)
@@ -233,21 +234,17 @@ def test_planning_and_finishing_hold_no_slot(mini_root, tmp_path, expected):
     assert held == [False, False]
 
 
-def test_a_state_that_does_not_say_so_has_its_rows_on_the_host(mini_root, tmp_path, expected):
-    """The same functions, that begin their bulk in `ctx.columns`: only `resident=True` decides where their rows lie."""
-    seen = set()
+@pytest.mark.parametrize("keep", [lambda ctx: ctx.on_device(np.zeros(1)), lambda ctx: ctx.xp, lambda ctx: ctx.load("items", device=True)])
+def test_a_state_that_does_not_say_so_keeps_no_rows_on_the_device(mini_root, tmp_path, keep):
+    """On every backend, so that it is noticed where there is no device."""
+    from sim.backends import get_backend
 
-    def items(ctx, part):
-        frames = compute_items(ctx, part)
-        seen.add(type(frames["items"].word))
-        return frames
+    def keeps(ctx, part):
+        keep(ctx)
+        return miniworld.compute_doubles(ctx, part)
 
-    def doubles(ctx, part):
-        seen.update((type(ctx.load("items", device=True).item_id), type(ctx.columns.xp.zeros(1))))
-        return compute_doubles(ctx, part)
-
-    found = run(mini_root, tmp_path, emulated_backend(), miniworld.segments(compute_items=items, compute_doubles=doubles))
-    assert seen == {np.ndarray} and published(found) == expected
+    with pytest.raises(UndeclaredAccess, match=r"1B.S1 keeps rows on the device .* without declaring resident=True"):
+        run(mini_root, tmp_path, get_backend("cpu"), miniworld.segments(compute_doubles=keeps))
 
 
 def test_a_host_only_kernel_that_does_not_fit_is_refused_by_partition(mini_root, tmp_path):

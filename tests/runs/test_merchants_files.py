@@ -12,31 +12,29 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sim.ground.errors import ContractError, UsageError
-from sim.ground.hints import country_words
-from sim.model.inputs.merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
-from sim.model.inputs.rows import MerchantsForm
+from sim.model import MODEL
+from sim.model.inputs.merchants import MERCHANTS_INPUT, SuppliedMerchants, merchants_input, read_merchants
 from sim.model.inputs.values import merchant_id_of
 from sim.shell.request.request import Prepared, Request, prepare
+from sim.state.model import Facts, UserFile
 from tests.runs.merchants_files import HEADER, REFUSED, ROWS, SAME, parquet, text
 
 
 def prepared(folder: Path, name: str, data: bytes, **options: Any) -> Prepared:
     file = folder / name
     file.write_bytes(data)
-    return prepare(Request(merchants=file, form=MerchantsForm(**options)))
+    return prepare(Request(inputs=merchants_input(file, **options)), MODEL)
 
 
 @cache
-def surroundings() -> tuple[Any, ...]:
-    world = prepare(Request())
-    return world.contracts, world.vocabularies, world.configuration, country_words(world.reference)
+def surroundings() -> Facts:
+    return prepare(Request(), MODEL).facts
 
 
 def read(folder: Path, name: str, data: bytes, **options: Any) -> SuppliedMerchants:
     file = folder / name
     file.write_bytes(data)
-    contracts, vocabularies, configuration, countries = surroundings()
-    return read_merchants(file, contracts, vocabularies, configuration, MerchantsForm(**options), countries)
+    return read_merchants(UserFile(file, options), surroundings())
 
 
 def refused(folder: Path, name: str, data: bytes, **options: Any) -> ContractError:
@@ -51,12 +49,12 @@ def test_equal_rows_are_one_world_and_what_was_found_out_is_told(case: str, tmp_
     plain = prepared(tmp_path, "plain.csv", text().encode())
     name, data, options, told = SAME[case]
     other = prepared(tmp_path, name, data, **options)
-    assert other.supplied is not None
+    supplied = other.supplied[MERCHANTS_INPUT]
     assert (other.run_id, other.fingerprint) == (plain.run_id, plain.fingerprint)
-    assert {key: other.supplied.told[key] for key in told} == told
-    counted = {key: other.supplied.told[key] for key in ("rows", "merchants", "outlets", "countries", "repeated", "hashed_ids")}
+    assert {key: supplied.told[key] for key in told} == told
+    counted = {key: supplied.told[key] for key in ("rows", "merchants", "outlets", "countries", "repeated", "hashed_ids")}
     assert counted == {"rows": 4, "merchants": 3, "outlets": 2, "countries": 4, "repeated": 0, "hashed_ids": 2}
-    echo = "\n".join(other.supplied.echo())
+    echo = "\n".join(supplied.echo())
     assert "4 rows, 3 merchants, 2 outlets given, 4 countries" in echo
     assert all(str(told.get(key, "")) in echo for key in ("encoding", "delimiter"))
     assert all(column in echo for column in told.get("ignored", ()))
@@ -201,8 +199,8 @@ def test_an_unlisted_mcc_takes_the_class_it_is_given(tmp_path: Path) -> None:
     shown = refused(tmp_path, "m.csv", data).render()
     assert "closedworld contracts mccs" in shown and "--unknown-mcc" in shown
     one, other = (prepared(tmp_path, "m.csv", data, unknown_mcc=name) for name in ("office_hours", "online_24h"))
-    assert one.supplied is not None and one.supplied.told["unknown_mccs"] == [9901] and one.run_id != other.run_id
-    assert any("9901; they take class office_hours" in line for line in one.supplied.echo())
+    assert one.supplied[MERCHANTS_INPUT].told["unknown_mccs"] == [9901] and one.run_id != other.run_id
+    assert any("9901; they take class office_hours" in line for line in one.supplied[MERCHANTS_INPUT].echo())
     with pytest.raises(UsageError) as error:
         read(tmp_path, "m.csv", data, unknown_mcc="office")
     assert error.value.exit_code == 2 and "did you mean 'office_hours'?" in error.value.render()
@@ -212,7 +210,7 @@ def test_an_unlisted_mcc_takes_the_class_it_is_given(tmp_path: Path) -> None:
 
 def test_how_to_read_a_file_needs_a_file() -> None:
     with pytest.raises(UsageError):
-        prepare(Request(form=MerchantsForm(decimal_comma=True)))
+        merchants_input(None, decimal_comma=True)
 
 
 def test_the_bytes_are_provenance_and_no_identity(tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sim.backends import get_backend
-from sim.model.estimate.volumes import expected_volumes
-from sim.segments import SEGMENTS
-from sim.shell.loop import planner
-from sim.shell.loop.rehearsal import drawn_volumes
-from sim.shell.request.request import Request, prepare
+from sim.model import MODEL
+from sim.model.estimate.drawn import drawn_volumes
+from sim.model.estimate.volumes import Volumes, expected_volumes
+from sim.model.estimate.whole import estimate
+from sim.model.inputs.merchants import merchants_input
+from sim.shell.loop.rehearsal import rehearse
+from sim.shell.request.request import Prepared, Request, prepare
 
 MCCS, CHANNELS, COUNTRIES = (5411, 5812, 4900, 5541, 7011, 5967), ("card_present", "mixed", "card_not_present"), ("DE", "US", "IN", "BR")
 
@@ -24,6 +28,12 @@ def merchants_file(path: Path, count: int, volume: str = "") -> Path:
     ]
     path.write_text("merchant_id,mcc,channel,country,weekly_volume\n" + "\n".join(rows) + "\n")
     return path
+
+
+def both(prepared: Prepared) -> tuple[Volumes, Volumes]:
+    """Volumes by expectation, and as the states draw them."""
+    drawn = drawn_volumes(prepared.facts, partial(rehearse, prepared, get_backend("cpu")))
+    return expected_volumes(prepared.facts), drawn
 
 
 def within(found: float, expected: float, permille: int) -> bool:
@@ -56,8 +66,8 @@ def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path:
 @pytest.mark.parametrize("volume", ["", "700"])
 def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: Path, volume: str) -> None:
     """5,000 merchants: every figure by the mean law is within 15 % of what the states draw."""
-    prepared = prepare(Request(merchants=merchants_file(tmp_path / "mine.csv", 5000, volume)))
-    expected, drawn = expected_volumes(prepared), drawn_volumes(prepared, SEGMENTS, get_backend("cpu"))
+    prepared = prepare(Request(inputs=merchants_input(merchants_file(tmp_path / "mine.csv", 5000, volume))), MODEL)
+    expected, drawn = both(prepared)
     assert expected.merchants == drawn.merchants == 5000
     figures = {name: (getattr(expected, name), getattr(drawn, name)) for name in ("outlets", "keys", "weekly", "arrivals")}
     assert all(within(*pair, 150) for pair in figures.values()), figures
@@ -67,12 +77,14 @@ def test_given_volumes_are_taken_at_their_word(tmp_path: Path) -> None:
     """Every merchant at 700 a week: over two whole weeks 1,400 arrivals each, expected and drawn alike."""
     file = merchants_file(tmp_path / "mine.csv", 40, "700")
     file.write_text(file.read_text().replace(",\n", ",700\n"))
-    prepared = prepare(Request(merchants=file))
-    for volumes in (expected_volumes(prepared), drawn_volumes(prepared, SEGMENTS, get_backend("cpu"))):
+    prepared = prepare(Request(inputs=merchants_input(file)), MODEL)
+    for volumes in both(prepared):
         assert round(volumes.weekly) == 40 * 700 and round(volumes.arrivals) == 40 * 1400
 
 
-def test_large_worlds_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "drawn_volumes", None)
-    prepared = prepare(Request(overrides={"merchant_universe_1A.merchants": 50_000}))
-    assert planner._volumes(prepared, SEGMENTS, get_backend("cpu")).merchants == 50_000
+def test_large_worlds_are_not_drawn() -> None:
+    def rehearsed(dataset: str) -> Any:
+        raise AssertionError(f"{dataset} of a large world is drawn")
+
+    prepared = prepare(Request(overrides={"merchant_universe_1A.merchants": 50_000}), MODEL)
+    assert estimate(prepared.facts, rehearsed)["merchants"] == 50_000

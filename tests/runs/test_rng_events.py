@@ -15,6 +15,7 @@ from tiny_world import TINY, TINY_SCENARIOS
 
 import sim.world as cw
 from sim.backends import get_backend
+from sim.model import MODEL
 from sim.rng import block
 from sim.segments import DRAWING, SEGMENTS
 from sim.shell.contracts.load import load_contracts
@@ -33,8 +34,8 @@ FIGURES = ("entities", "draws", "blocks")
 
 
 def with_events(run: Path, states: tuple[str, ...]) -> RunResult:
-    prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY))
-    return run_world(prepared, SEGMENTS, get_backend("cpu"), Options(out=run.parent, workers=2, rng_events=states), Silent())
+    prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), MODEL)
+    return run_world(prepared, get_backend("cpu"), Options(out=run.parent, workers=2, rng_events=states), Silent())
 
 
 @pytest.fixture(scope="module")

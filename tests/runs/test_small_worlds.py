@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from sim.backends import get_backend
 from sim.ground.errors import SimError
 from sim.ground.paths import config_root
+from sim.model import MODEL
+from sim.model.inputs.merchants import merchants_input
 from sim.segments import SEGMENTS
 from sim.shell.events.events import Silent
 from sim.shell.loop.planner import require_space
@@ -47,9 +49,9 @@ def build(out: Path, sets: Mapping[str, Any], rows: Sequence[str] = (), scenario
     merchants = out / "merchants.csv" if rows else None
     if merchants is not None:
         merchants.write_text(HEADER + "".join(f"{row}\n" for row in rows))
-    prepared = prepare(Request(scenarios=scenarios, seed=seed, overrides=sets, merchants=merchants))
+    prepared = prepare(Request(scenarios=scenarios, seed=seed, overrides=sets, inputs=merchants_input(merchants)), MODEL)
     require_space(prepared, out)
-    run = run_world(prepared, SEGMENTS, get_backend("cpu"), Options(out=out, workers=1), Silent()).run_dir
+    run = run_world(prepared, get_backend("cpu"), Options(out=out, workers=1), Silent()).run_dir
     report = verify_run(run, CODES, content_check_of(run, CODES))
     assert report.problems == () and report.not_built == () and report.checks_not_judged == ()
     return {path.name for path in run.glob("data/*/*/*")}

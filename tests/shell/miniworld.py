@@ -17,6 +17,7 @@ from sim.shell.request.request import Prepared, Request, prepare
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Partition, Program, Segment, State
 from sim.state.frames import Frame
+from sim.state.model import Model
 
 ITEMS = """
 $id: closedworld:layer1/1A/schemas
@@ -186,17 +187,31 @@ def segments(**replaced: Any) -> tuple[Segment, ...]:
     use |= replaced
     items = Program(ITEMS_STATE, use["compute_items"], use["plan_items"], None, use["check_items"])
     doubles = Program(DOUBLES_STATE, use["compute_doubles"])
-    return (Segment("1A", 1, "items", (items,), "1A.S2"), Segment("1B", 1, "doubles", (doubles,), "1B.S2"))
+    return (Segment("1A", 1, "items", (items,)), Segment("1B", 1, "doubles", (doubles,)))
 
 
-def prepared(root: Path, **request: Any) -> Prepared:
+def model(programs: tuple[Segment, ...] | None = None, module: str = "miniworld") -> Model:
+    """The mini world's model; workers in other processes find it as `module.MODEL`."""
+    return Model(module=module, load=lambda: programs or segments(), scenario_pack="scenarios_5A")
+
+
+def prepared(root: Path, programs: tuple[Segment, ...] | None = None, module: str = "miniworld", **request: Any) -> Prepared:
     """The mini world's request, hashed."""
-    return prepare(Request(preset="mini", contracts=root / "contracts", config=root / "config", **request))
+    wanted = Request(preset="mini", contracts=root / "contracts", config=root / "config", **request)
+    return prepare(wanted, model(programs, module))
 
 
 def build(
-    root: Path, out: Path | None = None, programs: tuple[Segment, ...] | None = None, request: dict[str, Any] | None = None, **options: Any
+    root: Path,
+    out: Path | None = None,
+    programs: tuple[Segment, ...] | None = None,
+    request: dict[str, Any] | None = None,
+    module: str = "miniworld",
+    **options: Any,
 ) -> RunResult:
     """Run the mini world under `root`."""
     settings = Options(out=out or root / "runs", **{"workers": 1, **options})
-    return run_world(prepared(root, **(request or {})), programs or segments(), get_backend("cpu"), settings, Silent())
+    return run_world(prepared(root, programs, module, **(request or {})), get_backend("cpu"), settings, Silent())
+
+
+MODEL = model()

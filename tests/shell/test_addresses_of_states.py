@@ -22,7 +22,7 @@ CONTRACTS = load_contracts(Path(sim.__file__).parents[1] / "contracts")
 
 def context(*streams: str, kernels: tuple[str, ...] = ("entity_hash",)) -> Context:
     nothing: Any = None
-    given = {"seed": 7, "scenarios": (), "configs": {}, "contracts": CONTRACTS, "store": nothing, "externals": {}}
+    given = {"seed": 7, "scenarios": (), "configs": {}, "contracts": CONTRACTS, "inputs": nothing, "externals": {}}
     return Context(State(id="6A.S9", title="x", writes=(), streams=streams, kernels=kernels), backend=get_backend("cpu"), **given)
 
 

@@ -63,7 +63,7 @@ def test_only_events_are_built_when_the_world_is_there(eventful: Path) -> None:
     plain = published(miniworld.build(eventful).run_dir)
     result = miniworld.build(eventful, **ASKED)
     told = [(row.state, row.status) for row in result.rows]
-    assert told == [("1A.S2", "PROVEN"), ("1B.S2", "PROVEN"), *((f"RNG_1A_S1.{step}", "PASS") for step in ("S0", "S1", "BUNDLE"))]
+    assert told == [("1A.BUNDLE", "PROVEN"), ("1B.BUNDLE", "PROVEN"), *((f"RNG_1A_S1.{step}", "PASS") for step in ("S0", "S1", "BUNDLE"))]
     found = published(result.run_dir)
     assert {name: data for name, data in found.items() if "RNG_1A_S1" not in name} == plain
     at_once = published(miniworld.build(eventful, out=eventful / "other", **ASKED).run_dir)
@@ -169,12 +169,12 @@ def test_workers_make_the_same_events(eventful: Path, monkeypatch: pytest.Monkey
     from text_executor import TextExecutor
 
     module = type(sys)("mini_model")
-    module.SEGMENTS = miniworld.segments()  # type: ignore[attr-defined]
+    module.MODEL = miniworld.model(module="mini_model")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mini_model", module)
     remote._job.cache_clear()
     remote._opened.cache_clear()
     executor = TextExecutor()
-    sent = miniworld.build(eventful, out=eventful / "sent", executor=executor, model="mini_model", **ASKED)
+    sent = miniworld.build(eventful, out=eventful / "sent", executor=executor, module="mini_model", **ASKED)
     assert [json.loads(text)["state"] for text in executor.tasks].count("RNG_1A_S1.S1") == 4
     assert published(sent.run_dir) == published(miniworld.build(eventful, **ASKED).run_dir)
 
@@ -185,7 +185,7 @@ def test_a_store_holds_events_as_it_holds_segments(eventful: Path, tmp_path: Pat
 
     prepared = miniworld.prepared(eventful)
     how = How(out=f"file://{tmp_path}/store", work_dir=tmp_path / "work", rng_events=("1A",))
-    url = build(prepared, miniworld.segments(), miniworld.get_backend("cpu"), how, Silent()).world
+    url = build(prepared, miniworld.get_backend("cpu"), how, Silent()).world
     local: RunResult = miniworld.build(eventful, **ASKED)
     world = cw.open(url, eventful / "contracts", eventful / "config")
     assert world.tables == ("items", "doubles", "rng_event_1A_word")

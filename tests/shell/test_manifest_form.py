@@ -13,9 +13,10 @@ from sim.ground.errors import ContractError
 from sim.ground.identity import pretty_json
 from sim.shell.publish import documents
 from sim.shell.publish.bundle import encode_index
-from sim.shell.publish.manifest import PartFile, Published, StateManifest, encode_file
+from sim.shell.publish.manifest import StateManifest, encode_file
 from sim.state.context import PartitionContext
 from sim.state.declaration import Frames, Partition
+from sim.state.records import PartFile, Published
 
 KEYS = {"rows": 3, "first": [1, "é"], "last": [2**64 - 1, None], "primary_increasing": True}
 FILE = PartFile("part-00000.parquet", 10, 3, "a" * 64, "b" * 64, KEYS)

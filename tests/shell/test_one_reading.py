@@ -18,6 +18,8 @@ import pytest
 from sim.ground.errors import ContractError
 from sim.ground.paths import config_root, contracts_root
 from sim.ground.plain_file import read_plain
+from sim.model import MODEL
+from sim.model.inputs.merchants import merchants_input
 from sim.segments import SEGMENTS
 from sim.shell.contracts.lint import lint, prove_agreement
 from sim.shell.request.request import Prepared, Request, prepare
@@ -44,7 +46,7 @@ def everything(prepared: Prepared) -> tuple[object, ...]:
 def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file of contracts, packs, presets and reference turns into something else the moment it has been read."""
     request = copies(tmp_path)
-    undisturbed = everything(prepare(request))
+    undisturbed = everything(prepare(request, MODEL))
     read: Counter[Path] = Counter()
 
     def read_and_swapped(path: Path, limit: int, *, follow: bool = True) -> bytes:
@@ -55,7 +57,7 @@ def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, 
         return data
 
     monkeypatch.setattr("sim.ground.read_once.read_plain", read_and_swapped)
-    prepared = prepare(request)
+    prepared = prepare(request, MODEL)
     assert lint(prepared.contracts, prepared.config, STATES).rows() == []
     prove_agreement(prepared.contracts, prepared.config, STATES)
     assert everything(prepared) == undisturbed
@@ -65,31 +67,31 @@ def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, 
     contracts = {request.contracts / name for name in prepared.contracts.located}
     assert packs | tables | contracts | {request.config / "presets/demo.yaml"} <= read.keys()
     with pytest.raises(ContractError):
-        prepare(request)  # what lies there now is refused: the swap was real
+        prepare(request, MODEL)  # what lies there now is refused: the swap was real
 
 
 def test_contracts_of_equal_size_and_time_are_told_apart(tmp_path: Path) -> None:
     """A clock that a file's owner sets is no proof of its content."""
     request = copies(tmp_path)
-    before = prepare(request).contracts.digest
+    before = prepare(request, MODEL).contracts.digest
     path = request.contracts / "vocabularies.yaml"
     status, text = path.stat(), path.read_text()
     changed = text.replace("card_present", "card_presemt", 1)
     assert changed != text and len(changed) == len(text)
     path.write_text(changed)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert prepare(request).contracts.digest != before
+    assert prepare(request, MODEL).contracts.digest != before
     path.write_text(text)
-    assert prepare(request).contracts.digest == before
+    assert prepare(request, MODEL).contracts.digest == before
 
 
 def test_a_proof_of_agreement_is_not_taken_for_another_listing(tmp_path: Path) -> None:
     """A stray file is found by its name alone, so the proof is of the names too."""
     request = copies(tmp_path)
-    prepared = prepare(request)
+    prepared = prepare(request, MODEL)
     prove_agreement(prepared.contracts, prepared.config, STATES)
     (request.config / "layer1/1A/notes.txt").write_text("nobody reads this")
-    prepared = prepare(request)
+    prepared = prepare(request, MODEL)
     with pytest.raises(ContractError) as error:
         prove_agreement(prepared.contracts, prepared.config, STATES)
     assert error.value.what == "A config file belongs to no pack."
@@ -113,7 +115,7 @@ def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thi
     said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}[thing]
     put_instead(path, thing)
     with pytest.raises(ContractError if thing != "gone" else Exception) as error:
-        prepare(request)
+        prepare(request, MODEL)
     told = str(error.value.render())  # type: ignore[attr-defined]
     assert said in told or "there is no preset" in told or "closedworld:layer1/1A/schemas" in told, told
     assert thing == "gone" or "a plain file of at most 1,000,000 bytes" in told
@@ -131,7 +133,7 @@ def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing
     said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}
     said |= {"empty": "Parquet file size is 0 bytes", "rows": "10,000,001 rows by its footer"}
     with pytest.raises(ContractError) as error:
-        everything(prepare(request))
+        everything(prepare(request, MODEL))
     assert error.value.code == "SHELL.REFERENCE_INVALID" and error.value.where == str(path) and error.value.found.startswith(said[thing])
 
 
@@ -190,14 +192,14 @@ def test_unlisted_pipes_and_devices_stop_nobody(tmp_path: Path) -> None:
     os.mkfifo(request.config / "layer1/1A/pipe.yaml")
     os.mkfifo(request.config / "presets/pipe.yaml")
     (request.config / "layer2/zeros.yaml").symlink_to("/dev/zero")
-    prepared = prepare(request)
+    prepared = prepare(request, MODEL)
     with pytest.raises(ContractError) as error:
         prove_agreement(prepared.contracts, prepared.config, STATES)
     assert len(error.value.examples) == 3 and "a named pipe" in " ".join(error.value.examples)
 
 
 def test_sealed_vocabularies_come_from_the_same_bytes(tmp_path: Path) -> None:
-    prepared = prepare(copies(tmp_path))
+    prepared = prepare(copies(tmp_path), MODEL)
     assert sealed_vocabularies(prepared.contracts, prepared.reference) == prepared.vocabularies
 
 
@@ -206,6 +208,8 @@ SWAPPED_MERCHANTS = """
 import json, sys
 from pathlib import Path
 from sim.ground import read_once
+from sim.model import MODEL
+from sim.model.inputs.merchants import merchants_input
 from sim.shell.request.request import Request, prepare
 
 plain, path, other = read_once.read_plain, Path(sys.argv[1]), Path(sys.argv[2])
@@ -217,7 +221,7 @@ def swapped(name, limit, **how):
     return data
 
 read_once.read_plain = swapped
-prepared = prepare(Request(merchants=path))
+prepared = prepare(Request(inputs=merchants_input(path)), MODEL)
 print(json.dumps([prepared.run_id, sum(len(frame) for frame in prepared.externals.values())]))
 """
 
@@ -252,6 +256,6 @@ def test_a_merchants_file_that_is_none_is_refused_at_once(tmp_path: Path, thing:
     elif thing == "directory":
         path.mkdir()
     with pytest.raises(ContractError) as error:
-        prepare(Request(merchants=path))
+        prepare(Request(inputs=merchants_input(path)), MODEL)
     said = {"pipe": "a named pipe", "directory": "a directory", "gone": "no such file"}
     assert said.get(thing, "a character device") in error.value.found and error.value.where.startswith(str(path))

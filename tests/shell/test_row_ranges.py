@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.runs.store import pieces
+from sim.state.records import PartFile, Published
 
 
 def published(rows: list[int]) -> Published:

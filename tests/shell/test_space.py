@@ -13,9 +13,8 @@ from sim.shell.loop import planner
 
 
 @pytest.fixture
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def out(tmp_path: Path) -> Path:
     """A run of which 600 bytes are there, in a world of 1000."""
-    monkeypatch.setattr(planner, "estimate", lambda prepared: {"bytes": 1000})
     for name, size in (("data/layer1/a", 500), ("staging/b", 100)):
         path = tmp_path / "run" / name
         path.parent.mkdir(parents=True)
@@ -24,7 +23,8 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, out: Path, free: int) -> None:
-    prepared: Any = SimpleNamespace(run_id="run")
+    model = SimpleNamespace(estimate=lambda facts, rehearse: {"bytes": 1000})
+    prepared: Any = SimpleNamespace(run_id="run", model=model, facts=None)
     monkeypatch.setattr(planner.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     planner.require_space(prepared, out)
 

@@ -17,9 +17,9 @@ from sim.ground.errors import ValidationError
 from sim.ground.identity import sha256_bytes
 from sim.shell.partition.staging import PartitionResult
 from sim.shell.partition.sums import RunningSums
-from sim.shell.publish.manifest import LedgerRow, PartFile
 from sim.state.context import Context
 from sim.state.declaration import Check, Partition
+from sim.state.records import LedgerRow, PartFile
 
 MANY = 10_000
 CHECKS = 24

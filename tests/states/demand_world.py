@@ -72,7 +72,7 @@ class DemandWorld:
             scenarios=self.scenarios,
             configs=self.configs,
             contracts=contracts(),
-            store=self.store,
+            inputs=self.store,
             backend=get_backend("cpu"),
             externals={},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from sim.backends import get_backend
+from sim.model import MODEL
+from sim.model.inputs.merchants import merchants_input
 from sim.segments.civil_time_2a import SEGMENT as SEGMENT_2A
 from sim.segments.merchants_1a import SEGMENT as SEGMENT_1A
 from sim.segments.sites_1b import SEGMENT as SEGMENT_1B
@@ -32,9 +35,9 @@ def build(
 ) -> RunResult:
     """A world of layer 1 up to `until`: the demo preset with `MERCHANTS` merchants."""
     changed = {"merchant_universe_1A.merchants": MERCHANTS, **(overrides or {})}
-    request = Request(preset="demo", seed=seed, merchants=merchants, overrides=changed)
+    request = Request(preset="demo", seed=seed, inputs=merchants_input(merchants), overrides=changed)
     options = Options(out=out, workers=2, until=until, order_seed=order)
-    return run_world(prepare(request), SEGMENTS, get_backend("cpu"), options, reporter(True))
+    return run_world(prepare(request, replace(MODEL, load=lambda: SEGMENTS)), get_backend("cpu"), options, reporter(True))
 
 
 def rows(result: RunResult, dataset: str) -> list[dict[str, Any]]:

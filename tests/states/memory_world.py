@@ -76,7 +76,7 @@ class MemoryWorld:
             scenarios=(),
             configs=self.configs,
             contracts=contracts(),
-            store=self.store,
+            inputs=self.store,
             backend=get_backend("cpu"),
             externals={},
         )

@@ -52,7 +52,7 @@ class World5B:
             scenarios=self.scenarios,
             configs=self.configs,
             contracts=contracts(),
-            store=self.store,
+            inputs=self.store,
             backend=get_backend("cpu"),
             externals={},
         )

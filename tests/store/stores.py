@@ -86,7 +86,7 @@ class Minis:
         prepared = miniworld.prepared(self.root, scenarios=("calm", "storm"))
         upload = Upload(parse_url(url), prepared, Silent(), keep_local)
         options = Options(out=work, workers=1, until=until, publication=upload)
-        return run_world(prepared, miniworld.segments(), get_backend("cpu"), options, Silent())
+        return run_world(prepared, get_backend("cpu"), options, Silent())
 
     def open(self, url: str) -> Any:
         import sim.world as cw

@@ -14,16 +14,17 @@ from tiny_world import TINY, TINY_SCENARIOS
 
 from sim.backends import get_backend
 from sim.ground.contract_types import Contracts, Dataset
+from sim.model import MODEL
 from sim.segments import SEGMENTS
 from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
-from sim.shell.publish.manifest import Published
 from sim.shell.request.request import Request, prepare
 from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.tables.key_ranges import check_key_ranges, key_range
 from sim.state.context import Context
 from sim.state.declaration import Check, Program
 from sim.state.frames import Array, Frame, concat
+from sim.state.records import Published
 
 Totals = dict[str, Any]
 
@@ -74,10 +75,10 @@ def build(out: Path) -> CheckedWorld:
 
         return dataclasses.replace(program, checks=checks)
 
-    segments = [dataclasses.replace(segment, programs=tuple(map(listening, segment.programs))) for segment in SEGMENTS]
-    prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY))
-    run = run_world(prepared, segments, get_backend("cpu"), Options(out=out, workers=2), Silent()).run_dir
-    return CheckedWorld(run, asked, next(iter(asked.values())).ctx._store, prepared.contracts)
+    segments = tuple(dataclasses.replace(segment, programs=tuple(map(listening, segment.programs))) for segment in SEGMENTS)
+    prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), dataclasses.replace(MODEL, load=lambda: segments))
+    run = run_world(prepared, get_backend("cpu"), Options(out=out, workers=2), Silent()).run_dir
+    return CheckedWorld(run, asked, next(iter(asked.values())).ctx._inputs, prepared.contracts)
 
 
 def falsified(value: Any) -> list[Any]:

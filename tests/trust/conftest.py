@@ -66,7 +66,7 @@ def copy(plain: Path, ram: Path) -> Path:
 @pytest.fixture
 def child(plain: Path, mini_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., mini.Child]:
     """Start the mini world's run in a forked process: `child(out, *arguments, before=...)`."""
-    monkeypatch.setattr("sim.segments.SEGMENTS", mini.miniworld.segments())
+    monkeypatch.setattr("sim.model.MODEL", mini.miniworld.model())
     monkeypatch.setattr("sim.cli.common.settings.json", True)
     return functools.partial(mini.Child, mini_root)
 
@@ -102,7 +102,7 @@ def calls(child: Callable[..., mini.Child], ram: Path) -> dict[str, int]:
 @pytest.fixture
 def run(cli, mini_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., mini.Done]:  # type: ignore[no-untyped-def]
     """Run the mini world through the real entry point, in this process."""
-    monkeypatch.setattr("sim.segments.SEGMENTS", mini.miniworld.segments())
+    monkeypatch.setattr("sim.model.MODEL", mini.miniworld.model())
 
     def call(out: Path, *extra: str) -> mini.Done:
         answer = cli(*mini.arguments(mini_root, out, *extra))

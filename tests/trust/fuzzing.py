@@ -43,6 +43,7 @@ with _watched:
     from sim.shell.runs.opened import index_problems, open_segment, segment_problems
     from sim.shell.runs.verify import sealed_vocabularies, verify_run
     from sim.shell.tables.reference import Reference
+    from sim.state.model import Facts, UserFile
 
 CODES = ("1A", "1B")
 
@@ -61,11 +62,12 @@ def place() -> Path:
 
 
 @cache
-def merchants_world() -> tuple[Any, ...]:
+def merchants_world() -> Facts:
     """What reading merchants needs of the real engine."""
     contracts = load_contracts(ROOT / "contracts")
     configuration = resolve(contracts, config_folder(ROOT / "config"), [])
-    return contracts, sealed_vocabularies(contracts, Reference(ROOT / "config/reference")), configuration
+    reference = Reference(ROOT / "config/reference")
+    return Facts(contracts, configuration.params, sealed_vocabularies(contracts, reference), reference, ())
 
 
 def _written(name: str, data: bytes) -> Path:
@@ -145,12 +147,12 @@ def staged(data: bytes) -> None:
 
 def merchants_csv(data: bytes) -> None:
     """The user's merchants as CSV."""
-    read_merchants(_written("fuzz.csv", data), *merchants_world())
+    read_merchants(UserFile(_written("fuzz.csv", data)), merchants_world())
 
 
 def merchants_parquet(data: bytes) -> None:
     """The user's merchants as Parquet."""
-    read_merchants(_written("fuzz.parquet", data), *merchants_world())
+    read_merchants(UserFile(_written("fuzz.parquet", data)), merchants_world())
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

@@ -25,7 +25,7 @@ for folder in (ROOT, ROOT / "tests/shell"):
 import miniworld  # noqa: E402
 
 import sim.cli.main  # noqa: E402
-import sim.segments  # noqa: E402
+import sim.model  # noqa: E402
 from tests.work import PATIENCE_S, wait_until  # noqa: E402
 
 CODES = ("1A", "1B")
@@ -150,7 +150,7 @@ def limited(name: str, value: int) -> Callable[[], None]:
 def main() -> None:
     """Be the command: `closedworld run` with the mini world's segments."""
     root, out, *rest = sys.argv[1:]
-    sim.segments.SEGMENTS = miniworld.segments()
+    sim.model.MODEL = miniworld.model()
     sys.argv = ["closedworld", *arguments(Path(root), Path(out), *rest)]
     sim.cli.main.main()
 

@@ -39,7 +39,7 @@ def run(root: Path, out: Path, ops: list[Op], stop: Callable[[Op], None] = lambd
     """Run the mini world into `out`, recording; returns the run directory."""
     prepared = miniworld.prepared(root)
     with recorded(out, ops, stop):
-        result = run_world(prepared, miniworld.segments(), get_backend("cpu"), Options(out=out, workers=1), Acknowledges(ops))
+        result = run_world(prepared, get_backend("cpu"), Options(out=out, workers=1), Acknowledges(ops))
         ops.append(("told", "run"))
     return result.run_dir
 

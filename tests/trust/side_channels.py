@@ -37,7 +37,7 @@ def main() -> int:
 
     import sim.backends
     import sim.cli.main
-    import sim.segments
+    import sim.model
     import sim.world
 
     report, commands = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -51,7 +51,7 @@ def main() -> int:
         child = os.fork()
         if child == 0:
             if command[0] == MINI:
-                sim.segments.SEGMENTS = miniworld.segments()
+                sim.model.MODEL = miniworld.model()
                 root, out, *rest = command[1:]
                 places = ["--contracts", f"{root}/contracts", "--config", f"{root}/config", "--out", out]
                 command = ["run", "--preset", "mini", *places, "--workers", "1", *rest]

@@ -19,9 +19,9 @@ import pytest
 import sim.world as cw
 from sim.ground.errors import GateError, SimError, UsageError
 from sim.ground.identity import sha256_bytes
-from sim.shell.publish.manifest import PartFile
 from sim.shell.runs.status import REPORT_SCHEMA, report_rows
 from sim.shell.tables import bounds
+from sim.state.records import PartFile
 from tests.trust import forgery, mini
 
 ROWS = 200_000_000  # 24 bytes each in memory: 4.8 GB
@@ -176,7 +176,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from sim.shell.tables.bounds import require_bounded_file
 from sim.ground.errors import GateError
-from sim.shell.publish.manifest import PartFile
+from sim.state.records import PartFile
 from sim.shell.runs.status import REPORT_SCHEMA, report_rows
 
 columns = {"a": pa.array(range(100), pa.uint64()), "b": [str(n) for n in range(100)], "c": [None, 1.0] * 50}

@@ -124,7 +124,7 @@ def test_a_passed_segment_is_held_against_the_demand_again(root: Path) -> None:
     from sim.shell.loop.run import Options, run_world
 
     with pytest.raises(GateError, match="CHECKS_MISSING"):
-        run_world(prepared, miniworld.segments(), get_backend("cpu"), Options(out=root / "runs", workers=1), Silent())
+        run_world(prepared, get_backend("cpu"), Options(out=root / "runs", workers=1), Silent())
     assert not (result.run_dir / "gates/1B/_passed.flag").exists()
     del prepared.contracts.checks["1A.S1"]  # type: ignore[attr-defined]
 

@@ -98,7 +98,7 @@ def test_the_holder_is_killed(child: Start, run: Run, ram: Path, plain_tree: dic
         out = ram / str(number)
         out.mkdir()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sim.segments.SEGMENTS", pausing(out / "x"))
+            patch.setattr("sim.model.MODEL", mini.miniworld.model(pausing(out / "x")))
             holder = child(out)
         mini.wait_for(out / "waiting", holder)
         refused = run(out)

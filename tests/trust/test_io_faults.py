@@ -196,7 +196,7 @@ def test_out_of_memory(run: Run, ram: Path, plain_tree: dict[str, bytes], monkey
 
     for index in range(4):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sim.segments.SEGMENTS", mini.miniworld.segments(compute_items=starves(index)))
+            patch.setattr("sim.model.MODEL", mini.miniworld.model(mini.miniworld.segments(compute_items=starves(index))))
             done = run(ram / str(index), "--workers", "4")
         assert (done.code, done.error["code"]) == (7, "SHELL.OUT_OF_MEMORY")
         assert f"partition {index:05d}" in str(done.error["what"]) and "1A.S1" in str(done.error["what"]), done.error

@@ -19,7 +19,8 @@ from sim.ground.identity import sha256_bytes
 from sim.shell.publish import publish
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import FLAG_NAME, open_bundle, require_bytes, require_file, require_state, verify_bundle
-from sim.shell.publish.manifest import PartFile, Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
+from sim.state.records import PartFile, Published
 from tests.trust.mutant_runs import LEFT_OUT, ROOT, TESTS
 
 KEEPERS = ("sim/shell/publish/publish.py", "sim/shell/publish/gate.py")

@@ -106,7 +106,7 @@ def test_a_larger_file_is_not_read_into_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "link"])
 @pytest.mark.parametrize("name", ["binding", "receipts/00000.json", "data/items/_/part-00000.parquet"])
 def test_staging_that_is_no_plain_file_is_computed_again(tmp_path: Path, thing: str, name: str) -> None:
-    from sim.shell.publish.manifest import PartFile
+    from sim.state.records import PartFile
 
     staging = Staging(tmp_path, "1A.S1", "b" * 64)
     staging.prepare()

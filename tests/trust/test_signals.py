@@ -120,7 +120,7 @@ def test_a_second_interrupt(child: Start, run: Run, ram: Path, plain_tree: dict[
         fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sim.segments.SEGMENTS", waits(ram / "waiting"))
+        patch.setattr("sim.model.MODEL", mini.miniworld.model(waits(ram / "waiting")))
         process = child(ram / "out", "--workers", "2", before=before)
     mini.wait_for(ram / "waiting", process)
     os.write(leader, b"\x03")  # the terminal turns it into SIGINT

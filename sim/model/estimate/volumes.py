@@ -16,8 +16,8 @@ import numpy as np
 
 from sim.model.inputs.merchants import MERCHANTS_INPUT
 from sim.recipes.horizon import horizon_of
-from sim.shell.request.request import Prepared
 from sim.state.frames import Array, Frame
+from sim.state.model import Facts
 
 # Measured on worlds built with the packaged priors (demo and small, seeds 42 and 7), where no prior says it directly.
 KEYS_OF_SHOPS = 1.12  # countries and zones a merchant sells from in shops
@@ -46,11 +46,11 @@ class Volumes:
     arrivals: float
 
 
-def expected_volumes(prepared: Prepared) -> Volumes:
+def expected_volumes(facts: Facts) -> Volumes:
     """Expected figures of the merchants a request has, generated and supplied."""
-    law = _Law(prepared)
-    supplied = prepared.externals.get(MERCHANTS_INPUT)
-    universe = prepared.configuration.params["merchant_universe_1A"]
+    law = _Law(facts)
+    supplied = facts.externals.get(MERCHANTS_INPUT)
+    universe = facts.params["merchant_universe_1A"]
     generated = 0 if supplied is not None and universe.when_supplied == "replace" else int(universe.merchants)
     one = law.generated()
     figures = np.array([generated * one[name] for name in _FIGURES])
@@ -62,17 +62,17 @@ def expected_volumes(prepared: Prepared) -> Volumes:
     return Volumes(generated + given, *figures.tolist())
 
 
-def weeks_of_demand(prepared: Prepared) -> Array:
+def weeks_of_demand(facts: Facts) -> Array:
     """Weeks of demand the horizon holds, by the weights of its days: float64, demand classes x countries."""
-    return _Law(prepared).weeks
+    return _Law(facts).weeks
 
 
 class _Law:
     """Means by trade (in the order of the taxonomy's MCCs), channel and country."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.params, self.words, self.scenarios = prepared.configuration.params, prepared.vocabularies, prepared.scenarios
-        tables = {name: prepared.reference.frame(name, dict(self.words)) for name in ("cities", "countries")}
+    def __init__(self, facts: Facts) -> None:
+        self.params, self.words, self.scenarios = facts.params, facts.vocabularies, facts.scenarios
+        tables = {name: facts.reference.frame(name, self.words) for name in ("cities", "countries")}
         self.cities, self.countries = tables["cities"], tables["countries"]
         self.trades = sorted(self.params["mcc_taxonomy_1A"].mccs, key=lambda entry: int(entry.mcc))
         self.mcc = np.array([entry.mcc for entry in self.trades], dtype=np.int64)

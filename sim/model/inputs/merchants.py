@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from sim.ground.contract_types import Contracts
 from sim.ground.errors import UsageError
 from sim.ground.identity import canonical_json
 from sim.ground.identity import frame as framed
@@ -26,8 +25,8 @@ from sim.model.inputs.csv_file import csv_table
 from sim.model.inputs.parquet_file import parquet_table
 from sim.model.inputs.raw import CODE, RawTable, invalid
 from sim.model.inputs.rows import ABOUT, OPTIONAL, REQUIRED, Known, Merchants, MerchantsForm, Problems, Row
-from sim.shell.contracts.config import Configuration
 from sim.state.frames import Array, Frame
+from sim.state.model import Facts, UserFile
 
 MERCHANTS_INPUT = "merchants_input_1A"
 CONTENT_LAW = "closedworld.merchants.v1"
@@ -63,6 +62,7 @@ class SuppliedMerchants:
     digest: str
     source: FileBytes
     told: Mapping[str, Any]
+    name: str = "merchants"
 
     def echo(self) -> list[str]:
         """What was read, in a few lines."""
@@ -85,30 +85,40 @@ class SuppliedMerchants:
         return lines
 
 
-def read_merchants(
-    path: Path,
-    contracts: Contracts,
-    vocabularies: Mapping[str, tuple[str, ...]],
-    configuration: Configuration,
-    form: MerchantsForm | None = None,
-    countries: Mapping[str, str] | None = None,
-) -> SuppliedMerchants:
+def merchants_input(path: Path | None, decimal_comma: bool = False, unknown_mcc: str | None = None) -> dict[str, UserFile]:
+    """The user's merchants as an input of a request; nothing where there is no file.
+
+    Args:
+        path: The file, or None.
+        decimal_comma: See `MerchantsForm`.
+        unknown_mcc: See `MerchantsForm`.
+
+    Raises:
+        UsageError: `SHELL.USAGE`: a form without a file.
+    """
+    form = MerchantsForm(decimal_comma, unknown_mcc)
+    if path is not None:
+        return {MERCHANTS_INPUT: UserFile(path, asdict(form))}
+    if form != MerchantsForm():
+        what = "--decimal-comma and --unknown-mcc say how to read --merchants FILE"
+        raise UsageError("SHELL.USAGE", what, do="give --merchants FILE")
+    return {}
+
+
+def read_merchants(file: UserFile, facts: Facts) -> SuppliedMerchants:
     """Read and validate a merchants file, once.
 
     Args:
-        path: A `.csv` or `.parquet` file with columns merchant_id, mcc, channel, country and those of `OPTIONAL` it likes.
-        contracts: Compiled contracts (they hold the table's contract and known confusions).
-        vocabularies: Sealed lists; channels and countries must be in them.
-        configuration: Resolved config; every MCC must be in the taxonomy, unless `form` takes others.
-        form: How to read it.
-        countries: Names and alpha-3 codes of countries in lower case -> alpha-2 code, for hints.
+        file: A `.csv` or `.parquet` file with columns merchant_id, mcc, channel, country and those of `OPTIONAL` it likes;
+            its form is that of `MerchantsForm`.
+        facts: Contracts (known confusions), vocabularies (channels and countries must be in them), config (every MCC must be
+            in the taxonomy, unless the form takes others), names of countries for hints.
 
     Raises:
         ContractError: If the file cannot be read or any row is wrong; every row is looked at before it is raised.
-        UsageError: If `form` names an unknown demand class.
+        UsageError: If the form names an unknown demand class.
     """
-    form = form or MerchantsForm()
-    known = Known(contracts, vocabularies, configuration, countries or {})
+    path, form, known = file.path, MerchantsForm(**file.form), Known(facts)
     _require_class(form.unknown_mcc, known)
     source = read_once(path, _MAX_BYTES, CODE, "the merchants file cannot be used", "give --merchants a .csv or .parquet file")
     table = _table(source)

@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sim.ground.contract_types import Contracts
 from sim.ground.errors import EXAMPLE_LIMIT, ContractError
 from sim.ground.hints import code_hint
 from sim.model.inputs import values as cells
 from sim.model.inputs.raw import CODE
-from sim.shell.contracts.config import Configuration
+from sim.state.model import Facts
 
 REQUIRED = ("merchant_id", "mcc", "channel", "country")
 PLACE = ("outlet_country", "lat", "lon")
@@ -45,10 +44,24 @@ class MerchantsForm:
 class Known:
     """What values may be: codes by word, and what people write for them."""
 
-    contracts: Contracts
-    vocabularies: Mapping[str, tuple[str, ...]]
-    configuration: Configuration
-    countries: Mapping[str, str]
+    facts: Facts
+
+    @property
+    def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
+        """Sealed lists by name, in code order."""
+        return self.facts.vocabularies
+
+    @cached_property
+    def countries(self) -> Mapping[str, str]:
+        """Alpha-3 codes and English names of the reference snapshot, in lower case -> alpha-2 code."""
+        texts = self.facts.reference.texts
+        codes = texts("countries", "country_iso")
+        words = [
+            (text.casefold(), code)
+            for column in ("name", "iso3")
+            for text, code in zip(texts("countries", column), codes, strict=True)
+        ]
+        return {word: code for word, code in words if word}
 
     @cached_property
     def codes(self) -> dict[str, dict[str, int]]:
@@ -59,12 +72,12 @@ class Known:
     @cached_property
     def mccs(self) -> dict[int, Any]:
         """Entry of the taxonomy by MCC."""
-        return {int(entry.mcc): entry for entry in self.configuration.params["mcc_taxonomy_1A"].mccs}
+        return {int(entry.mcc): entry for entry in self.facts.params["mcc_taxonomy_1A"].mccs}
 
     def hint(self, vocabulary: str, value: str) -> str:
         """What somebody who wrote `value` meant, if that is known."""
         more = self.countries if vocabulary == "country" else {}
-        return code_hint(value, self.vocabularies[vocabulary], {**more, **self.contracts.confusions.get(vocabulary, {})})
+        return code_hint(value, self.vocabularies[vocabulary], {**more, **self.facts.contracts.confusions.get(vocabulary, {})})
 
     def law_mcc(self, channel: str, demand_class: str) -> int:
         """The MCC whose chains and online share one of an unlisted MCC takes: the commonest of its class in its channel, or in any."""

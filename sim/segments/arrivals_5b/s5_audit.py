@@ -166,7 +166,7 @@ def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, 
 
 def _present(ctx: PartitionContext, events: Frame, name: str) -> Array:
     mask = events.valid.get(name)
-    ones: Array = ctx.columns.xp.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
+    ones: Array = ctx.xp.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
     return ones
 
 

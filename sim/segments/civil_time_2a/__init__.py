@@ -1,12 +1,6 @@
 """2A: which clock each site goes by, and what the clocks do over the horizon."""
 
 from sim.segments.civil_time_2a import s1_site_timezones, s2_timetable
-from sim.state.declaration import Program, Segment
+from sim.state.declaration import Segment
 
-SEGMENT = Segment(
-    code="2A",
-    layer=1,
-    title="Civil time",
-    programs=(Program.of(s1_site_timezones), Program.of(s2_timetable)),
-    final="2A.S3",
-)
+SEGMENT = Segment.of(1, "Civil time", s1_site_timezones, s2_timetable)

@@ -9,21 +9,17 @@ from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
-from sim.state.declaration import Program, Segment
+from sim.state.declaration import Segment
 
-SEGMENT = Segment(
-    code="6A",
-    layer=3,
-    title="Entities",
-    programs=(
-        Program.of(s1_parties),
-        Program.of(s2_accounts),
-        Program.of(s3_instruments),
-        Program.of(s4_devices),
-        Program.of(s5_network),
-        Program.of(s6_fraud_roles),
-        Program.of(s7_audit),
-    ),
-    final="6A.S7",
+SEGMENT = Segment.of(
+    3,
+    "Entities",
+    s1_parties,
+    s2_accounts,
+    s3_instruments,
+    s4_devices,
+    s5_network,
+    s6_fraud_roles,
+    s7_audit,
     present=("arrival_events_5B",),
 )

@@ -3,18 +3,6 @@
 from __future__ import annotations
 
 from sim.segments.intensity_5a import s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces
-from sim.state.declaration import Program, Segment
+from sim.state.declaration import Segment
 
-SEGMENT = Segment(
-    code="5A",
-    layer=2,
-    title="Demand",
-    programs=(
-        Program.of(s1_profile),
-        Program.of(s2_shapes),
-        Program.of(s3_baseline),
-        Program.of(s4_calendar),
-        Program.of(s5_surfaces),
-    ),
-    final="5A.S6",
-)
+SEGMENT = Segment.of(2, "Demand", s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces)

@@ -1,6 +1,6 @@
 """3A: the time zones a merchant is in, counted from where its sites really are."""
 
 from sim.segments.zones_3a import s1_zone_alloc
-from sim.state.declaration import Program, Segment
+from sim.state.declaration import Segment
 
-SEGMENT = Segment(code="3A", layer=1, title="Zones", programs=(Program.of(s1_zone_alloc),), final="3A.S2")
+SEGMENT = Segment.of(1, "Zones", s1_zone_alloc)

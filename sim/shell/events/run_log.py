@@ -25,7 +25,7 @@ from sim.shell.events import events
 from sim.shell.events.events import Event
 from sim.shell.events.hub import Progress
 from sim.shell.events.progress import rate, where
-from sim.shell.request.receipt import RECEIPT_NAME
+from sim.shell.publish.documents import RECEIPT_NAME
 
 EVENT_SCHEMA = "closedworld.event/1"
 

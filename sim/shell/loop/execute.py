@@ -17,7 +17,7 @@ from sim.shell.partition.staging import PartitionResult, Staging
 from sim.shell.partition.sums import RunningSums
 from sim.shell.publish.documents import LEAST_ENTRY_BYTES, require_readable
 from sim.shell.publish.gate import state_path
-from sim.shell.publish.manifest import Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
 from sim.shell.publish.measurements import INFO
 from sim.shell.publish.publish import publish_directory, publish_document
 from sim.shell.tables.digest import combine_digests
@@ -25,6 +25,7 @@ from sim.shell.tables.key_ranges import check_key_ranges
 from sim.shell.workers.dispatch import compute_all
 from sim.state.context import Context
 from sim.state.declaration import Check, Measurement, Partition, Program
+from sim.state.records import Published
 from sim.state.switches import named
 
 

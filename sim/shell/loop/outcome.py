@@ -54,6 +54,11 @@ def state_row(segment: Segment, state: str, status: str, rows: int, reused: int,
     )
 
 
+def gate_row(segment: Segment, bundle: Bundle, status: str, started: float) -> StateRow:
+    """The row of a segment's gate: the rows of every dataset it vouches for, built now (PASS) or earlier (PROVEN)."""
+    return state_row(segment, segment.gate, status, sum(item.rows for item in bundle.datasets), 0, started)
+
+
 def describe(result: RunResult) -> dict[str, Any]:
     """JSON-ready summary of a run."""
     return {

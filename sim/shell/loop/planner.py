@@ -9,20 +9,19 @@ Partitions are told where the inputs they depend on are published; volumes of wh
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
 from sim.ground.errors import StorageError
-from sim.model.estimate.volumes import Volumes, expected_volumes
-from sim.recipes.horizon import horizon_of
 from sim.shell.loop.preflight import require_possible
-from sim.shell.loop.rehearsal import MOST_OUTLETS, drawn_volumes
+from sim.shell.loop.rehearsal import rehearse
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import require_state, state_path
-from sim.shell.publish.manifest import Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
 from sim.shell.publish.publish import read_published
 from sim.shell.publish.space import existing_folder
 from sim.shell.request.request import Prepared
@@ -30,11 +29,7 @@ from sim.shell.request.request_context import context_for
 from sim.shell.runs.opened import require_passed
 from sim.shell.runs.store import Store
 from sim.state.declaration import Program, Segment
-
-# Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
-BYTES_PER_ARRIVAL = 6
-BYTES_PER_KEY_BUCKET = 42
-BYTES_PER_PARTY = 113  # all of 6A
+from sim.state.records import Published
 
 
 @dataclass(frozen=True)
@@ -77,21 +72,20 @@ class Plan:
         return {**asdict(self), "states": [asdict(state) for state in self.states], "estimate": dict(self.estimate)}
 
 
-def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, out: Path) -> Plan:
+def plan_run(prepared: Prepared, backend: Backend, out: Path) -> Plan:
     """Plan a request.
 
     Args:
         prepared: The request, hashed.
-        segments: Segments in build order.
         backend: For states whose plan asks a kernel.
         out: Directory that holds run directories; need not exist.
 
     Raises:
         SimError: Whatever would refuse the run itself before its first state that is not published.
     """
-    run_dir = out / prepared.run_id
+    run_dir, segments = out / prepared.run_id, prepared.model.segments
     store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
-    require_possible(prepared, segments, backend, store)
+    require_possible(prepared, backend, store)
     require_space(prepared, out)
     bundles: dict[str, Bundle] = {}
     states: list[PlannedState] = []
@@ -124,43 +118,16 @@ def plan_run(prepared: Prepared, segments: Sequence[Segment], backend: Backend, 
         seed=prepared.request.seed,
         scenarios=prepared.scenarios,
         states=tuple(states),
-        estimate=estimate(prepared, _volumes(prepared, segments, backend)),
+        estimate=_estimate(prepared, backend),
         published_bytes=sum(item.bytes for item in published),
         free_bytes=shutil.disk_usage(existing_folder(run_dir)).free,
     )
 
 
-def _volumes(prepared: Prepared, segments: Sequence[Segment], backend: Backend) -> Volumes:
-    """Volumes by expectation for worlds near their mean, drawn for small ones, whose few large merchants decide."""
-    expected = expected_volumes(prepared)
-    return expected if expected.outlets > MOST_OUTLETS else drawn_volumes(prepared, segments, backend)
-
-
-def estimate(prepared: Prepared, volumes: Volumes | None = None) -> dict[str, int]:
-    """Rough volumes from config alone: merchants, keys, scenario-hours, arrivals, parties, bytes on disk (all scenarios together).
-
-    Raises:
-        ContractError: `5A.S4.HORIZON_INVALID`.
-    """
-    params = prepared.configuration.params
-    horizons = [horizon_of(params["scenario_horizon_5A"], scenario) for scenario in prepared.scenarios]
-    buckets, longest = sum(horizon.buckets for horizon in horizons), max(horizons, key=lambda horizon: horizon.days)
-    volumes = volumes or expected_volumes(prepared)
-    merchants, keys = volumes.merchants, round(volumes.keys)
-    arrivals = round(volumes.arrivals * len(horizons))
-    parties = _parties(params["population_prior_6A"], volumes)
-    size = arrivals * BYTES_PER_ARRIVAL + keys * buckets * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY
-    told = {"merchants": merchants, "days": longest.days, "buckets": longest.buckets, "keys": keys}
-    return {**told, "arrivals": arrivals, "parties": parties, "bytes": size}
-
-
-def _parties(prior: Any, volumes: Volumes) -> int:
-    size = prior.size
-    if size.law == "arrivals":
-        wanted = volumes.weekly / (size.arrivals_per_active_party_week * size.active_share)
-    else:
-        wanted = volumes.outlets * size.parties_per_outlet
-    return int(min(max(wanted, prior.min_parties), prior.max_parties))
+def _estimate(prepared: Prepared, backend: Backend) -> Mapping[str, int]:
+    """Rough volumes, by a rehearsal where the model asks for one."""
+    model = prepared.model
+    return {} if model.estimate is None else model.estimate(prepared.facts, partial(rehearse, prepared, backend))
 
 
 def require_space(prepared: Prepared, out: Path) -> None:
@@ -175,7 +142,9 @@ def require_space(prepared: Prepared, out: Path) -> None:
     run_dir = out / prepared.run_id
     existing = existing_folder(run_dir)
     free = shutil.disk_usage(existing).free
-    whole = estimate(prepared)["bytes"]
+    if prepared.model.estimate is None:
+        return
+    whole = prepared.model.estimate(prepared.facts, None)["bytes"]
     if free >= whole // 2:
         return  # whatever is there already: looking at every file of a large run takes seconds
     there = sum(path.lstat().st_size for part in ("data", "staging") for path in (run_dir / part).rglob("*") if path.is_file())

@@ -7,35 +7,33 @@ the state declares and its segment seals -, and at nothing that is built.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from sim.backends import Backend
-from sim.model.inputs.merchants import MERCHANTS_INPUT
 from sim.shell.request.request import Prepared
 from sim.shell.request.request_context import context_for
-from sim.shell.runs.store import Store
 from sim.shell.tables.reference import TABLES
-from sim.state.declaration import Program, Segment
+from sim.state.declaration import Program
+from sim.state.inputs import Inputs
 
 
-def require_possible(prepared: Prepared, segments: Sequence[Segment], backend: Backend, store: Store) -> None:
+def require_possible(prepared: Prepared, backend: Backend, store: Inputs) -> None:
     """Ask every state whether it could serve this request.
 
     Args:
         prepared: The request.
-        segments: The model.
         backend: For states whose preflight asks a kernel.
         store: Of the run; only its reference and vocabularies are used.
 
     Raises:
         SimError: What the first state refused, in build order.
     """
-    for program in (program for segment in segments for program in segment.programs):
+    for program in (program for segment in prepared.model.segments for program in segment.programs):
         if program.preflight is not None:
             program.preflight(context_for(_seeing_all(program, prepared), prepared, backend, store))
 
 
 def _seeing_all(program: Program, prepared: Prepared) -> Program:
-    state = replace(program.state, config=tuple(prepared.configuration.params), reference=TABLES, external=(MERCHANTS_INPUT,), reads={})
+    packs, inputs = tuple(prepared.configuration.params), tuple(prepared.model.inputs)
+    state = replace(program.state, config=packs, reference=TABLES, external=inputs, reads={})
     return replace(program, state=state)

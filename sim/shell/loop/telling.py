@@ -40,22 +40,31 @@ def states_until(segments: Sequence[Segment], until: str | None) -> list[str]:
 
 
 def place_of(segments: Sequence[Segment], until: str | None, state: str) -> tuple[int, int]:
-    """Which state of the run a state is, of how many; a segment's final state counts as its last."""
+    """Which state of the run a state is, of how many; a segment's gate counts as its last."""
     ids = states_until(segments, until)
     last = [place for place, one in enumerate(ids, start=1) if one == state or one.partition(".")[0] == state.partition(".")[0]]
     return (ids.index(state) + 1 if state in ids else max(last, default=len(ids))), len(ids)
 
 
 def run_began(
-    run_dir: Path, prepared: Prepared, segments: Sequence[Segment], backend: Backend, executor: Executor, until: str | None
+    run_dir: Path, prepared: Prepared, backend: Backend, executor: Executor, until: str | None
 ) -> list[RunBegan | InputRead]:
     """The events that begin a run; what the user's own files were found to hold is among them."""
     request = prepared.request
     began = RunBegan(
-        *(prepared.run_id, str(run_dir), request.preset, request.seed, tuple(prepared.scenarios), backend.name, backend.why),
-        *(executor.name, executor.threads, len(states_until(segments, until)), until),
+        run_id=prepared.run_id,
+        run_dir=str(run_dir),
+        preset=request.preset,
+        seed=request.seed,
+        scenarios=tuple(prepared.scenarios),
+        backend=backend.name,
+        why=backend.why,
+        executor=executor.name,
+        workers=executor.threads,
+        states=len(states_until(prepared.model.segments, until)),
+        until=until,
     )
-    return [began, *([InputRead("merchants", tuple(prepared.supplied.echo()))] if prepared.supplied else [])]
+    return [began, *(InputRead(one.name, tuple(one.echo())) for one in prepared.supplied.values())]
 
 
 def sealed(segment: Segment, upstream: Mapping[str, Bundle], rows: Iterable[Mapping[str, Any]]) -> SegmentSealed:

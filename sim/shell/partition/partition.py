@@ -18,7 +18,6 @@ from sim.shell.events.events import Reporter, Stage
 from sim.shell.partition.out_of_memory import smaller_partitions
 from sim.shell.partition.recompute import hold_against
 from sim.shell.partition.staging import PartitionResult, Staging
-from sim.shell.publish.manifest import PartFile
 from sim.shell.runs.store import Store
 from sim.shell.tables.check_result import CheckResult
 from sim.shell.tables.digest import table_digest
@@ -30,6 +29,7 @@ from sim.shell.tables.parquet import Vocabularies, encode_parquet
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Frames, Partition, Program
 from sim.state.frames import Frame
+from sim.state.records import PartFile
 
 Result = TypeVar("Result")
 

@@ -83,7 +83,7 @@ def event_segment(segments: Sequence[Segment], state: str, bundles: Mapping[str,
         assert bundles is not None
         return _against_ledger(state, ctx, totals, bundles[owner.code])
 
-    return Segment(code, owner.layer, declared.title, (Program(declared, compute, program.plan, None, checks),), f"{code}.S2")
+    return Segment(code, owner.layer, declared.title, (Program(declared, compute, program.plan, None, checks),))
 
 
 def program_called(segments: Sequence[Segment], state: str) -> Program | None:

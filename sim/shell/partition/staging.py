@@ -24,8 +24,9 @@ from sim.ground.json_text import no_duplicates
 from sim.ground.names import DATASET, is_name
 from sim.ground.plain_file import read_plain, unless_absent
 from sim.shell.publish.documents import DOCUMENT_BYTES
-from sim.shell.publish.manifest import LedgerRow, PartFile, decode_file, decode_ledger, encode_file
+from sim.shell.publish.manifest import decode_file, decode_ledger, encode_file
 from sim.shell.publish.publish import make_directories, write_new
+from sim.state.records import LedgerRow, PartFile
 
 Result = TypeVar("Result")
 

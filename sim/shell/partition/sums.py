@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from sim.shell.partition.staging import PartitionResult
-from sim.shell.publish.manifest import LedgerRow, PartFile
 from sim.state.frames import Array
+from sim.state.records import LedgerRow, PartFile
 
 
 @dataclass

@@ -18,7 +18,8 @@ from sim.ground.identity import canonical_json, sha256_bytes
 from sim.ground.json_text import load_json
 from sim.ground.names import DIGEST, is_name
 from sim.rng import SCHEME
-from sim.shell.publish.manifest import Published, StateManifest, encode_listing
+from sim.shell.publish.manifest import StateManifest, encode_listing
+from sim.state.records import Published
 
 BUNDLE_LAW = "bundle-v3"
 CheckName = tuple[str, str, str]

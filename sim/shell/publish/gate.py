@@ -14,8 +14,9 @@ from sim.ground.json_text import load_json
 from sim.ground.plain_file import read_plain, unless_absent
 from sim.shell.publish.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
 from sim.shell.publish.documents import DOCUMENT_BYTES
-from sim.shell.publish.manifest import Published, StateManifest, decode_published
+from sim.shell.publish.manifest import StateManifest, decode_published
 from sim.shell.publish.publish import compare_directory, read_published
+from sim.state.records import Published
 
 FLAG_NAME = "_passed.flag"
 INDEX_NAME = "index.json"

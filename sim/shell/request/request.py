@@ -20,18 +20,16 @@ from sim import MODEL_VERSION, __version__
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, nearest
 from sim.ground.errors import UsageError
-from sim.ground.hints import country_words
 from sim.ground.identity import manifest_fingerprint, parameter_hash, run_id
 from sim.ground.names import SCENARIO, is_name
 from sim.ground.paths import config_root, contracts_root
 from sim.ground.read_once import Folder
-from sim.model.inputs.merchants import MERCHANTS_INPUT, SuppliedMerchants, read_merchants
-from sim.model.inputs.rows import MerchantsForm
 from sim.shell.contracts.config import Configuration, Preset, config_folder, load_preset, resolve
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.documents import RECEIPT_LAW
 from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame
+from sim.state.model import Facts, Model, Supplied, UserFile
 
 DEFAULT_SEED = 42
 
@@ -45,8 +43,7 @@ class Request:
         seed: World seed, 0 .. 2**64 - 1.
         scenarios: Scenario ids; empty means the preset's.
         overrides: `--set` values by key.
-        merchants: File with the user's own merchants, or None.
-        form: How to read that file.
+        inputs: The user's own files by id of their table contract.
         contracts: Contract directory.
         config: Config directory.
     """
@@ -55,8 +52,7 @@ class Request:
     seed: int = DEFAULT_SEED
     scenarios: Sequence[str] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    merchants: Path | None = None
-    form: MerchantsForm = field(default_factory=MerchantsForm)
+    inputs: Mapping[str, UserFile] = field(default_factory=dict)
     contracts: Path = field(default_factory=contracts_root)
     config: Path = field(default_factory=config_root)
 
@@ -66,13 +62,14 @@ class Prepared:
     """A request with everything that decides its content read - once -, validated and hashed."""
 
     request: Request
+    model: Model
     preset: Preset
     contracts: Contracts
     config: Folder
     configuration: Configuration
     reference: Reference
     reference_digests: Mapping[str, str]
-    supplied: SuppliedMerchants | None
+    supplied: Mapping[str, Supplied]
     externals: Mapping[str, Frame]
     external_digests: Mapping[str, str]
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -84,6 +81,18 @@ class Prepared:
     def run_id(self) -> str:
         """Name of the run directory."""
         return run_id(self.fingerprint, self.request.seed, self.scenarios)
+
+    @property
+    def facts(self) -> Facts:
+        """What a model may look at before anything is built."""
+        return Facts(
+            contracts=self.contracts,
+            params=self.configuration.params,
+            vocabularies=self.vocabularies,
+            reference=self.reference,
+            scenarios=self.scenarios,
+            externals=self.externals,
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -99,7 +108,7 @@ class Prepared:
 
     def receipt(self, backend: Backend, executor: str) -> dict[str, Any]:
         """Content of `run_receipt.json`: identity, resolved parameters, and provenance that is outside every digest."""
-        file = _file_name(self.request.merchants)
+        files = {name: _file_name(file.path) for name, file in self.request.inputs.items()}
         return {
             "law": RECEIPT_LAW,
             **self.identity,
@@ -111,7 +120,7 @@ class Prepared:
                 **backend.describe,
                 "executor": executor,
                 "overrides": dict(self.request.overrides),
-                "externals": {MERCHANTS_INPUT: {"file": file, **self.supplied.told}} if self.supplied else {},
+                "externals": {name: {"file": files[name], **one.told} for name, one in self.supplied.items()},
                 "closedworld": __version__,
                 "python": platform.python_version(),
                 "pyarrow": pa.__version__,
@@ -120,16 +129,20 @@ class Prepared:
         }
 
 
-def _file_name(path: Path | None) -> str:
+def _file_name(path: Path) -> str:
     """A file's name as JSON can hold it, whatever bytes it has."""
-    return os.fsencode(path.name).decode("utf-8", "replace") if path is not None else ""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request, model: Model) -> Prepared:
     """Read and validate everything a run depends on.
 
+    Args:
+        request: What the user asked for.
+        model: What is to be run.
+
     Raises:
-        ContractError: Anything malformed in contracts, config, reference or the user's merchants.
+        ContractError: Anything malformed in contracts, config, reference or the user's files.
         UsageError: Unknown preset or scenario, impossible seed.
     """
     if not 0 <= request.seed < 2**64:
@@ -144,27 +157,26 @@ def prepare(request: Request) -> Prepared:
     for name, (table, column) in contracts.reference_vocabularies.items():
         vocabularies[name] = reference.vocabulary(table, column)
     scenarios = tuple(sorted(set(request.scenarios or preset.scenarios)))
-    known = known_scenarios(configuration)
+    known = known_scenarios(configuration, model)
     for scenario in scenarios:
         if scenario not in known:
             raise UsageError(
                 "SHELL.UNKNOWN_SCENARIO",
                 f"there is no scenario called {scenario!r}",
                 expected=", ".join(known),
-                where=configuration.where["scenarios_5A"],
+                where=configuration.where[model.scenario_pack],
                 do=nearest(scenario, known),
             )
-    externals: dict[str, Frame] = {}
-    external_digests: dict[str, str] = {}
-    supplied = _supplied(request, contracts, vocabularies, configuration, reference)
-    if supplied is not None:
-        externals[MERCHANTS_INPUT], external_digests[MERCHANTS_INPUT] = supplied.frame, supplied.digest
+    facts = Facts(contracts, configuration.params, vocabularies, reference, scenarios)
+    supplied = {name: model.inputs[name](file, facts) for name, file in request.inputs.items()}
+    external_digests = {name: one.digest for name, one in supplied.items()}
     parameters = parameter_hash(configuration.documents)
     digests = reference.digests()
     inputs = {f"reference/{name}": digest for name, digest in digests.items()}
     inputs |= {f"external/{name}": digest for name, digest in external_digests.items()}
     return Prepared(
         request=request,
+        model=model,
         preset=preset,
         contracts=contracts,
         config=config,
@@ -172,7 +184,7 @@ def prepare(request: Request) -> Prepared:
         reference=reference,
         reference_digests=digests,
         supplied=supplied,
-        externals=externals,
+        externals={name: one.frame for name, one in supplied.items()},
         external_digests=external_digests,
         vocabularies=vocabularies,
         scenarios=scenarios,
@@ -181,16 +193,7 @@ def prepare(request: Request) -> Prepared:
     )
 
 
-def _supplied(
-    request: Request, contracts: Contracts, vocabularies: Mapping[str, tuple[str, ...]], configuration: Configuration, reference: Reference
-) -> SuppliedMerchants | None:
-    if request.merchants is not None:
-        return read_merchants(request.merchants, contracts, vocabularies, configuration, request.form, country_words(reference))
-    if request.form != MerchantsForm():
-        raise UsageError("SHELL.USAGE", "--decimal-comma and --unknown-mcc say how to read --merchants FILE", do="give --merchants FILE")
-    return None
-
-
-def known_scenarios(configuration: Configuration) -> list[str]:
+def known_scenarios(configuration: Configuration, model: Model) -> list[str]:
     """Scenario ids the configuration defines, sorted."""
-    return sorted(scenario for scenario in configuration.params["scenarios_5A"].scenarios if is_name(SCENARIO, scenario))
+    pack = configuration.params[model.scenario_pack]
+    return sorted(scenario for scenario in pack.scenarios if is_name(SCENARIO, scenario))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sim.backends import Backend
 from sim.shell.request.request import Prepared
-from sim.shell.runs.store import Store
 from sim.state.context import Context
 from sim.state.declaration import Program
+from sim.state.inputs import Inputs
 
 
-def context_for(program: Program, prepared: Prepared, backend: Backend, store: Store) -> Context:
+def context_for(program: Program, prepared: Prepared, backend: Backend, inputs: Inputs) -> Context:
     """What a state of this request may see."""
     return Context(
         program.state,
@@ -17,7 +17,7 @@ def context_for(program: Program, prepared: Prepared, backend: Backend, store: S
         scenarios=prepared.scenarios,
         configs=prepared.configuration.params,
         contracts=prepared.contracts,
-        store=store,
+        inputs=inputs,
         backend=backend,
         externals=prepared.externals,
     )

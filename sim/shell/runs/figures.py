@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sim.shell.publish.bundle import Bundle
-from sim.shell.publish.manifest import Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
 from sim.shell.publish.publish import read_published
 from sim.shell.runs.opened import state_files
+from sim.state.records import Published
 
 ARRIVALS = "arrival_events_5B"
 

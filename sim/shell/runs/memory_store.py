@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sim.shell.publish.manifest import PartFile, Published
-from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame, concat
+from sim.state.inputs import ReferenceTables
+from sim.state.records import PartFile, Published
 
 
 class MemoryStore:
@@ -20,7 +20,7 @@ class MemoryStore:
         parts: Dataset -> a frame a partition, in the order of partitions.
     """
 
-    def __init__(self, vocabularies: Mapping[str, tuple[str, ...]], reference: Reference) -> None:
+    def __init__(self, vocabularies: Mapping[str, tuple[str, ...]], reference: ReferenceTables) -> None:
         self.vocabularies = vocabularies
         self.reference = reference
         self.parts: dict[str, list[Frame]] = {}

@@ -17,12 +17,13 @@ from sim.ground.json_text import damaged, load_json
 from sim.ground.names import DIGEST, DOCUMENT, SEGMENT, STATE, is_name
 from sim.shell.publish.bundle import Bundle, encode_index
 from sim.shell.publish.gate import FLAG_NAME, gate_refused, gates_dir, open_bundle, verify_bundle
-from sim.shell.publish.manifest import Published, StateManifest, decode_ledger
+from sim.shell.publish.manifest import StateManifest, decode_ledger
 from sim.shell.publish.measurements import read_measurements
 from sim.shell.publish.publish import read_published
 from sim.shell.publish.seal import SEAL_LAW, contracts_of
 from sim.shell.publish.segment_order import held_by
 from sim.shell.request.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
+from sim.state.records import Published
 
 _INDEX_TYPES: Mapping[str, type] = {
     "segment": str,

@@ -19,7 +19,6 @@ from sim.shell.publish.publish import publish_document
 from sim.shell.request.request import Prepared
 from sim.shell.tables.frame_checks import check_frame
 from sim.shell.tables.parquet import encode_parquet
-from sim.state.declaration import Segment
 from sim.state.frames import Frame
 
 
@@ -50,7 +49,7 @@ class StateRow:
     peak_rss_bytes: int
 
 
-def write_state_runs(run_dir: Path, prepared: Prepared, segments: Sequence[Segment], rows: Sequence[StateRow]) -> None:
+def write_state_runs(run_dir: Path, prepared: Prepared, rows: Sequence[StateRow]) -> None:
     """Write the rows of one invocation, one file a layer that did something.
 
     Raises:
@@ -58,10 +57,8 @@ def write_state_runs(run_dir: Path, prepared: Prepared, segments: Sequence[Segme
         StorageError: On I/O failure, or if a report reads back differently.
     """
     ended = time.time_ns() // 1000
-    for layer in sorted({segment.layer for segment in segments}):
+    for layer in sorted({row.layer for row in rows}):
         mine = [row for row in rows if row.layer == layer]
-        if not mine:
-            continue
         dataset = prepared.contracts.dataset(f"segment_state_runs_{layer}")
         frame = Frame(
             {

@@ -16,12 +16,12 @@ from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
 from sim.ground.contract_types import Contracts
 from sim.ground.errors import GateError
 from sim.shell.publish.gate import require_bytes
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.runs.proven import ProvenFiles
 from sim.shell.tables.arrow import vocabulary_of
 from sim.shell.tables.parquet import damaged, read_parquet, require_schema
 from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame, concat
+from sim.state.records import PartFile, Published
 
 _CACHE_BYTES = 192 << 20
 _CACHE_SHARE = 16

@@ -19,7 +19,6 @@ from sim.ground.paths import config_root, contracts_root
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import gates_dir, verify_bundle
-from sim.shell.publish.manifest import PartFile, Published
 from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import identity_problems, read_receipt
 from sim.shell.runs.built_with import Judge, require_same_contracts
@@ -29,6 +28,7 @@ from sim.shell.runs.strangers import strangers
 from sim.shell.tables.digest import combine_digests, table_digest
 from sim.shell.tables.parquet import read_parquet
 from sim.shell.tables.reference import Reference
+from sim.state.records import PartFile, Published
 
 ContentCheck = Callable[[Published], list[str]]
 

@@ -21,7 +21,7 @@ from sim.ground.names import COLUMN, is_name
 from sim.ground.parquet_footer import footer_bytes, row_groups
 from sim.ground.parquet_pages import DELTA_BYTE_ARRAY, page_headers
 from sim.ground.thrift import Malformed
-from sim.shell.publish.manifest import PartFile
+from sim.state.records import PartFile
 
 LEAST = 64 << 20
 RATIO = 1024

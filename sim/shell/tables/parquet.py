@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from sim.ground.contract_types import Column, Dataset
 from sim.ground.errors import GateError, SimError, StorageError, ValidationError
-from sim.shell.publish.manifest import PartFile
 from sim.shell.tables.arrow import Vocabularies, arrow_schema, arrow_type, from_arrow, schema_difference, schema_problem, to_arrow
 from sim.shell.tables.bounds import ROW_GROUP_ROWS, require_bounded_file
 from sim.state.frames import Frame
+from sim.state.records import PartFile
 
 __all__ = [
     "Vocabularies",

@@ -6,6 +6,7 @@ The run reads these files and nothing else of the outside: no network, no host t
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Reference:
         raw: dict[bytes, bytes] = self._table(name).schema.metadata or {}
         return {key.decode(): value.decode() for key, value in raw.items()}
 
-    def frame(self, name: str, vocabularies: dict[str, tuple[str, ...]]) -> Frame:
+    def frame(self, name: str, vocabularies: Mapping[str, tuple[str, ...]]) -> Frame:
         """A table as a `Frame`: `country_iso` and `tzid` as codes into the sealed lists, other text as numpy str."""
         with self._lock:
             cached = self._frames.get(name)

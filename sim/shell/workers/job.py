@@ -7,18 +7,17 @@ the manifests of everything published so far, and what both sides must agree on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sim.backends import Backend
 from sim.ground.identity import code_digest
 from sim.ground.paths import config_root, contracts_root
-from sim.model.inputs.rows import MerchantsForm
 from sim.shell.publish.bundle import Bundle
 from sim.shell.request.request import Prepared, Request
+from sim.state.model import UserFile
 
-JOB_LAW = "job-v1"
+JOB_LAW = "job-v2"
 REPLY_LAW = "partition-reply-v1"
 _VERSIONS = ("closedworld", "numpy", "pyarrow", "numba")
 
@@ -30,8 +29,7 @@ def encode_request(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "scenarios": list(request.scenarios),
         "overrides": dict(request.overrides),
-        "merchants": None if request.merchants is None else str(request.merchants.resolve()),
-        "form": asdict(request.form),
+        "inputs": {name: {"path": str(file.path.resolve()), "form": dict(file.form)} for name, file in request.inputs.items()},
         "contracts": None if request.contracts == contracts_root() else str(request.contracts.resolve()),
         "config": None if request.config == config_root() else str(request.config.resolve()),
     }
@@ -44,8 +42,7 @@ def decode_request(document: Mapping[str, Any]) -> Request:
         seed=document["seed"],
         scenarios=tuple(document["scenarios"]),
         overrides=document["overrides"],
-        merchants=None if document["merchants"] is None else Path(document["merchants"]),
-        form=MerchantsForm(**document["form"]),
+        inputs={name: UserFile(Path(file["path"]), file["form"]) for name, file in document["inputs"].items()},
         contracts=contracts_root() if document["contracts"] is None else Path(document["contracts"]),
         config=config_root() if document["config"] is None else Path(document["config"]),
     )
@@ -80,14 +77,13 @@ def published_manifests(bundles: Mapping[str, Bundle], segment: str, proofs: Map
 
 
 def describe_job(
-    prepared: Prepared, backend: Backend, model: str, state: str, manifests: Mapping[str, str], session: str
+    prepared: Prepared, backend: Backend, state: str, manifests: Mapping[str, str], session: str
 ) -> dict[str, Any]:
     """The job document of a state, but for the staging binding.
 
     Args:
         prepared: The request, hashed.
         backend: Where kernels run; workers get the one of the same name.
-        model: Module whose `SEGMENTS` hold the state.
         state: State id.
         manifests: `published_manifests`.
         session: Name of the driver's invocation, unlike any other.
@@ -96,7 +92,7 @@ def describe_job(
         "law": JOB_LAW,
         "session": session,
         "request": encode_request(prepared.request),
-        "model": model,
+        "model": prepared.model.module,
         "state": state,
         "backend": backend.name,
         "agreed": agreed(prepared, backend, code_digest()),

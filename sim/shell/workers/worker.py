@@ -32,7 +32,7 @@ from sim.shell.partition.partition import StateRun, compute_partition
 from sim.shell.partition.rng_events import program_called
 from sim.shell.partition.staging import PartitionResult, encode_result
 from sim.shell.publish.gate import require_bytes
-from sim.shell.publish.manifest import Published, StateManifest
+from sim.shell.publish.manifest import StateManifest
 from sim.shell.publish.publish import read_published
 from sim.shell.request.request import Prepared, prepare
 from sim.shell.request.request_context import context_for
@@ -40,6 +40,8 @@ from sim.shell.runs.store import Store
 from sim.shell.workers.job import JOB_LAW, REPLY_LAW, agreed, decode_request
 from sim.state.context import Context
 from sim.state.declaration import Partition, Program
+from sim.state.model import Model
+from sim.state.records import Published
 
 _CODE = code_digest()  # of the sources as they are when they are loaded, not when the first partition comes
 
@@ -102,7 +104,7 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
     if sha256_bytes(data) != digest:
         raise _differs("job document", sha256_bytes(data), digest, str(path))
     document = load_json(data, str(path), JOB_LAW)
-    prepared, store = _opened(run_dir, document["session"], canonical_json(document["request"]).decode())
+    prepared, store = _opened(run_dir, document["session"], canonical_json(document["request"]).decode(), document["model"])
     try:
         backend = get_backend(document["backend"])
     except BackendUnavailable as error:
@@ -113,18 +115,27 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
     binding = read_published(folder.parents[1] / "binding").decode("utf-8", "replace")
     if binding != document["binding"]:
         raise _differs("staging binding", binding, document["binding"], str(folder.parents[1]))
-    program = _program(document["model"], state)
+    program = _program(prepared.model, state)
     for name, sha256 in document["manifests"].items():
         store.register(_manifest(str(Path(run_dir) / name), sha256))
-    run = StateRun(Path(run_dir), prepared.identity, prepared.contracts, store, backend, LocalExecutor(1), None, Silent())
+    run = StateRun(
+        run_dir=Path(run_dir),
+        identity=prepared.identity,
+        contracts=prepared.contracts,
+        store=store,
+        backend=backend,
+        executor=LocalExecutor(1),
+        order_seed=None,
+        reporter=Silent(),
+    )
     return _Job(program, context_for(program, prepared, backend, store), run, folder)
 
 
 @lru_cache(maxsize=1)
-def _opened(run_dir: str, session: str, request: str) -> tuple[Prepared, Store]:
+def _opened(run_dir: str, session: str, request: str, model: str) -> tuple[Prepared, Store]:
     """The request and the run's store, once a process and driver session: what a store has verified holds for that long."""
     keep_freed_memory()
-    prepared = prepare(decode_request(json.loads(request)))
+    prepared = prepare(decode_request(json.loads(request)), importlib.import_module(model).MODEL)
     return prepared, Store(Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies)
 
 
@@ -133,8 +144,8 @@ def _manifest(path: str, sha256: str) -> tuple[Published, ...]:
     return StateManifest.decode(require_bytes(Path(path), sha256), path).datasets
 
 
-def _program(model: str, state: str) -> Program:
-    found = program_called(importlib.import_module(model).SEGMENTS, state)
+def _program(model: Model, state: str) -> Program:
+    found = program_called(model.segments, state)
     assert found is not None  # the driver's model has it, and its code is the worker's
     return found
 

@@ -1,0 +1,58 @@
+"""What a request will come to in all: rows and bytes, all scenarios together, as `plan` shows them and `run` asks for space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.model.estimate.drawn import MOST_OUTLETS, drawn_volumes
+from sim.model.estimate.volumes import Volumes, expected_volumes
+from sim.recipes.horizon import horizon_of
+from sim.state.model import Facts, Rehearse
+
+# Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
+BYTES_PER_ARRIVAL = 6
+BYTES_PER_KEY_BUCKET = 42
+BYTES_PER_PARTY = 113  # all of 6A
+
+
+def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
+    """Rough volumes: merchants, days, buckets, keys, arrivals, parties, bytes on disk.
+
+    Volumes are expectations for worlds near their mean, and drawn for small ones, whose few large merchants decide.
+
+    Args:
+        facts: The request.
+        rehearse: Computes states in memory; None estimates every world by expectation.
+
+    Raises:
+        ContractError: `5A.S4.HORIZON_INVALID`.
+        SimError: Whatever a rehearsed state would refuse in a run.
+    """
+    horizons = [horizon_of(facts.params["scenario_horizon_5A"], scenario) for scenario in facts.scenarios]
+    buckets = sum(horizon.buckets for horizon in horizons)
+    longest = max(horizons, key=lambda horizon: horizon.days)
+    volumes = expected_volumes(facts)
+    if rehearse is not None and volumes.outlets <= MOST_OUTLETS:
+        volumes = drawn_volumes(facts, rehearse)
+    keys = round(volumes.keys)
+    arrivals = round(volumes.arrivals * len(horizons))
+    parties = _parties(facts.params["population_prior_6A"], volumes)
+    return {
+        "merchants": volumes.merchants,
+        "days": longest.days,
+        "buckets": longest.buckets,
+        "keys": keys,
+        "arrivals": arrivals,
+        "parties": parties,
+        "bytes": arrivals * BYTES_PER_ARRIVAL + keys * buckets * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY,
+    }
+
+
+def _parties(prior: Any, volumes: Volumes) -> int:
+    """Expected number of parties; `sim.segments.entities_6a.s1_parties.population` has the law itself."""
+    size = prior.size
+    if size.law == "arrivals":
+        wanted = volumes.weekly / (size.arrivals_per_active_party_week * size.active_share)
+    else:
+        wanted = volumes.outlets * size.parties_per_outlet
+    return int(min(max(wanted, prior.min_parties), prior.max_parties))
