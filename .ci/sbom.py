@@ -1,4 +1,5 @@
-"""Write a CycloneDX 1.5 bill of materials of the installed environment: what `pip inspect` finds, and the hashes it was locked with.
+"""Write a CycloneDX 1.5 bill of materials of the installed environment: what `pip inspect` finds, and the
+hashes it was locked with.
 
 python .ci/sbom.py > sbom.json
 """
@@ -40,14 +41,22 @@ def component(package: dict[str, Any], hashes: dict[str, list[str]]) -> dict[str
     if licence and len(licence) < 80:
         row["licenses"] = [{"license": {"name": licence}}]
     if hashes.get(name):
-        row["properties"] = [{"name": "closedworld:locked-sha256", "value": value} for value in sorted(hashes[name])]
+        row["properties"] = [
+            {"name": "closedworld:locked-sha256", "value": value} for value in sorted(hashes[name])
+        ]
     return row
 
 
 def main() -> None:
     """Print the bill of this interpreter's environment."""
-    done = subprocess.run([sys.executable, "-m", "pip", "inspect", "--local"], capture_output=True, text=True, check=True)
-    installed = [package for package in json.loads(done.stdout)["installed"] if normalised(package["metadata"]["name"]) != "pip"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "inspect", "--local"], capture_output=True, text=True, check=True
+    )
+    installed = [
+        package
+        for package in json.loads(done.stdout)["installed"]
+        if normalised(package["metadata"]["name"]) != "pip"
+    ]
     hashes = locked_hashes((ROOT / "requirements.lock").read_text())
     rows = [component(package, hashes) for package in installed]
     own = [row for row in rows if row["name"] == "closedworld"]
@@ -56,7 +65,9 @@ def main() -> None:
         "specVersion": "1.5",
         "version": 1,
         "metadata": {"component": {**own[0], "type": "application"}} if own else {},
-        "components": sorted((row for row in rows if row["name"] != "closedworld"), key=lambda row: row["name"]),
+        "components": sorted(
+            (row for row in rows if row["name"] != "closedworld"), key=lambda row: row["name"]
+        ),
     }
     json.dump(bill, sys.stdout, indent=1, sort_keys=True)
     print()

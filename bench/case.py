@@ -1,4 +1,6 @@
-"""What a case is, what it is told and what it gives back: rows of figures, each with its median and spread over runs."""
+"""What a case is, what it is told and what it gives back: rows of figures,
+each with its median and spread over runs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class Options:
         scratch: Existing directory for worlds and files; what a case puts there it removes.
         runs: Measurements a figure.
         workers: Threads.
-        presets: Presets of `states`, `write-floor`, `partition`, `end-to-end`; the first one is used where one is.
+        presets: Presets of `states`, `write-floor`, `partition`, `end-to-end`; the first one is used where
+            one is.
         sizes: Arrivals of `growth`.
         rows: Rows of kernel inputs and of the peers' files; None for each case's own.
         partitions: Partitions of `plan-scale`.
@@ -78,14 +81,20 @@ class Row:
         figures = {}
         for name, (unit, values) in self.figures.items():
             rounded = [significant(value) for value in values]
-            spread = {"median": significant(statistics.median(values)), "lowest": min(rounded), "highest": max(rounded)}
+            spread = {
+                "median": significant(statistics.median(values)),
+                "lowest": min(rounded),
+                "highest": max(rounded),
+            }
             figures[name] = {"unit": unit, **spread, "values": rounded}
         return {"name": self.name, "figures": figures, "facts": self.facts}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A case: its name, what it measures, about how long it takes, its function, and whether it runs when none is named."""
+    """A case: its name, what it measures, about how long it takes, its function,
+    and whether it runs when none is named.
+    """
 
     name: str
     title: str
@@ -107,7 +116,9 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def steady(work: Callable[[], object], runs: int, least: float = 0.1) -> list[float]:
-    """Seconds a call, `runs` times: each the median over as many calls as fill `least` seconds, after one call to warm up."""
+    """Seconds a call, `runs` times: each the median over as many calls as fill `least` seconds,
+    after one call to warm up.
+    """
     work()
     values = []
     for _ in range(runs):
@@ -126,6 +137,9 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
         for name, figure in row["figures"].items():
             spread = f" ({figure['lowest']:g}..{figure['highest']:g})" if len(figure["values"]) > 1 else ""
             cells.append(f"{name} {figure['median']:g}{spread} {figure['unit']}".rstrip())
-        facts = [f"{name} {value:,}" if type(value) is int else f"{name} {value}" for name, value in row["facts"].items()]
+        facts = [
+            f"{name} {value:,}" if type(value) is int else f"{name} {value}"
+            for name, value in row["facts"].items()
+        ]
         lines.append(f"  {row['name']:<24} " + "; ".join(cells + facts))
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""The chart of README from kept results: arrivals against the write floor and peers, growth, whole presets."""
+"""The chart of README from kept results: arrivals against the write floor and peers, growth,
+whole presets.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,28 @@ def draw(results: Path, machine: str) -> str:
     Raises:
         FileNotFoundError: If none was.
     """
-    found = {path.name[: -len(machine) - 6]: json.loads(path.read_text()) for path in sorted(results.glob(f"*-{machine}.json"))}
+    found = {
+        path.name[: -len(machine) - 6]: json.loads(path.read_text())
+        for path in sorted(results.glob(f"*-{machine}.json"))
+    }
     groups = [group for name, make in MAKERS.items() if name in found and (group := make(found[name]))]
     if not groups:
-        raise FileNotFoundError(f"no results of {machine} in {results}: closedworld bench write-floor peers growth end-to-end")
+        raise FileNotFoundError(
+            f"no results of {machine} in {results}: closedworld bench write-floor peers growth end-to-end"
+        )
     any_ = next(iter(found.values()))
     about = any_["environment"]
     memory = about["memory_bytes"] / 2**30
-    versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("pyarrow", "numba") if name in about["versions"])
-    return page(f"{about['cpu']}, {about['cores']} cores, {memory:.0f} GiB, {versions}; medians, {any_['started'][:10]}", groups)
+    versions = ", ".join(
+        f"{name} {about['versions'][name]}" for name in ("pyarrow", "numba") if name in about["versions"]
+    )
+    return page(
+        (
+            f"{about['cpu']}, {about['cores']} cores, {memory:.0f} GiB, {versions}; medians, "
+            f"{any_['started'][:10]}"
+        ),
+        groups,
+    )
 
 
 def _median(row: dict[str, Any], figure: str) -> float:
@@ -33,8 +48,13 @@ def _median(row: dict[str, Any], figure: str) -> float:
 def _floor(result: dict[str, Any]) -> tuple[str, int]:
     workers = result["parameters"]["workers"]
     rows = [row for row in result["rows"] if "rows" in row["figures"]]
-    made = [Bar(row["name"], _median(row, "rows"), f"{_median(row, 'rows'):.1f} M rows/s", "5B.S4" in row["name"]) for row in rows]
-    ratios = [f"{_median(row, '5B.S4 / floor'):.2f}x" for row in result["rows"] if row["name"].endswith("ratio")]
+    made = [
+        Bar(row["name"], _median(row, "rows"), f"{_median(row, 'rows'):.1f} M rows/s", "5B.S4" in row["name"])
+        for row in rows
+    ]
+    ratios = [
+        f"{_median(row, '5B.S4 / floor'):.2f}x" for row in result["rows"] if row["name"].endswith("ratio")
+    ]
     times = f"{', '.join(ratios)} the time of pyarrow alone"
     return bars(f"Arrivals against writing the same columns, {workers} threads", times, made)
 
@@ -50,7 +70,11 @@ def _peers(result: dict[str, Any]) -> tuple[str, int]:
         )
         for row in rows
     ]
-    return bars("Generators, alternately in the same minutes", "more is faster; only ours is ordered, checked and sealed", made)
+    return bars(
+        "Generators, alternately in the same minutes",
+        "more is faster; only ours is ordered, checked and sealed",
+        made,
+    )
 
 
 def _growth(result: dict[str, Any]) -> tuple[str, int] | None:
@@ -59,7 +83,12 @@ def _growth(result: dict[str, Any]) -> tuple[str, int] | None:
         arrivals = row["facts"]["arrivals"]
         label = f"{arrivals / 1e6:,.0f} M"
         points.append(
-            (float(arrivals), _median(row, "5B.S4"), f"{label} arrivals, {_median(row, 'peak'):,.0f} MiB", f"{_median(row, '5B.S4'):.1f}")
+            (
+                float(arrivals),
+                _median(row, "5B.S4"),
+                f"{label} arrivals, {_median(row, 'peak'):,.0f} MiB",
+                f"{_median(row, '5B.S4'):.1f}",
+            )
         )
     return curve("Growth: M arrivals/s of 5B.S4", "peak memory of the whole run below", points)
 

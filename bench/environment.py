@@ -43,7 +43,9 @@ def load_average() -> float:
 def cpu_model() -> str:
     """The processor as the kernel names it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def machine_name() -> str:

@@ -1,4 +1,6 @@
-"""Runs cases, keeps their results as JSON, and draws the chart. `sim/cli/bench.py` is the command line before it."""
+"""Runs cases, keeps their results as JSON, and draws the chart. `sim/cli/bench.py` is the command line before
+it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ class Refused(Exception):
 
 
 def main(
-    cases: Sequence[str], given: Mapping[str, Any], machine: str | None, out: Path | None, scratch: Path | None
+    cases: Sequence[str],
+    given: Mapping[str, Any],
+    machine: str | None,
+    out: Path | None,
+    scratch: Path | None,
 ) -> tuple[dict[str, Any], str]:
     """Run what was asked for.
 
@@ -33,7 +39,8 @@ def main(
         cases: Case names; none for the standard ones; `list` and `chart` are words of their own.
         given: Fields of `Options` the user set.
         machine: Name of the machine in files; None for one made from its processor.
-        out: A file (one case) or folder (several) for results; None for `bench/results/<case>-<machine>.json`.
+        out: A file (one case) or folder (several) for results; None for
+            `bench/results/<case>-<machine>.json`.
         scratch: Where worlds are built; None for the system's temporary directory.
 
     Returns:
@@ -77,7 +84,9 @@ def measure(case: Case, options: Options, machine: str) -> dict[str, Any]:
     """One case's result document."""
     before, started = load_average(), now()
     if before > options.workers:
-        options.say(f"{case.name}: load average {before:.1f} before anything ran: these timings will mean little")
+        options.say(
+            f"{case.name}: load average {before:.1f} before anything ran: these timings will mean little"
+        )
     rows = case.run(options)
     return {
         "law": LAW,
@@ -120,7 +129,10 @@ def _target(case: str, machine: str, out: Path | None, cases: int) -> Path:
 
 def _listing() -> str:
     width = max(len(name) for name in CASES)
-    lines = [f"{case.name:<{width}}  {case.title}  ({case.takes})" + ("" if case.standard else "  *") for case in CASES.values()]
+    lines = [
+        f"{case.name:<{width}}  {case.title}  ({case.takes})" + ("" if case.standard else "  *")
+        for case in CASES.values()
+    ]
     return "\n".join([*lines, "", "* only when named"])
 
 

@@ -1,6 +1,8 @@
-"""A run of a world that keeps wall time, processor time and peak memory of each state apart; prints JSON. Started by `process.py`.
+"""A run of a world that keeps wall time, processor time and peak memory of each state apart;
+prints JSON. Started by `process.py`.
 
-The kernel's high-water mark of resident memory is reset when a state ends (`/proc/self/clear_refs`), so a state's figure is its own.
+The kernel's high-water mark of resident memory is reset when a state ends (`/proc/self/clear_refs`), so a
+state's figure is its own.
 """
 
 from __future__ import annotations
@@ -78,12 +80,19 @@ def main() -> None:
     given = parser.parse_args()
     meter = Meter()
     prepared = prepared_request(given.preset, "42", None, given.set, None, None, None)
-    result = run_world(prepared, get_backend("cpu"), Options(out=given.out, workers=given.workers, until=given.until), meter)
+    result = run_world(
+        prepared, get_backend("cpu"), Options(out=given.out, workers=given.workers, until=given.until), meter
+    )
     datasets = [item for bundle in result.bundles.values() for item in bundle.datasets]
     rows: dict[str, int] = {}
     for item in datasets:
         rows[item.dataset] = rows.get(item.dataset, 0) + item.rows
-    answer = {"states": meter.states, "rows": rows, "bytes": sum(item.bytes for item in datasets), "run_dir": str(result.run_dir)}
+    answer = {
+        "states": meter.states,
+        "rows": rows,
+        "bytes": sum(item.bytes for item in datasets),
+        "run_dir": str(result.run_dir),
+    }
     meter.close()
     print(json.dumps(answer))
 

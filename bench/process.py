@@ -1,7 +1,7 @@
 """Fresh processes: one run of a world each, with its wall time, processor time and memory.
 
-`ru_maxrss` of a child includes what its parent held when it was started, so the high-water mark is read from the child's own
-`/proc/<pid>/status` while it runs.
+`ru_maxrss` of a child includes what its parent held when it was started, so the high-water mark is read from
+the child's own `/proc/<pid>/status` while it runs.
 """
 
 from __future__ import annotations
@@ -70,20 +70,45 @@ def python(arguments: Sequence[str], root: Path = ROOT, **environment: str) -> F
         errors.seek(0)
         text, told = out.read().decode(), errors.read().decode(errors="replace")
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {text[-1500:]}{told[-1500:]}")
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {process.returncode}: {text[-1500:]}{told[-1500:]}"
+        )
     return Finished(text, wall, usage.ru_utime + usage.ru_stime, peaks["VmHWM"], peaks["RssAnon"])
 
 
-def build(options: Options, preset: str, out: Path, extra: Sequence[str] = (), root: Path = ROOT) -> tuple[Finished, dict[str, Any]]:
+def build(
+    options: Options, preset: str, out: Path, extra: Sequence[str] = (), root: Path = ROOT
+) -> tuple[Finished, dict[str, Any]]:
     """One `closedworld run` in a fresh process: what it cost and what it said."""
-    command = ["-m", "sim", "run", "--preset", preset, "--workers", str(options.workers), "--out", str(out), "--json"]
+    command = [
+        "-m",
+        "sim",
+        "run",
+        "--preset",
+        preset,
+        "--workers",
+        str(options.workers),
+        "--out",
+        str(out),
+        "--json",
+    ]
     done = python([*command, *_settings(options), *extra], root)
     return done, json.loads(done.text)
 
 
-def metered(options: Options, preset: str, out: Path, extra: Sequence[str] = (), root: Path = ROOT) -> tuple[Finished, dict[str, Any]]:
+def metered(
+    options: Options, preset: str, out: Path, extra: Sequence[str] = (), root: Path = ROOT
+) -> tuple[Finished, dict[str, Any]]:
     """The same run with memory and processor time kept apart for each state (`meter.py`)."""
-    command = [str(ROOT / "bench/meter.py"), "--preset", preset, "--workers", str(options.workers), "--out", str(out)]
+    command = [
+        str(ROOT / "bench/meter.py"),
+        "--preset",
+        preset,
+        "--workers",
+        str(options.workers),
+        "--out",
+        str(out),
+    ]
     done = python([*command, *_settings(options), *extra], root)
     return done, json.loads(done.text)
 

@@ -37,14 +37,19 @@ def bars(title: str, note: str, values: Sequence[Bar]) -> tuple[str, int]:
         wide = (WIDTH - LABEL - 170) * bar.value / most
         made.append(_text(LABEL - 8, y + 9, bar.label, "", "end"))
         made.append(
-            f'<rect class="{"own" if bar.own else "other"}" x="{LABEL}" y="{y - 3}" width="{max(wide, 1):.1f}" height="15" rx="2"/>'
+            f'<rect class="{"own" if bar.own else "other"}" x="{LABEL}" y="{y - 3}" '
+            f'width="{max(wide, 1):.1f}" height="15" rx="2"/>'
         )
         made.append(_text(LABEL + wide + 7, y + 9, bar.text, ""))
     return "\n".join(made), HEAD + len(values) * LINE + 12
 
 
-def curve(title: str, note: str, points: Sequence[tuple[float, float, str, str]], least: float = 0.0) -> tuple[str, int]:
-    """A line over a logarithmic axis: (x, y, label of x, label of y) a point; the vertical axis begins at `least`."""
+def curve(
+    title: str, note: str, points: Sequence[tuple[float, float, str, str]], least: float = 0.0
+) -> tuple[str, int]:
+    """A line over a logarithmic axis: (x, y, label of x, label of y) a point;
+    the vertical axis begins at `least`.
+    """
     high = 110
     made = [_text(0, 14, title, "title"), _text(WIDTH, 14, note, "note", "end")]
     most = max(y for _, y, _, _ in points) * 1.25
@@ -56,7 +61,10 @@ def curve(title: str, note: str, points: Sequence[tuple[float, float, str, str]]
         up = HEAD + high - high * (y - least) / (most - least)
         places.append((left, up))
         made.append(f'<circle class="own" cx="{left:.1f}" cy="{up:.1f}" r="3.5"/>')
-        made += [_text(left, up - 9, beside, "", "middle"), _text(left, HEAD + high + 17, below, "note", "middle")]
+        made += [
+            _text(left, up - 9, beside, "", "middle"),
+            _text(left, HEAD + high + 17, below, "note", "middle"),
+        ]
     made.insert(2, f'<line x1="0" x2="{WIDTH}" y1="{HEAD + high}" y2="{HEAD + high}"/>')
     if len(places) > 1:
         made.insert(3, f'<path d="M {" L ".join(f"{x:.1f} {y:.1f}" for x, y in places)}"/>')
@@ -70,7 +78,10 @@ def page(about: str, groups: Sequence[tuple[str, int]]) -> str:
         made.append(f'<g transform="translate(12 {y})">\n{body}\n</g>')
         y += height + 10
     made.append(f'<g transform="translate(12 {y})">{_text(0, 10, about, "note")}</g>')
-    frame = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 24} {y + 26}" role="img" aria-label="{escape(about)}">'
+    frame = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 24} {y + 26}" role="img" '
+        f'aria-label="{escape(about)}">'
+    )
     return "\n".join([frame, f"<style>{STYLE}\n</style>", *made, "</svg>", ""])
 
 

@@ -1,4 +1,6 @@
-"""A built world, opened the way a run opens it, and with 5B.S4 taken out again so that it can be built once more."""
+"""A built world, opened the way a run opens it, and with 5B.S4 taken out again so that it can be built once
+more.
+"""
 
 from __future__ import annotations
 
@@ -64,8 +66,8 @@ class World:
     def without_arrivals(self) -> None:
         """Take 5B.S4, what follows it and the state before it away.
 
-        The one before is there to be built first, as in a whole run: what a process does once, loading compiled code above all, is no
-        part of 5B.S4.
+        The one before is there to be built first, as in a whole run: what a process does once, loading
+        compiled code above all, is no part of 5B.S4.
         """
         gates = self.run_dir / "gates" / SEGMENT
         for state in states_from(BEFORE):

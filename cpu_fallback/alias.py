@@ -5,7 +5,9 @@ from cpu_fallback.device import device, mul128, u64
 
 @device
 def pick_slot(x, first, slots, threshold, alias):
-    """Slot within the table of `slots` rows from `first`: high word of x * slots, kept where the low word is below its threshold."""
+    """Slot within the table of `slots` rows from `first`: high word of x * slots,
+    kept where the low word is below its threshold.
+    """
     slot, fraction = mul128(x, slots)
     # Both loads first: a select instead of a branch that is wrong every other time.
     other = u64(alias[first + slot])

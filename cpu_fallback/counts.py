@@ -8,7 +8,9 @@ COUNT_LIMIT = 0xFFFFFFFF
 
 @device
 def log_zero_probability(mu, kappa):
-    """Log of P(N = 0): -mu for Poisson (kappa <= 0), else -kappa * log(1 + mu / kappa) (NB2: variance mu + mu**2 / kappa)."""
+    """Log of P(N = 0): -mu for Poisson (kappa <= 0), else -kappa * log(1 + mu / kappa) (NB2:
+    variance mu + mu**2 / kappa).
+    """
     if kappa <= 0.0:
         return -mu
     return -kappa * det_log1p(mu / kappa)
@@ -16,18 +18,20 @@ def log_zero_probability(mu, kappa):
 
 @subroutine
 def invert_count(u, mu, kappa, zero_truncated):
-    """Smallest k with F(k) >= u, or with F(k | N >= 1) >= u when `zero_truncated`; uint64, at most 2**32 - 1 (the caller refuses that).
+    """Smallest k with F(k) >= u, or with F(k | N >= 1) >= u when `zero_truncated`; uint64, at most 2**32 - 1
+    (the caller refuses that).
 
-    Both laws obey p[k + 1] = p[k] * (base + slope * k) / (k + 1) (Panjer 1981): Poisson with base = mu, slope = 0; NB2 with
-    slope = mu / (mu + kappa), base = kappa * slope. The sum runs upwards from p[0]; past the mode it stops as soon as a term no longer
-    changes it, which leaves out a tail of probability below about 2**-53 * (1 + mu / kappa). Expected number of terms: mu.
+    Both laws obey p[k + 1] = p[k] * (base + slope * k) / (k + 1) (Panjer 1981): Poisson with base = mu,
+    slope = 0; NB2 with slope = mu / (mu + kappa), base = kappa * slope. The sum runs upwards from p[0]; past
+    the mode it stops as soon as a term no longer changes it, which leaves out a tail of probability below
+    about 2**-53 * (1 + mu / kappa). Expected number of terms: mu.
 
     Args:
         u: Uniform in (0, 1).
         mu: Mean, > 0 and small enough that p[0] is a normal double (mu <= 512).
         kappa: Dispersion; <= 0 means Poisson.
-        zero_truncated: uint8 0 or 1. The truncated law is inverted as u * (1 - p[0]) against p[1] + p[2] + ..., which stays exact
-            for tiny mu where p[0] + u * (1 - p[0]) would not.
+        zero_truncated: uint8 0 or 1. The truncated law is inverted as u * (1 - p[0]) against p[1] + p[2] +
+            ..., which stays exact for tiny mu where p[0] + u * (1 - p[0]) would not.
     """
     base = mu
     slope = 0.0

@@ -1,9 +1,10 @@
 """exp, log and the normal quantile from + - * / sqrt floor alone: the same bits on every machine and backend.
 
-Algorithms: exp and log follow FreeBSD msun / fdlibm (Sun Microsystems 1993, freely distributable: argument reduction by ln 2 in two
-parts, minimax kernels); the quantile is Wichura 1988, AS 241 PPND16. Order of operations is part of the contract: the CUDA twin
-and `tests/reference/_detmath.py` repeat it term by term. NaN results are always the one canonical quiet NaN.
-Measured against mpmath (tests/kernels/test_detmath.py): exp, log <= 1 ulp, log1p <= 2 ulp, expm1 <= 4 ulp, quantile <= 1e-15 relative.
+Algorithms: exp and log follow FreeBSD msun / fdlibm (Sun Microsystems 1993, freely distributable: argument
+reduction by ln 2 in two parts, minimax kernels); the quantile is Wichura 1988, AS 241 PPND16. Order of
+operations is part of the contract: the CUDA twin and `tests/reference/_detmath.py` repeat it term by term.
+NaN results are always the one canonical quiet NaN. Measured against mpmath (tests/kernels/test_detmath.py):
+exp, log <= 1 ulp, log1p <= 2 ulp, expm1 <= 4 ulp, quantile <= 1e-15 relative.
 """
 
 import math

@@ -1,7 +1,8 @@
-"""What every twin is written with: two decorators, typed aliases, row ranges, the error word and three bit-level intrinsics.
+"""What every twin is written with: two decorators, typed aliases, row ranges,
+the error word and three bit-level intrinsics.
 
-A kernel is a plain function over its columns; its `for i in rows(...)` body is what one CUDA thread does. A device function is
-inlined into kernels. Neither allocates, calls libm, or lets LLVM contract `a * b + c`.
+A kernel is a plain function over its columns; its `for i in rows(...)` body is what one CUDA thread does. A
+device function is inlined into kernels. Neither allocates, calls libm, or lets LLVM contract `a * b + c`.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Casts usable inside and outside compiled code. Every literal goes through one: `uint64 + 1` is int64 in numba.
+# Casts usable inside and outside compiled code. Every literal goes through one: `uint64 + 1` is int64 in
+# numba.
 u8 = types.uint8
 u16 = types.uint16
 u32 = types.uint32
@@ -46,14 +48,18 @@ def length(column):
 
 @device
 def report(error, row, code):
-    """Keep the smallest `row << 8 | code`: the first bad row, whatever order threads run in (CUDA: atomicMin)."""
+    """Keep the smallest `row << 8 | code`: the first bad row, whatever order threads run in (CUDA:
+    atomicMin).
+    """
     word = (u64(row) << u64(8)) | u64(code)
     if word < error[0]:
         error[0] = word
 
 
 def stack_words(count):
-    """An intrinsic whose every call gives `count` uint64 of its own on the stack, not set to anything, as a pointer."""
+    """An intrinsic whose every call gives `count` uint64 of its own on the stack, not set to anything,
+    as a pointer.
+    """
 
     @intrinsic
     def words(typingctx):
@@ -67,7 +73,10 @@ def stack_words(count):
 
 @intrinsic
 def mul128(typingctx, a, b):
-    """Full product of two uint64 as (high, low); CUDA: `__umul64hi(a, b)` and `a * b`. One instruction on x86-64 and arm64."""
+    """Full product of two uint64 as (high, low); CUDA: `__umul64hi(a, b)` and `a * b`.
+
+    One instruction on x86-64 and arm64.
+    """
     signature = types.UniTuple(types.uint64, 2)(types.uint64, types.uint64)
 
     def codegen(context, builder, sig, args):

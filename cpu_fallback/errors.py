@@ -1,7 +1,7 @@
 """Codes of a twin's errors by the names of its contract: what the rendered preamble is to a `.cu`.
 
-A twin says `ERRORS = errors_of("<stem>")` and reports `ERRORS.<NAME>`. numba compiles these codes in as constants, so
-whoever keeps compiled kernels keeps them by the codes as well (`sim.backends.cache`).
+A twin says `ERRORS = errors_of("<stem>")` and reports `ERRORS.<NAME>`. numba compiles these codes in as
+constants, so whoever keeps compiled kernels keeps them by the codes as well (`sim.backends.cache`).
 """
 
 from collections import namedtuple
@@ -22,7 +22,9 @@ def declare(stem, codes):
         ValueError: The twin of this process was made with other codes.
     """
     if _DECLARED.setdefault(stem, codes) != codes:
-        raise ValueError(f"{stem}: this process has loaded the twin with the codes {_DECLARED[stem]}, not {codes}")
+        raise ValueError(
+            f"{stem}: this process has loaded the twin with the codes {_DECLARED[stem]}, not {codes}"
+        )
 
 
 def errors_of(stem):

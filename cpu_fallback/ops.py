@@ -1,4 +1,7 @@
-"""Array operations that are not row-local; the GPU backend does them with CuPy. Results do not depend on the algorithm."""
+"""Array operations that are not row-local; the GPU backend does them with CuPy.
+
+Results do not depend on the algorithm.
+"""
 
 import numpy as np
 
@@ -24,7 +27,9 @@ def _insertion_sort(values, first, stop):
 
 @device
 def _count_below(scratch, width, value):
-    """How many of the first `width` (a constant where this is inlined) words are below `value`: a few vector comparisons."""
+    """How many of the first `width` (a constant where this is inlined) words are below `value`:
+    a few vector comparisons.
+    """
     below = u64(0)
     for j in range(width):
         below = below + u64(scratch[j] < value)
@@ -141,7 +146,8 @@ def _sort_range(values, first, stop, depth, scratch):
 def sort_segments(values, offset):
     """Sort each segment of a uint64 column in place: rows offset[i] .. offset[i + 1] - 1, ascending.
 
-    Offsets must not fall nor pass the end of `values`. Equal values cannot be told apart, so any correct sort gives this result.
+    Offsets must not fall nor pass the end of `values`. Equal values cannot be told apart, so any correct sort
+    gives this result.
     """
     scratch = _scratch()
     for s in range(length(offset) - u64(1)):

@@ -1,10 +1,12 @@
-"""Philox2x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) and 64-bit multiply-high.
+"""Philox2x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011) and 64-bit multiply-high.
 
-Two spellings of one function: `philox2x64` multiplies with one 64x64->128 instruction and is right for loops with branches, gathers or
-inner loops; `philox2x64_simd` multiplies by 32-bit halves, which LLVM can vectorise, and is right for straight-line loop bodies
-(measured on AVX-512: 460 against 275 million words a second; in a scalar loop 31 against 17 ns a block). CUDA has only the first.
-Loops with gathers whose rows are many collect a `BATCH` of counters, take their words together and go on row by row: long enough for
-vectors, short enough that the gathers of one batch run beside the multiplications of the one before.
+Two spellings of one function: `philox2x64` multiplies with one 64x64->128 instruction and is right for loops
+with branches, gathers or inner loops; `philox2x64_simd` multiplies by 32-bit halves, which LLVM can
+vectorise, and is right for straight-line loop bodies (measured on AVX-512: 460 against 275 million words a
+second; in a scalar loop 31 against 17 ns a block). CUDA has only the first. Loops with gathers whose rows are
+many collect a `BATCH` of counters, take their words together and go on row by row: long enough for vectors,
+short enough that the gathers of one batch run beside the multiplications of the one before.
 """
 
 import numpy as np
@@ -22,14 +24,19 @@ batch_words = stack_words(int(BATCH))
 
 @device
 def mulhi64(a, b):
-    """High 64 bits of the 128-bit product of two uint64: a uniform word times a bound is a uniform integer below the bound."""
+    """High 64 bits of the 128-bit product of two uint64: a uniform word times a bound is a uniform integer
+    below the bound.
+    """
     high, _ = mul128(a, b)
     return high
 
 
 @device
 def mulhi64_simd(a, b):
-    """The same from four 32x32->64 products; no partial sum can overflow: (2**32 - 1)**2 + 2 * (2**32 - 1) = 2**64 - 1."""
+    """The same from four 32x32->64 products.
+
+    No partial sum can overflow: (2**32 - 1)**2 + 2 * (2**32 - 1) = 2**64 - 1.
+    """
     a0 = a & LOW_HALF
     a1 = a >> HALF
     b0 = b & LOW_HALF

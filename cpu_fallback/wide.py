@@ -1,4 +1,7 @@
-"""Exact 128-by-64-bit division from 64-bit operations (Knuth, TAOCP vol. 2, algorithm 4.3.1 D with two 32-bit digits)."""
+"""Exact 128-by-64-bit division from 64-bit operations (Knuth, TAOCP vol.
+
+2, algorithm 4.3.1 D with two 32-bit digits).
+"""
 
 from cpu_fallback.device import device, mul128, subroutine, u32, u64
 
@@ -18,7 +21,10 @@ def leading_zeros(x):
 
 @device
 def _digit(high, next_digit, d1, d0, divisor):
-    """One 32-bit quotient digit of (high : next_digit) / divisor and the remainder; divisor = d1 : d0 has its top bit set."""
+    """One 32-bit quotient digit of (high : next_digit) / divisor and the remainder.
+
+    Divisor = d1 : d0 has its top bit set.
+    """
     base = u64(0x100000000)
     digit = high // d1
     rest = high - digit * d1
@@ -34,7 +40,10 @@ def _digit(high, next_digit, d1, d0, divisor):
 
 @subroutine
 def divide128(high, low, divisor):
-    """(quotient, remainder) of the 128-bit number high : low by a uint64 divisor; needs high < divisor, so the quotient fits."""
+    """(quotient, remainder) of the 128-bit number high : low by a uint64 divisor.
+
+    Needs high < divisor, so the quotient fits.
+    """
     shift = leading_zeros(divisor)
     scaled = divisor << shift
     if shift > u64(0):
@@ -49,7 +58,10 @@ def divide128(high, low, divisor):
 
 @subroutine
 def multiply_divide(a, b, divisor):
-    """(quotient, remainder) of a * b / divisor through the exact 128-bit product; needs a * b < divisor * 2**64."""
+    """(quotient, remainder) of a * b / divisor through the exact 128-bit product.
+
+    Needs a * b < divisor * 2**64.
+    """
     high, low = mul128(a, b)
     if high == u64(0):
         return low // divisor, low % divisor

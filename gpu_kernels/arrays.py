@@ -1,8 +1,10 @@
-"""Device arrays of the emulator: numpy underneath, CuPy's manners outside, and stricter than CuPy where a GPU would be silently wrong.
+"""Device arrays of the emulator: numpy underneath, CuPy's manners outside,
+and stricter than CuPy where a GPU would be silently wrong.
 
-What CuPy refuses is refused (a host array beside a device one, conversion by accident). What CuPy accepts but a GPU leaves open is
-refused too: assigning several values to one place, summing floats, indices out of range, sums whose dtype is not said. A state that
-runs on the emulator therefore has no such line when it meets a GPU. `namespace.py` holds the functions.
+What CuPy refuses is refused (a host array beside a device one, conversion by accident). What CuPy accepts but
+a GPU leaves open is refused too: assigning several values to one place, summing floats, indices out of range,
+sums whose dtype is not said. A state that runs on the emulator therefore has no such line when it meets a
+GPU. `namespace.py` holds the functions.
 """
 
 from __future__ import annotations
@@ -85,8 +87,12 @@ class Memory:
             self.used -= nbytes
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A numpy function on the memory of device arrays, its result a device array (or a tuple or list of such)."""
-        found = function(*(lowered(arg) for arg in args), **{name: lowered(arg) for name, arg in kwargs.items()})
+        """A numpy function on the memory of device arrays, its result a device array (or a tuple or list of
+        such).
+        """
+        found = function(
+            *(lowered(arg) for arg in args), **{name: lowered(arg) for name, arg in kwargs.items()}
+        )
         return self._raised(found)
 
     def _raised(self, found: Any) -> Any:
@@ -141,7 +147,10 @@ class DeviceArray(NDArrayOperatorsMixin):
         return f"DeviceArray({self.held!r})"
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy "
+            "array explicitly."
+        )
 
     def __iter__(self) -> Any:
         raise TypeError("one row at a time is one copy at a time: use .get() or .tolist()")
@@ -151,7 +160,9 @@ class DeviceArray(NDArrayOperatorsMixin):
 
         return Namespace(self._memory)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
+    ) -> Any:
         if method != "__call__" or ufunc.__name__ not in UFUNCS or set(kwargs) - {"dtype"}:
             raise TypeError(f"{ufunc.__name__}.{method} is not for device arrays")
         given = [value for value in inputs if not isinstance(value, DeviceArray | SCALARS)]
@@ -176,7 +187,9 @@ class DeviceArray(NDArrayOperatorsMixin):
         for part in parts:
             if isinstance(part, DeviceArray):
                 if part.dtype.kind not in "biu":
-                    raise IndexError(f"arrays used as indices must be of integer or boolean type, not {part.dtype}")
+                    raise IndexError(
+                        f"arrays used as indices must be of integer or boolean type, not {part.dtype}"
+                    )
             elif not (part is None or part is Ellipsis or isinstance(part, int | np.integer | slice)):
                 raise IndexError(f"Unsupported index {type(part)}")
         return tuple(lowered(part) for part in parts), any(isinstance(part, DeviceArray) for part in parts)
@@ -185,7 +198,8 @@ class DeviceArray(NDArrayOperatorsMixin):
         plain, gathers = self._key(key)
         if gathers:
             return self._memory.adopt(np.asarray(self.held[plain]))
-        whole = plain if Ellipsis in plain else (*plain, Ellipsis)  # the ellipsis makes one element a 0-d view, as on a GPU
+        # the ellipsis makes one element a 0-d view, as on a GPU
+        whole = plain if Ellipsis in plain else (*plain, Ellipsis)
         return self._memory.made(self.held[whole], self._memory, self._token)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -193,7 +207,12 @@ class DeviceArray(NDArrayOperatorsMixin):
         given = lowered(value) if isinstance(value, DeviceArray | SCALARS) else None
         if given is None:
             raise TypeError(f"Unsupported type {type(value)}")
-        if gathers and np.ndim(given) and plain[0].dtype.kind != "b" and len(np.unique(plain[0] % len(self.held))) != plain[0].size:
+        if (
+            gathers
+            and np.ndim(given)
+            and plain[0].dtype.kind != "b"
+            and len(np.unique(plain[0] % len(self.held))) != plain[0].size
+        ):
             raise ValueError("several values for one place: on a GPU any of them may win")
         self.held[plain] = given
 
@@ -255,6 +274,21 @@ def _delegate(name: str) -> Callable[..., Any]:
     return method
 
 
-METHODS = ("sum", "cumsum", "any", "all", "min", "max", "argmin", "argmax", "take", "clip", "nonzero", "repeat", "searchsorted", "argsort")
+METHODS = (
+    "sum",
+    "cumsum",
+    "any",
+    "all",
+    "min",
+    "max",
+    "argmin",
+    "argmax",
+    "take",
+    "clip",
+    "nonzero",
+    "repeat",
+    "searchsorted",
+    "argsort",
+)
 for _name in METHODS:
     setattr(DeviceArray, _name, _delegate(_name))

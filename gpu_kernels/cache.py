@@ -1,4 +1,6 @@
-"""Compiled kernels on disk: in a directory that is ours alone, under a name that says all that went into them."""
+"""Compiled kernels on disk: in a directory that is ours alone,
+under a name that says all that went into them.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,13 @@ def private_folder(folder: Path) -> Path:
         NotPrivate: It belongs to someone else, or group or others may write to it, or it is a link.
     """
     for missing in [path for path in reversed((folder, *folder.parents)) if not path.is_dir()]:
-        missing.mkdir(mode=0o700, exist_ok=True)  # one by one: the parents of one call are made under any umask
+        # one by one: the parents of one call are made under any umask
+        missing.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise NotPrivate(
-            f"{folder}: compiled kernels are run from here, so it must be a directory of ours that nobody else writes to (chmod 700)"
+            f"{folder}: compiled kernels are run from here, so it must be a directory of ours that nobody "
+            "else writes to (chmod 700)"
         )
     return folder
 
@@ -36,7 +40,8 @@ def private_folder(folder: Path) -> Path:
 def compiled(folder: Path, name: str, build: Callable[[Path], None]) -> Path:
     """The file of that name, built if it is not there.
 
-    Threads of this process build a file once; processes may build it twice, and each puts a whole file in place by one rename.
+    Threads of this process build a file once; processes may build it twice, and each puts a whole file in
+    place by one rename.
 
     Args:
         folder: The cache, see `private_folder`.
@@ -49,7 +54,8 @@ def compiled(folder: Path, name: str, build: Callable[[Path], None]) -> Path:
             with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as scratch:
                 made = Path(scratch) / name
                 build(made)
-                # Whole on disk before it has its name: after a crash a cache must not hold half a file for good.
+                # Whole on disk before it has its name: after a crash a cache must not hold half a file for
+                # good.
                 with made.open("rb") as file:
                     os.fsync(file.fileno())
                 made.replace(target)

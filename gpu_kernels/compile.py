@@ -1,9 +1,10 @@
 """The single place that calls NVRTC: kernel text -> PTX or cubin, with options that nobody can loosen.
 
-Binaries, never PTX, are loaded: a driver runs those of every minor version of its CUDA (580 is CUDA 13.0, and NVRTC 13.5 may have made
-them), while PTX of a newer NVRTC would be refused.
+Binaries, never PTX, are loaded: a driver runs those of every minor version of its CUDA (580 is CUDA 13.0, and
+NVRTC 13.5 may have made them), while PTX of a newer NVRTC would be refused.
 
-NVRTC is reached through `cuda.bindings` where that is installed, else through CuPy's own binding: a GPU machine needs no more than CuPy.
+NVRTC is reached through `cuda.bindings` where that is installed, else through CuPy's own binding: a GPU
+machine needs no more than CuPy.
 """
 
 from __future__ import annotations
@@ -19,14 +20,37 @@ from typing import Any, Protocol
 from gpu_kernels.cache import compiled
 from gpu_kernels.sources import KernelText, digest, digest_of_headers, headers, translation_unit
 
-# The arithmetic law: every product and sum is rounded by itself, subnormals are kept, division and root are correctly rounded.
+# The arithmetic law: every product and sum is rounded by itself, subnormals are kept, division and root are
+# correctly rounded.
 OPTIONS = ("--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true", "--std=c++17")
-# For tests: a warning in a kernel is a fault. Not above, so that a later NVRTC with a new warning still runs what was released.
+# For tests: a warning in a kernel is a fault. Not above, so that a later NVRTC with a new warning still runs
+# what was released.
 STRICT = ("--warning-as-error=all-warnings",)
 # Parts of option names, of NVRTC and of host compilers, that change the bits of a double.
 FORBIDDEN = (
-    *("fast-math", "ofast", "fmad", "ftz", "prec-div", "prec-sqrt", "fp-contract", "fp-model", "mfma", "mfpmath", "march", "denormal"),
-    *("unsafe-math", "associative-math", "reciprocal-math", "finite-math", "signed-zeros", "honor-nans", "precise-"),
+    *(
+        "fast-math",
+        "ofast",
+        "fmad",
+        "ftz",
+        "prec-div",
+        "prec-sqrt",
+        "fp-contract",
+        "fp-model",
+        "mfma",
+        "mfpmath",
+        "march",
+        "denormal",
+    ),
+    *(
+        "unsafe-math",
+        "associative-math",
+        "reciprocal-math",
+        "finite-math",
+        "signed-zeros",
+        "honor-nans",
+        "precise-",
+    ),
 )
 
 
@@ -54,13 +78,17 @@ def guarded(fixed: tuple[str, ...], extra: Iterable[str] = ()) -> tuple[str, ...
     """The fixed options and harmless extra ones.
 
     Raises:
-        ForbiddenOption: An extra option touches floating-point arithmetic, to loosen it or not: that is settled.
+        ForbiddenOption: An extra option touches floating-point arithmetic, to loosen it or not: that is
+            settled.
     """
     extra = tuple(extra)
     for option in extra:
         spelled = option.lower().replace("_", "-")
         if any(word in spelled for word in FORBIDDEN):
-            raise ForbiddenOption(f"{option!r}: results are the same bits everywhere, so floating point is settled: {' '.join(fixed)}")
+            raise ForbiddenOption(
+                f"{option!r}: results are the same bits everywhere, so floating point is settled: "
+                f"{' '.join(fixed)}"
+            )
     return (*fixed, *extra)
 
 
@@ -152,8 +180,12 @@ class _CupyBinding:
             try:
                 lib.compileProgram(program, tuple(options))
             except lib.NVRTCError as error:
-                raise KernelCompileError(name, "NVRTC", _said(lib.getProgramLog(program).encode()) or str(error)) from None
-            return Program(_said(lib.getPTX(program)), lib.getCUBIN(program), _said(lib.getProgramLog(program).encode()))
+                raise KernelCompileError(
+                    name, "NVRTC", _said(lib.getProgramLog(program).encode()) or str(error)
+                ) from None
+            return Program(
+                _said(lib.getPTX(program)), lib.getCUBIN(program), _said(lib.getProgramLog(program).encode())
+            )
         finally:
             lib.destroyProgram(program)
 
@@ -173,7 +205,9 @@ def _nvrtc() -> _Nvrtc:
             reasons.append(f"{name}: {type(error).__name__}: {error}".splitlines()[0])
         else:
             return binding
-    raise CompilerMissing("no NVRTC found; pip install cuda-bindings nvidia-cuda-nvrtc, or CuPy (" + "; ".join(reasons) + ")")
+    raise CompilerMissing(
+        "no NVRTC found; pip install cuda-bindings nvidia-cuda-nvrtc, or CuPy (" + "; ".join(reasons) + ")"
+    )
 
 
 def nvrtc_version() -> tuple[int, int]:
@@ -187,7 +221,8 @@ def supported_archs() -> tuple[int, ...]:
 
 
 def binary_arch(capability: str, supported: Sequence[int]) -> int:
-    """The architecture to compile for, so that a device runs the binary: its own, or an older one of the same major version.
+    """The architecture to compile for, so that a device runs the binary: its own,
+    or an older one of the same major version.
 
     Args:
         capability: CuPy's compute capability, such as "90".
@@ -201,12 +236,15 @@ def binary_arch(capability: str, supported: Sequence[int]) -> int:
     if not fitting:
         known = ", ".join(str(arch) for arch in supported)
         raise CompilerMissing(
-            f"this NVRTC compiles for compute capabilities {known}; the device has {capability}: install a matching NVRTC"
+            f"this NVRTC compiles for compute capabilities {known}; the device has {capability}: install a "
+            "matching NVRTC"
         )
     return max(fitting)
 
 
-def compile_kernel(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), text: str | None = None) -> Program:
+def compile_kernel(
+    kernel: KernelText, arch: int, *, extra: Iterable[str] = (), text: str | None = None
+) -> Program:
     """Compile a kernel for `sm_<arch>`; nothing is kept.
 
     Args:
@@ -228,14 +266,22 @@ def compile_ptx(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), tex
 
 
 def cubin_name(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), text: str | None = None) -> str:
-    """File name of a cubin: a digest of kernel, preamble, headers, options and NVRTC version is part of it."""
+    """File name of a cubin: a digest of kernel, preamble, headers,
+    options and NVRTC version is part of it.
+    """
     version = ".".join(map(str, nvrtc_version()))
-    made_of = digest(translation_unit(kernel, text), digest_of_headers(headers()), " ".join(_options(arch, extra)), version)
+    made_of = digest(
+        translation_unit(kernel, text), digest_of_headers(headers()), " ".join(_options(arch, extra)), version
+    )
     return f"{kernel.name}-sm{arch}-{made_of[:32]}.cubin"
 
 
-def compile_cubin(kernel: KernelText, arch: int, folder: Path, *, extra: Iterable[str] = (), text: str | None = None) -> Path:
-    """Path of a kernel's binary for `sm_<arch>`, from the private cache directory `folder` or compiled into it; see `compile_kernel`."""
+def compile_cubin(
+    kernel: KernelText, arch: int, folder: Path, *, extra: Iterable[str] = (), text: str | None = None
+) -> Path:
+    """Path of a kernel's binary for `sm_<arch>`, from the private cache directory `folder` or compiled into
+    it; see `compile_kernel`.
+    """
 
     def build(path: Path) -> None:
         path.write_bytes(compile_kernel(kernel, arch, extra=extra, text=text).cubin)
@@ -244,7 +290,10 @@ def compile_cubin(kernel: KernelText, arch: int, folder: Path, *, extra: Iterabl
 
 
 def compile_cubins(kernels: Iterable[KernelText], arch: int, folder: Path) -> list[Path]:
-    """Paths of kernels' binaries for `sm_<arch>`, in order; those that are not there are compiled side by side. See `compile_cubin`."""
+    """Paths of kernels' binaries for `sm_<arch>`, in order.
+
+    Those that are not there are compiled side by side. See `compile_cubin`.
+    """
     nvrtc_version()  # finds the library once, before threads look for it
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return list(pool.map(lambda kernel: compile_cubin(kernel, arch, folder), kernels))

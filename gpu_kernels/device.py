@@ -1,6 +1,9 @@
-"""Devices: where arrays live and kernels run. `EmulatedDevice` is the host pretending, `CudaDevice` an NVIDIA GPU.
+"""Devices: where arrays live and kernels run.
 
-Both offer the same few operations, so that whatever drives one drives the other. Of this file only `CudaDevice` needs a GPU to run.
+`EmulatedDevice` is the host pretending, `CudaDevice` an NVIDIA GPU.
+
+Both offer the same few operations, so that whatever drives one drives the other. Of this file only
+`CudaDevice` needs a GPU to run.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ class EmulatedDevice:
     name = "emulated"
     reads_parquet = True
 
-    def __init__(self, folder: Path, slots: int = SLOTS, memory: int | None = None, emulator: Emulator | None = None) -> None:
+    def __init__(
+        self, folder: Path, slots: int = SLOTS, memory: int | None = None, emulator: Emulator | None = None
+    ) -> None:
         self._compiler = host_compiler()[1].splitlines()[1].strip()
         self.memory, self.slots = Memory(memory), Slots(slots)
         self.xp: Any = Namespace(self.memory)
@@ -68,7 +73,10 @@ class EmulatedDevice:
         return isinstance(value, DeviceArray)
 
     def launch(self, kernel: KernelText, arguments: Sequence[Any], threads: int) -> None:
-        """Run a kernel; columns are device arrays, scalars numpy's, the error word last where the contract has errors."""
+        """Run a kernel.
+
+        Columns are device arrays, scalars numpy's, the error word last where the contract has errors.
+        """
         held = [value.held if isinstance(value, DeviceArray) else value for value in arguments]
         self._emulator.launch(kernel, held, threads)
 
@@ -78,10 +86,15 @@ class EmulatedDevice:
         with self.slots.turn() as (granted, _):
             yield granted
 
-    def read_parquet(self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
+    def read_parquet(
+        self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]
+    ) -> dict[str, tuple[Any, Any]]:
         """Columns of a Parquet file, decoded by pyarrow and uploaded; see `frames.decode_parquet`."""
         found = decode_parquet(data, columns, rows)
-        return {name: (self.upload(values), None if mask is None else self.upload(mask)) for name, (values, mask) in found.items()}
+        return {
+            name: (self.upload(values), None if mask is None else self.upload(mask))
+            for name, (values, mask) in found.items()
+        }
 
     def release(self) -> None:
         """Give unused memory back; here nothing is kept."""
@@ -93,7 +106,9 @@ class EmulatedDevice:
 
 @dataclass
 class Turn:
-    """What a thread has while it is on the device: a stream, what must outlive the work on it, and the kernels queued on it."""
+    """What a thread has while it is on the device: a stream, what must outlive the work on it,
+    and the kernels queued on it.
+    """
 
     stream: Any
     kept: list[Any] = field(default_factory=list)
@@ -120,7 +135,8 @@ class CudaDevice:
         self._runtime = int(self.xp.cuda.runtime.runtimeGetVersion())
         self._gpu, self._cuda = require(driver, self._runtime // 1000, ordinal), driver.cuda
         self.slots, self._ordinal, self._mine = Slots(slots), ordinal, threading.local()
-        self._streams: list[Any] = []  # free ones; a thread borrows the last, so that there are never more than there were turns at once
+        # free ones; a thread borrows the last, so that there are never more than there were turns at once
+        self._streams: list[Any] = []
         self._launcher = CudaLauncher(folder)
         self._pool = share_pool(self.xp, ordinal)
         self.reads_parquet = importlib.util.find_spec("pylibcudf") is not None
@@ -133,8 +149,8 @@ class CudaDevice:
     def upload(self, host: np.ndarray) -> Any:
         """A copy of a host array on the device, queued on the thread's stream.
 
-        CuPy copies through pinned memory of its own, but from an array that is pinned itself it copies when the stream comes to it: an
-        array of those that may still be written to is copied first.
+        CuPy copies through pinned memory of its own, but from an array that is pinned itself it copies when
+        the stream comes to it: an array of those that may still be written to is copied first.
         """
         return self.xp.array(host.copy() if host.flags.writeable and self._pinned(host) else host, order="C")
 
@@ -156,7 +172,8 @@ class CudaDevice:
         try:
             pinned = self.xp.cuda.alloc_pinned_memory(array.nbytes)
         except Exception as error:
-            if ran_out(error):  # of the host, whatever the library calls it: fewer turns on the device would not help
+            # of the host, whatever the library calls it: fewer turns on the device would not help
+            if ran_out(error):
                 raise MemoryError(f"no host memory to pin for {array.nbytes:,} bytes") from None
             raise
         host = np.frombuffer(pinned, array.dtype, array.size).reshape(array.shape)
@@ -187,11 +204,14 @@ class CudaDevice:
 
     @contextmanager
     def session(self) -> Iterator[int]:
-        """A turn on the device, with a stream of its own; ends when all that was queued has run. May be nested.
+        """A turn on the device, with a stream of its own; ends when all that was queued has run.
+
+        May be nested.
 
         Raises:
             OutOfDeviceMemory: The device has no room.
-            DeviceFault: The device failed. The first error is the one that is told, whatever ending the turn meets after it.
+            DeviceFault: The device failed. The first error is the one that is told, whatever ending the turn
+                meets after it.
         """
         with self.slots.turn() as (granted, outermost):
             if not outermost:
@@ -214,7 +234,10 @@ class CudaDevice:
 
     @contextmanager
     def _on(self, turn: Turn) -> Iterator[None]:
-        """Work on the turn's stream, waited for; the first error wins over those of waiting and of going back to another stream."""
+        """Work on the turn's stream, waited for.
+
+        The first error wins over those of waiting and of going back to another stream.
+        """
         first: BaseException | None = None
         try:
             with self.xp.cuda.Device(self._ordinal), turn.stream:
@@ -240,14 +263,19 @@ class CudaDevice:
         assert self._turn is not None
         self._turn.kept.append(owner)
 
-    def read_parquet(self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
+    def read_parquet(
+        self, data: bytes, columns: Sequence[Any], rows: tuple[int, int]
+    ) -> dict[str, tuple[Any, Any]]:
         """Columns of a Parquet file, decoded on the device; see `frames.read_parquet`."""
         with self.session():
             assert self._turn is not None
             return read_parquet(data, columns, rows, self._turn.stream, self.keep)
 
     def release(self) -> None:
-        """Give unused memory back, pinned host memory with it; RMM's pool keeps the device's for the next turn."""
+        """Give unused memory back, pinned host memory with it.
+
+        RMM's pool keeps the device's for the next turn.
+        """
         if self._pool is not None:
             self._pool.free_all_blocks()
         self.xp.get_default_pinned_memory_pool().free_all_blocks()

@@ -60,17 +60,23 @@ def probe(library: str = LIBRARY) -> Driver:
     try:
         cuda = ctypes.CDLL(library)
     except OSError:
-        raise DeviceUnavailable("no NVIDIA driver", f"on a machine with an NVIDIA GPU {_UPDATE}; elsewhere use --backend cpu") from None
+        raise DeviceUnavailable(
+            "no NVIDIA driver", f"on a machine with an NVIDIA GPU {_UPDATE}; elsewhere use --backend cpu"
+        ) from None
     status = cuda.cuInit(0)
     if status == _NO_DEVICE:
-        raise DeviceUnavailable("no NVIDIA device", "look at nvidia-smi and CUDA_VISIBLE_DEVICES; elsewhere use --backend cpu")
+        raise DeviceUnavailable(
+            "no NVIDIA device", "look at nvidia-smi and CUDA_VISIBLE_DEVICES; elsewhere use --backend cpu"
+        )
     if status != 0:
         why = f"the NVIDIA driver does not start (CUDA error {status})"
         raise DeviceUnavailable(why, "look at nvidia-smi; restart the machine after a driver update")
     version = _number(cuda.cuDriverGetVersion)
     gpus = tuple(_gpu(cuda, ordinal) for ordinal in range(_number(cuda.cuDeviceGetCount)))
     if not gpus:
-        raise DeviceUnavailable("no NVIDIA device", "look at nvidia-smi and CUDA_VISIBLE_DEVICES; elsewhere use --backend cpu")
+        raise DeviceUnavailable(
+            "no NVIDIA device", "look at nvidia-smi and CUDA_VISIBLE_DEVICES; elsewhere use --backend cpu"
+        )
     return Driver((version // 1000, version % 1000 // 10), gpus)
 
 
@@ -78,7 +84,9 @@ def _number(call: ctypes._NamedFuncPointer, *arguments: object) -> int:
     found = ctypes.c_int()
     status = call(ctypes.byref(found), *arguments)
     if status != 0:
-        raise DeviceUnavailable(f"the NVIDIA driver does not answer (CUDA error {status})", "look at nvidia-smi")
+        raise DeviceUnavailable(
+            f"the NVIDIA driver does not answer (CUDA error {status})", "look at nvidia-smi"
+        )
     return found.value
 
 

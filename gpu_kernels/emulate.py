@@ -1,7 +1,9 @@
-"""Running CUDA text without a GPU: a host C++ compiler, a shim for CUDA's built-ins, and a launcher that mixes up the order.
+"""Running CUDA text without a GPU: a host C++ compiler, a shim for CUDA's built-ins,
+and a launcher that mixes up the order.
 
-The kernel's text is compiled unchanged. A launch calls the kernel once for every simulated thread, one after the other, blocks and
-threads in shuffled order and in odd numbers, so that a result that depended on any of that would not stay hidden.
+The kernel's text is compiled unchanged. A launch calls the kernel once for every simulated thread, one after
+the other, blocks and threads in shuffled order and in odd numbers, so that a result that depended on any of
+that would not stay hidden.
 """
 
 from __future__ import annotations
@@ -27,11 +29,23 @@ from gpu_kernels.compile import CompilerMissing, KernelCompileError, guarded
 from gpu_kernels.launch import flat_arguments
 from gpu_kernels.sources import C_TYPES, KernelText, digest, digest_of_headers, host_headers, translation_unit
 
-# The arithmetic law, as for NVRTC: contraction would fuse a * b + c where the machine can (arm64 by default). errno is nobody's business.
-OPTIONS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fPIC", "-shared", "-Wall", "-Wextra")
+# The arithmetic law, as for NVRTC: contraction would fuse a * b + c where the machine can (arm64 by default).
+# errno is nobody's business.
+OPTIONS = (
+    "-std=c++17",
+    "-O2",
+    "-ffp-contract=off",
+    "-fno-fast-math",
+    "-fno-math-errno",
+    "-fPIC",
+    "-shared",
+    "-Wall",
+    "-Wextra",
+)
 # For tests, see compile.STRICT.
 STRICT = ("-Werror", "-Wconversion", "-Wshadow")
-# For a process started with the sanitizers' runtime preloaded (`sanitizer_runtime`): reads and writes out of bounds, undefined arithmetic.
+# For a process started with the sanitizers' runtime preloaded (`sanitizer_runtime`): reads and writes out of
+# bounds, undefined arithmetic.
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
 
 BLOCK_SIZES = (1, 2, 33, 97, 127, 255)
@@ -51,16 +65,21 @@ class Geometry:
         """Block indices and thread indices (uint32) in the order they run."""
         shuffle = np.random.Generator(np.random.PCG64(self.seed))
         blocks = shuffle.permutation(self.blocks).astype(np.uint32)
-        # Threads go round their block from somewhere, forwards or backwards: neighbours stay neighbours, which memory likes.
+        # Threads go round their block from somewhere, forwards or backwards: neighbours stay neighbours,
+        # which memory likes.
         threads = np.roll(np.arange(self.block, dtype=np.uint32), shuffle.integers(self.block))
         return blocks, threads[::-1].copy() if shuffle.integers(2) else threads
 
 
 def chosen_geometry(rows: int, seed: str) -> Geometry:
-    """An odd geometry for so many rows: fewer threads than rows, as many, or more; the same for the same seed."""
+    """An odd geometry for so many rows: fewer threads than rows, as many, or more.
+
+    The same for the same seed.
+    """
     choice = random.Random(seed)
     small = rows <= SMALL
-    # A thread a row, several rows a thread (the loop strides), blocks with nothing to do; a single thread only where that is quick.
+    # A thread a row, several rows a thread (the loop strides), blocks with nothing to do; a single thread
+    # only where that is quick.
     wanted = max(1, choice.choice((rows, rows // 3, rows + 200, *((rows // 7, 1) if small else ()))))
     fitting = BLOCK_SIZES if small else tuple(size for size in BLOCK_SIZES if size > 2)
     block = choice.choice(fitting)
@@ -75,8 +94,10 @@ def _compiler(command: str) -> tuple[tuple[str, ...], str]:
         said = subprocess.run([*words, "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError, IndexError) as error:
         raise CompilerMissing(
-            f"the emulated backend compiles CUDA text with a host C++17 compiler, and {command!r} cannot be run ({error}); "
-            "install g++ or clang++ (Debian: apt-get install g++), or name one in the environment variable CXX"
+            f"the emulated backend compiles CUDA text with a host C++17 compiler, and {command!r} cannot be "
+            f"run ({error}); "
+            "install g++ or clang++ (Debian: apt-get install g++), or name one in the environment variable "
+            "CXX"
         ) from None
     return words, f"{command}\n{said}\n{platform.machine()}"
 
@@ -99,16 +120,24 @@ def host_compiler() -> tuple[tuple[str, ...], str]:
 def sanitizer_runtime() -> str:
     """What LD_PRELOAD must hold before a process loads kernels compiled with `SANITIZE`."""
     words, _ = host_compiler()
-    return subprocess.run([*words, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [*words, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def launcher(kernel: KernelText) -> str:
-    """C++ text of the function that runs every simulated thread; `word` holds the flat arguments, 64 bits each."""
+    """C++ text of the function that runs every simulated thread.
+
+    `word` holds the flat arguments, 64 bits each.
+    """
     arguments = []
     for arg in kernel.args:
         c_type, at = C_TYPES[arg.dtype], len(arguments)
         if arg.kind != "scalar":
-            arguments += [f"reinterpret_cast<{'' if arg.out else 'const '}{c_type} *>(word[{at}])", f"word[{at + 1}]"]
+            arguments += [
+                f"reinterpret_cast<{'' if arg.out else 'const '}{c_type} *>(word[{at}])",
+                f"word[{at + 1}]",
+            ]
         elif c_type == "f64":
             arguments.append(f"bits_float(word[{at}])")
         else:
@@ -134,14 +163,18 @@ extern "C" void emulated_launch(const u64 *word, const u32 *blocks, u32 block_co
 
 
 def object_name(kernel: KernelText, *, extra: Iterable[str] = (), text: str | None = None) -> str:
-    """File name of a shared object: a digest of kernel, preamble, headers, shim, options and compiler is part of it."""
+    """File name of a shared object: a digest of kernel, preamble, headers, shim,
+    options and compiler is part of it.
+    """
     _, identity = host_compiler()
     unit = translation_unit(kernel, text) + launcher(kernel)
     made_of = digest(unit, digest_of_headers(host_headers()), " ".join(guarded(OPTIONS, extra)), identity)
     return f"{kernel.name}-{made_of[:32]}.so"
 
 
-def compile_host(kernel: KernelText, folder: Path, *, extra: Iterable[str] = (), text: str | None = None) -> Path:
+def compile_host(
+    kernel: KernelText, folder: Path, *, extra: Iterable[str] = (), text: str | None = None
+) -> Path:
     """Path of the kernel's shared object, from the cache or compiled into it.
 
     Args:
@@ -165,7 +198,9 @@ def compile_host(kernel: KernelText, folder: Path, *, extra: Iterable[str] = (),
             (include / name).write_text(header, encoding="utf-8")
         command = [*words, *options, "-Iinclude", "-x", "c++", "-", "-o", path.name]
         unit = translation_unit(kernel, text) + launcher(kernel)
-        done = subprocess.run(command, input=unit, capture_output=True, text=True, cwd=path.parent, check=False)
+        done = subprocess.run(
+            command, input=unit, capture_output=True, text=True, cwd=path.parent, check=False
+        )
         if done.returncode != 0:
             raise KernelCompileError(kernel.name, " ".join(words), done.stderr.strip())
 
@@ -173,7 +208,10 @@ def compile_host(kernel: KernelText, folder: Path, *, extra: Iterable[str] = (),
 
 
 class Emulator:
-    """Launches kernels on the host. One object serves any number of threads; a running kernel holds no Python lock."""
+    """Launches kernels on the host.
+
+    One object serves any number of threads; a running kernel holds no Python lock.
+    """
 
     def __init__(
         self,
@@ -203,16 +241,25 @@ class Emulator:
         self._lock = threading.Lock()
 
     def _function(self, kernel: KernelText) -> Any:
-        # Two threads may both come here: the file is built once, and loading it twice gives the same function.
+        # Two threads may both come here: the file is built once, and loading it twice gives the same
+        # function.
         if kernel.name not in self._functions:
             path = compile_host(kernel, self._folder, extra=self._extra, text=self._texts.get(kernel.name))
             function = ctypes.CDLL(str(path)).emulated_launch
-            function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32]
+            function.argtypes = [
+                ctypes.c_void_p,
+                ctypes.c_void_p,
+                ctypes.c_uint32,
+                ctypes.c_void_p,
+                ctypes.c_uint32,
+            ]
             function.restype = None
             self._functions[kernel.name] = function
         return self._functions[kernel.name]
 
-    def launch(self, kernel: KernelText, arguments: Sequence[Any], rows: int, geometry: Geometry | None = None) -> None:
+    def launch(
+        self, kernel: KernelText, arguments: Sequence[Any], rows: int, geometry: Geometry | None = None
+    ) -> None:
         """Run a kernel over numpy arrays; returns when it has run.
 
         Args:

@@ -1,4 +1,6 @@
-"""What CuPy, RMM, libcudf and CUDA say when something is wrong, in our words: no room on the device, or a device that failed."""
+"""What CuPy, RMM, libcudf and CUDA say when something is wrong, in our words: no room on the device,
+or a device that failed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from contextlib import contextmanager
 
 from gpu_kernels.memory import DeviceFault, OutOfDeviceMemory
 
-# RMM's own allocation failures begin with the name of the C++ exception they are; a bare `std::bad_alloc` is the host's, inside libcudf.
+# RMM's own allocation failures begin with the name of the C++ exception they are; a bare `std::bad_alloc` is
+# the host's, inside libcudf.
 _DEVICE_FULL = ("std::bad_alloc: ", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY")
 _LIBRARIES = ("CUDA error", "cudaError", "CUDA_ERROR", "CUDF failure", "RMM failure", "nvcomp")
 _CUPYS = ("CUDARuntimeError", "CUDADriverError")
@@ -15,7 +18,9 @@ MOST_KERNELS = 8
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception of CuPy, RMM or cuDF says that device memory ran out (a host's own MemoryError does not)."""
+    """Whether an exception of CuPy, RMM or cuDF says that device memory ran out (a host's own MemoryError
+    does not).
+    """
     cupys = isinstance(error, MemoryError) and type(error).__module__.startswith("cupy")
     return cupys or any(text in str(error) for text in _DEVICE_FULL)
 

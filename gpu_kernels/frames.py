@@ -1,7 +1,9 @@
-"""Parquet bytes -> device columns, through libcudf: what `sim.shell.tables.parquet.read_parquet` gives, in device memory.
+"""Parquet bytes -> device columns, through libcudf: what `sim.shell.tables.parquet.read_parquet` gives,
+in device memory.
 
-The caller has verified the bytes and the schema. libcudf is used through pylibcudf, because every call there takes the stream; its
-columns are seen as CuPy arrays without copying. Null slots are zeroed, categories become codes into the sealed vocabulary.
+The caller has verified the bytes and the schema. libcudf is used through pylibcudf, because every call there
+takes the stream; its columns are seen as CuPy arrays without copying. Null slots are zeroed, categories
+become codes into the sealed vocabulary.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class ColumnSpec:
 
 
 def sealed_codes(column: ColumnSpec, written: Sequence[str | None]) -> np.ndarray:
-    """For each distinct value of a category column its code in the sealed vocabulary, int16; a null's slot is 0.
+    """For each distinct value of a category column its code in the sealed vocabulary, int16.
+
+    A null's slot is 0.
 
     Raises:
         UnexpectedRows: A value outside the vocabulary.
@@ -51,7 +55,9 @@ def sealed_codes(column: ColumnSpec, written: Sequence[str | None]) -> np.ndarra
     return np.array([0 if value is None else place[value] for value in written], dtype=np.int16)
 
 
-def read_parquet(data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int], stream: Any, keep: Keep) -> dict[str, tuple[Any, Any]]:
+def read_parquet(
+    data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int], stream: Any, keep: Keep
+) -> dict[str, tuple[Any, Any]]:
     """Columns of one file.
 
     Args:
@@ -75,7 +81,11 @@ def read_parquet(data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, in
             raise UnexpectedRows(f"{column.name} is a string column: those stay on the host")
     if rows[0] == rows[1]:
         return {column.name: (cupy.empty(0, column.dtype), None) for column in columns}
-    options = plc.io.parquet.ParquetReaderOptions.builder(plc.io.types.SourceInfo([data])).use_arrow_schema(False).build()
+    options = (
+        plc.io.parquet.ParquetReaderOptions.builder(plc.io.types.SourceInfo([data]))
+        .use_arrow_schema(False)
+        .build()
+    )
     options.set_column_names([column.name for column in columns])
     options.set_skip_rows(rows[0])
     options.set_num_rows(rows[1] - rows[0])
@@ -116,8 +126,12 @@ def _seen(column: Any, dtype: str, keep: Keep) -> Any:
     return cupy.ndarray(column.size(), kind, cupy.cuda.MemoryPointer(memory, column.offset() * kind.itemsize))
 
 
-def decode_parquet(data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """What `read_parquet` gives, in host memory: the emulated device's reader. Arguments and errors as there."""
+def decode_parquet(
+    data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]
+) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """What `read_parquet` gives, in host memory: the emulated device's reader. Arguments
+    and errors as there.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

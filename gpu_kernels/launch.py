@@ -1,4 +1,6 @@
-"""Calling a kernel: the flat arguments that both launchers pass, the geometry, and the launch on a GPU through CuPy."""
+"""Calling a kernel: the flat arguments that both launchers pass, the geometry,
+and the launch on a GPU through CuPy.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from gpu_kernels.compile import binary_arch, compile_cubin, compile_cubins, supp
 from gpu_kernels.sources import KernelText
 
 THREADS = 256
-# More blocks than a device holds at once: rows of some kernels cost very different times, and a finished block makes room for another.
+# More blocks than a device holds at once: rows of some kernels cost very different times, and a finished
+# block makes room for another.
 WAVES = 4
 
 
@@ -24,7 +27,9 @@ class WrongArguments(TypeError):
 
 def _scalar(kernel: KernelText, name: str, dtype: str, value: Any) -> np.generic:
     if not isinstance(value, np.generic) or value.dtype != np.dtype(dtype):
-        raise WrongArguments(f"{kernel.name}: scalar {name} must be a numpy.{dtype}, not {value!r} ({type(value).__name__})")
+        raise WrongArguments(
+            f"{kernel.name}: scalar {name} must be a numpy.{dtype}, not {value!r} ({type(value).__name__})"
+        )
     return value
 
 
@@ -32,19 +37,22 @@ def _column(kernel: KernelText, name: str, dtype: str, value: Any) -> list[Any]:
     shape = getattr(value, "shape", None)
     if shape is None or value.dtype != np.dtype(dtype) or len(shape) != 1 or not value.flags.c_contiguous:
         found = type(value).__name__ if shape is None else f"{value.dtype}{list(shape)}"
-        raise WrongArguments(f"{kernel.name}: column {name} must be a contiguous one-dimensional {dtype} array, not {found}")
+        raise WrongArguments(
+            f"{kernel.name}: column {name} must be a contiguous one-dimensional {dtype} array, not {found}"
+        )
     return [value, np.uint64(shape[0])]
 
 
 def flat_arguments(kernel: KernelText, arguments: Sequence[Any]) -> list[Any]:
-    """Arguments in contract order -> what the compiled function takes: scalars as they are, each column followed by its length.
+    """Arguments in contract order -> what the compiled function takes: scalars as they are,
+    each column followed by its length.
 
     Nothing is converted: a wider or signed scalar is a mistake of the caller, not a number to be cut.
 
     Args:
         kernel: The contract.
-        arguments: numpy scalars of the contract's dtypes and arrays (numpy or CuPy) in contract order; where the contract has errors
-            the error word (uint64[1], 2**64 - 1 for "none yet") comes last.
+        arguments: numpy scalars of the contract's dtypes and arrays (numpy or CuPy) in contract order; where
+            the contract has errors the error word (uint64[1], 2**64 - 1 for "none yet") comes last.
 
     Raises:
         WrongArguments: Number, dtype or shape differ from the contract's.
@@ -70,7 +78,8 @@ def geometry(rows: int, processors: int, resident_threads: int, block: int) -> t
     """Blocks and threads of a launch: no more blocks than rows need or than keep the device busy, never none.
 
     Args:
-        rows: Rows (or whatever a thread takes) there are; 0 still launches, because some kernels check their columns first.
+        rows: Rows (or whatever a thread takes) there are; 0 still launches, because some kernels check their
+            columns first.
         processors: Multiprocessors of the device.
         resident_threads: Threads one of them holds at once.
         block: Threads of a block.
@@ -87,13 +96,24 @@ def _device_limits(ordinal: int) -> tuple[int, int, str]:
 
     device = cupy.cuda.Device(ordinal)
     found = device.attributes
-    return int(found["MultiProcessorCount"]), int(found["MaxThreadsPerMultiProcessor"]), str(device.compute_capability)
+    return (
+        int(found["MultiProcessorCount"]),
+        int(found["MaxThreadsPerMultiProcessor"]),
+        str(device.compute_capability),
+    )
 
 
 class CudaLauncher:
     """Launches kernels on the current CuPy device and stream, compiling each the first time."""
 
-    def __init__(self, folder: Path, *, block: int = THREADS, blocks: int | None = None, texts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        block: int = THREADS,
+        blocks: int | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         """Set up; nothing is compiled before it is launched.
 
         Args:
@@ -121,7 +141,9 @@ class CudaLauncher:
             return self._functions[key]
 
     def prepare(self, kernels: Iterable[KernelText]) -> None:
-        """Compile what the cache does not hold yet for the current device, side by side: one by one takes as long as a small world."""
+        """Compile what the cache does not hold yet for the current device, side by side:
+        one by one takes as long as a small world.
+        """
         import cupy
 
         _, _, capability = _device_limits(cupy.cuda.runtime.getDevice())

@@ -19,10 +19,13 @@ class OutOfDeviceMemory(MemoryError):
 
 
 class DeviceFault(RuntimeError):
-    """The device or one of its libraries failed; after most of its faults a device answers nothing else in this process.
+    """The device or one of its libraries failed.
+
+    After most of its faults a device answers nothing else in this process.
 
     Attributes:
-        kernels: Kernels queued since the device last answered, the last one last: a fault shows after its kernel was queued, not when.
+        kernels: Kernels queued since the device last answered, the last one last: a fault shows after its
+            kernel was queued, not when.
     """
 
     def __init__(self, detail: str, kernels: Sequence[str] = ()) -> None:
@@ -32,4 +35,6 @@ class DeviceFault(RuntimeError):
     @property
     def after(self) -> str:
         """Which kernels may have done it, in words."""
-        return f"after kernel {', '.join(self.kernels)} was queued" if self.kernels else "with no kernel queued"
+        return (
+            f"after kernel {', '.join(self.kernels)} was queued" if self.kernels else "with no kernel queued"
+        )

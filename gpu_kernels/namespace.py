@@ -1,7 +1,8 @@
-"""The array namespace of the emulator: functions that CuPy has too, under the same names, with the same arguments.
+"""The array namespace of the emulator: functions that CuPy has too, under the same names,
+with the same arguments.
 
-A test holds every signature here against the installed CuPy. numpy functions given a device array come here as well
-(`DeviceArray.__array_function__`), as they go to CuPy for CuPy's arrays.
+A test holds every signature here against the installed CuPy. numpy functions given a device array come here
+as well (`DeviceArray.__array_function__`), as they go to CuPy for CuPy's arrays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 
 from gpu_kernels.arrays import UFUNCS, DeviceArray, Memory, lowered
 
-_DTYPES = frozenset({"bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float64"})
+_DTYPES = frozenset(
+    {"bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float64"}
+)
 
 
 def _whole(values: Any, what: str) -> None:
@@ -23,7 +26,10 @@ def _whole(values: Any, what: str) -> None:
 
 def _same_dtype(a: DeviceArray, b: Any) -> None:
     if not isinstance(b, DeviceArray) or a.dtype != b.dtype:
-        raise TypeError(f"searchsorted among {a.dtype} for {getattr(b, 'dtype', type(b))}: CuPy compares in C; convert one of them")
+        raise TypeError(
+            f"searchsorted among {a.dtype} for {getattr(b, 'dtype', type(b))}: CuPy compares in C; convert "
+            "one of them"
+        )
 
 
 class Namespace:
@@ -164,7 +170,9 @@ class Namespace:
             raise TypeError("cupy.lexsort takes one array of rows: stack them")
         return self._memory.call(np.lexsort, keys)
 
-    def unique(self, ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    def unique(
+        self, ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+    ) -> Any:
         """Sorted distinct values."""
         return self._memory.call(np.unique, ar, return_index, return_inverse, return_counts)
 

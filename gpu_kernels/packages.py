@@ -9,7 +9,8 @@ from typing import Any
 
 from gpu_kernels.driver import EXTRA, DeviceUnavailable
 
-# Distributions a package comes in, the wanted one first: another may lie beside it from an earlier installation.
+# Distributions a package comes in, the wanted one first: another may lie beside it from an earlier
+# installation.
 DISTRIBUTIONS = {
     "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
     "rmm": ("rmm-cu13", "rmm-cu12", "rmm"),
@@ -34,17 +35,21 @@ def import_cupy() -> Any:
     try:
         import cupy
     except Exception as error:  # CuPy raises ImportError, RuntimeError or its own, by what is missing
-        raise DeviceUnavailable(f"CuPy cannot be imported: {str(error).strip().splitlines()[0]}", EXTRA) from error
+        raise DeviceUnavailable(
+            f"CuPy cannot be imported: {str(error).strip().splitlines()[0]}", EXTRA
+        ) from error
     return cupy
 
 
 _pool_lock = threading.Lock()
-# First bytes of RMM's pool, which grows when it must: what several partitions take, and not half of a device others may use.
+# First bytes of RMM's pool, which grows when it must: what several partitions take, and not half of a device
+# others may use.
 POOL_BYTES = 8 << 30
 
 
 def share_pool(cupy: Any, ordinal: int) -> Any:
-    """One pool for CuPy and libcudf where there is RMM: the one that is there already, else one made here, once a process.
+    """One pool for CuPy and libcudf where there is RMM: the one that is there already, else one made here,
+    once a process.
 
     Returns:
         What frees unused blocks: CuPy's own pool where there is no RMM, None for RMM's.
@@ -55,9 +60,14 @@ def share_pool(cupy: Any, ordinal: int) -> Any:
     from rmm.allocators.cupy import rmm_cupy_allocator
 
     with _pool_lock, cupy.cuda.Device(ordinal):
-        # A plain resource is what nobody has replaced: a pool of the user's, or of an earlier device of ours, stays.
+        # A plain resource is what nobody has replaced: a pool of the user's, or of an earlier device of ours,
+        # stays.
         if isinstance(rmm.mr.get_per_device_resource(ordinal), rmm.mr.CudaMemoryResource):
             free, _ = cupy.cuda.runtime.memGetInfo()
-            rmm.reinitialize(pool_allocator=True, initial_pool_size=min(free // 2, POOL_BYTES) // 256 * 256, devices=ordinal)
+            rmm.reinitialize(
+                pool_allocator=True,
+                initial_pool_size=min(free // 2, POOL_BYTES) // 256 * 256,
+                devices=ordinal,
+            )
         cupy.cuda.set_allocator(rmm_cupy_allocator)
     return None

@@ -1,7 +1,7 @@
 """The text that both compilers get: headers, a preamble rendered from the contract, the kernel.
 
-A kernel is compiled alone: preamble, then its `.cu`. The preamble holds one constant an error code and the kernel's prototype, so a
-`.cu` whose arguments are not its contract's does not compile, here or on a GPU.
+A kernel is compiled alone: preamble, then its `.cu`. The preamble holds one constant an error code and the
+kernel's prototype, so a `.cu` whose arguments are not its contract's does not compile, here or on a GPU.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def identifier(name: str) -> str:
 
 
 def parameters(kernel: KernelText) -> list[str]:
-    """The parameters of a kernel as its `.cu` must write them, in order, the error word last where the contract has errors."""
+    """The parameters of a kernel as its `.cu` must write them, in order,
+    the error word last where the contract has errors.
+    """
     found = []
     for arg in kernel.args:
         spelled = identifier(arg.name)
@@ -98,8 +100,13 @@ def written(text: str) -> str:
 
 def preamble(kernel: KernelText) -> str:
     """Constants of the contract's error codes and the prototype of the kernel."""
-    codes = [f"[[maybe_unused]] constexpr u64 {name} = {code};" for code, (name, _) in sorted(kernel.errors.items())]
-    return "\n".join(['#include "kernel.cuh"', *codes, f"KERNEL void {kernel.name}({', '.join(parameters(kernel))});", ""])
+    codes = [
+        f"[[maybe_unused]] constexpr u64 {name} = {code};"
+        for code, (name, _) in sorted(kernel.errors.items())
+    ]
+    return "\n".join(
+        ['#include "kernel.cuh"', *codes, f"KERNEL void {kernel.name}({', '.join(parameters(kernel))});", ""]
+    )
 
 
 def kernel_source(name: str) -> str:
@@ -114,7 +121,11 @@ def kernel_names() -> tuple[str, ...]:
 
 @cache
 def _read(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()) if path.suffix in (".cuh", ".h")}
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".cuh", ".h")
+    }
 
 
 def headers() -> dict[str, str]:

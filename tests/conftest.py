@@ -1,4 +1,6 @@
-"""Worlds shared by all tests: built once a session, also under xdist, and never changed. Tests that break things break copies."""
+"""Worlds shared by all tests: built once a session, also under xdist,
+and never changed. Tests that break things break copies.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,23 @@ GPU_MARK = "gpu: needs an NVIDIA GPU; skipped without one, refused with --requir
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--require-gpu", action="store_true", help="a machine without a usable GPU is a failure, not a reason to skip")
+    parser.addoption(
+        "--require-gpu",
+        action="store_true",
+        help="a machine without a usable GPU is a failure, not a reason to skip",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", GPU_MARK)
-    hypothesis.settings.register_profile("patient", deadline=None)  # no result depends on how busy this machine is
+    # no result depends on how busy this machine is
+    hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
     if config.getoption("--require-gpu") and (why := _gpu_missing()):
         raise pytest.UsageError(f"--require-gpu: {why}")
     if _gpu_missing() is None:
-        # A warning is a fault of ours where the packages are those of the lock; what a GPU's packages warn of is for their authors.
+        # A warning is a fault of ours where the packages are those of the lock; what a GPU's packages warn of
+        # is for their authors.
         config.addinivalue_line("filterwarnings", "default")
 
 
@@ -46,14 +54,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marked and (why := _gpu_missing()):
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {why}"))
-    # The longest begin first, so that none is left to the end, when the other workers have nothing to do any more.
-    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("slow") if mark.args), default=0))
+    # The longest begin first, so that none is left to the end, when the other workers have nothing to do any
+    # more.
+    items.sort(
+        key=lambda item: -max((mark.args[0] for mark in item.iter_markers("slow") if mark.args), default=0)
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not tested for want of a GPU: silence would look like proof."""
     if why := _gpu_missing():
-        skipped = sum("Skipped: no GPU: " in str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+        skipped = sum(
+            "Skipped: no GPU: " in str(report.longrepr)
+            for report in terminalreporter.stats.get("skipped", [])
+        )
         terminalreporter.write_line(f"no GPU here ({why}): {skipped} GPU tests skipped")
 
 
@@ -109,7 +123,9 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def build(folder: Path) -> Path:
         request = Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY)
-        return run_world(prepare(request, MODEL), get_backend("cpu"), Options(out=folder, workers=2), Silent()).run_dir
+        return run_world(
+            prepare(request, MODEL), get_backend("cpu"), Options(out=folder, workers=2), Silent()
+        ).run_dir
 
     return _once(tmp_path_factory, "demo", build)
 
@@ -155,7 +171,9 @@ def schemas_of_answers() -> Answers:
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
     """Call `closedworld` in this process, through its real entry point."""
     from sim.cli.main import main
 

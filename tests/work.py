@@ -1,6 +1,8 @@
-"""How much work something is, and how long to wait for it: no result of a test depends on how fast or how busy the machine is.
+"""How much work something is, and how long to wait for it: no result of a test depends on how fast or how
+busy the machine is.
 
-Work is counted in calls. Waiting ends after `PATIENCE_S`, which says that nothing will come any more; it is no measure of anything.
+Work is counted in calls. Waiting ends after `PATIENCE_S`, which says that nothing will come any more; it is
+no measure of anything.
 """
 
 from __future__ import annotations
@@ -29,8 +31,12 @@ def calls(function: Callable[[], object]) -> int:
     return count
 
 
-def wait_until(there: Callable[[], object], going_on: Callable[[], object] = lambda: True, pause: float = 0.02) -> None:
-    """Wait until something is so; fails once it cannot come any more, because what would bring it is no longer going on."""
+def wait_until(
+    there: Callable[[], object], going_on: Callable[[], object] = lambda: True, pause: float = 0.02
+) -> None:
+    """Wait until something is so; fails once it cannot come any more,
+    because what would bring it is no longer going on.
+    """
     end = time.monotonic() + PATIENCE_S
     while not there():
         if not going_on():

@@ -24,7 +24,9 @@ def run(options: Options) -> list[Row]:
     return rows
 
 
-def one_run(options: Options, preset: str, root: Path = ROOT, extra: tuple[str, ...] = ()) -> tuple[Finished, dict[str, Any], int]:
+def one_run(
+    options: Options, preset: str, root: Path = ROOT, extra: tuple[str, ...] = ()
+) -> tuple[Finished, dict[str, Any], int]:
     """One run, its answer, and the bytes it published; what it wrote is removed."""
     out = options.scratch / "world"
     try:
@@ -43,11 +45,21 @@ def row_of(name: str, runs: list[tuple[Finished, dict[str, Any], int]]) -> Row:
         "cpu": ("s", [done.cpu for done, _, _ in runs]),
         "peak": ("MiB", [done.peak_rss / 2**20 for done, _, _ in runs]),
         "peak anonymous": ("MiB", [done.peak_anon / 2**20 for done, _, _ in runs]),
-        "1A..5B": ("s", [sum(value for state, value in one.items() if not state.startswith("6")) for one in states]),
+        "1A..5B": (
+            "s",
+            [sum(value for state, value in one.items() if not state.startswith("6")) for one in states],
+        ),
     }
     if any(state.startswith("6") for state in states[0]):
-        figures["6A"] = ("s", [sum(value for state, value in one.items() if state.startswith("6")) for one in states])
+        figures["6A"] = (
+            "s",
+            [sum(value for state, value in one.items() if state.startswith("6")) for one in states],
+        )
     if arrivals:
         figures["arrivals"] = ("M/s", [arrivals / done.wall / 1e6 for done, _, _ in runs])
         figures["5B.S4"] = ("M/s", [arrivals / max(one["5B.S4"], 1e-3) / 1e6 for one in states])
-    return Row(name, figures, {"arrivals": arrivals, "bytes": size, "bytes an arrival": round(size / max(arrivals, 1), 2)})
+    return Row(
+        name,
+        figures,
+        {"arrivals": arrivals, "bytes": size, "bytes an arrival": round(size / max(arrivals, 1), 2)},
+    )

@@ -1,6 +1,7 @@
 """The same world on threads and on worker processes of a local dask cluster, in turn.
 
-A cluster's wall and processor seconds include starting it: each worker loads the model and prepares the request once.
+A cluster's wall and processor seconds include starting it: each worker loads the model and prepares the
+request once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""5B.S4 against the floor: pyarrow writing the same, already generated columns. Each in a fresh process, state and floor in turn.
+"""5B.S4 against the floor: pyarrow writing the same, already generated columns. Each in a fresh process,
+state and floor in turn.
 
-The state's time holds everything: reading counts, generating, all checks, digests, SHA-256, fsync, publishing. The floor's holds
-`pyarrow.parquet.write_table` on as many threads (files loaded in batches, untimed); a second floor also fsyncs.
+The state's time holds everything: reading counts, generating, all checks, digests, SHA-256, fsync,
+publishing. The floor's holds `pyarrow.parquet.write_table` on as many threads (files loaded in batches,
+untimed); a second floor also fsyncs.
 """
 
 from __future__ import annotations
@@ -41,10 +43,18 @@ def _floor(options: Options, world: World, preset: str) -> dict[str, Any]:
 def _rows(preset: str, states: list[dict[str, Any]], floors: list[dict[str, Any]]) -> list[Row]:
     rows = floors[0]["rows"]
     state = [max(one["wall_ms"], 1) / 1000 for one in states]
-    rows_of = {"5B.S4": state, "floor": [one["seconds"] for one in floors], "floor, fsynced": [one["fsynced_seconds"] for one in floors]}
+    rows_of = {
+        "5B.S4": state,
+        "floor": [one["seconds"] for one in floors],
+        "floor, fsynced": [one["fsynced_seconds"] for one in floors],
+    }
     facts = {"rows": rows, "bytes": floors[0]["bytes"], "files": floors[0]["files"]}
     made = [
-        Row(f"{preset} {name}", {"wall": ("s", seconds), "rows": ("M/s", [rows / value / 1e6 for value in seconds])}, dict(facts))
+        Row(
+            f"{preset} {name}",
+            {"wall": ("s", seconds), "rows": ("M/s", [rows / value / 1e6 for value in seconds])},
+            dict(facts),
+        )
         for name, seconds in rows_of.items()
     ]
     made[1].facts["same bytes as published"] = all(one["same_bytes"] for one in floors)

@@ -1,6 +1,8 @@
-"""Kernels on a GPU against the device's own copy bandwidth, the arrival chain from its kernels, whole worlds in turn with the CPU.
+"""Kernels on a GPU against the device's own copy bandwidth, the arrival chain from its kernels,
+whole worlds in turn with the CPU.
 
-Kernels need CuPy, numpy and PyYAML alone. Inputs are those of the kernels' tests: valid, with every extreme a contract allows.
+Kernels need CuPy, numpy and PyYAML alone. Inputs are those of the kernels' tests: valid, with every extreme a
+contract allows.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ CHAIN = ("expand_rows", "place_in_bucket", "sort_segments", "route_arrivals", "l
 
 
 def run(options: Options) -> list[Row]:
-    """Copy bandwidth, a row a kernel, the segmented sort, the chain, the worlds; keeps the calibration that `--backend auto` goes by.
+    """Copy bandwidth, a row a kernel, the segmented sort, the chain, the worlds; keeps the calibration that
+    `--backend auto` goes by.
 
     Raises:
         DeviceUnavailable: There is no usable GPU.
@@ -98,13 +101,27 @@ def _copy(device: Any, size: int, options: Options) -> Row:
         target[:] = source
 
     seconds = steady(_waited(device, work), options.runs)
-    return Row("copy", {"memory": ("GB/s", [2 * size / value / 1e9 for value in seconds])}, {"bytes read and written": 2 * size})
+    return Row(
+        "copy",
+        {"memory": ("GB/s", [2 * size / value / 1e9 for value in seconds])},
+        {"bytes read and written": 2 * size},
+    )
 
 
-def _kernel(device: Any, kernel: Any, given: dict[str, Any], dims: dict[str, int], n: int, bandwidth: float, options: Options) -> Row:
+def _kernel(
+    device: Any,
+    kernel: Any,
+    given: dict[str, Any],
+    dims: dict[str, int],
+    n: int,
+    bandwidth: float,
+    options: Options,
+) -> Row:
     types = {arg.name: arg for arg in kernel.contract.inputs}
     there = {
-        name: device.upload(np.ascontiguousarray(value, types[name].dtype)) if types[name].kind == "column" else value
+        name: device.upload(np.ascontiguousarray(value, types[name].dtype))
+        if types[name].kind == "column"
+        else value
         for name, value in given.items()
     }
     made = kernel(**there, dims=dims)
@@ -133,5 +150,8 @@ def _sorted(device: Any, ops: Any, n: int, options: Options) -> Row:
         ops.sort_segments(work, offset)
 
     seconds = steady(_waited(device, once), options.runs)
-    figures = {"ns a row": ("ns", [value / n * 1e9 for value in seconds]), "rows": ("M/s", [n / value / 1e6 for value in seconds])}
+    figures = {
+        "ns a row": ("ns", [value / n * 1e9 for value in seconds]),
+        "rows": ("M/s", [n / value / 1e6 for value in seconds]),
+    }
     return Row("sort_segments", figures, {"rows": n, "segment": 32})

@@ -1,4 +1,6 @@
-"""Arrivals from ten million to a thousand million: rows/s should stay, memory too. 1A to 5B, 90 days, as many merchants as that takes."""
+"""Arrivals from ten million to a thousand million: rows/s should stay, memory too. 1A to 5B, 90 days,
+as many merchants as that takes.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,21 @@ def run(options: Options) -> list[Row]:
 
 
 def settings(size: int) -> list[str]:
-    """`--set` values for about `size` arrivals: merchants, and days only where a few merchants over 90 days would be too many."""
+    """`--set` values for about `size` arrivals: merchants, and days only where a few merchants over 90 days
+    would be too many.
+    """
     merchants = max(FEWEST_MERCHANTS, round(size / DAYS / ARRIVALS_A_MERCHANT_DAY))
-    days = DAYS if merchants > FEWEST_MERCHANTS else min(DAYS, max(2, round(size / merchants / ARRIVALS_A_MERCHANT_DAY)))
+    days = (
+        DAYS
+        if merchants > FEWEST_MERCHANTS
+        else min(DAYS, max(2, round(size / merchants / ARRIVALS_A_MERCHANT_DAY)))
+    )
     end = _date(days)
-    return [f"merchant_universe_1A.merchants={merchants}", f"scenario_horizon_5A.start={START}", f"scenario_horizon_5A.end={end}"]
+    return [
+        f"merchant_universe_1A.merchants={merchants}",
+        f"scenario_horizon_5A.start={START}",
+        f"scenario_horizon_5A.end={end}",
+    ]
 
 
 def _date(days: int) -> str:

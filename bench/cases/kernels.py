@@ -1,6 +1,8 @@
-"""Every kernel that has a contract, on one core, over the inputs its tests use: valid columns with the extremes a contract allows.
+"""Every kernel that has a contract, on one core, over the inputs its tests use: valid columns with the
+extremes a contract allows.
 
-Because of those extremes a figure is what a hard input costs, not what a world pays; `states` and `partition` say that.
+Because of those extremes a figure is what a hard input costs, not what a world pays; `states` and `partition`
+say that.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def run(options: Options) -> list[Row]:
         kernel = getattr(kernels, stem)
         given, dims = cases.case(stem, n)
         arguments = {
-            arg.name: given[arg.name] if arg.kind == "scalar" else given[arg.name].astype(arg.dtype) for arg in kernel.contract.inputs
+            arg.name: given[arg.name] if arg.kind == "scalar" else given[arg.name].astype(arg.dtype)
+            for arg in kernel.contract.inputs
         }
         rows.append(_measured(kernel, arguments, dims, n, options.runs))
         options.say(f"kernels: {stem}: {statistics.median(rows[-1].figures['ns a row'][1]):.2f} ns a row")

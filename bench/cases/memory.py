@@ -1,7 +1,8 @@
-"""Peak memory against workers and size: it should follow workers x the largest partition, whatever the preset.
+"""Peak memory against workers and size: it should follow workers x the largest partition,
+whatever the preset.
 
-Rows name the state with the highest peak. Resident memory includes pages of files that are mapped; anonymous memory does not, and is
-what a limit has to hold.
+Rows name the state with the highest peak. Resident memory includes pages of files that are mapped; anonymous
+memory does not, and is what a limit has to hold.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ LIMIT = "2GiB"
 
 
 def run(options: Options) -> list[Row]:
-    """A row a preset and number of workers: 1, 2, 4, ... up to `workers`, and twice that; the last once more under a limit."""
+    """A row a preset and number of workers: 1, 2, 4, ... up to `workers`, and twice that;
+    the last once more under a limit.
+    """
     counts = [1]
     while counts[-1] < 2 * options.workers:
         counts.append(2 * counts[-1])
@@ -44,13 +47,19 @@ def _row(options: Options, preset: str) -> Row:
         highest.add(max(states, key=lambda state: int(states[state]["peak_anon"])))
     figures = {"peak": ("MiB", peaks), "peak anonymous": ("MiB", anonymous)}
     arrivals = answer["rows"].get("arrival_events_5B", 0)
-    return Row(f"{preset}, workers {options.workers}", figures, {"arrivals": arrivals, "highest": ", ".join(sorted(highest))})
+    return Row(
+        f"{preset}, workers {options.workers}",
+        figures,
+        {"arrivals": arrivals, "highest": ", ".join(sorted(highest))},
+    )
 
 
 def _limited(options: Options, preset: str) -> Row:
     peaks, walls, arrivals = [], [], 0
     for number in range(options.runs):
-        options.say(f"memory: {preset}, {options.workers} workers, limit {LIMIT}, {number + 1}/{options.runs}")
+        options.say(
+            f"memory: {preset}, {options.workers} workers, limit {LIMIT}, {number + 1}/{options.runs}"
+        )
         out = options.scratch / "world"
         try:
             done, answer = build(options, preset, out, ("--memory-limit", LIMIT))
@@ -60,5 +69,7 @@ def _limited(options: Options, preset: str) -> Row:
         walls.append(done.wall)
         arrivals = answer["arrivals"]
     return Row(
-        f"{preset}, workers {options.workers}, limit {LIMIT}", {"peak": ("MiB", peaks), "wall": ("s", walls)}, {"arrivals": arrivals}
+        f"{preset}, workers {options.workers}, limit {LIMIT}",
+        {"peak": ("MiB", peaks), "wall": ("s", walls)},
+        {"arrivals": arrivals},
     )

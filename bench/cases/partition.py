@@ -27,7 +27,9 @@ def run(options: Options) -> list[Row]:
     options.say(f"partition: building {preset} once")
     world = World.built(options, preset)
     store, prepared = world.store(), world.prepared
-    program = next(program for segment in SEGMENTS for program in segment.programs if program.state.id == STATE)
+    program = next(
+        program for segment in SEGMENTS for program in segment.programs if program.state.id == STATE
+    )
     context = context_for(program, prepared, get_backend("cpu"), store)
     assert program.plan is not None and program.compute is not None
     compute, plan = program.compute, program.plan
@@ -66,6 +68,9 @@ def run(options: Options) -> list[Row]:
     rows = []
     for name, step in steps.items():
         seconds = steady(step, options.runs)
-        figures = {"wall": ("ms", [value * 1e3 for value in seconds]), "ns a row": ("ns", [value / len(frame) * 1e9 for value in seconds])}
+        figures = {
+            "wall": ("ms", [value * 1e3 for value in seconds]),
+            "ns a row": ("ns", [value / len(frame) * 1e9 for value in seconds]),
+        }
         rows.append(Row(name, figures, {"rows": len(frame), "bytes": len(data)}))
     return rows

@@ -1,8 +1,9 @@
 """Other generators of like rows, alternately in the same minutes and on as many threads: rows/s, bytes a row.
 
-`closedworld 5B.S4` makes checked, digested, fsynced, referentially closed arrivals in order. `numpy + pyarrow` draws every column of
-the same schema uniformly and writes it with the same options; `duckdb` does the like with `range()` and `random()`; `tpchgen-cli`
-writes lineitem, whose rows are of another schema (16 columns). None of the three checks, orders or seals anything.
+`closedworld 5B.S4` makes checked, digested, fsynced, referentially closed arrivals in order.
+`numpy + pyarrow` draws every column of the same schema uniformly and writes it with the same options;
+`duckdb` does the like with `range()` and `random()`; `tpchgen-cli` writes lineitem, whose rows are of another
+schema (16 columns). None of the three checks, orders or seals anything.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ Measured = tuple[float, int, int]  # seconds, rows, bytes
 
 
 def run(options: Options) -> list[Row]:
-    """A row a generator; `tpchgen-cli` is run where it is installed, and said to be missing where it is not."""
+    """A row a generator; `tpchgen-cli` is run where it is installed,
+    and said to be missing where it is not.
+    """
     preset = options.presets[0]
     options.say(f"peers: building {preset} once")
     world = World.built(options, preset)
@@ -42,7 +45,9 @@ def run(options: Options) -> list[Row]:
         world.without_arrivals()
         seconds = max(world.arrivals_again(options, preset)["wall_ms"], 1) / 1000
         store = world.store()
-        files = [file for scenario in store.scenarios(DATASET) for file in store.published(DATASET, scenario).files]
+        files = [
+            file for scenario in store.scenarios(DATASET) for file in store.published(DATASET, scenario).files
+        ]
         return seconds, sum(file.rows for file in files), sum(file.bytes for file in files)
 
     tpchgen = _tpchgen()
@@ -62,7 +67,10 @@ def run(options: Options) -> list[Row]:
     made = [
         Row(
             name,
-            {"wall": ("s", [one[0] for one in all_]), "rows": ("M/s", [one[1] / one[0] / 1e6 for one in all_])},
+            {
+                "wall": ("s", [one[0] for one in all_]),
+                "rows": ("M/s", [one[1] / one[0] / 1e6 for one in all_]),
+            },
             {"rows": all_[0][1], "bytes": all_[0][2], "bytes a row": round(all_[0][2] / all_[0][1], 2)},
         )
         for name, all_ in seen.items()
@@ -93,7 +101,9 @@ def _uniform(world: World, rows: int, options: Options) -> Measured:
     return _measured(all_chunks, rows, folder)
 
 
-def _column(random: np.random.Generator, column: Column, size: int, vocabularies: dict[str, tuple[str, ...]]) -> pa.Array:
+def _column(
+    random: np.random.Generator, column: Column, size: int, vocabularies: dict[str, tuple[str, ...]]
+) -> pa.Array:
     mask = random.integers(0, 4, size) == 0 if column.nullable else None
     if column.type == "category":
         values = vocabularies[str(column.vocabulary)]
@@ -102,14 +112,18 @@ def _column(random: np.random.Generator, column: Column, size: int, vocabularies
     if column.type == "bool":
         return pa.array(random.integers(0, 2, size, dtype=np.int8).view(np.bool_), mask=mask)
     if column.type == "timestamp_us":
-        return pa.array(random.integers(0, 90 * 86_400_000_000, size), pa.timestamp("us", tz="UTC"), mask=mask)
+        return pa.array(
+            random.integers(0, 90 * 86_400_000_000, size), pa.timestamp("us", tz="UTC"), mask=mask
+        )
     dtype = np.dtype(column.numpy_dtype)
     most = 4200 if column.name == "merchant_id" else min(np.iinfo(dtype).max, 2**31 - 1)
     return pa.array(random.integers(0, most, size, dtype=dtype), mask=mask)
 
 
 def _duckdb(world: World, rows: int, options: Options) -> Measured:
-    """The same columns from `range()` and `random()`; categories are texts, which DuckDB puts in dictionaries by itself."""
+    """The same columns from `range()` and `random()`; categories are texts,
+    which DuckDB puts in dictionaries by itself.
+    """
     folder = _fresh(options.scratch / "peer")
     dataset = world.prepared.contracts.dataset(DATASET)
     columns = ", ".join(f"{_expression(column, world)} AS {column.name}" for column in dataset.table.columns)
@@ -117,7 +131,10 @@ def _duckdb(world: World, rows: int, options: Options) -> Measured:
 
     connection = duckdb.connect(config={"threads": options.workers})
     connection.execute("SET preserve_insertion_order = false")
-    query = f"COPY (SELECT {columns} FROM range({rows})) TO '{folder / 'rows.parquet'}' (FORMAT parquet, COMPRESSION snappy)"
+    query = (
+        f"COPY (SELECT {columns} FROM range({rows})) TO '{folder / 'rows.parquet'}' (FORMAT parquet, "
+        "COMPRESSION snappy)"
+    )
     try:
         return _measured(lambda: connection.execute(query), rows, folder)
     finally:
@@ -129,7 +146,9 @@ def _expression(column: Column, world: World) -> str:
     if column.type == "category":
         values = world.prepared.vocabularies[str(column.vocabulary)]
         made = (
-            "([" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + f"])[1 + (random() * {len(values) - 1})::INTEGER]"
+            "(["
+            + ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+            + f"])[1 + (random() * {len(values) - 1})::INTEGER]"
         )
     elif column.type == "bool":
         made = "random() < 0.5"
@@ -145,7 +164,15 @@ def _lines(program: str, rows: int, options: Options) -> Measured:
     folder = _fresh(options.scratch / "peer")
     scale = max(rows / LINES_A_SCALE, 0.001)
     threads = ["--num-threads", str(options.workers)]
-    command = [program, "parquet", "-s", f"{scale:.3f}", "--tables=lineitem", *threads, f"--output-dir={folder}"]
+    command = [
+        program,
+        "parquet",
+        "-s",
+        f"{scale:.3f}",
+        "--tables=lineitem",
+        *threads,
+        f"--output-dir={folder}",
+    ]
 
     def generate() -> None:
         subprocess.run(command, check=True, capture_output=True)

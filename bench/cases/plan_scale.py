@@ -1,8 +1,9 @@
 """A plan of a million partitions: what the driver does for them, without computing any.
 
-Measured on the code runs use: cutting merchant-days into partitions (5B.S4's plan), the staging binding, an executor handing out a million
-items that do nothing, sums over a million partition results, order and uniqueness across a million files, the manifest's
-bytes. What costs the same for every partition (receipts, small files, fsync) is measured per partition on fewer of them.
+Measured on the code runs use: cutting merchant-days into partitions (5B.S4's plan), the staging binding, an
+executor handing out a million items that do nothing, sums over a million partition results, order and
+uniqueness across a million files, the manifest's bytes. What costs the same for every partition (receipts,
+small files, fsync) is measured per partition on fewer of them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ Made = TypeVar("Made")
 
 ARRIVALS_A_PARTITION = 1 << 20
 DAYS_A_PARTITION = 8
-"""Merchant-days in a partition here; a world of larger merchants has fewer, one of smaller ones more. Memory of the plan follows it."""
+"""Merchant-days in a partition here; a world of larger merchants has fewer,
+one of smaller ones more. Memory of the plan follows it.
+"""
 SAMPLE = 1000
 """Results made beforehand and folded again and again, so that what is timed is the folding."""
 CHECKS = 24
@@ -64,9 +67,15 @@ def _plan(steps: _Steps, options: Options) -> list[Partition]:
     edges = steps.step("cut into partitions", lambda: cut(days, ARRIVALS_A_PARTITION))
     sources = {"merchant_zone_profile_5A": days.merchants}
     plan = steps.step("partitions", lambda: _partitions(days, edges, sources))
-    spec = steps.step("plan as canonical JSON", lambda: canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan]))
+    spec = steps.step(
+        "plan as canonical JSON",
+        lambda: canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan]),
+    )
     steps.step("SHA-256 of the plan", lambda: sha256_bytes(spec))
-    steps.step("executor: items that do nothing", lambda: sum(1 for _ in run_local(lambda part: part.index, plan, options.workers)))
+    steps.step(
+        "executor: items that do nothing",
+        lambda: sum(1 for _ in run_local(lambda part: part.index, plan, options.workers)),
+    )
     return plan
 
 
@@ -80,19 +89,27 @@ def _fold(steps: _Steps, plan: list[Partition]) -> None:
         return sums
 
     sums = steps.step("fold results", fold)
-    steps.step("sums, checks and files in plan order", lambda: (sums.totals(()), sums.ledger(), sums.checks(), sums.files()))
+    steps.step(
+        "sums, checks and files in plan order",
+        lambda: (sums.totals(()), sums.ledger(), sums.checks(), sums.files()),
+    )
 
 
 def _manifest(steps: _Steps, plan: list[Partition]) -> None:
     files = steps.step("file entries", lambda: [_file(part) for part in plan])
     steps.step("dataset digest", lambda: combine_digests([file.content_blake3 for file in files]))
     dataset = load_contracts(contracts_root()).dataset(DATASET)
-    across = steps.step("order and keys across files", lambda: check_key_ranges([file.keys for file in files], dataset))
+    across = steps.step(
+        "order and keys across files", lambda: check_key_ranges([file.keys for file in files], dataset)
+    )
     if not all(check.passed for check in across):
         raise RuntimeError(f"the simulated files are not in order: {across}")
     # A manifest lists what a document may hold; so many partitions take several.
     lists = [tuple(files[start : start + LISTED]) for start in range(0, len(files), LISTED)]
-    manifests = [StateManifest("5B.S4", {}, (Published(DATASET, "baseline_v1", FOLDER, listed, "0" * 64),), (), ()) for listed in lists]
+    manifests = [
+        StateManifest("5B.S4", {}, (Published(DATASET, "baseline_v1", FOLDER, listed, "0" * 64),), (), ())
+        for listed in lists
+    ]
     data = steps.step("manifest: encode", lambda: [manifest.encode() for manifest in manifests])
     steps.step("manifest: decode", lambda: [StateManifest.decode(one, "bench") for one in data])
     whole = Published(DATASET, "baseline_v1", FOLDER, tuple(files), "0" * 64)
@@ -100,7 +117,9 @@ def _manifest(steps: _Steps, plan: list[Partition]) -> None:
 
 
 class _Steps:
-    """Times steps once each; memory is what the step's result still holds. All but the executor use one thread."""
+    """Times steps once each; memory is what the step's result still holds. All but the executor use one
+    thread.
+    """
 
     def __init__(self, options: Options, count: int) -> None:
         self._options, self._count = options, count
@@ -112,7 +131,9 @@ class _Steps:
         made = work()
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         held = max(0, _resident() - before)
-        self._options.say(f"plan-scale: {name}: {seconds:.2f} s wall, {cpu:.2f} s cpu, {held / 2**20:.0f} MiB")
+        self._options.say(
+            f"plan-scale: {name}: {seconds:.2f} s wall, {cpu:.2f} s cpu, {held / 2**20:.0f} MiB"
+        )
         count = count or self._count
         figures = {
             "wall": ("s", [seconds]),
@@ -122,7 +143,11 @@ class _Steps:
             "held a partition": ("bytes", [held / count]),
         }
         written = [one for one in (made if isinstance(made, list) else [made]) if isinstance(one, bytes)]
-        self.rows.append(Row(name, figures, {"partitions": count, **({"bytes": sum(map(len, written))} if written else {})}))
+        self.rows.append(
+            Row(
+                name, figures, {"partitions": count, **({"bytes": sum(map(len, written))} if written else {})}
+            )
+        )
         return made
 
 
@@ -135,11 +160,16 @@ def _days(count: int) -> Days:
     days = count * DAYS_A_PARTITION
     first = np.arange(0, days, 90, dtype=np.int64)
     arrivals = np.arange(days + 1, dtype=np.int64) * np.int64(ARRIVALS_A_PARTITION // DAYS_A_PARTITION)
-    return Days((first // 90).astype(np.uint64), first, arrivals, np.arange(days + 1, dtype=np.int64) * np.int64(24))
+    return Days(
+        (first // 90).astype(np.uint64), first, arrivals, np.arange(days + 1, dtype=np.int64) * np.int64(24)
+    )
 
 
 def _partitions(days: Days, edges: list[int], sources: dict[str, Any]) -> list[Partition]:
-    return [Partition(index, "baseline_v1", spec_of(days, first, stop, sources)) for index, (first, stop) in enumerate(pairwise(edges))]
+    return [
+        Partition(index, "baseline_v1", spec_of(days, first, stop, sources))
+        for index, (first, stop) in enumerate(pairwise(edges))
+    ]
 
 
 def _file(part: Partition) -> PartFile:
@@ -158,7 +188,9 @@ def _file(part: Partition) -> PartFile:
 
 
 def _result(part: Partition) -> PartitionResult:
-    """What a finished partition reports: two files, counters, ledger, and as many checks as the rows of 5B.S4 stand."""
+    """What a finished partition reports: two files, counters, ledger,
+    and as many checks as the rows of 5B.S4 stand.
+    """
     rows = part.spec["arrivals"]
     checks = [
         {
@@ -172,13 +204,20 @@ def _result(part: Partition) -> PartitionResult:
         }
         for number in range(CHECKS)
     ]
-    ledger = [LedgerRow(stream, "baseline_v1", f"{rows:016x}", rows, 2 * rows, rows) for stream in ("5B.arrival_place", "5B.arrival_route")]
+    ledger = [
+        LedgerRow(stream, "baseline_v1", f"{rows:016x}", rows, 2 * rows, rows)
+        for stream in ("5B.arrival_place", "5B.arrival_route")
+    ]
     files = {DATASET: _file(part), "s4_arrival_summary_5B": _file(part)}
-    return PartitionResult(part.name, files, checks, {"arrivals": rows, "planned": rows, "virtual": 0}, ledger)
+    return PartitionResult(
+        part.name, files, checks, {"arrivals": rows, "planned": rows, "virtual": 0}, ledger
+    )
 
 
 def _row_ranges(item: Published) -> int:
-    """What `Store.load(rows=...)` pays to find its files, once a partition: as many rows as a file has, from its middle on."""
+    """What `Store.load(rows=...)` pays to find its files, once a partition: as many rows as a file has,
+    from its middle on.
+    """
     half = item.files[0].rows // 2
     return sum(len(pieces(item, None, (start + half, start + 3 * half))) for start in item.starts[:-1])
 
@@ -198,12 +237,17 @@ def _receipts(options: Options, plan: list[Partition]) -> Row:
     read = time.perf_counter() - started
     if found != len(plan):
         raise RuntimeError(f"{found} of {len(plan)} receipts found again")
-    figures = {"write and fsync": ("us", [written / len(plan) * 1e6]), "read back": ("us", [read / len(plan) * 1e6])}
+    figures = {
+        "write and fsync": ("us", [written / len(plan) * 1e6]),
+        "read back": ("us", [read / len(plan) * 1e6]),
+    }
     return Row("a receipt", figures, {"partitions": len(plan), "bytes": size})
 
 
 def _huge_cell(rows: int) -> list[Row]:
-    """Largest remainder of one cell: sorted whole, and counted in 16 pieces that exchange tables of counts only."""
+    """Largest remainder of one cell: sorted whole, and counted in 16 pieces that exchange tables of counts
+    only.
+    """
     random = np.random.Generator(np.random.PCG64(7))
     remainder = random.integers(0, 2**63, rows, dtype=np.uint64) >> np.uint64(20)
     chance = random.integers(0, 2**63, rows, dtype=np.uint64)
@@ -217,6 +261,12 @@ def _huge_cell(rows: int) -> list[Row]:
     counting = time.process_time() - started
     same = bool((np.concatenate(counted) == sorted_).all())
     return [
-        Row("one cell, sorted", {"cpu": ("s", [whole]), "a row": ("ns", [whole / rows * 1e9])}, {"rows": rows}),
-        Row("one cell, counted in 16", {"cpu": ("s", [counting]), "a row": ("ns", [counting / rows * 1e9])}, {"rows": rows, "same": same}),
+        Row(
+            "one cell, sorted", {"cpu": ("s", [whole]), "a row": ("ns", [whole / rows * 1e9])}, {"rows": rows}
+        ),
+        Row(
+            "one cell, counted in 16",
+            {"cpu": ("s", [counting]), "a row": ("ns", [counting / rows * 1e9])},
+            {"rows": rows, "same": same},
+        ),
     ]

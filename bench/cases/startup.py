@@ -1,4 +1,6 @@
-"""What one waits for: the command line, an answer from a world, and kernels compiled or taken from their cache."""
+"""What one waits for: the command line, an answer from a world,
+and kernels compiled or taken from their cache.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,29 @@ def run(options: Options) -> list[Row]:
         Row("closedworld --help", {"wall": ("s", helped)}),
         Row("import sim.cli.main", {"cumulative": ("s", imported)}, {"by": "python -X importtime"}),
     ]
-    rows.append(Row("closedworld sql", {"wall": ("s", _asked(options, calls))}, {"of": f"{options.presets[0]}, merchant_catalogue_1A"}))
+    rows.append(
+        Row(
+            "closedworld sql",
+            {"wall": ("s", _asked(options, calls))},
+            {"of": f"{options.presets[0]}, merchant_catalogue_1A"},
+        )
+    )
     copy = _copy(options.scratch / "checkout")
     options.say("start-up: compiling kernels into an empty cache")
     cold = [_compile(copy, options.names) for _ in range(1)]
     warm = [_compile(copy, options.names) for _ in range(options.runs)]
-    rows.append(Row("kernels, cold cache", {"load": ("s", [load for _, load in cold]), "import": ("s", [imp for imp, _ in cold])}))
-    rows.append(Row("kernels, warm cache", {"load": ("s", [load for _, load in warm]), "import": ("s", [imp for imp, _ in warm])}))
+    rows.append(
+        Row(
+            "kernels, cold cache",
+            {"load": ("s", [load for _, load in cold]), "import": ("s", [imp for imp, _ in cold])},
+        )
+    )
+    rows.append(
+        Row(
+            "kernels, warm cache",
+            {"load": ("s", [load for _, load in warm]), "import": ("s", [imp for imp, _ in warm])},
+        )
+    )
     return rows
 
 
@@ -49,7 +67,20 @@ def _asked(options: Options, calls: int) -> list[float]:
     options.say("start-up: building a world to ask")
     settings = [word for setting in options.settings for word in ("--set", setting)]
     out = options.scratch / "asked"
-    python(["-m", "sim", "run", "--preset", options.presets[0], "--out", str(out), "--until", options.until or "6A", *settings])
+    python(
+        [
+            "-m",
+            "sim",
+            "run",
+            "--preset",
+            options.presets[0],
+            "--out",
+            str(out),
+            "--until",
+            options.until or "6A",
+            *settings,
+        ]
+    )
     run = next(path for path in out.iterdir() if path.is_dir())
     question = "select channel, count(*) from merchant_catalogue_1A group by all order by all"
     walls = [python(["-m", "sim", "sql", str(run), question]).wall for _ in range(calls)]

@@ -1,4 +1,6 @@
-"""Every state of the presets: rows/s, processor seconds, peak memory; each run a fresh process and directory."""
+"""Every state of the presets: rows/s, processor seconds,
+peak memory; each run a fresh process and directory.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from bench.process import Finished, metered
 
 
 def run(options: Options) -> list[Row]:
-    """A row a state and preset, and one for the whole; with `against`, the other checkout's rows beside them, run alternately."""
+    """A row a state and preset, and one for the whole; with `against`,
+    the other checkout's rows beside them, run alternately.
+    """
     roots = {"": ROOT} | ({f"{options.against.name} ": options.against} if options.against else {})
     rows = []
     for preset in options.presets:
@@ -46,11 +50,22 @@ def _rows(label: str, runs: list[tuple[Finished, dict[str, Any]]]) -> list[Row]:
             "peak": ("MiB", [one["peak_rss"] / 2**20 for one in seen]),
             "peak anonymous": ("MiB", [one["peak_anon"] / 2**20 for one in seen]),
         }
-        rows.append(Row(f"{label} {state}", figures, {"rows": about["rows"], "partitions": about["partitions"]}))
+        rows.append(
+            Row(f"{label} {state}", figures, {"rows": about["rows"], "partitions": about["partitions"]})
+        )
     whole = {
         "wall": ("s", [done.wall for done, _ in runs]),
         "cpu": ("s", [done.cpu for done, _ in runs]),
-        "peak": ("MiB", [max(state["peak_rss"] for state in answer["states"].values()) / 2**20 for _, answer in runs]),
+        "peak": (
+            "MiB",
+            [max(state["peak_rss"] for state in answer["states"].values()) / 2**20 for _, answer in runs],
+        ),
     }
-    rows.append(Row(f"{label} whole", whole, {"arrivals": first["rows"].get("arrival_events_5B", 0), "bytes": first["bytes"]}))
+    rows.append(
+        Row(
+            f"{label} whole",
+            whole,
+            {"arrivals": first["rows"].get("arrival_events_5B", 0), "bytes": first["bytes"]},
+        )
+    )
     return rows

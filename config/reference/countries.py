@@ -1,4 +1,6 @@
-"""Countries and public holidays of the world snapshot, from GeoNames, CLDR (babel), `holidays` and our own tables."""
+"""Countries and public holidays of the world snapshot, from GeoNames, CLDR (babel),
+`holidays` and our own tables.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +21,25 @@ Row = dict[str, Any]
 
 
 def currency_of(country: str, geonames_code: str) -> str:
-    """The ISO 4217 code of a country: GeoNames' choice, which must be current tender by CLDR, else a stated override."""
+    """The ISO 4217 code of a country: GeoNames' choice, which must be current tender by CLDR,
+    else a stated override.
+    """
     if country in tables.CURRENCY_OVERRIDE:
         return tables.CURRENCY_OVERRIDE[country]
-    tender = [code for code, _, end, legal in babel.core.get_global("territory_currencies")[country] if legal and end is None]
+    tender = [
+        code
+        for code, _, end, legal in babel.core.get_global("territory_currencies")[country]
+        if legal and end is None
+    ]
     if geonames_code not in tender:
         raise ValueError(f"{country}: GeoNames says {geonames_code}, CLDR says {tender}")
     return geonames_code
 
 
 def minor_units(currency: str) -> int:
-    """Decimal digits of a currency: CLDR's (babel), put right to ISO 4217 where CLDR gives display habits instead."""
+    """Decimal digits of a currency: CLDR's (babel), put right to ISO 4217 where CLDR gives display habits
+    instead.
+    """
     fractions = babel.core.get_global("currency_fractions")
     digits = int(fractions.get(currency, fractions["DEFAULT"])[0])
     if currency in tables.ISO_THREE_DIGITS.split():
@@ -40,7 +50,9 @@ def minor_units(currency: str) -> int:
 
 
 def weekends(inputs: seal.Inputs) -> dict[str, str]:
-    """Weekend of every territory CLDR has a locale for, as ISO weekday numbers (Monday 1): "6,7", "5,6", "5" ..."""
+    """Weekend of every territory CLDR has a locale for, as ISO weekday numbers (Monday 1): "6,7", "5,6",
+    "5" ...
+    """
     out: dict[str, str] = {}
     folder = Path(babel.localedata.__file__).parent / "locale-data"
     for identifier in sorted(babel.localedata.locale_identifiers()):
@@ -55,10 +67,16 @@ def weekends(inputs: seal.Inputs) -> dict[str, str]:
 
 
 def main_language(country: str) -> str:
-    """CLDR's language code spoken by most people of a country, official languages before others; ties by code."""
+    """CLDR's language code spoken by most people of a country, official languages before others.
+
+    Ties by code.
+    """
     spoken = babel.core.get_global("territory_languages")[country]
     official = {"official", "de_facto_official"}
-    order = sorted(spoken, key=lambda c: (spoken[c]["official_status"] not in official, -spoken[c]["population_percent"], c))
+    order = sorted(
+        spoken,
+        key=lambda c: (spoken[c]["official_status"] not in official, -spoken[c]["population_percent"], c),
+    )
     return str(order[0])
 
 
@@ -107,15 +125,23 @@ def country_table(facts: dict[str, Row], listed: list[str], inputs: seal.Inputs)
 
 
 def ascii_name(name: str) -> str:
-    """A holiday's name in plain ASCII, at most 48 characters: accents dropped, nothing that cannot be written kept."""
-    text = unicodedata.normalize("NFKD", name.replace("\u2019", "'").replace("\u2013", "-")).encode("ascii", "ignore").decode()
+    """A holiday's name in plain ASCII, at most 48 characters: accents dropped,
+    nothing that cannot be written kept.
+    """
+    text = (
+        unicodedata.normalize("NFKD", name.replace("\u2019", "'").replace("\u2013", "-"))
+        .encode("ascii", "ignore")
+        .decode()
+    )
     return (text if len(text) <= 48 else text[:45] + "...") or "Public holiday"
 
 
 def holiday_table(listed: list[str], inputs: seal.Inputs) -> tuple[pa.Table, dict[str, Any]]:
-    """holidays: national public holidays of HOLIDAY_YEARS, sorted (country_iso, date), English names where there are some.
+    """holidays: national public holidays of HOLIDAY_YEARS, sorted (country_iso, date),
+    English names where there are some.
 
-    Returns the table and what it cannot say: countries with no rows, and countries whose last year is short of the range.
+    Returns the table and what it cannot say: countries with no rows, and countries whose last year is short
+    of the range.
     """
     inputs.read_tree("holidays", Path(holidays.__file__).parent, (".py", ".mo"))
     rows: list[Row] = []
@@ -125,12 +151,20 @@ def holiday_table(listed: list[str], inputs: seal.Inputs) -> tuple[pa.Table, dic
         plain = holidays.country_holidays(code, years=HOLIDAY_YEARS, expand=False, categories=holidays.PUBLIC)
         english = sorted(lang for lang in plain.supported_languages if lang.startswith("en"))
         language = "en_US" if "en_US" in english else next(iter(english), None)
-        found = holidays.country_holidays(code, years=HOLIDAY_YEARS, expand=False, categories=holidays.PUBLIC, language=language)
+        found = holidays.country_holidays(
+            code, years=HOLIDAY_YEARS, expand=False, categories=holidays.PUBLIC, language=language
+        )
         days = sorted(found)
         rows += [{"country_iso": code, "date": day, "name": ascii_name(found[day])} for day in days]
         if not days:
             empty.append(code)
         elif days[-1].year != HOLIDAY_YEARS[-1]:
             short[code] = days[-1].year
-    table = pa.Table.from_pylist(rows, schema=seal.schema(country_iso=pa.string(), date=pa.date32(), name=pa.string()))
-    return table, {"years": [HOLIDAY_YEARS[0], HOLIDAY_YEARS[-1]], "countries_without_rows": empty, "last_year_where_short": short}
+    table = pa.Table.from_pylist(
+        rows, schema=seal.schema(country_iso=pa.string(), date=pa.date32(), name=pa.string())
+    )
+    return table, {
+        "years": [HOLIDAY_YEARS[0], HOLIDAY_YEARS[-1]],
+        "countries_without_rows": empty,
+        "last_year_where_short": short,
+    }

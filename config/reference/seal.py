@@ -30,7 +30,9 @@ class Inputs:
         self.files: dict[str, dict[str, str]] = {}
 
     def read(self, package: str, path: Path) -> bytes:
-        """Bytes of a file inside an installed package; its digest is kept under its path below site-packages."""
+        """Bytes of a file inside an installed package; its digest is kept under its path
+        below site-packages.
+        """
         data = path.read_bytes()
         parts = path.resolve().parts
         name = "/".join(parts[parts.index(package) :])
@@ -44,7 +46,9 @@ class Inputs:
                 self.read(package, path)
 
     def described(self, package: str) -> dict[str, Any]:
-        """The package's files: each with its digest, or where there are many their number and one digest of the list."""
+        """The package's files: each with its digest, or where there are many their number and one digest of
+        the list.
+        """
         files = dict(sorted(self.files[package].items()))
         if len(files) <= MANY_FILES:
             return {"files": files}
@@ -60,12 +64,15 @@ def schema(**columns: pa.DataType) -> pa.Schema:
 def content_sha256(table: pa.Table) -> str:
     """Digest of a table's values, free of the file format (the law stands in README.md).
 
-    SHA-256 over, for each column in order: frame(name), frame(Arrow type), row count as u64, then the values: numbers and
-    dates little-endian at their own width, strings as u32 byte lengths followed by all their UTF-8. frame is u32 length plus bytes.
+    SHA-256 over, for each column in order: frame(name), frame(Arrow type), row count as u64, then the values:
+    numbers and dates little-endian at their own width, strings as u32 byte lengths followed by all their
+    UTF-8. frame is u32 length plus bytes.
     """
     sha = hashlib.sha256()
     for field in table.schema:
-        column = pc.cast(table[field.name].combine_chunks(), pa.int32() if pa.types.is_date32(field.type) else field.type)
+        column = pc.cast(
+            table[field.name].combine_chunks(), pa.int32() if pa.types.is_date32(field.type) else field.type
+        )
         for text in (field.name, str(field.type)):
             sha.update(len(text.encode()).to_bytes(4, "little") + text.encode())
         sha.update(len(column).to_bytes(8, "little"))
@@ -90,7 +97,11 @@ def write(path: Path, table: pa.Table) -> dict[str, Any]:
     if nulls:
         raise ValueError(f"{path.name}: nulls in {nulls}")
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    deltas = {f.name: "DELTA_BINARY_PACKED" for f in table.schema if pa.types.is_integer(f.type) and f.type.bit_width >= 32}
+    deltas = {
+        f.name: "DELTA_BINARY_PACKED"
+        for f in table.schema
+        if pa.types.is_integer(f.type) and f.type.bit_width >= 32
+    }
     pq.write_table(
         table,
         path,
@@ -111,14 +122,23 @@ def write(path: Path, table: pa.Table) -> dict[str, Any]:
     }
 
 
-def write_sources(path: Path, pins: dict[str, str], inputs: Inputs, outputs: dict[str, dict[str, Any]], notes: dict[str, Any]) -> None:
+def write_sources(
+    path: Path,
+    pins: dict[str, str],
+    inputs: Inputs,
+    outputs: dict[str, dict[str, Any]],
+    notes: dict[str, Any],
+) -> None:
     """Write SOURCES.json: what was read (version, licence, digests), what was written, what was left out."""
     document = {
         "inputs": {
-            name: {"licence": LICENCES[name], "version": version, **inputs.described(name)} for name, version in sorted(pins.items())
+            name: {"licence": LICENCES[name], "version": version, **inputs.described(name)}
+            for name, version in sorted(pins.items())
         },
         "left_out": notes,
         "outputs": {f"{name}.parquet": facts for name, facts in outputs.items()},
         "written_by": {"pyarrow": importlib.metadata.version("pyarrow")},
     }
-    path.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

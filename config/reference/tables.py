@@ -1,16 +1,18 @@
 """Hand-written country tables of the world snapshot: facts no packaged source carries.
 
-Three tables, all keyed by ISO 3166-1 alpha-2 code. `build.py` refuses to build when a country lacks one of them.
+Three tables, all keyed by ISO 3166-1 alpha-2 code. `build.py` refuses to build when a country lacks one of
+them.
 
 Sources
-- `M49`: United Nations Standard Country or Area Codes for Statistical Use (M49), regions, sub-regions and, where the UN
-  splits a sub-region (Sub-Saharan Africa, Latin America and the Caribbean), its intermediate regions. Assumption: M49 does
-  not list Taiwan separately; it is placed in Eastern Asia.
-- `INCOME`: World Bank country classification for fiscal year 2025 (by gross national income a head, 2023), written from
-  general knowledge. Assumption for everything the World Bank does not classify; those codes are repeated in
-  `INCOME_ASSUMED`, so that a reader can tell them apart.
-- `ONLINE_PERMILLE`: people using the internet, per 1,000 inhabitants. Rounded figures of about 2022 to 2024 as published by
-  the ITU, from general knowledge, for large or unusual countries; `ONLINE_DEFAULT` by income group for the rest (assumption).
+- `M49`: United Nations Standard Country or Area Codes for Statistical Use (M49), regions, sub-regions and,
+  where the UN splits a sub-region (Sub-Saharan Africa, Latin America and the Caribbean), its intermediate
+  regions. Assumption: M49 does not list Taiwan separately; it is placed in Eastern Asia.
+- `INCOME`: World Bank country classification for fiscal year 2025 (by gross national income a head, 2023),
+  written from general knowledge. Assumption for everything the World Bank does not classify; those codes are
+  repeated in `INCOME_ASSUMED`, so that a reader can tell them apart.
+- `ONLINE_PERMILLE`: people using the internet, per 1,000 inhabitants. Rounded figures of about 2022 to 2024
+  as published by the ITU, from general knowledge, for large or unusual countries; `ONLINE_DEFAULT` by income
+  group for the rest (assumption).
 """
 
 from __future__ import annotations
@@ -55,21 +57,27 @@ M49: Final[dict[str, dict[str, str]]] = {
 INCOME: Final[dict[str, str]] = {
     "LOW": "AF BF BI CD CF ER ET GM GW KP LR MG ML MW MZ NE RW SD SL SO SS SY TD TG UG YE",
     "LOWER_MIDDLE": (
-        "AO BD BJ BO BT CG CI CM CV DJ EG EH FM GH GN HN HT IN JO KE KG KH KI KM LA LB LK LS MA MM MR NG NI NP PG PH PK PS "
+        "AO BD BJ BO BT CG CI CM CV DJ EG EH FM GH GN HN HT IN JO KE KG KH KI KM LA LB LK LS MA MM MR NG NI "
+        "NP PG PH PK PS "
         "SB SN ST SZ TJ TL TN TZ UZ VN VU WS ZM ZW"
     ),
     "UPPER_MIDDLE": (
-        "AL AM AR AZ BA BR BW BY BZ CK CN CO CR CU DM DO DZ EC FJ GA GD GE GQ GT ID IQ IR JM KZ LC LY MD ME MH MK MN MS MU "
+        "AL AM AR AZ BA BR BW BY BZ CK CN CO CR CU DM DO DZ EC FJ GA GD GE GQ GT ID IQ IR JM KZ LC LY MD ME "
+        "MH MK MN MS MU "
         "MV MX MY NA NU PE PN PY RS SH SR SV TH TK TM TO TR TV UA VC VE WF YT ZA"
     ),
     "HIGH": (
-        "AD AE AG AI AS AT AU AW AX BB BE BG BH BL BM BN BQ BS CA CC CH CL CW CX CY CZ DE DK EE ES FI FK FO FR GB GF GG GI "
-        "GL GP GR GS GU GY HK HR HU IE IL IM IO IS IT JE JP KN KR KW KY LI LT LU LV MC MF MO MP MQ MT NC NF NL NO NR NZ OM "
+        "AD AE AG AI AS AT AU AW AX BB BE BG BH BL BM BN BQ BS CA CC CH CL CW CX CY CZ DE DK EE ES FI FK FO "
+        "FR GB GF GG GI "
+        "GL GP GR GS GU GY HK HR HU IE IL IM IO IS IT JE JP KN KR KW KY LI LT LU LV MC MF MO MP MQ MT NC NF "
+        "NL NO NR NZ OM "
         "PA PF PL PM PR PT PW QA RE RO RU SA SC SE SG SI SJ SK SM SX TC TF TT TW US UY VA VG VI"
     ),
 }
 
-INCOME_ASSUMED: Final = "AI AX BL BQ CC CK CX EH FK GF GG GP GS IO JE MQ MS NF NU PM PN RE SH SJ TF TK VA VE WF YT"
+INCOME_ASSUMED: Final = (
+    "AI AX BL BQ CC CK CX EH FK GF GG GP GS IO JE MQ MS NF NU PM PN RE SH SJ TF TK VA VE WF YT"
+)
 
 ONLINE_DEFAULT: Final[dict[str, int]] = {"LOW": 250, "LOWER_MIDDLE": 540, "UPPER_MIDDLE": 790, "HIGH": 910}
 
@@ -100,7 +108,8 @@ CURRENCY_OVERRIDE: Final[dict[str, str]] = {
     "BG": "EUR",
 }
 
-# ISO 4217 exponents where CLDR's display digits differ: a payment message carries the ISO exponent, whatever is printed.
+# ISO 4217 exponents where CLDR's display digits differ: a payment message carries the ISO exponent, whatever
+# is printed.
 ISO_ZERO_DIGITS: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 ISO_THREE_DIGITS: Final = "BHD IQD JOD KWD LYD OMR TND"
 
@@ -122,5 +131,7 @@ INCOME_GROUP: Final = _invert(INCOME)
 
 
 def online_permille(country: str) -> int:
-    """People online per 1,000 inhabitants of an ISO alpha-2 country: the known figure, else its income group's."""
+    """People online per 1,000 inhabitants of an ISO alpha-2 country: the known figure,
+    else its income group's.
+    """
     return ONLINE_PERMILLE.get(country, ONLINE_DEFAULT[INCOME_GROUP[country]])

@@ -1,4 +1,6 @@
-"""Time zone transitions of the world snapshot, found by asking zoneinfo and never by reading the host's database."""
+"""Time zone transitions of the world snapshot, found by asking zoneinfo and never by reading the host's
+database.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ import seal
 
 COVERS_FROM: Final = datetime(2020, 1, 1, tzinfo=UTC)
 COVERS_TO: Final = datetime(2036, 1, 1, tzinfo=UTC)
-STEP_S: Final = 6 * 3600  # far below the shortest stretch between two changes since 2020; the tests compare every hour
+# far below the shortest stretch between two changes since 2020; the tests compare every hour
+STEP_S: Final = 6 * 3600
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,9 +33,11 @@ def offset_s(zone: zoneinfo.ZoneInfo, utc_s: int) -> int:
 
 
 def transitions(zone: zoneinfo.ZoneInfo) -> list[tuple[int, int]]:
-    """(instant, offset minutes) pairs: the state at COVERS_FROM, then each change before COVERS_TO, to the second.
+    """(instant, offset minutes) pairs: the state at COVERS_FROM, then each change before COVERS_TO,
+    to the second.
 
-    Scans in STEP_S steps and bisects every step whose ends differ. ValueError where an offset is not whole minutes.
+    Scans in STEP_S steps and bisects every step whose ends differ. ValueError where an offset is not whole
+    minutes.
     """
     start, end = seconds(COVERS_FROM), seconds(COVERS_TO)
     found = [(start, offset_s(zone, start))]
@@ -55,14 +60,18 @@ def transitions(zone: zoneinfo.ZoneInfo) -> list[tuple[int, int]]:
 
 
 def transition_table(files: dict[str, bytes], version: str) -> pa.Table:
-    """tz_transitions: sorted (tzid, transition_utc_s); its horizon and IANA version stand in the key-value metadata.
+    """tz_transitions: sorted (tzid, transition_utc_s).
+
+    Its horizon and IANA version stand in the key-value metadata.
 
     Args:
         files: tzid -> bytes of its TZif file; equal files are scanned once.
         version: IANA release, such as 2026f.
 
     """
-    schema = seal.schema(tzid=pa.string(), transition_utc_s=pa.int64(), offset_minutes=pa.int16()).with_metadata(
+    schema = seal.schema(
+        tzid=pa.string(), transition_utc_s=pa.int64(), offset_minutes=pa.int16()
+    ).with_metadata(
         {
             "covers_from": COVERS_FROM.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "covers_to": COVERS_TO.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -77,7 +86,9 @@ def transition_table(files: dict[str, bytes], version: str) -> pa.Table:
         raw = files[tzid]
         if raw not in known:
             known[raw] = transitions(zoneinfo.ZoneInfo.from_file(io.BytesIO(raw), key=tzid))
-        rows += [{"tzid": tzid, "transition_utc_s": at, "offset_minutes": offset} for at, offset in known[raw]]
+        rows += [
+            {"tzid": tzid, "transition_utc_s": at, "offset_minutes": offset} for at, offset in known[raw]
+        ]
     return pa.Table.from_pylist(rows, schema=schema)
 
 

@@ -6,7 +6,8 @@ from cpu_fallback.errors import declare
 
 
 def load(contract):
-    """The numba dispatcher `cpu_fallback.kernels.<stem>.<stem>`, compiled on first call (or read from the numba cache).
+    """The numba dispatcher `cpu_fallback.kernels.<stem>.<stem>`,
+    compiled on first call (or read from the numba cache).
 
     Args:
         contract: The kernel's contract: its `name`, which is the stem, and the `codes` of its errors by name.

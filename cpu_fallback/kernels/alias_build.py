@@ -1,4 +1,5 @@
-# contract: alias_build - one iteration a segment; exact: weight * size is 128 bits wide. twin: gpu_kernels/kernels/alias_build.cu
+# contract: alias_build - one iteration a segment; exact: weight * size is 128 bits wide.
+# twin: gpu_kernels/kernels/alias_build.cu
 import numpy as np
 
 from cpu_fallback.device import device, kernel, length, report, subroutine, u32, u64
@@ -36,16 +37,20 @@ def next_slot(weight, first, size, total, j, light):
 
 @subroutine
 def fill_segment(weight, first, size, total, threshold, alias):
-    """Sweep light slots in order, each topped up by the current heavy slot; one that falls below the total is topped up by the next.
+    """Sweep light slots in order, each topped up by the current heavy slot.
 
-    A share is whole * total + part, part < total: exact, and the sweep needs no stack. Every slot is written once.
+    One that falls below the total is topped up by the next.
+
+    A share is whole * total + part, part < total: exact, and the sweep needs no stack. Every slot is written
+    once.
     """
     i = next_slot(weight, first, size, total, u64(0), True)
     j = next_slot(weight, first, size, total, u64(0), False)
     whole, part = multiply_divide(weight[first + j], size, total)
     while True:
         if whole == u64(0):
-            # The heavy slot gave away more than its surplus: it is light now. Shares sum to size * total, so another heavy one exists.
+            # The heavy slot gave away more than its surplus: it is light now. Shares sum to size * total, so
+            # another heavy one exists.
             k = next_slot(weight, first, size, total, j + u64(1), False)
             lacking = total - part
             threshold[first + j], _ = divide128(part, u64(0), total)
@@ -79,7 +84,12 @@ def alias_build(offset, weight, threshold, alias, error):
     for s in range(segments):
         first = offset[s]
         stop = offset[s + u64(1)]
-        if stop < first or stop > n or (s == u64(0) and first != u64(0)) or (s + u64(1) == segments and stop != n):
+        if (
+            stop < first
+            or stop > n
+            or (s == u64(0) and first != u64(0))
+            or (s + u64(1) == segments and stop != n)
+        ):
             report(error, s, ERRORS.BAD_OFFSET)
             continue
         size = stop - first
@@ -89,7 +99,11 @@ def alias_build(offset, weight, threshold, alias, error):
         total = u64(0)
         if size < SIZE_LIMIT:
             total = segment_total(weight, first, size)
-            code = ERRORS.ZERO_TOTAL if total == u64(0) else (ERRORS.WEIGHT_TOO_LARGE if total == TOTAL_LIMIT else u64(0))
+            code = (
+                ERRORS.ZERO_TOTAL
+                if total == u64(0)
+                else (ERRORS.WEIGHT_TOO_LARGE if total == TOTAL_LIMIT else u64(0))
+            )
         if code != u64(0):
             report(error, s, code)
             for j in range(size):

@@ -1,4 +1,5 @@
-# contract: alias_pick - one iteration a pick; cannot overflow: mulhi(x, size) < size. twin: gpu_kernels/kernels/alias_pick.cu
+# contract: alias_pick - one iteration a pick; cannot overflow: mulhi(x, size) < size.
+# twin: gpu_kernels/kernels/alias_pick.cu
 from cpu_fallback.device import kernel, length, mul128, report, rows, u32, u64
 from cpu_fallback.errors import errors_of
 

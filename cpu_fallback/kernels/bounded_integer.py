@@ -1,4 +1,5 @@
-# contract: bounded_integer - one iteration a word; cannot overflow: mulhi(x, bound) < bound. twin: gpu_kernels/kernels/bounded_integer.cu
+# contract: bounded_integer - one iteration a word; cannot overflow: mulhi(x, bound) < bound.
+# twin: gpu_kernels/kernels/bounded_integer.cu
 from cpu_fallback.device import kernel, report, rows, u64
 from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import mulhi64

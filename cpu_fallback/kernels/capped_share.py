@@ -1,4 +1,5 @@
-# contract: capped_share - one iteration a group; exact: 128-bit comparisons, carried remainders. twin: gpu_kernels/kernels/capped_share.cu
+# contract: capped_share - one iteration a group; exact: 128-bit comparisons, carried remainders.
+# twin: gpu_kernels/kernels/capped_share.cu
 import numpy as np
 
 from cpu_fallback.device import device, kernel, length, report, subroutine, u32, u64
@@ -23,7 +24,10 @@ def at_least(a, b, c, d):
 
 @subroutine
 def clip(first, stop, weight, cap, units, count):
-    """Give the cap to every row whose share reaches it until none does: (units left, weight of open rows); open rows hold OPEN."""
+    """Give the cap to every row whose share reaches it until none does: (units left, weight of open rows).
+
+    Open rows hold OPEN.
+    """
     total = u64(0)
     for j in range(first, stop):
         if weight[j] == u64(0) or cap[j] == u32(0):
@@ -55,7 +59,12 @@ def capped_share(offset, weight, cap, units, start, count, error):
     for s in range(groups):
         first = offset[s]
         stop = offset[s + u64(1)]
-        if stop < first or stop > n or (s == u64(0) and first != u64(0)) or (s + u64(1) == groups and stop != n):
+        if (
+            stop < first
+            or stop > n
+            or (s == u64(0) and first != u64(0))
+            or (s + u64(1) == groups and stop != n)
+        ):
             report(error, s, ERRORS.BAD_OFFSET)
             continue
         left, total = clip(first, stop, weight, cap, units[s], count)
@@ -72,7 +81,8 @@ def capped_share(offset, weight, cap, units, start, count, error):
         carried = mulhi64(start[s], total)
         for j in range(first, stop):
             if count[j] == OPEN:
-                # weight <= total < 2**63: the quotient fits, and remainder plus what is carried does not wrap.
+                # weight <= total < 2**63: the quotient fits, and remainder plus what is carried does not
+                # wrap.
                 whole, rest = multiply_divide(weight[j], left, total)
                 carried = carried + rest
                 if carried >= total:

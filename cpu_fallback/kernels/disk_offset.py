@@ -1,4 +1,5 @@
-# contract: disk_offset - one iteration a point; |offset| <= 1e18, the direction is never null. twin: gpu_kernels/kernels/disk_offset.cu
+# contract: disk_offset - one iteration a point; |offset| <= 1e18, the direction is never null.
+# twin: gpu_kernels/kernels/disk_offset.cu
 import math
 
 import numpy as np
@@ -16,7 +17,9 @@ def disk_offset(x0, x1, x2, radius_udeg, lon_scale, dlat_udeg, dlon_udeg, error)
     for i in rows(dlat_udeg):
         dlat_udeg[i] = i64(0)
         dlon_udeg[i] = i64(0)
-        if not (radius_udeg[i] >= 0.0 and radius_udeg[i] <= 1e12 and lon_scale[i] >= 0.0 and lon_scale[i] <= 1e6):
+        if not (
+            radius_udeg[i] >= 0.0 and radius_udeg[i] <= 1e12 and lon_scale[i] >= 0.0 and lon_scale[i] <= 1e6
+        ):
             report(error, i, ERRORS.DISK_OUT_OF_RANGE)
             continue
         # The direction of two independent normals is uniform; open52 is never 0.5, so neither is ever 0.

@@ -1,4 +1,5 @@
-# contract: draw_counts - one iteration a cell; ceil(mu / part_mean) draws; 32-bit counts checked. twin: gpu_kernels/kernels/draw_counts.cu
+# contract: draw_counts - one iteration a cell; ceil(mu / part_mean) draws; 32-bit counts checked.
+# twin: gpu_kernels/kernels/draw_counts.cu
 from cpu_fallback.counts import COUNT_LIMIT, invert_count
 from cpu_fallback.detmath import INF
 from cpu_fallback.device import device, f64, kernel, report, rows, u32, u64
@@ -20,7 +21,8 @@ def refusal(mu, kappa, part_mean, zero_truncated):
         return ERRORS.PART_MEAN_OUT_OF_RANGE
     if zero_truncated and mu > part_mean:
         return ERRORS.TRUNCATED_TOO_LARGE
-    # Far in the tail an inversion takes some 36 * mu / kappa terms: a ratio without bound would be a loop without end.
+    # Far in the tail an inversion takes some 36 * mu / kappa terms: a ratio without bound would be a loop
+    # without end.
     if kappa > 0.0 and mu > kappa * 16777216.0:
         return ERRORS.KAPPA_TOO_SMALL
     # 2**32 parts or events on average: refused before the loop, which takes time in proportion to mu.

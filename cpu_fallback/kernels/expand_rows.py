@@ -1,4 +1,5 @@
-# contract: expand_rows - one iteration an input row (CUDA: an output row); bounds checked. twin: gpu_kernels/kernels/expand_rows.cu
+# contract: expand_rows - one iteration an input row (CUDA: an output row); bounds checked.
+# twin: gpu_kernels/kernels/expand_rows.cu
 from cpu_fallback.device import kernel, length, report, u32, u64
 from cpu_fallback.errors import errors_of
 

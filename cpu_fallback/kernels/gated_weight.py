@@ -1,4 +1,5 @@
-# contract: gated_weight - one iteration a row; one word is gate and quantile. twin: gpu_kernels/kernels/gated_weight.cu
+# contract: gated_weight - one iteration a row; one word is gate and quantile.
+# twin: gpu_kernels/kernels/gated_weight.cu
 from cpu_fallback.detmath import det_exp, det_normal_quantile
 from cpu_fallback.device import kernel, report, rows, u64
 from cpu_fallback.errors import errors_of

@@ -1,4 +1,5 @@
-# contract: hour_mass - one iteration a key; sums below 2**63 for 2**12 full rows. twin: gpu_kernels/kernels/hour_mass.cu
+# contract: hour_mass - one iteration a key; sums below 2**63 for 2**12 full rows.
+# twin: gpu_kernels/kernels/hour_mass.cu
 from cpu_fallback.device import kernel, length, report, rows, u64
 from cpu_fallback.errors import errors_of
 

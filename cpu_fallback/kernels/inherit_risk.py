@@ -1,4 +1,5 @@
-# contract: inherit_risk - one iteration an entity, over its links; products below 2**64. twin: gpu_kernels/kernels/inherit_risk.cu
+# contract: inherit_risk - one iteration an entity, over its links; products below 2**64.
+# twin: gpu_kernels/kernels/inherit_risk.cu
 from cpu_fallback.device import kernel, length, report, rows, u32, u64
 from cpu_fallback.errors import errors_of
 
@@ -16,7 +17,12 @@ def inherit_risk(offset, link, factor, own, weight, source, risky, error):
         risky[i] = u32(0)
         first = offset[i]
         stop = offset[i + u64(1)]
-        if first > stop or stop > links or (i == u64(0) and first != u64(0)) or (i + u64(1) == entities and stop != links):
+        if (
+            first > stop
+            or stop > links
+            or (i == u64(0) and first != u64(0))
+            or (i + u64(1) == entities and stop != links)
+        ):
             report(error, i, ERRORS.BAD_OFFSET)
             continue
         if own[i] >= (u64(1) << u64(32)):

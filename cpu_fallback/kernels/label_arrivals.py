@@ -1,4 +1,5 @@
-# contract: label_arrivals - one iteration an arrival; bounds checked. twin: gpu_kernels/kernels/label_arrivals.cu
+# contract: label_arrivals - one iteration an arrival; bounds checked.
+# twin: gpu_kernels/kernels/label_arrivals.cu
 from cpu_fallback.device import kernel, length, report, rows, u64
 from cpu_fallback.errors import errors_of
 
@@ -6,7 +7,19 @@ ERRORS = errors_of("label_arrivals")
 
 
 @kernel
-def label_arrivals(arrival_key, virtual, key_country, key_zone, key_channel, key_settlement, country, zone, channel, settlement, error):
+def label_arrivals(
+    arrival_key,
+    virtual,
+    key_country,
+    key_zone,
+    key_channel,
+    key_settlement,
+    country,
+    zone,
+    channel,
+    settlement,
+    error,
+):
     for i in rows(arrival_key):
         k = u64(arrival_key[i])
         if k >= length(key_zone):

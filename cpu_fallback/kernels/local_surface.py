@@ -1,4 +1,5 @@
-# contract: local_surface - one iteration a key (CUDA: a row); bounds checked. twin: gpu_kernels/kernels/local_surface.cu
+# contract: local_surface - one iteration a key (CUDA: a row); bounds checked.
+# twin: gpu_kernels/kernels/local_surface.cu
 from cpu_fallback.device import i32, kernel, length, report, u64
 from cpu_fallback.errors import errors_of
 
@@ -7,7 +8,20 @@ ERRORS = errors_of("local_surface")
 
 @kernel
 def local_surface(
-    offset, volume, shape_start, grid_start, factor_start, shape, hour, times, factor, hours, bucket, multiplicity, rate, error
+    offset,
+    volume,
+    shape_start,
+    grid_start,
+    factor_start,
+    shape,
+    hour,
+    times,
+    factor,
+    hours,
+    bucket,
+    multiplicity,
+    rate,
+    error,
 ):
     keys = length(volume)
     if offset[u64(0)] != u64(0) or offset[keys] != length(rate):

@@ -1,4 +1,5 @@
-# contract: lognormal_factor - one iteration a row; overflow gives inf, NaN parameters NaN. twin: gpu_kernels/kernels/lognormal_factor.cu
+# contract: lognormal_factor - one iteration a row; overflow gives inf, NaN parameters NaN.
+# twin: gpu_kernels/kernels/lognormal_factor.cu
 from cpu_fallback.detmath import det_exp, det_normal_quantile
 from cpu_fallback.device import kernel, rows
 from cpu_fallback.uniform import open52

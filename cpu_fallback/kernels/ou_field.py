@@ -1,4 +1,5 @@
-# contract: ou_field - one iteration a group; one draw a bucket; inputs finite. twin: gpu_kernels/kernels/ou_field.cu
+# contract: ou_field - one iteration a group; one draw a bucket; inputs finite.
+# twin: gpu_kernels/kernels/ou_field.cu
 from cpu_fallback.detmath import det_normal_quantile
 from cpu_fallback.device import kernel, length, report, rows, u64
 from cpu_fallback.errors import errors_of

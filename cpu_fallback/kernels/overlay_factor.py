@@ -1,4 +1,5 @@
-# contract: overlay_factor - one iteration a combination (CUDA: a cell); bounds checked. twin: gpu_kernels/kernels/overlay_factor.cu
+# contract: overlay_factor - one iteration a combination (CUDA: a cell); bounds checked.
+# twin: gpu_kernels/kernels/overlay_factor.cu
 from cpu_fallback.device import device, f64, i64, kernel, length, report, u8, u64
 from cpu_fallback.errors import errors_of
 
@@ -52,11 +53,21 @@ def overlay_factor(
     combinations = length(first)
     cells = length(factor)
     links = length(event)
-    if cell[u64(0)] != u64(0) or link[u64(0)] != u64(0) or cell[combinations] != cells or link[combinations] != links:
+    if (
+        cell[u64(0)] != u64(0)
+        or link[u64(0)] != u64(0)
+        or cell[combinations] != cells
+        or link[combinations] != links
+    ):
         report(error, 0, ERRORS.BAD_OFFSET)
         return
     for i in range(combinations):
-        if cell[i + u64(1)] < cell[i] or cell[i + u64(1)] > cells or link[i + u64(1)] < link[i] or link[i + u64(1)] > links:
+        if (
+            cell[i + u64(1)] < cell[i]
+            or cell[i + u64(1)] > cells
+            or link[i + u64(1)] < link[i]
+            or link[i + u64(1)] > links
+        ):
             report(error, i, ERRORS.BAD_OFFSET)
             continue
         if not links_fit(link, i, event, kind, length(start), length(low)):

@@ -1,4 +1,5 @@
-# contract: philox_block - one iteration a counter; cannot fail: arithmetic mod 2**64. twin: gpu_kernels/kernels/philox_block.cu
+# contract: philox_block - one iteration a counter; cannot fail: arithmetic mod 2**64.
+# twin: gpu_kernels/kernels/philox_block.cu
 from cpu_fallback.device import kernel, rows
 from cpu_fallback.philox import philox2x64_simd
 

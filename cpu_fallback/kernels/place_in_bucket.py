@@ -1,4 +1,5 @@
-# contract: place_in_bucket - one iteration an arrival; 2 draws; mulhi(x, bound) < bound. twin: gpu_kernels/kernels/place_in_bucket.cu
+# contract: place_in_bucket - one iteration an arrival; 2 draws; mulhi(x, bound) < bound.
+# twin: gpu_kernels/kernels/place_in_bucket.cu
 from cpu_fallback.alias import pick_slot
 from cpu_fallback.device import kernel, length, report, rows, u64
 from cpu_fallback.errors import errors_of

@@ -1,4 +1,5 @@
-# contract: race_key - one iteration a row; a weight that is not positive gives +inf. twin: gpu_kernels/kernels/race_key.cu
+# contract: race_key - one iteration a row; a weight that is not positive gives +inf.
+# twin: gpu_kernels/kernels/race_key.cu
 from cpu_fallback.detmath import INF, det_log
 from cpu_fallback.device import kernel, rows
 from cpu_fallback.uniform import open52

@@ -1,4 +1,5 @@
-# contract: realise_intensity - one iteration a key (CUDA: a key and bucket); bounds checked. twin: gpu_kernels/kernels/realise_intensity.cu
+# contract: realise_intensity - one iteration a key (CUDA: a key and bucket); bounds checked.
+# twin: gpu_kernels/kernels/realise_intensity.cu
 from cpu_fallback.device import device, kernel, length, mul128, report, rows, u32, u64
 from cpu_fallback.errors import errors_of
 
@@ -13,7 +14,20 @@ def path_fits(first, width, paths):
 
 @kernel
 def realise_intensity(
-    intensity, base, stride, field_row, shock_row, buckets, field, shock, lowest, highest, realised, key_row, bucket, error
+    intensity,
+    base,
+    stride,
+    field_row,
+    shock_row,
+    buckets,
+    field,
+    shock,
+    lowest,
+    highest,
+    realised,
+    key_row,
+    bucket,
+    error,
 ):
     width = u64(buckets)
     total = length(realised)
@@ -24,7 +38,11 @@ def realise_intensity(
         # Nothing here may wrap: rows that reach past the end are refused, however far they reach.
         wraps, reach = mul128(width - u64(1), stride[k])
         misplaced = base[k] >= total or wraps != u64(0) or reach >= total - base[k]
-        if misplaced or not path_fits(field_row[k], width, length(field)) or not path_fits(shock_row[k], width, length(shock)):
+        if (
+            misplaced
+            or not path_fits(field_row[k], width, length(field))
+            or not path_fits(shock_row[k], width, length(shock))
+        ):
             report(error, k, ERRORS.OUT_OF_RANGE)
             continue
         for t in range(width):

@@ -1,4 +1,5 @@
-# contract: recount_buckets - one iteration a merchant and bucket; bounds checked. twin: gpu_kernels/kernels/recount_buckets.cu
+# contract: recount_buckets - one iteration a merchant and bucket; bounds checked.
+# twin: gpu_kernels/kernels/recount_buckets.cu
 from cpu_fallback.device import device, kernel, length, report, u32, u64
 from cpu_fallback.errors import errors_of
 

@@ -1,4 +1,5 @@
-# contract: remainder_quota - one iteration a share; exact: quota <= units. twin: gpu_kernels/kernels/remainder_quota.cu
+# contract: remainder_quota - one iteration a share; exact: quota <= units.
+# twin: gpu_kernels/kernels/remainder_quota.cu
 from cpu_fallback.device import kernel, report, rows, u64
 from cpu_fallback.errors import errors_of
 from cpu_fallback.wide import multiply_divide

@@ -1,4 +1,5 @@
-# contract: role_race - one iteration an entity; a positive double below 2 has its two top bits free. twin: gpu_kernels/kernels/role_race.cu
+# contract: role_race - one iteration an entity; a positive double below 2 has its two top bits free.
+# twin: gpu_kernels/kernels/role_race.cu
 from cpu_fallback.detmath import det_log
 from cpu_fallback.device import f64, float_bits, kernel, report, rows, u64
 from cpu_fallback.errors import errors_of

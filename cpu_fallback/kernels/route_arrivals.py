@@ -1,4 +1,5 @@
-# contract: route_arrivals - one iteration an arrival; 2 draws; mulhi(x, slots) < slots. twin: gpu_kernels/kernels/route_arrivals.cu
+# contract: route_arrivals - one iteration an arrival; 2 draws; mulhi(x, slots) < slots.
+# twin: gpu_kernels/kernels/route_arrivals.cu
 from cpu_fallback.alias import pick_slot
 from cpu_fallback.device import i64, kernel, length, report, u8, u32, u64
 from cpu_fallback.errors import errors_of
@@ -22,7 +23,11 @@ def route_arrivals(
             i = start + j
             position = packed[i] & u64(0xFFFFFFFF)
             r = u64(row[position]) if position < length(row) else sources
-            if r >= sources or u64(key_row[r]) >= length(site_first) or u64(bucket[r]) >= length(bucket_start):
+            if (
+                r >= sources
+                or u64(key_row[r]) >= length(site_first)
+                or u64(bucket[r]) >= length(bucket_start)
+            ):
                 report(error, i, ERRORS.ROW_OUT_OF_RANGE)
                 source[j], x0[j], x1[j] = sources, u64(0), u64(0)
                 continue
@@ -39,7 +44,12 @@ def route_arrivals(
             below = virtual_below[k]
             online = x1[j] < below or below == always
             # Both sides are read, then one is taken: a coin is no branch to predict.
-            at_edge, at_site, edges, sites = edge_first[k], site_first[k], u64(edge_slots[k]), u64(site_slots[k])
+            at_edge, at_site, edges, sites = (
+                edge_first[k],
+                site_first[k],
+                u64(edge_slots[k]),
+                u64(site_slots[k]),
+            )
             first = at_edge if online else at_site
             slots = edges if online else sites
             if slots == u64(0) or slots > places or first > places - slots:

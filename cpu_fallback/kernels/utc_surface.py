@@ -1,4 +1,5 @@
-# contract: utc_surface - one iteration a key (CUDA: a row); bounds checked. twin: gpu_kernels/kernels/utc_surface.cu
+# contract: utc_surface - one iteration a key (CUDA: a row); bounds checked.
+# twin: gpu_kernels/kernels/utc_surface.cu
 from cpu_fallback.device import kernel, length, report, rows, u32, u64
 from cpu_fallback.errors import errors_of
 
@@ -15,7 +16,12 @@ def utc_surface(offset, rate, map_start, local, buckets, bucket, rate_utc, error
         first = map_start[i]
         begin = offset[i]
         size = offset[i + u64(1)] - begin
-        if offset[i + u64(1)] < begin or offset[i + u64(1)] > length(rate) or width > length(local) or first > length(local) - width:
+        if (
+            offset[i + u64(1)] < begin
+            or offset[i + u64(1)] > length(rate)
+            or width > length(local)
+            or first > length(local) - width
+        ):
             report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         for j in range(width):

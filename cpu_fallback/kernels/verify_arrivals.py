@@ -1,4 +1,5 @@
-# contract: verify_arrivals - one iteration an arrival (it also reads the one before). twin: gpu_kernels/kernels/verify_arrivals.cu
+# contract: verify_arrivals - one iteration an arrival (it also reads the one before).
+# twin: gpu_kernels/kernels/verify_arrivals.cu
 from cpu_fallback.civil import last_at_or_before
 from cpu_fallback.device import kernel, length, rows, u8, u16, u64
 

@@ -1,4 +1,5 @@
-# contract: verify_routes - one iteration an arrival; bounds checked. twin: gpu_kernels/kernels/verify_routes.cu
+# contract: verify_routes - one iteration an arrival; bounds checked.
+# twin: gpu_kernels/kernels/verify_routes.cu
 from cpu_fallback.civil import find_sorted
 from cpu_fallback.device import kernel, length, report, rows, u8, u32, u64
 from cpu_fallback.errors import errors_of

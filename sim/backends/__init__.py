@@ -3,4 +3,12 @@
 from sim.backends.choice import NAMES, driver_report, get_backend
 from sim.backends.protocol import Backend, BackendUnavailable, DeviceFault, OutOfDeviceMemory
 
-__all__ = ["NAMES", "Backend", "BackendUnavailable", "DeviceFault", "OutOfDeviceMemory", "driver_report", "get_backend"]
+__all__ = [
+    "NAMES",
+    "Backend",
+    "BackendUnavailable",
+    "DeviceFault",
+    "OutOfDeviceMemory",
+    "driver_report",
+    "get_backend",
+]

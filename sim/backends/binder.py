@@ -35,15 +35,17 @@ class KernelCallError(TypeError):
 class BoundKernel:
     """A kernel ready to be called with keyword arguments.
 
-    Args of a call are the contract's input names; `dims` gives lengths only outputs have; `out` may pass preallocated
-    outputs to be reused. Scalars are converted, columns must already have the contract's dtype.
+    Args of a call are the contract's input names; `dims` gives lengths only outputs have; `out` may pass
+    preallocated outputs to be reused. Scalars are converted, columns must already have the contract's dtype.
     """
 
     def __init__(self, contract: KernelContract, function: Callable[..., None]) -> None:
         self.contract = contract
         self._function = function
 
-    def __call__(self, *, dims: Mapping[str, int] | None = None, out: Mapping[str, Any] | None = None, **given: Any) -> Any:
+    def __call__(
+        self, *, dims: Mapping[str, int] | None = None, out: Mapping[str, Any] | None = None, **given: Any
+    ) -> Any:
         """Run the kernel.
 
         Returns:
@@ -56,9 +58,13 @@ class BoundKernel:
         contract = self.contract
         expected = {arg.name for arg in contract.inputs}
         if set(given) != expected:
-            raise KernelCallError(f"{contract.name}: arguments {sorted(given)}, contract says {sorted(expected)}")
+            raise KernelCallError(
+                f"{contract.name}: arguments {sorted(given)}, contract says {sorted(expected)}"
+            )
         lengths: dict[str, int] = dict(dims or {})
-        bound: dict[str, Any] = {arg.name: self._input(arg, given[arg.name], lengths) for arg in contract.inputs}
+        bound: dict[str, Any] = {
+            arg.name: self._input(arg, given[arg.name], lengths) for arg in contract.inputs
+        }
         for arg in contract.outputs:
             bound[arg.name] = self._output(arg, (out or {}).get(arg.name), lengths)
         call = [bound[arg.name] for arg in contract.args]
@@ -81,7 +87,11 @@ class BoundKernel:
             if arg.kind == "scalar":
                 values.append(np.dtype(arg.dtype).type(0))
             else:
-                values.append(self._empty(arg, arg.plus) if arg.out else self._column(np.zeros(arg.plus, dtype=arg.dtype)))
+                values.append(
+                    self._empty(arg, arg.plus)
+                    if arg.out
+                    else self._column(np.zeros(arg.plus, dtype=arg.dtype))
+                )
         self._function(*values, *([self._error_word()] if self.contract.errors else []))
 
     def _input(self, arg: Arg, value: Any, lengths: dict[str, int]) -> Any:
@@ -89,21 +99,29 @@ class BoundKernel:
             return np.dtype(arg.dtype).type(value)
         if not self._is_array(value) or value.dtype != np.dtype(arg.dtype) or value.ndim != 1:
             shape = f"{getattr(value, 'dtype', type(value).__name__)}"
-            raise KernelCallError(f"{self.contract.name}.{arg.name}: got {shape}, contract says 1-d {arg.dtype}")
+            raise KernelCallError(
+                f"{self.contract.name}.{arg.name}: got {shape}, contract says 1-d {arg.dtype}"
+            )
         length = len(value) - arg.plus
         if lengths.setdefault(arg.dim, length) != length:
-            raise KernelCallError(f"{self.contract.name}.{arg.name}: length {len(value)}, dim {arg.dim} is {lengths[arg.dim]}")
+            raise KernelCallError(
+                f"{self.contract.name}.{arg.name}: length {len(value)}, dim {arg.dim} is {lengths[arg.dim]}"
+            )
         return self._column(value)
 
     def _output(self, arg: Arg, buffer: Any, lengths: dict[str, int]) -> Any:
         if arg.dim not in lengths:
-            raise KernelCallError(f"{self.contract.name}.{arg.name}: length of dim {arg.dim} is unknown; pass dims=")
+            raise KernelCallError(
+                f"{self.contract.name}.{arg.name}: length of dim {arg.dim} is unknown; pass dims="
+            )
         length = lengths[arg.dim] + arg.plus
         return self._empty(arg, length) if buffer is None else self._fitting(arg, buffer, length)
 
     def _fitting(self, arg: Arg, buffer: Any, length: int) -> Any:
         if buffer.dtype != np.dtype(arg.dtype) or len(buffer) < length:
-            raise KernelCallError(f"{self.contract.name}.{arg.name}: reused buffer does not fit {length} x {arg.dtype}")
+            raise KernelCallError(
+                f"{self.contract.name}.{arg.name}: reused buffer does not fit {length} x {arg.dtype}"
+            )
         return buffer[:length]
 
     # What another memory does otherwise (`device_backend.DeviceKernel`).
@@ -113,7 +131,8 @@ class BoundKernel:
 
     def _column(self, array: Any) -> Any:
         view = np.ascontiguousarray(array).view()
-        view.flags.writeable = False  # one compiled signature, whether or not the caller's array may be written
+        # one compiled signature, whether or not the caller's array may be written
+        view.flags.writeable = False
         return view
 
     def _empty(self, arg: Arg, length: int) -> Any:
@@ -134,7 +153,9 @@ class Kernels:
         bind: Makes a contract's kernel callable; called once a stem.
     """
 
-    def __init__(self, contracts: Mapping[str, KernelContract], bind: Callable[[KernelContract], BoundKernel]) -> None:
+    def __init__(
+        self, contracts: Mapping[str, KernelContract], bind: Callable[[KernelContract], BoundKernel]
+    ) -> None:
         self._contracts = dict(contracts)
         self._bind = bind
         self._bound: dict[str, BoundKernel] = {}
@@ -152,7 +173,9 @@ class Kernels:
         return tuple(sorted(self._contracts))
 
     def compile_all(self) -> None:
-        """Load and compile every kernel for its contract's types (a fresh install does this once, ahead of time)."""
+        """Load and compile every kernel for its contract's types (a fresh install does this once,
+        ahead of time).
+        """
         for stem in self.names:
             kernel: BoundKernel = getattr(self, stem)
             kernel.warm()

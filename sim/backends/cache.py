@@ -1,8 +1,8 @@
 """Private directories for what can be made again: compiled kernels, and proofs of files that were found good.
 
-numba notices a changed kernel file but neither a changed device file that it calls nor another error code of its contract.
-So the directory of compiled kernels is named after a digest of all of them. numba trusts what it loads from there, so the
-directory must be ours alone (0700); otherwise nothing is kept.
+numba notices a changed kernel file but neither a changed device file that it calls nor another error code of
+its contract. So the directory of compiled kernels is named after a digest of all of them. numba trusts what
+it loads from there, so the directory must be ours alone (0700); otherwise nothing is kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def kernel_sources_digest(codes: Mapping[str, Mapping[str, int]]) -> str:
-    """SHA-256 (16 hex digits) over what a compiled twin is made of: every file in `cpu_fallback`, and the contracts' error codes.
+    """SHA-256 (16 hex digits) over what a compiled twin is made of: every file in `cpu_fallback`,
+    and the contracts' error codes.
 
     Args:
         codes: Code of each error by its name, by kernel.
@@ -38,15 +39,20 @@ def kernel_sources_digest(codes: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def private_cache_dir(name: str) -> Path:
-    """A cache directory of that name, created if need be; a throw-away one when no private place can be had."""
+    """A cache directory of that name, created if need be; a throw-away one when no
+    private place can be had.
+    """
     mine = user_cache()
     for parent in (_ROOT / ".numba_cache", *([mine / "closedworld"] if mine else [])):
         folder = parent / name
         with contextlib.suppress(OSError):
             for missing in [path for path in (*reversed(folder.parents), folder) if not path.is_dir()]:
-                missing.mkdir(mode=0o700, exist_ok=True)  # one by one: the parents of one call are made under any umask
+                # one by one: the parents of one call are made under any umask
+                missing.mkdir(mode=0o700, exist_ok=True)
             status = folder.lstat()
-            private = status.st_uid == os.getuid() and not status.st_mode & 0o022 and stat.S_ISDIR(status.st_mode)
+            private = (
+                status.st_uid == os.getuid() and not status.st_mode & 0o022 and stat.S_ISDIR(status.st_mode)
+            )
             if private and os.access(folder, os.W_OK):
                 return folder
     folder = _throw_away() / name

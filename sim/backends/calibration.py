@@ -1,7 +1,9 @@
-"""What was measured: whether a GPU builds worlds faster than the processors beside it. `auto` takes a GPU on no other ground.
+"""What was measured: whether a GPU builds worlds faster than the processors beside it.
 
-A record holds for one device, driver, processor, number of processors and version; `closedworld bench gpu` and `tests/gpu/node.py`
-make one. It lies in the private cache, or where CLOSEDWORLD_GPU_CALIBRATION says.
+`auto` takes a GPU on no other ground.
+
+A record holds for one device, driver, processor, number of processors and version; `closedworld bench gpu`
+and `tests/gpu/node.py` make one. It lies in the private cache, or where CLOSEDWORLD_GPU_CALIBRATION says.
 """
 
 from __future__ import annotations
@@ -83,7 +85,11 @@ class Calibration:
             found = json.loads(data)
         except RecursionError:
             raise ValueError("nested without end") from None
-        if not isinstance(found, dict) or found.pop("law", None) != LAW or not isinstance(found.get("place"), dict):
+        if (
+            not isinstance(found, dict)
+            or found.pop("law", None) != LAW
+            or not isinstance(found.get("place"), dict)
+        ):
             raise ValueError(f"no record of law {LAW}")
         try:
             made = cls(Place(**found.pop("place")), **found)
@@ -98,12 +104,17 @@ class Calibration:
 def place_of(driver: Driver) -> Place:
     """This machine, its first GPU and this version."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    processor = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
     return Place(driver.gpus[0].name, driver_release(), processor, len(os.sched_getaffinity(0)), __version__)
 
 
 def record(calibration: Calibration) -> Path:
-    """Keep a record in the private cache, where `auto` finds it; one that was there for the same place is replaced."""
+    """Keep a record in the private cache, where `auto` finds it.
+
+    One that was there for the same place is replaced.
+    """
     target = _cached(calibration.place)
     scratch = target.with_suffix(f".{os.getpid()}")
     scratch.write_bytes(calibration.encode())
@@ -116,16 +127,29 @@ def verdict(place: Place) -> tuple[bool, str]:
     stated = os.environ.get(VARIABLE)
     path = Path(stated) if stated else _cached(place)
     if not stated and not path.exists():
-        return False, f"{place.device} was never measured against these {place.processors} processors: closedworld bench gpu does it"
+        return (
+            False,
+            (
+                f"{place.device} was never measured against these {place.processors} processors: "
+                "closedworld bench gpu does it"
+            ),
+        )
     try:
         found = Calibration.decode(read_plain(path, _MOST_BYTES))
     except (NotPlain, ValueError) as error:
-        why = error.found if isinstance(error, NotPlain) else f"no calibration of a GPU ({str(error).splitlines()[0]})"
+        why = (
+            error.found
+            if isinstance(error, NotPlain)
+            else f"no calibration of a GPU ({str(error).splitlines()[0]})"
+        )
         return False, f"{path}: {why}; closedworld bench gpu makes one"
     if found.place != place:
         other = [f"{name} {value}, not {wanted}" for name, value, wanted in _differences(found.place, place)]
         return False, f"{path} was measured elsewhere: {'; '.join(other)}"
-    measured = f"{place.device} was {found.times:.2f} times as fast as these {place.processors} processors on {found.world}"
+    measured = (
+        f"{place.device} was {found.times:.2f} times as fast as these {place.processors} processors on "
+        f"{found.world}"
+    )
     return found.times >= MARGIN, measured
 
 

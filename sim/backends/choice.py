@@ -1,4 +1,7 @@
-"""Backends by name. The kernel folders are imported here and in `device_backend.py`, and nowhere else in `sim`."""
+"""Backends by name.
+
+The kernel folders are imported here and in `device_backend.py`, and nowhere else in `sim`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ _cache: dict[str, Backend] = {}
 
 
 def get_backend(name: str = "cpu") -> Backend:
-    """The backend called `name`; `auto` is `gpu` where that can run and was measured to be the faster one, else `cpu`, and says why.
+    """The backend called `name`.
+
+    `auto` is `gpu` where that can run and was measured to be the faster one, else `cpu`, and says why.
 
     Args:
         name: One of `NAMES`.
@@ -39,7 +44,8 @@ def driver_report() -> dict[str, str]:
     """What `doctor` tells of the GPU.
 
     Returns:
-        `found`: driver, CUDA version and devices, or why there is none; `do`: what makes `--backend gpu` work here, empty if it does.
+        `found`: driver, CUDA version and devices, or why there is none; `do`: what makes `--backend gpu` work
+        here, empty if it does.
     """
     from gpu_kernels.driver import DeviceUnavailable, driver_release, package_line, probe, require
     from gpu_kernels.packages import version_of
@@ -49,9 +55,16 @@ def driver_report() -> dict[str, str]:
         require(driver)
     except DeviceUnavailable as error:
         return {"found": str(error), "do": error.do}
-    gpus = "; ".join(f"{gpu.name}, {gpu.memory / 2**30:.0f} GiB, sm_{gpu.capability[0]}{gpu.capability[1]}" for gpu in driver.gpus)
+    gpus = "; ".join(
+        f"{gpu.name}, {gpu.memory / 2**30:.0f} GiB, sm_{gpu.capability[0]}{gpu.capability[1]}"
+        for gpu in driver.gpus
+    )
     found = f"{driver_release()}, CUDA {driver.cuda[0]}.{driver.cuda[1]}: {gpus}"
-    reader = "pylibcudf decodes Parquet on the device" if version_of("pylibcudf") else "the host decodes Parquet (no pylibcudf)"
+    reader = (
+        "pylibcudf decodes Parquet on the device"
+        if version_of("pylibcudf")
+        else "the host decodes Parquet (no pylibcudf)"
+    )
     return {"found": f"{found}; {reader}", "do": "" if version_of("cupy") else package_line(driver)}
 
 
@@ -86,7 +99,8 @@ def _cpu() -> Backend:
 
     from sim.backends.compiled import kept_kernels
 
-    compiled, kernels, numba_version = kept_kernels()  # first: numba is told where to keep kernels before it meets one
+    # first: numba is told where to keep kernels before it meets one
+    compiled, kernels, numba_version = kept_kernels()
     from cpu_fallback import ops
     from sim.backends.host import HostOps
 

@@ -1,8 +1,10 @@
 """Which kernels this machine has compiled for the CPU, and compiling the others before they are needed.
 
-numba compiles under one lock, so threads gain nothing: each of a few processes (`python -m sim.backends.compiled FOLDER`) takes one
-stem after the other from its standard input, compiles it into the shared cache directory and says so. Whatever a process leaves undone
-is compiled here. A mark a kernel remembers what was compiled, by everything numba's own cache looks at; a wrong mark costs time, no more.
+numba compiles under one lock, so threads gain nothing: each of a few processes
+(`python -m sim.backends.compiled FOLDER`) takes one stem after the other from its standard input, compiles it
+into the shared cache directory and says so. Whatever a process leaves undone is compiled here. A mark a
+kernel remembers what was compiled, by everything numba's own cache looks at; a wrong mark costs time, no
+more.
 """
 
 from __future__ import annotations
@@ -64,8 +66,14 @@ class CompiledKernels:
         todo: queue.SimpleQueue[str] = queue.SimpleQueue()
         for stem in stems:
             todo.put(stem)
-        helpers = [helper for _ in range(min(processes, len(stems) // _AT_LEAST)) if (helper := self._helper()) is not None]
-        feeders = [threading.Thread(target=_feed, args=(helper, todo, done), daemon=True) for helper in helpers]
+        helpers = [
+            helper
+            for _ in range(min(processes, len(stems) // _AT_LEAST))
+            if (helper := self._helper()) is not None
+        ]
+        feeders = [
+            threading.Thread(target=_feed, args=(helper, todo, done), daemon=True) for helper in helpers
+        ]
         left = set(stems)
         try:
             for feeder in feeders:
@@ -98,12 +106,21 @@ class CompiledKernels:
             told(len(stems) - len(left))
 
     def _helper(self) -> subprocess.Popen[str] | None:
-        path = os.pathsep.join([str(_ROOT), *([os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else [])])
-        # -P: no module is taken from the current directory. A session of its own: the driver alone answers Ctrl-C, and ends it.
+        path = os.pathsep.join(
+            [str(_ROOT), *([os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else [])]
+        )
+        # -P: no module is taken from the current directory. A session of its own: the driver alone answers
+        # Ctrl-C, and ends it.
         command = [sys.executable, "-P", "-m", "sim.backends.compiled", str(self._folder)]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.DEVNULL,
+        }
         try:
-            return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, text=True, start_new_session=True, **pipes)
+            return subprocess.Popen(
+                command, env={**os.environ, "PYTHONPATH": path}, text=True, start_new_session=True, **pipes
+            )
         except OSError:  # no process to be had: it is compiled here
             return None
 
@@ -118,7 +135,9 @@ class CompiledKernels:
 
 
 def kept_kernels() -> tuple[CompiledKernels, Kernels, str]:
-    """What of the CPU's kernels lies compiled in this user's cache, the kernels that use it, and numba's version."""
+    """What of the CPU's kernels lies compiled in this user's cache, the kernels that use it,
+    and numba's version.
+    """
     from cpu_fallback.runtime import keep_compiled_kernels_in
 
     codes = {stem: contract.codes for stem, contract in load_kernel_contracts().items()}
@@ -128,7 +147,9 @@ def kept_kernels() -> tuple[CompiledKernels, Kernels, str]:
     return CompiledKernels(folder, kernels), kernels, version
 
 
-def _feed(helper: subprocess.Popen[str], todo: queue.SimpleQueue[str], done: queue.SimpleQueue[str | None]) -> None:
+def _feed(
+    helper: subprocess.Popen[str], todo: queue.SimpleQueue[str], done: queue.SimpleQueue[str | None]
+) -> None:
     """Give a process one stem after the other; ends when there is none, or when it has ended."""
     assert helper.stdin is not None and helper.stdout is not None
     with contextlib.suppress(OSError, ValueError, queue.Empty):
@@ -162,8 +183,17 @@ def _key(stem: str) -> str:
     from llvmlite import binding
 
     source = _ROOT / "cpu_fallback" / ("ops.py" if stem == SORT else f"kernels/{stem}.py")
-    parts = [numba.__version__, llvmlite.__version__, str(sys.implementation.cache_tag), str(source.stat().st_mtime_ns)]
-    parts += [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), *map(os.environ.get, ("NUMBA_CPU_NAME", "NUMBA_OPT"))]
+    parts = [
+        numba.__version__,
+        llvmlite.__version__,
+        str(sys.implementation.cache_tag),
+        str(source.stat().st_mtime_ns),
+    ]
+    parts += [
+        binding.get_host_cpu_name(),
+        binding.get_host_cpu_features().flatten(),
+        *map(os.environ.get, ("NUMBA_CPU_NAME", "NUMBA_OPT")),
+    ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -180,7 +210,9 @@ def serve(folder: str) -> None:
 
 
 def main() -> None:
-    """Compile for this machine what is not compiled yet: what a fresh install does; with a directory, as one of several processes."""
+    """Compile for this machine what is not compiled yet: what a fresh install does; with a directory,
+    as one of several processes.
+    """
     if len(sys.argv) > 1:
         serve(sys.argv[1])
         return

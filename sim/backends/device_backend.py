@@ -1,7 +1,8 @@
 """Backends over a device: the residency law, and operations that are not kernels.
 
-The law: a kernel takes host and device columns, host ones are uploaded; what it returns stays on the device iff a column it was given
-was there. So code written for numpy runs unchanged, and code that starts on the device stays on it.
+The law: a kernel takes host and device columns, host ones are uploaded; what it returns stays on the device
+iff a column it was given was there. So code written for numpy runs unchanged, and code that starts on the
+device stays on it.
 """
 
 from __future__ import annotations
@@ -35,16 +36,31 @@ class DeviceKernel(BoundKernel):
         super().__init__(contract, self._launch)
         self._device = device
 
-    def __call__(self, *, dims: Mapping[str, int] | None = None, out: Mapping[str, Any] | None = None, **given: Any) -> Any:
-        """Run the kernel; see `BoundKernel.__call__` and the law above. `out` buffers lie where the outputs will."""
+    def __call__(
+        self, *, dims: Mapping[str, int] | None = None, out: Mapping[str, Any] | None = None, **given: Any
+    ) -> Any:
+        """Run the kernel; see `BoundKernel.__call__` and the law above.
+
+        `out` buffers lie where the outputs will.
+        """
         resident = any(self._device.resident(value) for value in given.values())
         for name, buffer in (out or {}).items():
             if self._device.resident(buffer) != resident:
-                raise KernelCallError(f"{self.contract.name}.{name}: the reused buffer is not in the memory the outputs will be in")
+                raise KernelCallError(
+                    f"{self.contract.name}.{name}: the reused buffer is not in the memory the outputs will "
+                    "be in"
+                )
 
         def work() -> Any:
             found = super(DeviceKernel, self).__call__(dims=dims, out=out if resident else None, **given)
-            return found if resident else [self._device.download(array) for array in (found if isinstance(found, tuple) else (found,))]
+            return (
+                found
+                if resident
+                else [
+                    self._device.download(array)
+                    for array in (found if isinstance(found, tuple) else (found,))
+                ]
+            )
 
         arrays = in_turn(self._device, work)
         if resident:
@@ -79,10 +95,12 @@ class DeviceKernel(BoundKernel):
 
 
 def in_turn(device: Any, work: Callable[[], Result]) -> Result:
-    """Work in the thread's turn on the device, or in one for it alone: that is tried again with half the slots when memory runs out.
+    """Work in the thread's turn on the device, or in one for it alone: that is tried again with half the
+    slots when memory runs out.
 
     Raises:
-        OutOfDeviceMemory: It does not fit even alone; in a turn that goes on outside, whose holder then tries again.
+        OutOfDeviceMemory: It does not fit even alone; in a turn that goes on outside, whose holder then tries
+            again.
     """
     if device.slots.held:
         return work()
@@ -112,7 +130,9 @@ class DeviceOps:
         if self._device.resident(array):
             return array
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"a column of dtype {array.dtype} stays on the host: load only the columns needed")
+            raise TypeError(
+                f"a column of dtype {array.dtype} stays on the host: load only the columns needed"
+            )
         return in_turn(self._device, lambda: self._device.upload(array))
 
     def to_host(self, value: Any) -> Any:
@@ -162,7 +182,9 @@ def device_backend(device: Any) -> Backend:
     """The backend of a device."""
     kernels = Kernels(load_kernel_contracts(), lambda contract: DeviceKernel(contract, device))
     describe = {"backend": device.name, **device.describe()}
-    return Backend(device.name, kernels, device.xp, DeviceOps(device, kernels.expand_rows), describe, slots=device.slots)
+    return Backend(
+        device.name, kernels, device.xp, DeviceOps(device, kernels.expand_rows), describe, slots=device.slots
+    )
 
 
 def emulated_backend(slots: int = SLOTS, memory: int | None = None) -> Backend:
@@ -181,7 +203,8 @@ def gpu_backend(slots: int = SLOTS) -> Backend:
     """The GPU, with every kernel compiled for it.
 
     Raises:
-        BackendUnavailable: No usable GPU, one that fails or is full, no CuPy, no compiler for its architecture.
+        BackendUnavailable: No usable GPU, one that fails or is full, no CuPy, no compiler for its
+            architecture.
     """
     try:
         with translated():
@@ -192,5 +215,7 @@ def gpu_backend(slots: int = SLOTS) -> Backend:
     except CompilerMissing as error:
         raise BackendUnavailable(str(error), EXTRA) from None
     except (DeviceFault, OutOfDeviceMemory) as error:
-        raise BackendUnavailable(f"the GPU does not start: {error}", "look at nvidia-smi and dmesg, or --backend cpu") from error
+        raise BackendUnavailable(
+            f"the GPU does not start: {error}", "look at nvidia-smi and dmesg, or --backend cpu"
+        ) from error
     return device_backend(device)

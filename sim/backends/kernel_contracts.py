@@ -11,7 +11,8 @@ import yaml
 
 from sim.ground.paths import contracts_root
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where there is one: this is read at every start
+# libyaml where there is one: this is read at every start
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def parse_kernel_contract(document: dict[str, Any]) -> KernelContract:
         )
         for arg in document["args"]
     )
-    errors = {int(error["code"]): (str(error["name"]), str(error["message"])) for error in document.get("errors", [])}
+    errors = {
+        int(error["code"]): (str(error["name"]), str(error["message"]))
+        for error in document.get("errors", [])
+    }
     return KernelContract(document["name"], args, errors)
 
 
@@ -71,8 +75,8 @@ def parse_kernel_contract(document: dict[str, Any]) -> KernelContract:
 def load_kernel_contracts(root: Path | None = None) -> dict[str, KernelContract]:
     """Every kernel contract under `contracts/kernels`, by stem.
 
-    These are part of the package and reviewed with it, so the plain loader is enough here; user-supplied contract
-    directories go through the strict loader of `sim.shell` first.
+    These are part of the package and reviewed with it, so the plain loader is enough here; user-supplied
+    contract directories go through the strict loader of `sim.shell` first.
     """
     folder = (root or contracts_root()) / "kernels"
     found = {}

@@ -1,8 +1,8 @@
 """What a backend is: kernels by contract, an array namespace, and the few operations that are neither.
 
-Where rows live is the backend's affair. On `cpu` there is one memory and every move is the identity. On a device backend
-(`device_backend.py`) kernels take arrays from either memory, and what they return stays on the device iff a column they were given
-was there. States therefore never ask which backend they run on.
+Where rows live is the backend's affair. On `cpu` there is one memory and every move is the identity. On a
+device backend (`device_backend.py`) kernels take arrays from either memory, and what they return stays on the
+device iff a column they were given was there. States therefore never ask which backend they run on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from gpu_kernels.slots import Slots
 from sim.backends.binder import Kernels
 from sim.backends.compiled import CompiledKernels
 
-__all__ = ["Backend", "BackendUnavailable", "ColumnSpec", "DeviceFault", "Ops", "OutOfDeviceMemory", "UnexpectedRows"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "ColumnSpec",
+    "DeviceFault",
+    "Ops",
+    "OutOfDeviceMemory",
+    "UnexpectedRows",
+]
 
 Result = TypeVar("Result")
 
@@ -37,7 +45,9 @@ class BackendUnavailable(RuntimeError):
 class ParquetReader(Protocol):
     """Columns of a verified Parquet file, read straight to the device."""
 
-    def __call__(self, data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]) -> dict[str, tuple[Any, Any]]:
+    def __call__(
+        self, data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]
+    ) -> dict[str, tuple[Any, Any]]:
         """Column name -> (values, mask or None).
 
         Args:
@@ -54,7 +64,8 @@ class Ops(Protocol):
     """Array operations that are not kernels. An array is a numpy array or the backend's device array.
 
     Attributes:
-        read_parquet: Reads columns of a verified Parquet file straight to the device, or None where there is no way but through the host.
+        read_parquet: Reads columns of a verified Parquet file straight to the device, or None where there is
+            no way but through the host.
     """
 
     read_parquet: ParquetReader | None
@@ -69,10 +80,14 @@ class Ops(Protocol):
         """Sort uint64 `values` in place inside each `[offset[i], offset[i + 1])`."""
 
     def repeat(self, columns: Sequence[Any], counts: Any) -> list[Any]:
-        """Each column with row i repeated `counts[i]` times; on the device iff a column or the counts are there."""
+        """Each column with row i repeated `counts[i]` times; on the device iff a column or the counts are
+        there.
+        """
 
     def turn(self, work: Callable[[], Result]) -> Result:
-        """Run a partition's work when the device has room for it; again, with fewer beside it, if its memory runs out.
+        """Run a partition's work when the device has room for it.
+
+        Again, with fewer beside it, if its memory runs out.
 
         Raises:
             OutOfDeviceMemory: The work does not fit even alone.

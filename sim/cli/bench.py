@@ -11,25 +11,45 @@ import typer
 
 from sim.cli.common import JsonOption, SetOption, default_workers, emit
 
-Case = Annotated[list[str] | None, typer.Argument(help="Cases; `list` names them, `chart` draws results. Default: the standard ones.")]
+Case = Annotated[
+    list[str] | None,
+    typer.Argument(help="Cases; `list` names them, `chart` draws results. Default: the standard ones."),
+]
 
 
 def bench(
     case: Case = None,
-    runs: Annotated[int, typer.Option(min=1, help="Measurements a figure; medians and ranges are reported.")] = 3,
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Worker threads. Default: the processors there are.")] = None,
-    preset: Annotated[list[str] | None, typer.Option("--preset", "-p", help="Presets to build. Repeatable. Default: demo.")] = None,
-    size: Annotated[list[str] | None, typer.Option(help="Arrivals for growth, e.g. 10M. Repeatable. Default: 10M and 100M.")] = None,
+    runs: Annotated[
+        int, typer.Option(min=1, help="Measurements a figure; medians and ranges are reported.")
+    ] = 3,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Worker threads. Default: the processors there are.")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option("--preset", "-p", help="Presets to build. Repeatable. Default: demo.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Arrivals for growth, e.g. 10M. Repeatable. Default: 10M and 100M."),
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="Rows of kernel inputs and of the peers' files.")] = None,
     partitions: Annotated[str, typer.Option(help="Partitions of plan-scale.")] = "1M",
     only: Annotated[list[str] | None, typer.Option(help="Only this kernel or peer. Repeatable.")] = None,
     set_: SetOption = None,
     until: Annotated[str | None, typer.Option(help="Last segment of the worlds that are built.")] = None,
-    against: Annotated[Path | None, typer.Option(help="Another checkout, measured in turn (states, end-to-end).")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another checkout, measured in turn (states, end-to-end).")
+    ] = None,
     machine: Annotated[str | None, typer.Option(help="What to call this machine in file names.")] = None,
-    scratch: Annotated[Path | None, typer.Option(help="Where worlds are built and removed. Default: the temporary directory.")] = None,
+    scratch: Annotated[
+        Path | None,
+        typer.Option(help="Where worlds are built and removed. Default: the temporary directory."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File for a case's result, folder for several. Default: bench/results.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="File for a case's result, folder for several. Default: bench/results."
+        ),
     ] = None,
     json_: JsonOption = False,
 ) -> None:

@@ -23,34 +23,64 @@ if TYPE_CHECKING:
     from sim.shell.request.request import Prepared
 
 PresetOption = Annotated[
-    str, typer.Option("--preset", "-p", help="Size of the world: demo, small, reference (config/presets/).", autocompletion=complete_preset)
+    str,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="Size of the world: demo, small, reference (config/presets/).",
+        autocompletion=complete_preset,
+    ),
 ]
 SeedOption = Annotated[str, typer.Option("--seed", "-s", help="World seed, 0 .. 2^64 - 1.")]
 ScenarioOption = Annotated[
     list[str] | None,
-    typer.Option("--scenario", help="Scenario id; repeat for several. Default: the preset's.", autocompletion=complete_scenario),
+    typer.Option(
+        "--scenario",
+        help="Scenario id; repeat for several. Default: the preset's.",
+        autocompletion=complete_scenario,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override one config value: <artefact id>.<key>=<value>. Repeatable.", autocompletion=complete_override),
+    typer.Option(
+        "--set",
+        help="Override one config value: <artefact id>.<key>=<value>. Repeatable.",
+        autocompletion=complete_override,
+    ),
 ]
 MerchantsOption = Annotated[
-    Path | None, typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones.")
+    Path | None,
+    typer.Option("--merchants", help="Your own merchants (.csv or .parquet) instead of generated ones."),
 ]
-DecimalCommaOption = Annotated[bool, typer.Option("--decimal-comma", help="Numbers in --merchants FILE have a decimal comma.")]
+DecimalCommaOption = Annotated[
+    bool, typer.Option("--decimal-comma", help="Numbers in --merchants FILE have a decimal comma.")
+]
 UnknownMccOption = Annotated[
-    str | None, typer.Option("--unknown-mcc", help="Demand class of merchants in --merchants FILE whose MCC is not in the taxonomy.")
+    str | None,
+    typer.Option(
+        "--unknown-mcc",
+        help="Demand class of merchants in --merchants FILE whose MCC is not in the taxonomy.",
+    ),
 ]
 ContractsOption = Annotated[Path | None, typer.Option("--contracts", help="Another contracts directory.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Another config directory.")]
 OutOption = Annotated[
-    str, typer.Option("--out", "-o", help="Directory that holds run directories, or a URL: s3://bucket/prefix, gs://, file://.")
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Directory that holds run directories, or a URL: s3://bucket/prefix, gs://, file://.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for programs.")]
 
 
 RunArgument = Annotated[
-    str, typer.Argument(help="Run directory, run id or its first characters under ./runs, or a run's URL.", autocompletion=complete_run)
+    str,
+    typer.Argument(
+        help="Run directory, run id or its first characters under ./runs, or a run's URL.",
+        autocompletion=complete_run,
+    ),
 ]
 
 EXIT_INTERRUPTED = {1: 129, 2: 130, 15: 143}
@@ -63,7 +93,9 @@ class Settings:
     json: bool = False
     debug: bool = False
     begun: bool = False
-    """A JSON document lies on stdout in part: a refusal is told on stderr, its exit code says that the document is none."""
+    """A JSON document lies on stdout in part: a refusal is told on stderr,
+    its exit code says that the document is none.
+    """
 
 
 settings = Settings()
@@ -79,31 +111,39 @@ def emit(command: str, payload: dict[str, Any], text: str | Sequence[str]) -> No
     Args:
         command: What its schema is called.
         payload: What it answers.
-        text: Lines for people. Each is made one line that drives no terminal, whatever text of a file it holds; only a `Block` has more.
+        text: Lines for people. Each is made one line that drives no terminal, whatever text of a file it
+            holds; only a `Block` has more.
     """
     with contextlib.suppress(ReaderLeft), results():
         if settings.json:
             sys.stdout.write(json_text({"schema": f"closedworld.{command}/1", "ok": True, **payload}))
         elif text:
             lines = [text] if isinstance(text, str) else text
-            sys.stdout.write("\n".join(line if isinstance(line, Block) else one_line(line) for line in lines) + "\n")
+            sys.stdout.write(
+                "\n".join(line if isinstance(line, Block) else one_line(line) for line in lines) + "\n"
+            )
 
 
 def json_text(document: Any) -> str:
-    """A JSON document and its line end, in characters that standard output holds and no terminal acts upon."""
+    """A JSON document and its line end, in characters that standard output holds and
+    no terminal acts upon.
+    """
     text = json.dumps(document, ensure_ascii=not holds_unicode())
     if text.isprintable():
         return text + "\n"
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> Block:
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()
+) -> Block:
     """A plain aligned table; `right` names the columns (by position) that hold numbers."""
     return Block(Columns(headers, rows, right).begun(rows))
 
 
 class Columns:
-    """Columns of a plain aligned table, wide enough for the rows at hand: longer cells of later rows stand out.
+    """Columns of a plain aligned table, wide enough for the rows at hand:
+    longer cells of later rows stand out.
 
     Args:
         headers: Names of the columns.
@@ -111,7 +151,9 @@ class Columns:
         right: Columns (by position) that hold numbers.
     """
 
-    def __init__(self, headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, headers: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()
+    ) -> None:
         self._headers, self._right = headers, right
         cells = [[one_line(str(value)) for value in row] for row in [headers, *rows]]
         self._widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
@@ -128,22 +170,30 @@ class Columns:
     def _line(self, row: Sequence[object]) -> str:
         parts = [
             text.rjust(width) if number in self._right else text.ljust(width)
-            for number, (text, width) in enumerate(zip((one_line(str(value)) for value in row), self._widths, strict=True))
+            for number, (text, width) in enumerate(
+                zip((one_line(str(value)) for value in row), self._widths, strict=True)
+            )
         ]
         return "  ".join(parts).rstrip()
 
 
 def refuse(error: SimError) -> int:
-    """Print a refusal and return its exit code: text to stderr, or one JSON object to stdout with `--json`."""
+    """Print a refusal and return its exit code: text to stderr,
+    or one JSON object to stdout with `--json`.
+    """
     from sim.ground.errors import StorageError
 
     if settings.json and not settings.begun and error.code != RESULT_NOT_WRITTEN:
         try:
             with contextlib.suppress(ReaderLeft), results():
-                sys.stdout.write(json_text({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()}))
+                sys.stdout.write(
+                    json_text({"schema": "closedworld.error/1", "ok": False, "error": error.as_json()})
+                )
             return error.exit_code
         except StorageError:
-            pass  # it is told on stderr then; why the command refused decides its exit code, not where that could be said
+            # it is told on stderr then; why the command refused decides its exit code, not where that could
+            # be said
+            pass
     sys.stderr.write(clean(error.render()) + "\n")
     return error.exit_code
 
@@ -176,7 +226,12 @@ def prepared_request(
     from sim.shell.request.request import Request, prepare
 
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 20):
-        raise UsageError("SHELL.SEED_INVALID", "the seed is not a whole number", found=seed, expected="0 .. 18446744073709551615")
+        raise UsageError(
+            "SHELL.SEED_INVALID",
+            "the seed is not a whole number",
+            found=seed,
+            expected="0 .. 18446744073709551615",
+        )
     request = Request(
         preset=preset,
         seed=int(seed),
@@ -187,7 +242,8 @@ def prepared_request(
         config=config or config_root(),
     )
     prepared = prepare(request, MODEL)
-    prove_agreement(prepared.contracts, prepared.config, MODEL.states)  # loads the segments: a bad config is refused before
+    # loads the segments: a bad config is refused before
+    prove_agreement(prepared.contracts, prepared.config, MODEL.states)
     return prepared
 
 
@@ -209,7 +265,9 @@ def local_out(out: str, command: str) -> Path:
 
 
 def invoked(program: Path, plain: str) -> str:
-    """How to call a program again from here: `plain` if the shell finds it, else its path, relative where that is shorter."""
+    """How to call a program again from here: `plain` if the shell finds it, else its path,
+    relative where that is shorter.
+    """
     found = shutil.which(plain)
     try:
         if found is not None and Path(found).absolute() == program.absolute():

@@ -1,6 +1,7 @@
 """What the shell completes: runs, presets, scenarios, datasets, `--set` keys.
 
-Read straight from the packaged files: a key press has no time for the model, and what is wrong with a file is told when the command runs.
+Read straight from the packaged files: a key press has no time for the model, and what is wrong with a file is
+told when the command runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ def complete_run(incomplete: str) -> list[str]:
 
     folder, slash, prefix = incomplete.rpartition("/")
     try:
-        return [folder + slash + path.name for path in runs_in(Path(folder or slash) if slash else RUNS, prefix)]
+        return [
+            folder + slash + path.name for path in runs_in(Path(folder or slash) if slash else RUNS, prefix)
+        ]
     except SimError:
         return []
 
@@ -29,7 +32,9 @@ def complete_preset(incomplete: str) -> list[str]:
     """Presets of the packaged configuration."""
     from sim.ground.paths import config_root
 
-    return sorted(path.stem for path in (config_root() / "presets").glob("*.yaml") if path.stem.startswith(incomplete))
+    return sorted(
+        path.stem for path in (config_root() / "presets").glob("*.yaml") if path.stem.startswith(incomplete)
+    )
 
 
 def complete_scenario(incomplete: str) -> list[str]:
@@ -41,12 +46,18 @@ def complete_dataset(incomplete: str) -> list[str]:
     """Datasets that contracts declare."""
     from sim.ground.paths import contracts_root
 
-    names = {name for path in contracts_root().rglob("dictionary.yaml") for name in _DATASET.findall(path.read_text("utf-8"))}
+    names = {
+        name
+        for path in contracts_root().rglob("dictionary.yaml")
+        for name in _DATASET.findall(path.read_text("utf-8"))
+    }
     return sorted(name for name in names if name.startswith(incomplete))
 
 
 def complete_override(incomplete: str) -> list[str]:
-    """Keys of `--set`: config packs first, then, once a pack is named, its keys down to the values; `key=` leaves the value to be typed."""
+    """Keys of `--set`: config packs first, then, once a pack is named, its keys down to the values; `key=`
+    leaves the value to be typed.
+    """
     if "=" in incomplete:
         return []
     pack, dot, _ = incomplete.partition(".")

@@ -23,15 +23,17 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     from sim.shell.contracts.load import load_contracts
 
     compiled = load_contracts(contracts or contracts_root())
-    report = check(
-        compiled, config_folder(config or config_root()), MODEL.states
-    )
+    report = check(compiled, config_folder(config or config_root()), MODEL.states)
     report.require()
     answers = load_answers(contracts or contracts_root())
     answers.require()
     looked_at = {**report.looked_at, "answers": len(answers.names)}
     looked = ", ".join(f"{count} {what}" for what, count in looked_at.items())
-    emit("contracts.lint", {"digest": compiled.digest, "looked_at": looked_at}, [f"all agree: {looked}", f"digest {compiled.digest}"])
+    emit(
+        "contracts.lint",
+        {"digest": compiled.digest, "looked_at": looked_at},
+        [f"all agree: {looked}", f"digest {compiled.digest}"],
+    )
 
 
 @app.command("mccs")
@@ -41,11 +43,24 @@ def mccs(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     from sim.shell.contracts.config import config_folder, resolve
     from sim.shell.contracts.load import load_contracts
 
-    pack = resolve(load_contracts(contracts or contracts_root()), config_folder(config or config_root()), []).params["mcc_taxonomy_1A"]
+    pack = resolve(
+        load_contracts(contracts or contracts_root()), config_folder(config or config_root()), []
+    ).params["mcc_taxonomy_1A"]
     found = sorted(pack.mccs, key=lambda entry: int(entry.mcc))
-    rows = [(f"{entry.mcc:04d}", entry.name, entry.sector, *(name for _, name in entry.demand_class.items())) for entry in found]
+    rows = [
+        (f"{entry.mcc:04d}", entry.name, entry.sector, *(name for _, name in entry.demand_class.items()))
+        for entry in found
+    ]
     channels = [name for name, _ in found[0].demand_class.items()]
-    listed = [{"mcc": int(one.mcc), "name": one.name, "sector": one.sector, "demand_class": one.demand_class.plain()} for one in found]
+    listed = [
+        {
+            "mcc": int(one.mcc),
+            "name": one.name,
+            "sector": one.sector,
+            "demand_class": one.demand_class.plain(),
+        }
+        for one in found
+    ]
     emit("contracts.mccs", {"mccs": listed}, table(("mcc", "trade", "sector", *channels), rows))
 
 
@@ -53,7 +68,10 @@ def mccs(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
 def show(
     id: Annotated[
         str | None,
-        typer.Argument(help="Dataset, config pack, kernel, stream or vocabulary; without it, all ids.", autocompletion=complete_dataset),
+        typer.Argument(
+            help="Dataset, config pack, kernel, stream or vocabulary; without it, all ids.",
+            autocompletion=complete_dataset,
+        ),
     ] = None,
     contracts: ContractsOption = None,
     json_: JsonOption = False,
@@ -76,7 +94,11 @@ def show(
         )
         return
     found = contract_rows(compiled, id)
-    text = [f"{found.kind} {found.id}", f"  {found.about}", *(f"  {label:<12} {value}" for label, value in found.facts)]
+    text = [
+        f"{found.kind} {found.id}",
+        f"  {found.about}",
+        *(f"  {label:<12} {value}" for label, value in found.facts),
+    ]
     if found.rows:
         text += ["", table(found.headers, found.rows)]
     emit("contracts.show", found.as_json(), text)

@@ -13,7 +13,11 @@ def diff(
     run_a: RunArgument,
     run_b: RunArgument,
     recorded: Annotated[
-        bool, typer.Option("--recorded", help="Believe the digests the runs recorded instead of hashing what they call equal.")
+        bool,
+        typer.Option(
+            "--recorded",
+            help="Believe the digests the runs recorded instead of hashing what they call equal.",
+        ),
     ] = False,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
@@ -39,7 +43,11 @@ def diff(
     if rows:
         text += [
             "",
-            table(("differs", "first file", "rows only in A", "only in B", "changed", "unchanged"), rows, right=frozenset({2, 3, 4, 5})),
+            table(
+                ("differs", "first file", "rows only in A", "only in B", "changed", "unchanged"),
+                rows,
+                right=frozenset({2, 3, 4, 5}),
+            ),
         ]
     text += [f"  {one.dataset}: {one.note}" for one in found.different if one.note]
     for one in found.different:
@@ -47,12 +55,20 @@ def diff(
             key = ", ".join(f"{name}={value}" for name, value in one.first["key"].items())
             column = f".{one.first['column']}" if one.first["column"] else ""
             text.append(f"  {one.dataset}{column} at {key}: A {one.first['a']}, B {one.first['b']}")
-    text += [f"only in A   {name}" for name in found.only_a] + [f"only in B   {name}" for name in found.only_b]
+    text += [f"only in A   {name}" for name in found.only_a] + [
+        f"only in B   {name}" for name in found.only_b
+    ]
     how = "by the digests they recorded; bytes not read" if recorded else "every byte of them hashed"
     text += ["", f"{len(found.equal)} dataset(s) equal ({how}), {len(found.different)} different"]
     causes = [(name, *map(str, values)) for name, values in found.identity.items()]
     if causes:
-        text += ["", table(("receipt", "A", "B"), [(name, *(value[:60] for value in values)) for name, *values in causes[:20]])]
+        text += [
+            "",
+            table(
+                ("receipt", "A", "B"),
+                [(name, *(value[:60] for value in values)) for name, *values in causes[:20]],
+            ),
+        ]
         text += [f"... and {len(causes) - 20} more"] if len(causes) > 20 else []
     payload = {
         "equal": found.same,

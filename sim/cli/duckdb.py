@@ -27,7 +27,10 @@ Anything else is SQL, up to a semicolon: SELECT over everything, and tables of y
 
 def duckdb(
     run: RunArgument,
-    to: Annotated[Path | None, typer.Option("--to", help="Make a DuckDB file of views on the run instead, for other tools.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Make a DuckDB file of views on the run instead, for other tools."),
+    ] = None,
     mode: Annotated[str, typer.Option(help="How rows are shown: table, csv or json.")] = "table",
 ) -> None:
     """Open a SQL shell on a run, every file verified first; or run the statements that stdin holds.
@@ -39,7 +42,12 @@ def duckdb(
     from sim.world.workbench import Workbench, write_views
 
     if mode not in MODES:
-        raise UsageError("SHELL.USAGE", f"there is no mode called {mode!r}", expected=", ".join(MODES), do="closedworld duckdb --help")
+        raise UsageError(
+            "SHELL.USAGE",
+            f"there is no mode called {mode!r}",
+            expected=", ".join(MODES),
+            do="closedworld duckdb --help",
+        )
     world = cw.open(run)
     if to is not None:
         write_views(world, to)
@@ -97,7 +105,9 @@ class _Shell:
 
 
 def _statements(asked: bool) -> Iterator[str]:
-    """Lines that begin with a dot, and texts up to a line that ends in a semicolon; what is left at the end is one as well."""
+    """Lines that begin with a dot, and texts up to a line that ends in a semicolon;
+    what is left at the end is one as well.
+    """
     held = ""
     while True:
         try:
@@ -122,7 +132,20 @@ def _complete(names: tuple[str, ...]) -> None:
     """Tab completes tables and words of the shell; no history is kept."""
     import readline
 
-    words = (*names, ".tables", ".schema", ".mode", ".help", ".quit", "select", "from", "where", "group by", "order by", "limit")
+    words = (
+        *names,
+        ".tables",
+        ".schema",
+        ".mode",
+        ".help",
+        ".quit",
+        "select",
+        "from",
+        "where",
+        "group by",
+        "order by",
+        "limit",
+    )
 
     def complete(text: str, number: int) -> str | None:
         fits = [word for word in words if word.startswith(text)]

@@ -18,13 +18,18 @@ def explain(
     dataset: Annotated[str, typer.Argument(help="Dataset id.", autocompletion=complete_dataset)],
     key: Annotated[list[str], typer.Argument(help="Primary key values in order, or column=value.")],
     scenario: Annotated[
-        str | None, typer.Option("--scenario", help="Scenario, where the run has several.", autocompletion=complete_scenario)
+        str | None,
+        typer.Option(
+            "--scenario", help="Scenario, where the run has several.", autocompletion=complete_scenario
+        ),
     ] = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show a row, the state and rows that made it, compute it again from its address, and show every random word behind it."""
+    """Show a row, the state and rows that made it, compute it again from its address,
+    and show every random word behind it.
+    """
     import sim.world as cw
     from sim.world.explain import explain as explain_row
 
@@ -36,7 +41,10 @@ def _text(found: Explanation) -> list[str]:
     from sim.cli.rows import text
 
     columns = found.contract.table.columns
-    rows = [(c.name, "null" if found.row[c.name] is None else text(found.row[c.name]), c.unit, c.description) for c in columns]
+    rows = [
+        (c.name, "null" if found.row[c.name] is None else text(found.row[c.name]), c.unit, c.description)
+        for c in columns
+    ]
     again = found.regenerated
     proof = (
         f"not computed again: {again.note}"
@@ -44,7 +52,10 @@ def _text(found: Explanation) -> list[str]:
         else f"partition {again.partition} computed again: {'the same row' if again.equal else 'ANOTHER ROW'}"
     )
     lines = [
-        f"{found.contract.id}{f' ({found.scenario})' if found.scenario else ''}: {found.contract.description}",
+        (
+            f"{found.contract.id}{f' ({found.scenario})' if found.scenario else ''}: "
+            f"{found.contract.description}"
+        ),
         "",
         table(("column", "value", "unit", "meaning"), rows),
         "",
@@ -55,11 +66,24 @@ def _text(found: Explanation) -> list[str]:
     if found.ancestors:
         lines += ["", "came from"]
         for ancestor in found.ancestors:
-            shown = ", ".join(f"{name}={'null' if value is None else text(value)}" for name, value in ancestor.row.items())
+            shown = ", ".join(
+                f"{name}={'null' if value is None else text(value)}" for name, value in ancestor.row.items()
+            )
             lines.append(f"  {ancestor.dataset} [{ancestor.how}]: {shown or 'nothing'}")
     if found.draws:
-        cells = [(d.stream, d.key, f"{d.c0:#x}", f"{d.c1:#x}", d.lane, d.word, f"{d.uniform:.12f}", d.decides) for d in found.draws]
-        lines += ["", "draws", table(("stream", "key", "c0", "c1", "lane", "word", "uniform", "decides"), cells, right=frozenset({4}))]
+        cells = [
+            (d.stream, d.key, f"{d.c0:#x}", f"{d.c1:#x}", d.lane, d.word, f"{d.uniform:.12f}", d.decides)
+            for d in found.draws
+        ]
+        lines += [
+            "",
+            "draws",
+            table(
+                ("stream", "key", "c0", "c1", "lane", "word", "uniform", "decides"),
+                cells,
+                right=frozenset({4}),
+            ),
+        ]
     shown_above = {draw.stream for draw in found.draws}
     rest = [
         tuple(stream[name] for name in ("id", "key", "entity", "c0", "c1", "draws"))
@@ -67,7 +91,11 @@ def _text(found: Explanation) -> list[str]:
         if stream["id"] not in shown_above
     ]
     if rest:
-        lines += ["", "other streams of the state", table(("stream", "key", "entity", "c0", "c1", "draws"), rest)]
+        lines += [
+            "",
+            "other streams of the state",
+            table(("stream", "key", "entity", "c0", "c1", "draws"), rest),
+        ]
     return [*lines, *(f"note: {note}" for note in found.notes)]
 
 
@@ -85,7 +113,8 @@ def _payload(found: Explanation) -> dict[str, Any]:
         "config": list(found.config),
         "regenerated": asdict(found.regenerated),
         "ancestors": [
-            {"dataset": a.dataset, "how": a.how, "row": {name: plain(value) for name, value in a.row.items()}} for a in found.ancestors
+            {"dataset": a.dataset, "how": a.how, "row": {name: plain(value) for name, value in a.row.items()}}
+            for a in found.ancestors
         ],
         "streams": found.streams,
         "draws": [asdict(draw) for draw in found.draws],

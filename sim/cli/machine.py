@@ -24,7 +24,18 @@ from sim.shell.publish.space import existing_folder
 from sim.shell.tables.reference import TABLES, Reference
 from sim.state.declaration import State
 
-PACKAGES = ("blake3", "duckdb", "jsonschema", "numba", "numpy", "pyarrow", "pyyaml", "referencing", "rich", "typer")
+PACKAGES = (
+    "blake3",
+    "duckdb",
+    "jsonschema",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "pyyaml",
+    "referencing",
+    "rich",
+    "typer",
+)
 OPTIONAL = ("polars", "pandas", "cudf-cu13", "cupy-cuda13x", "pylibcudf-cu13", "distributed")
 # Philox2x64-10 at key 0, counter 0 (Random123 1.14, kat_vectors).
 KNOWN_ANSWER = (0xCA00A0459843D731, 0x66C24222C9A845B5)
@@ -58,7 +69,11 @@ def examine(contracts: Path, config: Path, out: Path, states: Sequence[State]) -
     """Look at everything; nothing is raised, every finding is told."""
     root = Path(__file__).resolve().parents[2]
     return [
-        Finding("closedworld", True, f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
+        Finding(
+            "closedworld",
+            True,
+            f"{__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        ),
         *_versions(root / "constraints.txt"),
         _guarded("contracts", lambda: _contracts(contracts, config, states)),
         _guarded("reference snapshot", lambda: _reference(config / "reference")),
@@ -74,18 +89,26 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except SimError as error:
-        return Finding(name, False, f"{error.code}: {error.what} {error.found}".strip(), error.do, error.exit_code)
+        return Finding(
+            name, False, f"{error.code}: {error.what} {error.found}".strip(), error.do, error.exit_code
+        )
 
 
 def _versions(lock: Path) -> list[Finding]:
-    locked = dict(re.findall(r"(?m)^([A-Za-z0-9_.-]+)==([^\s;#]+)", lock.read_text("utf-8"))) if lock.is_file() else {}
+    locked = (
+        dict(re.findall(r"(?m)^([A-Za-z0-9_.-]+)==([^\s;#]+)", lock.read_text("utf-8")))
+        if lock.is_file()
+        else {}
+    )
     pinned = {_canonical(name): version for name, version in locked.items()}
     findings = []
     for name in PACKAGES:
         try:
             found = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding(name, False, "not installed", f"pip install {name}", BackendError.exit_code))
+            findings.append(
+                Finding(name, False, "not installed", f"pip install {name}", BackendError.exit_code)
+            )
             continue
         wanted = pinned.get(_canonical(name))
         if wanted is None:
@@ -94,7 +117,14 @@ def _versions(lock: Path) -> list[Finding]:
             findings.append(Finding(name, True, f"{found} as locked"))
         else:
             # Rows do not depend on it; file bytes may differ from other machines' with another pyarrow.
-            findings.append(Finding(name, True, f"{found}, locked {wanted}", f"pip install -c constraints.txt {name}=={wanted}"))
+            findings.append(
+                Finding(
+                    name,
+                    True,
+                    f"{found}, locked {wanted}",
+                    f"pip install -c constraints.txt {name}=={wanted}",
+                )
+            )
     there = [f"{name} {version}" for name in OPTIONAL if (version := _version(name))]
     return [*findings, Finding("optional packages", True, ", ".join(there) or "none")]
 
@@ -124,7 +154,11 @@ def _contracts(contracts: Path, config: Path, states: Sequence[State]) -> Findin
             "closedworld contracts lint",
             first.exit_code,
         )
-    return Finding("contracts", True, f"{len(compiled.datasets)} datasets, {len(compiled.streams)} streams; SHA-256 {compiled.digest[:16]}")
+    return Finding(
+        "contracts",
+        True,
+        f"{len(compiled.datasets)} datasets, {len(compiled.streams)} streams; SHA-256 {compiled.digest[:16]}",
+    )
 
 
 def _reference(root: Path) -> Finding:
@@ -133,7 +167,9 @@ def _reference(root: Path) -> Finding:
         sources = read_once(root / "SOURCES.json", 1 << 20).data
     except ContractError as error:
         found = f"SOURCES.json beside it: {error.found}"
-        return Finding("reference snapshot", False, found, "restore config/reference", ContractError.exit_code)
+        return Finding(
+            "reference snapshot", False, found, "restore config/reference", ContractError.exit_code
+        )
     try:
         outputs = json.loads(sources)["outputs"]
         wanted = {name: str(outputs[f"{name}.parquet"]["file_sha256"]) for name in TABLES}
@@ -160,11 +196,15 @@ def _reference(root: Path) -> Finding:
 def _zones(root: Path) -> Finding:
     metadata = Reference(root).metadata("tz_transitions")
     covers = f"{metadata.get('covers_from', '?')} .. {metadata.get('covers_to', '?')}"
-    return Finding("time-zone data", True, f"IANA {metadata.get('tzdata_version', '?')}, transitions {covers}")
+    return Finding(
+        "time-zone data", True, f"IANA {metadata.get('tzdata_version', '?')}, transitions {covers}"
+    )
 
 
 def _backends() -> list[Finding]:
-    """Every backend and, of those that can run, whether it gives the published words; which of them `auto` takes."""
+    """Every backend and, of those that can run, whether it gives the published words;
+    which of them `auto` takes.
+    """
     findings = []
     for name in (name for name in NAMES if name != "auto"):
         needed = name == "cpu"
@@ -176,10 +216,24 @@ def _backends() -> list[Finding]:
             findings.append(Finding(f"backend {name}", not needed, f"not usable: {error}", error.do, code))
             continue
         except ImportError as error:
-            findings.append(Finding(f"backend {name}", False, f"not usable: {error}", "pip install closedworld", BackendError.exit_code))
+            findings.append(
+                Finding(
+                    f"backend {name}",
+                    False,
+                    f"not usable: {error}",
+                    "pip install closedworld",
+                    BackendError.exit_code,
+                )
+            )
             continue
-        told = ", ".join(f"{key} {value}" for key, value in described.items() if key not in ("backend", "numba", "numpy"))
-        text = "usable, published Philox vector reproduced" if good else "wrong words for the published Philox vector"
+        told = ", ".join(
+            f"{key} {value}" for key, value in described.items() if key not in ("backend", "numba", "numpy")
+        )
+        text = (
+            "usable, published Philox vector reproduced"
+            if good
+            else "wrong words for the published Philox vector"
+        )
         problem = ("", 0) if good else ("do not build worlds with it", BackendError.exit_code)
         findings.append(Finding(f"backend {name}", good, f"{text}{f' ({told})' if told else ''}", *problem))
     chosen = get_backend("auto")
@@ -210,10 +264,18 @@ def _disk(out: Path) -> Finding:
     existing = existing_folder(out)
     free, good = shutil.disk_usage(existing).free, os.access(existing, os.W_OK | os.X_OK)
     if not good:
-        return Finding("disk", False, f"{existing} is not writable", "choose another --out", StorageError.exit_code)
+        return Finding(
+            "disk", False, f"{existing} is not writable", "choose another --out", StorageError.exit_code
+        )
     enough = free >= _LEAST_FREE_BYTES
     do = "" if enough else "free some space or choose another --out"
-    return Finding("disk", enough, f"{free / 1e9:,.1f} GB free at {existing}", do, 0 if enough else StorageError.exit_code)
+    return Finding(
+        "disk",
+        enough,
+        f"{free / 1e9:,.1f} GB free at {existing}",
+        do,
+        0 if enough else StorageError.exit_code,
+    )
 
 
 def _memory() -> Finding:
@@ -224,5 +286,9 @@ def _memory() -> Finding:
     if group.is_file() and (limit := group.read_text().strip()).isdigit():
         available = min(available, int(limit)) if available else int(limit)
     return Finding(
-        "memory", True, f"{available / 1e9:,.1f} GB available, {len(os.sched_getaffinity(0))} processors" if available else "unknown"
+        "memory",
+        True,
+        f"{available / 1e9:,.1f} GB available, {len(os.sched_getaffinity(0))} processors"
+        if available
+        else "unknown",
     )

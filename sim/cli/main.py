@@ -1,7 +1,7 @@
 """Entry point of the `closedworld` command: the typer application, signals, and the table of exit codes.
 
-Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 gate or seal refused, 6 locked or conflict,
-7 I/O, 8 worker, 9 backend unavailable, 129, 130 and 143 signals.
+Exit codes: 0 ok, 1 bug, 2 usage, 3 contract or config, 4 validation failed, 5 gate or seal refused, 6 locked
+or conflict, 7 I/O, 8 worker, 9 backend unavailable, 129, 130 and 143 signals.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every refusal.")] = False,
 ) -> None:
     settings.debug = debug
@@ -61,12 +63,20 @@ def _require_surroundings() -> None:
     except OSError as error:
         found = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
         raise StorageError(
-            "SHELL.NO_CURRENT_DIRECTORY", "the current directory is gone", found=found, do="cd to one that is there"
+            "SHELL.NO_CURRENT_DIRECTORY",
+            "the current directory is gone",
+            found=found,
+            do="cd to one that is there",
         ) from error
     for name in (*sys.argv[1:], here):
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in name):  # bytes that this process's encoding does not know
+        # bytes that this process's encoding does not know
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in name):
             encoding = sys.getfilesystemencoding()
-            do = "give it in UTF-8" if encoding == "utf-8" else "PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
+            do = (
+                "give it in UTF-8"
+                if encoding == "utf-8"
+                else "PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
+            )
             raise UsageError(
                 "SHELL.NOT_TEXT",
                 "an argument, or the current directory, is not text in the encoding of this environment",
@@ -108,7 +118,10 @@ def _machine(error: OSError | MemoryError, kind: type[SimError]) -> SimError:
         return kind("SHELL.OUT_OF_MEMORY", "memory ran out", found=str(error), do=do)
     found = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-    do = "see to what the system refused (space, permissions, ulimit -n), then run again: what was finished is kept"
+    do = (
+        "see to what the system refused (space, permissions, ulimit -n), then run again: what was finished "
+        "is kept"
+    )
     return kind("SHELL.IO_FAILED", "the operating system refused a call", found=found, where=where, do=do)
 
 
@@ -132,7 +145,8 @@ def main() -> None:
 
     settle()
     keep_freed_memory()
-    # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a signal that came as late.
+    # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a
+    # signal that came as late.
     atexit.register(_outcome_stands)
     _heed_signals()
     settings.json, settings.begun = "--json" in sys.argv[1:], False
@@ -151,7 +165,8 @@ def main() -> None:
         code = refuse(error)
     except ReaderLeft:
         pass
-    except SystemExit:  # rich's and typer's answer when nobody reads the help any more; nothing else here raises it
+    except SystemExit:
+        # rich's and typer's answer when nobody reads the help any more; nothing else here raises it
         give_up_results()
     except (typer.Exit, typer.Abort) as stop:
         code = getattr(stop, "exit_code", 1)
@@ -161,7 +176,13 @@ def main() -> None:
         code = refuse(_lost_result() or _machine(error, StorageError))
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            code = refuse(UsageError("SHELL.USAGE", error.format_message(), do="closedworld --help, or --help after the command"))
+            code = refuse(
+                UsageError(
+                    "SHELL.USAGE",
+                    error.format_message(),
+                    do="closedworld --help, or --help after the command",
+                )
+            )
         else:
             raise
     raise SystemExit(code)

@@ -16,7 +16,10 @@ MemoryLimitOption = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="SIZE",
-        help="Resident memory (the host's) this process may take, e.g. 1GiB: bounds the partitions in flight. Not with dask.",
+        help=(
+            "Resident memory (the host's) this process may take, e.g. 1GiB: bounds the partitions in "
+            "flight. Not with dask."
+        ),
     ),
 ]
 
@@ -27,7 +30,8 @@ _MOST = 2**63 - 1
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size: a whole number of bytes, or a decimal number with a unit (kB, MB, GB, TB; KiB, MiB, GiB, TiB).
+    """Bytes of a size: a whole number of bytes, or a decimal number with a unit (kB, MB, GB, TB; KiB, MiB,
+    GiB, TiB).
 
     Raises:
         UsageError: `SHELL.SIZE_INVALID`.
@@ -39,7 +43,10 @@ def parse_size(text: str) -> int:
     size = Decimal(match[1]) * unit if match and unit else Decimal(0)
     if not 1 <= size <= _MOST or (unit == 1 and size != int(size)):
         raise UsageError(
-            "SHELL.SIZE_INVALID", "a size cannot be read", found=text[:100], expected="bytes, or a number with a unit: 800MiB, 1.5GiB, 2GB"
+            "SHELL.SIZE_INVALID",
+            "a size cannot be read",
+            found=text[:100],
+            expected="bytes, or a number with a unit: 800MiB, 1.5GiB, 2GB",
         )
     return int(size)
 
@@ -62,7 +69,10 @@ def memory_budget(limit: str | None, executor: str) -> MemoryBudget | None:
             "SHELL.USAGE",
             "--memory-limit bounds threads of this process, and --executor dask computes in others",
             expected="--executor local",
-            do="bound workers by their number (--workers), or where they are started: dask worker --memory-limit, a cgroup",
+            do=(
+                "bound workers by their number (--workers), or where they are started: dask worker "
+                "--memory-limit, a cgroup"
+            ),
         )
     if not resident.measurable():
         raise UsageError(

@@ -38,7 +38,9 @@ def plan(
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     out: OutOption = "runs",
-    until: Annotated[str | None, typer.Option(help="Plan up to this segment, e.g. 3B, or this state, e.g. 5B.S3.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Plan up to this segment, e.g. 3B, or this state, e.g. 5B.S3.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Show what a request would build: its id, what is published already, partitions, estimated size.
@@ -51,15 +53,25 @@ def plan(
     from sim.shell.loop.telling import states_until
     from sim.world.build import require_segment
 
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
+    prepared = prepared_request(
+        preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc
+    )
     require_segment(until, prepared.model.segments)
     planned = plan_run(prepared, get_backend("cpu"), local_out(out, "plan"))
     asked = set(states_until(prepared.model.segments, until))
     planned = replace(planned, states=tuple(state for state in planned.states if state.state in asked))
     rows = []
     for state in planned.states:
-        count = "" if state.status == "published" else "?" if state.partitions is None else str(state.partitions)
-        note = f"{state.rows:,} rows" if state.rows is not None else f"{state.staged} staged" if state.staged else ""
+        count = (
+            "" if state.status == "published" else "?" if state.partitions is None else str(state.partitions)
+        )
+        note = (
+            f"{state.rows:,} rows"
+            if state.rows is not None
+            else f"{state.staged} staged"
+            if state.staged
+            else ""
+        )
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
     told = [line for one in prepared.supplied.values() for line in one.echo()]
@@ -74,7 +86,8 @@ def plan(
         f"seed         {planned.seed}   scenarios {', '.join(planned.scenarios)}",
         f"estimate     {about['merchants']:,} merchants, {about['days']} days, {about['buckets']:,} buckets,"
         f" about {about['keys']:,} keys and {about['arrivals']:,} arrivals",
-        f"disk         about {about['bytes'] / 1e6:,.0f} MB needed (estimate), {planned.published_bytes / 1e6:,.1f} MB published,"
+        f"disk         about {about['bytes'] / 1e6:,.0f} MB needed (estimate), "
+        f"{planned.published_bytes / 1e6:,.1f} MB published,"
         f" {planned.free_bytes / 1e9:,.1f} GB free",
     ]
     if planned.published_bytes:

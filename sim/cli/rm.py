@@ -25,7 +25,9 @@ def rm(
     from sim.shell.runs.remove import look, remove_run
 
     if is_url(run):
-        refuse_usage("closedworld rm removes local run directories; objects are removed with the store's own tools")
+        refuse_usage(
+            "closedworld rm removes local run directories; objects are removed with the store's own tools"
+        )
     found = look(find_run(run))
     size = f"{found.files:,} files, {found.bytes / 1e6:,.1f} MB"
     if not yes:
@@ -34,4 +36,8 @@ def rm(
         if not typer.confirm(one_line(f"remove {found.path} ({size})?"), err=True):
             raise typer.Exit(1)
     remove_run(found)
-    emit("rm", {"run_dir": str(found.path), "files": found.files, "bytes": found.bytes}, one_line(f"removed {found.path} ({size})"))
+    emit(
+        "rm",
+        {"run_dir": str(found.path), "files": found.files, "bytes": found.bytes},
+        one_line(f"removed {found.path} ({size})"),
+    )

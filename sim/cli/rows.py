@@ -1,4 +1,6 @@
-"""Query results as text: table, CSV, JSON. They are written batch by batch, so that an answer need not fit into memory."""
+"""Query results as text: table, CSV, JSON. They are written batch by batch,
+so that an answer need not fit into memory.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,24 @@ from sim.world.query import batches
 
 
 def json_rows(batch: pa.RecordBatch) -> list[list[Any]]:
-    """Rows as lists of JSON-ready values; integers stay exact, times are ISO 8601, what JSON cannot hold is text."""
-    return [list(row) for row in zip(*(map(plain, column.to_pylist()) for column in batch.columns), strict=True)]
+    """Rows as lists of JSON-ready values; integers stay exact, times are ISO 8601,
+    what JSON cannot hold is text.
+    """
+    return [
+        list(row) for row in zip(*(map(plain, column.to_pylist()) for column in batch.columns), strict=True)
+    ]
 
 
 def write_json(stream: pa.RecordBatchReader) -> None:
     """All rows to stdout as one JSON object, the answer of the command of that name.
 
-    A batch is written when the next one is there: a query that fails before the second has written nothing. One that fails later leaves
-    half a document and a line end, and says why on stderr.
+    A batch is written when the next one is there: a query that fails before the second has written nothing.
+    One that fails later leaves half a document and a line end, and says why on stderr.
     """
     columns = [{"name": field.name, "type": str(field.type)} for field in stream.schema]
-    opened = json_text({"schema": "closedworld.sql/1", "ok": True, "columns": columns, "rows": []}).rstrip("\n")[:-2]
+    opened = json_text({"schema": "closedworld.sql/1", "ok": True, "columns": columns, "rows": []}).rstrip(
+        "\n"
+    )[:-2]
     count, held = 0, opened
     found = batches(stream)
     batch = next(found, None)
@@ -63,7 +71,9 @@ def write_json_lines(stream: pa.RecordBatchReader) -> None:
     names = stream.schema.names
     for batch in batches(stream):
         with results():
-            sys.stdout.write("".join(json_text(dict(zip(names, row, strict=True))) for row in json_rows(batch)))
+            sys.stdout.write(
+                "".join(json_text(dict(zip(names, row, strict=True))) for row in json_rows(batch))
+            )
 
 
 def write_csv(stream: pa.RecordBatchReader) -> None:
@@ -76,7 +86,10 @@ def write_csv(stream: pa.RecordBatchReader) -> None:
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
     _write_csv(header.getvalue().encode())
     for batch in batches(stream):
-        flat = pa.table([_flat(column) for column in batch.columns], names=[str(number) for number in range(batch.num_columns)])
+        flat = pa.table(
+            [_flat(column) for column in batch.columns],
+            names=[str(number) for number in range(batch.num_columns)],
+        )
         made = io.BytesIO()
         pacsv.write_csv(flat, made, options)
         _write_csv(made.getvalue())
@@ -93,16 +106,27 @@ def _write_csv(data: bytes) -> None:
 
 def _flat(column: pa.Array) -> pa.Array:
     kind = column.type
-    simple = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_timestamp, pa.types.is_date)
+    simple = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_string,
+        pa.types.is_timestamp,
+        pa.types.is_date,
+    )
     if any(test(kind) for test in simple):
         return column
     return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
 
 
 def write_table(stream: pa.RecordBatchReader, limit: int) -> None:
-    """The first `limit` rows (0: all) to stdout as an aligned table, saying when there are more; the first batch decides the widths."""
+    """The first `limit` rows (0: all) to stdout as an aligned table, saying when there are more; the first
+    batch decides the widths.
+    """
     numeric = frozenset(
-        number for number, field in enumerate(stream.schema) if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        number
+        for number, field in enumerate(stream.schema)
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     )
     shown, columns = 0, None
     for rows in itertools.chain(_text_rows(stream), [[]]):
@@ -126,7 +150,13 @@ def _text_rows(stream: pa.RecordBatchReader) -> Iterator[list[tuple[str, ...]]]:
     for batch in batches(stream):
         if batch.num_rows:
             yield list(
-                zip(*(["null" if value is None else text(value) for value in column.to_pylist()] for column in batch.columns), strict=True)
+                zip(
+                    *(
+                        ["null" if value is None else text(value) for value in column.to_pylist()]
+                        for column in batch.columns
+                    ),
+                    strict=True,
+                )
             )
 
 

@@ -46,40 +46,65 @@ def run(
     merchants: MerchantsOption = None,
     decimal_comma: DecimalCommaOption = False,
     unknown_mcc: UnknownMccOption = None,
-    backend: Annotated[str, typer.Option(help="auto, cpu, gpu or emulated. auto: cpu, or a gpu measured to be faster here.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, cpu, gpu or emulated. auto: cpu, or a gpu measured to be faster here.")
+    ] = "auto",
     device_slots: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Partitions with rows on the device at once (gpu, emulated). Default: the workers.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Partitions with rows on the device at once (gpu, emulated). Default: the workers.",
+        ),
     ] = None,
     verify_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of partitions recomputed on the cpu (gpu, emulated); 0 for none.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Share of partitions recomputed on the cpu (gpu, emulated); 0 for none."
+        ),
     ] = 0.001,
     executor: ExecutorOption = "local",
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Workers. Default: the processors there are.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Workers. Default: the processors there are.")
+    ] = None,
     memory_limit: MemoryLimitOption = None,
     scheduler: SchedulerOption = None,
     scheduler_file: SchedulerFileOption = None,
     tls_ca: TlsCaOption = None,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
-    until: Annotated[str | None, typer.Option(help="Stop after this segment, e.g. 3B, or this state, e.g. 5B.S3.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this segment, e.g. 3B, or this state, e.g. 5B.S3.")
+    ] = None,
     rng_events: Annotated[
         list[str] | None,
         typer.Option(
             "--rng-events",
-            help="States, or segments, whose random draws are published event by event: 5B.S3,6A. Repeat or separate by commas.",
+            help=(
+                "States, or segments, whose random draws are published event by event: 5B.S3,6A. Repeat or "
+                "separate by commas."
+            ),
         ),
     ] = None,
-    partition_order: Annotated[int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)] = None,
+    partition_order: Annotated[
+        int | None, typer.Option(help="Compute partitions in an order shuffled by this seed.", hidden=True)
+    ] = None,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     out: OutOption = "runs",
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            "--work-dir", help="With a URL as --out: where the run is built before it is uploaded. Default: ~/.cache/closedworld/work."
+            "--work-dir",
+            help=(
+                "With a URL as --out: where the run is built before it is uploaded. Default: "
+                "~/.cache/closedworld/work."
+            ),
         ),
     ] = None,
-    keep_local: Annotated[bool, typer.Option("--keep-local", help="With a URL as --out: keep local copies of uploaded files.")] = False,
+    keep_local: Annotated[
+        bool, typer.Option("--keep-local", help="With a URL as --out: keep local copies of uploaded files.")
+    ] = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     json_events: JsonEventsOption = False,
@@ -97,7 +122,9 @@ def run(
     from sim.world.build import How, build, place_of_run, require_segment, usable_backend
 
     began = time.monotonic()
-    prepared = prepared_request(preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc)
+    prepared = prepared_request(
+        preset, seed, scenario, set_, merchants, contracts, config, decimal_comma, unknown_mcc
+    )
     require_segment(until, prepared.model.segments)
     events = tuple(name for given in rng_events or () for name in given.split(","))
     require_events(events, until, prepared.model.segments)
@@ -117,7 +144,9 @@ def run(
     tls = (tls_ca, tls_cert, tls_key)
     with (
         telling(quiet or json_, verbose, json_events, log, place_of_run(prepared, how), until) as told,
-        executor_named(executor, workers, budget, chosen.name == "gpu", scheduler, scheduler_file, *tls) as who,
+        executor_named(
+            executor, workers, budget, chosen.name == "gpu", scheduler, scheduler_file, *tls
+        ) as who,
     ):
         built = build(prepared, chosen, replace(how, executor=who), told)
     memory = {"limit": budget.limit, "peak": highest()} if budget else None

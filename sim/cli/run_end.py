@@ -1,4 +1,6 @@
-"""What `closedworld run` says when it is done: totals and what to do next; with `--verbose` every state and dataset."""
+"""What `closedworld run` says when it is done: totals and what to do next;
+with `--verbose` every state and dataset.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,19 @@ from sim.world.build import Built
 
 def rows_of(result: RunResult, dataset: str) -> int:
     """Rows of a dataset over all scenarios, 0 where its segment has not passed."""
-    return sum(item.rows for bundle in result.bundles.values() for item in bundle.datasets if item.dataset == dataset)
+    return sum(
+        item.rows for bundle in result.bundles.values() for item in bundle.datasets if item.dataset == dataset
+    )
 
 
 def end_text(
-    built: Built, prepared: Prepared, backend: Backend, out: str, memory: Mapping[str, int] | None, seconds: float, verbose: bool
+    built: Built,
+    prepared: Prepared,
+    backend: Backend,
+    out: str,
+    memory: Mapping[str, int] | None,
+    seconds: float,
+    verbose: bool,
 ) -> list[str]:
     """The text.
 
@@ -37,7 +47,10 @@ def end_text(
     size = sum(item.bytes for bundle in result.bundles.values() for item in bundle.datasets)
     volumes = [
         f"{rows_of(result, dataset):,} {what}"
-        for segment, dataset, what in (("5B", "arrival_events_5B", "arrivals"), ("6A", "s1_party_base_6A", "parties"))
+        for segment, dataset, what in (
+            ("5B", "arrival_events_5B", "arrivals"),
+            ("6A", "s1_party_base_6A", "parties"),
+        )
         if segment in result.bundles
     ]
     checks = f"{summary['checks_passed']:,} checks passed" if summary["checks_passed"] else ""
@@ -45,16 +58,40 @@ def end_text(
         ("world", world),
         ("holds", ", ".join([*volumes, f"{size / 1e6:,.1f} MB"])),
         ("checks", checks),
-        ("built", f"in {seconds:,.1f} s, seed {prepared.request.seed}, scenarios {', '.join(prepared.scenarios)}, {_named(backend)}"),
+        (
+            "built",
+            (
+                f"in {seconds:,.1f} s, seed {prepared.request.seed}, scenarios "
+                f"{', '.join(prepared.scenarios)}, {_named(backend)}"
+            ),
+        ),
     ]
     if result.taken_over:
         before = ", ".join(result.taken_over)
-        facts.append(("complete", f"{before} before this command: {SIZES_CHECKED} (closedworld verify --deep reads them)"))
+        facts.append(
+            (
+                "complete",
+                f"{before} before this command: {SIZES_CHECKED} (closedworld verify --deep reads them)",
+            )
+        )
     if result.stopped_after:
         segment = result.stopped_after.partition(".")[0]
-        facts.append(("stopped", f"after {result.stopped_after}: {segment} has not passed; the same command without --until goes on"))
+        facts.append(
+            (
+                "stopped",
+                (
+                    f"after {result.stopped_after}: {segment} has not passed; the same command without "
+                    "--until goes on"
+                ),
+            )
+        )
     if memory:
-        facts.append(("memory", f"{memory['peak'] / 2**20:,.0f} MiB at the highest, limit {memory['limit'] / 2**20:,.0f} MiB"))
+        facts.append(
+            (
+                "memory",
+                f"{memory['peak'] / 2**20:,.0f} MiB at the highest, limit {memory['limit'] / 2**20:,.0f} MiB",
+            )
+        )
     text = [*(_tables(result) if verbose else []), *(f"{label:<10} {fact}" for label, fact in facts if fact)]
     return [*text, *(_next(result, world, out) if "5B" in result.bundles else [])]
 
@@ -81,7 +118,11 @@ def _tables(result: RunResult) -> list[str]:
         for item in bundle.datasets
     ]
     return [
-        table(("state", "status", "rows", "seconds", "resumed", "peak MB"), states, right=frozenset({2, 3, 4, 5})),
+        table(
+            ("state", "status", "rows", "seconds", "resumed", "peak MB"),
+            states,
+            right=frozenset({2, 3, 4, 5}),
+        ),
         "",
         table(("dataset", "scenario", "rows", "MB"), datasets, right=frozenset({2, 3})),
         "",
@@ -97,6 +138,12 @@ def _next(result: RunResult, world: str, out: str) -> list[str]:
         "",
         "try next",
         f"  {command} verify {where} --deep",
-        f'  {command} sql {where} "select channel_group, count(*) as arrivals from arrival_events_5B group by 1"',
-        f"  {python} -c \"import sim.world as cw; print(cw.open('{world}')['arrival_events_5B'].to_polars())\"",
+        (
+            f'  {command} sql {where} "select channel_group, count(*) as arrivals from arrival_events_5B '
+            'group by 1"'
+        ),
+        (
+            f'  {python} -c "import sim.world as cw; '
+            f"print(cw.open('{world}')['arrival_events_5B'].to_polars())\""
+        ),
     ]

@@ -16,11 +16,19 @@ def sql(
     limit: Annotated[
         int,
         typer.Option(
-            min=0, help="Most rows shown as a table, whose first rows decide the widths; 0 for all. --csv and --json always give all."
+            min=0,
+            help=(
+                "Most rows shown as a table, whose first rows decide the widths; 0 for all. --csv and "
+                "--json always give all."
+            ),
         ),
     ] = 200,
     memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory the query may take, e.g. 1GiB. Default: three quarters of what is free.")
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory the query may take, e.g. 1GiB. Default: three quarters of what is free.",
+        ),
     ] = None,
     json_: JsonOption = False,
 ) -> None:

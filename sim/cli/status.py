@@ -14,7 +14,10 @@ from sim.cli.complete import complete_run
 
 def status(
     run: Annotated[
-        str | None, typer.Argument(help="Run directory, run id (prefix) or URL; without it, all runs.", autocompletion=complete_run)
+        str | None,
+        typer.Argument(
+            help="Run directory, run id (prefix) or URL; without it, all runs.", autocompletion=complete_run
+        ),
     ] = None,
     out: OutOption = "runs",
     json_: JsonOption = False,
@@ -54,7 +57,11 @@ def status(
             for one in runs
         ]
         headers = ("run", "state", "preset", "seed", "scenarios", "passed", "MB", "")
-        text = table(headers, rows, right=frozenset({6})) if rows else f"no runs under {out}; closedworld run builds one"
+        text = (
+            table(headers, rows, right=frozenset({6}))
+            if rows
+            else f"no runs under {out}; closedworld run builds one"
+        )
         emit("status", {"runs": [asdict(one) for one in runs]}, text)
         return
     off: dict[str, str] = {}
@@ -65,7 +72,10 @@ def status(
         one, states = run_status(run_dir, CODES), state_rows(run_dir, CODES)
         datasets, asked = manifest_figures(run_dir, CODES), asked_for(run_dir)
         with contextlib.suppress(SimError):  # a damaged seal or other contracts: `verify` says which
-            off = {named(key): str(switch) for key, switch in left_out(run_dir, one.passed, load_contracts(contracts_root())).items()}
+            off = {
+                named(key): str(switch)
+                for key, switch in left_out(run_dir, one.passed, load_contracts(contracts_root())).items()
+            }
     cells = [
         (
             state["state"],
@@ -79,22 +89,46 @@ def status(
         for state in states
     ]
     lines = [
-        table(("state", "status", "rows", "seconds", "resumed", "peak MB", ""), cells, right=frozenset({2, 3, 4, 5})),
+        table(
+            ("state", "status", "rows", "seconds", "resumed", "peak MB", ""),
+            cells,
+            right=frozenset({2, 3, 4, 5}),
+        ),
         "",
         f"run       {one.run_id}  {one.state}{f' ({one.holder})' if one.holder else ''}",
         f"built     preset {one.preset}, seed {one.seed}, scenarios {', '.join(one.scenarios)}",
-        *(f"override  {key}={json.dumps(value, ensure_ascii=False)}" for key, value in asked["overrides"].items()),
+        *(
+            f"override  {key}={json.dumps(value, ensure_ascii=False)}"
+            for key, value in asked["overrides"].items()
+        ),
         *(f"file      {_origin(entry)}SHA-256 {entry['sha256']}" for entry in asked["externals"]),
-        f"passed    {', '.join(one.passed) or 'nothing yet'} (by its flags; closedworld verify looks at the files)",
+        (
+            f"passed    {', '.join(one.passed) or 'nothing yet'} (by its flags; closedworld verify looks at "
+            "the files)"
+        ),
         *(f"left out  {name}: it is published when {switch}" for name, switch in off.items()),
         f"arrivals  {arrivals(datasets):,}",
-        f"size      {one.bytes / 1e6:,.1f} MB, {sum(entry['bytes'] for entry in datasets) / 1e6:,.1f} MB of it published rows",
+        (
+            f"size      {one.bytes / 1e6:,.1f} MB, {sum(entry['bytes'] for entry in datasets) / 1e6:,.1f} "
+            "MB of it published rows"
+        ),
     ]
-    ended = [{**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None} for state in states]
-    payload: dict[str, Any] = {"run": asdict(one), "asked": asked, "states": ended, "left_out": off, "datasets": datasets}
+    ended = [
+        {**state, "ended_utc": state["ended_utc"].isoformat() if state["ended_utc"] else None}
+        for state in states
+    ]
+    payload: dict[str, Any] = {
+        "run": asdict(one),
+        "asked": asked,
+        "states": ended,
+        "left_out": off,
+        "datasets": datasets,
+    }
     payload["arrivals"] = arrivals(datasets)
     emit("status", payload, lines)
 
 
 def _origin(entry: dict[str, Any]) -> str:
-    return f"{entry['file'] or 'a file'} as {entry['input']}, " + ("" if entry["rows"] is None else f"{entry['rows']:,} rows, ")
+    return f"{entry['file'] or 'a file'} as {entry['input']}, " + (
+        "" if entry["rows"] is None else f"{entry['rows']:,} rows, "
+    )

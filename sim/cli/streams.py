@@ -1,7 +1,8 @@
-"""The standard streams. What is told beside a result decides nothing: where it cannot be written it is dropped.
+"""The standard streams. What is told beside a result decides nothing:
+where it cannot be written it is dropped.
 
-A result that cannot be written is a refusal (exit 7). A stream that whoever started the process left closed has its number
-taken, so that no file of a run can get it and be written into by mistake.
+A result that cannot be written is a refusal (exit 7). A stream that whoever started the process left closed
+has its number taken, so that no file of a run can get it and be written into by mistake.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class ReaderLeft(Exception):  # no OSError: typer would end the process over tha
 
 
 class Dropped:
-    """A text stream whose failures are nobody's: what it refuses is dropped, and the next write is tried again.
+    """A text stream whose failures are nobody's: what it refuses is dropped,
+    and the next write is tried again.
 
     Args:
         stream: What is written to.
@@ -33,7 +35,8 @@ class Dropped:
 
     def write(self, text: str) -> int:
         """Write, or drop."""
-        with contextlib.suppress(OSError, ValueError):  # ValueError: closed meanwhile, or a character that it cannot hold
+        # ValueError: closed meanwhile, or a character that it cannot hold
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
@@ -53,8 +56,11 @@ class Dropped:
 
 
 def settle() -> None:
-    """Make the streams of this process what the rest of the engine takes for granted; to be called before anything is opened."""
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):  # a result must not vanish: writing to 1 fails
+    """Make the streams of this process what the rest of the engine takes for granted;
+    to be called before anything is opened.
+    """
+    # a result must not vanish: writing to 1 fails
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         _take_number(number, mode)
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -87,7 +93,10 @@ def _take_number(number: int, mode: int) -> None:
 
 def holds_unicode() -> bool:
     """Whether standard output can hold every character."""
-    return str(getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
+    return (
+        str(getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
+        == "utf8"
+    )
 
 
 @contextlib.contextmanager
@@ -109,11 +118,15 @@ def results() -> Iterator[None]:
 
         give_up_results()
         why = f"{errno.errorcode.get(error.errno or 0, 'OSError')}: {error.strerror or error}"
-        raise StorageError(RESULT_NOT_WRITTEN, f"the result could not be written to standard output ({why})") from error
+        raise StorageError(
+            RESULT_NOT_WRITTEN, f"the result could not be written to standard output ({why})"
+        ) from error
 
 
 def give_up_results() -> None:
-    """Let what is still buffered for standard output go nowhere: it would fail again at the interpreter's end."""
+    """Let what is still buffered for standard output go nowhere:
+    it would fail again at the interpreter's end.
+    """
     with contextlib.suppress(OSError, ValueError):
         number = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

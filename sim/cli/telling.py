@@ -17,16 +17,28 @@ if TYPE_CHECKING:
 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="What --log says, as text on stderr; at the end every state and dataset.")
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="What --log says, as text on stderr; at the end every state and dataset."
+    ),
 ]
-JsonEventsOption = Annotated[bool, typer.Option("--json-events", help="Progress as JSON lines on stderr, for programs.")]
+JsonEventsOption = Annotated[
+    bool, typer.Option("--json-events", help="Progress as JSON lines on stderr, for programs.")
+]
 LogOption = Annotated[
-    Path | None, typer.Option("--log", metavar="FILE", help="Append inputs, phases, progress, checks and outcome to FILE as JSON lines.")
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Append inputs, phases, progress, checks and outcome to FILE as JSON lines.",
+    ),
 ]
 
 
 @contextlib.contextmanager
-def telling(quiet: bool, verbose: bool, json_events: bool, log: Path | None, run_dir: Path, until: str | None) -> Iterator[Reporter]:
+def telling(
+    quiet: bool, verbose: bool, json_events: bool, log: Path | None, run_dir: Path, until: str | None
+) -> Iterator[Reporter]:
     """Who is told of a run, closed at the end with a word about how it ended.
 
     Raises:
@@ -66,7 +78,9 @@ def telling(quiet: bool, verbose: bool, json_events: bool, log: Path | None, run
     except BaseException as error:
         number = getattr(error, "number", None)  # of a signal
         if number in EXIT_INTERRUPTED:
-            ended("stopped", EXIT_INTERRUPTED[number], f"signal {number}", "run the same command again to go on")
+            ended(
+                "stopped", EXIT_INTERRUPTED[number], f"signal {number}", "run the same command again to go on"
+            )
         else:
             ended("bug", 1, type(error).__name__, str(error))
         raise

@@ -11,13 +11,18 @@ from sim.cli.common import ConfigOption, ContractsOption, JsonOption, RunArgumen
 
 _SHALLOW = {
     False: "names, kinds and sizes; bytes not read: --deep hashes every one",
-    True: "names, sizes and the SHA-256 the store keeps, if any; bytes not read: --deep reads and hashes every one",
+    True: (
+        "names, sizes and the SHA-256 the store keeps, if any; bytes not read: --deep reads and hashes "
+        "every one"
+    ),
 }
 
 
 def verify(
     run: RunArgument,
-    deep: Annotated[bool, typer.Option("--deep", help="Hash every byte and recompute every table's content digest.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Hash every byte and recompute every table's content digest.")
+    ] = False,
     contracts: ContractsOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
@@ -41,17 +46,31 @@ def verify(
     else:
         run_dir = find_run(run)
         content = content_check_of(run_dir, GATES, contracts, config) if deep else None
-        report = verify_run(run_dir, GATES, content, contracts=load_contracts(contracts) if contracts else None)
+        report = verify_run(
+            run_dir, GATES, content, contracts=load_contracts(contracts) if contracts else None
+        )
     if report.problems:
         raise refused(report.problems)
     rows = [
-        (s.segment, s.datasets, f"{s.files:,}", f"{s.rows:,}", f"{s.bytes / 1e6:,.1f}", s.checks, s.bundle_sha256[:16])
+        (
+            s.segment,
+            s.datasets,
+            f"{s.files:,}",
+            f"{s.rows:,}",
+            f"{s.bytes / 1e6:,.1f}",
+            s.checks,
+            s.bundle_sha256[:16],
+        )
         for s in report.segments
     ]
     seconds = time.perf_counter() - started
     how = "every byte hashed, every content digest recomputed" if deep else _SHALLOW[is_url(run)]
     text = [
-        table(("segment", "datasets", "files", "rows", "MB", "checks", "bundle"), rows, right=frozenset({1, 2, 3, 4, 5})),
+        table(
+            ("segment", "datasets", "files", "rows", "MB", "checks", "bundle"),
+            rows,
+            right=frozenset({1, 2, 3, 4, 5}),
+        ),
         "",
         f"run       {report.run_id}",
         f"{'verified ' if deep else 'looked at'} {how} ({seconds:.2f} s)",
@@ -60,5 +79,8 @@ def verify(
         text.append(f"not built {', '.join(report.not_built)}")
     if report.checks_not_judged:
         which = ", ".join(report.checks_not_judged)
-        text.append(f"checks    {which} built with other contracts: which checks those demand is not known (--contracts DIR)")
+        text.append(
+            f"checks    {which} built with other contracts: which checks those demand is not known "
+            "(--contracts DIR)"
+        )
     emit("verify", {**report.as_json(), "looked_at": how, "seconds": round(seconds, 3)}, text)

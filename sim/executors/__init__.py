@@ -2,7 +2,16 @@
 
 from sim.executors.budget import MemoryBudget, MemoryLimitPassed
 from sim.executors.local import LocalExecutor, run_local
-from sim.executors.protocol import ClusterLost, Executor, ExecutorError, ExecutorUnavailable, OutOfMemory, Transient, Work, WorkLost
+from sim.executors.protocol import (
+    ClusterLost,
+    Executor,
+    ExecutorError,
+    ExecutorUnavailable,
+    OutOfMemory,
+    Transient,
+    Work,
+    WorkLost,
+)
 
 __all__ = [
     "ClusterLost",

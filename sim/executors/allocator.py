@@ -1,8 +1,9 @@
 """Memory a process has freed stays with the process.
 
-A partition takes some hundred MB in arrays of 1 to 16 MB and gives them back, and the next one takes them again. The C library's
-defaults return each to the kernel at once, and the kernel zeroes every page anew when it is first touched: a tenth to a fifth of the CPU
-time of 5B.S4 went there, more on a busy machine. NumPy and Arrow then share one heap, so that what one frees the other can use.
+A partition takes some hundred MB in arrays of 1 to 16 MB and gives them back, and the next one takes them
+again. The C library's defaults return each to the kernel at once, and the kernel zeroes every page anew when
+it is first touched: a tenth to a fifth of the CPU time of 5B.S4 went there, more on a busy machine. NumPy and
+Arrow then share one heap, so that what one frees the other can use.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ _SETTINGS = (
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc and Arrow to reuse memory; to be called as a process starts, before threads and before pyarrow is imported.
+    """Tell glibc and Arrow to reuse memory; to be called as a process starts,
+    before threads and before pyarrow is imported.
 
-    Peak memory does not rise by it; memory that is free after the peak is just not given back. Settings that the user made through the
-    environment stand. Other C libraries are left alone.
+    Peak memory does not rise by it; memory that is free after the peak is just not given back. Settings that
+    the user made through the environment stand. Other C libraries are left alone.
 
     Returns:
         Whether the C library took the settings.
@@ -38,10 +40,11 @@ def keep_freed_memory() -> bool:
 
 
 def grow_by_need() -> bool:
-    """For a process under a memory limit: the heap grows by what is asked for, not in steps whose rest nobody has touched.
+    """For a process under a memory limit: the heap grows by what is asked for,
+    not in steps whose rest nobody has touched.
 
-    The kernel counts such a rest where it bounds private memory (RLIMIT_DATA), and the C library refuses a small block when a whole step
-    no longer fits. Returns as `keep_freed_memory`.
+    The kernel counts such a rest where it bounds private memory (RLIMIT_DATA), and the C library refuses a
+    small block when a whole step no longer fits. Returns as `keep_freed_memory`.
     """
     return _set(_TOP_PAD[0], _TOP_PAD[1], 1 << 20)
 

@@ -1,14 +1,16 @@
-"""How many items may be in flight under a memory limit, learnt from the kernel's high-water mark of resident memory.
+"""How many items may be in flight under a memory limit, learnt from the kernel's high-water mark of resident
+memory.
 
-What an item takes is not known beforehand. So the first one runs alone: what the process held before it, subtracted from the
-peak while it ran, is its cost. From then on n items may be in flight as long as
+What an item takes is not known beforehand. So the first one runs alone: what the process held before it,
+subtracted from the peak while it ran, is its cost. From then on n items may be in flight as long as
 
     base + n x cost x 5/4 <= limit
 
-with the highest cost seen so far. With several in flight only their sum is seen, and their mean may raise the cost but never
-lower it; n grows by at most one with each item that ends, so a first item that was small is found out before many follow.
-Plans that know what their partitions weigh begin with the heaviest, so that is what is learnt from.
-The limit itself is held against the peak of the whole process, whatever caused it: it is never passed in silence.
+with the highest cost seen so far. With several in flight only their sum is seen, and their mean may raise the
+cost but never lower it; n grows by at most one with each item that ends, so a first item that was small is
+found out before many follow. Plans that know what their partitions weigh begin with the heaviest, so that is
+what is learnt from. The limit itself is held against the peak of the whole process, whatever caused it: it is
+never passed in silence.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from sim.executors import resident
 from sim.executors.protocol import ExecutorError
 
 _NEAR = 0.95
-"""Share of the limit from which freed memory is given back, so that what lies between used blocks does not add up."""
+"""Share of the limit from which freed memory is given back,
+so that what lies between used blocks does not add up.
+"""
 
 
 class Gauge(Protocol):

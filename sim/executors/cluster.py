@@ -1,7 +1,8 @@
-"""A dask cluster, joined or started: addresses, certificates, and the options under which workers of our own live.
+"""A dask cluster, joined or started: addresses, certificates,
+and the options under which workers of our own live.
 
-Everything started here listens on 127.0.0.1 only, without a dashboard. dask itself knows no password: whoever can reach a
-scheduler's port can run code as its user, unless TLS asks for a certificate.
+Everything started here listens on 127.0.0.1 only, without a dashboard. dask itself knows no password: whoever
+can reach a scheduler's port can run code as its user, unless TLS asks for a certificate.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from sim.ground.plain_file import read_plain
 
 LOOPBACK = "127.0.0.1"
 DEATHS = 3
-"""So many workers may die over one item before it is given up (a scheduler that was there already has its own limit)."""
+"""So many workers may die over one item before it is given up (a scheduler that was there already has its own
+limit).
+"""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class ClusterOptions:
     """Which cluster to work on.
 
     Attributes:
-        workers: Processes to start, one thread each; None for one a GPU. Of no meaning for a cluster that is there already.
+        workers: Processes to start, one thread each; None for one a GPU. Of no meaning for a cluster that is
+            there already.
         scheduler: Address of a running scheduler, e.g. `tls://head:8786`; None starts a cluster here.
         scheduler_file: File in which a running scheduler left its address, or None.
-        tls: Paths of CA certificate, certificate and key (PEM), or None. With them nothing is sent in the clear.
+        tls: Paths of CA certificate, certificate and key (PEM), or None. With them nothing is sent in the
+            clear.
         gpus: Whether workers get one GPU each.
         patience: Seconds to wait for a scheduler to answer, and for a worker to turn up when there is none.
     """
@@ -69,7 +74,9 @@ class Cluster:
         try:
             import distributed
         except ImportError as error:
-            raise ExecutorUnavailable("the package `distributed` is not installed: pip install 'closedworld[dask]'") from error
+            raise ExecutorUnavailable(
+                "the package `distributed` is not installed: pip install 'closedworld[dask]'"
+            ) from error
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         at = options.scheduler_file or options.scheduler or "this machine"
         try:
@@ -79,8 +86,11 @@ class Cluster:
                 with _deaf_to_interrupts():
                     self._cluster = self._started(distributed, security)
             else:
-                asyncio.run(self._knock(address, security))  # a client that fails to connect cannot be put away cleanly
-            self.client = distributed.Client(address or self._cluster, security=security, set_as_default=False)
+                # a client that fails to connect cannot be put away cleanly
+                asyncio.run(self._knock(address, security))
+            self.client = distributed.Client(
+                address or self._cluster, security=security, set_as_default=False
+            )
         except BaseException as error:
             self.close()
             if isinstance(error, OSError | TimeoutError | TypeError | ValueError | RuntimeError):
@@ -113,7 +123,11 @@ class Cluster:
             return None
         ca, certificate, key = map(str, self._options.tls)
         roles = ("client", "scheduler", "worker")
-        pairs = {f"tls_{role}_{part}": path for role in roles for part, path in (("cert", certificate), ("key", key))}
+        pairs = {
+            f"tls_{role}_{part}": path
+            for role in roles
+            for part, path in (("cert", certificate), ("key", key))
+        }
         return distributed.Security(tls_ca_file=ca, require_encryption=True, **pairs)
 
     def _started(self, distributed: Any, security: Any) -> Any:
@@ -122,9 +136,12 @@ class Cluster:
         self._scratch = tempfile.mkdtemp(prefix="closedworld-dask-")  # 0700
         common = {"threads_per_worker": 1, "local_directory": self._scratch, "dashboard_address": None}
         common |= {"protocol": "tls" if security else "tcp"}
-        # dask has the allocator give memory back at once, which costs a page fault for every array a partition makes, and
-        # looks at every worker's stack a hundred times a second.
-        lean = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None, "distributed.worker.profile.enabled": False}
+        # dask has the allocator give memory back at once, which costs a page fault for every array a
+        # partition makes, and looks at every worker's stack a hundred times a second.
+        lean = {
+            "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+            "distributed.worker.profile.enabled": False,
+        }
         with dask.config.set(lean):
             if self._options.gpus:
                 return self._one_worker_a_gpu({**common, **({"security": security} if security else {})})
@@ -133,23 +150,33 @@ class Cluster:
                 host=LOOPBACK,
                 security=security,
                 memory_limit=0,  # results are a few bytes; what a partition needs is not dask's to judge
-                scheduler_kwargs={"allowed_failures": DEATHS - 1, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+                scheduler_kwargs={
+                    "allowed_failures": DEATHS - 1,
+                    "dashboard": False,
+                    "dashboard_address": f"{LOOPBACK}:0",
+                },
                 silence_logs=logging.CRITICAL,
                 **common,
             )
 
     def _one_worker_a_gpu(self, common: dict[str, Any]) -> Any:
-        """dask-cuda gives each worker its GPU (CUDA_VISIBLE_DEVICES) and that GPU's cores. Not tried without a GPU node."""
+        """dask-cuda gives each worker its GPU (CUDA_VISIBLE_DEVICES) and that GPU's cores.
+
+        Not tried without a GPU node.
+        """
         try:
             from dask_cuda import LocalCUDACluster
         except ImportError as error:
-            raise ExecutorUnavailable("the package `dask-cuda` is not installed: pip install 'dask-cuda[cu13]'") from error
+            raise ExecutorUnavailable(
+                "the package `dask-cuda` is not installed: pip install 'dask-cuda[cu13]'"
+            ) from error
         return LocalCUDACluster(n_workers=self._options.workers, **common)
 
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes begun meanwhile, and what they begin later, never see Ctrl-C or their terminal hang up.
+    """Threads and processes begun meanwhile, and what they begin later,
+    never see Ctrl-C or their terminal hang up.
 
     The driver alone answers these, and ends them.
     """

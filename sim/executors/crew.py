@@ -1,7 +1,7 @@
 """Threads that work on items: started when there is something to do for one more, and ended together.
 
-Unlike a pool of the standard library it says that no thread can be started (memory, or a limit of the system) before it has
-taken the item.
+Unlike a pool of the standard library it says that no thread can be started (memory, or a limit of the system)
+before it has taken the item.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Crew(Generic[Item, Result]):
         self._flying: dict[int, bool] = {}  # number of the item -> whether it had company
         self._given = 0
         self._todo: queue.SimpleQueue[tuple[int, Item] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[int, Item, tuple[Result, ...], BaseException | None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Item, tuple[Result, ...], BaseException | None]] = (
+            queue.SimpleQueue()
+        )
 
     @property
     def flying(self) -> int:
@@ -77,7 +79,9 @@ class Crew(Generic[Item, Result]):
     def __enter__(self) -> Crew[Item, Result]:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for _ in self._threads:
             self._todo.put(None)
         for thread in self._threads:

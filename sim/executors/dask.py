@@ -1,9 +1,10 @@
-"""Processes of a dask cluster: one on this machine that lives as long as the run, or any that is there already.
+"""Processes of a dask cluster: one on this machine that lives as long as the run,
+or any that is there already.
 
-Work goes out as text and comes back as text (see `protocol.Work`): dask sees a function by name and one string a task. At
-most two tasks a worker thread are with the scheduler at a time, whatever the number of items, so a million partitions cost
-it nothing. dask itself retries a task whose worker died; everything a run needs to survive more than that is in its
-directory.
+Work goes out as text and comes back as text (see `protocol.Work`): dask sees a function by name and one
+string a task. At most two tasks a worker thread are with the scheduler at a time, whatever the number of
+items, so a million partitions cost it nothing. dask itself retries a task whose worker died; everything a run
+needs to survive more than that is in its directory.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class DaskExecutor:
 
     @property
     def threads(self) -> int:
-        """Of workers started here; a cluster that was there already, and one worker a GPU, are not ours to size."""
+        """Of workers started here.
+
+        A cluster that was there already, and one worker a GPU, are not ours to size.
+        """
         given = self._options
         return 0 if given.scheduler or given.scheduler_file else given.workers or 0
 
@@ -113,7 +117,8 @@ class DaskExecutor:
             error = future.exception() if future.status == "error" else None
             text = future.result() if future.status == "finished" else ""
         if isinstance(error, KilledWorker):
-            # Everything that waited on a worker is suspected when it dies; only what it had begun is to blame.
+            # Everything that waited on a worker is suspected when it dies; only what it had begun is to
+            # blame.
             deaths = work.unanswered(flight.item)
             if deaths >= DEATHS:
                 raise WorkLost(work.name(flight.item), deaths)
@@ -144,7 +149,9 @@ class DaskExecutor:
                 yield landed.get_nowait()
 
     def _slots(self) -> int:
-        """How many items may be under way: two a thread, asked for now and then, since clusters grow and shrink."""
+        """How many items may be under way: two a thread, asked for now and then,
+        since clusters grow and shrink.
+        """
         now = time.monotonic()
         if now - self._asked > 2.0:
             self._asked, self._known = now, max(1, 2 * self._threads())

@@ -1,7 +1,8 @@
 """Threads on this machine: kernels, hashing and Parquet encoding release the GIL.
 
-At most `workers` partitions are in flight, or as many as a memory limit has room for, so memory is bounded by their number times the
-largest partition. One that runs out of memory beside others is computed once more when they have come to rest.
+At most `workers` partitions are in flight, or as many as a memory limit has room for, so memory is bounded by
+their number times the largest partition. One that runs out of memory beside others is computed once more when
+they have come to rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from sim.executors.protocol import Item, OutOfMemory, Result, Work
 
 
 def run_local(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, budget: MemoryBudget | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    budget: MemoryBudget | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Apply `function` to every item on `workers` threads.
 
@@ -32,7 +36,8 @@ def run_local(
     Raises:
         OutOfMemory: An item ran out of memory with no other beside it.
         MemoryLimitPassed: The process took more than the budget's limit.
-        Exception: The first failure, after running partitions have come to rest; nothing new is started after it.
+        Exception: The first failure, after running partitions have come to rest; nothing new is started after
+            it.
     """
     waiting = iter(items)
     ahead: deque[Item] = deque()  # taken from `items` and not begun

@@ -1,8 +1,8 @@
 """What an executor is: something that turns items of work into results, in any order, on any worker.
 
-Work comes in two forms of the same thing. `here` computes an item in this process. `send`, `remote` and `receive` are for
-executors whose workers live elsewhere: text out, a function that turns that text into text, text back. No object of the
-engine ever leaves its process.
+Work comes in two forms of the same thing. `here` computes an item in this process. `send`, `remote` and
+`receive` are for executors whose workers live elsewhere: text out, a function that turns that text into text,
+text back. No object of the engine ever leaves its process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class Work(Protocol[Item_contra, Result_co]):
         """The item as JSON text for `remote`."""
 
     def remote(self) -> Callable[[str], str]:
-        """A module-level function: text of `send` in, text for `receive` out. It may run more than once for one item."""
+        """A module-level function: text of `send` in, text for `receive` out.
+
+        It may run more than once for one item.
+        """
 
     def receive(self, item: Item_contra, text: str) -> Result_co:
         """Take over a worker's answer; called for one answer an item.
@@ -89,7 +92,10 @@ class OutOfMemory(ExecutorError):
 
 
 class Transient(Exception):
-    """An answer saying that an attempt failed for a reason that may not come back; `error` is what to raise if it does."""
+    """An answer saying that an attempt failed for a reason that may not come back.
+
+    `error` is what to raise if it does.
+    """
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

@@ -1,4 +1,6 @@
-"""Resident memory of this process, as Linux counts it: its pages that are in memory, those of mapped files among them."""
+"""Resident memory of this process, as Linux counts it: its pages that are in memory,
+those of mapped files among them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def peak() -> int:
 
 
 def highest() -> int:
-    """Highest bytes of this process so far, whatever was marked; where Linux does not say, what its parent held counts too."""
+    """Highest bytes of this process so far, whatever was marked; where Linux does not say,
+    what its parent held counts too.
+    """
     try:
         return max(_highest, peak())
     except (OSError, StopIteration):
@@ -52,7 +56,10 @@ def measurable() -> bool:
 
 
 def available() -> int | None:
-    """Bytes this process may still take: what the machine has free, or its control group where that is less; None if nobody says."""
+    """Bytes this process may still take: what the machine has free, or its control group where that is less.
+
+    None if nobody says.
+    """
     found = []
     with contextlib.suppress(OSError, StopIteration, ValueError), Path("/proc/meminfo").open() as lines:
         found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
@@ -63,7 +70,10 @@ def available() -> int | None:
 
 
 def give_back() -> None:
-    """Give the kernel what was freed and kept (see `sim.executors.allocator`); nothing happens where the C library has no such call."""
+    """Give the kernel what was freed and kept (see `sim.executors.allocator`).
+
+    Nothing happens where the C library has no such call.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

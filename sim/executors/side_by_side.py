@@ -1,4 +1,6 @@
-"""The same for many files at once: hashing and reading leave the interpreter lock, and a disk likes company."""
+"""The same for many files at once: hashing and reading leave the interpreter lock,
+and a disk likes company.
+"""
 
 from __future__ import annotations
 

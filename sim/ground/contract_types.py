@@ -1,7 +1,7 @@
 """The compiled contracts as frozen dataclasses: what every other module of the shell reads.
 
-Nothing here reads a file. `contracts.py` builds these from `contracts/`; `lint.py` proves them; `tables.py`, `checks.py`
-and `digest.py` obey them.
+Nothing here reads a file. `contracts.py` builds these from `contracts/`; `lint.py` proves them; `tables.py`,
+`checks.py` and `digest.py` obey them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ SCENARIO_KEY = PARTITION_KEYS[-1]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence suggesting the known name closest to `name`, or listing a few, for the `do` part of an error.
+    """A sentence suggesting the known name closest to `name`, or listing a few,
+    for the `do` part of an error.
 
-    For names only: codes of few letters that look alike mean different things, so nothing of three letters or fewer is guessed.
-    What somebody meant by an unknown code is known by `hints.code_hint`.
+    For names only: codes of few letters that look alike mean different things, so nothing of three letters or
+    fewer is guessed. What somebody meant by an unknown code is known by `hints.code_hint`.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name[:256], [other for other in names if len(other) > 3], n=1, cutoff=0.5) if len(name) > 3 else []
+    close = (
+        difflib.get_close_matches(name[:256], [other for other in names if len(other) > 3], n=1, cutoff=0.5)
+        if len(name) > 3
+        else []
+    )
     if close:
         return f"did you mean {close[0]!r}?"
     if not names:
@@ -135,7 +140,9 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Switch:
-    """What an optional dataset is published for: a truth value `key` of config pack `config`, or the user's input `external`."""
+    """What an optional dataset is published for: a truth value `key` of config pack `config`,
+    or the user's input `external`.
+    """
 
     config: str | None = None
     key: str = ""
@@ -150,7 +157,8 @@ class Dataset:
     """One entry of a segment's dataset dictionary, with its table contract resolved.
 
     Attributes:
-        required: Whether every run publishes it; if not, `published_when` says which do (`sim/state/switches.py`).
+        required: Whether every run publishes it; if not, `published_when` says which do
+            (`sim/state/switches.py`).
     """
 
     id: str
@@ -193,7 +201,8 @@ class Contracts:
     Attributes:
         digest: SHA-256 hex over the sorted (relative path, SHA-256 of canonical JSON of the parsed content).
         vocabularies: Static vocabularies, name -> ordered values.
-        reference_vocabularies: Name -> (reference table, column); filled from the reference snapshot at run time.
+        reference_vocabularies: Name -> (reference table, column); filled from the reference snapshot at run
+            time.
         kernels: Kernel name -> the parsed kernel contract.
         streams: The `sim.rng.Streams`, by id: this room lies below theirs.
         checks: State id -> names of the model checks it must have run, `*` for any text.

@@ -1,7 +1,7 @@
 """Every way a run can refuse, with one shape: what, where, found, expected, what to do.
 
-A `SimError` is for people: it is printed as a short block, never as a traceback, and its class decides the exit code.
-Bugs stay ordinary exceptions. Nothing in this module formats for a terminal; `sim.cli` does that.
+A `SimError` is for people: it is printed as a short block, never as a traceback, and its class decides the
+exit code. Bugs stay ordinary exceptions. Nothing in this module formats for a terminal; `sim.cli` does that.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ class SimError(Exception):
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text of each non-empty part, in the order they are printed."""
-        rows = [(label, text) for label, text in (("where", self.where), ("found", self.found), ("expected", self.expected)) if text]
+        rows = [
+            (label, text)
+            for label, text in (("where", self.where), ("found", self.found), ("expected", self.expected))
+            if text
+        ]
         total = self.total if self.total is not None else len(self.examples)
         for number, example in enumerate(self.examples[:EXAMPLE_LIMIT], start=1):
             rows.append((f"{number} of {total}", example))
@@ -72,7 +76,8 @@ class SimError(Exception):
         """The whole error as plain text, one part a line."""
         lines = [f"{self.code}  {self.what}"]
         lines += [f"  {label:<9} {text}" for label, text in self.rows()]
-        return "\n".join(map(one_line, lines))  # a text of a file drives no terminal and cannot pass for a part of ours
+        # a text of a file drives no terminal and cannot pass for a part of ours
+        return "\n".join(map(one_line, lines))
 
     def as_json(self) -> dict[str, object]:
         """The error as a JSON-ready mapping (for `--json`)."""
@@ -148,20 +153,30 @@ def path_text(path: Path) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         found = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        do = "give its directory a name of Unicode text, or make a link of such a name to the directory above it"
-        raise StorageError("SHELL.PATH_NOT_TEXT", "rows cannot be read under a path that is not UTF-8", found=found, do=do) from None
+        do = (
+            "give its directory a name of Unicode text, or make a link of such a name to the directory "
+            "above it"
+        )
+        raise StorageError(
+            "SHELL.PATH_NOT_TEXT", "rows cannot be read under a path that is not UTF-8", found=found, do=do
+        ) from None
     return text
 
 
 def files_left(path: Path) -> int | None:
-    """How many more files (inodes) the file system of an existing path takes from this user; None where it keeps no count."""
+    """How many more files (inodes) the file system of an existing path takes from this user.
+
+    None where it keeps no count.
+    """
     status = os.statvfs(path)
     return status.f_favail if status.f_files else None
 
 
 @contextlib.contextmanager
 def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
-    """Turn OSError into a StorageError that names the path and, when space ran out, what is needed and what is free."""
+    """Turn OSError into a StorageError that names the path and, when space ran out,
+    what is needed and what is free.
+    """
     try:
         yield
     except OSError as error:
@@ -175,5 +190,10 @@ def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
                 found += f" ({f'{needed:,} bytes needed, ' if needed else ''}{free:,} bytes free)"
                 if error.errno == errno.ENOSPC and files_left(place) == 0:
                     found += ": no file (inode) is left, whatever the bytes"
-                    do = "remove files - bytes are not what is missing -, then run again: finished partitions are kept"
-        raise StorageError("SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do) from error
+                    do = (
+                        "remove files - bytes are not what is missing -, then run again: finished "
+                        "partitions are kept"
+                    )
+        raise StorageError(
+            "SHELL.IO_WRITE_FAILED", f"{doing} failed", found=found, where=str(path), do=do
+        ) from error

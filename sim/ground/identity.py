@@ -1,7 +1,7 @@
 """Canonical bytes and the names derived from them: parameter hash, fingerprint, run id.
 
-Framing is u32 little-endian length + bytes, so that no content can move between fields unseen. Hashed JSON is canonical:
-sorted keys, no spaces, UTF-8, floats as `repr` writes them, unknown types refused.
+Framing is u32 little-endian length + bytes, so that no content can move between fields unseen. Hashed JSON is
+canonical: sorted keys, no spaces, UTF-8, floats as `repr` writes them, unknown types refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def _refuse(value: Any, path: str) -> None:
     kind = type(value)
     if kind in _PLAIN:
         return
-    # Counters of a partition are lists of 100,000s of integers: looked at type by type, and spelt out only where one is not plain.
+    # Counters of a partition are lists of 100,000s of integers: looked at type by type, and spelt out only
+    # where one is not plain.
     if kind in (list, tuple) and _PLAIN.issuperset(map(type, value)):
         return
     if isinstance(value, Mapping):
@@ -56,17 +57,25 @@ def canonical_json(value: Any) -> bytes:
     """Canonical JSON bytes of plain data.
 
     Raises:
-        TypeError: For any type JSON does not have (no `default=`: a digest object must never be hashed by accident).
+        TypeError: For any type JSON does not have (no `default=`: a digest object must never be hashed by
+            accident).
         ValueError: For NaN and infinities.
     """
     _refuse(value, "$")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode("utf-8")
 
 
 def pretty_json(value: Any) -> bytes:
-    """JSON for files people open: sorted, indented, newline at the end; refuses what `canonical_json` refuses."""
+    """JSON for files people open: sorted, indented, newline at the end.
+
+    Refuses what `canonical_json` refuses.
+    """
     _refuse(value, "$")
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
+        "utf-8"
+    )
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -75,7 +84,9 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 
 
 def sha256_file(path: Path, *, follow: bool = True) -> str:
-    """SHA-256 of a plain file's bytes, read in 4 MiB pieces; never waits for a pipe, and reads no more than lay there when it was opened.
+    """SHA-256 of a plain file's bytes, read in 4 MiB pieces.
+
+    Never waits for a pipe, and reads no more than lay there when it was opened.
 
     Args:
         path: The file.
@@ -89,7 +100,8 @@ def sha256_file(path: Path, *, follow: bool = True) -> str:
     view = memoryview(buffer)
     descriptor = open_plain(path, sys.maxsize, follow=follow)
     with os.fdopen(descriptor, "rb", buffering=0) as stream:
-        left = os.fstat(descriptor).st_size + 1  # of a file that grows, one byte more: it is not what it was, and may grow for ever
+        # of a file that grows, one byte more: it is not what it was, and may grow for ever
+        left = os.fstat(descriptor).st_size + 1
         while left and (size := stream.readinto(view[: min(left, _CHUNK)])):
             digest.update(view[:size])
             left -= size
@@ -105,7 +117,10 @@ def named_digest(label: str, rows: Iterable[tuple[str, str]]) -> str:
 
 
 def contracts_digest(files: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over the sorted (path under contracts/, SHA-256 of canonical JSON of the content); comments and layout do not count."""
+    """SHA-256 over the sorted (path under contracts/, SHA-256 of canonical JSON of the content).
+
+    Comments and layout do not count.
+    """
     return named_digest("closedworld.contracts.v1", files)
 
 
@@ -142,9 +157,13 @@ def run_id(fingerprint: str, seed: int, scenarios: Iterable[str]) -> str:
 
 @cache
 def code_digest() -> str:
-    """Digest of the engine's own sources: finished partitions in staging are reused only by the code that made them."""
+    """Digest of the engine's own sources: finished partitions in staging are reused only by the code that
+    made them.
+    """
     root = Path(__file__).resolve().parents[2]
-    return named_digest("closedworld.code.v1", [(str(path.relative_to(root)), sha256_file(path)) for path in code_files(root)])
+    return named_digest(
+        "closedworld.code.v1", [(str(path.relative_to(root)), sha256_file(path)) for path in code_files(root)]
+    )
 
 
 def code_files(root: Path) -> list[Path]:

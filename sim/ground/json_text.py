@@ -1,4 +1,6 @@
-"""JSON that a run published, read from anybody's directory: strict, bounded in depth, of a law that is known."""
+"""JSON that a run published, read from anybody's directory: strict, bounded in depth,
+of a law that is known.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,14 @@ def load_json(data: bytes, where: str, law: str) -> dict[str, Any]:
     """Parse a published JSON object that must carry `law`.
 
     Raises:
-        GateError: If it does not parse, repeats a key, nests deeper than 64, holds what no run writes, or follows another law.
+        GateError: If it does not parse, repeats a key, nests deeper than 64, holds what no run writes, or
+            follows another law.
     """
     try:
         text = data.decode("utf-8")
-        document = json.loads(text, object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_finite)
+        document = json.loads(
+            text, object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_finite
+        )
         _require_plain(document, data)
     except (ValueError, RecursionError) as error:
         raise damaged(where, str(error)[:200]) from None

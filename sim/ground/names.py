@@ -1,7 +1,9 @@
-"""Names that runs, contracts and requests may use: each kind has one pattern, and a name is one of it from end to end or refused.
+"""Names that runs, contracts and requests may use: each kind has one pattern,
+and a name is one of it from end to end or refused.
 
-Such names become SQL identifiers, paths and words on a terminal. Whoever writes SQL or a path still quotes them; here is decided that
-there is nothing to quote. `$` of a regular expression also holds before a last newline, hence `fullmatch` everywhere.
+Such names become SQL identifiers, paths and words on a terminal. Whoever writes SQL or a path still quotes
+them; here is decided that there is nothing to quote. `$` of a regular expression also holds before a last
+newline, hence `fullmatch` everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ PARTITION_KEY = re.compile(r"seed|manifest_fingerprint|scenario_id")
 CONTRACT_PATH = re.compile(
     rf"data/layer[1-9]/({SEGMENT.pattern})/[a-z][A-Za-z0-9_]{{0,62}}|reports/layer[1-9]/[a-z][a-z0-9_]{{0,62}}|gates"
 )
-FOLDER = re.compile(r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}")
+FOLDER = re.compile(
+    r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}"
+)
 
 
 def is_name(kind: re.Pattern[str], value: Any) -> bool:

@@ -1,8 +1,9 @@
 """What a Parquet footer says of its column chunks, read by us.
 
-Arrow's `FileMetaData.row_group(i).column(j)` aborts the process where a chunk's size statistics do not fit its column, or its metadata
-are encrypted, and `write_metadata_file` where the file says to be encrypted. So the footer's bytes are read here, by the kinds that the
-Parquet format gives its fields: a footer that another reader could understand otherwise is refused.
+Arrow's `FileMetaData.row_group(i).column(j)` aborts the process where a chunk's size statistics do not fit
+its column, or its metadata are encrypted, and `write_metadata_file` where the file says to be encrypted. So
+the footer's bytes are read here, by the kinds that the Parquet format gives its fields: a footer that another
+reader could understand otherwise is refused.
 """
 
 from __future__ import annotations
@@ -147,11 +148,17 @@ def _chunk(chunk: dict[int, Any], level: Any) -> ColumnChunk:
 
 
 def _sizes_flaw(sizes: dict[int, Any], level: Any) -> str:
-    """What Arrow requires of size statistics: a histogram has a place for every level, and only texts have bytes of their own."""
+    """What Arrow requires of size statistics: a histogram has a place for every level,
+    and only texts have bytes of their own.
+    """
     for number, most in ((2, level.max_repetition_level), (3, level.max_definition_level)):
         if sizes.get(number) and len(sizes[number]) != most + 1:
             return f"size statistics of {len(sizes[number])} levels, where the column has {most + 1}"
-    return "size statistics of texts in a column of none" if 1 in sizes and level.physical_type != "BYTE_ARRAY" else ""
+    return (
+        "size statistics of texts in a column of none"
+        if 1 in sizes and level.physical_type != "BYTE_ARRAY"
+        else ""
+    )
 
 
 def _count(fields: dict[int, Any], number: int) -> int:

@@ -1,7 +1,9 @@
-"""Headers of Parquet pages, read without decoding a page: what a column chunk would become, by its own word page by page.
+"""Headers of Parquet pages, read without decoding a page: what a column chunk would become,
+by its own word page by page.
 
-A header is a struct in Thrift's compact protocol. Arrow allocates what a page header says and refuses a page that becomes anything else,
-so the sum of the headers bounds what decoding takes. The footer's sums are not used: nothing checks them.
+A header is a struct in Thrift's compact protocol. Arrow allocates what a page header says and refuses a page
+that becomes anything else, so the sum of the headers bounds what decoding takes. The footer's sums are not
+used: nothing checks them.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def page_headers(data: bytes, start: int, stop: int) -> Iterator[PageHeader]:
     while start < stop:
         reader = Compact(data, start, stop, _LONGEST_LIST)
         fields = reader.struct()
-        inner: dict[int, Any] = next((fields[number] for number in (5, 7, 8) if isinstance(fields.get(number), dict)), {})
+        inner: dict[int, Any] = next(
+            (fields[number] for number in (5, 7, 8) if isinstance(fields.get(number), dict)), {}
+        )
         sizes = [fields.get(2), fields.get(3)]
         if not all(type(size) is int and size >= 0 for size in sizes):
             raise Malformed("a page without a size")

@@ -24,7 +24,10 @@ def config_root() -> Path:
 
 
 def user_cache() -> Path | None:
-    """Where this user's caches lie, as the XDG base directories have it; None for a user without a home (no HOME, no passwd entry)."""
+    """Where this user's caches lie, as the XDG base directories have it.
+
+    None for a user without a home (no HOME, no passwd entry).
+    """
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if named.is_absolute():
         return named

@@ -1,6 +1,7 @@
 """Read a plain file once: opened once, looked at through the descriptor, bounded, and never waited for.
 
-Whatever is parsed, hashed or proven of a file is taken from the bytes that one `read_plain` gave: a file reopened may be another.
+Whatever is parsed, hashed or proven of a file is taken from the bytes that one `read_plain` gave: a file
+reopened may be another.
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ def open_plain(path: Path, limit: int, *, follow: bool = True) -> int:
         follow: Whether the last name may be a symbolic link.
 
     Raises:
-        NotPlain: If something else is there, nothing is, or it cannot be opened; its `errno` is the system's, or EINVAL.
+        NotPlain: If something else is there, nothing is, or it cannot be opened; its `errno` is the system's,
+            or EINVAL.
     """
     expected = f"a plain file of at most {limit:,} bytes"
     try:
-        # Looked at before it is opened, since opening some devices does something; and afterwards, since this may be another by then.
+        # Looked at before it is opened, since opening some devices does something; and afterwards, since this
+        # may be another by then.
         _require(path.stat(follow_symlinks=follow), limit, expected, path)
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
@@ -64,7 +67,9 @@ def open_plain(path: Path, limit: int, *, follow: bool = True) -> int:
         raise NotPlain(error.errno or errno.ENOENT, f"no such file{link}", expected, path) from error
     except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
         number = getattr(error, "errno", None) or errno.EINVAL
-        raise NotPlain(number, f"it cannot be opened: {getattr(error, 'strerror', None) or error}", expected, path) from error
+        raise NotPlain(
+            number, f"it cannot be opened: {getattr(error, 'strerror', None) or error}", expected, path
+        ) from error
     try:
         _require(os.fstat(descriptor), limit, expected, path)
     except BaseException:
@@ -87,14 +92,21 @@ def read_plain(path: Path, limit: int, *, follow: bool = True) -> bytes:
                 data += more  # it grew, or it is one of those whose size the system does not tell
         except OSError as error:
             number = error.errno or errno.EIO
-            raise NotPlain(number, f"it cannot be read: {error.strerror or error}", "a readable file", path) from error
+            raise NotPlain(
+                number, f"it cannot be read: {error.strerror or error}", "a readable file", path
+            ) from error
     if len(data) > limit:
-        raise NotPlain(errno.EINVAL, f"more than {limit:,} bytes", f"a plain file of at most {limit:,} bytes", path)
+        raise NotPlain(
+            errno.EINVAL, f"more than {limit:,} bytes", f"a plain file of at most {limit:,} bytes", path
+        )
     return data
 
 
 def unless_absent(read: Callable[[], Read]) -> Read | None:
-    """What `read` gives; None where no plain file is. What this machine cannot do now is raised: it says nothing about the file."""
+    """What `read` gives; None where no plain file is.
+
+    What this machine cannot do now is raised: it says nothing about the file.
+    """
     try:
         return read()
     except NotPlain as error:
@@ -104,7 +116,8 @@ def unless_absent(read: Callable[[], Read]) -> Read | None:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """What tells one file under a name from another, or from itself with other bytes: device, inode, size, times of change.
+    """What tells one file under a name from another, or from itself with other bytes: device, inode, size,
+    times of change.
 
     The time of status change is the kernel's own; nobody sets it back.
 

@@ -1,16 +1,26 @@
-"""Text of anybody as text that is only read: nothing in it drives a terminal, turns its direction, or passes for a line of ours."""
+"""Text of anybody as text that is only read: nothing in it drives a terminal, turns its direction,
+or passes for a line of ours.
+"""
 
 from __future__ import annotations
 
 
 def clean(text: str) -> str:
     """Text without control characters, so that no name in a file can drive a terminal; line ends stay."""
-    return text if text.isprintable() else "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+    )
 
 
 def one_line(text: str) -> str:
     """`clean` without line ends either: a text of a file cannot pass for a line of ours."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() else _escaped(char) for char in text)
+    )
 
 
 def _escaped(char: str) -> str:

@@ -1,7 +1,8 @@
 """Files given by a user, each read once: what is parsed and what is hashed are the same bytes.
 
-A file that is parsed and then opened again to be hashed may have been another in between, and two worlds would share one name.
-So a `FileBytes` is handed around instead of a path, and nothing below the command line opens an input twice.
+A file that is parsed and then opened again to be hashed may have been another in between, and two worlds
+would share one name. So a `FileBytes` is handed around instead of a path, and nothing below the command line
+opens an input twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from sim.ground.plain_file import NotPlain, read_plain
 MAX_ENTRIES = 4096
 """How many entries a directory of contracts or configuration may hold, those below it included."""
 MAX_FOLDER_BYTES = 1 << 24
-"""How many bytes the files read from such a directory may have together; the packaged ones have half a megabyte."""
+"""How many bytes the files read from such a directory may have together.
+
+The packaged ones have half a megabyte.
+"""
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
@@ -41,7 +45,13 @@ class FileBytes:
         return sha256_bytes(self.data)
 
 
-def read_once(path: Path, limit: int, code: str = "SHELL.FILE_UNREADABLE", what: str = "a file cannot be used", do: str = "") -> FileBytes:
+def read_once(
+    path: Path,
+    limit: int,
+    code: str = "SHELL.FILE_UNREADABLE",
+    what: str = "a file cannot be used",
+    do: str = "",
+) -> FileBytes:
     """Read a plain file of at most `limit` bytes; symbolic links to plain files are followed.
 
     Nothing is ever waited for: pipes, devices and directories are refused by name.
@@ -61,12 +71,15 @@ def read_once(path: Path, limit: int, code: str = "SHELL.FILE_UNREADABLE", what:
         return FileBytes(path, read_plain(path, limit))
     except NotPlain as error:
         if error.errno in _MACHINE:  # says something about this machine, nothing about the file
-            raise StorageError("SHELL.IO_READ_FAILED", "a file could not be read", error.found, "", str(path), "run again") from error
+            raise StorageError(
+                "SHELL.IO_READ_FAILED", "a file could not be read", error.found, "", str(path), "run again"
+            ) from error
         raise ContractError(code, what, error.found, error.expected, str(path), do) from error
 
 
 class Folder:
-    """A directory of small text files given by a user: listed once, each file read at most once, all of it bounded.
+    """A directory of small text files given by a user: listed once, each file read at most once,
+    all of it bounded.
 
     Args:
         root: The directory.
@@ -78,7 +91,9 @@ class Folder:
         code: Of the refusal of the directory as a whole.
     """
 
-    def __init__(self, root: Path, code: str = "SHELL.FOLDER_UNREADABLE", what: str = "a directory cannot be used") -> None:
+    def __init__(
+        self, root: Path, code: str = "SHELL.FOLDER_UNREADABLE", what: str = "a directory cannot be used"
+    ) -> None:
         self.root = root
         self.code, self._what = code, what
         self._read: dict[str, FileBytes] = {}
@@ -86,10 +101,12 @@ class Folder:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every entry below the directory but plain directories, relative to it and sorted; links are not followed.
+        """Every entry below the directory but plain directories, relative to it and sorted.
 
-        A directory whose name has a suffix is listed too: it lies where a file should. Hidden directories (a version control's) are
-        not entered.
+        Links are not followed.
+
+        A directory whose name has a suffix is listed too: it lies where a file should. Hidden directories (a
+        version control's) are not entered.
 
         Raises:
             ContractError: If a directory cannot be listed, or if there are more than `MAX_ENTRIES` entries.
@@ -103,12 +120,17 @@ class Folder:
                     for entry in entries:
                         seen += 1
                         if seen > MAX_ENTRIES:
-                            raise self._refused(f"more than {MAX_ENTRIES:,} entries", f"at most {MAX_ENTRIES:,} files and directories")
+                            raise self._refused(
+                                f"more than {MAX_ENTRIES:,} entries",
+                                f"at most {MAX_ENTRIES:,} files and directories",
+                            )
                         folder, path = entry.is_dir(follow_symlinks=False), here / entry.name
                         todo += [path] if folder and not entry.name.startswith(".") else []
                         found += [path.relative_to(self.root).as_posix()] if not folder or path.suffix else []
             except OSError as error:
-                raise self._refused(error.strerror or str(error), "a directory that can be listed", here) from error
+                raise self._refused(
+                    error.strerror or str(error), "a directory that can be listed", here
+                ) from error
         return tuple(sorted(found))
 
     def below(self, start: str, suffix: str = "") -> tuple[str, ...]:
@@ -119,15 +141,21 @@ class Folder:
         """A file below the directory: from the file system the first time, and as it was then ever after.
 
         Raises:
-            ContractError: As `read_once`; or this directory's refusal if all files read make more than `MAX_FOLDER_BYTES`.
+            ContractError: As `read_once`; or this directory's refusal if all files read make more than
+                `MAX_FOLDER_BYTES`.
         """
         if name not in self._read:
             file = read_once(self.root / name, limit)
             self._bytes += len(file.data)
             if self._bytes > MAX_FOLDER_BYTES:
-                raise self._refused(f"more than {MAX_FOLDER_BYTES:,} bytes in its files", f"at most {MAX_FOLDER_BYTES:,} bytes together")
+                raise self._refused(
+                    f"more than {MAX_FOLDER_BYTES:,} bytes in its files",
+                    f"at most {MAX_FOLDER_BYTES:,} bytes together",
+                )
             self._read[name] = file
         return self._read[name]
 
     def _refused(self, found: str, expected: str, where: Path | None = None) -> ContractError:
-        return ContractError(self.code, self._what, found, expected, str(where or self.root), "is it the directory you meant?")
+        return ContractError(
+            self.code, self._what, found, expected, str(where or self.root), "is it the directory you meant?"
+        )

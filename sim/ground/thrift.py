@@ -1,4 +1,6 @@
-"""Structs in Thrift's compact protocol, as Parquet's footers and page headers are written, read without knowing their fields."""
+"""Structs in Thrift's compact protocol, as Parquet's footers and page headers are written,
+read without knowing their fields.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,9 @@ class Compact:
         """The next struct.
 
         Args:
-            spec: Kinds of fields by number; a field of another kind is malformed, one that is not listed is read as it is. Readers made
-                from a schema go over a field of another kind, and do not look at the kind of a list's items: they would read on elsewhere.
+            spec: Kinds of fields by number; a field of another kind is malformed, one that is not listed is
+                read as it is. Readers made from a schema go over a field of another kind, and do not look at
+                the kind of a list's items: they would read on elsewhere.
             depth: Structs and lists that are open around it.
 
         Returns:
@@ -111,7 +114,8 @@ class Compact:
         self.left -= count
         if self.left < 0 or depth > _DEPTH:
             raise Malformed("more lists than such a file has")
-        kind = BYTE if head & 15 in _BOOLS else head & 15  # a field's head holds its truth, a list's items are bytes
+        # a field's head holds its truth, a list's items are bytes
+        kind = BYTE if head & 15 in _BOOLS else head & 15
         return [self._value(kind, spec, depth) for _ in range(count)]
 
     def skip(self, size: int) -> None:

@@ -14,7 +14,10 @@ from sim.shell.publish.publish import fsync_directory, make_directories
 
 
 class LocalObjects(ObjectStore):
-    """`file://`: a mounted file system used as an object store. A file is complete before its name exists: link(2) refuses a taken name."""
+    """`file://`: a mounted file system used as an object store.
+
+    A file is complete before its name exists: link(2) refuses a taken name.
+    """
 
     def put_new(self, key: str, source: bytes | Path, sha256: str) -> bool:
         """See `ObjectStore.put_new`."""
@@ -51,7 +54,10 @@ class LocalObjects(ObjectStore):
 
 
 class GenericObjects(ObjectStore):
-    """Google Cloud Storage through gcsfs, whose `mode="create"` sends ifGenerationMatch=0. The store gives no SHA-256."""
+    """Google Cloud Storage through gcsfs, whose `mode="create"` sends ifGenerationMatch=0.
+
+    The store gives no SHA-256.
+    """
 
     def put_new(self, key: str, source: bytes | Path, sha256: str) -> bool:
         """See `ObjectStore.put_new`."""

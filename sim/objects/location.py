@@ -1,7 +1,8 @@
 """Where a run lies that is no local path: a URL of an object store, its parts, and how it may be printed.
 
-A URL names a place and nothing else. Credentials come from where the store's own tools look for them (environment, profile, instance
-role), so they can neither reach a receipt nor a log; a URL that carries any is refused, and what is printed never shows them.
+A URL names a place and nothing else. Credentials come from where the store's own tools look for them
+(environment, profile, instance role), so they can neither reach a receipt nor a log; a URL that carries any
+is refused, and what is printed never shows them.
 """
 
 from __future__ import annotations
@@ -55,9 +56,17 @@ def parse_url(text: str) -> Location:
     found = _URL.match(text)
     protocol, rest = (found[1].lower(), found[2]) if found else ("", text)
     if protocol not in PROTOCOLS:
-        raise _refused(text, f"protocol {protocol!r}", "s3://, gs:// or file://: stores that can create an object only if it is absent")
+        raise _refused(
+            text,
+            f"protocol {protocol!r}",
+            "s3://, gs:// or file://: stores that can create an object only if it is absent",
+        )
     if "@" in rest.split("/", 1)[0]:
-        raise _refused(text, "credentials in the URL", "a bucket and a prefix; credentials come from the environment or a profile")
+        raise _refused(
+            text,
+            "credentials in the URL",
+            "a bucket and a prefix; credentials come from the environment or a profile",
+        )
     if re.search(r"[?#\s\\]|::|://", rest) or not rest.isprintable():
         raise _refused(text, "a query, a fragment, a chain of protocols or blanks", "a bucket and a prefix")
     kind = PROTOCOLS[protocol]
@@ -76,4 +85,6 @@ def without_secrets(text: str) -> str:
 
 def _refused(text: str, found: str, expected: str) -> UsageError:
     where = without_secrets("".join(char if char.isprintable() else "?" for char in text))
-    return UsageError("SHELL.URL_INVALID", "this URL cannot name a run", found=found, expected=expected, where=where)
+    return UsageError(
+        "SHELL.URL_INVALID", "this URL cannot name a run", found=found, expected=expected, where=where
+    )

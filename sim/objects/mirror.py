@@ -1,7 +1,9 @@
-"""A run in an object store: its documents mirrored into a local directory, its data files known by the store's listing.
+"""A run in an object store: its documents mirrored into a local directory,
+its data files known by the store's listing.
 
-Receipt, seals, manifests, indexes and flags are small: they are copied and held against each other by the same functions that open a local
-run. Data files stay where they are; each must be there in its size and, where the store keeps one, with its SHA-256.
+Receipt, seals, manifests, indexes and flags are small: they are copied and held against each other by the
+same functions that open a local run. Data files stay where they are; each must be there in its size and,
+where the store keeps one, with its SHA-256.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ class RemoteRun:
         return text.replace(str(self.mirror), str(self.location))
 
 
-def mirror_run(location: Location, options: Mapping[str, Any] | None = None, reports: bool = False) -> RemoteRun:
+def mirror_run(
+    location: Location, options: Mapping[str, Any] | None = None, reports: bool = False
+) -> RemoteRun:
     """Copy a run's documents.
 
     Args:
@@ -96,7 +100,14 @@ def mirror_run(location: Location, options: Mapping[str, Any] | None = None, rep
         )
     run = RemoteRun(store, Path(tempfile.mkdtemp(prefix="closedworld-run-")), sizes)
     weakref.finalize(run, shutil.rmtree, run.mirror, ignore_errors=True)
-    copy_documents(run, [key for key in sizes if key == RECEIPT_NAME or DOCUMENT.fullmatch(key) or (reports and _REPORT.fullmatch(key))])
+    copy_documents(
+        run,
+        [
+            key
+            for key in sizes
+            if key == RECEIPT_NAME or DOCUMENT.fullmatch(key) or (reports and _REPORT.fullmatch(key))
+        ],
+    )
     return run
 
 
@@ -104,7 +115,10 @@ def copy_documents(run: RemoteRun, keys: Sequence[str]) -> None:
     """Copy small objects into the mirror; each is read once, as it is now."""
     if len(keys) > _MOST_DOCUMENTS:
         raise GateError(
-            "SHELL.PUBLISHED_FILE_INVALID", "a run cannot have so many documents", found=str(len(keys)), where=str(run.location)
+            "SHELL.PUBLISHED_FILE_INVALID",
+            "a run cannot have so many documents",
+            found=str(len(keys)),
+            where=str(run.location),
         )
 
     def copy(key: str) -> None:
@@ -146,7 +160,9 @@ def open_remote(run: RemoteRun, codes: Sequence[str]) -> OpenRun:
     return OpenRun(run.mirror, receipt, bundles, unfinished_there(run.sizes, codes))
 
 
-def prove_remote(run: RemoteRun, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
+def prove_remote(
+    run: RemoteRun, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]
+) -> Bundle:
     """The bundle of a segment that passed and whose documents are in the mirror; as `require_passed`.
 
     Raises:
@@ -154,7 +170,9 @@ def prove_remote(run: RemoteRun, code: str, codes: Sequence[str], receipt: Mappi
     """
     bundle = open_segment(run.mirror, code, codes)
     problems = segment_problems(bundle, receipt, before) + document_problems(run, bundle)
-    problems += [line for item in bundle.datasets for part in item.files for line in size_problems(run, item, part)]
+    problems += [
+        line for item in bundle.datasets for part in item.files for line in size_problems(run, item, part)
+    ]
     if problems:
         raise gate_refused(code, problems)
     return bundle
@@ -171,7 +189,11 @@ def size_problems(run: RemoteRun, item: Published, part: PartFile) -> list[str]:
     size = run.sizes.get(key)
     if size == part.bytes:
         return []
-    return [f"{run.store.url(key)}: missing" if size is None else f"{run.store.url(key)}: {size} bytes, published with {part.bytes}"]
+    return [
+        f"{run.store.url(key)}: missing"
+        if size is None
+        else f"{run.store.url(key)}: {size} bytes, published with {part.bytes}"
+    ]
 
 
 def stated_problems(run: RemoteRun, item: Published, part: PartFile) -> tuple[list[str], bool]:
@@ -179,14 +201,20 @@ def stated_problems(run: RemoteRun, item: Published, part: PartFile) -> tuple[li
     key = f"{item.path}/{part.name}"
     found = run.store.stat(key)
     if found is None or found.size != part.bytes:
-        return [f"{run.store.url(key)}: {'missing' if found is None else f'{found.size} bytes, published with {part.bytes}'}"], True
+        return [
+            (
+                f"{run.store.url(key)}: "
+                f"{'missing' if found is None else f'{found.size} bytes, published with {part.bytes}'}"
+            )
+        ], True
     if found.sha256 is not None and found.sha256 != part.file_sha256:
         return [f"{run.store.url(key)}: SHA-256 {found.sha256}, published as {part.file_sha256}"], True
     return [], found.sha256 is not None
 
 
 def require_object(run: RemoteRun, item: Published, part: PartFile) -> None:
-    """A data file must be the published one: by the store's own SHA-256, or where it keeps none by reading every byte.
+    """A data file must be the published one: by the store's own SHA-256,
+    or where it keeps none by reading every byte.
 
     Raises:
         GateError: If it is not.
@@ -208,7 +236,12 @@ def require_object(run: RemoteRun, item: Published, part: PartFile) -> None:
 
 def stranger_keys(run: RemoteRun, bundles: Mapping[str, Bundle], unfinished: Sequence[str]) -> list[str]:
     """Objects under data/ and gates/ that no bundle lists; unfinished segments are left out."""
-    listed = {f"{item.path}/{part.name}" for bundle in bundles.values() for item in bundle.datasets for part in item.files}
+    listed = {
+        f"{item.path}/{part.name}"
+        for bundle in bundles.values()
+        for item in bundle.datasets
+        for part in item.files
+    }
     for code, bundle in bundles.items():
         listed |= {f"gates/{code}/{name}" for name in (*bundle.document["documents"], INDEX_NAME, FLAG_NAME)}
     skipped = tuple(f"gates/{code}/" for code in unfinished)

@@ -1,7 +1,8 @@
-"""S3 and what speaks its protocol: conditional puts, whole-object SHA-256, multipart uploads that a killed uploader does not leave behind.
+"""S3 and what speaks its protocol: conditional puts, whole-object SHA-256, multipart uploads that a killed
+uploader does not leave behind.
 
-Up to 64 MiB an object goes up in one PUT with its SHA-256, which S3 checks before it accepts the body and keeps. Larger ones go up in
-parts; S3 keeps no SHA-256 over the whole of those, so they are read back once.
+Up to 64 MiB an object goes up in one PUT with its SHA-256, which S3 checks before it accepts the body and
+keeps. Larger ones go up in parts; S3 keeps no SHA-256 over the whole of those, so they are read back once.
 """
 
 from __future__ import annotations
@@ -51,11 +52,17 @@ class S3Objects(ObjectStore):
             if size > self._part_bytes and isinstance(source, Path):
                 return self._multipart(key, source)
             data = source if isinstance(source, bytes) else source.read_bytes()
-            checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256)} if self._checks else {}
-            return _unless_taken(lambda: self._call("put_object", key, Body=data, IfNoneMatch="*", **checksum))
+            checksum = (
+                {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256)} if self._checks else {}
+            )
+            return _unless_taken(
+                lambda: self._call("put_object", key, Body=data, IfNoneMatch="*", **checksum)
+            )
 
     def recover(self, notes: Path) -> None:
-        """Abort the multipart uploads this work directory noted and did not finish: its lock is ours, so their uploader is dead."""
+        """Abort the multipart uploads this work directory noted and did not finish: its lock is ours,
+        so their uploader is dead.
+        """
         with store_errors(notes, "looking for interrupted uploads"):
             make_directories(notes)
             self._notes = notes
@@ -66,12 +73,14 @@ class S3Objects(ObjectStore):
                     note.unlink()
 
     def probe(self) -> bool:
-        """Whether the store compares a body with the SHA-256 it is given, instead of keeping whatever it is told.
+        """Whether the store compares a body with the SHA-256 it is given,
+        instead of keeping whatever it is told.
 
         Asked with a wrong one. Only of a store that says no are SHA-256s sent and believed.
         """
         wrong = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256_bytes(b""))}
-        # The refusal is the answer hoped for; the client's own patience would try it again for some ten seconds.
+        # The refusal is the answer hoped for; the client's own patience would try it again for some ten
+        # seconds.
         options = dict(self.fs.storage_options)
         once = {**(options.pop("config_kwargs", None) or {}), "retries": {"total_max_attempts": 1}}
         hasty = type(self.fs)(*self.fs.storage_args, config_kwargs=once, **options)
@@ -95,7 +104,11 @@ class S3Objects(ObjectStore):
                 raise FileNotFoundError(key) from None
             raise
         stated = head.get("ChecksumSHA256", "")
-        whole = base64.b64decode(stated).hex() if len(stated) == 44 and head.get("ChecksumType") != "COMPOSITE" else None
+        whole = (
+            base64.b64decode(stated).hex()
+            if len(stated) == 44 and head.get("ChecksumType") != "COMPOSITE"
+            else None
+        )
         return Stored(int(head["ContentLength"]), whole)
 
     def _multipart(self, key: str, source: Path) -> bool:
@@ -109,9 +122,12 @@ class S3Objects(ObjectStore):
                     made = self._call("upload_part", key, UploadId=upload, PartNumber=number, Body=data)
                     parts.append({"PartNumber": number, "ETag": made["ETag"]})
             done = {"UploadId": upload, "MultipartUpload": {"Parts": parts}}
-            created = _unless_taken(lambda: self._call("complete_multipart_upload", key, IfNoneMatch="*", **done))
+            created = _unless_taken(
+                lambda: self._call("complete_multipart_upload", key, IfNoneMatch="*", **done)
+            )
         except BaseException:
-            with contextlib.suppress(Exception):  # what went wrong first is told; the note makes the next run abort it
+            # what went wrong first is told; the note makes the next run abort it
+            with contextlib.suppress(Exception):
                 self._abort(key, upload)
                 note.unlink()
             raise
@@ -145,7 +161,10 @@ class S3Objects(ObjectStore):
 
 
 def _unless_taken(put: Callable[[], object]) -> bool:
-    """Whether a conditional put created its object. While another one for the same name is under way S3 answers 409: try again."""
+    """Whether a conditional put created its object.
+
+    While another one for the same name is under way S3 answers 409: try again.
+    """
     for attempt in range(_TRIES):
         try:
             put()

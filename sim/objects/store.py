@@ -1,7 +1,10 @@
-"""Object stores as this program sees them: put an object if it is absent, ask what is there, read it back. Nothing is overwritten.
+"""Object stores as this program sees them: put an object if it is absent, ask what is there, read it back.
 
-Every object is created with the store's own put-if-absent, so a name once taken keeps its content whoever else uploads. A store that
-only claims to have it is found out before anything is uploaded (`require_conditional_put`).
+Nothing is overwritten.
+
+Every object is created with the store's own put-if-absent, so a name once taken keeps its content whoever
+else uploads. A store that only claims to have it is found out before anything is uploaded
+(`require_conditional_put`).
 """
 
 from __future__ import annotations
@@ -22,11 +25,27 @@ from sim.objects.location import Location, without_secrets
 from sim.shell.publish.documents import DOCUMENT_BYTES
 
 CHUNK = 1 << 22
-_EXTRAS = {"s3": ("s3fs", "closedworld[s3]"), "gs": ("gcsfs", "closedworld[gcs]"), "file": ("fsspec", "fsspec")}
+_EXTRAS = {
+    "s3": ("s3fs", "closedworld[s3]"),
+    "gs": ("gcsfs", "closedworld[gcs]"),
+    "file": ("fsspec", "fsspec"),
+}
 # Whatever these raise is the store's or the network's doing; anything else is a bug and stays a traceback.
-_STORE_PACKAGES = ("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "google", "fsspec", "asyncio", "requests", "urllib3")
+_STORE_PACKAGES = (
+    "botocore",
+    "aiobotocore",
+    "aiohttp",
+    "s3fs",
+    "gcsfs",
+    "google",
+    "fsspec",
+    "asyncio",
+    "requests",
+    "urllib3",
+)
 
-_DENIED = ("FlexibleChecksumError", "ChecksumError")  # botocore and gcsfs: what came does not fit the checksum it came with
+# botocore and gcsfs: what came does not fit the checksum it came with
+_DENIED = ("FlexibleChecksumError", "ChecksumError")
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,10 @@ def store_errors(where: object, doing: str) -> Iterator[None]:
             f"{doing} failed",
             found=f"{type(error).__name__}: {text}",
             where=str(where),
-            do="see to network, endpoint, bucket and credentials, then run the same command again: what was finished is kept",
+            do=(
+                "see to network, endpoint, bucket and credentials, then run the same command again: what "
+                "was finished is kept"
+            ),
         ) from None
 
 
@@ -93,7 +115,10 @@ class ObjectStore(ABC):
         """Undo what an earlier, killed uploader of this work directory left half done."""
 
     def probe(self) -> bool:
-        """Whether the store refuses a body that is not of the SHA-256 sent with it; only then are its SHA-256s worth anything."""
+        """Whether the store refuses a body that is not of the SHA-256 sent with it.
+
+        Only then are its SHA-256s worth anything.
+        """
         return False
 
     def stat(self, key: str) -> Stored | None:
@@ -132,7 +157,10 @@ class ObjectStore(ABC):
         return found
 
     def sha256(self, key: str) -> str:
-        """SHA-256 over every byte of an object, read from the store now; words instead where the store's own checksum denies them."""
+        """SHA-256 over every byte of an object, read from the store now.
+
+        Words instead where the store's own checksum denies them.
+        """
         return self._digest(key, len)
 
     def _digest(self, key: str, take: Callable[[bytes], object]) -> str:
@@ -159,7 +187,9 @@ class ObjectStore(ABC):
                 return {}
         start = len(self.location.root) + 1
         return {
-            path.removeprefix("/" if not self.location.root.startswith("/") else "")[start:]: int(entry["size"])
+            path.removeprefix("/" if not self.location.root.startswith("/") else "")[start:]: int(
+                entry["size"]
+            )
             for path, entry in found.items()
             if entry["type"] != "directory"
         }
@@ -186,7 +216,8 @@ def open_store(location: Location, options: Mapping[str, Any] | None = None) -> 
 
     settings = {"use_listings_cache": False, "skip_instance_cache": True, **(options or {})}
     if location.protocol == "s3":
-        settings = {"default_cache_type": "none", **settings}  # Arrow asks for the ranges it needs; reading ahead would fetch others
+        # Arrow asks for the ranges it needs; reading ahead would fetch others
+        settings = {"default_cache_type": "none", **settings}
     with store_errors(location, "opening the store"):
         fs = fsspec.filesystem(location.protocol, **settings)
     if location.protocol == "s3":
@@ -199,7 +230,8 @@ def open_store(location: Location, options: Mapping[str, Any] | None = None) -> 
 
 
 def require_conditional_put(store: ObjectStore, key: str) -> None:
-    """Refuse a store that overwrites where it was told not to: an object that exists is offered again, with its own bytes.
+    """Refuse a store that overwrites where it was told not to: an object that exists is offered again,
+    with its own bytes.
 
     Raises:
         StorageError: `SHELL.STORE_WITHOUT_CONDITIONAL_PUT`.

@@ -1,9 +1,10 @@
-"""A run whose home is an object store: built in a local work directory, each segment uploaded when it has passed, its flag last.
+"""A run whose home is an object store: built in a local work directory,
+each segment uploaded when it has passed, its flag last.
 
-Order of a segment's objects: data files, documents, index, `_passed.flag`. Each is created only if absent, then looked at: size and
-SHA-256, the store's own where it checks what it is sent, else read back. The flag object is put when all of that has held, so a reader
-who sees a flag sees a whole segment. Whoever else uploads the same run uploads the same bytes; other bytes under the same name are
-refused.
+Order of a segment's objects: data files, documents, index, `_passed.flag`. Each is created only if absent,
+then looked at: size and SHA-256, the store's own where it checks what it is sent, else read back. The flag
+object is put when all of that has held, so a reader who sees a flag sees a whole segment. Whoever else
+uploads the same run uploads the same bytes; other bytes under the same name are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from sim.ground.errors import GateError, LockedError, StorageError, UsageError, 
 from sim.ground.identity import sha256_bytes, sha256_file
 from sim.ground.paths import user_cache
 from sim.objects.location import Location
-from sim.objects.mirror import DOCUMENT, RemoteRun, copy_documents, document_problems, passed_there, prove_remote
+from sim.objects.mirror import (
+    DOCUMENT,
+    RemoteRun,
+    copy_documents,
+    document_problems,
+    passed_there,
+    prove_remote,
+)
 from sim.objects.store import ObjectStore, open_store, require_conditional_put
 from sim.shell.events.events import PartitionEnded, Reporter, StateBegan, StateEnded
 from sim.shell.loop.publication import Publication
@@ -37,7 +45,8 @@ _UPLOADS = 4  # each holds up to 64 MiB
 
 
 def default_work_dir(root: Location) -> Path:
-    """Where runs for a location are built unless told otherwise: one directory a location in the user's cache.
+    """Where runs for a location are built unless told otherwise:
+    one directory a location in the user's cache.
 
     Raises:
         UsageError: `SHELL.NO_HOME`: the user has no home, hence no cache.
@@ -55,7 +64,8 @@ def default_work_dir(root: Location) -> Path:
 
 
 class Upload(Publication):
-    """Publishes every passed segment below a location, and reads back from there what this machine does not hold.
+    """Publishes every passed segment below a location, and reads back from there what this machine does not
+    hold.
 
     Args:
         root: What `--out` names; the run lies in it under its run id.
@@ -81,10 +91,14 @@ class Upload(Publication):
 
     def reader(self, run_dir: Path, prepared: Prepared) -> Store:
         """See `Publication.reader`: files this machine lacks are fetched when a state asks for them."""
-        return FetchingStore(self._store, run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+        return FetchingStore(
+            self._store, run_dir, prepared.contracts, prepared.reference, prepared.vocabularies
+        )
 
     def begin(self, run_dir: Path, identity: Mapping[str, Any], codes: Sequence[str]) -> None:
-        """Find out, before anything is computed, whether this store will do; take over what it already proves.
+        """Find out, before anything is computed, whether this store will do.
+
+        Take over what it already proves.
 
         Raises:
             StorageError: The store cannot be reached or does not honour put-if-absent.
@@ -97,7 +111,9 @@ class Upload(Publication):
         self._sizes = self._store.list()
         copy = RemoteRun(self._store, run_dir / "staging" / "store", self._sizes)
         for code in passed_there(self._sizes, codes):
-            keys = [key for key in self._sizes if key.startswith(f"gates/{code}/") and DOCUMENT.fullmatch(key)]
+            keys = [
+                key for key in self._sizes if key.startswith(f"gates/{code}/") and DOCUMENT.fullmatch(key)
+            ]
             copy_documents(copy, keys)
             with copy.named():  # nothing of a damaged segment may enter the work directory
                 problems = document_problems(copy, open_segment(copy.mirror, code, codes))
@@ -105,10 +121,22 @@ class Upload(Publication):
                     raise gate_refused(code, problems)
             for key in sorted(keys, key=lambda key: key.endswith(FLAG_NAME)):
                 data = read_published(copy.mirror / key)
-                publish_document(run_dir / "staging", run_dir / key, data, f"It was taken from {self._store.url(key)}.")
+                publish_document(
+                    run_dir / "staging", run_dir / key, data, f"It was taken from {self._store.url(key)}."
+                )
 
-    def prove(self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
-        """See `Publication.prove`: a segment the store proves needs no local data; one it lacks is uploaded now."""
+    def prove(
+        self,
+        run_dir: Path,
+        code: str,
+        codes: Sequence[str],
+        identity: Mapping[str, Any],
+        before: Mapping[str, Bundle],
+    ) -> Bundle:
+        """See `Publication.prove`: a segment the store proves needs no local data.
+
+        One it lacks is uploaded now.
+        """
         if f"gates/{code}/{FLAG_NAME}" in self._sizes:
             bundle = prove_remote(RemoteRun(self._store, run_dir, self._sizes), code, codes, identity, before)
             self._done(run_dir, bundle)
@@ -116,7 +144,10 @@ class Upload(Publication):
         try:
             bundle = super().prove(run_dir, code, codes, identity, before)
         except GateError as error:
-            error.do = f"{self.location} does not hold {code}, and the local copy is not whole: remove {run_dir} and run again"
+            error.do = (
+                f"{self.location} does not hold {code}, and the local copy is not whole: remove {run_dir} "
+                "and run again"
+            )
             raise
         self.passed(run_dir, bundle)
         return bundle
@@ -130,23 +161,39 @@ class Upload(Publication):
         """
         started = time.perf_counter()
         gate = f"gates/{bundle.segment}"
-        files = [(f"{item.path}/{part.name}", part.file_sha256) for item in bundle.datasets for part in item.files]
-        documents = [(f"{gate}/{name}", digest) for name, digest in sorted(bundle.document["documents"].items())]
+        files = [
+            (f"{item.path}/{part.name}", part.file_sha256) for item in bundle.datasets for part in item.files
+        ]
+        documents = [
+            (f"{gate}/{name}", digest) for name, digest in sorted(bundle.document["documents"].items())
+        ]
         name = f"{bundle.segment}.UP"
         goal = f"every file of {bundle.segment} lies in the store, its flag last"
         self._reporter.tell(StateBegan(name, "upload", goal, 0, 0, len(files) + len(documents) + 2))
-        for batch in (files, documents, [(f"{gate}/{INDEX_NAME}", bundle.digest)], [(f"{gate}/{FLAG_NAME}", bundle.flag_sha256)]):
+        for batch in (
+            files,
+            documents,
+            [(f"{gate}/{INDEX_NAME}", bundle.digest)],
+            [(f"{gate}/{FLAG_NAME}", bundle.flag_sha256)],
+        ):
             with ThreadPoolExecutor(_UPLOADS) as pool:
-                for (key, _), _ in zip(batch, pool.map(lambda entry: self._put(run_dir, *entry), batch), strict=True):
+                for (key, _), _ in zip(
+                    batch, pool.map(lambda entry: self._put(run_dir, *entry), batch), strict=True
+                ):
                     self._reporter.tell(PartitionEnded(name, key, 0, False))
         size = sum(item.bytes for item in bundle.datasets)
         rows = sum(item.rows for item in bundle.datasets)
         note = f"{size / 1e6:,.1f} MB proven in the store"
-        self._reporter.tell(StateEnded(name, "upload", "PASS", rows, time.perf_counter() - started, 0, "", note))
+        self._reporter.tell(
+            StateEnded(name, "upload", "PASS", rows, time.perf_counter() - started, 0, "", note)
+        )
         self._done(run_dir, bundle)
 
     def ended(self, run_dir: Path) -> None:
-        """Upload run reports, named by their content since several machines may write them; give local space back."""
+        """Upload run reports, named by their content since several machines may write them.
+
+        Give local space back.
+        """
         for path in sorted(run_dir.glob("reports/layer*/segment_state_runs/part-*.parquet")):
             digest = sha256_file(path)
             key = f"{path.parent.relative_to(run_dir).as_posix()}/part-{digest[:32]}.parquet"
@@ -156,7 +203,9 @@ class Upload(Publication):
 
     def _receipt(self, run_dir: Path, identity: Mapping[str, Any]) -> None:
         data = read_published(run_dir / RECEIPT_NAME)
-        if self._store.stat(RECEIPT_NAME) is None and self._store.put_new(RECEIPT_NAME, data, sha256_bytes(data)):
+        if self._store.stat(RECEIPT_NAME) is None and self._store.put_new(
+            RECEIPT_NAME, data, sha256_bytes(data)
+        ):
             return
         aside = run_dir / "staging" / "store"
         with storage_errors(aside, "copying the receipt"):
@@ -165,7 +214,9 @@ class Upload(Publication):
         there = read_receipt(aside)
         for name in IDENTITY:
             if there[name] != identity[name]:
-                raise _conflict(self._store.url(RECEIPT_NAME), f"{name} {there[name]!r}", f"{identity[name]!r}")
+                raise _conflict(
+                    self._store.url(RECEIPT_NAME), f"{name} {there[name]!r}", f"{identity[name]!r}"
+                )
 
     def _put(self, run_dir: Path, key: str, sha256: str) -> None:
         path, created = run_dir / key, False
@@ -175,8 +226,14 @@ class Upload(Publication):
             created = self._store.put_new(key, path, sha256)
         found = self._store.stat(key)
         if found is None:
-            raise StorageError("SHELL.READ_BACK_MISMATCH", "an object just uploaded is not there", where=self._store.url(key))
-        there = (found.sha256 or self._store.sha256(key)) if found.size == size else f"not asked: {found.size} bytes"
+            raise StorageError(
+                "SHELL.READ_BACK_MISMATCH", "an object just uploaded is not there", where=self._store.url(key)
+            )
+        there = (
+            (found.sha256 or self._store.sha256(key))
+            if found.size == size
+            else f"not asked: {found.size} bytes"
+        )
         if there == sha256:
             return
         if not created:
@@ -187,7 +244,10 @@ class Upload(Publication):
             found=there,
             expected=sha256,
             where=self._store.url(key),
-            do="suspect the store or the way to it; its segment has no flag. Remove the object, then run again",
+            do=(
+                "suspect the store or the way to it; its segment has no flag. Remove the object, then run "
+                "again"
+            ),
         )
 
     def _done(self, run_dir: Path, bundle: Bundle) -> None:
@@ -195,11 +255,15 @@ class Upload(Publication):
         self._drop(run_dir)
 
     def _drop(self, run_dir: Path, all_of_them: bool = False) -> None:
-        """Remove local data files that the store proves and no unfinished segment reads (it would only fetch them again)."""
+        """Remove local data files that the store proves and no unfinished segment reads (it would only fetch
+        them again).
+        """
         if self._keep_local:
             return
         for item in (item for bundle in self._there.values() for item in bundle.datasets):
-            readers = {state.split(".")[0] for state in self._prepared.contracts.dataset(item.dataset).consumed_by}
+            readers = {
+                state.split(".")[0] for state in self._prepared.contracts.dataset(item.dataset).consumed_by
+            }
             if not (all_of_them or readers <= set(self._there)):
                 continue
             with storage_errors(run_dir / item.path, "removing local copies of what the store holds"):
@@ -260,5 +324,8 @@ def _conflict(where: str, found: str, expected: str) -> LockedError:
         found=found,
         expected=expected,
         where=where,
-        do="objects are never replaced: use another --out, or remove that run from the store if nobody reads it",
+        do=(
+            "objects are never replaced: use another --out, or remove that run from the store if nobody "
+            "reads it"
+        ),
     )

@@ -1,7 +1,8 @@
 """Verification and status of a run in an object store.
 
-Shallow verification holds every object's presence, size and the store's own SHA-256 (where it keeps one) against the bundles; deep
-verification reads every byte and recomputes the logical digest of every table, a few files at a time.
+Shallow verification holds every object's presence, size and the store's own SHA-256 (where it keeps one)
+against the bundles; deep verification reads every byte and recomputes the logical digest of every table, a
+few files at a time.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def verify_url(
     run = mirror_run(location, options)
     with run.named():
         content = content_check_of(run.mirror, codes, contracts, config) if deep else None
-        report = _verify(run, codes, content, Judge(run.mirror, load_contracts(contracts or contracts_root())))
+        report = _verify(
+            run, codes, content, Judge(run.mirror, load_contracts(contracts or contracts_root()))
+        )
     return replace(report, problems=tuple(run.as_url(problem) for problem in report.problems))
 
 
@@ -86,21 +89,48 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
         for item in bundle.datasets:
             whole = combine_digests([part.content_blake3 for part in item.files])
             if whole != item.content_blake3:
-                problems.append(f"{run.store.url(item.path)}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")
+                problems.append(
+                    f"{run.store.url(item.path)}: content BLAKE3 {whole} over its files, published as "
+                    f"{item.content_blake3}"
+                )
         rows, size = sum(part.rows for _, part in files), sum(part.bytes for _, part in files)
-        reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
+        reports.append(
+            SegmentReport(
+                code,
+                bundle.digest,
+                len(bundle.datasets),
+                len(files),
+                rows,
+                size,
+                len(bundle.document["checks"]),
+            )
+        )
     unfinished = unfinished_there(run.sizes, codes)
     problems += [
-        f"{gates_dir(run.mirror, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished
+        (
+            f"{gates_dir(run.mirror, code)}: {code} has begun and not passed; running the same request "
+            "again finishes it"
+        )
+        for code in unfinished
     ]
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
     absent = tuple(code for code in codes if code not in begun and not is_events(code))
     told = tuple(bundle_figures(bundles.values()))
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
+    return VerifyReport(
+        receipt["run_id"],
+        content is not None,
+        tuple(reports),
+        absent,
+        tuple(problems),
+        tuple(judge.unknown),
+        told,
+    )
 
 
-def _object_problems(run: RemoteRun, item: Published, part: PartFile, content: ContentCheck | None) -> list[str]:
+def _object_problems(
+    run: RemoteRun, item: Published, part: PartFile, content: ContentCheck | None
+) -> list[str]:
     problems = size_problems(run, item, part)
     if not problems:
         problems, _ = stated_problems(run, item, part)
@@ -118,28 +148,44 @@ def _object_problems(run: RemoteRun, item: Published, part: PartFile, content: C
         copy.unlink(missing_ok=True)
 
 
-def list_urls(root: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None) -> list[RunStatus]:
+def list_urls(
+    root: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
+) -> list[RunStatus]:
     """Every run directly below a location, by run id. One listing of everything below it is made."""
     store = open_store(root, options)
-    found = sorted(key.split("/")[0] for key in store.list() if key.count("/") == 1 and key.endswith(f"/{RECEIPT_NAME}"))
+    found = sorted(
+        key.split("/")[0] for key in store.list() if key.count("/") == 1 and key.endswith(f"/{RECEIPT_NAME}")
+    )
     return [_status(mirror_run(root / name, options), root / name, codes) for name in found]
 
 
 def url_status(
     location: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> tuple[RunStatus, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """One run at a glance, its states, its figures, how it was asked for. Whether somebody is uploading cannot be told from a store."""
+    """One run at a glance, its states, its figures, how it was asked for.
+
+    Whether somebody is uploading cannot be told from a store.
+    """
     run = mirror_run(location, options, reports=True)
     status = _status(run, location, codes)
     with run.named():
-        rows, datasets = _rows(lambda: state_rows(run.mirror, codes)), _rows(lambda: manifest_figures(run.mirror, codes))
+        rows, datasets = (
+            _rows(lambda: state_rows(run.mirror, codes)),
+            _rows(lambda: manifest_figures(run.mirror, codes)),
+        )
         return status, rows, datasets, asked_for(run.mirror)
 
 
 def _status(run: RemoteRun, location: Location, codes: Sequence[str]) -> RunStatus:
     with run.named():
         status = run_status(run.mirror, codes)
-    return replace(status, run_id=location.name, path=str(location), note=run.as_url(status.note), bytes=sum(run.sizes.values()))
+    return replace(
+        status,
+        run_id=location.name,
+        path=str(location),
+        note=run.as_url(status.note),
+        bytes=sum(run.sizes.values()),
+    )
 
 
 def _rows(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

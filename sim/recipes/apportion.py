@@ -1,7 +1,9 @@
-"""Largest remainder: whole units shared in proportion to integer weights, exactly and without regard to order.
+"""Largest remainder: whole units shared in proportion to integer weights,
+exactly and without regard to order.
 
-Hamilton's method (Balinski & Young, *Fair Representation*, 1982): each row gets floor(units * w / W); the units left go one
-each to the rows with the largest remainders. Products are 128-bit; ties fall to the smaller chance word, then the smaller row.
+Hamilton's method (Balinski & Young, *Fair Representation*, 1982): each row gets floor(units * w / W); the
+units left go one each to the rows with the largest remainders. Products are 128-bit; ties fall to the smaller
+chance word, then the smaller row.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from sim.state.context import Context
 from sim.state.frames import Array
 
 
-def largest_remainder(ctx: Context, weight: Array, offsets: Array, units: Array, chance: Array | None = None) -> Array:
+def largest_remainder(
+    ctx: Context, weight: Array, offsets: Array, units: Array, chance: Array | None = None
+) -> Array:
     """Share `units[g]` among the rows of each group g.
 
     Args:
@@ -34,7 +38,9 @@ def largest_remainder(ctx: Context, weight: Array, offsets: Array, units: Array,
     group = run_of_row(offsets)
     totals = sum_by_run(weight, offsets)
     quota: Array
-    quota, remainder = ctx.kernels.remainder_quota(weight=weight, weight_total=totals[group], units=units[group])
+    quota, remainder = ctx.kernels.remainder_quota(
+        weight=weight, weight_total=totals[group], units=units[group]
+    )
     left = units - sum_by_run(quota, offsets)
     words = chance if chance is not None else np.zeros(len(weight), dtype=np.uint64)
     order = np.lexsort((words, ~remainder, group))
@@ -44,5 +50,7 @@ def largest_remainder(ctx: Context, weight: Array, offsets: Array, units: Array,
 
 
 def fixed_point(values: Array, bits: int) -> Array:
-    """Non-negative float64 values as uint64 floor(value * 2**bits): the step from real weights to exact integer sums."""
+    """Non-negative float64 values as uint64 floor(value * 2**bits):
+    the step from real weights to exact integer sums.
+    """
     return np.floor(values * np.float64(2.0**bits)).astype(np.uint64)

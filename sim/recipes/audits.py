@@ -16,7 +16,13 @@ def ledger_check(totals: Totals, stream: str, entities: int, draws: int) -> Chec
     """
     found = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws", "blocks")]
     expected = [entities, entities * draws, entities * ((draws + 1) // 2)]
-    return Check(f"ledger {stream}", found == expected, found, expected, "entities, draws and blocks equal what the rows say")
+    return Check(
+        f"ledger {stream}",
+        found == expected,
+        found,
+        expected,
+        "entities, draws and blocks equal what the rows say",
+    )
 
 
 def between_check(name: str, found: int, bounds: tuple[int, int], note: str) -> Check:

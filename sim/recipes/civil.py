@@ -1,4 +1,6 @@
-"""Months and weekdays of the Gregorian calendar as day numbers since 1970-01-01: pure arithmetic, no clock, no zone."""
+"""Months and weekdays of the Gregorian calendar as day numbers since 1970-01-01: pure arithmetic, no clock,
+no zone.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Natural keys as 64-bit entities for random addresses.
 
-An entity is a chain of Philox blocks over the key's parts under a fixed key, so it depends on nothing but the key itself.
-With n keys two of them collide with probability below n**2 / 2**65 (3e-8 for a million); states that need uniqueness check it.
+An entity is a chain of Philox blocks over the key's parts under a fixed key, so it depends on nothing but the
+key itself. With n keys two of them collide with probability below n**2 / 2**65 (3e-8 for a million); states
+that need uniqueness check it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Scenario horizons: whole UTC days cut into equal buckets, from config `scenario_horizon_5A`.
 
-`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. What is made once for all scenarios
-(clocks, ages of accounts) goes by the span of all of them, run or not, so that it does not depend on which scenarios a run has.
+`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. What is made
+once for all scenarios (clocks, ages of accounts) goes by the span of all of them, run or not, so that it does
+not depend on which scenarios a run has.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def horizon_of(params: Params, scenario: str) -> Horizon:
     """The horizon of a scenario, as a resolved `scenario_horizon_5A` describes it.
 
     Raises:
-        ContractError: `5A.S4.HORIZON_INVALID`: a date that does not exist, or an end that is not after the start.
+        ContractError: `5A.S4.HORIZON_INVALID`: a date that does not exist, or an end that is not after the
+            start.
     """
     dates = {"start": params.start, "end": params.end}
     if scenario in params.scenarios:
@@ -65,12 +67,16 @@ def horizon_of(params: Params, scenario: str) -> Horizon:
 
 
 def span_of(params: Params) -> Horizon:
-    """From the first day of the earliest horizon a resolved `scenario_horizon_5A` describes to the last day of the latest.
+    """From the first day of the earliest horizon a resolved `scenario_horizon_5A` describes to the last day
+    of the latest.
 
     Raises:
         ContractError: As `horizon_of`, for any of them.
     """
-    found = [_horizon(params, params.start, params.end, "every scenario"), *(horizon_of(params, name) for name in params.scenarios)]
+    found = [
+        _horizon(params, params.start, params.end, "every scenario"),
+        *(horizon_of(params, name) for name in params.scenarios),
+    ]
     first, stop = min(one.first_day for one in found), max(one.first_day + one.days for one in found)
     return Horizon(first, stop - first, int(params.bucket_seconds))
 

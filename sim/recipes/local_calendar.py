@@ -1,8 +1,9 @@
 """Local clocks over the horizon: which local bucket each UTC bucket falls in, by the time zones' transitions.
 
-A UTC bucket belongs to the local bucket that holds the wall-clock time of its midpoint. Local buckets are stretches of wall clock
-(bucket number = floor(local seconds / bucket length)), so an hour the clock skips is a bucket no UTC bucket falls in, and an hour
-it runs through twice is one that two fall in. Offsets of :30 and :45 need nothing special.
+A UTC bucket belongs to the local bucket that holds the wall-clock time of its midpoint. Local buckets are
+stretches of wall clock (bucket number = floor(local seconds / bucket length)), so an hour the clock skips is
+a bucket no UTC bucket falls in, and an hour it runs through twice is one that two fall in. Offsets of :30 and
+:45 need nothing special.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def published_horizon(manifest: Frame) -> Horizon:
 
 @dataclass(frozen=True)
 class LocalCalendar:
-    """Local and UTC buckets of some time zones; zone z's local buckets are rows `offset[z]` .. `offset[z + 1] - 1`.
+    """Local and UTC buckets of some time zones; zone z's local buckets are rows `offset[z]` ..
+
+    `offset[z + 1] - 1`.
 
     Attributes:
         tzid: int16 codes, ascending.
@@ -100,7 +103,9 @@ def _offsets(timetable: Frame, tzid: Array, middle: Array) -> Array:
     place = np.minimum(np.searchsorted(known, tzid), max(len(known) - 1, 0))
     result = np.zeros((len(tzid), len(middle)), dtype=np.int64)
     for row, zone in enumerate(place.tolist()):
-        rows = slice(bounds[zone], bounds[zone + 1]) if len(known) and known[zone] == tzid[row] else slice(0, 0)
+        rows = (
+            slice(bounds[zone], bounds[zone + 1]) if len(known) and known[zone] == tzid[row] else slice(0, 0)
+        )
         changes = timetable.transition_utc[rows] // MICRO
         at = np.searchsorted(changes, middle, side="right") - 1
         if len(changes) == 0 or at[0] < 0:

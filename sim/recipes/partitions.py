@@ -13,7 +13,9 @@ from sim.state.frames import Array
 
 
 def whole_runs(keys: Array, target: int) -> list[Partition]:
-    """Ranges of about `target` rows that never split a run of equal keys; at least one, empty for empty input.
+    """Ranges of about `target` rows that never split a run of equal keys.
+
+    At least one, empty for empty input.
 
     Args:
         keys: Sorted key column.
@@ -33,7 +35,10 @@ def row_ranges(rows: int, target: int) -> list[Partition]:
 
 def row_runs(edges: Sequence[int]) -> list[Partition]:
     """A partition for the rows from each edge to the next."""
-    return [Partition(index, spec={"rows": [first, stop]}, weight=stop - first) for index, (first, stop) in enumerate(pairwise(edges))]
+    return [
+        Partition(index, spec={"rows": [first, stop]}, weight=stop - first)
+        for index, (first, stop) in enumerate(pairwise(edges))
+    ]
 
 
 def rows_of(part: Partition) -> tuple[int, int]:

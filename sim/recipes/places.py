@@ -34,7 +34,9 @@ class Cities:
         """City row (int64, n) for each word (uint64, n) and country code; needs kernel `alias_pick`."""
         return self.tables.pick(ctx, words, self.group[country])
 
-    def around(self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float) -> tuple[Array, Array]:
+    def around(
+        self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float
+    ) -> tuple[Array, Array]:
         """Points uniform on the cities' disks; needs kernel `disk_offset`.
 
         Args:
@@ -44,11 +46,14 @@ class Cities:
             reach: Factor on the city's jitter radius.
 
         Returns:
-            Latitude and longitude in degrees, float64, n: exact microdegrees / 1e6, longitudes in [-180, 180).
+            Latitude and longitude in degrees, float64, n: exact microdegrees / 1e6, longitudes in [-180,
+            180).
         """
         radius = self.frame.jitter_radius_udeg[city].astype(np.float64) * np.float64(reach)
         x0, x1, x2 = words
-        north, east = ctx.kernels.disk_offset(x0=x0, x1=x1, x2=x2, radius_udeg=radius, lon_scale=self.frame.lon_scale[city])
+        north, east = ctx.kernels.disk_offset(
+            x0=x0, x1=x1, x2=x2, radius_udeg=radius, lon_scale=self.frame.lon_scale[city]
+        )
         lat = np.clip(self.frame.lat_udeg[city] + north, -_QUARTER, _QUARTER)
         lon = (self.frame.lon_udeg[city] + east + _HALF) % _TURN - _HALF
         return lat.astype(np.float64) / MICRO, lon.astype(np.float64) / MICRO
@@ -58,7 +63,8 @@ def cities_by_population(ctx: Context, exponent: float) -> Cities:
     """Cities drawn in proportion to population ** exponent within their country.
 
     Args:
-        ctx: Context of a state that declares reference `cities` and kernels `alias_build`, `exp_map`, `log_map`.
+        ctx: Context of a state that declares reference `cities` and kernels `alias_build`, `exp_map`,
+            `log_map`.
         exponent: 1 follows people; below 1 favours towns.
     """
     table = ctx.reference("cities")
@@ -72,5 +78,9 @@ def cities_by_population(ctx: Context, exponent: float) -> Cities:
 
 
 def country_letters(ctx: Context) -> Array:
-    """The two ISO letters of each country as a 16-bit number, uint64: an address part that no other country's arrival can shift."""
-    return np.array([int.from_bytes(code.encode("ascii"), "big") for code in ctx.vocabulary("country")], dtype=np.uint64)
+    """The two ISO letters of each country as a 16-bit number, uint64:
+    an address part that no other country's arrival can shift.
+    """
+    return np.array(
+        [int.from_bytes(code.encode("ascii"), "big") for code in ctx.vocabulary("country")], dtype=np.uint64
+    )

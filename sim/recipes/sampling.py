@@ -1,4 +1,6 @@
-"""Holding what was drawn against the law it was drawn from, with an allowance that shrinks as the world grows."""
+"""Holding what was drawn against the law it was drawn from,
+with an allowance that shrinks as the world grows.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +54,21 @@ def sampling_check(
     allowed = np.float64(sigmas) * np.sqrt(variance) + np.float64(slack)
     difference = np.abs(found.astype(np.float64) - expected)
     worst = widest(difference, allowed)
-    figures = {"category": labels[worst], "found": int(found[worst]), "expected": float(expected[worst]), "categories": len(labels)}
+    figures = {
+        "category": labels[worst],
+        "found": int(found[worst]),
+        "expected": float(expected[worst]),
+        "categories": len(labels),
+    }
     limit = {"difference_at_most": float(allowed[worst])}
-    return Check(name, bool((difference <= allowed).all()), figures, limit, f"{note}; the widest category is shown")
+    return Check(
+        name, bool((difference <= allowed).all()), figures, limit, f"{note}; the widest category is shown"
+    )
 
 
-def multinomial_check(name: str, labels: Sequence[str], found: Array, weight: Array, allowance: tuple[float, float], note: str) -> Check:
+def multinomial_check(
+    name: str, labels: Sequence[str], found: Array, weight: Array, allowance: tuple[float, float], note: str
+) -> Check:
     """Counts of independent picks against integer weights (see `sampling_check`).
 
     Args:
@@ -70,4 +81,6 @@ def multinomial_check(name: str, labels: Sequence[str], found: Array, weight: Ar
     """
     share = weight.astype(np.float64) / np.float64(int(weight.sum()))
     expected = share * np.float64(int(found.sum()))
-    return sampling_check(name, labels, found, expected, expected * (np.float64(1.0) - share), allowance, note)
+    return sampling_check(
+        name, labels, found, expected, expected * (np.float64(1.0) - share), allowance, note
+    )

@@ -1,4 +1,6 @@
-"""The user's own merchants among all: which law an MCC outside the taxonomy follows, and what was given instead of a prior."""
+"""The user's own merchants among all: which law an MCC outside the taxonomy follows,
+and what was given instead of a prior.
+"""
 
 from __future__ import annotations
 

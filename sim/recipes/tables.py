@@ -38,7 +38,9 @@ class AliasTables:
         """
         starts = self.offsets[:-1][group]
         sizes = run_lengths(self.offsets).astype(np.uint32)[group]
-        slots = ctx.kernels.alias_pick(x=words, start=starts, size=sizes, threshold=self.threshold, alias=self.alias)
+        slots = ctx.kernels.alias_pick(
+            x=words, start=starts, size=sizes, threshold=self.threshold, alias=self.alias
+        )
         rows: Array = (starts + slots.astype(np.uint64)).astype(np.int64)
         return rows
 

@@ -1,4 +1,6 @@
-"""Exact weights: integers that sum to 2**40 in every group, and the alias tables' proof that they are obeyed."""
+"""Exact weights: integers that sum to 2**40 in every group,
+and the alias tables' proof that they are obeyed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _HALF = np.uint64(32)
 
 
 def power(ctx: Context, base: Array, exponent: float) -> Array:
-    """`base ** exponent` as exp(exponent * log(base)): float64, n, for base > 0 (0 gives 0 where the exponent is positive).
+    """`base ** exponent` as exp(exponent * log(base)): float64, n,
+    for base > 0 (0 gives 0 where the exponent is positive).
 
     Args:
         ctx: Context of a state that declares kernels `exp_map` and `log_map`.
@@ -30,7 +33,8 @@ def power(ctx: Context, base: Array, exponent: float) -> Array:
 def exact_weights(ctx: Context, raw: Array, offsets: Array) -> Array:
     """Weights in proportion to `raw` that sum to exactly 2**40 in each group, none of them 0.
 
-    Every row gets one unit, the others are shared by largest remainder; so a weight is off its share by less than (rows + 1) * 2**-40.
+    Every row gets one unit, the others are shared by largest remainder; so a weight is off its share by less
+    than (rows + 1) * 2**-40.
 
     Args:
         ctx: Context of a state that declares kernel `remainder_quota`.
@@ -52,8 +56,9 @@ def as_share(weight_q: Array) -> Array:
 def alias_deviation(ctx: Context, tables: AliasTables, weight: Array) -> int:
     """Largest difference between what a slot of an alias table is picked with and what its weight asks for.
 
-    Both are taken times size * 2**32: what the slot keeps plus what others give it, against floor(weight * size * 2**32 / total).
-    Thresholds are cut to 32 bits, so a right table may be off by one unit for the slot and for each giver.
+    Both are taken times size * 2**32: what the slot keeps plus what others give it, against floor(weight *
+    size * 2**32 / total). Thresholds are cut to 32 bits, so a right table may be off by one unit for the slot
+    and for each giver.
 
     Args:
         ctx: Context of a state that declares kernel `remainder_quota`.
@@ -67,7 +72,9 @@ def alias_deviation(ctx: Context, tables: AliasTables, weight: Array) -> int:
         return 0
     group = run_of_row(tables.offsets)
     sizes = np.diff(tables.offsets)[group]
-    asked, _ = ctx.kernels.remainder_quota(weight=weight, weight_total=sum_by_run(weight, tables.offsets)[group], units=sizes << _HALF)
+    asked, _ = ctx.kernels.remainder_quota(
+        weight=weight, weight_total=sum_by_run(weight, tables.offsets)[group], units=sizes << _HALF
+    )
     kept = (tables.threshold >> _HALF).astype(np.int64)
     taker = tables.offsets[:-1][group].astype(np.int64) + tables.alias.astype(np.int64)
     got = kept.copy()

@@ -1,6 +1,7 @@
 """Addresses: the counter words that an expression of the contract gives for the values of its fields.
 
-One function evaluates them, for one entity or for arrays of them, in host or device memory: states, the ledger and `explain` all call it.
+One function evaluates them, for one entity or for arrays of them, in host or device memory: states, the
+ledger and `explain` all call it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Address:
 
     Attributes:
         stream: Stream id.
-        c0, c1: Low and high counter word: uint64 arrays of one length, or two whole numbers where every field was one.
+        c0, c1: Low and high counter word: uint64 arrays of one length, or two whole numbers where every field
+            was one.
     """
 
     stream: str
@@ -44,7 +46,9 @@ def entity_hash(left: Value, right: Value) -> Value:
     return block(ENTITY_KEY, left, right)[0]
 
 
-def evaluate(nodes: tuple[Node, ...], given: Mapping[str, Value], hash_of: HashOf = entity_hash, who: str = "") -> tuple[Value, ...]:
+def evaluate(
+    nodes: tuple[Node, ...], given: Mapping[str, Value], hash_of: HashOf = entity_hash, who: str = ""
+) -> tuple[Value, ...]:
     """Values of expressions.
 
     A field that is made of others may be given itself, or those others instead.
@@ -56,7 +60,8 @@ def evaluate(nodes: tuple[Node, ...], given: Mapping[str, Value], hash_of: HashO
         who: What is evaluated, for messages.
 
     Returns:
-        For each a uint64 array, or an int where it holds nothing but scalars. An array that is the whole word is handed back as it is.
+        For each a uint64 array, or an int where it holds nothing but scalars. An array that is the whole word
+        is handed back as it is.
 
     Raises:
         AddressError: a field is missing, unknown, or no whole number.
@@ -99,7 +104,11 @@ class _Values:
             return self.of(field.of)
         if field.name == BLOCK:
             return 0
-        raise AddressError(f"{self.who} needs a field that is not given.", f"no {field.name}", f"{field.name}: {field.meaning}")
+        raise AddressError(
+            f"{self.who} needs a field that is not given.",
+            f"no {field.name}",
+            f"{field.name}: {field.meaning}",
+        )
 
 
 def _pack(parts: list[tuple[Value, int]]) -> Value:
@@ -126,24 +135,37 @@ def _pack(parts: list[tuple[Value, int]]) -> Value:
 def fitting(field: Field, value: Value, who: str) -> Value:
     """A field's value as an int or a uint64 array, if it is in [0, 2**bits).
 
-    Arrays whose dtype cannot exceed the field are taken as they are; of the others the largest value is looked at.
+    Arrays whose dtype cannot exceed the field are taken as they are; of the others the largest value is
+    looked at.
     """
     if not getattr(value, "ndim", 0):
-        if isinstance(value, bool) or (not isinstance(value, int | np.integer | np.bool_) and not _whole(value)):
-            raise AddressError(f"{who}: a field is a whole number.", f"{field.name} of type {type(value).__name__}", "a whole number")
+        if isinstance(value, bool) or (
+            not isinstance(value, int | np.integer | np.bool_) and not _whole(value)
+        ):
+            raise AddressError(
+                f"{who}: a field is a whole number.",
+                f"{field.name} of type {type(value).__name__}",
+                "a whole number",
+            )
         number = int(value)
         if not 0 <= number < 1 << field.bits:
             raise _overflow(field, number, who)
         return number
     if not _whole(value):
-        raise AddressError(f"{who}: a field is a whole number.", f"{field.name} of dtype {value.dtype}", "an integer dtype")
+        raise AddressError(
+            f"{who}: a field is a whole number.", f"{field.name} of dtype {value.dtype}", "an integer dtype"
+        )
     held = 1 if value.dtype.kind == "b" else 8 * value.dtype.itemsize - (value.dtype.kind == "i")
     if (held > field.bits or value.dtype.kind == "i") and value.size:
         # Seen as unsigned, a negative number is larger than any positive one of its dtype.
         seen = value if value.dtype.kind == "u" else value.view(f"u{value.dtype.itemsize}")
         most = int(seen.max())
         if most >= 1 << min(field.bits, held):
-            raise _overflow(field, most if value.dtype.kind == "u" else int(value.min() if value.min() < 0 else value.max()), who)
+            raise _overflow(
+                field,
+                most if value.dtype.kind == "u" else int(value.min() if value.min() < 0 else value.max()),
+                who,
+            )
     return value if value.dtype == np.uint64 else value.astype(np.uint64)
 
 
@@ -152,11 +174,18 @@ def _whole(value: Value) -> bool:
 
 
 def _overflow(field: Field, number: int, who: str) -> AddressOverflow:
-    return AddressOverflow(f"{who}: a value is wider than its field.", f"{field.name} = {number}", f"0 .. 2**{field.bits} - 1")
+    return AddressOverflow(
+        f"{who}: a value is wider than its field.", f"{field.name} = {number}", f"0 .. 2**{field.bits} - 1"
+    )
 
 
-def words_of(stream: str, nodes: tuple[Node, Node], given: Mapping[str, Value], hash_of: HashOf = entity_hash) -> Address:
-    """The address two expressions give; a word of scalars alone is repeated to the length of the other. See `evaluate`."""
+def words_of(
+    stream: str, nodes: tuple[Node, Node], given: Mapping[str, Value], hash_of: HashOf = entity_hash
+) -> Address:
+    """The address two expressions give; a word of scalars alone is repeated to the length of the other.
+
+    See `evaluate`.
+    """
     low, high = evaluate(nodes, given, hash_of, stream)
     if isinstance(low, int) and isinstance(high, int):
         return Address(stream, low, high)
@@ -165,5 +194,9 @@ def words_of(stream: str, nodes: tuple[Node, Node], given: Mapping[str, Value], 
     elif isinstance(high, int):
         high = np.full_like(low, high)
     elif low.shape != high.shape:
-        raise AddressError(f"{stream}: its words are of different lengths.", f"{low.shape} and {high.shape}", "one value an entity")
+        raise AddressError(
+            f"{stream}: its words are of different lengths.",
+            f"{low.shape} and {high.shape}",
+            "one value an entity",
+        )
     return Address(stream, low, high)

@@ -1,15 +1,16 @@
 """The grammar of addresses: how the two counter words of a stream are packed from named whole numbers.
 
-`contracts/rng/streams.yaml` writes each counter word as an expression of this grammar, and everything that draws, records or explains a
-draw evaluates that one expression:
+`contracts/rng/streams.yaml` writes each counter word as an expression of this grammar, and everything that
+draws, records or explains a draw evaluates that one expression:
 
     word  = "0" | part { "|" part }            parts side by side, each in bits of its own
     part  = value [ "<<" number ]              a value, moved up
     value = field [ "^" number ]               a field; a tag that keeps one use of a hash apart from another
           | "hash" "(" word "," word ")"       the entity hash of two words: lane 0 of Philox under `address.ENTITY_KEY`
 
-A field is declared with its width in bits, or with an expression of its own over fields declared before it. `block` is the field every
-stream has: draw d is lane d % 2 of block d // 2, and blocks are counted in the lowest bits of c0.
+A field is declared with its width in bits, or with an expression of its own over fields declared before it.
+`block` is the field every stream has: draw d is lane d % 2 of block d // 2, and blocks are counted in the
+lowest bits of c0.
 """
 
 from __future__ import annotations
@@ -70,18 +71,29 @@ class Field:
         """The field of an entry `{is, bits}` or `{is, of}`; `known` are the fields declared before it.
 
         Raises:
-            AddressError: the name is taken, the width is out of range, or the expression is not of the grammar.
+            AddressError: the name is taken, the width is out of range, or the expression is not of the
+                grammar.
         """
         if name in RESERVED or name == BLOCK:
-            raise AddressError("A field has a name that calls use themselves.", name, f"none of {', '.join((BLOCK, *RESERVED))}")
+            raise AddressError(
+                "A field has a name that calls use themselves.",
+                name,
+                f"none of {', '.join((BLOCK, *RESERVED))}",
+            )
         if ("bits" in entry) == ("of" in entry):
-            raise AddressError(f"Field {name} is either given or made of others.", ", ".join(entry), "`bits` or `of`, one of them")
+            raise AddressError(
+                f"Field {name} is either given or made of others.",
+                ", ".join(entry),
+                "`bits` or `of`, one of them",
+            )
         if "of" in entry:
             node = _at("of", lambda: parse(str(entry["of"]), known))
             return cls(name, width(node), str(entry["is"]), node, str(entry["of"]))
         bits = int(entry["bits"])
         if not 1 <= bits <= WORD_BITS:
-            raise AddressError(f"Field {name} has a width no word has.", f"{bits} bits", f"1 .. {WORD_BITS}", key="bits")
+            raise AddressError(
+                f"Field {name} has a width no word has.", f"{bits} bits", f"1 .. {WORD_BITS}", key="bits"
+            )
         return cls(name, bits, str(entry["is"]))
 
 
@@ -128,7 +140,8 @@ def parse(text: str, fields: Mapping[str, Field]) -> Node:
     """An expression over known fields.
 
     Raises:
-        AddressError: an operator or field is unknown, a part reaches beyond 64 bits, or two parts share a bit.
+        AddressError: an operator or field is unknown, a part reaches beyond 64 bits, or two parts share a
+            bit.
     """
     return _Parser(text, fields).whole()
 
@@ -146,7 +159,9 @@ class _Parser:
             return Packed(())
         node = self.word()
         if self.peek:
-            self.refuse("An address has an operator that is not one of the grammar.", repr(self.peek), _OPERATORS)
+            self.refuse(
+                "An address has an operator that is not one of the grammar.", repr(self.peek), _OPERATORS
+            )
         return node
 
     @property
@@ -162,7 +177,9 @@ class _Parser:
 
     def need(self, token: str) -> None:
         if not self.take(token):
-            self.refuse("An address is not of the grammar.", repr(self.peek) if self.peek else "its end", repr(token))
+            self.refuse(
+                "An address is not of the grammar.", repr(self.peek) if self.peek else "its end", repr(token)
+            )
 
     def word(self) -> Node:
         parts = [self.part()]
@@ -178,7 +195,11 @@ class _Parser:
     def value(self) -> Node:
         name = self.peek
         if not _NAME.fullmatch(name):
-            self.refuse("An address is not of the grammar.", repr(name) if name else "its end", "a field or hash(a, b)")
+            self.refuse(
+                "An address is not of the grammar.",
+                repr(name) if name else "its end",
+                "a field or hash(a, b)",
+            )
         self.at += 1
         if name == "hash":
             self.need("(")
@@ -189,7 +210,12 @@ class _Parser:
             return Hashed(left, right)
         if name not in self.fields:
             near = [other for other in self.fields if other.startswith(name[:4])]
-            self.refuse("An address names an unknown field.", name, "a field of `fields`", f"did you mean {near[0]!r}?" if near else "")
+            self.refuse(
+                "An address names an unknown field.",
+                name,
+                "a field of `fields`",
+                f"did you mean {near[0]!r}?" if near else "",
+            )
         field = self.fields[name]
         return Tagged(field, self.number()) if self.take("^") else field
 
@@ -213,7 +239,11 @@ class _Parser:
         for (_, end, below), (first, _, name) in pairwise(taken):
             if first < end:
                 expected = f"{name} << {end} or higher"
-                self.refuse("Two parts of an address overlap.", f"{below} ends at bit {end}, {name} begins at bit {first}", expected)
+                self.refuse(
+                    "Two parts of an address overlap.",
+                    f"{below} ends at bit {end}, {name} begins at bit {first}",
+                    expected,
+                )
 
     def refuse(self, what: str, found: str, expected: str, do: str = "") -> NoReturn:
         raise AddressError(what, f"{found} in {self.text!r}", expected, do)
@@ -232,7 +262,9 @@ def _called(node: Node) -> str:
 
 
 def named(node: Node, inner: bool = False) -> Iterator[Field]:
-    """Fields an expression names, in the order it names them; with `inner`, also those its fields are made of, after each."""
+    """Fields an expression names, in the order it names them; with `inner`,
+    also those its fields are made of, after each.
+    """
     match node:
         case Field():
             yield node

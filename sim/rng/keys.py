@@ -19,8 +19,9 @@ _WORD = 1 << 64
 def stream_key(seed: int, stream: str, scenario: str | None = None) -> int:
     """The 64-bit Philox key of a stream.
 
-    LE64(SHA-256(frame(SCHEME) + LE64(seed) + frame(stream) [+ frame(scenario)])[:8]). Neither the fingerprint nor a run id takes part, so
-    worlds that differ in one prior share every other draw; the scenario takes part only in streams that say so.
+    LE64(SHA-256(frame(SCHEME) + LE64(seed) + frame(stream) [+ frame(scenario)])[:8]). Neither the fingerprint
+    nor a run id takes part, so worlds that differ in one prior share every other draw; the scenario takes
+    part only in streams that say so.
 
     Args:
         seed: The world's seed, 0 <= seed < 2**64.
@@ -45,11 +46,15 @@ def block(key: int, counter_lo: int, counter_hi: int, backend: str = "cpu") -> t
 
 
 @overload
-def block(key: int, counter_lo: U64Array, counter_hi: U64Array | int, backend: str = "cpu") -> tuple[U64Array, U64Array]: ...
+def block(
+    key: int, counter_lo: U64Array, counter_hi: U64Array | int, backend: str = "cpu"
+) -> tuple[U64Array, U64Array]: ...
 
 
 @overload
-def block(key: int, counter_lo: int, counter_hi: U64Array, backend: str = "cpu") -> tuple[U64Array, U64Array]: ...
+def block(
+    key: int, counter_lo: int, counter_hi: U64Array, backend: str = "cpu"
+) -> tuple[U64Array, U64Array]: ...
 
 
 def block(
@@ -76,7 +81,9 @@ def block(
         raise ValueError(f"key must be in [0, 2**64), not {key}")
     low, high = np.broadcast_arrays(_counter(counter_lo), _counter(counter_hi))
     kernels: Any = get_backend(backend).kernels
-    x0, x1 = kernels.philox_block(key=key, c0=np.ascontiguousarray(low).reshape(-1), c1=np.ascontiguousarray(high).reshape(-1))
+    x0, x1 = kernels.philox_block(
+        key=key, c0=np.ascontiguousarray(low).reshape(-1), c1=np.ascontiguousarray(high).reshape(-1)
+    )
     if low.ndim == 0:
         return int(x0[0]), int(x1[0])
     return x0.reshape(low.shape), x1.reshape(low.shape)

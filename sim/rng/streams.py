@@ -32,8 +32,8 @@ class Stream:
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
         description: What each draw decides; may be left out.
-        events: What one event stands for where events are asked for: an entity, all entities of one high counter word (a cell), or
-            all of a partition.
+        events: What one event stands for where events are asked for: an entity, all entities of one high
+            counter word (a cell), or all of a partition.
         blocks: Blocks an entity's address has room for.
         words: Both expressions, parsed.
     """
@@ -54,18 +54,22 @@ class Stream:
         """The stream of an entry of contracts/rng/streams.yaml.
 
         Args:
-            entry: `{id, entity, c0, c1, draws, scope}`, and perhaps description, events and blocks; of the form the meta-schema states.
+            entry: `{id, entity, c0, c1, draws, scope}`, and perhaps description, events and blocks; of the
+                form the meta-schema states.
             fields: Declared fields.
 
         Raises:
-            AddressError: an expression is not of the grammar, its parts do not fit, or the entity's blocks have no room of their own.
+            AddressError: an expression is not of the grammar, its parts do not fit, or the entity's blocks
+                have no room of their own.
         """
         name, draws = str(entry["id"]), entry["draws"]
         counted = isinstance(draws, int)
         if counted == ("blocks" in entry):
             found = f"draws: {draws}{', and blocks' if counted else ', and no blocks'}"
             expected = "no blocks where draws is a number" if counted else "blocks: the most an entity takes"
-            raise AddressError(f"{name}: how many blocks an entity has is said once.", found, expected, key="draws")
+            raise AddressError(
+                f"{name}: how many blocks an entity has is said once.", found, expected, key="draws"
+            )
         blocks = max(1, (draws + 1) // 2) if counted else int(entry["blocks"])
         known = {**fields, BLOCK: Field(BLOCK, (blocks - 1).bit_length(), _BLOCK_MEANING)}
         words = (_word(entry, "c0", known), _word(entry, "c1", fields))
@@ -73,7 +77,9 @@ class Stream:
         return cls(**{**entry, "blocks": blocks}, words=words)
 
     def key(self, seed: int, scenario: str | None = None) -> int:
-        """Key of this stream; `scenario` is ignored by a stream of scope `world`, so pairs of scenarios share its draws.
+        """Key of this stream.
+
+        `scenario` is ignored by a stream of scope `world`, so pairs of scenarios share its draws.
 
         Raises:
             StreamError: the stream's scope is `scenario` and none is given.
@@ -98,7 +104,8 @@ class Stream:
         """Where the draws of entities begin, from the values of their fields.
 
         Args:
-            values: Values by field: whole numbers, or arrays of one length. A field that is made of others may be given itself or by those.
+            values: Values by field: whole numbers, or arrays of one length. A field that is made of others
+                may be given itself or by those.
             hash_of: Computes `hash(a, b)`; by default on the CPU.
 
         Raises:
@@ -109,8 +116,17 @@ class Stream:
 
     def document(self) -> dict[str, Any]:
         """The stream as plain values, its fields described."""
-        plain = {name: getattr(self, name) for name in ("id", "entity", "c0", "c1", "draws", "blocks", "scope", "description", "events")}
-        return {**plain, "fields": {each.name: {"bits": each.bits, "of": each.text, "is": each.meaning} for each in self.all_fields}}
+        plain = {
+            name: getattr(self, name)
+            for name in ("id", "entity", "c0", "c1", "draws", "blocks", "scope", "description", "events")
+        }
+        return {
+            **plain,
+            "fields": {
+                each.name: {"bits": each.bits, "of": each.text, "is": each.meaning}
+                for each in self.all_fields
+            },
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +175,9 @@ def _word(entry: Mapping[str, Any], key: str, fields: Mapping[str, Field]) -> No
         names = [each.name for each in named(word)]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise AddressError("A field is twice in one word.", f"{twice[0]} in {entry[key]!r}", "each field once")
+            raise AddressError(
+                "A field is twice in one word.", f"{twice[0]} in {entry[key]!r}", "each field once"
+            )
     except AddressError as error:
         error.key = key
         raise
@@ -167,10 +185,17 @@ def _word(entry: Mapping[str, Any], key: str, fields: Mapping[str, Field]) -> No
 
 
 def _blocks_have_room(name: str, word: Node, blocks: int) -> None:
-    """An entity of several blocks counts them in the lowest bits of c0; what lies above begins where they end (see `Parser.fit`)."""
+    """An entity of several blocks counts them in the lowest bits of c0.
+
+    What lies above begins where they end (see `Parser.fit`).
+    """
     at = [shift for value, shift in parts_of(word) if isinstance(value, Field) and value.name == BLOCK]
     if blocks == 1 and any(each.name == BLOCK for each in named(word)):
-        raise AddressError(f"{name}: an entity of one block counts none.", f"{BLOCK} in c0", f"c0 without {BLOCK}", key="c0")
+        raise AddressError(
+            f"{name}: an entity of one block counts none.", f"{BLOCK} in c0", f"c0 without {BLOCK}", key="c0"
+        )
     if blocks > 1 and at != [0]:
         found = f"{blocks} blocks, and {BLOCK} << {at[0]}" if at else f"{blocks} blocks, and no {BLOCK} in c0"
-        raise AddressError(f"{name}: blocks are counted in the lowest bits of c0.", found, f"| {BLOCK}", key="c0")
+        raise AddressError(
+            f"{name}: blocks are counted in the lowest bits of c0.", found, f"| {BLOCK}", key="c0"
+        )

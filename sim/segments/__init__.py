@@ -1,6 +1,9 @@
-"""The model: one folder a segment, one file a state. Segments never import each other; the order below is the run's.
+"""The model: one folder a segment, one file a state.
 
-The segments are imported when they are first asked for: who only reads a run needs their codes and not their programs.
+Segments never import each other; the order below is the run's.
+
+The segments are imported when they are first asked for: who only reads a run needs their codes and not their
+programs.
 """
 
 from __future__ import annotations
@@ -43,4 +46,14 @@ def _segments() -> tuple[Segment, ...]:
     from sim.segments.virtual_3b import SEGMENT as VIRTUAL_3B
     from sim.segments.zones_3a import SEGMENT as ZONES_3A
 
-    return (MERCHANTS_1A, SITES_1B, CIVIL_TIME_2A, ROUTING_2B, ZONES_3A, VIRTUAL_3B, INTENSITY_5A, ARRIVALS_5B, ENTITIES_6A)
+    return (
+        MERCHANTS_1A,
+        SITES_1B,
+        CIVIL_TIME_2A,
+        ROUTING_2B,
+        ZONES_3A,
+        VIRTUAL_3B,
+        INTENSITY_5A,
+        ARRIVALS_5B,
+        ENTITIES_6A,
+    )

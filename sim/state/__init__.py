@@ -1,1 +1,4 @@
-"""What a state is, and all it may see: declaration, context, frames, parameters. It knows no file and no backend's name."""
+"""What a state is, and all it may see: declaration, context, frames, parameters.
+
+It knows no file and no backend's name.
+"""

@@ -1,4 +1,6 @@
-"""A state's random streams: their keys, and the addresses of its draws, formed as contracts/rng/streams.yaml says."""
+"""A state's random streams: their keys, and the addresses of its draws,
+formed as contracts/rng/streams.yaml says.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,12 @@ class Addressed:
 
         Args:
             stream: Declared stream id.
-            **fields: Values of the fields its address is made of: whole numbers, or integer arrays of one length, wherever they are. A
-                field that is made of others may be given itself or by those.
+            **fields: Values of the fields its address is made of: whole numbers, or integer arrays of one
+                length, wherever they are. A field that is made of others may be given itself or by those.
 
         Returns:
-            Two uint64 counter words of that length. A word that is one uint64 field as given is that array, not a copy.
+            Two uint64 counter words of that length. A word that is one uint64 field as given is that array,
+            not a copy.
 
         Raises:
             UndeclaredAccess: the state does not declare the stream.
@@ -55,7 +58,8 @@ class Addressed:
             raise self._overflow(error) from None
 
     def field(self, name: str, /, **parts: Any) -> Array:
-        """A field that is made of others, such as the entity hash of a natural key: uint64 of the parts' length.
+        """A field that is made of others, such as the entity hash of a natural key:
+        uint64 of the parts' length.
 
         Args:
             name: Name of the field in contracts/rng/streams.yaml; a hash needs kernel `entity_hash`.
@@ -67,7 +71,11 @@ class Addressed:
         """
         declared = self._streams.fields.get(name)
         if declared is None:
-            raise AddressError(f"{self.state.id} needs a field that is not declared.", name, "a field of contracts/rng/streams.yaml")
+            raise AddressError(
+                f"{self.state.id} needs a field that is not declared.",
+                name,
+                "a field of contracts/rng/streams.yaml",
+            )
         try:
             (value,) = evaluate((declared,), parts, self._entity_hash, name)
         except AddressOverflow as error:
@@ -85,7 +93,9 @@ class Addressed:
 
     def _overflow(self, error: AddressOverflow) -> ValidationError:
         do = "lower the counts or caps that make it so large; the address has no more room"
-        return ValidationError(f"{self.state.id}.ADDRESS_OVERFLOW", error.what, error.found, error.expected, do=do)
+        return ValidationError(
+            f"{self.state.id}.ADDRESS_OVERFLOW", error.what, error.found, error.expected, do=do
+        )
 
     def _stream(self, stream: str) -> Stream:
         if stream not in self.state.streams:

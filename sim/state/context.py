@@ -1,7 +1,7 @@
 """What a state may see: frames, parameters, kernels, streams. No path, clock, environment or backend name.
 
-`Context` serves planning and checking; `PartitionContext` adds the accumulators of one partition. Both refuse what the
-state did not declare, so that declarations stay true and the seal derived from them complete.
+`Context` serves planning and checking; `PartitionContext` adds the accumulators of one partition. Both refuse
+what the state did not declare, so that declarations stay true and the seal derived from them complete.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Context(Addressed):
         self._configs = configs
 
     def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
-        """This context with fresh accumulators for one partition; on another backend to hold two against each other."""
+        """This context with fresh accumulators for one partition;
+        on another backend to hold two against each other.
+        """
         return PartitionContext(
             self.state,
             seed=self._seed,
@@ -106,13 +108,18 @@ class Context(Addressed):
         return self._externals.get(name)
 
     def publishes(self, dataset: str, scenario: str | None = None) -> bool:
-        """Whether the request asks for a dataset (of a scenario) that the state reads or writes: an optional one may be switched off."""
+        """Whether the request asks for a dataset (of a scenario) that the state reads or writes:
+        an optional one may be switched off.
+        """
         if dataset not in self.state.writes:
             self._declared(dataset, row_level=False)
         return is_published(self._contracts.dataset(dataset), self._choices, scenario)
 
     def to_publish(self) -> set[tuple[str, str | None]]:
-        """Every (dataset, scenario) the state must publish; the scenario is None where data are not by scenario."""
+        """Every (dataset, scenario) the state must publish.
+
+        The scenario is None where data are not by scenario.
+        """
         return asked_for((self._contracts.dataset(name) for name in self.state.writes), self._choices)
 
     def to_read(self) -> set[tuple[str, str | None]]:
@@ -146,7 +153,8 @@ class Context(Addressed):
             part: Only this file; all files when None.
             rows: Half-open row range inside what `part` selects.
             columns: Only these columns.
-            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No strings.
+            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No
+                strings.
 
         Returns:
             The frame; arrays are read-only and may be shared with other partitions.
@@ -161,7 +169,9 @@ class Context(Addressed):
         return self.on_device(loaded) if device else loaded
 
     def on_device(self, value: Rows) -> Rows:
-        """An array or frame in device memory: the same object if it is there already or the backend has one memory."""
+        """An array or frame in device memory: the same object if it is there already or the backend has one
+        memory.
+        """
         self._may_hold_rows()
         ops = self._backend.ops
         return changed(value, lambda columns: [ops.to_device(column) for column in columns])
@@ -172,7 +182,8 @@ class Context(Addressed):
         return changed(value, lambda columns: [ops.to_host(column) for column in columns])
 
     def repeat(self, values: Rows, counts: Array) -> Rows:
-        """Row i of an array or frame `counts[i]` times, in order; on the device iff the values or the counts are there.
+        """Row i of an array or frame `counts[i]` times, in order;
+        on the device iff the values or the counts are there.
 
         Args:
             values: Column (or frame) of r rows.
@@ -194,7 +205,10 @@ class Context(Addressed):
     def _may_hold_rows(self) -> None:
         # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
         if not (self._of_partition and self.state.resident):
-            raise UndeclaredAccess(f"{self.state.id} keeps rows on the device outside a partition or without declaring resident=True")
+            raise UndeclaredAccess(
+                f"{self.state.id} keeps rows on the device outside a partition or without declaring "
+                "resident=True"
+            )
 
     def _declared(self, dataset: str, row_level: bool) -> None:
         scope = self.state.reads.get(dataset)
@@ -214,7 +228,10 @@ class PartitionContext(Context):
         self.events: EventLog | None = None
 
     def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
-        """Add to a named integer counter (scalar, or an int64 array of fixed shape); partitions' counters are summed."""
+        """Add to a named integer counter (scalar, or an int64 array of fixed shape).
+
+        Partitions' counters are summed.
+        """
         figure = np.asarray(self.on_host(value))
         if figure.dtype.kind not in "iub":
             raise TypeError(f"counter {name!r} is {figure.dtype}: cross-row sums are integers only")
@@ -232,16 +249,19 @@ class PartitionContext(Context):
         scenario: str | None = None,
         names: Mapping[str, Array] | None = None,
     ) -> None:
-        """Account for random numbers drawn from a stream, one row an entity, or one a run of entities at consecutive counters.
+        """Account for random numbers drawn from a stream, one row an entity,
+        or one a run of entities at consecutive counters.
 
         Args:
             stream: Declared stream id.
             c0: uint64, n: low counter word of each row's first block.
             c1: uint64, n: high counter word.
             draws: Words of one entity: one int for all, or an array of n.
-            entities: Whole numbers, n: entities of each row, each at the next blocks after the one before; None for one each.
+            entities: Whole numbers, n: entities of each row, each at the next blocks after the one before;
+                None for one each.
             scenario: Scenario, for scenario data.
-            names: Columns of n by which people know the rows; kept where events are asked for (`rng_events.py`).
+            names: Columns of n by which people know the rows; kept where events are asked for
+                (`rng_events.py`).
         """
         if c0.shape != c1.shape:
             raise ValueError(f"{stream}: {len(c0)} low words and {len(c1)} high words")
@@ -251,6 +271,16 @@ class PartitionContext(Context):
         self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)
         if self.events is not None:
             host = self.on_host
-            at = [None if column is None or isinstance(column, int) else host(column) for column in (draws, entities)]
+            at = [
+                None if column is None or isinstance(column, int) else host(column)
+                for column in (draws, entities)
+            ]
             named = {name: host(column) for name, column in (names or {}).items()}
-            self.events.add(stream, host(c0), host(c1), draws=draws if at[0] is None else at[0], entities=at[1], names=named)
+            self.events.add(
+                stream,
+                host(c0),
+                host(c1),
+                draws=draws if at[0] is None else at[0],
+                entities=at[1],
+                names=named,
+            )

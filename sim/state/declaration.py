@@ -8,7 +8,8 @@
     def checks(ctx, totals) -> list[Check]        # optional; model checks over sums of all partitions, before publishing
     def measure(ctx, totals) -> list[Measurement] # optional; figures published beside the checks; they hold nothing up
 
-A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or backend.
+A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or
+backend.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class State:
         streams: Random streams it may draw from.
         kernels: Kernels it may call.
         per_scenario: Whether it runs once for each scenario of the run.
-        resident: Whether its `compute` keeps rows in a device's memory (`ctx.on_device`, `ctx.load(device=True)`, `ctx.xp`). On a device
-            backend such a partition holds one of the device's slots; any other holds one only while a kernel of it runs.
+        resident: Whether its `compute` keeps rows in a device's memory (`ctx.on_device`,
+            `ctx.load(device=True)`, `ctx.xp`). On a device backend such a partition holds one of the device's
+            slots; any other holds one only while a kernel of it runs.
     """
 
     id: str
@@ -76,8 +78,9 @@ class Partition:
         index: Position among the state's partitions of the same scenario; names the part files.
         scenario: Scenario id, or None for scenario-free states.
         spec: JSON-able description of what to compute.
-        weight: About how long it takes beside the others of the plan, in any unit (rows, as a rule). The heaviest are begun first, so that
-            none is left to one worker in the end; nothing that is computed knows of it.
+        weight: About how long it takes beside the others of the plan, in any unit (rows, as a rule). The
+            heaviest are begun first, so that none is left to one worker in the end; nothing that is computed
+            knows of it.
     """
 
     index: int
@@ -112,7 +115,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A figure of what a state made, published beside its checks. Nothing depends on it: what may refuse is a `Check`.
+    """A figure of what a state made, published beside its checks.
+
+    Nothing depends on it: what may refuse is a `Check`.
 
     Attributes:
         name: Stable name, unique in the state.
@@ -143,13 +148,25 @@ class Program:
     def of(cls, module: ModuleType) -> Program:
         """The program a state module describes."""
         get = vars(module).get
-        return cls(module.STATE, get("compute"), get("plan"), get("finish"), get("checks"), get("preflight"), get("measure"))
+        return cls(
+            module.STATE,
+            get("compute"),
+            get("plan"),
+            get("finish"),
+            get("checks"),
+            get("preflight"),
+            get("measure"),
+        )
 
     def partitions(self, ctx: Context) -> list[Partition]:
         """The state's partitions: as it plans them, else one a scenario, else one."""
         if self.plan is not None:
             return self.plan(ctx)
-        return [Partition(0, scenario) for scenario in ctx.scenarios] if self.state.per_scenario else [Partition(0)]
+        return (
+            [Partition(0, scenario) for scenario in ctx.scenarios]
+            if self.state.per_scenario
+            else [Partition(0)]
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,8 @@ class Segment:
         layer: 1, 2 or 3.
         title: A few words.
         programs: States S1.. in order; S0 and the bundle are generic and belong to the shell.
-        present: Datasets of earlier segments of which one partition at least must have been published, though no state reads them.
+        present: Datasets of earlier segments of which one partition at least must have been published, though
+            no state reads them.
     """
 
     code: str

@@ -1,8 +1,8 @@
 """Random events of one partition: what `ctx.ledger` was told, row by row, with the counters before and after.
 
-An event is an entity, or a run of entities at consecutive counters. Where a stream's contract says `events: cell`, the events of one high
-counter word are summed up; where it says `partition`, those of the partition. The counters of a sum are the least before and the
-greatest after.
+An event is an entity, or a run of entities at consecutive counters. Where a stream's contract says
+`events: cell`, the events of one high counter word are summed up; where it says `partition`, those of the
+partition. The counters of a sum are the least before and the greatest after.
 """
 
 from __future__ import annotations
@@ -38,22 +38,34 @@ class EventLog:
     """Events by stream, as they are told.
 
     Attributes:
-        rows: Stream -> columns of each call: the counters, the figures and the names; uint64, but for the names.
+        rows: Stream -> columns of each call: the counters, the figures and the names; uint64, but for the
+            names.
     """
 
     rows: dict[str, list[dict[str, Array]]] = field(default_factory=dict)
 
     def add(
-        self, stream: str, c0: Array, c1: Array, *, draws: int | Array, entities: Array | None, names: Mapping[str, Array] | None
+        self,
+        stream: str,
+        c0: Array,
+        c1: Array,
+        *,
+        draws: int | Array,
+        entities: Array | None,
+        names: Mapping[str, Array] | None,
     ) -> None:
         """One call of `ctx.ledger`; arguments as there, in host memory."""
         number = np.ones(len(c0), dtype=np.uint64) if entities is None else entities.astype(np.uint64)
-        words = np.full(len(c0), draws, dtype=np.uint64) if isinstance(draws, int) else draws.astype(np.uint64)
+        words = (
+            np.full(len(c0), draws, dtype=np.uint64) if isinstance(draws, int) else draws.astype(np.uint64)
+        )
         blocks = number * ((words + np.uint64(1)) >> np.uint64(1))
         low, high = c0.astype(np.uint64), c1.astype(np.uint64)
         after = low + blocks
         counters = (high, low, high + (after < low).astype(np.uint64), after)
-        row = dict(zip(COUNTERS, counters, strict=True)) | dict(zip(FIGURES, (number, number * words, blocks), strict=True))
+        row = dict(zip(COUNTERS, counters, strict=True)) | dict(
+            zip(FIGURES, (number, number * words, blocks), strict=True)
+        )
         self.rows.setdefault(stream, []).append(row | dict(names or {}))
 
     def frame(self, stream: str, part: int, by: str, names: Mapping[str, Any]) -> Frame:
@@ -67,7 +79,10 @@ class EventLog:
         """
         columns = {**names, **dict.fromkeys((*COUNTERS, *FIGURES), np.dtype(np.uint64))}
         told = self.rows.get(stream, [])
-        joined = {name: np.concatenate([np.zeros(0, dtype=kind), *(row[name] for row in told)]) for name, kind in columns.items()}
+        joined = {
+            name: np.concatenate([np.zeros(0, dtype=kind), *(row[name] for row in told)])
+            for name, kind in columns.items()
+        }
         order = np.lexsort((joined["counter_before_lo"], joined["counter_before_hi"]))
         joined = {name: np.ascontiguousarray(values[order]) for name, values in joined.items()}
         if by != ENTITY and len(order):
@@ -79,10 +94,15 @@ class EventLog:
 def _summed(rows: dict[str, Array], by: str) -> dict[str, Array]:
     """Rows in counter order, those of a cell (or all) as one."""
     high = rows["counter_before_hi"]
-    starts = np.flatnonzero(np.append(True, high[1:] != high[:-1])) if by == CELL else np.zeros(1, dtype=np.intp)
+    starts = (
+        np.flatnonzero(np.append(True, high[1:] != high[:-1])) if by == CELL else np.zeros(1, dtype=np.intp)
+    )
     ends = np.append(starts[1:], len(high))
-    # The greatest counter after: within a run of equal high words the greatest low word, over runs the last in order.
-    last = np.lexsort((rows["counter_after_lo"], rows["counter_after_hi"], np.repeat(np.arange(len(starts)), ends - starts)))[ends - 1]
+    # The greatest counter after: within a run of equal high words the greatest low word, over runs the last
+    # in order.
+    last = np.lexsort(
+        (rows["counter_after_lo"], rows["counter_after_hi"], np.repeat(np.arange(len(starts)), ends - starts))
+    )[ends - 1]
     found = {name: rows[name][starts] for name in COUNTERS[:2]}
     found |= {name: rows[name][last] for name in COUNTERS[2:]}
     return found | {name: np.add.reduceat(rows[name], starts) for name in FIGURES}

@@ -1,8 +1,9 @@
 """Frame: named, equally long columns, as states and kernels see them.
 
-A column is a one-dimensional array: numpy's, or all of them a device backend's. Categories are held as int16 codes into the
-contract's sealed list; times are int64 microseconds since the epoch (UTC). A nullable column has a companion boolean mask in
-`valid`. Arrow, Parquet and digests belong to `tables.py` and `digest.py`; nothing here knows a schema.
+A column is a one-dimensional array: numpy's, or all of them a device backend's. Categories are held as int16
+codes into the contract's sealed list; times are int64 microseconds since the epoch (UTC). A nullable column
+has a companion boolean mask in `valid`. Arrow, Parquet and digests belong to `tables.py` and `digest.py`;
+nothing here knows a schema.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Frame:
         valid: Column name -> boolean mask (True = present); columns without an entry have no nulls.
 
     Raises:
-        ValueError: If lengths differ or a mask names an unknown column (a bug in a state, hence not a `SimError`).
+        ValueError: If lengths differ or a mask names an unknown column (a bug in a state, hence not a
+            `SimError`).
     """
 
     __slots__ = ("_columns", "valid")
@@ -93,7 +95,9 @@ class Frame:
 
     def select(self, *names: str) -> Frame:
         """The named columns, in the given order."""
-        return Frame({name: self._columns[name] for name in names}, {n: m for n, m in self.valid.items() if n in names})
+        return Frame(
+            {name: self._columns[name] for name in names}, {n: m for n, m in self.valid.items() if n in names}
+        )
 
     def with_columns(self, valid: Mapping[str, Array] | None = None, **columns: Array) -> Frame:
         """This frame with columns added or replaced."""
@@ -104,14 +108,17 @@ class Frame:
         keys = [self._columns[name] for name in reversed(names)]
         if all(isinstance(key, np.ndarray) for key in keys):
             return self.take(np.lexsort(keys))
-        order = np.argsort(keys[0], kind="stable")  # device arrays of different dtypes cannot be stacked for a lexsort
+        # device arrays of different dtypes cannot be stacked for a lexsort
+        order = np.argsort(keys[0], kind="stable")
         for key in keys[1:]:
             order = order[np.argsort(key[order], kind="stable")]
         return self.take(order)
 
 
 def changed(rows: Rows, change: Callable[[Sequence[Array]], list[Array]]) -> Rows:
-    """An array or frame with all its columns (and masks) changed together; the same object if none of them is another one.
+    """An array or frame with all its columns (and masks) changed together.
+
+    The same object if none of them is another one.
 
     Args:
         rows: Array or frame.

@@ -1,6 +1,8 @@
-"""What a state reads, whoever holds it: published files behind their gate, rows in memory, or those of a test.
+"""What a state reads, whoever holds it: published files behind their gate, rows in memory,
+or those of a test.
 
-`sim.shell.runs.store` gives the published rows of a run, `sim.shell.runs.memory_store` rows that are computed and never published.
+`sim.shell.runs.store` gives the published rows of a run, `sim.shell.runs.memory_store` rows that are computed
+and never published.
 """
 
 from __future__ import annotations

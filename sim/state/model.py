@@ -1,4 +1,5 @@
-"""A model as the engine takes it: segments in order, scenarios, readers of users' files, and an estimate of its volume.
+"""A model as the engine takes it: segments in order, scenarios, readers of users' files,
+and an estimate of its volume.
 
 The engine (`sim.shell`) runs any model and knows none; `sim.model.MODEL` is the one of this package.
 """
@@ -88,7 +89,9 @@ Rehearse = Callable[[str], Inputs]
 """Computes the states behind a dataset in memory, publishing nothing, and gives their rows."""
 
 Estimate = Callable[[Facts, Rehearse | None], Mapping[str, int]]
-"""Rough volumes of a request by name, `bytes` on disk among them; without a rehearsal by expectation alone."""
+"""Rough volumes of a request by name, `bytes` on disk among them;
+without a rehearsal by expectation alone.
+"""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import Any
 
 
 class Params:
-    """Read-only view of a JSON object: `params.hurdle.base_permille`. Lists become tuples, objects become `Params`.
+    """Read-only view of a JSON object: `params.hurdle.base_permille`.
+
+    Lists become tuples, objects become `Params`.
 
     Unknown names raise AttributeError naming what exists, so a typo in a state cannot read a default.
     """

@@ -1,4 +1,7 @@
-"""Records of what was published: a file, a dataset, the draws from a stream. Values only; nobody reads or writes a file here."""
+"""Records of what was published: a file, a dataset, the draws from a stream.
+
+Values only; nobody reads or writes a file here.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ class Published:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """Number of rows before each file, and of all of them: summed up once, since every partition that reads a range asks."""
+        """Number of rows before each file, and of all of them: summed up once,
+        since every partition that reads a range asks.
+        """
         return (0, *accumulate(part.rows for part in self.files))
 
     @property

@@ -1,9 +1,10 @@
 """Datasets a world may leave out: what switches them, and which a request asks for.
 
-A contract marks such a dataset `status: optional` and names its switch. Either a truth value of a config pack, where
-`scenarios.<id>.<key>` of the same pack goes before `<key>` for data by scenario; or an input that the user gave or did not give.
-Both are part of the request, so whoever holds a run's receipt can tell what the run had to publish: a dataset that was switched off is
-not missing, and one that is there all the same was not asked for.
+A contract marks such a dataset `status: optional` and names its switch. Either a truth value of a config
+pack, where `scenarios.<id>.<key>` of the same pack goes before `<key>` for data by scenario; or an input that
+the user gave or did not give. Both are part of the request, so whoever holds a run's receipt can tell what
+the run had to publish: a dataset that was switched off is not missing, and one that is there all the same was
+not asked for.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ class Choices:
     def of_receipt(cls, contracts: Contracts, receipt: Mapping[str, Any]) -> Choices:
         """What a run's receipt says of it."""
         parameters = receipt["parameters"]
-        configs = {name: parameters[pack.path] for name, pack in contracts.artefacts.items() if pack.path in parameters}
+        configs = {
+            name: parameters[pack.path]
+            for name, pack in contracts.artefacts.items()
+            if pack.path in parameters
+        }
         return cls(configs, tuple(receipt["externals"]), tuple(receipt["scenarios"]))
 
 
@@ -68,7 +73,11 @@ def directories(datasets: Iterable[Dataset], choices: Choices) -> set[Key]:
 def asked_for(datasets: Iterable[Dataset], choices: Choices) -> set[Key]:
     """Every directory of datasets that a request asks for."""
     known = {dataset.id: dataset for dataset in datasets}
-    return {(id, scenario) for id, scenario in directories(known.values(), choices) if is_published(known[id], choices, scenario)}
+    return {
+        (id, scenario)
+        for id, scenario in directories(known.values(), choices)
+        if is_published(known[id], choices, scenario)
+    }
 
 
 def named(key: Key) -> str:

@@ -6,8 +6,8 @@
     world.sql("select channel_group, count(*) from arrival_events_5B group by 1").to_pandas()
     world = cw.run(preset="demo", seed=7)
 
-Opening a run holds its receipt, flags, indexes and file sizes against each other; each file's SHA-256 is checked before its
-first read. What has not passed cannot be read.
+Opening a run holds its receipt, flags, indexes and file sizes against each other; each file's SHA-256 is
+checked before its first read. What has not passed cannot be read.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ __all__ = ["Table", "World", "open", "run"]
 
 
 def open(
-    run: str | Path, contracts: Path | None = None, config: Path | None = None, storage_options: Mapping[str, Any] | None = None
+    run: str | Path,
+    contracts: Path | None = None,
+    config: Path | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> World:
     """Open a run.
 
     Args:
-        run: As every command takes it: a run directory, the first characters of a run id under ./runs, a folder and these
-            (`some/dir/67d`), or a URL (`s3://bucket/prefix/<run id>`, `gs://`, `file://`).
+        run: As every command takes it: a run directory, the first characters of a run id under ./runs, a
+            folder and these (`some/dir/67d`), or a URL (`s3://bucket/prefix/<run id>`, `gs://`, `file://`).
         contracts: Contracts directory, for runs built with `--contracts`.
         config: Config directory, for runs built with `--config`.
         storage_options: For URLs: keyword arguments of the fsspec filesystem (endpoint, profile).
@@ -70,7 +73,9 @@ def run(
     contracts: Path | None = None,
     config: Path | None = None,
 ) -> World:
-    """Build a world, or finish one, as `closedworld run` does; the same request gives the same world, and is done once.
+    """Build a world, or finish one, as `closedworld run` does.
+
+    The same request gives the same world, and is done once.
 
     Args:
         preset: Size of the world.
@@ -116,7 +121,12 @@ def run(
     require_segment(until, MODEL.segments)
     prepared = prepare(request, MODEL)
     prove_agreement(prepared.contracts, prepared.config, MODEL.states)
-    how = How(out=str(out), until=until, rng_events=tuple(rng_events), executor=LocalExecutor(workers or len(os.sched_getaffinity(0))))
+    how = How(
+        out=str(out),
+        until=until,
+        rng_events=tuple(rng_events),
+        executor=LocalExecutor(workers or len(os.sched_getaffinity(0))),
+    )
     told = reporter(not progress)
     try:
         built = build(prepared, usable_backend(backend), how, told)

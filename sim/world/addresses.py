@@ -1,7 +1,9 @@
-"""Where a row's random numbers come from: the streams behind a dataset's columns, with each draw's address made from the row's own key.
+"""Where a row's random numbers come from: the streams behind a dataset's columns, with each draw's address
+made from the row's own key.
 
-These are the addresses contracts/rng/streams.yaml states, as functions; `explain` shows the words found there. A row whose draw depends
-on what only a computation knows (an arrival's rank before its bucket was sorted) has a finder of its own in `arrival_draws.py`.
+These are the addresses contracts/rng/streams.yaml states, as functions; `explain` shows the words found
+there. A row whose draw depends on what only a computation knows (an arrival's rank before its bucket was
+sorted) has a finder of its own in `arrival_draws.py`.
 """
 
 from __future__ import annotations
@@ -102,20 +104,44 @@ ADDRESSES: Mapping[str, tuple[Address, ...]] = {
         Address("1A.outlet_scale", _zero, _merchant, 1, "how long a chain's tail is (chains)"),
         Address("1A.outlet_count", _zero, _merchant, None, "how many outlets a chain has (chains)"),
         Address("1A.foreign_reach", _zero, _merchant, None, "in how many countries abroad (chains)"),
-        Address("1A.foreign_choice", _country, _merchant, 1, "whether this country is one of them (chains that go abroad)"),
+        Address(
+            "1A.foreign_choice",
+            _country,
+            _merchant,
+            1,
+            "whether this country is one of them (chains that go abroad)",
+        ),
     ),
     "site_locations": (
         Address("1B.site_city", _site, _merchant, 1, "city_id (sites without given coordinates)"),
-        Address("1B.site_place", _site, _merchant, 3, "lat_deg and lon_deg (sites without given coordinates)"),
+        Address(
+            "1B.site_place", _site, _merchant, 3, "lat_deg and lon_deg (sites without given coordinates)"
+        ),
     ),
     "s1_site_weights_2B": (Address("2B.site_scale", _site, _merchant, 1, "site_scale"),),
     "virtual_classification_3B": (
         Address("3B.virtual_mode", _zero, _merchant, 1, "virtual_mode (trades that may be virtual)"),
-        Address("3B.virtual_share", _zero, _merchant, 1, "virtual_share", when=lambda row: row["virtual_mode"] == "HYBRID"),
+        Address(
+            "3B.virtual_share",
+            _zero,
+            _merchant,
+            1,
+            "virtual_share",
+            when=lambda row: row["virtual_mode"] == "HYBRID",
+        ),
     ),
     "virtual_settlement_3B": (Address("3B.settlement_city", _zero, _merchant, 1, "city_id"),),
-    "edge_catalogue_3B": (Address("3B.footprint", _zero, _merchant, 2, "reach, and how many edges the merchant has"),),
+    "edge_catalogue_3B": (
+        Address("3B.footprint", _zero, _merchant, 2, "reach, and how many edges the merchant has"),
+    ),
     "merchant_zone_profile_5A": (
-        Address("5A.virtual_scale", _zero, _merchant, 1, "virtual_volume", when=lambda row: row["virtual_mode"] != "NON_VIRTUAL"),
+        Address(
+            "5A.virtual_scale",
+            _zero,
+            _merchant,
+            1,
+            "virtual_volume",
+            when=lambda row: row["virtual_mode"] != "NON_VIRTUAL",
+        ),
     ),
 }

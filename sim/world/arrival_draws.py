@@ -1,8 +1,9 @@
 """The draws behind one arrival, found back from the published row.
 
-An arrival's address holds its rank in its bucket before the bucket was put in time order, which no column tells. Every rank of
-the bucket is tried: the one whose second placing word gives the arrival's offset inside its slot, and whose routing words lead
-to the arrival's own place, is the one. All arithmetic is on Python integers.
+An arrival's address holds its rank in its bucket before the bucket was put in time order, which no column
+tells. Every rank of the bucket is tried: the one whose second placing word gives the arrival's offset inside
+its slot, and whose routing words lead to the arrival's own place, is the one. All arithmetic is on Python
+integers.
 """
 
 from __future__ import annotations
@@ -59,21 +60,29 @@ def arrival_draws(world: World, ctx: Context, found: FoundRow) -> tuple[list[Dra
         c0 = (int(row["bucket_index"]) << 32) | rank
         if (block(place_key, c0, entity)[1] * slot_us) >> 64 != offset % slot_us:
             continue
-        if table and _pick(block(route_key, c0, entity)[0], table) != (row["edge_id"] if row["is_virtual"] else row["site_id"]):
+        if table and _pick(block(route_key, c0, entity)[0], table) != (
+            row["edge_id"] if row["is_virtual"] else row["site_id"]
+        ):
             continue
         fits.append(c0)
     draws: list[Draw] = []
     for c0 in fits:
         draws += _named(
-            draws_at(PLACE, place_key, c0, entity, 2, ""), (f"slot {offset // slot_us} of the bucket", f"{offset % slot_us} us into it")
+            draws_at(PLACE, place_key, c0, entity, 2, ""),
+            (f"slot {offset // slot_us} of the bucket", f"{offset % slot_us} us into it"),
         )
         kind = "edge" if row["is_virtual"] else "site"
         draws += _named(
             draws_at(ROUTE, route_key, c0, entity, 2, ""),
-            (f"{kind} {row[f'{kind}_id']} by its alias table", "physical or virtual, for keys that have both"),
+            (
+                f"{kind} {row[f'{kind}_id']} by its alias table",
+                "physical or virtual, for keys that have both",
+            ),
         )
     ranks = ", ".join(str(c0 & 0xFFFFFFFF) for c0 in fits) or "not found"
-    notes = [f"entity of the key {entity:016x}; offset in the bucket {offset} us; rank before time order {ranks}"]
+    notes = [
+        f"entity of the key {entity:016x}; offset in the bucket {offset} us; rank before time order {ranks}"
+    ]
     if len(fits) > 1:
         notes.append("several ranks fit this instant and place: their draws are all shown")
     return draws, ancestors, notes
@@ -84,7 +93,11 @@ def _entity(ctx: Context, key: Mapping[str, Any]) -> int:
         return np.array([ctx.code(vocabulary, value)], dtype=np.int16)
 
     merchant = np.array([key["merchant_id"]], dtype=np.uint64)
-    country, tzid, channel = code("country", key["legal_country_iso"]), code("tzid", key["tzid"]), code("channel", key["channel_group"])
+    country, tzid, channel = (
+        code("country", key["legal_country_iso"]),
+        code("tzid", key["tzid"]),
+        code("channel", key["channel_group"]),
+    )
     return int(zone_entity(ctx, merchant, country, tzid, channel)[0])
 
 
@@ -97,14 +110,22 @@ def _offset(world: World, row: Mapping[str, Any], scenario: str | None) -> int:
 
 def _places(world: World, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Alias table of the arrival's own merchant, country and zone, in slot order."""
-    name, country = ("edge_alias_3B", "country_iso") if row["is_virtual"] else ("s2_alias_2B", "legal_country_iso")
+    name, country = (
+        ("edge_alias_3B", "country_iso") if row["is_virtual"] else ("s2_alias_2B", "legal_country_iso")
+    )
     place = "edge_id" if row["is_virtual"] else "site_id"
-    where = {"merchant_id": row["merchant_id"], country: row["legal_country_iso"], "tzid": row["zone_representation"]}
+    where = {
+        "merchant_id": row["merchant_id"],
+        country: row["legal_country_iso"],
+        "tzid": row["zone_representation"],
+    }
     return [{**found, "place": found[place]} for found in _rows(world, name, where, None)]
 
 
 def _pick(word: int, table: list[Mapping[str, Any]]) -> int:
-    """The alias pick: the high word of word * slots is the slot, the low word the fraction that keeps or leaves it."""
+    """The alias pick: the high word of word * slots is the slot,
+    the low word the fraction that keeps or leaves it.
+    """
     product = word * len(table)
     slot, fraction = product >> 64, product % _WORD
     taken = slot if fraction < int(table[slot]["threshold"]) else int(table[slot]["alias_slot"])
@@ -116,9 +137,14 @@ def _one(world: World, dataset: str, values: Mapping[str, Any], scenario: str | 
     return rows[0] if rows else {}
 
 
-def _rows(world: World, dataset: str, values: Mapping[str, Any], scenario: str | None) -> list[Mapping[str, Any]]:
+def _rows(
+    world: World, dataset: str, values: Mapping[str, Any], scenario: str | None
+) -> list[Mapping[str, Any]]:
     return [found.row for found in rows_with(world, world.contracts.dataset(dataset), values, scenario)]
 
 
 def _named(draws: list[Draw], decides: tuple[str, ...]) -> list[Draw]:
-    return [Draw(d.stream, d.key, d.c0, d.c1, d.lane, d.word, d.uniform, text) for d, text in zip(draws, decides, strict=True)]
+    return [
+        Draw(d.stream, d.key, d.c0, d.c1, d.lane, d.word, d.uniform, text)
+        for d, text in zip(draws, decides, strict=True)
+    ]

@@ -1,4 +1,7 @@
-"""From a request to a world: what `closedworld run` and `sim.world.run` do alike. The model comes with the request."""
+"""From a request to a world: what `closedworld run` and `sim.world.run` do alike.
+
+The model comes with the request.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,9 @@ def usable_backend(name: str) -> Backend:
     try:
         return get_backend(name)
     except BackendUnavailable as error:
-        raise BackendError("SHELL.BACKEND_UNAVAILABLE", f"backend {name} cannot run here: {error}", do=error.do) from error
+        raise BackendError(
+            "SHELL.BACKEND_UNAVAILABLE", f"backend {name} cannot run here: {error}", do=error.do
+        ) from error
 
 
 def require_segment(until: str | None, segments: Sequence[Segment]) -> None:
@@ -83,9 +88,13 @@ def require_segment(until: str | None, segments: Sequence[Segment]) -> None:
         return
     of = until.partition(".")[0]
     if of in states:
-        raise UsageError("SHELL.UNKNOWN_STATE", f"{of} has no state called {until!r}", expected=", ".join(states[of]))
+        raise UsageError(
+            "SHELL.UNKNOWN_STATE", f"{of} has no state called {until!r}", expected=", ".join(states[of])
+        )
     raise UsageError(
-        "SHELL.UNKNOWN_SEGMENT", f"there is no segment or state called {until!r}", expected=f"{', '.join(states)}; or a state of one: 5B.S3"
+        "SHELL.UNKNOWN_SEGMENT",
+        f"there is no segment or state called {until!r}",
+        expected=f"{', '.join(states)}; or a state of one: 5B.S3",
     )
 
 
@@ -93,7 +102,8 @@ def build(prepared: Prepared, backend: Backend, how: How, reporter: Reporter) ->
     """Build a world and publish it, or what is missing of it.
 
     Args:
-        prepared: The request, hashed; `sim.shell.contracts.lint.prove_agreement` has shown that its parts agree.
+        prepared: The request, hashed; `sim.shell.contracts.lint.prove_agreement` has shown that its parts
+            agree.
         backend: Where kernels run.
         how: How, and where.
         reporter: Who is told about progress.
@@ -104,7 +114,8 @@ def build(prepared: Prepared, backend: Backend, how: How, reporter: Reporter) ->
     segments = prepared.model.segments
     rng_events = require_events(how.rng_events, how.until, segments)
     place, publication, url = _place(prepared, how, reporter)
-    if how.until is None or how.until.partition(".")[0] == segments[-1].code:  # the estimate is one of whole worlds
+    # the estimate is one of whole worlds
+    if how.until is None or how.until.partition(".")[0] == segments[-1].code:
         require_space(prepared, place)
     compile_missing(backend, place / prepared.run_id, segments, how.until, how.executor, reporter)
     options = Options(
@@ -134,7 +145,11 @@ def _place(prepared: Prepared, how: How, reporter: Reporter) -> tuple[Path, Publ
     """(Directory to build in, where passed segments go from there, URL of the run if it has one)."""
     if not is_url(how.out):
         if how.work_dir is not None or how.keep_local:
-            raise UsageError("SHELL.USAGE", "--work-dir and --keep-local go with a URL as --out", do="closedworld run --help")
+            raise UsageError(
+                "SHELL.USAGE",
+                "--work-dir and --keep-local go with a URL as --out",
+                do="closedworld run --help",
+            )
         return Path(how.out), Publication(), None
     from sim.objects.upload import Upload, default_work_dir
 

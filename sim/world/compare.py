@@ -1,7 +1,7 @@
 """Two worlds compared: which datasets differ, where first, and in how many rows.
 
-Digests decide what is equal, and the bytes of what they call equal are hashed, so that a damaged copy is not told as equal; rows are read
-only for datasets whose digests differ, one key range at a time.
+Digests decide what is equal, and the bytes of what they call equal are hashed, so that a damaged copy is not
+told as equal; rows are read only for datasets whose digests differ, one key range at a time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Comparison:
         different: Those of different content.
         only_a, only_b: Datasets (and scenarios) only one world publishes.
         identity: What differs in the receipts: name -> (a, b).
-        recorded: Whether what is called equal is so by the digests that the runs recorded, their bytes not looked at.
+        recorded: Whether what is called equal is so by the digests that the runs recorded, their bytes not
+            looked at.
     """
 
     equal: tuple[str, ...]
@@ -51,7 +52,8 @@ def compare(a: World, b: World, recorded: bool = False) -> Comparison:
     Args:
         a: One world.
         b: The other.
-        recorded: Believe the digests that the runs recorded; by default every file of what they call equal is hashed.
+        recorded: Believe the digests that the runs recorded; by default every file of what they call equal is
+            hashed.
 
     Raises:
         GateError: If a file is not the published one: then nothing can be said about what it held.
@@ -74,10 +76,13 @@ def compare(a: World, b: World, recorded: bool = False) -> Comparison:
     )
 
 
-def _compared(a: World, b: World, left: Published, right: Published, recorded: bool) -> DatasetDifference | None:
+def _compared(
+    a: World, b: World, left: Published, right: Published, recorded: bool
+) -> DatasetDifference | None:
     """How two directories differ; None where they are equal.
 
-    Those of one recorded content must hold it: each file is hashed, and where files differ, rows are compared.
+    Those of one recorded content must hold it: each file is hashed, and where files differ, rows are
+    compared.
     """
     alike = left.content_blake3 == right.content_blake3
     if alike and recorded:
@@ -87,14 +92,19 @@ def _compared(a: World, b: World, left: Published, right: Published, recorded: b
         b.require_intact([right])
         if [part.file_sha256 for part in left.files] == [part.file_sha256 for part in right.files]:
             return None
-    found = _difference(a, b, left, right)  # if alike: of another writer, or with a content digest that is not its own
+    # if alike: of another writer, or with a content digest that is not its own
+    found = _difference(a, b, left, right)
     return None if alike and found.same_rows else found
 
 
 def identity_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Receipt entries that differ, parameters down to the single value; provenance is left out."""
     left, right = _flat(a), _flat(b)
-    return {name: (left.get(name), right.get(name)) for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)}
+    return {
+        name: (left.get(name), right.get(name))
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
+    }
 
 
 def _flat(receipt: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,10 +135,14 @@ def _label(dataset: str, scenario: str) -> str:
 
 
 def _difference(a: World, b: World, left: Published, right: Published) -> DatasetDifference:
-    result = DatasetDifference(left.dataset, left.scenario or "", rows_a=left.rows, rows_b=right.rows, columns={})
+    result = DatasetDifference(
+        left.dataset, left.scenario or "", rows_a=left.rows, rows_b=right.rows, columns={}
+    )
     parts = max(len(left.files), len(right.files))
     for number in range(parts):
-        digests = [item.files[number].content_blake3 if number < len(item.files) else "" for item in (left, right)]
+        digests = [
+            item.files[number].content_blake3 if number < len(item.files) else "" for item in (left, right)
+        ]
         if digests[0] != digests[1]:
             result.first_part = (left if number < len(left.files) else right).files[number].name
             break
@@ -145,7 +159,9 @@ def _difference(a: World, b: World, left: Published, right: Published) -> Datase
 
 
 def _ranges(world: World, item: Published, schema: pa.Schema) -> list[pads.Expression | None]:
-    """Conditions that split both worlds' rows alike, about a file of `item` each, so that memory does not grow with the data."""
+    """Conditions that split both worlds' rows alike, about a file of `item` each,
+    so that memory does not grow with the data.
+    """
     contract = world.contracts.dataset(item.dataset)
     column = contract.sort_order[0]
     if column not in contract.primary_key or not pa.types.is_integer(schema.field(column).type):

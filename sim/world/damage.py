@@ -18,4 +18,6 @@ def damage_told(where: str) -> Iterator[None]:
             raise
         found = (str(error).strip().splitlines() or [""])[0][:300]
         do = "closedworld verify RUN --deep tells which file; restore it from a copy"
-        raise GateError("SHELL.PUBLISHED_FILE_INVALID", "a published file cannot be read", found=found, where=where, do=do) from error
+        raise GateError(
+            "SHELL.PUBLISHED_FILE_INVALID", "a published file cannot be read", found=found, where=where, do=do
+        ) from error

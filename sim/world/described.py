@@ -1,4 +1,7 @@
-"""What a world's sealed documents tell of it: its identity, its datasets, its checks, its contracts. No row is read here."""
+"""What a world's sealed documents tell of it: its identity, its datasets, its checks, its contracts.
+
+No row is read here.
+"""
 
 from __future__ import annotations
 
@@ -95,9 +98,11 @@ class Described:
         return tuple(self._items)
 
     def catalogue(self) -> list[dict[str, Any]]:
-        """Every dataset the contracts declare, as `closedworld contracts catalogue --json` has it, with what this run publishes of it.
+        """Every dataset the contracts declare, as `closedworld contracts catalogue --json` has it, with what
+        this run publishes of it.
 
-        Each entry also tells `published`, `rows`, `files`, `bytes`, `scenarios`, and `view_columns`: what views and `to_arrow` add.
+        Each entry also tells `published`, `rows`, `files`, `bytes`, `scenarios`, and `view_columns`: what
+        views and `to_arrow` add.
 
         Raises:
             ContractError: If the contracts at hand are not those the run was built with.
@@ -118,13 +123,20 @@ class Described:
         return entries
 
     def ledger(self) -> pa.Table:
-        """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key as 16 hex digits)."""
+        """Random numbers drawn: one row a state, stream and scenario (uint64 figures,
+        key as 16 hex digits).
+        """
         rows = self._document("ledger")
-        types = [(name, pa.uint64() if name in ("entities", "draws", "blocks") else pa.string()) for name in LEDGER_FIELDS]
+        types = [
+            (name, pa.uint64() if name in ("entities", "draws", "blocks") else pa.string())
+            for name in LEDGER_FIELDS
+        ]
         return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types})
 
     def checks(self) -> list[dict[str, Any]]:
-        """Every check that ran, with its figures: contract checks name their dataset, model checks their expectation."""
+        """Every check that ran, with its figures: contract checks name their dataset,
+        model checks their expectation.
+        """
         return self._document("checks")
 
     @cached_property
@@ -156,9 +168,16 @@ class Described:
         return sealed_vocabularies(self.contracts, self.reference)
 
     def keys_of(self, item: Published) -> dict[str, str | int]:
-        """The partition keys of a published directory, from receipt and manifest; its path says the same, or the run was refused."""
+        """The partition keys of a published directory, from receipt and manifest.
+
+        Its path says the same, or the run was refused.
+        """
         scenario = {} if item.scenario is None else {"scenario_id": item.scenario}
-        return {"manifest_fingerprint": str(self.receipt["manifest_fingerprint"]), **scenario, "seed": self.seed}
+        return {
+            "manifest_fingerprint": str(self.receipt["manifest_fingerprint"]),
+            **scenario,
+            "seed": self.seed,
+        }
 
     def _document(self, name: str) -> list[dict[str, Any]]:
         return [dict(row) for bundle in self._run.bundles.values() for row in bundle.document[name]]

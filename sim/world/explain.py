@@ -1,4 +1,6 @@
-"""One published row explained: what it says, which state made it from which rows, and every random word behind it."""
+"""One published row explained: what it says, which state made it from which rows,
+and every random word behind it.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
     for stream in program.state.streams if program else ():
         declared = world.contracts.streams[stream]
         row = {name: str(getattr(declared, name)) for name in ("entity", "c0", "c1", "draws", "scope")}
-        result.streams.append({"id": stream, "key": f"{_key(world, stream, found.item.scenario):016x}", **row})
+        result.streams.append(
+            {"id": stream, "key": f"{_key(world, stream, found.item.scenario):016x}", **row}
+        )
     _draws(world, found, dataset, result)
     return result
 
@@ -110,7 +114,12 @@ def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation)
         generated = rank is not None
         if rank is not None:
             result.draws += draws_at(
-                _IDS, stream_key(world.seed, _IDS), rank, 0, 1, "merchant_id: the word itself, at its rank in the universe"
+                _IDS,
+                stream_key(world.seed, _IDS),
+                rank,
+                0,
+                1,
+                "merchant_id: the word itself, at its rank in the universe",
             )
         else:
             result.notes.append("the merchant was given by the user: only its brand is drawn")
@@ -119,8 +128,14 @@ def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation)
             continue
         key = _key(world, address.stream, found.item.scenario)
         count = _FIRST_BLOCK if address.draws is None else address.draws
-        decides = address.decides if address.draws is not None else f"{address.decides}; first block, more as needed"
-        result.draws += draws_at(address.stream, key, address.c0(found.row), address.c1(found.row), count, decides)
+        decides = (
+            address.decides
+            if address.draws is not None
+            else f"{address.decides}; first block, more as needed"
+        )
+        result.draws += draws_at(
+            address.stream, key, address.c0(found.row), address.c1(found.row), count, decides
+        )
     program = program_of(dataset.produced_by)
     if dataset.id == "arrival_events_5B" and program is not None:
         draws, ancestors, notes = arrival_draws(world, context_of(world, program), found)

@@ -20,7 +20,17 @@ from sim.state.records import PartFile, Published
 from sim.world.damage import damage_told
 from sim.world.described import Described
 from sim.world.gates import GATES
-from sim.world.query import BATCH_ROWS, TABLE_ROWS, Rows, batches, connect, duckdb_can_name, relation, sealed_connection, select
+from sim.world.query import (
+    BATCH_ROWS,
+    TABLE_ROWS,
+    Rows,
+    batches,
+    connect,
+    duckdb_can_name,
+    relation,
+    sealed_connection,
+    select,
+)
 from sim.world.run_tables import RUN_TABLES, UNGATED
 from sim.world.tables import Table
 
@@ -48,7 +58,10 @@ class World(Described):
         self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
 
     def __repr__(self) -> str:
-        return f"World({self.location!r}, seed={self.seed}, scenarios={list(self.scenarios)}, tables={len(self.tables)})"
+        return (
+            f"World({self.location!r}, seed={self.seed}, scenarios={list(self.scenarios)}, "
+            f"tables={len(self.tables)})"
+        )
 
     def __getitem__(self, dataset: str) -> Table:
         return self.table(dataset)
@@ -69,7 +82,10 @@ class World(Described):
             from sim.shell.runs.built_with import left_out
 
             off = left_out(self.path, self._run.bundles, load_contracts(self._roots[0]))
-            why = next((f": it is published when {switch}" for (name, _), switch in off.items() if name == dataset), "")
+            why = next(
+                (f": it is published when {switch}" for (name, _), switch in off.items() if name == dataset),
+                "",
+            )
             why += f"; {', '.join(self._run.unfinished)} has not passed" if self._run.unfinished else ""
             raise UsageError(
                 "SHELL.UNKNOWN_DATASET",
@@ -82,7 +98,11 @@ class World(Described):
             items = [item for item in items if item.scenario == scenario]
             if not items:
                 what = f"{dataset} has no scenario {scenario!r}"
-                raise UsageError("SHELL.UNKNOWN_SCENARIO", what, expected=", ".join(known) or "none: it does not differ by scenario")
+                raise UsageError(
+                    "SHELL.UNKNOWN_SCENARIO",
+                    what,
+                    expected=", ".join(known) or "none: it does not differ by scenario",
+                )
         return Table(self, items)
 
     def sql(self, query: str, memory_limit: int | None = None) -> pa.Table:
@@ -90,7 +110,8 @@ class World(Described):
 
         Args:
             query: One SELECT.
-            memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free. It never spills to disk.
+            memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free. It
+                never spills to disk.
         """
         stream = self._asked(query, memory_limit, TABLE_ROWS)
         return pa.Table.from_batches(batches(stream), stream.schema)
@@ -100,7 +121,8 @@ class World(Described):
         return self._asked(query, memory_limit, BATCH_ROWS)
 
     def _asked(self, query: str, memory_limit: int | None, rows: int) -> pa.RecordBatchReader:
-        # Only datasets the query spells out get a view, so that none can be reached unverified; a query that names none sees all.
+        # Only datasets the query spells out get a view, so that none can be reached unverified; a query that
+        # names none sees all.
         named = [name for name in (*self._items, *RUN_TABLES) if name.lower() in query.lower()]
         names = named or [name for name in (*self._items, *RUN_TABLES) if name not in UNGATED]
         stream = select(self.connection(names, memory_limit), query, rows)
@@ -112,7 +134,8 @@ class World(Described):
         self.require_intact([item for name in names for item in self._items.get(name, ())])
 
     def connection(self, names: Iterable[str], memory_limit: int | None = None) -> Any:
-        """A DuckDB connection with views of verified datasets and tables about the run, which can read those and do nothing else.
+        """A DuckDB connection with views of verified datasets and tables about the run,
+        which can read those and do nothing else.
 
         Args:
             names: Datasets, or `RUN_TABLES`.
@@ -122,11 +145,14 @@ class World(Described):
         for name in names:
             if name in self._items:
                 self.require_intact(self._items[name])
-            views[name] = self.rows_of(self._items[name]) if name in self._items else [Rows(self.run_table(name))]
+            views[name] = (
+                self.rows_of(self._items[name]) if name in self._items else [Rows(self.run_table(name))]
+            )
         return sealed_connection(views, memory_limit)
 
     def run_table(self, name: str) -> pa.Table:
-        """A table about the run itself: `validation_checks`, `rng_ledger`, `rng_audit_log`, `rng_trace_log` or `run_reports`.
+        """A table about the run itself: `validation_checks`, `rng_ledger`, `rng_audit_log`,
+        `rng_trace_log` or `run_reports`.
 
         Raises:
             UsageError: If there is none of that name, or a report cannot be read.
@@ -134,7 +160,10 @@ class World(Described):
         if name not in RUN_TABLES:
             known = ", ".join(RUN_TABLES)
             raise UsageError(
-                "SHELL.UNKNOWN_TABLE", f"no table about a run is called {name!r}", expected=known, do=nearest(name, RUN_TABLES)
+                "SHELL.UNKNOWN_TABLE",
+                f"no table about a run is called {name!r}",
+                expected=known,
+                do=nearest(name, RUN_TABLES),
             )
         return RUN_TABLES[name](self)
 
@@ -144,7 +173,11 @@ class World(Described):
         Raises:
             GateError: If a file is not the published one.
         """
-        listed = [(self.path / item.path / part.name, part) for item in items for part in item.files[: 1 if first_only else None]]
+        listed = [
+            (self.path / item.path / part.name, part)
+            for item in items
+            for part in item.files[: 1 if first_only else None]
+        ]
         self._proven.require((path, part.file_sha256) for path, part in listed)
 
     def require_bounded(self, items: Sequence[Published], first_only: bool = False) -> None:
@@ -162,7 +195,9 @@ class World(Described):
                 if name not in self._bounded:
                     with self.reading():
                         require_bounded_file(
-                            f"{self.location}/{item.path}/{part.name}", part, partial(self.filesystem.open_input_file, name)
+                            f"{self.location}/{item.path}/{part.name}",
+                            part,
+                            partial(self.filesystem.open_input_file, name),
                         )
                     self._bounded.add(name)
 
@@ -183,14 +218,24 @@ class World(Described):
         return store
 
     def relation(self, items: Sequence[Published], connection: Any) -> Any:
-        """Verified published directories as a DuckDB relation on a connection; on a new, locked one if None."""
+        """Verified published directories as a DuckDB relation on a connection; on a new,
+        locked one if None.
+        """
         rows = self.rows_of(items)
-        return relation(rows, connection if connection is not None else connect([path for part in rows for path in part.paths]))
+        return relation(
+            rows,
+            connection if connection is not None else connect([path for part in rows for path in part.paths]),
+        )
 
     def rows_of(self, items: Sequence[Published]) -> list[Rows]:
-        """Published directories as DuckDB reads them: their files, and the partition keys that the manifest says."""
+        """Published directories as DuckDB reads them: their files,
+        and the partition keys that the manifest says.
+        """
         if duckdb_can_name(str(self.path.absolute())):
-            return [Rows([self.file_path(item, part) for part in item.files], self.keys_of(item), self.lineage) for item in items]
+            return [
+                Rows([self.file_path(item, part) for part in item.files], self.keys_of(item), self.lineage)
+                for item in items
+            ]
         return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]
 
 
@@ -205,5 +250,7 @@ def reopened(place: str, run_id: str, contracts: Path, config: Path) -> World:
     world = open_world(place, contracts, config)
     if world.run_id != run_id:
         what = "another run lies where this world was"
-        raise GateError("SHELL.ANOTHER_RUN", what, world.run_id, run_id, place, "open the run where it lies now")
+        raise GateError(
+            "SHELL.ANOTHER_RUN", what, world.run_id, run_id, place, "open the run where it lies now"
+        )
     return world

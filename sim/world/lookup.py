@@ -46,7 +46,12 @@ def parse_key(dataset: Dataset, texts: Sequence[str]) -> dict[str, Any]:
             raise _invalid(dataset, f"{len(texts)} values", "at most one a key column")
         column = name if named else dataset.primary_key[number]
         if column not in dataset.table.names:
-            raise _invalid(dataset, f"a column {column!r}", "columns of the dataset", nearest(column, dataset.table.names))
+            raise _invalid(
+                dataset,
+                f"a column {column!r}",
+                "columns of the dataset",
+                nearest(column, dataset.table.names),
+            )
         values[column] = _value(dataset, dataset.table.column(column), rest if named else text)
     if not values:
         raise _invalid(dataset, "no value", "at least the first key column")
@@ -64,12 +69,19 @@ def find_row(world: World, dataset: Dataset, values: Mapping[str, Any], scenario
         raise _not_unique(dataset, found)
     if not found:
         key = ", ".join(f"{name}={value}" for name, value in values.items())
-        do = f"closedworld sql RUN 'select {', '.join(dataset.primary_key)} from {dataset.id} limit 5' shows keys"
-        raise UsageError("SHELL.ROW_NOT_FOUND", f"{dataset.id} has no row with {key}", where=world.location, do=do)
+        do = (
+            f"closedworld sql RUN 'select {', '.join(dataset.primary_key)} from {dataset.id} limit 5' shows "
+            "keys"
+        )
+        raise UsageError(
+            "SHELL.ROW_NOT_FOUND", f"{dataset.id} has no row with {key}", where=world.location, do=do
+        )
     return found[0]
 
 
-def rows_with(world: World, dataset: Dataset, values: Mapping[str, Any], scenario: str | None, limit: int | None = None) -> list[FoundRow]:
+def rows_with(
+    world: World, dataset: Dataset, values: Mapping[str, Any], scenario: str | None, limit: int | None = None
+) -> list[FoundRow]:
     """Rows with these values, in published order.
 
     Args:
@@ -103,7 +115,9 @@ def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bo
 def _not_unique(dataset: Dataset, found: Sequence[FoundRow]) -> UsageError:
     shown = [", ".join(f"{name}={entry.row[name]}" for name in dataset.primary_key) for entry in found]
     if len({entry.item.scenario for entry in found}) > 1:
-        shown = [f"{text} in scenario {entry.item.scenario}" for text, entry in zip(shown, found, strict=True)]
+        shown = [
+            f"{text} in scenario {entry.item.scenario}" for text, entry in zip(shown, found, strict=True)
+        ]
     what = f"these values fit several rows of {dataset.id}"
     do = f"give the whole key: {', '.join(dataset.primary_key)} (and --scenario where there are several)"
     return UsageError("SHELL.KEY_NOT_UNIQUE", what, examples=shown[:_EXAMPLES], do=do)
@@ -130,4 +144,6 @@ def _value(dataset: Dataset, column: Column, text: str) -> Any:
 
 def _invalid(dataset: Dataset, found: str, expected: str, hint: str = "") -> UsageError:
     do = hint or f"key of {dataset.id}: {', '.join(dataset.primary_key)}; or column=value"
-    return UsageError("SHELL.KEY_INVALID", "this is not a key of the dataset", found=found, expected=expected, do=do)
+    return UsageError(
+        "SHELL.KEY_INVALID", "this is not a key of the dataset", found=found, expected=expected, do=do
+    )

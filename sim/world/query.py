@@ -1,8 +1,9 @@
 """DuckDB over published files: one view a dataset, read-only, and nothing else of the machine in reach.
 
-A run comes from anybody, so nothing of it is SQL: names are quoted, values are literals, and before the first view is made the connection
-may open the listed files and no other, cannot load extensions, sees no Python variable, spills nowhere, and cannot change any of it back.
-Partition keys are constants from the manifest, never read out of a path: where a run lies does not change what is in it.
+A run comes from anybody, so nothing of it is SQL: names are quoted, values are literals, and before the first
+view is made the connection may open the listed files and no other, cannot load extensions, sees no Python
+variable, spills nowhere, and cannot change any of it back. Partition keys are constants from the manifest,
+never read out of a path: where a run lies does not change what is in it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,19 @@ from sim.executors import resident
 from sim.ground.errors import SimError, StorageError, UsageError
 from sim.world.view_columns import LOCAL, added, local_sql
 
-KEY_TYPES: Mapping[str, str] = {"manifest_fingerprint": "VARCHAR", "scenario_id": "VARCHAR", "seed": "UBIGINT"}
+KEY_TYPES: Mapping[str, str] = {
+    "manifest_fingerprint": "VARCHAR",
+    "scenario_id": "VARCHAR",
+    "seed": "UBIGINT",
+}
 """Partition keys a dataset may be published under, in column order, with their SQL types."""
 
 _GLOB = re.compile(r"([*?\[])")
 _SHARE = (3, 4)
 BATCH_ROWS, TABLE_ROWS = 2048, 1 << 20
-"""Rows of a batch of an answer: that are written somewhere one batch at a time, and that are held all at once."""
+"""Rows of a batch of an answer: that are written somewhere one batch at a time,
+and that are held all at once.
+"""
 _LEAST_MEMORY = 128 << 20
 
 
@@ -50,10 +57,12 @@ class Rows:
 
 
 def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None) -> Any:
-    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable, spills and prints nothing.
+    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable,
+    spills and prints nothing.
 
     Args:
-        paths: Given, it is locked: it may open these files and no other, and no setting can be changed any more.
+        paths: Given, it is locked: it may open these files and no other, and no setting can be changed any
+            more.
         memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free.
     """
     limit = free_share() if memory_limit is None else memory_limit
@@ -68,15 +77,20 @@ def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None)
             **({} if limit is None else {"memory_limit": f"{limit}B"}),
         },
     )
-    connection.execute("SET TimeZone='UTC'; SET enable_progress_bar=false")  # it would be drawn into the answer, on standard output
+    # it would be drawn into the answer, on standard output
+    connection.execute("SET TimeZone='UTC'; SET enable_progress_bar=false")
     if paths is not None:
         allowed = ", ".join(literal(form) for path in paths for form in sorted({path, _itself(path)}))
-        connection.execute(f"SET allowed_paths=[{allowed}]; SET enable_external_access=false; SET lock_configuration=true")
+        connection.execute(
+            f"SET allowed_paths=[{allowed}]; SET enable_external_access=false; SET lock_configuration=true"
+        )
     return connection
 
 
 def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | None = None) -> Any:
-    """A connection with one view a dataset that can read their rows and do nothing else; it is locked before the first view is made.
+    """A connection with one view a dataset that can read their rows and do nothing else.
+
+    It is locked before the first view is made.
 
     Args:
         views: Dataset id -> its rows.
@@ -87,7 +101,9 @@ def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | N
         UsageError: If DuckDB cannot read a file as rows.
     """
     try:
-        connection = connect([path for parts in views.values() for rows in parts for path in rows.paths], memory_limit)
+        connection = connect(
+            [path for parts in views.values() for rows in parts for path in rows.paths], memory_limit
+        )
         for name, parts in views.items():
             relation(parts, connection).create_view(name)
     except duckdb.Error as error:
@@ -96,10 +112,16 @@ def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | N
 
 
 def relation(parts: Sequence[Rows], connection: Any) -> Any:
-    """Rows as a relation on a connection, which stays as it is: nothing is registered on it and no setting changed."""
+    """Rows as a relation on a connection, which stays as it is:
+    nothing is registered on it and no setting changed.
+    """
     made = None
     for rows in parts:
-        one = connection.sql(f"SELECT * FROM {_files(rows)}") if rows.paths else connection.from_arrow(rows.source)
+        one = (
+            connection.sql(f"SELECT * FROM {_files(rows)}")
+            if rows.paths
+            else connection.from_arrow(rows.source)
+        )
         one = one.project(f"*{_constants(rows)}{_added(rows, one.columns)}")
         made = one if made is None else made.union(one)
     return made
@@ -116,7 +138,12 @@ def select(connection: Any, query: str, rows: int = BATCH_ROWS) -> pa.RecordBatc
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name for statement in statements[:5]) or "nothing"
-            raise UsageError("SHELL.SQL_NOT_A_SELECT", "a published run can only be asked", found=kinds, expected="one SELECT")
+            raise UsageError(
+                "SHELL.SQL_NOT_A_SELECT",
+                "a published run can only be asked",
+                found=kinds,
+                expected="one SELECT",
+            )
         return connection.sql(query).to_arrow_reader(rows)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise sql_error(error) from error
@@ -141,16 +168,29 @@ def sql_error(error: Exception) -> SimError:
     text = " ".join(line.strip() for line in lines[:3] if line.strip())[:500]
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError) or "Out of Memory Error" in text:
         do = "ask for less at once (fewer columns, a filter, an aggregate), or give a larger --memory-limit"
-        return StorageError("SHELL.OUT_OF_MEMORY", "the query needs more memory than it may take", found=text, do=do)
+        return StorageError(
+            "SHELL.OUT_OF_MEMORY", "the query needs more memory than it may take", found=text, do=do
+        )
     if isinstance(error, duckdb.IOException):
         return StorageError(
-            "SHELL.IO_READ_FAILED", "the query could not read a file", found=text, do="run it again; closedworld verify RUN"
+            "SHELL.IO_READ_FAILED",
+            "the query could not read a file",
+            found=text,
+            do="run it again; closedworld verify RUN",
         )
-    return UsageError("SHELL.SQL_INVALID", "the query cannot be answered", found=text, do="`closedworld contracts show` lists datasets")
+    return UsageError(
+        "SHELL.SQL_INVALID",
+        "the query cannot be answered",
+        found=text,
+        do="`closedworld contracts show` lists datasets",
+    )
 
 
 def free_share() -> int | None:
-    """Bytes a query may hold by default: three quarters of what is free; None where the system does not say (DuckDB then decides)."""
+    """Bytes a query may hold by default: three quarters of what is free.
+
+    None where the system does not say (DuckDB then decides).
+    """
     free = resident.available()
     return None if free is None else max(_LEAST_MEMORY, free * _SHARE[0] // _SHARE[1])
 
@@ -172,7 +212,11 @@ def literal(text: str) -> str:
 
 def _constants(rows: Rows) -> str:
     """The partition keys as columns after those of the files, in the order of `KEY_TYPES`."""
-    return "".join(f", {literal(str(rows.keys[key]))}::{kind} AS {quoted(key)}" for key, kind in KEY_TYPES.items() if key in rows.keys)
+    return "".join(
+        f", {literal(str(rows.keys[key]))}::{kind} AS {quoted(key)}"
+        for key, kind in KEY_TYPES.items()
+        if key in rows.keys
+    )
 
 
 def _added(rows: Rows, stored: Sequence[str]) -> str:
@@ -185,7 +229,10 @@ def _added(rows: Rows, stored: Sequence[str]) -> str:
 
 def _files(rows: Rows) -> str:
     listed = ", ".join(literal(_itself(path)) for path in rows.paths)
-    return f"read_parquet([{listed}], hive_partitioning=false, filename=false, file_row_number=false, union_by_name=false)"
+    return (
+        f"read_parquet([{listed}], hive_partitioning=false, filename=false, file_row_number=false, "
+        "union_by_name=false)"
+    )
 
 
 def _itself(path: str) -> str:

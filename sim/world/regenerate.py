@@ -1,4 +1,6 @@
-"""A row made again: the partition that made it is computed from the published inputs and the row looked for in the result."""
+"""A row made again: the partition that made it is computed from the published inputs and the row looked for
+in the result.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def program_of(state: str) -> Program | None:
 def context_of(world: World, program: Program) -> Context:
     """A state's context over published rows, its config as the run resolved it."""
     contracts = world.contracts
-    configs = {id: Params(world.receipt["parameters"][artefact.path]) for id, artefact in contracts.artefacts.items()}
+    configs = {
+        id: Params(world.receipt["parameters"][artefact.path]) for id, artefact in contracts.artefacts.items()
+    }
     return Context(
         program.state,
         seed=world.seed,
@@ -72,7 +76,12 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
         return Regenerated(None, note=f"the run was given {', '.join(given)}, which is not part of it")
     ctx = context_of(world, program)
     part = next(
-        (part for part in program.partitions(ctx) if part_file(part) == found.part.name and part.scenario == found.item.scenario), None
+        (
+            part
+            for part in program.partitions(ctx)
+            if part_file(part) == found.part.name and part.scenario == found.item.scenario
+        ),
+        None,
     )
     if part is None:
         return Regenerated(None, note="the row was made when all partitions were done")
@@ -80,7 +89,9 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
     if frame is None:
         return Regenerated(None, part.name, "the row was made when all partitions were done")
     table = to_arrow(frame, dataset, world.vocabularies, {})
-    again = table.filter(equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})).to_pylist()
+    again = table.filter(
+        equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})
+    ).to_pylist()
     return Regenerated(again == [_columns(found.row, dataset)], part.name)
 
 

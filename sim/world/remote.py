@@ -1,7 +1,8 @@
 """A world in an object store: the same handle, rows read by range from where they lie.
 
-The run's documents are copied and checked when it is opened. Before a data file is first read, the store must state the published SHA-256
-for it; a store that keeps none has the object read once in full. Page checksums are verified on every read.
+The run's documents are copied and checked when it is opened. Before a data file is first read, the store must
+state the published SHA-256 for it; a store that keeps none has the object read once in full. Page checksums
+are verified on every read.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ class RemoteWorld(World):
     """
 
     def __init__(
-        self, location: Location, contracts: Path | None = None, config: Path | None = None, options: Mapping[str, Any] | None = None
+        self,
+        location: Location,
+        contracts: Path | None = None,
+        config: Path | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._remote = mirror_run(location, options, reports=True)
         self._reopens = not options
@@ -62,7 +67,8 @@ class RemoteWorld(World):
         """
         if not self._reopens:
             raise TypeError(
-                "a world opened with storage_options stays in its process, since they are kept nowhere; open it again elsewhere"
+                "a world opened with storage_options stays in its process, since they are kept nowhere; "
+                "open it again elsewhere"
             )
         return reopened, (self.location, self.run_id, *self._roots)
 
@@ -81,7 +87,9 @@ class RemoteWorld(World):
 
     def open_rows(self) -> Store:
         """See `World.open_rows`: whole files are copied beside the mirror as states ask for them."""
-        store = FetchingStore(self._remote.store, self.path, self.contracts, self.reference, self.vocabularies)
+        store = FetchingStore(
+            self._remote.store, self.path, self.contracts, self.reference, self.vocabularies
+        )
         store.register(self._run.published)
         return store
 
@@ -89,7 +97,11 @@ class RemoteWorld(World):
         """See `World.require_intact`."""
         listed = [(item, part) for item in items for part in item.files[: 1 if first_only else None]]
         with self._lock:
-            todo = [(item, part) for item, part in listed if self.path / item.path / part.name not in self._verified]
+            todo = [
+                (item, part)
+                for item, part in listed
+                if self.path / item.path / part.name not in self._verified
+            ]
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda entry: require_object(self._remote, *entry), todo))
         with self._lock:
@@ -98,4 +110,6 @@ class RemoteWorld(World):
     def rows_of(self, items: Sequence[Published]) -> list[Rows]:
         """See `World.rows_of`: DuckDB scans Arrow datasets, one a published directory."""
         with store_errors(self.location, "reading rows"):
-            return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]
+            return [
+                Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items
+            ]

@@ -1,7 +1,9 @@
-"""Who drew random numbers, and how many: `rng_audit_log` and `rng_trace_log`, made from what every segment's flag seals.
+"""Who drew random numbers, and how many: `rng_audit_log` and `rng_trace_log`,
+made from what every segment's flag seals.
 
-Both are there for every run, whatever it was asked for: a segment's index holds its audit and its ledger, so these tables are proven
-by the segments' own flags and take no file. The draws one by one are another matter: `closedworld run --rng-events`.
+Both are there for every run, whatever it was asked for: a segment's index holds its audit and its ledger, so
+these tables are proven by the segments' own flags and take no file. The draws one by one are another matter:
+`closedworld run --rng-events`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,13 @@ from sim.ground.json_text import damaged
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import INDEX_NAME
 
-_WHO = [("step", pa.uint32()), ("segment", pa.string()), ("state", pa.string()), ("stream", pa.string()), ("scenario_id", pa.string())]
+_WHO = [
+    ("step", pa.uint32()),
+    ("segment", pa.string()),
+    ("state", pa.string()),
+    ("stream", pa.string()),
+    ("scenario_id", pa.string()),
+]
 AUDIT = pa.schema(
     [
         *_WHO,
@@ -31,7 +39,11 @@ AUDIT = pa.schema(
 )
 _TOTALS = ("events", "draws", "blocks")
 TRACE = pa.schema(
-    [*_WHO, *((f"{name}_total", pa.uint64()) for name in _TOTALS), *((f"run_{name}_total", pa.uint64()) for name in _TOTALS)],
+    [
+        *_WHO,
+        *((f"{name}_total", pa.uint64()) for name in _TOTALS),
+        *((f"run_{name}_total", pa.uint64()) for name in _TOTALS),
+    ],
 )
 
 
@@ -40,13 +52,17 @@ def audit_log(receipt: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> pa.T
     run = {name: receipt[name] for name in ("run_id", "seed", "parameter_hash", "manifest_fingerprint")}
     rows = []
     for who, bundle, row in _ledger(bundles):
-        laws = {name: as_utf8(bundle.document["rng_audit"].get(name)) for name in ("algorithm", "key_law", "uniform")}
+        laws = {
+            name: as_utf8(bundle.document["rng_audit"].get(name))
+            for name in ("algorithm", "key_law", "uniform")
+        }
         rows.append({**who, "key": row["key"], **laws, **run})
     return pa.Table.from_pylist(rows, schema=AUDIT)
 
 
 def trace_log(bundles: Mapping[str, Bundle]) -> pa.Table:
-    """One row a state, stream and scenario, in the order of the run: entities that drew (events), draws, blocks; and the run's so far.
+    """One row a state, stream and scenario, in the order of the run: entities that drew (events), draws,
+    blocks; and the run's so far.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_INVALID`: more than 64 bits were drawn.
@@ -57,7 +73,13 @@ def trace_log(bundles: Mapping[str, Bundle]) -> pa.Table:
         so_far = {name: so_far[name] + own[name] for name in _TOTALS}
         if max(so_far.values()) >= 2**64:
             raise damaged(f"gates/{bundle.segment}/{INDEX_NAME}", "a ledger of more than 2**64 draws")
-        rows.append({**who, **{f"{name}_total": own[name] for name in own}, **{f"run_{name}_total": so_far[name] for name in so_far}})
+        rows.append(
+            {
+                **who,
+                **{f"{name}_total": own[name] for name in own},
+                **{f"run_{name}_total": so_far[name] for name in so_far},
+            }
+        )
     return pa.Table.from_pylist(rows, schema=TRACE)
 
 
@@ -65,7 +87,13 @@ def _ledger(bundles: Mapping[str, Bundle]) -> Iterator[tuple[dict[str, Any], Bun
     """Every ledger row in the order of the run, with who drew."""
     listed = ((bundle, row) for bundle in bundles.values() for row in bundle.document["ledger"])
     for step, (bundle, row) in enumerate(listed):
-        who = {"step": step, "segment": bundle.segment, "state": row["state"], "stream": row["stream"], "scenario_id": row["scenario"]}
+        who = {
+            "step": step,
+            "segment": bundle.segment,
+            "state": row["state"],
+            "stream": row["stream"],
+            "scenario_id": row["scenario"],
+        }
         yield who, bundle, row
 
 

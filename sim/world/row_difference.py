@@ -1,4 +1,7 @@
-"""Rows of two worlds aligned by key, counted, and the first difference named; values are compared bit for bit."""
+"""Rows of two worlds aligned by key, counted, and the first difference named.
+
+Values are compared bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ class DatasetDifference:
         changed: Rows of equal key whose values differ.
         unchanged: Rows that are equal.
         columns: Column -> changed rows in it.
-        first: The first difference: its key, column and both values; empty when only row counts or files differ.
+        first: The first difference: its key, column and both values; empty when only row counts or files
+            differ.
         note: What the figures do not say, or why there are none.
     """
 
@@ -68,7 +72,12 @@ def count_rows(a: pa.Table, b: pa.Table, keys: tuple[str, ...], result: DatasetD
         row = int(np.flatnonzero(any_change)[0])
         at_a, at_b = int(rows_a[row]), int(rows_b[row])
         name = next(name for name, (left, right) in columns.items() if (left[at_a] != right[at_b]).any())
-        result.first = {"key": _key(a, keys, at_a), "column": name, "a": plain(a[name][at_a]), "b": plain(b[name][at_b])}
+        result.first = {
+            "key": _key(a, keys, at_a),
+            "column": name,
+            "a": plain(a[name][at_a]),
+            "b": plain(b[name][at_b]),
+        }
     elif len(rows_a) < len(a):
         result.first = {
             "key": _key(a, keys, int(np.setdiff1d(np.arange(len(a)), rows_a)[0])),
@@ -86,11 +95,15 @@ def count_rows(a: pa.Table, b: pa.Table, keys: tuple[str, ...], result: DatasetD
 
 
 def _comparable(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Array, Array]:
-    """Two columns as uint64 matrices (rows, 2) of (present, bits): equal exactly where the published values are equal."""
+    """Two columns as uint64 matrices (rows, 2) of (present, bits):
+    equal exactly where the published values are equal.
+    """
     kind = a.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
         texts = (
-            pa.chunked_array([*a.cast(pa.string()).chunks, *b.cast(pa.string()).chunks], pa.string()).combine_chunks().dictionary_encode()
+            pa.chunked_array([*a.cast(pa.string()).chunks, *b.cast(pa.string()).chunks], pa.string())
+            .combine_chunks()
+            .dictionary_encode()
         )
         both = texts.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64)
         values = (both[: len(a)], both[len(a) :])
@@ -98,7 +111,8 @@ def _comparable(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Array, Array]:
         values = (_bits(a), _bits(b))
     masks = [pc.is_valid(column).combine_chunks().to_numpy(zero_copy_only=False) for column in (a, b)]
     left, right = (
-        np.stack([mask.astype(np.uint64), np.where(mask, bits, np.uint64(0))], axis=1) for mask, bits in zip(masks, values, strict=True)
+        np.stack([mask.astype(np.uint64), np.where(mask, bits, np.uint64(0))], axis=1)
+        for mask, bits in zip(masks, values, strict=True)
     )
     return left, right
 
@@ -113,7 +127,9 @@ def _bits(column: pa.ChunkedArray) -> Array:
     return bits if bits.dtype == np.uint64 else bits.astype(np.int64).view(np.uint64)
 
 
-def _align(columns: Mapping[str, tuple[Array, Array]], keys: tuple[str, ...], count_a: int, count_b: int) -> tuple[Array, Array]:
+def _align(
+    columns: Mapping[str, tuple[Array, Array]], keys: tuple[str, ...], count_a: int, count_b: int
+) -> tuple[Array, Array]:
     """Row numbers in A and B of the keys both have, in key order of A's file."""
     pairs = [columns[name] for name in keys]
     if count_a == count_b and all((left == right).all() for left, right in pairs):

@@ -1,4 +1,6 @@
-"""Tables about the run itself, asked like datasets: its checks and figures, the random numbers drawn, what invocations did."""
+"""Tables about the run itself, asked like datasets: its checks and figures, the random numbers drawn,
+what invocations did.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +35,38 @@ ERROR, INFO = "ERROR", "INFO"
 
 
 def validation_checks(bundles: Iterable[Bundle]) -> pa.Table:
-    """Checks (severity ERROR: one that fails stops a run) and figures that were measured and gate nothing (INFO).
+    """Checks (severity ERROR: one that fails stops a run) and figures that were measured and gate nothing
+    (INFO).
 
-    What is not text in `expected` and `found` is JSON. `passed` is null where nothing was held against anything.
+    What is not text in `expected` and `found` is JSON. `passed` is null where nothing was held against
+    anything.
     """
-    rows = [{**_row(bundle.segment, row), "severity": ERROR} for bundle in bundles for row in bundle.document["checks"]]
-    rows += [{**_row(bundle.segment, row), "severity": INFO, "passed": None} for bundle in bundles for row in bundle.measurements]
+    rows = [
+        {**_row(bundle.segment, row), "severity": ERROR}
+        for bundle in bundles
+        for row in bundle.document["checks"]
+    ]
+    rows += [
+        {**_row(bundle.segment, row), "severity": INFO, "passed": None}
+        for bundle in bundles
+        for row in bundle.measurements
+    ]
     return pa.Table.from_pylist(rows, schema=_CHECK)
 
 
 def _row(segment: str, row: Mapping[str, Any]) -> dict[str, Any]:
     count, passed = row.get("rows"), row.get("passed")
     whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**64
-    texts = {name: _text(row.get(name)) for name in ("state", "name", "dataset", "expected", "found", "unit", "note")}
-    return {"segment": segment, "passed": passed if isinstance(passed, bool) else None, "rows": count if whole else None, **texts}
+    texts = {
+        name: _text(row.get(name))
+        for name in ("state", "name", "dataset", "expected", "found", "unit", "note")
+    }
+    return {
+        "segment": segment,
+        "passed": passed if isinstance(passed, bool) else None,
+        "rows": count if whole else None,
+        **texts,
+    }
 
 
 def _text(value: Any) -> str | None:

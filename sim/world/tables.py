@@ -1,7 +1,7 @@
 """One published dataset as Arrow, polars, pandas, cuDF or a DuckDB relation.
 
-Files come from the manifest, in its order, never from a directory listing. Ids stay uint64, categories stay dictionaries,
-times are UTC.
+Files come from the manifest, in its order, never from a directory listing. Ids stay uint64, categories stay
+dictionaries, times are UTC.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Table:
         self.id = self._items[0].dataset
 
     def __repr__(self) -> str:
-        return f"Table({self.id!r}, rows={self.rows:,}, files={len(self.files)}, scenarios={list(self.scenarios)})"
+        return (
+            f"Table({self.id!r}, rows={self.rows:,}, files={len(self.files)}, "
+            f"scenarios={list(self.scenarios)})"
+        )
 
     def __reduce__(self) -> tuple[Callable[..., Table], tuple[object, ...]]:
         """Carried as its world and its name; see `World.__reduce__`."""
@@ -70,7 +73,10 @@ class Table:
 
     @property
     def files(self) -> list[Path]:
-        """Its Parquet files in row order, below `World.path`; not verified by this call, and not there for a run in an object store."""
+        """Its Parquet files in row order, below `World.path`.
+
+        Not verified by this call, and not there for a run in an object store.
+        """
         return [self._world.path / item.path / part.name for item in self._items for part in item.files]
 
     @property
@@ -91,7 +97,9 @@ class Table:
 
     @property
     def view_columns(self) -> tuple[str, ...]:
-        """Columns that no file holds: `sql` and `duckdb` show them last, `to_arrow` and its like make those that are asked for."""
+        """Columns that no file holds: `sql` and `duckdb` show them last,
+        `to_arrow` and its like make those that are asked for.
+        """
         return tuple(added(self._plain_schema().names))
 
     @property
@@ -111,7 +119,9 @@ class Table:
         import pyarrow.dataset as pads
 
         by_file = [item.scenario for item in self._items for _ in item.files]
-        return self._dataset(schema, [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None)
+        return self._dataset(
+            schema, [pads.field(SCENARIO) == scenario for scenario in by_file] if self.scenarios else None
+        )
 
     def plain_dataset(self) -> pads.Dataset:
         """`dataset` with the columns of the files and no others."""
@@ -135,9 +145,11 @@ class Table:
         """The rows in published order.
 
         Args:
-            columns: Only these columns, in this order; those of `view_columns` too, which no file holds. By default those of the files.
-            filter: Only rows with these values (`{"merchant_id": 17}`), or those for which a `pyarrow.dataset` expression holds; row groups
-                that cannot match are not read. In expressions, ids beyond int64 need `pa.scalar(id, pa.uint64())`.
+            columns: Only these columns, in this order; those of `view_columns` too, which no file holds. By
+                default those of the files.
+            filter: Only rows with these values (`{"merchant_id": 17}`), or those for which a
+                `pyarrow.dataset` expression holds; row groups that cannot match are not read. In expressions,
+                ids beyond int64 need `pa.scalar(id, pa.uint64())`.
 
         Raises:
             UsageError: If there is no such column.
@@ -147,14 +159,22 @@ class Table:
         schema, extra = self._with_scenario(plain), added(plain.names)
         for name in filter if isinstance(filter, Mapping) else ():
             if name not in schema.names:
-                raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r} to filter by", expected=", ".join(schema.names))
+                raise UsageError(
+                    "SHELL.UNKNOWN_COLUMN",
+                    f"{self.id} has no column {name!r} to filter by",
+                    expected=", ".join(schema.names),
+                )
         for name in columns or ():
             if name not in schema.names and name not in extra:
                 known = ", ".join([*schema.names, *extra])
                 raise UsageError("SHELL.UNKNOWN_COLUMN", f"{self.id} has no column {name!r}", expected=known)
         stored = None
         if columns is not None:
-            stored = list(dict.fromkeys(part for name in columns for part in (needed(name) if name in extra else (name,))))
+            stored = list(
+                dict.fromkeys(
+                    part for name in columns for part in (needed(name) if name in extra else (name,))
+                )
+            )
         if stored == []:
             stored = schema.names[:1]  # what counts the rows
         condition = equal_to(schema, filter) if isinstance(filter, Mapping) else filter
@@ -163,7 +183,10 @@ class Table:
         self._world.require_intact(self._items)  # the files that were read are those that were proven
         if columns is None or stored == list(columns):
             return rows
-        return pa.table([made(name, rows, self._world.lineage) if name in extra else rows[name] for name in columns], names=list(columns))
+        return pa.table(
+            [made(name, rows, self._world.lineage) if name in extra else rows[name] for name in columns],
+            names=list(columns),
+        )
 
     def head(self, n: int = 5, columns: Sequence[str] | None = None) -> pa.Table:
         """The first `n` rows in published order; no more files are read than hold them.
@@ -193,7 +216,10 @@ class Table:
         return _package("polars", "polars").from_arrow(self.to_arrow(columns, filter))
 
     def to_pandas(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
-        """The rows as a `pandas.DataFrame`; arguments as `to_arrow`. Nullable ids keep their type only with pandas' Arrow dtypes."""
+        """The rows as a `pandas.DataFrame`; arguments as `to_arrow`.
+
+        Nullable ids keep their type only with pandas' Arrow dtypes.
+        """
         pandas = _package("pandas", "pandas")
         return self.to_arrow(columns, filter).to_pandas(types_mapper=pandas.ArrowDtype)
 
@@ -205,8 +231,9 @@ class Table:
         """The rows as a DuckDB relation, partition keys as columns.
 
         Args:
-            connection: A DuckDB connection to make it on, which stays as it is. By default a new in-memory one that can read these
-                files and do nothing else: to write rows or join others, bring your own.
+            connection: A DuckDB connection to make it on, which stays as it is. By default a new in-memory
+                one that can read these files and do nothing else: to write rows or join others, bring your
+                own.
         """
         self._world.require_intact(self._items)
         return self._world.relation(self._items, connection)
@@ -214,7 +241,9 @@ class Table:
 
 def _of_world(world: World, dataset: str, scenarios: Sequence[str]) -> Table:
     whole = world.table(dataset)
-    return Table(world, [item for item in whole.published if item.scenario is None or item.scenario in scenarios])
+    return Table(
+        world, [item for item in whole.published if item.scenario is None or item.scenario in scenarios]
+    )
 
 
 def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:
@@ -232,7 +261,10 @@ def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | 
             scalar = pa.scalar(value, pa.string() if pa.types.is_dictionary(kind) else kind)
         except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
             raise UsageError(
-                "SHELL.VALUE_INVALID", f"{value!r} is no value of column {name}", found=str(error), expected=str(kind)
+                "SHELL.VALUE_INVALID",
+                f"{value!r} is no value of column {name}",
+                found=str(error),
+                expected=str(kind),
             ) from error
         term = pads.field(name) == scalar
         condition = term if condition is None else condition & term

@@ -1,4 +1,6 @@
-"""Columns that views and handles add to the rows and no file holds: local wall time, and which run a row is of."""
+"""Columns that views and handles add to the rows and no file holds: local wall time,
+and which run a row is of.
+"""
 
 from __future__ import annotations
 

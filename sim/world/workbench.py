@@ -1,4 +1,6 @@
-"""A DuckDB session on a world: everything published as views, tables of one's own in memory, nothing else in reach."""
+"""A DuckDB session on a world: everything published as views, tables of one's own in memory,
+nothing else in reach.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from sim.world.handle import World
 
 _SELECT = duckdb.StatementType.SELECT
-_OWN = tuple(getattr(duckdb.StatementType, name) for name in ("CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER"))
+_OWN = tuple(
+    getattr(duckdb.StatementType, name) for name in ("CREATE", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER")
+)
 
 
 class Workbench:
@@ -39,7 +43,8 @@ class Workbench:
         """The statements of a text, each of which `ask` takes.
 
         Raises:
-            UsageError: If it cannot be parsed, or one of them is neither a SELECT nor about tables of one's own. Nothing was run then.
+            UsageError: If it cannot be parsed, or one of them is neither a SELECT nor about tables of one's
+                own. Nothing was run then.
         """
         try:
             found = list(self._connection.extract_statements(text))
@@ -49,10 +54,16 @@ class Workbench:
             if statement.type not in (_SELECT, *_OWN):
                 raise UsageError(
                     "SHELL.SQL_NOT_A_SELECT",
-                    "a session can ask, and make tables of its own; nothing is read or written beside the run",
+                    (
+                        "a session can ask, and make tables of its own; nothing is read or written beside "
+                        "the run"
+                    ),
                     found=statement.type.name,
                     expected=", ".join(kind.name for kind in (_SELECT, *_OWN)),
-                    do="closedworld sql RUN QUERY --csv writes rows; closedworld duckdb RUN --to FILE makes a database of views",
+                    do=(
+                        "closedworld sql RUN QUERY --csv writes rows; closedworld duckdb RUN --to FILE "
+                        "makes a database of views"
+                    ),
                 )
         return found
 
@@ -74,7 +85,8 @@ class Workbench:
 def write_views(world: World, target: Path) -> None:
     """A DuckDB file with a view a dataset and a table each about the run, for DuckDB's own shell and tools.
 
-    The views name the run's files where they lie now, and whoever opens the file reads them unverified: it is a convenience, no copy.
+    The views name the run's files where they lie now, and whoever opens the file reads them unverified: it is
+    a convenience, no copy.
 
     Raises:
         UsageError: If the target exists or lies in the run, or the run is not in a directory of this machine.
@@ -83,13 +95,23 @@ def write_views(world: World, target: Path) -> None:
     """
     if world.location != str(world.path):
         raise UsageError(
-            "SHELL.USAGE", "views of a file are made for run directories", found=world.location, do="closedworld duckdb --help"
+            "SHELL.USAGE",
+            "views of a file are made for run directories",
+            found=world.location,
+            do="closedworld duckdb --help",
         )
     place = target.absolute()
     if os.path.lexists(place):
-        raise UsageError("SHELL.FILE_EXISTS", "the file exists and is not replaced", where=str(place), do="name another file")
+        raise UsageError(
+            "SHELL.FILE_EXISTS",
+            "the file exists and is not replaced",
+            where=str(place),
+            do="name another file",
+        )
     if world.path.resolve() in place.resolve().parents:
-        raise UsageError("SHELL.USAGE", "nothing is written into a run", where=str(place), do="name a file elsewhere")
+        raise UsageError(
+            "SHELL.USAGE", "nothing is written into a run", where=str(place), do="name a file elsewhere"
+        )
     made = place.with_name(f".{uuid.uuid4().hex}.duckdb")
     try:
         with storage_errors(place, "making the file of views"):
@@ -108,8 +130,13 @@ def write_views(world: World, target: Path) -> None:
         with storage_errors(place, "making the file of views"):
             os.link(made, place)  # never over another
     except duckdb.Error as error:
-        found, do = str(error).splitlines()[0][:200], "see to the folder's permissions and space, then run again"
-        raise StorageError("SHELL.IO_WRITE_FAILED", "making the file of views failed", found, "", str(place), do) from error
+        found, do = (
+            str(error).splitlines()[0][:200],
+            "see to the folder's permissions and space, then run again",
+        )
+        raise StorageError(
+            "SHELL.IO_WRITE_FAILED", "making the file of views failed", found, "", str(place), do
+        ) from error
     finally:
         made.unlink(missing_ok=True)
         made.with_name(made.name + ".wal").unlink(missing_ok=True)

@@ -14,7 +14,10 @@ from tests.conftest import Mini
 from tests.runs.worlds import closedworld
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY", "bench/README")]
+DOCUMENTS = [
+    ROOT / f"{name}.md"
+    for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY", "bench/README")
+]
 DOCUMENTS += [ROOT / "config/reference/README.md", *sorted((ROOT / "contracts/decisions").glob("*.md"))]
 ROOMS = ("sim/", "cpu_fallback/", "gpu_kernels/", "contracts/", "config/", "tests/", "bench/", ".ci/")
 
@@ -22,7 +25,11 @@ ROOMS = ("sim/", "cpu_fallback/", "gpu_kernels/", "contracts/", "config/", "test
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_exists(document: Path) -> None:
     text = document.read_text()
-    named = {match for match in re.findall(r"[`(]([\w./-]+)[`)]", text) if match.startswith(ROOMS) or match.endswith(".md")}
+    named = {
+        match
+        for match in re.findall(r"[`(]([\w./-]+)[`)]", text)
+        if match.startswith(ROOMS) or match.endswith(".md")
+    }
     missing = [name for name in named if not (ROOT / name).exists() and not (document.parent / name).exists()]
     assert not [name for name in missing if "<" not in name]
 
@@ -44,10 +51,16 @@ def _commands() -> list[str]:
 
 
 def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) -> None:
-    """Each `closedworld` line of README, as written, with RUN and friends filled in; builds use a tiny world."""
+    """Each `closedworld` line of README, as written, with RUN and friends filled in;
+    builds use a tiny world.
+    """
     import sim.world as cw
 
-    merchant = cw.open(str(demo_run))["arrival_events_5B"].to_arrow(columns=["merchant_id"])["merchant_id"][0].as_py()
+    merchant = (
+        cw.open(str(demo_run))["arrival_events_5B"]
+        .to_arrow(columns=["merchant_id"])["merchant_id"][0]
+        .as_py()
+    )
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / demo_run.name).symlink_to(demo_run)
     (tmp_path / "merchants.csv").write_text(_blocks("csv")[0])
@@ -56,11 +69,21 @@ def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) ->
     assert len(commands) >= 9
     for command in commands:
         words = shlex.split(command)[1:]
-        filled = {"RUN": demo_run.name[:12], "RUN_A": demo_run.name, "RUN_B": demo_run.name, "MERCHANT_ID": str(merchant)}
+        filled = {
+            "RUN": demo_run.name[:12],
+            "RUN_A": demo_run.name,
+            "RUN_B": demo_run.name,
+            "MERCHANT_ID": str(merchant),
+        }
         filled["OLD_RUN"] = str(mini_copy.run)
         words = [filled.get(word, word) for word in words]
         if words[0] == "run":
-            words += ["--set", "scenario_horizon_5A.start=2026-03-28", "--set", "scenario_horizon_5A.end=2026-03-30"]
+            words += [
+                "--set",
+                "scenario_horizon_5A.start=2026-03-28",
+                "--set",
+                "scenario_horizon_5A.end=2026-03-30",
+            ]
             if not any("merchants=" in word or word == "--merchants" for word in words):
                 words += ["--set", "merchant_universe_1A.merchants=120"]
         if words[:1] == ["explain"] and "arrival_events_5B" in words:
@@ -75,7 +98,9 @@ def test_readme_python_runs(demo_run: Path, tmp_path: Path) -> None:
     for block in _blocks("python"):
         code = block.replace('"RUN"', repr(str(demo_run)))
         env = {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=env
+        )
         assert done.returncode == 0, done.stderr
 
 

@@ -1,4 +1,6 @@
-"""No test has a bound in wall time: how fast or how busy a machine is decides no result. `tests/work.py` counts calls and waits instead."""
+"""No test has a bound in wall time: how fast or how busy a machine is decides no result. `tests/work.py`
+counts calls and waits instead.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +19,50 @@ ALLOWED = {
     "tests/trust/mutant_runs.py": "ends mutants that wait for ever; the table tells how long one took",
     "tests/trust/test_kills.py": "kills at random moments of a run as long as the one before; nothing is held against them",
     "tests/runs/test_variations.py": "a wait that ends in a kill, longer each time",
-    "tests/gpu/node.py": "a script for a GPU node with little time: it measures, and leaves out stages that would not end in time",
+    "tests/gpu/node.py": (
+        "a script for a GPU node with little time: it measures, and leaves out stages that would not end in "
+        "time"
+    ),
     "tests/executors/hostile_world.py": "names of marks, unlike any other",
 }
 
 
 def clocks(tree: ast.AST) -> list[int]:
     """Lines that read a clock."""
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
-    found = [node.lineno for node in attributes if node.value.id == "time" and node.attr.removesuffix("_ns") in CLOCKS]  # type: ignore[attr-defined]
-    taken = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in ("time", "timeit")]
+    attributes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    found = [
+        node.lineno
+        for node in attributes
+        if node.value.id == "time" and node.attr.removesuffix("_ns") in CLOCKS
+    ]  # type: ignore[attr-defined]
+    taken = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in ("time", "timeit")
+    ]
     return found + [node.lineno for node in taken if {alias.name for alias in node.names} - {"sleep"}]
 
 
 def impatient(tree: ast.AST) -> list[int]:
     """Lines that give up waiting after a time of their own, or that let hypothesis do so."""
     keywords = [node for node in ast.walk(tree) if isinstance(node, ast.keyword)]
-    timeouts = [node for node in keywords if node.arg == "timeout" and not (isinstance(node.value, ast.Name) and node.value.id in NETS)]
-    deadlines = [
-        node for node in keywords if node.arg == "deadline" and not (isinstance(node.value, ast.Constant) and node.value.value is None)
+    timeouts = [
+        node
+        for node in keywords
+        if node.arg == "timeout" and not (isinstance(node.value, ast.Name) and node.value.id in NETS)
     ]
-    alarms = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    deadlines = [
+        node
+        for node in keywords
+        if node.arg == "deadline" and not (isinstance(node.value, ast.Constant) and node.value.value is None)
+    ]
+    alarms = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
     given = [node.args[0] for node in alarms if node.func.attr == "alarm" and node.args]  # type: ignore[attr-defined]
     soon = [node for node in given if isinstance(node, ast.Constant) and 0 < node.value < 600]
     return [node.value.lineno for node in timeouts + deadlines] + [node.lineno for node in soon]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for room in ("sim", "cpu_fallback", "gpu_kernels") for path in (ROOT / room).rglob("*.py"))
+SOURCES = sorted(
+    path for room in ("sim", "cpu_fallback", "gpu_kernels") for path in (ROOT / room).rglob("*.py")
+)
 SEGMENT_FILES = sorted((ROOT / "sim/segments").rglob("*.py"))
 KERNEL_FILES = sorted((ROOT / "cpu_fallback").rglob("*.py"))
 
@@ -32,24 +34,48 @@ def imports(path: Path) -> set[str]:
 
 def names_from(path: Path, module: str) -> set[str]:
     """Names taken by `from module import ...`."""
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.module == module]
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == module
+    ]
     return {alias.name for node in nodes for alias in node.names}
 
 
 def test_layers_hold() -> None:
-    done = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
 
 
 def test_states_ask_which_rows_are_present() -> None:
-    """A mask need not be there: a file without nulls has none. `Frame.present` knows, `valid["name"]` does not."""
+    """A mask need not be there: a file without nulls has none. `Frame.present` knows,
+    `valid["name"]` does not.
+    """
     assert not [path for path in SEGMENT_FILES if ".valid[" in path.read_text()]
 
 
 @pytest.mark.parametrize("path", SEGMENT_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     """No path, clock, environment, backend, thread, Arrow or chance that is not addressed."""
-    banned = {"os", "sys", "time", "datetime", "pathlib", "random", "secrets", "threading", "multiprocessing", "subprocess", "logging"}
+    banned = {
+        "os",
+        "sys",
+        "time",
+        "datetime",
+        "pathlib",
+        "random",
+        "secrets",
+        "threading",
+        "multiprocessing",
+        "subprocess",
+        "logging",
+    }
     banned |= {"pyarrow", "numba", "cupy", "cudf", "duckdb", "polars", "blake3", "json", "yaml"}
     found = imports(path)
     assert "math" not in found or names_from(path, "math") == {"isqrt"}
@@ -61,15 +87,25 @@ def test_a_segment_is_modelling_and_nothing_else(path: Path) -> None:
     assert not {name for name in found if name.startswith("sim.") and not name.startswith(allowed)}
 
 
-@pytest.mark.parametrize("path", SEGMENT_FILES + sorted((ROOT / "sim/recipes").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    SEGMENT_FILES + sorted((ROOT / "sim/recipes").rglob("*.py")),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_model_arithmetic_is_exact(path: Path) -> None:
     """libm and float reductions are not bit-equal across machines: kernels and integers only."""
     banned = {"exp", "log", "log2", "log10", "log1p", "expm1", "power", "sin", "cos", "tan"}
     banned |= {"mean", "std", "var", "dot", "matmul", "average", "random"}
     tree = ast.parse(path.read_text())
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+    attributes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
     assert not {node.attr for node in attributes if node.value.id == "np"} & banned
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)]
+    assert not [
+        node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+    ]
 
 
 @pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -79,21 +115,33 @@ def test_kernels_use_no_libm_and_no_fast_math(path: Path) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg in ("fastmath", "parallel"):
             assert isinstance(node.value, ast.Constant) and node.value.value is False
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ("np", "numpy")
+        ):
             assert node.attr not in {"exp", "log", "power", "sin", "cos", "sum", "mean", "random"}
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math":
             assert node.attr == "sqrt", "only sqrt is correctly rounded everywhere"
-        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not isinstance(node.left, ast.Constant))
+        assert not (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Pow)
+            and not isinstance(node.left, ast.Constant)
+        )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_a_room(path: Path) -> None:
-    """A file over `ROOM` lines holds more than one idea, or has its reason in `LARGE`; a reason without such a file is stale."""
+    """A file over `ROOM` lines holds more than one idea, or has its reason in `LARGE`;
+    a reason without such a file is stale.
+    """
     assert (len(path.read_text().splitlines()) > ROOM) == (str(path.relative_to(ROOT)) in LARGE)
 
 
 def test_no_large_file_is_gone() -> None:
-    assert set(LARGE) <= {str(path.relative_to(ROOT)) for path in SOURCES} and all(map(str.strip, LARGE.values()))
+    assert set(LARGE) <= {str(path.relative_to(ROOT)) for path in SOURCES} and all(
+        map(str.strip, LARGE.values())
+    )
 
 
 def test_nothing_is_unpickled() -> None:

@@ -1,4 +1,6 @@
-"""Every bench case runs on tiny input and leaves a result that follows its schema. No timing is asserted: those are no test's business."""
+"""Every bench case runs on tiny input and leaves a result that follows its schema. No timing is asserted:
+those are no test's business.
+"""
 
 from __future__ import annotations
 
@@ -80,14 +82,18 @@ def test_case(case: str, tmp_path: Path) -> None:
     assert names >= ROWS[case]
     assert all(name in text for name in names)
     if case == "write-floor":  # the same columns, encodings, statistics and row groups give the same bytes
-        assert [row["facts"]["same bytes as published"] for row in result["rows"] if row["name"] == "demo floor"] == [True]
+        assert [
+            row["facts"]["same bytes as published"] for row in result["rows"] if row["name"] == "demo floor"
+        ] == [True]
     assert not list(scratch.iterdir())
 
 
 def test_gpu_case_on_the_emulated_device(tmp_path: Path) -> None:
     """All of it but the device's own clock and whole worlds."""
     device = EmulatedDevice(private_cache_dir("emulated"))
-    rows = {row.name: row for row in kernel_rows(device, Options(tmp_path, runs=1, rows=500, say=lambda _: None))}
+    rows = {
+        row.name: row for row in kernel_rows(device, Options(tmp_path, runs=1, rows=500, say=lambda _: None))
+    }
     assert rows.keys() == {"emulated", *STEMS, "sort_segments", "arrivals, computed"}
     result = measure(Case("gpu", "gpu", "", lambda _: list(rows.values()), False), Options(tmp_path), "tiny")
     jsonschema.validate(result, SCHEMA, format_checker=jsonschema.FormatChecker())
@@ -103,10 +109,14 @@ def test_writer_options_name_every_column() -> None:
     for dataset in load_contracts(contracts_root()).datasets.values():
         options = writer_options(dataset.table.columns)
         encoded = {*(options["use_dictionary"] or ()), *(options["column_encoding"] or ())}
-        assert encoded == {column.name for column in dataset.table.columns if column.name in encoded or column.type != "bool"}
+        assert encoded == {
+            column.name for column in dataset.table.columns if column.name in encoded or column.type != "bool"
+        }
 
 
-@pytest.mark.parametrize("path", sorted([*RESULTS.glob("*.json"), *RESULTS.glob("in-turn/*.json")]), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted([*RESULTS.glob("*.json"), *RESULTS.glob("in-turn/*.json")]), ids=lambda path: path.stem
+)
 def test_kept_results_follow_the_schema(path: Path) -> None:
     result = json.loads(path.read_text())
     jsonschema.validate(result, SCHEMA, format_checker=jsonschema.FormatChecker())
@@ -114,16 +124,27 @@ def test_kept_results_follow_the_schema(path: Path) -> None:
 
 
 def test_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawn from results alone: well-formed, every bar inside the page, of no colour that vanishes on one of the two grounds."""
+    """Drawn from results alone: well-formed, every bar inside the page,
+    of no colour that vanishes on one of the two grounds.
+    """
     import bench.main
 
     def run(values: dict[str, float], **facts: float) -> list[Row]:
-        return [Row(f"row <{n}>", {name: ("", [value * n]) for name, value in values.items()}, dict(facts)) for n in (1, 2, 3)]
+        return [
+            Row(f"row <{n}>", {name: ("", [value * n]) for name, value in values.items()}, dict(facts))
+            for n in (1, 2, 3)
+        ]
 
     rows = {
         "write-floor": [*run({"rows": 8.5}), Row("demo ratio", {"5B.S4 / floor": ("", [1.8])})],
-        "peers": [*run({"rows": 20.0}, **{"bytes a row": 7.0}), Row("tpchgen-cli", {}, {"missing": "pip install tpchgen-cli"})],
-        "growth": [Row(str(n), {"5B.S4": ("M/s", [9.0]), "peak": ("MiB", [900.0])}, {"arrivals": n}) for n in (10**7, 10**8, 10**9)],
+        "peers": [
+            *run({"rows": 20.0}, **{"bytes a row": 7.0}),
+            Row("tpchgen-cli", {}, {"missing": "pip install tpchgen-cli"}),
+        ],
+        "growth": [
+            Row(str(n), {"5B.S4": ("M/s", [9.0]), "peak": ("MiB", [900.0])}, {"arrivals": n})
+            for n in (10**7, 10**8, 10**9)
+        ],
         "end-to-end": run({"wall": 10.0, "peak": 900.0}, arrivals=10**6),
     }
     monkeypatch.setattr(bench.main, "RESULTS", tmp_path)
@@ -134,7 +155,10 @@ def test_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = Path(answer["chart"]).read_text()
     root = ElementTree.fromstring(text)
     words = " ".join(root.itertext())
-    assert all(found in words for found in ("row <3>", "1.80x", "60.0 M rows/s, 7 B a row", "1,000 M arrivals, 900 MiB", "30.0 s"))
+    assert all(
+        found in words
+        for found in ("row <3>", "1.80x", "60.0 M rows/s, 7 B a row", "1,000 M arrivals, 900 MiB", "30.0 s")
+    )
     bars = [node for node in root.iter() if node.tag.endswith("rect")]
     assert len(bars) == 9
     assert all(float(node.get("x", "0")) + float(node.get("width", "0")) < 720 for node in bars)
@@ -154,7 +178,11 @@ def test_counting_serves_the_rows_that_sorting_serves(seed: int) -> None:
     random = np.random.Generator(np.random.PCG64(seed))
     rows = int(random.integers(1, 400))
     few = [np.uint64(0), np.uint64(1), np.uint64(2**63), np.uint64(2**64 - 1)]
-    remainder = random.choice(np.array([*few, np.uint64(2**16)]), rows) if seed % 2 else random.integers(0, 2**63, rows, dtype=np.uint64)
+    remainder = (
+        random.choice(np.array([*few, np.uint64(2**16)]), rows)
+        if seed % 2
+        else random.integers(0, 2**63, rows, dtype=np.uint64)
+    )
     chance = random.choice(np.array(few), rows)
     cuts = np.sort(random.integers(0, rows + 1, 5))
     pieces = list(zip(np.split(remainder, cuts), np.split(chance, cuts), strict=True))
@@ -164,7 +192,10 @@ def test_counting_serves_the_rows_that_sorting_serves(seed: int) -> None:
         assert (np.concatenate(served_by_counting(pieces, left)) == expected).all()
 
 
-@pytest.mark.parametrize(("text", "number"), [("20000", 20_000), ("20k", 20_000), ("10M", 10_000_000), ("1B", 10**9), ("1G", 10**9)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("20000", 20_000), ("20k", 20_000), ("10M", 10_000_000), ("1B", 10**9), ("1G", 10**9)],
+)
 def test_counts(text: str, number: int) -> None:
     assert count(text) == number
 
@@ -198,7 +229,9 @@ def test_a_wrong_command_line_exits_2(cli, arguments: list[str]) -> None:
     assert answer.err.startswith("SHELL.USAGE")
 
 
-def test_an_installed_package_says_where_timings_are(cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_installed_package_says_where_timings_are(
+    cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import sim
 
     monkeypatch.setattr(sim, "__file__", str(tmp_path / "sim" / "__init__.py"))

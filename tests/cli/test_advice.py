@@ -1,7 +1,8 @@
-"""Whatever a refusal says to do can be done: every command in it is run, every option, file, package, key and contract in it is looked up.
+"""Whatever a refusal says to do can be done: every command in it is run, every option, file, package, key and
+contract in it is looked up.
 
-Advice is collected from the sources - each `do=`, each variable called `do`, each argument in its place - so a new one is tried
-without being listed here, and one with a placeholder nobody gave a sample for fails.
+Advice is collected from the sources - each `do=`, each variable called `do`, each argument in its place - so
+a new one is tried without being listed here, and one with a placeholder nobody gave a sample for fails.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from sim.shell.contracts.load import load_contracts
 from sim.shell.contracts.text import listing
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for room in ("sim", "gpu_kernels", "cpu_fallback") for path in (ROOT / room).rglob("*.py"))
+SOURCES = sorted(
+    path for room in ("sim", "gpu_kernels", "cpu_fallback") for path in (ROOT / room).rglob("*.py")
+)
 AT = {  # where advice stands when it is not named
     **dict.fromkeys(
         (
@@ -52,22 +55,40 @@ def templates() -> Iterator[tuple[str, str]]:
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         named = {
-            node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
         for node in ast.walk(tree):
             for expression in _advice(node):
-                constants = [named[leaf.id] for leaf in ast.walk(expression) if isinstance(leaf, ast.Name) and leaf.id in named]
+                constants = [
+                    named[leaf.id]
+                    for leaf in ast.walk(expression)
+                    if isinstance(leaf, ast.Name) and leaf.id in named
+                ]
                 for part in (text for whole in (expression, *constants) for text in _texts(whole)):
                     yield f"{path.relative_to(ROOT)}:{expression.lineno}", part
 
 
 def _advice(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+        name = (
+            node.func.attr
+            if isinstance(node.func, ast.Attribute)
+            else node.func.id
+            if isinstance(node.func, ast.Name)
+            else ""
+        )
         yield from (keyword.value for keyword in node.keywords if keyword.arg in ("do", "install"))
         if name in AT and len(node.args) > AT[name]:
             yield node.args[AT[name]]
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) and node.value else []
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign) and node.value
+        else []
+    )
     names = {
         leaf.id if isinstance(leaf, ast.Name) else leaf.attr
         for target in targets
@@ -76,8 +97,19 @@ def _advice(node: ast.AST) -> Iterator[ast.expr]:
     }
     if names & {"do", "hint", "more", "fewer"}:
         yield node.value  # type: ignore[attr-defined]
-    if isinstance(node, ast.FunctionDef) and node.name in ("_package", "package_line", "smaller_partitions", "_bounds", "nearest", "hint"):
-        yield from (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value is not None)
+    if isinstance(node, ast.FunctionDef) and node.name in (
+        "_package",
+        "package_line",
+        "smaller_partitions",
+        "_bounds",
+        "nearest",
+        "hint",
+    ):
+        yield from (
+            inner.value
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Return) and inner.value is not None
+        )
 
 
 def _placeholder(value: ast.expr) -> str:
@@ -88,14 +120,21 @@ def _placeholder(value: ast.expr) -> str:
 def _texts(node: ast.AST) -> Iterator[str]:
     """Whole texts inside an expression."""
     if isinstance(node, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else _placeholder(part.value) for part in node.values)
+        yield "".join(
+            str(part.value) if isinstance(part, ast.Constant) else _placeholder(part.value)
+            for part in node.values
+        )
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
         return
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         left, right = list(_texts(node.left)), list(_texts(node.right))
-        yield from ("".join(pair) for pair in zip(left, right, strict=True)) if len(left) == len(right) == 1 else [*left, *right]
+        yield from (
+            ("".join(pair) for pair in zip(left, right, strict=True))
+            if len(left) == len(right) == 1
+            else [*left, *right]
+        )
         return
     if isinstance(node, ast.Lambda | ast.Dict):
         return
@@ -140,7 +179,9 @@ def application() -> dict[str, typer.core.TyperGroup | typer.core.TyperCommand]:
 
 APP = application()
 FIRST = {name.split()[0] for name in APP}
-OPTIONS = {option for command in APP.values() for parameter in command.params for option in parameter.opts} | {"--help"}
+OPTIONS = {
+    option for command in APP.values() for parameter in command.params for option in parameter.opts
+} | {"--help"}
 
 
 def commands(text: str) -> list[str]:
@@ -153,8 +194,17 @@ def commands(text: str) -> list[str]:
             word = words.pop(0)
             last, word = word.endswith(","), word.rstrip(",.:")
             first, second = not taken and word in FIRST, len(taken) == 1 and f"{taken[0]} {word}" in APP
-            known = (word in IDS and taken[:2] == ["contracts", "show"]) or [*taken, word] == ["bench", "list"]
-            if not (first or second or known or word.startswith("--") or re.fullmatch(r"[A-Z_]+|\{.*\}|'.*'", word)):
+            known = (word in IDS and taken[:2] == ["contracts", "show"]) or [*taken, word] == [
+                "bench",
+                "list",
+            ]
+            if not (
+                first
+                or second
+                or known
+                or word.startswith("--")
+                or re.fullmatch(r"[A-Z_]+|\{.*\}|'.*'", word)
+            ):
                 break
             taken.append(word)
             if last:
@@ -175,7 +225,12 @@ def test_advice_is_found() -> None:
     assert len(ADVICE) > 120
     assert {"verify RUN", "contracts show", "status --out {location}", "bench list"} <= set(LINES), LINES
     assert any("pip install '{extra}'" in text for text in TEXTS)
-    told = {word for text in TEXTS if re.search(r"\bclosedworld [a-z]", text) and not commands(text) for word in [text]}
+    told = {
+        word
+        for text in TEXTS
+        if re.search(r"\bclosedworld [a-z]", text) and not commands(text)
+        for word in [text]
+    }
     assert not told, f"a command is named that there is not: {told}"
 
 
@@ -187,9 +242,21 @@ def test_every_command_that_is_advised_can_be_run(cli, demo_run: Path, tmp_path:
         assert word in SAMPLES, f"no sample for {word} of `closedworld {line}`: add one to SAMPLES"
     words = shlex.split(re.sub(r"\{[^}]*\}|\b[A-Z_]+\b", lambda match: SAMPLES[match[0]], line))
     (tmp_path / "out").mkdir()
-    merchant = cw.open(demo_run)["arrival_events_5B"].to_arrow(["merchant_id"])["merchant_id"][0].as_py() if "MERCHANT" in words else 0
-    filled = {"RUN": str(demo_run), "CONTRACTS": str(contracts_root()), "MERCHANT": str(merchant), "OUT": str(tmp_path / "out")}
-    words = [re.sub(r"^(RUN|CONTRACTS|MERCHANT|OUT)(?=/|$)", lambda match: filled[match[1]], word) for word in words]
+    merchant = (
+        cw.open(demo_run)["arrival_events_5B"].to_arrow(["merchant_id"])["merchant_id"][0].as_py()
+        if "MERCHANT" in words
+        else 0
+    )
+    filled = {
+        "RUN": str(demo_run),
+        "CONTRACTS": str(contracts_root()),
+        "MERCHANT": str(merchant),
+        "OUT": str(tmp_path / "out"),
+    }
+    words = [
+        re.sub(r"^(RUN|CONTRACTS|MERCHANT|OUT)(?=/|$)", lambda match: filled[match[1]], word)
+        for word in words
+    ]
     if words == ["run"]:
         words += ["--set", "merchant_universe_1A.merchants=40", "--until", "1A", "--out", str(tmp_path)]
     if words == ["bench"]:
@@ -216,7 +283,9 @@ def test_every_file_that_is_advised_exists() -> None:
             assert (ROOT / name).is_file(), (place, name)
         if "README" in text:
             heading = text.partition("README: ")[2].split(";")[0]
-            assert not heading or re.search(rf"^## {re.escape(heading)}$", (ROOT / "README.md").read_text(), re.M | re.I), (place, heading)
+            assert not heading or re.search(
+                rf"^## {re.escape(heading)}$", (ROOT / "README.md").read_text(), re.M | re.I
+            ), (place, heading)
     assert seen > 4
 
 
@@ -243,6 +312,11 @@ def test_every_key_that_is_advised_is_in_a_config_pack() -> None:
             nodes = [CONFIG.documents[CONTRACTS.artefacts[pack].path]]
             for key in re.findall(r"\.(\{[^}]*\}|[a-z_*]+)", keys):
                 some = [node for node in nodes if isinstance(node, dict)]
-                nodes = [value for node in some for name, value in node.items() if key == "*" or key.startswith("{") or name == key]
+                nodes = [
+                    value
+                    for node in some
+                    for name, value in node.items()
+                    if key == "*" or key.startswith("{") or name == key
+                ]
                 assert nodes, (place, f"{pack}{keys}")
     assert seen > 15

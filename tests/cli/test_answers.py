@@ -1,4 +1,6 @@
-"""contracts/answers/: every command's every answer is described whole, the schemas are sound, and they move no run id."""
+"""contracts/answers/: every command's every answer is described whole, the schemas are sound,
+and they move no run id.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ COMMANDS = {
     "verify": ["verify", "RUN"],
     "verify deep": ["verify", "RUN", "--deep"],
     "sql": ["sql", "RUN", "select * from arrival_events_5B limit 3"],
-    "sql of everything": ["sql", "RUN", "select null, 1.5, 'nan'::double, [1, 2], {'a': date '2026-01-01'}, '1'::blob, 1::hugeint"],
+    "sql of everything": [
+        "sql",
+        "RUN",
+        "select null, 1.5, 'nan'::double, [1, 2], {'a': date '2026-01-01'}, '1'::blob, 1::hugeint",
+    ],
     "diff": ["diff", "RUN", "RUN"],
     "explain": ["explain", "RUN", "merchant_catalogue_1A", "MERCHANT"],
     "contracts lint": ["contracts", "lint"],
@@ -35,7 +41,13 @@ COMMANDS = {
     "plan of own merchants": ["plan", "--merchants", "MINE"],
     **{
         f"contracts show {id}": ["contracts", "show", id]
-        for id in ("tz_timetable_cache", "demand_policy_5A", "ou_field", "1A.merchant_mcc", "merchants_input_1A")
+        for id in (
+            "tz_timetable_cache",
+            "demand_policy_5A",
+            "ou_field",
+            "1A.merchant_mcc",
+            "merchants_input_1A",
+        )
     },
     "contracts show country": ["contracts", "show", "country"],
     "doctor": ["doctor", "--out", "OUT"],
@@ -61,8 +73,11 @@ def test_the_answer_follows_its_schema(cli, demo_run: Path, mini_copy, tmp_path_
     mine.write_text("merchant_id;mcc;channel;country;owner\n7;5411;mixed;DE;x\n")
     filled = {"MINE": str(mine), "OUT": str(out), "RUN": str(demo_run), "COPY": str(mini_copy.run)}
     if "MERCHANT" in COMMANDS[name]:
-        filled["MERCHANT"] = str(cw.open(demo_run)["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"][0].as_py())
-    answer = cli(*(filled.get(word, word) for word in COMMANDS[name]), "--json")  # the fixture holds it against its schema
+        filled["MERCHANT"] = str(
+            cw.open(demo_run)["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"][0].as_py()
+        )
+    # the fixture holds it against its schema
+    answer = cli(*(filled.get(word, word) for word in COMMANDS[name]), "--json")
     said[name] = json.loads(answer.out)["schema"].removeprefix("closedworld.").removesuffix("/1")
     assert answer.code == (2 if name == "refusal" else 3 if name == "contract refusal" else 0), answer
 
@@ -88,9 +103,16 @@ def test_answers_of_a_run_tell_rows_and_bytes_by_dataset(cli, demo_run: Path):
     world = cw.open(demo_run)
     for command in (["status", demo_run], ["verify", demo_run]):
         told = json.loads(cli(*command, "--json").out)["datasets"]
-        found = {(entry["dataset"], entry["scenario"]): (entry["rows"], entry["bytes"], entry["files"]) for entry in told}
+        found = {
+            (entry["dataset"], entry["scenario"]): (entry["rows"], entry["bytes"], entry["files"])
+            for entry in told
+        }
         assert found == {
-            (item.dataset, item.scenario): (item.rows, sum(part.bytes for part in item.files), len(item.files))
+            (item.dataset, item.scenario): (
+                item.rows,
+                sum(part.bytes for part in item.files),
+                len(item.files),
+            )
             for name in world
             for item in world[name].published
         }
@@ -131,13 +153,19 @@ def test_schemas_of_answers_move_no_run_id(tmp_path):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda text: text.replace("$id: closedworld:answers/rm", "$id: closedworld:answers/mr"), "must begin with its own"),
+        (
+            lambda text: text.replace("$id: closedworld:answers/rm", "$id: closedworld:answers/mr"),
+            "must begin with its own",
+        ),
         (lambda text: text.replace("additionalProperties: false\n", ""), "lists all its keys"),
         (lambda text: text.replace("closedworld.rm/1", "closedworld.mr/1"), "names its schema"),
         (lambda text: text.replace("description: A run was removed.\n", ""), "must say what"),
         (lambda text: text.replace("type: object", "type: objekt"), "is not valid"),
         (lambda text: text.replace("#/$defs/count", "#/$defs/counts"), "names nothing"),
-        (lambda text: text.replace("closedworld:answers/common", "https://example.org/common"), "leads outside"),
+        (
+            lambda text: text.replace("closedworld:answers/common", "https://example.org/common"),
+            "leads outside",
+        ),
     ],
 )
 def test_lint_knows_the_folder(cli, tmp_path, change, problem):

@@ -28,19 +28,30 @@ def flip(path: Path) -> None:
 
 
 def test_diff_does_not_call_a_damaged_copy_equal(cli, mini, mini_copy):
-    assert "3 dataset(s) equal (every byte of them hashed), 0 different" in cli("diff", mini.run, mini_copy.run).out
+    assert (
+        "3 dataset(s) equal (every byte of them hashed), 0 different"
+        in cli("diff", mini.run, mini_copy.run).out
+    )
     flip(items(mini_copy.run) / PART)
     for pair in ((mini.run, mini_copy.run), (mini_copy.run, mini.run)):
         answer = cli("diff", *pair)
         assert answer.code == 5 and answer.out == ""
-        assert str(items(mini_copy.run) / PART) in answer.err and "a file is not the one that was published" in answer.err
+        assert (
+            str(items(mini_copy.run) / PART) in answer.err
+            and "a file is not the one that was published" in answer.err
+        )
 
 
 def test_diff_by_recorded_digests_says_so(cli, mini, mini_copy):
     flip(items(mini_copy.run) / PART)
     answer = cli("diff", mini.run, mini_copy.run, "--recorded")
-    assert answer.code == 0 and "3 dataset(s) equal (by the digests they recorded; bytes not read)" in answer.out
-    assert json.loads(cli("diff", mini.run, mini_copy.run, "--recorded", "--json").out)["looked_at"] == "recorded digests"
+    assert (
+        answer.code == 0 and "3 dataset(s) equal (by the digests they recorded; bytes not read)" in answer.out
+    )
+    assert (
+        json.loads(cli("diff", mini.run, mini_copy.run, "--recorded", "--json").out)["looked_at"]
+        == "recorded digests"
+    )
     assert json.loads(cli("diff", mini.run, mini.run, "--json").out)["looked_at"] == "every byte"
 
 
@@ -69,12 +80,19 @@ def test_a_run_over_a_finished_run_says_what_it_looked_at(cli, demo_copy):
     again = cli("run", *ARGUMENTS, "--out", demo_copy.parent, "--quiet")
     assert again.code == 0 and "checks passed" not in again.out
     codes = "1A, 1B, 2A, 2B, 3A, 3B, 5A, 5B, 6A"
-    assert f"complete   {codes} before this command: sizes checked, bytes not re-read (closedworld verify --deep reads them)" in again.out
+    assert (
+        f"complete   {codes} before this command: sizes checked, bytes not re-read (closedworld verify "
+        "--deep reads them)"
+    ) in again.out
     document = json.loads(cli("run", *ARGUMENTS, "--out", demo_copy.parent, "--quiet", "--json").out)
-    assert document["checks_passed"] == 0 and document["taken_over"] == dict.fromkeys(codes.split(", "), "sizes checked, bytes not re-read")
+    assert document["checks_passed"] == 0 and document["taken_over"] == dict.fromkeys(
+        codes.split(", "), "sizes checked, bytes not re-read"
+    )
     planned = cli("plan", *ARGUMENTS, "--out", demo_copy.parent)
     assert planned.code == 0 and "proven" not in planned.out
-    assert "published    sizes checked, bytes not re-read (closedworld verify --deep reads them)" in planned.out
+    assert (
+        "published    sizes checked, bytes not re-read (closedworld verify --deep reads them)" in planned.out
+    )
     assert "by its flags; closedworld verify looks at the files" in cli("status", demo_copy).out
     shallow = cli("verify", demo_copy)
     assert shallow.code == 0 and "verified" not in shallow.out
@@ -106,12 +124,16 @@ def test_a_state_taken_over_is_hashed_before_a_flag_vouches_for_it(tmp_path):
     with pytest.raises(GateError) as error:
         miniworld.build(tmp_path)
     assert (
-        error.value.code == "SHELL.PUBLISHED_FILE_MISSING" and "SHA-256" in error.value.examples[0] and str(path) in error.value.examples[0]
+        error.value.code == "SHELL.PUBLISHED_FILE_MISSING"
+        and "SHA-256" in error.value.examples[0]
+        and str(path) in error.value.examples[0]
     )
     assert not (run / "gates/1A/_passed.flag").exists()
     path.write_bytes(before)
     result = miniworld.build(tmp_path)
-    assert [row.status for row in result.rows if row.state == "1A.S1"] == ["PROVEN"] and result.taken_over == []
+    assert [row.status for row in result.rows if row.state == "1A.S1"] == [
+        "PROVEN"
+    ] and result.taken_over == []
 
 
 def test_a_state_of_another_size_is_told_by_a_plan_too(cli, demo_copy):

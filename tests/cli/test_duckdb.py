@@ -1,4 +1,6 @@
-"""closedworld duckdb: statements from a pipe and from a person, what a session may do, and a file of views."""
+"""closedworld duckdb: statements from a pipe and from a person, what a session may do,
+and a file of views.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def said(cli, monkeypatch, mini):
 
 def test_statements_of_a_pipe_are_run_in_turn(said):
     answer = said(
-        "create table mine as select * from items where item_id % 2 = 0;\nselect count(*) as n\nfrom mine;\n.mode json\nselect 'a;' as t"
+        "create table mine as select * from items where item_id % 2 = 0;\nselect count(*) as n\nfrom "
+        "mine;\n.mode json\nselect 'a;' as t"
     )
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.split() == ["n", "--", "50", '{"t":', '"a;"}']
@@ -73,7 +76,9 @@ def test_a_session_reaches_nothing_beside_the_run(said, mini, tmp_path, statemen
     assert part.read_bytes() == before and list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_not_the_published_one_is_refused_before_anything_is_asked(cli, monkeypatch, mini_copy):
+def test_a_file_that_is_not_the_published_one_is_refused_before_anything_is_asked(
+    cli, monkeypatch, mini_copy
+):
     part = next(mini_copy.run.glob("data/layer1/1A/items/*/*/part-00000.parquet"))
     part.write_bytes(part.read_bytes()[:-1] + b"x")
     monkeypatch.setattr(sys, "stdin", io.StringIO("select 1"))
@@ -85,7 +90,9 @@ def test_a_person_goes_on_after_a_mistake(mini):
     master, slave = os.openpty()
     os.write(master, b"select nonsense;\nselect 41 +\n1 as n;\n.quit\n")
     command = [sys.executable, "-m", "sim", "duckdb", str(mini.run)]
-    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     os.close(master)
     os.close(slave)
     assert done.returncode == 0 and "42" in done.stdout and "SHELL.SQL_INVALID" in done.stderr, done
@@ -99,8 +106,12 @@ def test_a_file_of_views_is_for_other_tools(cli, mini, tmp_path):
         assert connection.sql("select count(*), max(item_id), any_value(run_id) from items").fetchall() == [
             (100, 2**63 + 99, mini.run.name)
         ]
-        assert connection.sql("select count(*) from doubles where scenario_id = 'storm'").fetchall() == [(100,)]
-        assert connection.sql("select bool_and(passed) from validation_checks where severity = 'ERROR'").fetchall() == [(True,)]
+        assert connection.sql("select count(*) from doubles where scenario_id = 'storm'").fetchall() == [
+            (100,)
+        ]
+        assert connection.sql(
+            "select bool_and(passed) from validation_checks where severity = 'ERROR'"
+        ).fetchall() == [(True,)]
     assert [path.name for path in tmp_path.iterdir()] == ["world.duckdb"]
     assert sorted(str(path) for path in mini.run.rglob("*")) == before
     for target, code in (

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from sim.cli.common import table
-from sim.cli.complete import complete_dataset, complete_override, complete_preset, complete_run, complete_scenario
+from sim.cli.complete import (
+    complete_dataset,
+    complete_override,
+    complete_preset,
+    complete_run,
+    complete_scenario,
+)
 from sim.ground.errors import UsageError
 from sim.ground.plain_text import clean
 from sim.shell.publish.lock import RunLock
@@ -18,19 +24,40 @@ from tests.work import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "llvmlite", "numpy", "pyarrow", "duckdb", "polars", "blake3", "jsonschema", "yaml")
-COMMANDS = ("run", "plan", "status", "verify", "sql", "diff", "explain", "contracts", "doctor", "bench", "rm", "duckdb")
+COMMANDS = (
+    "run",
+    "plan",
+    "status",
+    "verify",
+    "sql",
+    "diff",
+    "explain",
+    "contracts",
+    "doctor",
+    "bench",
+    "rm",
+    "duckdb",
+)
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sim", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
 
 def test_importing_the_command_line_loads_nothing_heavy():
     code = f"import sys, sim.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -54,7 +81,9 @@ def test_version(cli):
     assert cli("--version").out == f"closedworld {sim.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--nonsense"], ["verify"], ["run", "--workers", "0"], ["sql", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["run", "--nonsense"], ["verify"], ["run", "--workers", "0"], ["sql", "x"]]
+)
 def test_a_wrong_command_line_exits_2(cli, arguments):
     answer = cli(*arguments)
     assert answer.code == 2
@@ -66,7 +95,11 @@ def test_a_wrong_command_line_is_json_with_json(cli):
     answer = cli("run", "--nonsense", "--json")
     error = json.loads(answer.out)
     assert answer.code == 2
-    assert (error["schema"], error["ok"], error["error"]["code"]) == ("closedworld.error/1", False, "SHELL.USAGE")
+    assert (error["schema"], error["ok"], error["error"]["code"]) == (
+        "closedworld.error/1",
+        False,
+        "SHELL.USAGE",
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +178,10 @@ def test_what_no_run_fits_is_told_whole(tmp_path, monkeypatch):
 
     runs(tmp_path / "runs", "67d1", "67d2")
     monkeypatch.chdir(tmp_path)
-    for text, what, found in (("67", "fits 2 runs", "67d1, 67d2"), ("x", "no run called 'x'", "other runs: 67d1, 67d2")):
+    for text, what, found in (
+        ("67", "fits 2 runs", "67d1, 67d2"),
+        ("x", "no run called 'x'", "other runs: 67d1, 67d2"),
+    ):
         with pytest.raises(UsageError) as refusal:
             cw.open(text)
         told = str(refusal.value)
@@ -154,7 +190,9 @@ def test_what_no_run_fits_is_told_whole(tmp_path, monkeypatch):
         assert str(pickle.loads(pickle.dumps(refusal.value))) == told  # noqa: S301 - made a line above
 
 
-@pytest.mark.parametrize("command", [["verify"], ["status"], ["diff", "RUN"], ["sql", "select 1"], ["explain", "items", "1"]])
+@pytest.mark.parametrize(
+    "command", [["verify"], ["status"], ["diff", "RUN"], ["sql", "select 1"], ["explain", "items", "1"]]
+)
 def test_every_command_takes_a_folder_and_first_characters(cli, mini, command):
     short = f"{mini.run.parent}/{mini.run.name[:9]}"
     name, *rest = command
@@ -188,7 +226,10 @@ def test_names_cannot_drive_a_terminal():
 
 
 def test_tables_align_numbers_right():
-    assert table(("name", "n"), [("a", 1), ("bb", 100)], right=frozenset({1})) == "name    n\n----  ---\na       1\nbb    100"
+    assert (
+        table(("name", "n"), [("a", 1), ("bb", 100)], right=frozenset({1}))
+        == "name    n\n----  ---\na       1\nbb    100"
+    )
 
 
 def test_words_of_the_model_complete_in_the_shell():
@@ -234,11 +275,21 @@ def leaves(node) -> int:
 )
 def test_the_shell_is_answered_without_anything_heavy(typed, completed):
     """The protocol of bash completion, as an installed command has it."""
-    code = f"import sys, atexit\natexit.register(lambda: print([n for n in {HEAVY[:-1]!r} if n in sys.modules], file=sys.stderr))\n"
+    code = (
+        f"import sys, atexit\natexit.register(lambda: print([n for n in {HEAVY[:-1]!r} if n in "
+        "sys.modules], file=sys.stderr))\n"
+    )
     code += "from sim.cli.main import main\nsys.argv = ['closedworld']\nmain()"
     words = len(typed.split()) - 1
-    environment = {**os.environ, "_CLOSEDWORLD_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(words)}
+    environment = {
+        **os.environ,
+        "_CLOSEDWORLD_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(words),
+    }
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.stdout.split() == completed, done.stderr
     assert done.stderr.strip() == "[]"

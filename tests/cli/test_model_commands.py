@@ -30,7 +30,9 @@ def test_running_the_same_request_again_changes_nothing(cli, demo_run):
     }
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
-    document = ask(cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", demo_run.parent, "--quiet")
+    document = ask(
+        cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", demo_run.parent, "--quiet"
+    )
     assert document["schema"] == "closedworld.run/1"
     assert document["run_id"] == demo_run.name
     assert {state["status"] for state in document["states"]} == {"PROVEN"}
@@ -49,12 +51,15 @@ def test_the_demo_verifies_to_the_last_byte(cli, demo_run):
 def test_a_plan_knows_the_partitions_of_what_can_run_next(cli, demo_run, tmp_path):
     half = tmp_path / demo_run.name
     shutil.copytree(demo_run, half)
-    for gone in ("gates/6A", "data/layer3/6A", "gates/5B", "data/layer2/5B"):  # 6A is built on 5B, though it reads none of its rows
+    # 6A is built on 5B, though it reads none of its rows
+    for gone in ("gates/6A", "data/layer3/6A", "gates/5B", "data/layer2/5B"):
         shutil.rmtree(half / gone)
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
     states = {state["state"]: state for state in ask(cli, "plan", *arguments, "--out", tmp_path)["states"]}
-    assert {state["status"] for name, state in states.items() if not name.startswith(("5B", "6A"))} == {"published"}
+    assert {state["status"] for name, state in states.items() if not name.startswith(("5B", "6A"))} == {
+        "published"
+    }
     assert states["5B.S1"]["status"] == "to run"
     assert states["5B.S1"]["partitions"] >= len(TINY_SCENARIOS)
     assert states["5B.S4"]["partitions"] is None
@@ -88,11 +93,20 @@ def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
     assert rows
     for row in rows:
         document = ask(
-            cli, "explain", demo_run, "arrival_events_5B", str(row["merchant_id"]), str(row["arrival_seq"]), "--scenario", "baseline_v1"
+            cli,
+            "explain",
+            demo_run,
+            "arrival_events_5B",
+            str(row["merchant_id"]),
+            str(row["arrival_seq"]),
+            "--scenario",
+            "baseline_v1",
         )
         assert document["schema"] == "closedworld.explain/1"
         assert document["regenerated"]["equal"] is True
-        assert {ancestor["dataset"] for ancestor in document["ancestors"] if ancestor["row"]} >= set(ARRIVAL_TABLES)
+        assert {ancestor["dataset"] for ancestor in document["ancestors"] if ancestor["row"]} >= set(
+            ARRIVAL_TABLES
+        )
         place = [draw for draw in document["draws"] if draw["stream"] == "5B.arrival_place"]
         route = [draw for draw in document["draws"] if draw["stream"] == "5B.arrival_route"]
         assert (len(place), len(route)) == (2, 2)
@@ -107,8 +121,20 @@ def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
 @pytest.mark.parametrize(
     ("dataset", "streams"),
     [
-        ("merchant_catalogue_1A", {"1A.merchant_id", "1A.merchant_country", "1A.merchant_mcc", "1A.merchant_channel", "1A.merchant_brand"}),
-        ("outlet_catalogue", {"1A.multi_site", "1A.outlet_scale", "1A.outlet_count", "1A.foreign_reach", "1A.foreign_choice"}),
+        (
+            "merchant_catalogue_1A",
+            {
+                "1A.merchant_id",
+                "1A.merchant_country",
+                "1A.merchant_mcc",
+                "1A.merchant_channel",
+                "1A.merchant_brand",
+            },
+        ),
+        (
+            "outlet_catalogue",
+            {"1A.multi_site", "1A.outlet_scale", "1A.outlet_count", "1A.foreign_reach", "1A.foreign_choice"},
+        ),
         ("site_locations", {"1B.site_city", "1B.site_place"}),
         ("s1_site_weights_2B", {"2B.site_scale"}),
         ("virtual_settlement_3B", {"3B.settlement_city"}),
@@ -173,20 +199,33 @@ def test_no_csv_cell_is_lost(cli, demo_run, tmp_path: Path):
         join site_timezones using (merchant_id, legal_country_iso, site_order, site_id) order by all"""
     answer = cli("sql", demo_run, query, "--csv")
     (tmp_path / "rows.csv").write_text(answer.out)
-    back = polars.read_csv(tmp_path / "rows.csv", schema_overrides={"merchant_id": polars.UInt64, "site_id": polars.UInt64})
-    assert back.equals(polars.from_arrow(cw.open(demo_run).sql(query)).with_columns(polars.col(polars.Categorical).cast(polars.String)))
+    back = polars.read_csv(
+        tmp_path / "rows.csv", schema_overrides={"merchant_id": polars.UInt64, "site_id": polars.UInt64}
+    )
+    assert back.equals(
+        polars.from_arrow(cw.open(demo_run).sql(query)).with_columns(
+            polars.col(polars.Categorical).cast(polars.String)
+        )
+    )
 
 
 def test_why_a_party_holds_what_it_holds(cli, demo_run):
-    """Quota, weight and draws of every kind of account of one party, the words as the published generator gives them."""
+    """Quota, weight and draws of every kind of account of one party,
+    the words as the published generator gives them.
+    """
     holdings = cw.open(demo_run)["s2_party_product_holdings_6A"].to_arrow(filter={"party_id": 7}).to_pylist()
     assert holdings
     for holding in holdings:
         told = ask(cli, "explain", demo_run, "s2_party_product_holdings_6A", "7", holding["account_type"])
         assert told["regenerated"]["equal"] is True
-        assert any(note.startswith("cell ") for note in told["notes"]) and any(note.startswith("quota ") for note in told["notes"])
+        assert any(note.startswith("cell ") for note in told["notes"]) and any(
+            note.startswith("quota ") for note in told["notes"]
+        )
         for draw in told["draws"]:
-            assert int(draw["word"], 16) == block(stream_key(42, draw["stream"]), draw["c0"], draw["c1"])[draw["lane"]]
+            assert (
+                int(draw["word"], 16)
+                == block(stream_key(42, draw["stream"]), draw["c0"], draw["c1"])[draw["lane"]]
+            )
         if told["draws"]:
             assert {draw["stream"] for draw in told["draws"]} == {"6A.account_weight", "6A.account_start"}
             assert any(note.startswith("weight ") for note in told["notes"])

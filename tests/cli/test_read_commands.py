@@ -29,10 +29,13 @@ def test_status_lists_runs_and_one_run(cli, mini):
     root = mini.run.parent
     listed = told(cli("status", "--out", root, "--json"))
     assert listed["schema"] == "closedworld.status/1"
-    assert [(run["run_id"], run["state"], run["passed"]) for run in listed["runs"]] == [(mini.run.name, "partial", ["1A", "1B"])]
+    assert [(run["run_id"], run["state"], run["passed"]) for run in listed["runs"]] == [
+        (mini.run.name, "partial", ["1A", "1B"])
+    ]
     assert mini.run.name[:12] in cli("status", "--out", root).out
     files = len(load_contracts(mini.root / "contracts").files)
-    sealed = {"1A": files + 1, "1B": files + 4}  # and a config pack; a pack, the items, the flag and index of 1A
+    # and a config pack; a pack, the items, the flag and index of 1A
+    sealed = {"1A": files + 1, "1B": files + 4}
     states = told(cli("status", mini.run.name[:8], "--out", root, "--json"))["states"]
     assert [(state["state"], state["status"], state["rows"]) for state in states] == [
         ("1A.S0", "PASS", sealed["1A"]),
@@ -79,7 +82,10 @@ def test_status_of_a_damaged_run(cli, mini_copy):
 def test_status_without_reports_counts_from_manifests(cli, mini_copy):
     shutil.rmtree(mini_copy.run / "reports")
     states = told(cli("status", mini_copy.run, "--json"))["states"]
-    assert [(state["state"], state["rows"], state["wall_ms"]) for state in states] == [("1A.S1", 100, None), ("1B.S1", 200, None)]
+    assert [(state["state"], state["rows"], state["wall_ms"]) for state in states] == [
+        ("1A.S1", 100, None),
+        ("1B.S1", 200, None),
+    ]
 
 
 def test_status_refuses_a_report_that_is_not_one(cli, mini_copy):
@@ -103,14 +109,25 @@ def test_the_catalogue_says_what_joins_to_what(cli):
         assert [column["name"] for column in entry["columns"]] == list(dataset.table.names)
         assert tuple(entry["primary_key"]) == dataset.primary_key
         for key in entry["foreign_keys"]:
-            assert {"columns": key["to"], "dataset": id, "by": key["columns"]} in entries[key["dataset"]]["referred_to_by"]
+            assert {"columns": key["to"], "dataset": id, "by": key["columns"]} in entries[key["dataset"]][
+                "referred_to_by"
+            ]
         asked = entry["role"] == "events"  # required of a gate that is there only when it was asked for
         assert (entry["published_when"] is None) == (dataset.required and not asked)
-    refers, referred = (sum(len(entry[key]) for entry in entries.values()) for key in ("foreign_keys", "referred_to_by"))
+    refers, referred = (
+        sum(len(entry[key]) for entry in entries.values()) for key in ("foreign_keys", "referred_to_by")
+    )
     assert refers == referred > 50
     roles = {id: entry["role"] for id, entry in entries.items()}
-    assert (roles["arrival_events_5B"], roles["site_locations"], roles["segment_state_runs_1"]) == ("final", "shared", "report")
-    assert entries["arrival_events_5B"]["gate"] == "gates/5B/_passed.flag" and entries["segment_state_runs_1"]["gate"] is None
+    assert (roles["arrival_events_5B"], roles["site_locations"], roles["segment_state_runs_1"]) == (
+        "final",
+        "shared",
+        "report",
+    )
+    assert (
+        entries["arrival_events_5B"]["gate"] == "gates/5B/_passed.flag"
+        and entries["segment_state_runs_1"]["gate"] is None
+    )
     event, log = entries["rng_event_5B_bucket_count"], entries["rng_trace_log"]
     assert (event["role"], event["gate"]) == ("events", "gates/RNG_5B_S3/_passed.flag")
     assert event["published_when"] == "asked for by --rng-events 5B.S3"
@@ -129,7 +146,12 @@ def build_variant(mini, out: Path, **request) -> Path:
 
 def test_diff_of_equal_runs_exits_0(cli, mini):
     document = told(cli("diff", mini.run, mini.run, "--json"))
-    assert (document["schema"], document["equal"], document["different"], document["receipt"]) == ("closedworld.diff/1", True, [], {})
+    assert (document["schema"], document["equal"], document["different"], document["receipt"]) == (
+        "closedworld.diff/1",
+        True,
+        [],
+        {},
+    )
     assert cli("diff", mini.run, mini.run).code == 0
 
 
@@ -141,7 +163,12 @@ def test_diff_counts_rows_and_names_the_first(cli, mini, tmp_path):
     assert document["equal"] is False
     assert document["equal_datasets"] == ["doubles (calm)", "doubles (storm)"]
     (found,) = document["different"]
-    assert (found["dataset"], found["first_part"], found["changed"], found["unchanged"]) == ("items", "part-00000.parquet", 100, 0)
+    assert (found["dataset"], found["first_part"], found["changed"], found["unchanged"]) == (
+        "items",
+        "part-00000.parquet",
+        100,
+        0,
+    )
     assert found["columns"] == {"word": 100}
     assert (found["first"]["key"], found["first"]["column"]) == ({"item_id": BIG}, "word")
     assert document["receipt"]["seed"] == {"a": 42, "b": 43}
@@ -153,14 +180,21 @@ def test_diff_counts_rows_and_names_the_first(cli, mini, tmp_path):
 def test_diff_aligns_rows_by_key_whatever_the_files(cli, mini, tmp_path):
     other = build_variant(mini, tmp_path, overrides={"items_1A.total": 90, "items_1A.part_rows": 40})
     found = told(cli("diff", mini.run, other, *mini.options, "--json"))["different"]
-    assert [(one["dataset"], one["only_a"], one["only_b"], one["changed"], one["unchanged"]) for one in found] == [
+    assert [
+        (one["dataset"], one["only_a"], one["only_b"], one["changed"], one["unchanged"]) for one in found
+    ] == [
         ("items", 10, 0, 0, 90),
         ("doubles", 10, 0, 0, 90),
         ("doubles", 10, 0, 0, 90),
     ]
     swapped = told(cli("diff", other, mini.run, *mini.options, "--json"))["different"]
     assert [(one["only_a"], one["only_b"]) for one in swapped] == [(0, 10)] * 3
-    assert swapped[0]["first"] == {"key": {"item_id": BIG + 90}, "column": "", "a": "no such row", "b": "this row"}
+    assert swapped[0]["first"] == {
+        "key": {"item_id": BIG + 90},
+        "column": "",
+        "a": "no such row",
+        "b": "this row",
+    }
 
 
 def test_diff_of_the_same_rows_in_other_files(cli, mini, tmp_path):
@@ -184,7 +218,14 @@ def test_diff_names_datasets_only_one_has(cli, mini, tmp_path):
 def test_contracts_lint_and_show(cli):
     assert told(cli("contracts", "lint", "--json"))["schema"] == "closedworld.contracts.lint/1"
     everything = told(cli("contracts", "show", "--json"))["contracts"]
-    assert {row["kind"] for row in everything} == {"dataset", "config", "input", "kernel", "stream", "vocabulary"}
+    assert {row["kind"] for row in everything} == {
+        "dataset",
+        "config",
+        "input",
+        "kernel",
+        "stream",
+        "vocabulary",
+    }
     for row in everything:
         shown = cli("contracts", "show", row["id"])
         assert (shown.code, shown.err) == (0, ""), row
@@ -225,7 +266,9 @@ def test_doctor_finds_a_changed_reference_table(cli, mini, tmp_path):
     data = bytearray((config / "reference/tzids.parquet").read_bytes())
     data[60] ^= 1
     (config / "reference/tzids.parquet").write_bytes(bytes(data))
-    answer = cli("doctor", "--out", tmp_path, "--contracts", mini.root / "contracts", "--config", config, "--json")
+    answer = cli(
+        "doctor", "--out", tmp_path, "--contracts", mini.root / "contracts", "--config", config, "--json"
+    )
     assert answer.code == 3
     found = {finding["name"]: finding for finding in json.loads(answer.out)["findings"]}
     assert found["reference snapshot"]["ok"] is False

@@ -29,7 +29,9 @@ LOCKS = {
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_run_goes_and_nothing_else_does(cli, mini_copy, tmp_path, lock):
-    """Whatever its lock was: a copy made without hidden files has none, and who removes a run writes a name of their own into it."""
+    """Whatever its lock was: a copy made without hidden files has none,
+    and who removes a run writes a name of their own into it.
+    """
     (tmp_path / "notes").write_text("mine")
     LOCKS[lock](mini_copy.run / ".lock")
     files = [path for path in mini_copy.run.rglob("*") if path.is_file() and path.name != ".lock"]
@@ -61,7 +63,9 @@ def test_a_person_is_asked(mini_copy, said, gone):
     master, slave = os.openpty()
     os.write(master, said.encode())
     command = [sys.executable, "-m", "sim", "rm", str(mini_copy.run)]
-    done = subprocess.run(command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     os.close(master)
     os.close(slave)
     assert "files, " in done.stderr and str(mini_copy.run) in done.stderr
@@ -87,9 +91,17 @@ FOREIGN = {
     "a folder of the user's": lambda run: (run / "notebooks").mkdir(),
     "a file among the data": lambda run: (run / "data/layer1/notes.txt").write_text("mine"),
     "a link to a folder": lambda run: (run / "data/linked").symlink_to(outside(run)),
-    "a link to a file": lambda run: (run / "data/layer1/part-9.parquet").symlink_to(outside(run) / "part-00000.parquet"),
-    "data linked away": lambda run: ((run / "data").rename(run.parent / "data"), (run / "data").symlink_to(run.parent / "data")),
-    "staging linked away": lambda run: ((run / "staging").rename(run.parent / "aside"), (run / "staging").symlink_to(outside(run))),
+    "a link to a file": lambda run: (run / "data/layer1/part-9.parquet").symlink_to(
+        outside(run) / "part-00000.parquet"
+    ),
+    "data linked away": lambda run: (
+        (run / "data").rename(run.parent / "data"),
+        (run / "data").symlink_to(run.parent / "data"),
+    ),
+    "staging linked away": lambda run: (
+        (run / "staging").rename(run.parent / "aside"),
+        (run / "staging").symlink_to(outside(run)),
+    ),
     "a pipe": lambda run: os.mkfifo(run / "gates/1A/pipe.json"),
 }
 
@@ -149,7 +161,9 @@ remove_run(found)
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 5, 9, 20])
 def test_killed_at_any_moment_no_half_run_is_taken_for_one(cli, mini_copy, tmp_path, stop):
-    done = subprocess.run([sys.executable, "-c", KILL, str(mini_copy.run), str(stop)], cwd=ROOT, timeout=PATIENCE_S, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILL, str(mini_copy.run), str(stop)], cwd=ROOT, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     if mini_copy.run.exists():
         assert cli("verify", mini_copy.run).code == 0

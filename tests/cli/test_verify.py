@@ -38,7 +38,9 @@ def forge_flag(run: Path, code: str, index: bytes) -> None:
     try:
         path.write_bytes(encode_flag(code, index))
     except (GateError, TypeError, AttributeError):
-        path.write_bytes(canonical_json({**json.loads(path.read_text()), "bundle_sha256": sha256_bytes(index)}) + b"\n")
+        path.write_bytes(
+            canonical_json({**json.loads(path.read_text()), "bundle_sha256": sha256_bytes(index)}) + b"\n"
+        )
 
 
 def flip(path: Path, place: int = 100) -> None:
@@ -52,7 +54,10 @@ def test_a_run_as_published_verifies(cli, mini):
     assert (answer.code, answer.err) == (0, "")
     told = json.loads(cli("verify", mini.run, "--deep", *mini.options, "--json").out)
     assert (told["schema"], told["ok"], told["deep"]) == ("closedworld.verify/1", True, True)
-    assert [(s["segment"], s["rows"], s["files"]) for s in told["segments"]] == [("1A", 100, 4), ("1B", 200, 2)]
+    assert [(s["segment"], s["rows"], s["files"]) for s in told["segments"]] == [
+        ("1A", 100, 4),
+        ("1B", 200, 2),
+    ]
     assert told["not_built"] == [segment.code for segment in SEGMENTS[2:]]
 
 
@@ -72,7 +77,10 @@ def test_one_flipped_bit_is_found_by_hashing(cli, mini_copy):
     assert cli("verify", mini_copy.run).code == 0
     answer = cli("verify", mini_copy.run, "--deep", *mini_copy.options)
     assert answer.code == 5
-    assert f"items/seed=42/manifest_fingerprint={items(mini_copy.run).name.partition('=')[2]}/{PART}: SHA-256 " in answer.err
+    assert (
+        f"items/seed=42/manifest_fingerprint={items(mini_copy.run).name.partition('=')[2]}/{PART}: SHA-256 "
+        in answer.err
+    )
     assert "published as " in answer.err
 
 
@@ -113,28 +121,54 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda run: ((run / "data/layer1").rename(run / "x"), (run / "data/layer1").symlink_to(run / "x")),
         "is a symbolic link",
     ),
-    "linked data": (lambda run: ((run / "data").rename(run / "x"), (run / "data").symlink_to(run / "x")), "is a symbolic link"),
-    "extra file": (lambda run: (items(run) / "part-00009.parquet").write_bytes(b""), "part-00009.parquet: not in the published list"),
-    "hidden file": (lambda run: (run / "data/.hidden").write_bytes(b""), ".hidden: a file that no bundle lists"),
-    "extra seed": (lambda run: (items(run).parents[1] / "seed=43").mkdir(), "seed=43: a directory that no bundle lists"),
+    "linked data": (
+        lambda run: ((run / "data").rename(run / "x"), (run / "data").symlink_to(run / "x")),
+        "is a symbolic link",
+    ),
+    "extra file": (
+        lambda run: (items(run) / "part-00009.parquet").write_bytes(b""),
+        "part-00009.parquet: not in the published list",
+    ),
+    "hidden file": (
+        lambda run: (run / "data/.hidden").write_bytes(b""),
+        ".hidden: a file that no bundle lists",
+    ),
+    "extra seed": (
+        lambda run: (items(run).parents[1] / "seed=43").mkdir(),
+        "seed=43: a directory that no bundle lists",
+    ),
     "extra segment": (lambda run: (run / "gates/9Z").mkdir(), "gates/9Z: a directory that no bundle lists"),
-    "extra gate file": (lambda run: (run / "gates/1A/notes.txt").write_text("x"), "notes.txt: a file that no bundle lists"),
+    "extra gate file": (
+        lambda run: (run / "gates/1A/notes.txt").write_text("x"),
+        "notes.txt: a file that no bundle lists",
+    ),
     "gate fifo": (lambda run: os.mkfifo(run / "gates/1A/pipe"), "gates/1A/pipe: is prw"),
     "index": (lambda run: write_unseen(run / "gates/1A/index.json"), "index.json"),
-    "flag of another": (lambda run: shutil.copy(run / "gates/1B/_passed.flag", run / "gates/1A/_passed.flag"), "_passed.flag"),
+    "flag of another": (
+        lambda run: shutil.copy(run / "gates/1B/_passed.flag", run / "gates/1A/_passed.flag"),
+        "_passed.flag",
+    ),
     "flag with a space": (lambda run: append(run / "gates/1A/_passed.flag", b" "), "_passed.flag"),
     "flag fifo": (lambda run: replace_by_fifo(run / "gates/1A/_passed.flag"), "1A has begun and not passed"),
     "no flag": (lambda run: (run / "gates/1A/_passed.flag").unlink(), "1A has begun and not passed"),
     "state manifest": (lambda run: write_unseen(run / "gates/1A/states/1A.S1.json"), "1A.S1.json: SHA-256 "),
     "seal": (lambda run: write_unseen(run / "gates/1B/sealed_inputs_1B.json"), "sealed_inputs_1B.json"),
-    "whole segment with its flag": (lambda run: reseal(run, "1A", lambda index: index["checks"].clear()), "but 1B was built on "),
-    "removed segment": (lambda run: shutil.rmtree(run / "gates/1A"), "built on 1A, which has not passed here"),
+    "whole segment with its flag": (
+        lambda run: reseal(run, "1A", lambda index: index["checks"].clear()),
+        "but 1B was built on ",
+    ),
+    "removed segment": (
+        lambda run: shutil.rmtree(run / "gates/1A"),
+        "built on 1A, which has not passed here",
+    ),
 }
 
 
 @pytest.mark.parametrize("how", TAMPERINGS)
 @pytest.mark.promise(
-    "P5", "the command refuses each tampering with exit 5 and names it", faults="truncate, grow, link, FIFO, extra, missing"
+    "P5",
+    "the command refuses each tampering with exit 5 and names it",
+    faults="truncate, grow, link, FIFO, extra, missing",
 )
 def test_tampering_is_refused_and_named(cli, mini_copy, how):
     tamper, said = TAMPERINGS[how]
@@ -182,10 +216,16 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "parent path": lambda index: published(index).update(path="data/../../../etc/seed=42"),
     "absolute path": lambda index: published(index).update(path="/etc"),
     "nul": lambda index: published(index).update(path=published(index)["path"].replace("items", "it\0ems")),
-    "backslash": lambda index: published(index).update(path=published(index)["path"].replace("items", "it\\ems")),
+    "backslash": lambda index: published(index).update(
+        path=published(index)["path"].replace("items", "it\\ems")
+    ),
     "outside data": lambda index: published(index).update(path="gates/1A"),
-    "another seed": lambda index: published(index).update(path=published(index)["path"].replace("seed=42", "seed=43")),
-    "file name with a folder": lambda index: published(index)["files"][0].update(name="../part-00000.parquet"),
+    "another seed": lambda index: published(index).update(
+        path=published(index)["path"].replace("seed=42", "seed=43")
+    ),
+    "file name with a folder": lambda index: published(index)["files"][0].update(
+        name="../part-00000.parquet"
+    ),
     "document path": lambda index: index["documents"].update({"../../../etc/passwd": "0" * 64}),
     "absolute document": lambda index: index["documents"].update({"/etc/passwd": "0" * 64}),
     "nul document": lambda index: index["documents"].update({"a\0b": "0" * 64}),
@@ -210,7 +250,12 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("how", HOSTILE)
-@pytest.mark.promise("P27", "a forged index with a right flag is refused by verify and sql", faults="paths out, wrong types", cases=2)
+@pytest.mark.promise(
+    "P27",
+    "a forged index with a right flag is refused by verify and sql",
+    faults="paths out, wrong types",
+    cases=2,
+)
 def test_a_forged_index_is_refused_whatever_it_says(cli, mini_copy, how):
     reseal(mini_copy.run, "1A", HOSTILE[how])
     for arguments in (["verify", mini_copy.run], ["sql", mini_copy.run, "select count(*) from items"]):
@@ -221,7 +266,17 @@ def test_a_forged_index_is_refused_whatever_it_says(cli, mini_copy, how):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"null", b"[]", b"{", b'{"law": "bundle-v3", "law": "bundle-v3"}', b"[" * 100_000, b"\xff\xfe", b"0" * 1000]
+    "data",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{",
+        b'{"law": "bundle-v3", "law": "bundle-v3"}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"0" * 1000,
+    ],
 )
 def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
     (mini_copy.run / "gates/1A/index.json").write_bytes(data)
@@ -230,11 +285,18 @@ def test_an_index_that_is_not_one_is_refused(cli, mini_copy, data):
 
 
 def rewrite_table(run: Path) -> None:
-    """Other rows under the recorded content digest: table, manifest, index, flag and chain rewritten together."""
+    """Other rows under the recorded content digest: table, manifest, index,
+    flag and chain rewritten together.
+    """
     path = items(run) / PART
     rows = pq.read_table(path)
     pq.write_table(
-        rows.set_column(2, rows.schema.field(2), rows["weight"].filter([True] * len(rows)).take(list(range(len(rows)))[::-1])), path
+        rows.set_column(
+            2,
+            rows.schema.field(2),
+            rows["weight"].filter([True] * len(rows)).take(list(range(len(rows)))[::-1]),
+        ),
+        path,
     )
 
     def edit(index: dict[str, Any]) -> None:
@@ -252,7 +314,9 @@ def rewrite_table(run: Path) -> None:
 
 
 @pytest.mark.promise(
-    "P6", "a table, its manifest, index, flag and chain rewritten together still differ in content", faults="coherent rewrite"
+    "P6",
+    "a table, its manifest, index, flag and chain rewritten together still differ in content",
+    faults="coherent rewrite",
 )
 def test_a_rewritten_table_with_forged_file_digests_differs_in_content(cli, mini_copy):
     rewrite_table(mini_copy.run)

@@ -28,8 +28,19 @@ def make_dataset() -> Callable[..., Dataset]:
     def make(*columns: Column, primary_key: tuple[str, ...] = (), **options: object) -> Dataset:
         key = primary_key or (columns[0].name,)
         table = TableContract("closedworld:test#/tables/t", "A table.", columns, "test:1:1")
-        values: dict[str, object] = {"id": "t", "segment": "1A", "layer": 1, "description": "A table.", "path": "data/layer1/1A/t"}
-        values |= {"partitioning": ("seed", "manifest_fingerprint"), "table": table, "primary_key": key, "sort_order": key}
+        values: dict[str, object] = {
+            "id": "t",
+            "segment": "1A",
+            "layer": 1,
+            "description": "A table.",
+            "path": "data/layer1/1A/t",
+        }
+        values |= {
+            "partitioning": ("seed", "manifest_fingerprint"),
+            "table": table,
+            "primary_key": key,
+            "sort_order": key,
+        }
         return Dataset(**{**values, **options})  # type: ignore[arg-type]
 
     return make

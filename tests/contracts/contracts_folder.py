@@ -107,7 +107,10 @@ streams: []
 errors: []
 """,
     "config/layer1/1A/till_policy.yaml": "tills_a_shop: 3\nhome: NO\n",
-    "config/presets/tiny.yaml": "description: A small world for tests.\nscenarios: [baseline_v1]\nset: {till_policy_1A.tills_a_shop: 1}\n",
+    "config/presets/tiny.yaml": (
+        "description: A small world for tests.\nscenarios: [baseline_v1]\nset: "
+        "{till_policy_1A.tills_a_shop: 1}\n"
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""Every check has a violation that turns exactly it red, and agrees with the obvious Python on random tables."""
+"""Every check has a violation that turns exactly it red,
+and agrees with the obvious Python on random tables.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,20 @@ BIG = 2**63
 
 
 def dataset(**changes: Any) -> Dataset:
-    values: dict[str, Any] = {"id": "t", "segment": "1A", "layer": 1, "description": "", "path": "", "partitioning": ()}
-    values |= {"table": TableContract("t", "", COLUMNS), "primary_key": ("shop", "no"), "sort_order": ("shop", "no"), "invariants": LAWS}
+    values: dict[str, Any] = {
+        "id": "t",
+        "segment": "1A",
+        "layer": 1,
+        "description": "",
+        "path": "",
+        "partitioning": (),
+    }
+    values |= {
+        "table": TableContract("t", "", COLUMNS),
+        "primary_key": ("shop", "no"),
+        "sort_order": ("shop", "no"),
+        "invariants": LAWS,
+    }
     return Dataset(**{**values, **changes})
 
 
@@ -60,7 +74,10 @@ def good(**changes: Array) -> Frame:
         "rate": np.array([0.0, -0.0, 1.0, 0.5, 1e-300], dtype=np.float64),
         "code": np.array([5, 3, 4, 1, 2], dtype=np.uint64),
     }
-    return Frame({**columns, **changes}, {"paint": np.array([True, True, True, True, False]), "site": mask, "edge": ~mask})
+    return Frame(
+        {**columns, **changes},
+        {"paint": np.array([True, True, True, True, False]), "site": mask, "edge": ~mask},
+    )
 
 
 def put(name: str, row: int, value: Any) -> Frame:
@@ -74,7 +91,17 @@ def red(results: Sequence[CheckResult]) -> list[str]:
     return [result.name for result in results if not result.passed]
 
 
-ALL = ["schema", "range.shop", "range.no", "codes.paint", "range.site", "finite.rate", "range.rate", "sort_order", "primary_key"]
+ALL = [
+    "schema",
+    "range.shop",
+    "range.no",
+    "codes.paint",
+    "range.site",
+    "finite.rate",
+    "range.rate",
+    "sort_order",
+    "primary_key",
+]
 ALL += ["contiguous.no", "exactly_one_present.site-edge", "sums_to.weight", "at_least.high"]
 
 
@@ -88,13 +115,25 @@ def test_good_frame() -> None:
 
 def masked(**masks: list[bool]) -> Frame:
     """The good frame with other validity."""
-    return Frame(dict(good().items()), {**good().valid, **{name: np.array(mask) for name, mask in masks.items()}})
+    return Frame(
+        dict(good().items()), {**good().valid, **{name: np.array(mask) for name, mask in masks.items()}}
+    )
 
 
 UNBOUNDED = TableContract("t", "", (*COLUMNS[:8], Column("rate", "float64"), COLUMNS[9]))
 VIOLATIONS: list[tuple[str, Callable[[], Frame], dict[str, Any], str]] = [
-    ("range.shop", lambda: put("shop", 0, 0).slice(0, 1).with_columns(weight=np.array([2**40])), {}, "row 0: shop=0, no=1"),
-    ("range.no", lambda: put("no", 0, 1001), {"invariants": LAWS[1:], "sort_order": ("shop",)}, "row 0: shop=1, no=1001"),
+    (
+        "range.shop",
+        lambda: put("shop", 0, 0).slice(0, 1).with_columns(weight=np.array([2**40])),
+        {},
+        "row 0: shop=0, no=1",
+    ),
+    (
+        "range.no",
+        lambda: put("no", 0, 1001),
+        {"invariants": LAWS[1:], "sort_order": ("shop",)},
+        "row 0: shop=1, no=1001",
+    ),
     ("range.site", lambda: put("site", 4, 9), {}, "row 4: shop=9223372036854775809, no=1, site=9"),
     ("codes.paint", lambda: put("paint", 2, 3), {}, "paint=3"),
     ("codes.paint", lambda: put("paint", 2, -1), {}, "paint=-1"),
@@ -108,14 +147,21 @@ VIOLATIONS: list[tuple[str, Callable[[], Frame], dict[str, Any], str]] = [
     ("contiguous.no", lambda: put("no", 1, 3), {}, "row 1: shop=1, no=3"),
     ("contiguous.no", lambda: put("no", 4, 0), {}, "row 4: shop=9223372036854775809, no=0"),
     ("exactly_one_present.site-edge", lambda: masked(edge=[True, True, False, True, False]), {}, "row 0"),
-    ("exactly_one_present.site-edge", lambda: masked(site=[True, False, False, False, True]), {}, "site=None, edge=None"),
+    (
+        "exactly_one_present.site-edge",
+        lambda: masked(site=[True, False, False, False, True]),
+        {},
+        "site=None, edge=None",
+    ),
     ("sums_to.weight", lambda: put("weight", 2, 0), {}, "row 2: shop=9223372036854775808: sum 1099511627775"),
     ("at_least.high", lambda: put("high", 1, 1), {}, "high=1, low=2"),
 ]
 
 
 @pytest.mark.parametrize(("name", "frame", "changes", "example"), VIOLATIONS)
-def test_violation_turns_exactly_its_check_red(name: str, frame: Callable[[], Frame], changes: dict[str, Any], example: str) -> None:
+def test_violation_turns_exactly_its_check_red(
+    name: str, frame: Callable[[], Frame], changes: dict[str, Any], example: str
+) -> None:
     results = check_frame(frame(), dataset(**changes), VOCAB, None)
     assert red(results) == [name]
     (result,) = (result for result in results if not result.passed)
@@ -125,7 +171,11 @@ def test_violation_turns_exactly_its_check_red(name: str, frame: Callable[[], Fr
 
 @pytest.mark.parametrize(
     "frame",
-    [good().select("shop"), good(shop=np.zeros(5, np.int64)), Frame(dict(good().items()), {"shop": np.zeros(5, np.bool_)})],
+    [
+        good().select("shop"),
+        good(shop=np.zeros(5, np.int64)),
+        Frame(dict(good().items()), {"shop": np.zeros(5, np.bool_)}),
+    ],
 )
 def test_wrong_columns_stop_the_rest(frame: Frame) -> None:
     results = check_frame(frame, dataset(), VOCAB, None)
@@ -133,7 +183,12 @@ def test_wrong_columns_stop_the_rest(frame: Frame) -> None:
 
 
 def test_examples_are_bounded_and_the_total_is_told() -> None:
-    plain = dataset(table=TableContract("t", "", (Column("a", "int64", minimum=0),)), primary_key=("a",), sort_order=("a",), invariants=())
+    plain = dataset(
+        table=TableContract("t", "", (Column("a", "int64", minimum=0),)),
+        primary_key=("a",),
+        sort_order=("a",),
+        invariants=(),
+    )
     (result,) = (r for r in check_frame(Frame({"a": np.arange(-100, 0)}), plain, VOCAB, None) if not r.passed)
     assert result.found == "100 of 100 rows" and len(result.examples) == 5
 
@@ -156,9 +211,17 @@ def test_key_ranges() -> None:
     }  # fmt: skip
     assert ranges[1] == {"rows": 0}
     results = check_key_ranges(ranges, spec)
-    assert [result.name for result in results] == ["seam.sort_order", "seam.primary_key", "seam.contiguous.no"]
+    assert [result.name for result in results] == [
+        "seam.sort_order",
+        "seam.primary_key",
+        "seam.contiguous.no",
+    ]
     assert red(results) == [] and results[0].rows == 5
-    assert red(check_key_ranges(ranges[::-1], spec)) == ["seam.sort_order", "seam.primary_key", "seam.contiguous.no"]
+    assert red(check_key_ranges(ranges[::-1], spec)) == [
+        "seam.sort_order",
+        "seam.primary_key",
+        "seam.contiguous.no",
+    ]
     assert red(check_key_ranges([ranges[0], ranges[0]], spec)) == ["seam.sort_order", "seam.primary_key"]
     gap = key_range(put("no", 3, 3).slice(3, 5), spec)
     assert red(check_key_ranges([ranges[0], gap], spec)) == ["seam.contiguous.no"]
@@ -174,27 +237,45 @@ def test_key_that_is_not_the_sort_order() -> None:
     ranges = [key_range(good().slice(0, 2), spec), key_range(good().slice(2, 5), spec)]
     assert red(check_key_ranges(ranges, spec)) == []
     split = [key_range(good().slice(0, 3), spec), key_range(good().slice(3, 5), spec)]
-    assert red(check_key_ranges(split, spec)) == ["seam.primary_key"]  # shop 2**63 spans the seam and its codes fall
+    # shop 2**63 spans the seam and its codes fall
+    assert red(check_key_ranges(split, spec)) == ["seam.primary_key"]
 
 
 def test_nulls_sort_first() -> None:
     columns = (Column("a", "int32", True), Column("b", "uint8"))
-    spec = dataset(table=TableContract("t", "", columns), primary_key=("b",), sort_order=("a", "b"), invariants=())
-    frame = Frame({"a": np.array([0, 9, -5, 0], np.int32), "b": np.arange(4, dtype=np.uint8)}, {"a": np.array([False, False, True, True])})
+    spec = dataset(
+        table=TableContract("t", "", columns), primary_key=("b",), sort_order=("a", "b"), invariants=()
+    )
+    frame = Frame(
+        {"a": np.array([0, 9, -5, 0], np.int32), "b": np.arange(4, dtype=np.uint8)},
+        {"a": np.array([False, False, True, True])},
+    )
     assert red(check_frame(frame, spec, VOCAB, None)) == []
     assert red(check_frame(frame.take(np.array([2, 0, 1, 3])), spec, VOCAB, None)) == ["sort_order"]
     assert key_range(frame, spec)["first"] == [None, 0]
-    assert red(check_key_ranges([key_range(frame.slice(2, 4), spec), key_range(frame.slice(0, 2), spec)], spec))[0] == "seam.sort_order"
+    assert (
+        red(check_key_ranges([key_range(frame.slice(2, 4), spec), key_range(frame.slice(0, 2), spec)], spec))[
+            0
+        ]
+        == "seam.sort_order"
+    )
 
 
-ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=14)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from([0, 1, 2**63, 2**64 - 1])), max_size=14
+)
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows=ROWS, primary=st.sampled_from([("a", "b"), ("b", "a"), ("c",), ("a", "c"), ("a", "b", "c"), ("c", "b")]))
+@given(
+    rows=ROWS,
+    primary=st.sampled_from([("a", "b"), ("b", "a"), ("c",), ("a", "c"), ("a", "b", "c"), ("c", "b")]),
+)
 def test_keys_agree_with_plain_python(rows: list[tuple[int, int, int]], primary: tuple[str, ...]) -> None:
     columns = (Column("a", "int16"), Column("b", "float64"), Column("c", "uint64"))
-    spec = dataset(table=TableContract("t", "", columns), primary_key=primary, sort_order=("a", "b"), invariants=())
+    spec = dataset(
+        table=TableContract("t", "", columns), primary_key=primary, sort_order=("a", "b"), invariants=()
+    )
     frame = Frame(
         {
             "a": np.array([row[0] for row in rows], dtype=np.int16),
@@ -225,7 +306,9 @@ def test_sums_are_exact_beyond_64_bits() -> None:
 def test_checks_look_at_columns_and_never_at_single_rows() -> None:
     """A hundred times the rows are about the same calls: no check walks row by row."""
     spec = dataset(
-        table=TableContract("t", "", (Column("m", "uint64", minimum=1), Column("t", "timestamp_us"), Column("n", "uint32"))),
+        table=TableContract(
+            "t", "", (Column("m", "uint64", minimum=1), Column("t", "timestamp_us"), Column("n", "uint32"))
+        ),
         primary_key=("m", "n"),
         sort_order=("m", "t", "n"),
         invariants=(Invariant("contiguous", {"column": "n", "within": ("m",), "start": 0}),),
@@ -233,7 +316,9 @@ def test_checks_look_at_columns_and_never_at_single_rows() -> None:
 
     def work(rows: int) -> int:
         number = np.arange(rows)
-        frame = Frame({"m": (number // 1000 + 1).astype(np.uint64), "t": number, "n": (number % 1000).astype(np.uint32)})
+        frame = Frame(
+            {"m": (number // 1000 + 1).astype(np.uint64), "t": number, "n": (number % 1000).astype(np.uint32)}
+        )
         return calls(lambda: red(check_frame(frame, spec, VOCAB, None)))
 
     few, many = work(10_000), work(1_000_000)

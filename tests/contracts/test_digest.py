@@ -48,7 +48,11 @@ def test_law_spelled_out(dataset: Dataset) -> None:
         head + framed("note") + framed("string") + b"\0" + struct.pack("<Q", 2) + framed("") + framed("é"),
         head + framed("at") + framed("timestamp_us") + b"\0" + struct.pack("<Qqq", 2, -1, 10**15),
     ]  # fmt: skip
-    piece = blake3(framed("closedworld.table.v1") + struct.pack("<I", 4) + b"".join(blake3(data).digest() for data in columns)).hexdigest()
+    piece = blake3(
+        framed("closedworld.table.v1")
+        + struct.pack("<I", 4)
+        + b"".join(blake3(data).digest() for data in columns)
+    ).hexdigest()
     assert table_digest(shop(), dataset, VOCAB) == piece
     assert table_digest(shop(), dataset.table, VOCAB) == piece
     whole = blake3(framed("closedworld.dataset.v1") + struct.pack("<Q", 1) + bytes.fromhex(piece)).hexdigest()
@@ -65,7 +69,10 @@ GOLDEN = {
 
 def test_golden(dataset: Dataset) -> None:
     empty = shop().slice(0, 0)
-    first, second = table_digest(shop().slice(0, 1), dataset, VOCAB), table_digest(shop().slice(1, 2), dataset, VOCAB)
+    first, second = (
+        table_digest(shop().slice(0, 1), dataset, VOCAB),
+        table_digest(shop().slice(1, 2), dataset, VOCAB),
+    )
     found = {
         "shop": table_digest(shop(), dataset, VOCAB),
         "empty": table_digest(empty, dataset, VOCAB),
@@ -103,15 +110,23 @@ def test_contract_moves_it(make_dataset: MakeDataset, dataset: Dataset) -> None:
 
 def test_what_does_not_move_it(dataset: Dataset) -> None:
     before = table_digest(shop(), dataset, VOCAB)
-    assert table_digest(shop(paint=np.array([2, 1], dtype=np.int16)), dataset, VOCAB) == before  # null slots count as zero
-    assert table_digest(shop().select("at", "note", "paint", "id"), dataset, VOCAB) == before  # contract order, not frame order
+    # null slots count as zero
+    assert table_digest(shop(paint=np.array([2, 1], dtype=np.int16)), dataset, VOCAB) == before
+    # contract order, not frame order
+    assert table_digest(shop().select("at", "note", "paint", "id"), dataset, VOCAB) == before
     assert table_digest(shop(note=np.array(["", "é"])), dataset, VOCAB) == before  # numpy text or objects
 
 
 def test_partitions_move_it(dataset: Dataset) -> None:
-    first, second = table_digest(shop().slice(0, 1), dataset, VOCAB), table_digest(shop().slice(1, 2), dataset, VOCAB)
+    first, second = (
+        table_digest(shop().slice(0, 1), dataset, VOCAB),
+        table_digest(shop().slice(1, 2), dataset, VOCAB),
+    )
     both = table_digest(shop(), dataset, VOCAB)
-    digests = {combine_digests(parts) for parts in ([first, second], [second, first], [first], [first, first], [], [both])}
+    digests = {
+        combine_digests(parts)
+        for parts in ([first, second], [second, first], [first], [first, first], [], [both])
+    }
     assert len(digests) == 6
 
 
@@ -119,7 +134,10 @@ def test_float_bits_and_dtypes() -> None:
     number = Column("f", "float64")
     assert column_digest(number, np.array([0.0]), None) != column_digest(number, np.array([-0.0]), None)
     gaps = Column("f", "float64", True)
-    hidden = [column_digest(gaps, np.array([1.0, blank]), np.array([True, False])) for blank in (0.0, -0.0, 7.0, np.nan)]
+    hidden = [
+        column_digest(gaps, np.array([1.0, blank]), np.array([True, False]))
+        for blank in (0.0, -0.0, 7.0, np.nan)
+    ]
     assert len(set(hidden)) == 1
     with pytest.raises(ValueError, match="uint64"):
         column_digest(ID, np.array([1], dtype=np.int64), None)

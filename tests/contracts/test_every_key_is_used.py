@@ -1,4 +1,6 @@
-"""A key nobody reads only looks like a knob: every property a config schema declares is named by the code that may see it."""
+"""A key nobody reads only looks like a knob: every property a config schema declares is named by the code
+that may see it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from sim.shell.contracts.load import load_contracts
 from sim.shell.contracts.schema_check import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = "\n".join(path.read_text() for room in ("segments", "recipes") for path in sorted((ROOT / "sim" / room).rglob("*.py")))
+MODEL = "\n".join(
+    path.read_text()
+    for room in ("segments", "recipes")
+    for path in sorted((ROOT / "sim" / room).rglob("*.py"))
+)
 ELSEWHERE = {
     "version": "says which shape of file this is; the schema pins it",
     "description": "for people",
@@ -28,7 +34,9 @@ CONTRACTS = load_contracts(contracts_root())
 
 
 def properties(schema: Any, pack: str) -> Iterator[str]:
-    """Names of all declared properties, at any depth; `pack` is the `$id` of the file local references point into."""
+    """Names of all declared properties, at any depth; `pack` is the `$id` of the file local references point
+    into.
+    """
     if isinstance(schema, dict):
         for name, value in schema.get("properties", {}).items():
             yield name
@@ -44,7 +52,8 @@ def properties(schema: Any, pack: str) -> Iterator[str]:
             yield from properties(value, pack)
 
 
-# 6A is held to more: tests/states/test_6a_*_leaves.py change every single value and want to see a digest or a bound move.
+# 6A is held to more: tests/states/test_6a_*_leaves.py change every single value and want to see a digest or a
+# bound move.
 PACKS = sorted(name for name, artefact in CONTRACTS.artefacts.items() if artefact.segment != "6A")
 
 
@@ -54,6 +63,11 @@ def test_every_declared_key_is_read(artefact: str) -> None:
     schema = resolve(CONTRACTS.documents, reference, "")
     words = {value for vocabulary in CONTRACTS.vocabularies.values() for value in vocabulary}
     names = set(properties(schema, reference.partition("#")[0])) - set(ELSEWHERE) - words
-    names -= {dataset.published_when.key for dataset in CONTRACTS.datasets.values() if dataset.published_when}  # sim/state/switches.py
-    unread = {name for name in names if not name.isupper() and not re.search(rf"(\.{name}\b|[\"']{name}[\"'])", MODEL)}
+    # sim/state/switches.py
+    names -= {dataset.published_when.key for dataset in CONTRACTS.datasets.values() if dataset.published_when}
+    unread = {
+        name
+        for name in names
+        if not name.isupper() and not re.search(rf"(\.{name}\b|[\"']{name}[\"'])", MODEL)
+    }
     assert not unread

@@ -27,7 +27,15 @@ def run(folder: Folder, states: tuple[Facts, ...]) -> LintReport:
 def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
     report = run(folder, states)
     assert report.passed and report.rows() == []
-    assert report.looked_at == {"files": 13, "datasets": 2, "columns": 6, "artefacts": 1, "kernels": 1, "streams": 1, "states": 2}
+    assert report.looked_at == {
+        "files": 13,
+        "datasets": 2,
+        "columns": 6,
+        "artefacts": 1,
+        "kernels": 1,
+        "streams": 1,
+        "states": 2,
+    }
     report.require()
 
 
@@ -66,13 +74,16 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
         ("contracts/rng/streams.yaml", "c0: till_no << 8", 'c0: "0"', "part of no address", 4),
     ],
 )  # fmt: skip
-def test_rule(folder: Folder, states: tuple[Facts, ...], file: str, old: str, new: str, words: str, line: int) -> None:
+def test_rule(
+    folder: Folder, states: tuple[Facts, ...], file: str, old: str, new: str, words: str, line: int
+) -> None:
     folder.replace(file, old, new)
     report = run(folder, states)
     rows = [row for row in report.rows() if words in row]
     assert len(rows) >= 1, report.rows()
     assert rows[0].startswith(f"{file}:{line}:"), rows
-    # Damage may show on both sides (a pack without its file leaves a file without its pack), never anywhere else.
+    # Damage may show on both sides (a pack without its file leaves a file without its pack), never anywhere
+    # else.
     assert len(report.problems) <= 2, report.rows()
 
 
@@ -132,7 +143,9 @@ def test_run_reports_belong_to_the_shell(folder: Folder, states: tuple[Facts, ..
     folder.write(
         "contracts/layer1/RUNS/dictionary.yaml",
         "$id: closedworld:layer1/RUNS/dictionary\nsegment: RUNS\nlayer: 1\ndatasets:\n"
-        "  - {id: runs_1, description: x, path: reports/layer1/runs, partitioning: [], primary_key: [step], sort_order: [step],\n"
-        "     schema: 'closedworld:layer1/RUNS/schemas#/tables/runs_1', produced_by: SHELL, consumed_by: [], status: required}\n",
+        "  - {id: runs_1, description: x, path: reports/layer1/runs, partitioning: [], primary_key: [step], "
+        "sort_order: [step],\n"
+        "     schema: 'closedworld:layer1/RUNS/schemas#/tables/runs_1', produced_by: SHELL, consumed_by: "
+        "[], status: required}\n",
     )
     assert run(folder, states).passed

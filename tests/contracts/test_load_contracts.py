@@ -1,4 +1,6 @@
-"""Compiling contracts: what is accepted, what is refused and how precisely, and that nothing is ever fetched."""
+"""Compiling contracts: what is accepted, what is refused and how precisely,
+and that nothing is ever fetched.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,13 @@ def test_document_errors_are_all_listed_with_lines(folder: Folder) -> None:
     for row, line, words in zip(
         error.examples,
         (1, 2, 3, 4, 5),
-        ("at most 9", "text matching ^[A-Z]{2}$", "did you mean 'price'", "did you mean 'fancy'", "YAML 1.2 booleans are true and false"),
+        (
+            "at most 9",
+            "text matching ^[A-Z]{2}$",
+            "did you mean 'price'",
+            "did you mean 'fancy'",
+            "YAML 1.2 booleans are true and false",
+        ),
         strict=True,
     ):
         assert row.startswith(f"p.yaml:{line}:1") and words in row
@@ -96,7 +104,9 @@ def test_one_document_error(folder: Folder, text: str, found: str, expected: str
 
 
 def test_good_document(folder: Folder) -> None:
-    validate_document(load_contracts(folder.contracts), POLICY, load(folder.config / "layer1/1A/till_policy.yaml"))
+    validate_document(
+        load_contracts(folder.contracts), POLICY, load(folder.config / "layer1/1A/till_policy.yaml")
+    )
 
 
 @pytest.fixture
@@ -214,12 +224,17 @@ def test_broken_addresses(folder: Folder, old: str, new: str, words: str, at: st
     error = refused(folder)
     assert words in error.render(), error.render()
     line, key = at.split()
-    column = (folder.root / "contracts/rng/streams.yaml").read_text().splitlines()[int(line) - 1].index(f"{key}:") + 1
+    column = (folder.root / "contracts/rng/streams.yaml").read_text().splitlines()[int(line) - 1].index(
+        f"{key}:"
+    ) + 1
     assert error.where == f"contracts/rng/streams.yaml:{line}:{column}", error.where
 
 
 def test_a_field_is_declared_once(folder: Folder) -> None:
-    folder.write("contracts/rng/more.yaml", "$id: closedworld:rng/more\nfields:\n  till_no: {bits: 3, is: x}\nstreams: []\n")
+    folder.write(
+        "contracts/rng/more.yaml",
+        "$id: closedworld:rng/more\nfields:\n  till_no: {bits: 3, is: x}\nstreams: []\n",
+    )
     error = refused(folder)
     assert "field is declared twice" in error.what and "till_no" in error.found
 

@@ -1,4 +1,6 @@
-"""The YAML reader: a golden table of scalars, and a hostile corpus that must end in one clear refusal within a second."""
+"""The YAML reader: a golden table of scalars, and a hostile corpus that must end in one clear refusal within
+a second.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_keys_are_never_booleans() -> None:
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n"
-BOMB += "".join(f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB += "".join(
+    f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 HOSTILE = {
     "bomb": (BOMB, "Anchors"),
     "anchor": ("a: &x 1\n", "Anchors"),
@@ -161,7 +165,9 @@ PLAIN = st.recursive(
     | st.integers(-(2**64), 2**64)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text("abN O01:", max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abN", max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abN", max_size=3), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 

@@ -1,4 +1,6 @@
-"""Frames, Arrow and Parquet: every type round-trips, every wrong column is named, every damaged page is caught."""
+"""Frames, Arrow and Parquet: every type round-trips, every wrong column is named,
+every damaged page is caught.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from hypothesis import strategies as st
 from sim.ground.contract_types import NUMPY_DTYPES, Column, Dataset
 from sim.ground.errors import ContractError, GateError, StorageError, ValidationError
 from sim.shell.tables.digest import table_digest
-from sim.shell.tables.parquet import arrow_schema, encode_parquet, from_arrow, read_parquet, to_arrow, write_parquet
+from sim.shell.tables.parquet import (
+    arrow_schema,
+    encode_parquet,
+    from_arrow,
+    read_parquet,
+    to_arrow,
+    write_parquet,
+)
 from sim.state.frames import Frame
 
 VOCAB = {"colour": ("red", "green", "blue"), "letter": tuple("abcdefghij")}
@@ -23,7 +32,9 @@ MakeDataset = Callable[..., Dataset]
 
 
 def column(type: str, nullable: bool = False, encoding: str | None = None, name: str = "x") -> Column:
-    return Column(name, type, nullable, vocabulary="colour" if type == "category" else None, encoding=encoding)
+    return Column(
+        name, type, nullable, vocabulary="colour" if type == "category" else None, encoding=encoding
+    )
 
 
 def values_of(type: str) -> st.SearchStrategy[object]:
@@ -41,7 +52,11 @@ def values_of(type: str) -> st.SearchStrategy[object]:
 
 def frame_of(type: str, values: list[object], valid: list[bool] | None) -> Frame:
     blank = "" if type == "string" else 0
-    kept = values if valid is None else [value if here else blank for value, here in zip(values, valid, strict=True)]
+    kept = (
+        values
+        if valid is None
+        else [value if here else blank for value, here in zip(values, valid, strict=True)]
+    )
     array = np.array(kept, dtype=NUMPY_DTYPES[type])
     return Frame({"x": array}, {} if valid is None or all(valid) else {"x": np.array(valid, dtype=np.bool_)})
 
@@ -57,9 +72,13 @@ def assert_same(found: Frame, expected: Frame) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), type=st.sampled_from(sorted(NUMPY_DTYPES)), nullable=st.booleans())
-def test_round_trip(make_dataset: MakeDataset, tmp_path: Path, data: st.DataObject, type: str, nullable: bool) -> None:
+def test_round_trip(
+    make_dataset: MakeDataset, tmp_path: Path, data: st.DataObject, type: str, nullable: bool
+) -> None:
     values = data.draw(st.lists(values_of(type), max_size=20))
-    valid = data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))) if nullable else None
+    valid = (
+        data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))) if nullable else None
+    )
     dataset, frame = make_dataset(column(type, nullable)), frame_of(type, values, valid)
     table = to_arrow(frame, dataset, VOCAB, {"run": "1"})
     table.validate(full=True)
@@ -73,7 +92,11 @@ def test_round_trip(make_dataset: MakeDataset, tmp_path: Path, data: st.DataObje
 
 
 ENCODED = [
-    ("delta", "DELTA_BINARY_PACKED", ["uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us"]),
+    (
+        "delta",
+        "DELTA_BINARY_PACKED",
+        ["uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us"],
+    ),
     ("plain", "PLAIN", ["uint64", "int64", "float64", "int16", "string"]),
     ("dictionary", "RLE_DICTIONARY", ["uint64", "int32", "string", "category"]),
     ("byte_stream_split", "BYTE_STREAM_SPLIT", ["float64", "uint64", "int32", "timestamp_us"]),
@@ -81,7 +104,8 @@ ENCODED = [
 
 
 @pytest.mark.parametrize(
-    ("encoding", "written", "type"), [(encoding, written, type) for encoding, written, types in ENCODED for type in types]
+    ("encoding", "written", "type"),
+    [(encoding, written, type) for encoding, written, types in ENCODED for type in types],
 )
 def test_encodings(make_dataset: MakeDataset, tmp_path: Path, encoding: str, written: str, type: str) -> None:
     dataset = make_dataset(column(type, True, encoding))
@@ -99,11 +123,16 @@ def test_encodings(make_dataset: MakeDataset, tmp_path: Path, encoding: str, wri
 
 
 def test_several_row_groups_and_columns(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    dataset = make_dataset(column("uint64", name="id"), column("category", True, name="paint"), column("bool", True, name="flag"))
+    dataset = make_dataset(
+        column("uint64", name="id"), column("category", True, name="paint"), column("bool", True, name="flag")
+    )
     rows = (1 << 20) + 5
     mask = np.arange(rows) % 3 != 0
     paint = np.where(mask, np.arange(rows) % 3, 0).astype(np.int16)
-    frame = Frame({"id": np.arange(rows, dtype=np.uint64) + 2**63, "paint": paint, "flag": mask & True}, {"paint": mask, "flag": mask})
+    frame = Frame(
+        {"id": np.arange(rows, dtype=np.uint64) + 2**63, "paint": paint, "flag": mask & True},
+        {"paint": mask, "flag": mask},
+    )
     path = tmp_path / "x.parquet"
     write_parquet(frame, dataset, VOCAB, path, {"seed": "42"})
     assert pq.read_metadata(path).num_row_groups == 2
@@ -125,7 +154,9 @@ def test_fixed_width_columns_are_not_copied(make_dataset: MakeDataset) -> None:
 
 @pytest.mark.parametrize("valid", [[True, True, True], [True, False, True], [False, False, False]])
 def test_what_is_present_does_not_depend_on_masks(make_dataset: MakeDataset, valid: list[bool]) -> None:
-    """A file without nulls comes back without masks; a state that asks which rows are present is answered all the same."""
+    """A file without nulls comes back without masks; a state that asks which rows are present is answered all
+    the same.
+    """
     dataset = make_dataset(column("uint64", nullable=True))
     frame = frame_of("uint64", [1, 2, 3], valid)
     back = from_arrow(to_arrow(frame, dataset, VOCAB, {}), dataset, VOCAB)
@@ -138,7 +169,9 @@ def test_strided_columns(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(column("int32"))
     frame = Frame({"x": np.arange(10, dtype=np.int32)[::2]})
     assert from_arrow(to_arrow(frame, dataset, VOCAB, {}), dataset, VOCAB)["x"].tolist() == [0, 2, 4, 6, 8]
-    assert table_digest(frame, dataset, VOCAB) == table_digest(Frame({"x": frame["x"].copy()}), dataset, VOCAB)
+    assert table_digest(frame, dataset, VOCAB) == table_digest(
+        Frame({"x": frame["x"].copy()}), dataset, VOCAB
+    )
 
 
 def test_dictionary_holds_the_whole_vocabulary(make_dataset: MakeDataset) -> None:
@@ -159,7 +192,8 @@ def test_categories_return_to_sealed_codes(make_dataset: MakeDataset, order: lis
 def test_chunks_with_different_dictionaries(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(column("category"))
     chunks = [
-        pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(order)) for order in (["blue", "red"], ["green", "blue"])
+        pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(order))
+        for order in (["blue", "red"], ["green", "blue"])
     ]
     table = pa.Table.from_arrays([pa.chunked_array(chunks)], schema=arrow_schema(dataset, VOCAB, {}))
     assert from_arrow(table, dataset, VOCAB)["x"].tolist() == [2, 0, 1, 2]
@@ -167,11 +201,19 @@ def test_chunks_with_different_dictionaries(make_dataset: MakeDataset) -> None:
 
 def test_strange_category(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(column("category", True))
-    table = pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(["red", "gren"]))})
+    table = pa.table(
+        {"x": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int16()), pa.array(["red", "gren"]))}
+    )
     with pytest.raises(ValidationError) as caught:
         from_arrow(table, dataset, VOCAB)
-    assert (caught.value.found, caught.value.expected, caught.value.do) == ("'gren' in x", "a value of colour", "")
-    unused = pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int16()), pa.array(["red", "gren"]))})
+    assert (caught.value.found, caught.value.expected, caught.value.do) == (
+        "'gren' in x",
+        "a value of colour",
+        "",
+    )
+    unused = pa.table(
+        {"x": pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int16()), pa.array(["red", "gren"]))}
+    )
     assert from_arrow(unused, dataset, VOCAB)["x"].tolist() == [0, 0]
 
 
@@ -197,7 +239,9 @@ def test_wrong_frames(make_dataset: MakeDataset, frame: Frame, words: str) -> No
 def test_wrong_codes_and_vocabularies(make_dataset: MakeDataset) -> None:
     for code in (3, -1):
         with pytest.raises(ValidationError, match="does not follow"):
-            to_arrow(Frame({"x": np.array([code], dtype=np.int16)}), make_dataset(column("category")), VOCAB, {})
+            to_arrow(
+                Frame({"x": np.array([code], dtype=np.int16)}), make_dataset(column("category")), VOCAB, {}
+            )
     with pytest.raises(ValidationError, match="not loaded"):
         arrow_schema(make_dataset(Column("x", "category", vocabulary="color")), VOCAB, {})
 
@@ -216,13 +260,23 @@ def test_published_file_of_another_contract(make_dataset: MakeDataset, tmp_path:
     with pytest.raises(ContractError):
         read_parquet(path, make_dataset(column("uint64")), VOCAB, ["y"])
     with pytest.raises(StorageError):
-        write_parquet(Frame({"x": np.zeros(3, np.uint64)}), make_dataset(column("uint64")), VOCAB, tmp_path / "no" / "x.parquet", {})
+        write_parquet(
+            Frame({"x": np.zeros(3, np.uint64)}),
+            make_dataset(column("uint64")),
+            VOCAB,
+            tmp_path / "no" / "x.parquet",
+            {},
+        )
 
 
 @pytest.mark.parametrize("type", ["uint64", "category", "float64", "string"])
 def test_a_flipped_bit_in_a_page_is_caught(make_dataset: MakeDataset, tmp_path: Path, type: str) -> None:
     dataset = make_dataset(column(type))
-    values: list[object] = [f"text {number}" for number in range(500)] if type == "string" else [number % 3 for number in range(500)]
+    values: list[object] = (
+        [f"text {number}" for number in range(500)]
+        if type == "string"
+        else [number % 3 for number in range(500)]
+    )
     path = tmp_path / "x.parquet"
     write_parquet(frame_of(type, values, None), dataset, VOCAB, path, {})
     data = path.read_bytes()

@@ -52,6 +52,8 @@ def build(root: Path, tmp_path: Path, orders: object) -> Callable[..., RunResult
         import miniworld
 
         request = {"scenarios": ("calm", "storm")}
-        return miniworld.build(root, tmp_path / out, hostile_world.SEGMENTS, request, "hostile_world", executor=executor)
+        return miniworld.build(
+            root, tmp_path / out, hostile_world.SEGMENTS, request, "hostile_world", executor=executor
+        )
 
     return call

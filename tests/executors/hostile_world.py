@@ -1,6 +1,8 @@
-"""The mini world of tests/shell with a compute that does what a file tells it: workers import this module by its name.
+"""The mini world of tests/shell with a compute that does what a file tells it:
+workers import this module by its name.
 
-`CLOSEDWORLD_TEST_ORDERS` names a directory. A file `<partition>.<verb>` in it is an order; `once` orders are used up.
+`CLOSEDWORLD_TEST_ORDERS` names a directory. A file `<partition>.<verb>` in it is an order; `once` orders are
+used up.
 """
 
 from __future__ import annotations

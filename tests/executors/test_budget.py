@@ -110,7 +110,9 @@ def test_a_peak_outside_items_is_refused_too() -> None:
 
 
 @pytest.mark.parametrize("when", ["begin", "passed", "ended"])
-def test_what_a_run_does_outside_its_states_is_held_against_the_limit(root: Path, tmp_path: Path, when: str) -> None:
+def test_what_a_run_does_outside_its_states_is_held_against_the_limit(
+    root: Path, tmp_path: Path, when: str
+) -> None:
     import miniworld
 
     gauge = Sized(100)
@@ -124,7 +126,10 @@ def test_what_a_run_does_outside_its_states_is_held_against_the_limit(root: Path
     with pytest.raises(StorageError) as refused:
         miniworld.build(root, tmp_path, memory=MemoryBudget(1_000, gauge), publication=publication)
     assert refused.value.code == "SHELL.MEMORY_LIMIT_PASSED"
-    assert (refused.value.found, refused.value.expected) == ("1,001 bytes resident at the highest", "at most 1,000 bytes")
+    assert (refused.value.found, refused.value.expected) == (
+        "1,001 bytes resident at the highest",
+        "at most 1,000 bytes",
+    )
     assert miniworld.build(root, tmp_path).bundles
 
 
@@ -185,7 +190,9 @@ def test_peaks_are_of_this_process_and_survive_marks() -> None:
         "print(start, ever)"
     )
     ballast = bytearray(b"x") * (256 << 20)  # the child's ru_maxrss would begin here
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     start, ever = map(int, done.stdout.split())
     assert len(ballast) > start and (60 << 20) < ever - start < (80 << 20)
 

@@ -18,7 +18,15 @@ from traces import family, files
 from tests.work import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "sim", "run", "--until", "1A", *(f"--set={key}={value}" for key, value in TINY.items())]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "sim",
+    "run",
+    "--until",
+    "1A",
+    *(f"--set={key}={value}" for key, value in TINY.items()),
+]
 DASK = ["--executor", "dask", "--workers", "2"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
@@ -27,7 +35,9 @@ pytestmark = pytest.mark.xdist_group("dask")
 
 def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
 
 
 def test_the_same_world_and_not_a_word_more(tmp_path: Path) -> None:
@@ -74,10 +84,15 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P17", "the whole engine gives the same bytes with 1, 2 and 4 worker processes as with threads", cases=3)
+@pytest.mark.promise(
+    "P17", "the whole engine gives the same bytes with 1, 2 and 4 worker processes as with threads", cases=3
+)
 def test_all_segments_with_one_two_and_four_workers(tmp_path: Path) -> None:
     found = {}
-    for name, how in {"local": [], **{f"dask{n}": ["--executor", "dask", "--workers", str(n)] for n in (1, 2, 4)}}.items():
+    for name, how in {
+        "local": [],
+        **{f"dask{n}": ["--executor", "dask", "--workers", str(n)] for n in (1, 2, 4)},
+    }.items():
         done = run("--until", "6A", "--out", tmp_path / name, *how)
         assert done.returncode == 0, done.stderr
         found[name] = files(next((tmp_path / name).iterdir()))
@@ -86,10 +101,17 @@ def test_all_segments_with_one_two_and_four_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P16", "the driver of worker processes dies: they go too, and the run goes on", faults="SIGKILL of the driver")
+@pytest.mark.promise(
+    "P16",
+    "the driver of worker processes dies: they go too, and the run goes on",
+    faults="SIGKILL of the driver",
+)
 def test_killing_the_driver_takes_the_workers_along_and_the_run_goes_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "--out", str(tmp_path), *DASK], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*COMMAND, "--out", str(tmp_path), *DASK],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not list(tmp_path.glob("*/gates/1A/states/*.json")):
         assert process.poll() is None
@@ -100,7 +122,9 @@ def test_killing_the_driver_takes_the_workers_along_and_the_run_goes_on(tmp_path
     wait_until(lambda: not any(alive(pid) for pid in everybody))
     assert run("--out", tmp_path, *DASK).returncode == 0
     assert run("--out", tmp_path / "local").returncode == 0
-    assert files(next(path for path in tmp_path.iterdir() if path.name != "local")) == files(next((tmp_path / "local").iterdir()))
+    assert files(next(path for path in tmp_path.iterdir() if path.name != "local")) == files(
+        next((tmp_path / "local").iterdir())
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,13 +132,34 @@ def test_killing_the_driver_takes_the_workers_along_and_the_run_goes_on(tmp_path
     [
         (["--executor", "cloud"], 2, "SHELL.UNKNOWN_EXECUTOR", "local, dask"),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "SHELL.USAGE", "--executor dask"),
-        (["--executor", "dask", "--tls-cert", "here.pem"], 2, "SHELL.USAGE", "--tls-ca-file, --tls-cert, --tls-key"),
-        (["--executor", "dask", "--scheduler-file", "nowhere.json"], 2, "SHELL.FILE_NOT_FOUND", "nowhere.json"),
-        (["--executor", "dask", "--scheduler", "tcp://a:1", "--scheduler-file", "here.pem"], 2, "SHELL.USAGE", "one of them"),
+        (
+            ["--executor", "dask", "--tls-cert", "here.pem"],
+            2,
+            "SHELL.USAGE",
+            "--tls-ca-file, --tls-cert, --tls-key",
+        ),
+        (
+            ["--executor", "dask", "--scheduler-file", "nowhere.json"],
+            2,
+            "SHELL.FILE_NOT_FOUND",
+            "nowhere.json",
+        ),
+        (
+            ["--executor", "dask", "--scheduler", "tcp://a:1", "--scheduler-file", "here.pem"],
+            2,
+            "SHELL.USAGE",
+            "one of them",
+        ),
     ],
 )
 def test_options_that_do_not_fit(
-    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, name: str, found: str
+    cli: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    name: str,
+    found: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.pem").touch()
@@ -123,8 +168,19 @@ def test_options_that_do_not_fit(
     assert not (tmp_path / "runs").exists()
 
 
-def test_without_the_package_the_remedy_is_named(cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_remedy_is_named(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    answer = cli("run", "--out", tmp_path, "--until", "1A", "--executor", "dask", *(f"--set={key}={value}" for key, value in TINY.items()))
+    answer = cli(
+        "run",
+        "--out",
+        tmp_path,
+        "--until",
+        "1A",
+        "--executor",
+        "dask",
+        *(f"--set={key}={value}" for key, value in TINY.items()),
+    )
     assert answer.code == 8 and "SHELL.EXECUTOR_UNAVAILABLE" in answer.err
     assert "pip install 'closedworld[dask]'" in answer.err

@@ -81,7 +81,9 @@ class Squares:
         return 0
 
 
-def test_work_is_handed_out_as_it_is_done_and_nothing_listens_to_the_network(started: Callable[..., DaskExecutor]) -> None:
+def test_work_is_handed_out_as_it_is_done_and_nothing_listens_to_the_network(
+    started: Callable[..., DaskExecutor],
+) -> None:
     import remote_functions
 
     before = family(os.getpid())
@@ -122,17 +124,26 @@ def test_a_transient_failure_is_tried_three_times(started: Callable[..., DaskExe
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.promise("P17", "the same bytes with 1 and 4 worker processes")
-def test_same_bytes_with_any_number_of_workers(build: Build, started: Callable[..., DaskExecutor], workers: int) -> None:
+def test_same_bytes_with_any_number_of_workers(
+    build: Build, started: Callable[..., DaskExecutor], workers: int
+) -> None:
     run_dir = build(started(workers), "dask").run_dir
     assert files(run_dir) == files(build(None, "local").run_dir)
     assert not list((run_dir / "staging").iterdir())
 
 
 @pytest.mark.promise(
-    "P14", "workers killed in the middle of a run: it completes to the same bytes", faults="SIGKILL of two workers", cases=2
+    "P14",
+    "workers killed in the middle of a run: it completes to the same bytes",
+    faults="SIGKILL of two workers",
+    cases=2,
 )
-def test_two_workers_then_workers_that_die(build: Build, orders: Callable[[str], None], orders_folder: Path, pair: DaskExecutor) -> None:
-    """In the second run two partitions take their workers with them, once each; then their replacements compute them."""
+def test_two_workers_then_workers_that_die(
+    build: Build, orders: Callable[[str], None], orders_folder: Path, pair: DaskExecutor
+) -> None:
+    """In the second run two partitions take their workers with them, once each;
+    then their replacements compute them.
+    """
     wanted = files(build(None, "local").run_dir)
     assert files(build(pair, "calm").run_dir) == wanted
     orders("00001.die-once")
@@ -152,7 +163,9 @@ def test_two_workers_then_workers_that_die(build: Build, orders: Callable[[str],
 def test_a_partition_that_kills_three_workers_is_named(
     build: Build, orders: Callable[[str], None], orders_folder: Path, pair: DaskExecutor
 ) -> None:
-    """The others, which waited on those workers, are not blamed; and without the order the run is finished."""
+    """The others, which waited on those workers, are not blamed;
+    and without the order the run is finished.
+    """
     orders("00002.die")
     with pytest.raises(WorkerError) as caught:
         build(pair, "dask")
@@ -178,10 +191,16 @@ def test_a_refusal_ends_the_run_and_a_broken_disk_is_tried_again(
 
 
 @pytest.mark.promise(
-    "P14", "the scheduler dies: exit 8, and the same request completes to the same bytes", faults="SIGKILL of the scheduler"
+    "P14",
+    "the scheduler dies: exit 8, and the same request completes to the same bytes",
+    faults="SIGKILL of the scheduler",
 )
 def test_the_scheduler_dies_and_another_run_finishes(
-    build: Build, orders: Callable[[str], None], orders_folder: Path, tmp_path: Path, started: Callable[..., DaskExecutor]
+    build: Build,
+    orders: Callable[[str], None],
+    orders_folder: Path,
+    tmp_path: Path,
+    started: Callable[..., DaskExecutor],
 ) -> None:
     address = tmp_path / "scheduler.json"
     where = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, Path(__file__).parent)))}
@@ -191,12 +210,28 @@ def test_the_scheduler_dies_and_another_run_finishes(
         env=where,
         stderr=subprocess.DEVNULL,
     )
-    worker_command = ["--scheduler-file", str(address), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--no-nanny"]
+    worker_command = [
+        "--scheduler-file",
+        str(address),
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+        "--host",
+        "127.0.0.1",
+        "--no-nanny",
+    ]
     worker = None
     try:
         wait_until(address.exists)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", *worker_command, "--local-directory", str(tmp_path / "scratch")],
+            [
+                sys.executable,
+                "-m",
+                "distributed.cli.dask_worker",
+                *worker_command,
+                "--local-directory",
+                str(tmp_path / "scratch"),
+            ],
             env=where,
             stderr=subprocess.DEVNULL,
         )

@@ -35,10 +35,23 @@ class Daemons:
     def __init__(self) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, role: str, *arguments: str | Path, prefix: tuple[str, ...] = (), code: Path = ROOT) -> None:
-        command = [*prefix, sys.executable, "-m", f"distributed.cli.dask_{role}", *map(str, arguments), "--no-dashboard"]
+    def start(
+        self, role: str, *arguments: str | Path, prefix: tuple[str, ...] = (), code: Path = ROOT
+    ) -> None:
+        command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{role}",
+            *map(str, arguments),
+            "--no-dashboard",
+        ]
         environment = {**ENVIRONMENT, "PYTHONPATH": str(code)}
-        self._processes.append(subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.DEVNULL, start_new_session=True))
+        self._processes.append(
+            subprocess.Popen(
+                command, cwd=code, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+        )
 
     def end(self) -> None:
         for process in self._processes:
@@ -56,7 +69,9 @@ def daemons() -> Iterator[Daemons]:
 
 def run(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*prefix, *RUN, *map(str, arguments)]
-    return subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
 
 
 def wait_for(path: Path) -> None:
@@ -65,13 +80,17 @@ def wait_for(path: Path) -> None:
 
 @pytest.fixture
 def hosts() -> Iterator[list[tuple[str, ...]]]:
-    """Three network namespaces on one bridge, 10.77.0.1 to 10.77.0.3: as separate as hosts that share a directory."""
+    """Three network namespaces on one bridge, 10.77.0.1 to 10.77.0.3:
+    as separate as hosts that share a directory.
+    """
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("network namespaces need root and iproute2")
     names = [f"cw{os.getpid()}n{k}" for k in range(3)]
 
     def ip(*arguments: str, inside: str = "") -> None:
-        subprocess.run(["ip", *(["-n", inside] if inside else []), *arguments], check=True, capture_output=True)
+        subprocess.run(
+            ["ip", *(["-n", inside] if inside else []), *arguments], check=True, capture_output=True
+        )
 
     made = []
     try:
@@ -85,7 +104,19 @@ def hosts() -> Iterator[list[tuple[str, ...]]]:
             ip("addr", "add", "10.77.0.1/24", "dev", "hub", inside=head)
             ip("link", "set", "hub", "up", inside=head)
             for k, name in enumerate(names[1:], start=2):
-                ip("link", "add", f"port{k}", "type", "veth", "peer", "name", "eth0", "netns", name, inside=head)
+                ip(
+                    "link",
+                    "add",
+                    f"port{k}",
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    "eth0",
+                    "netns",
+                    name,
+                    inside=head,
+                )
                 ip("link", "set", f"port{k}", "master", "hub", "up", inside=head)
                 ip("addr", "add", f"10.77.0.{k}/24", "dev", "eth0", inside=name)
                 ip("link", "set", "eth0", "up", inside=name)
@@ -98,16 +129,22 @@ def hosts() -> Iterator[list[tuple[str, ...]]]:
 
 
 @pytest.mark.promise("P17", "three hosts in network namespaces of their own give the bytes of one")
-def test_three_hosts_that_share_a_directory(daemons: Daemons, hosts: list[tuple[str, ...]], tmp_path: Path) -> None:
+def test_three_hosts_that_share_a_directory(
+    daemons: Daemons, hosts: list[tuple[str, ...]], tmp_path: Path
+) -> None:
     head, *others = hosts
     address = tmp_path / "scheduler.json"
-    daemons.start("scheduler", "--host", "10.77.0.1", "--port", "8786", "--scheduler-file", address, prefix=head)
+    daemons.start(
+        "scheduler", "--host", "10.77.0.1", "--port", "8786", "--scheduler-file", address, prefix=head
+    )
     for k, prefix in enumerate(others, start=2):
         where = ["--host", f"10.77.0.{k}", "--local-directory", tmp_path / f"s{k}"]
         daemons.start("worker", "tcp://10.77.0.1:8786", "--nthreads", "1", *where, prefix=prefix)
     wait_for(address)
     dask = ["--executor", "dask"]
-    done = run("--until", "5B", "--out", tmp_path / "far", *dask, "--scheduler", "tcp://10.77.0.1:8786", prefix=head)
+    done = run(
+        "--until", "5B", "--out", tmp_path / "far", *dask, "--scheduler", "tcp://10.77.0.1:8786", prefix=head
+    )
     assert done.returncode == 0, done.stderr
     assert run("--until", "5B", "--out", tmp_path / "here").returncode == 0
     far, here = (next(path for path in (tmp_path / name).iterdir()) for name in ("far", "here"))
@@ -124,12 +161,35 @@ def test_a_worker_with_other_code_is_refused(daemons: Daemons, tmp_path: Path) -
     address = tmp_path / "scheduler.json"
     daemons.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", address)
     daemons.start(
-        "worker", "--scheduler-file", address, "--nthreads", "1", "--host", "127.0.0.1", "--local-directory", tmp_path, code=other
+        "worker",
+        "--scheduler-file",
+        address,
+        "--nthreads",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--local-directory",
+        tmp_path,
+        code=other,
     )
     wait_for(address)
-    done = run("--until", "1A", "--out", tmp_path / "runs", "--executor", "dask", "--scheduler-file", address, "--json")
+    done = run(
+        "--until",
+        "1A",
+        "--out",
+        tmp_path / "runs",
+        "--executor",
+        "dask",
+        "--scheduler-file",
+        address,
+        "--json",
+    )
     error = json.loads(done.stdout)["error"]
-    assert (done.returncode, error["code"], error["what"]) == (8, "SHELL.WORKER_DIFFERS", "a worker's code digest is not the driver's")
+    assert (done.returncode, error["code"], error["what"]) == (
+        8,
+        "SHELL.WORKER_DIFFERS",
+        "a worker's code digest is not the driver's",
+    )
     assert error["found"].split()[0] != error["expected"].split()[0] and str(other) in error["where"]
 
 
@@ -137,7 +197,18 @@ def test_with_certificates_nothing_goes_in_the_clear(daemons: Daemons, tmp_path:
     if shutil.which("openssl") is None:
         pytest.skip("making certificates needs openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=closedworld-test"]
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=closedworld-test",
+    ]
     subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
     tls = ["--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key]
     done = run("--until", "1A", "--out", tmp_path / "own", "--executor", "dask", *tls)
@@ -149,20 +220,41 @@ def test_with_certificates_nothing_goes_in_the_clear(daemons: Daemons, tmp_path:
     where = json.loads(address.read_text())["address"]
     assert where.startswith("tls://")
     daemons.start("worker", where, "--nthreads", "1", "--local-directory", tmp_path, *common)
-    joined = run("--until", "1A", "--out", tmp_path / "joined", "--executor", "dask", "--scheduler", where, *tls)
+    joined = run(
+        "--until", "1A", "--out", tmp_path / "joined", "--executor", "dask", "--scheduler", where, *tls
+    )
     assert joined.returncode == 0, joined.stderr
     own, other = (next(path for path in (tmp_path / name).iterdir()) for name in ("own", "joined"))
     assert files(own) == files(other)
-    for address, code, name in ((where, 2, "SHELL.USAGE"), (where.replace("tls:", "tcp:"), 8, "SHELL.EXECUTOR_UNAVAILABLE")):
-        stranger = run("--until", "1A", "--out", tmp_path / "none", "--executor", "dask", "--scheduler", address, "--json")
-        assert (stranger.returncode, json.loads(stranger.stdout)["error"]["code"]) == (code, name), stranger.stderr
+    for address, code, name in (
+        (where, 2, "SHELL.USAGE"),
+        (where.replace("tls:", "tcp:"), 8, "SHELL.EXECUTOR_UNAVAILABLE"),
+    ):
+        stranger = run(
+            "--until",
+            "1A",
+            "--out",
+            tmp_path / "none",
+            "--executor",
+            "dask",
+            "--scheduler",
+            address,
+            "--json",
+        )
+        assert (stranger.returncode, json.loads(stranger.stdout)["error"]["code"]) == (code, name), (
+            stranger.stderr
+        )
 
 
-@pytest.mark.promise("P15", "a worker that sleeps is replaced and wakes to nothing", faults="SIGSTOP, later SIGCONT")
+@pytest.mark.promise(
+    "P15", "a worker that sleeps is replaced and wakes to nothing", faults="SIGSTOP, later SIGCONT"
+)
 def test_a_worker_that_sleeps_is_replaced_and_wakes_to_nothing(
     build: Callable[..., RunResult], orders: Callable[[str], None], orders_folder: Path
 ) -> None:
-    """SIGSTOP in the middle of a partition; the scheduler gives the worker up; SIGCONT when all is published."""
+    """SIGSTOP in the middle of a partition; the scheduler gives the worker up;
+    SIGCONT when all is published.
+    """
     import dask
 
     orders("00001.stop-once")

@@ -23,15 +23,35 @@ from sim.ground.errors import StorageError, UsageError
 from sim.shell.tables import parquet as tables
 from tests.trust import mini
 
-BYTES = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+BYTES = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 
 
-@given(st.integers(1, 10**6), st.sampled_from(sorted(BYTES)), st.booleans(), st.sampled_from([str, str.lower, str.upper]))
+@given(
+    st.integers(1, 10**6),
+    st.sampled_from(sorted(BYTES)),
+    st.booleans(),
+    st.sampled_from([str, str.lower, str.upper]),
+)
 def test_sizes(number: int, unit: str, space: bool, case: Callable[[str], str]) -> None:
     assert parse_size(f"{number}{' ' * space}{case(unit)}" if unit else str(number)) == number * BYTES[unit]
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**9 - 1), st.sampled_from([unit for unit in sorted(BYTES) if BYTES[unit] >= 10**9]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**9 - 1),
+    st.sampled_from([unit for unit in sorted(BYTES) if BYTES[unit] >= 10**9]),
+)
 def test_sizes_with_a_fraction_are_exact(whole: int, billionths: int, unit: str) -> None:
     expected = (whole * 10**9 + billionths) * BYTES[unit] // 10**9
     if expected:
@@ -49,7 +69,24 @@ def test_other_texts_are_refused_by_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0GiB", "-1GiB", "1G", "1,5GiB", "1e9", "1.5", "0.1B", "GiB", "1 GiB GiB", "٣GiB", "9e99TB", "9" * 19, "inf"]
+    "text",
+    [
+        "",
+        "0",
+        "0GiB",
+        "-1GiB",
+        "1G",
+        "1,5GiB",
+        "1e9",
+        "1.5",
+        "0.1B",
+        "GiB",
+        "1 GiB GiB",
+        "٣GiB",
+        "9e99TB",
+        "9" * 19,
+        "inf",
+    ],
 )
 def test_texts_that_are_no_sizes(text: str) -> None:
     with pytest.raises(UsageError):
@@ -60,18 +97,30 @@ def test_texts_that_are_no_sizes(text: str) -> None:
     ("arguments", "code", "said"),
     [
         (["--memory-limit", "a lot"], "SHELL.SIZE_INVALID", ["a lot", "800MiB"]),
-        (["--memory-limit", "1MiB"], "SHELL.MEMORY_LIMIT_TOO_SMALL", ["1,048,576 bytes", "are taken already"]),
-        (["--memory-limit", "1GiB", "--executor", "dask"], "SHELL.USAGE", ["--executor dask", "dask worker --memory-limit"]),
+        (
+            ["--memory-limit", "1MiB"],
+            "SHELL.MEMORY_LIMIT_TOO_SMALL",
+            ["1,048,576 bytes", "are taken already"],
+        ),
+        (
+            ["--memory-limit", "1GiB", "--executor", "dask"],
+            "SHELL.USAGE",
+            ["--executor dask", "dask worker --memory-limit"],
+        ),
     ],
 )
-def test_refusals(cli: Callable[..., Any], tmp_path: Path, arguments: list[str], code: str, said: list[str]) -> None:
+def test_refusals(
+    cli: Callable[..., Any], tmp_path: Path, arguments: list[str], code: str, said: list[str]
+) -> None:
     answer = cli("run", "--out", tmp_path / "runs", *arguments)
     assert answer.code == 2 and answer.err.split()[0] == code
     assert all(words in answer.err for words in said), answer.err
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_system_that_does_not_measure(cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_does_not_measure(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resident, "_CLEAR", tmp_path / "proc" / "clear_refs")
     answer = cli("run", "--out", tmp_path / "runs", "--memory-limit", "64GiB")
     assert answer.code == 2 and answer.err.split()[0] == "SHELL.MEMORY_LIMIT_UNAVAILABLE"
@@ -111,13 +160,21 @@ mini.sim.cli.main.main()
 def hungry(where: str, root: Path, out: Path, *extra: str) -> mini.Done:
     """A run of the mini world in a fresh process, one of whose functions takes some memory for a while."""
     command = [sys.executable, "-c", HUNGRY, where, str(root), str(out), *extra]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(mini.ROOT)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(mini.ROOT)}, capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return mini.Done(done.returncode, json.loads(done.stdout), done.stderr)
 
 
-@pytest.mark.promise("P13", "--memory-limit passed: exit 7 naming what passed it and by how much; more goes on to equal bytes", cases=2)
-@pytest.mark.parametrize(("where", "named"), [("compute", "partition 00001 of 1A.S1"), ("plan", "1A.S1, outside its partitions,")])
+@pytest.mark.promise(
+    "P13",
+    "--memory-limit passed: exit 7 naming what passed it and by how much; more goes on to equal bytes",
+    cases=2,
+)
+@pytest.mark.parametrize(
+    ("where", "named"), [("compute", "partition 00001 of 1A.S1"), ("plan", "1A.S1, outside its partitions,")]
+)
 def test_a_limit_that_is_passed(root: Path, tmp_path: Path, where: str, named: str) -> None:
     refused = hungry(f"{where}:400", root, tmp_path / "runs", "--memory-limit", "512MiB")
     assert (refused.code, refused.error["code"]) == (7, "SHELL.MEMORY_LIMIT_PASSED"), refused
@@ -144,20 +201,28 @@ def test_a_limit_passed_by_several(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "advice"), [(4, "--workers 2,"), (3, "--workers 1,"), (1, "the worker more"), (0, "give workers more")]
+    ("threads", "advice"),
+    [(4, "--workers 2,"), (3, "--workers 1,"), (1, "the worker more"), (0, "give workers more")],
 )
-def test_a_worker_that_runs_out_of_memory(build: Callable[..., Any], orders: Callable[[str], None], threads: int, advice: str) -> None:
+def test_a_worker_that_runs_out_of_memory(
+    build: Callable[..., Any], orders: Callable[[str], None], threads: int, advice: str
+) -> None:
     orders("00002.starve")
     executor = TextExecutor()
     executor.threads = threads
     with pytest.raises(StorageError) as refused:
         build(executor)
     assert refused.value.code == "SHELL.OUT_OF_MEMORY"
-    assert "partition 00002 of 1A.S1" in refused.value.what and refused.value.found == "Unable to allocate 8.00 TiB"
+    assert (
+        "partition 00002 of 1A.S1" in refused.value.what
+        and refused.value.found == "Unable to allocate 8.00 TiB"
+    )
     assert advice in refused.value.do and "finished partitions are kept" in refused.value.do
 
 
-def test_arrow_running_out_of_memory_is_no_damaged_file(mini_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrow_running_out_of_memory_is_no_damaged_file(
+    mini_copy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Starved:
         def __init__(self, *args: object, **kwargs: object) -> None:
             raise pa.ArrowMemoryError("malloc of size 1048576 failed")

@@ -42,7 +42,9 @@ class Crowd:
 @pytest.mark.parametrize("budget", [None, MemoryBudget(1 << 40)])
 @pytest.mark.parametrize("workers", [2, 3, 8])
 @pytest.mark.parametrize("alone", [{0, 1}, {3, 7, 8, 19}])
-def test_what_starves_beside_others_is_computed_alone(alone: set[int], workers: int, budget: MemoryBudget | None) -> None:
+def test_what_starves_beside_others_is_computed_alone(
+    alone: set[int], workers: int, budget: MemoryBudget | None
+) -> None:
     crowd = Crowd(alone)
     found = list(run_local(crowd, range(20), workers, budget))
     assert sorted(found) == [(item, item * item) for item in range(20)]
@@ -93,7 +95,12 @@ def test_what_the_failed_attempt_held_is_gone_before_the_next() -> None:
     assert sorted(run_local(work, range(4), 2)) == [(item, item) for item in range(4)]
 
 
-@pytest.mark.promise("P13", "threads that cannot be started: the work goes on with those there are", faults="Thread.start fails", cases=4)
+@pytest.mark.promise(
+    "P13",
+    "threads that cannot be started: the work goes on with those there are",
+    faults="Thread.start fails",
+    cases=4,
+)
 @pytest.mark.parametrize("threads", [0, 1, 2, 3])
 def test_threads_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     real, started = threading.Thread.start, []

@@ -1,4 +1,6 @@
-"""What crosses the wire, and what duplicates, zombies and strangers cannot do. No cluster: every task as text, in this process."""
+"""What crosses the wire, and what duplicates, zombies and strangers cannot do. No cluster:
+every task as text, in this process.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def test_text_changes_no_byte(build: Build) -> None:
     assert not list((sent / "staging").iterdir())
     assert json.loads((sent / "run_receipt.json").read_text())["provenance"]["executor"] == "text"
     tasks = [json.loads(text) for text in executor.tasks]
-    assert [set(task) for task in tasks] == [{"run_dir", "state", "job", "index", "scenario", "spec", "verify"}] * 6
+    assert [set(task) for task in tasks] == [
+        {"run_dir", "state", "job", "index", "scenario", "spec", "verify"}
+    ] * 6
     assert [(task["state"], task["scenario"], task["index"], task["spec"]) for task in tasks] == [
         *(("1A.S1", None, k, {"rows": [30 * k, min(30 * k + 30, 100)]}) for k in range(4)),
         ("1B.S1", "calm", 0, {}),
@@ -44,7 +48,9 @@ def test_text_changes_no_byte(build: Build) -> None:
     assert max(map(len, executor.tasks)) < 400
 
 
-def test_what_a_killed_driver_was_removing_is_removed(build: Build, orders: Callable[[str], None], tmp_path: Path) -> None:
+def test_what_a_killed_driver_was_removing_is_removed(
+    build: Build, orders: Callable[[str], None], tmp_path: Path
+) -> None:
     orders("00001.refuse")
     with pytest.raises(ContractError):
         build()
@@ -54,7 +60,9 @@ def test_what_a_killed_driver_was_removing_is_removed(build: Build, orders: Call
     assert not list((build().run_dir / "staging").iterdir())
 
 
-@pytest.mark.promise("P15", "every partition computed three times at once: the same bytes", faults="duplicated tasks")
+@pytest.mark.promise(
+    "P15", "every partition computed three times at once: the same bytes", faults="duplicated tasks"
+)
 def test_three_workers_on_every_partition_at_once(build: Build) -> None:
     assert files(build(TextExecutor(copies=3), "thrice").run_dir) == files(build(None, "once").run_dir)
 
@@ -73,7 +81,9 @@ def test_a_task_repeated_when_all_is_published_writes_nothing(build: Build) -> N
 
 
 class Zombie(TextExecutor):
-    """Partition 1 is held by a worker that is given up; another computes it; the first is released at `awakes`."""
+    """Partition 1 is held by a worker that is given up; another computes it;
+    the first is released at `awakes`.
+    """
 
     def __init__(self, orders: Callable[[str], None], awakes: str) -> None:
         super().__init__()
@@ -108,17 +118,26 @@ def remote_orders() -> Path:
     return hostile_world.orders()
 
 
-@pytest.mark.promise("P15", "a worker given up that wakes before publishing is not listened to", faults="zombie worker")
-def test_a_zombie_that_wakes_before_publishing_is_not_listened_to(build: Build, orders: Callable[[str], None]) -> None:
+@pytest.mark.promise(
+    "P15", "a worker given up that wakes before publishing is not listened to", faults="zombie worker"
+)
+def test_a_zombie_that_wakes_before_publishing_is_not_listened_to(
+    build: Build, orders: Callable[[str], None]
+) -> None:
     zombie = Zombie(orders, "before publishing")
     run_dir = build(zombie).run_dir
-    assert set(json.loads(zombie.answer)) == {"law", "worker", "result", "attempt"}  # it worked in a room of its own
+    # it worked in a room of its own
+    assert set(json.loads(zombie.answer)) == {"law", "worker", "result", "attempt"}
     assert files(run_dir) == files(build(None, "here").run_dir)
     assert not list((run_dir / "staging").iterdir())
 
 
-@pytest.mark.promise("P15", "a worker given up that wakes after publishing finds nothing", faults="zombie worker")
-def test_a_zombie_that_wakes_after_publishing_finds_nothing(build: Build, orders: Callable[[str], None]) -> None:
+@pytest.mark.promise(
+    "P15", "a worker given up that wakes after publishing finds nothing", faults="zombie worker"
+)
+def test_a_zombie_that_wakes_after_publishing_finds_nothing(
+    build: Build, orders: Callable[[str], None]
+) -> None:
     zombie = Zombie(orders, "after publishing")
     run_dir = build(zombie).run_dir
     before = files(run_dir)
@@ -129,7 +148,9 @@ def test_a_zombie_that_wakes_after_publishing_finds_nothing(build: Build, orders
 
 
 def test_a_zombie_of_a_driver_that_is_no_more(build: Build, orders: Callable[[str], None]) -> None:
-    """The first driver stops with a refusal while a worker still computes; the second finishes the run; the worker wakes up."""
+    """The first driver stops with a refusal while a worker still computes; the second finishes the run;
+    the worker wakes up.
+    """
     zombie = Zombie(orders, "after publishing")
     orders("00002.refuse")
     with pytest.raises(ContractError):
@@ -152,7 +173,13 @@ def test_a_zombie_of_a_driver_that_is_no_more(build: Build, orders: Callable[[st
     ],
 )
 def test_what_refuses_a_partition_refuses_the_run(
-    build: Build, orders: Callable[[str], None], tmp_path: Path, order: str, kind: type[SimError], code: str, found: str
+    build: Build,
+    orders: Callable[[str], None],
+    tmp_path: Path,
+    order: str,
+    kind: type[SimError],
+    code: str,
+    found: str,
 ) -> None:
     orders(f"00002.{order}")
     with pytest.raises(kind) as caught:
@@ -172,7 +199,10 @@ def test_code_of_another_version_is_refused(build: Build, monkeypatch: pytest.Mo
         build(TextExecutor())
     assert caught.value.code == "SHELL.WORKER_DIFFERS" and caught.value.exit_code == 8
     assert caught.value.what == "a worker's code digest is not the driver's"
-    assert (caught.value.found, caught.value.expected) == (f"{'0' * 64} on the worker", f"{code_digest()} on the driver")
+    assert (caught.value.found, caught.value.expected) == (
+        f"{'0' * 64} on the worker",
+        f"{code_digest()} on the driver",
+    )
 
 
 @pytest.mark.parametrize("file", ["config/layer1/1A/items.yaml", "contracts/layer1/1A/schemas.yaml"])
@@ -187,7 +217,10 @@ def test_contracts_and_parameters_of_another_version_are_refused(build: Build, r
     finally:
         path.write_bytes(kept)
     assert caught.value.code == "SHELL.WORKER_DIFFERS"
-    assert caught.value.what == f"a worker's {'parameter hash' if 'config' in file else 'contracts digest'} is not the driver's"
+    assert (
+        caught.value.what
+        == f"a worker's {'parameter hash' if 'config' in file else 'contracts digest'} is not the driver's"
+    )
 
 
 def test_a_job_or_manifest_that_was_tampered_with_is_refused(build: Build, tmp_path: Path) -> None:
@@ -207,7 +240,11 @@ def test_a_job_or_manifest_that_was_tampered_with_is_refused(build: Build, tmp_p
     remote._manifest.cache_clear()
     with pytest.raises(SimError) as caught:
         build(
-            TextExecutor(tamper=lambda text: text if '"1A.S1"' in text else spoil("manifest/*/gates/1A/states/1A.S1.json")(text)),
+            TextExecutor(
+                tamper=lambda text: (
+                    text if '"1A.S1"' in text else spoil("manifest/*/gates/1A/states/1A.S1.json")(text)
+                )
+            ),
             "manifest",
         )
     assert caught.value.code == "SHELL.SEALED_INPUTS_DIGEST_MISMATCH"

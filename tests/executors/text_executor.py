@@ -1,4 +1,6 @@
-"""An executor that sends every item as text and computes it in this process: the whole wire, without a cluster."""
+"""An executor that sends every item as text and computes it in this process: the whole wire,
+without a cluster.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from sim.executors import Transient
 
 
 class TextExecutor:
-    """Computes each item `copies` times at once and takes the last answer; `afterwards` is called when all is done."""
+    """Computes each item `copies` times at once and takes the last answer;
+    `afterwards` is called when all is done.
+    """
 
     name = "text"
     threads = 1

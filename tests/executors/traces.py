@@ -9,12 +9,19 @@ from pathlib import Path
 
 def files(run_dir: Path) -> dict[str, bytes]:
     """Every published file and everything left in staging, byte for byte."""
-    found = [path for part in ("data", "gates", "staging") for path in sorted((run_dir / part).rglob("*")) if path.is_file()]
+    found = [
+        path
+        for part in ("data", "gates", "staging")
+        for path in sorted((run_dir / part).rglob("*"))
+        if path.is_file()
+    ]
     return {str(path.relative_to(run_dir)): path.read_bytes() for path in found}
 
 
 def family(pid: int) -> set[int]:
-    """A process and its descendants, but for the one in which multiprocessing counts semaphores: it ends with its parent."""
+    """A process and its descendants, but for the one in which multiprocessing counts semaphores:
+    it ends with its parent.
+    """
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,7 +1,8 @@
-"""Recompute tests/golden/kernels.tsv from the numba twins: what every other twin of a kernel must give, to the bit.
+"""Recompute tests/golden/kernels.tsv from the numba twins: what every other twin of a kernel must give,
+to the bit.
 
-A changed digest of outputs for unchanged inputs means changed content for equal config: raise MODEL_VERSION and say why in CHANGELOG.md.
-Inputs (tests/kernels/cases.py) may change freely.
+A changed digest of outputs for unchanged inputs means changed content for equal config: raise MODEL_VERSION
+and say why in CHANGELOG.md. Inputs (tests/kernels/cases.py) may change freely.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Published content is a function of request and model version: these digests move only with MODEL_VERSION."""
+"""Published content is a function of request and model version:
+these digests move only with MODEL_VERSION.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ GOLDEN = [line.split("\t") for line in Path(__file__).with_name("digests.tsv").r
 SLOW = {"small"}
 
 
-@pytest.mark.parametrize("world", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WORLDS])
+@pytest.mark.parametrize(
+    "world", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WORLDS]
+)
 def test_digests(world: str, tmp_path: Path) -> None:
     expected = {dataset: digest for name, dataset, digest in GOLDEN if name == world}
     found = content_digests(build(world, tmp_path))

@@ -31,7 +31,10 @@ def problems(kernel, folder):
     found += [f"PTX holds {fault}" for fault in ptx.faults(made.ptx)]
     if cubins.local_bytes(made.cubin):
         found.append(f"{cubins.local_bytes(made.cubin)} bytes of local memory")
-    print(f"{kernel.name}: {cubins.registers(made.cubin)} registers, {len(ptx.instructions(made.ptx))} PTX instructions")
+    print(
+        f"{kernel.name}: {cubins.registers(made.cubin)} registers, {len(ptx.instructions(made.ptx))} PTX "
+        "instructions"
+    )
     return found
 
 

@@ -1,7 +1,9 @@
-"""What a cubin says of itself: registers and local memory of its kernels, without a driver or any of NVIDIA's tools.
+"""What a cubin says of itself: registers and local memory of its kernels,
+without a driver or any of NVIDIA's tools.
 
-A cubin is a 64-bit ELF file; section `.nv.info` is a list of (format u8, attribute u8, then u16 size + bytes or two bytes of value).
-The attributes used hold (symbol u32, value u32). A planted spill in the tests shows that they are read right.
+A cubin is a 64-bit ELF file; section `.nv.info` is a list of (format u8, attribute u8, then u16 size + bytes
+or two bytes of value). The attributes used hold (symbol u32, value u32). A planted spill in the tests shows
+that they are read right.
 """
 
 import struct
@@ -22,7 +24,10 @@ def sections(binary):
     heads = [struct.unpack_from("<IIQQQQ", binary, table + i * size) for i in range(count)]
     for name, kind, _, _, offset, length in heads:
         at = heads[names][4] + name
-        yield binary[at : binary.index(b"\0", at)].decode(), b"" if kind == NO_BITS else binary[offset : offset + length]
+        yield (
+            binary[at : binary.index(b"\0", at)].decode(),
+            b"" if kind == NO_BITS else binary[offset : offset + length],
+        )
 
 
 def attributes(binary):

@@ -1,9 +1,11 @@
-"""A GPU's libraries without a GPU: `cupy`, `rmm` and `pylibcudf` as `gpu_kernels` uses them, over the emulator.
+"""A GPU's libraries without a GPU: `cupy`, `rmm` and `pylibcudf` as `gpu_kernels` uses them,
+over the emulator.
 
-What is queued runs at once; what a GPU would hide is told instead. Every buffer remembers the stream that touched it last: touching it on
-another one with no synchronisation in between raises, and so does changing a pinned host array before the copy from it was waited for. A
-kernel can be made to fail as an illegal address does: the launch returns, and every later call says so. `real_api.py` holds the names
-here against the real packages.
+What is queued runs at once; what a GPU would hide is told instead. Every buffer remembers the stream that
+touched it last: touching it on another one with no synchronisation in between raises, and so does changing a
+pinned host array before the copy from it was waited for. A kernel can be made to fail as an illegal address
+does: the launch returns, and every later call says so. `real_api.py` holds the names here against the real
+packages.
 """
 
 from __future__ import annotations
@@ -147,7 +149,13 @@ def modules(machine: Machine) -> dict[str, ModuleType]:
     cupy, rmm, plc = _cupy(machine), _rmm(machine), _pylibcudf(machine)
     allocators = _module("rmm.allocators")
     inner = _module("rmm.allocators.cupy", rmm_cupy_allocator=lambda nbytes, stream=None: machine.memory)
-    return {"cupy": cupy, "rmm": rmm, "rmm.allocators": allocators, "rmm.allocators.cupy": inner, "pylibcudf": plc}
+    return {
+        "cupy": cupy,
+        "rmm": rmm,
+        "rmm.allocators": allocators,
+        "rmm.allocators.cupy": inner,
+        "pylibcudf": plc,
+    }
 
 
 @contextmanager
@@ -214,13 +222,20 @@ def _cupy(machine: Machine) -> ModuleType:
                 super().__init__(shape, dtype, memptr)
                 return
             owner = memptr.mem.owner
-            assert memptr.mem.ptr == owner.values.ctypes.data and memptr.mem.size >= shape * np.dtype(dtype).itemsize
-            super().__init__(owner.values.view(np.uint8)[memptr.offset :].view(dtype)[:shape], machine.memory, owner.token)
+            assert (
+                memptr.mem.ptr == owner.values.ctypes.data
+                and memptr.mem.size >= shape * np.dtype(dtype).itemsize
+            )
+            super().__init__(
+                owner.values.view(np.uint8)[memptr.offset :].view(dtype)[:shape], machine.memory, owner.token
+            )
 
         def _get(self) -> np.ndarray:
             token, current = self._token, machine.current
             if token.stream is not current and token.number > token.stream.synced:
-                raise StreamRace(f"stream {current.ptr} touches what stream {token.stream.ptr} was not waited for")
+                raise StreamRace(
+                    f"stream {current.ptr} touches what stream {token.stream.ptr} was not waited for"
+                )
             token.stream, token.number = current, machine.tick()
             return self._held
 
@@ -239,7 +254,9 @@ def _cupy(machine: Machine) -> ModuleType:
         def __len__(self) -> int:
             return len(self._held)
 
-        def get(self, stream: Any = None, order: str = "C", out: np.ndarray | None = None, blocking: bool = True) -> np.ndarray:
+        def get(
+            self, stream: Any = None, order: str = "C", out: np.ndarray | None = None, blocking: bool = True
+        ) -> np.ndarray:
             machine.answer()
             found = super().get()
             machine.current.synchronize()
@@ -272,7 +289,9 @@ def _cupy(machine: Machine) -> ModuleType:
         def __exit__(self, *args: Any) -> None:
             machine.answer()
 
-    def new_stream(null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None) -> Stream:
+    def new_stream(
+        null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None
+    ) -> Stream:
         machine.answer()
         assert non_blocking
         machine.streams.append(Stream(machine, 0x1000 + len(machine.streams)))
@@ -372,7 +391,9 @@ def _rmm(machine: Machine) -> ModuleType:
 class Column:
     """`pylibcudf.Column`: fixed-width values whose null slots are poisoned, or strings."""
 
-    def __init__(self, machine: Machine, stream: Stream, values: Any, valid: np.ndarray | None = None) -> None:
+    def __init__(
+        self, machine: Machine, stream: Stream, values: Any, valid: np.ndarray | None = None
+    ) -> None:
         self.values, self.valid, self.token = values, valid, tracked(machine, stream)
 
     def null_count(self) -> int:
@@ -442,7 +463,11 @@ def _pylibcudf(machine: Machine) -> ModuleType:
         if pa.types.is_dictionary(array.type):
             return Column(machine, stream, array.cast(pa.string()).to_pylist(), valid)
         plain = array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array
-        values = plain.fill_null(False if pa.types.is_boolean(plain.type) else 0).to_numpy(zero_copy_only=False).copy()
+        values = (
+            plain.fill_null(False if pa.types.is_boolean(plain.type) else 0)
+            .to_numpy(zero_copy_only=False)
+            .copy()
+        )
         if valid is not None:
             values[~valid] = True if values.dtype.kind == "b" else 77
         return Column(machine, stream, values, valid)
@@ -453,11 +478,15 @@ def _pylibcudf(machine: Machine) -> ModuleType:
         with pq.ParquetFile(pa.BufferReader(options.source[0])) as file:
             table = file.read(columns=options.names).slice(options.skip, options.rows)
         columns = [decoded(stream, table[name].combine_chunks()) for name in options.names]
-        return SimpleNamespace(tbl=Table(columns), column_names=lambda include_children=False: list(options.names))
+        return SimpleNamespace(
+            tbl=Table(columns), column_names=lambda include_children=False: list(options.names)
+        )
 
     def encode(input: Table, stream: Stream) -> tuple[Table, Column]:
         (column,) = input.columns()
-        keys = sorted({value for value in column.values if value is not None}) + ([None] if None in column.values else [])
+        keys = sorted({value for value in column.values if value is not None}) + (
+            [None] if None in column.values else []
+        )
         codes = np.array([keys.index(value) for value in column.values], np.int32)
         return Table([Column(machine, stream, keys)]), Column(machine, stream, codes)
 
@@ -465,7 +494,15 @@ def _pylibcudf(machine: Machine) -> ModuleType:
         assert input.valid is not None
         return Column(machine, stream, input.valid.copy())
 
-    parquet = _module("pylibcudf.io.parquet", ParquetReaderOptions=Options, ParquetReaderOptionsBuilder=Builder, read_parquet=read)
+    parquet = _module(
+        "pylibcudf.io.parquet",
+        ParquetReaderOptions=Options,
+        ParquetReaderOptionsBuilder=Builder,
+        read_parquet=read,
+    )
     io = _module("pylibcudf.io", parquet=parquet, types=_module("pylibcudf.io.types", SourceInfo=list))
-    inner = {"unary": _module("pylibcudf.unary", is_valid=is_valid), "transform": _module("pylibcudf.transform", encode=encode)}
+    inner = {
+        "unary": _module("pylibcudf.unary", is_valid=is_valid),
+        "transform": _module("pylibcudf.transform", encode=encode),
+    }
     return _module("pylibcudf", io=io, Table=Table, **inner)

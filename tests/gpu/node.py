@@ -1,14 +1,16 @@
-"""Everything a bare GPU node can prove and measure in a few minutes, in one command that needs no registry and no installation.
+"""Everything a bare GPU node can prove and measure in a few minutes,
+in one command that needs no registry and no installation.
 
     make gpu-node-kit                                                   # before, anywhere: .whl/ and cubins, to take along
     python3 tests/gpu/node.py --budget 400 --out OUT                    # there
     python3 tests/gpu/node.py --budget 60 --out OUT --dry-run           # anywhere: every stage, shrunk, on the emulated device
 
-The node needs CuPy, numpy, pyarrow, PyYAML, pytest, hypothesis, rich and typer; what else a run takes lies in .whl/. Each stage is a
-process of its own, so that a fault of the device, a crash or a hang ends that stage alone. A line of JSON a stage goes to
-OUT/stages.jsonl as soon as it has ended, what it printed to OUT/log.txt, timings to OUT in the form of bench/results, and, where the CPU
-backend runs there too, OUT/calibration.json and the private cache get the record that `--backend auto` goes by. A stage begins only if the
-time left is enough for it; none outlives the budget.
+The node needs CuPy, numpy, pyarrow, PyYAML, pytest, hypothesis, rich and typer; what else a run takes lies in
+.whl/. Each stage is a process of its own, so that a fault of the device, a crash or a hang ends that stage
+alone. A line of JSON a stage goes to OUT/stages.jsonl as soon as it has ended, what it printed to
+OUT/log.txt, timings to OUT in the form of bench/results, and, where the CPU backend runs there too,
+OUT/calibration.json and the private cache get the record that `--backend auto` goes by. A stage begins only
+if the time left is enough for it; none outlives the budget.
 """
 
 from __future__ import annotations
@@ -30,16 +32,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".whl"
 KEEP = 5.0  # seconds of the budget for the table
-# Left out where the node's own may be of another version: the first must not get in the way of kernels, the others no run imports.
+# Left out where the node's own may be of another version: the first must not get in the way of kernels, the
+# others no run imports.
 HIDDEN = ("numba",)
 HIDDEN_IN_DRY_RUNS = (*HIDDEN, "duckdb", "polars", "dask", "distributed", "s3fs", "cupy", "rmm", "pylibcudf")
-PARITY = ("tests/kernels/test_every_kernel.py", "tests/kernels/test_bits.py", "tests/gpu/test_known_vectors.py")
+PARITY = (
+    "tests/kernels/test_every_kernel.py",
+    "tests/kernels/test_bits.py",
+    "tests/gpu/test_known_vectors.py",
+)
 PYTEST = ("-m", "pytest", "-o", "filterwarnings=default", "-p", "no:cacheprovider", "-q", "--maxfail=5")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its name, seconds it needs at least, and what it does in a process of its own; it gives figures for its line."""
+    """A stage: its name, seconds it needs at least, and what it does in a process of its own;
+    it gives figures for its line.
+    """
 
     name: str
     least: float
@@ -51,7 +60,11 @@ def device(given: argparse.Namespace, **options: Any) -> Any:
     from gpu_kernels.device import CudaDevice, EmulatedDevice
     from sim.backends.cache import private_cache_dir
 
-    return EmulatedDevice(private_cache_dir("emulated"), **options) if given.dry_run else CudaDevice(private_cache_dir("cubins"), **options)
+    return (
+        EmulatedDevice(private_cache_dir("emulated"), **options)
+        if given.dry_run
+        else CudaDevice(private_cache_dir("cubins"), **options)
+    )
 
 
 def machine(given: argparse.Namespace) -> dict[str, Any]:
@@ -61,10 +74,28 @@ def machine(given: argparse.Namespace) -> dict[str, Any]:
     from gpu_kernels.compile import nvrtc_version
     from sim.backends.kernel_contracts import load_kernel_contracts
 
-    names = ("cupy-cuda13x", "numpy", "pyarrow", "pytest", "cuda-bindings", "nvidia-cuda-nvrtc", "pylibcudf-cu13", "rmm-cu13", "numba")
-    there = {found.metadata["Name"]: found.version for found in metadata.distributions() if found.metadata["Name"] in names}
+    names = (
+        "cupy-cuda13x",
+        "numpy",
+        "pyarrow",
+        "pytest",
+        "cuda-bindings",
+        "nvidia-cuda-nvrtc",
+        "pylibcudf-cu13",
+        "rmm-cu13",
+        "numba",
+    )
+    there = {
+        found.metadata["Name"]: found.version
+        for found in metadata.distributions()
+        if found.metadata["Name"] in names
+    }
     smi = shutil.which("nvidia-smi")
-    told = subprocess.run([smi, "-L"], capture_output=True, text=True, check=False).stdout.strip() if smi else "no nvidia-smi"
+    told = (
+        subprocess.run([smi, "-L"], capture_output=True, text=True, check=False).stdout.strip()
+        if smi
+        else "no nvidia-smi"
+    )
     found, contracts = device(given), list(load_kernel_contracts().values())
     started = time.perf_counter()
     if not given.dry_run:
@@ -83,7 +114,9 @@ def machine(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def parity(given: argparse.Namespace) -> dict[str, Any]:
-    """Every kernel against the committed digests, in three geometries; ten million bit patterns; the published Philox vectors."""
+    """Every kernel against the committed digests, in three geometries; ten million bit patterns; the
+    published Philox vectors.
+    """
     if given.dry_run:
         return pytest(given, PARITY[:1], "-k", "test_twins_give_the_committed_digest and open_uniform")
     return pytest(given, PARITY, "--require-gpu")
@@ -95,18 +128,25 @@ def pytest(given: argparse.Namespace, files: tuple[str, ...], *options: str) -> 
     Raises:
         RuntimeError: A test failed.
     """
-    environment = {**os.environ, **({} if given.dry_run else {"CXX": "/bin/false"})}  # no emulator beside the GPU: that is CI's work
+    # no emulator beside the GPU: that is CI's work
+    environment = {**os.environ, **({} if given.dry_run else {"CXX": "/bin/false"})}
     command = [sys.executable, *PYTEST, *options, *files]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     sys.stderr.write(done.stdout[-6000:] + done.stderr[-2000:])
     if done.returncode != 0:
-        raise RuntimeError(next((line for line in lines if line.startswith(("FAILED", "ERROR"))), (lines or ["no output"])[-1]))
+        raise RuntimeError(
+            next(
+                (line for line in lines if line.startswith(("FAILED", "ERROR"))), (lines or ["no output"])[-1]
+            )
+        )
     return {"tests": sum(line.count(".") for line in lines if set(line.split("[")[0].strip()) <= set(".sx"))}
 
 
 def operations(given: argparse.Namespace) -> dict[str, Any]:
-    """Copies, sorting, repetition on random data against numpy; on a GPU streams and the end of its memory too."""
+    """Copies, sorting, repetition on random data against numpy;
+    on a GPU streams and the end of its memory too.
+    """
     import numpy as np
 
     from sim.backends.device_backend import device_backend
@@ -132,7 +172,11 @@ def operations(given: argparse.Namespace) -> dict[str, Any]:
     require("sort_segments", ops.turn(sorted_there), expected)
     require("repeat", ops.turn(repeated_there), values[segment])
     require("copy", ops.turn(lambda: ops.to_host(ops.to_device(values))), values)
-    tests = {} if given.dry_run else pytest(given, ("tests/gpu/test_cuda_device.py",), "--require-gpu", "-m", "gpu")
+    tests = (
+        {}
+        if given.dry_run
+        else pytest(given, ("tests/gpu/test_cuda_device.py",), "--require-gpu", "-m", "gpu")
+    )
     return {"rows": rows, **tests}
 
 
@@ -155,13 +199,18 @@ def held_to_digests(given: argparse.Namespace, name: str) -> dict[str, Any]:
     from tests.runs.worlds import content_digests
 
     lines = (ROOT / "tests/golden/digests.tsv").read_text().splitlines()[1:]
-    golden = {dataset: digest for world, dataset, digest in (line.split("\t") for line in lines) if world == name}
+    golden = {
+        dataset: digest for world, dataset, digest in (line.split("\t") for line in lines) if world == name
+    }
     with tempfile.TemporaryDirectory() as out:
         seconds, result = built(given, name, device_backend(device(given)), Path(out))
         found = content_digests(result.run_dir)
     wrong = sorted(dataset for dataset in found if golden.get(dataset) != found[dataset])
     if wrong or not found or (not given.until and found.keys() != golden.keys()):
-        raise RuntimeError(f"{name}: {len(wrong)} of {len(found)} datasets differ from the committed digests: {', '.join(wrong[:5])}")
+        raise RuntimeError(
+            f"{name}: {len(wrong)} of {len(found)} datasets differ from the committed digests: "
+            f"{', '.join(wrong[:5])}"
+        )
     return {"datasets": len(found), "seconds": round(seconds, 2)}
 
 
@@ -175,7 +224,12 @@ def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tupl
 
     spec = WORLDS.get(name, {"preset": name, "set": {}, "scenarios": []})
     scenarios = {"scenarios": tuple(spec["scenarios"])} if spec["scenarios"] else {}
-    request = Request(preset=spec.get("preset", "demo"), seed=int(spec.get("seed", "42")), overrides=spec["set"], **scenarios)
+    request = Request(
+        preset=spec.get("preset", "demo"),
+        seed=int(spec.get("seed", "42")),
+        overrides=spec["set"],
+        **scenarios,
+    )
     options = Options(out=out, workers=len(os.sched_getaffinity(0)), verify_fraction=0.0, until=given.until)
     started = time.perf_counter()
     result = run_world(prepare(request, MODEL), backend, options, Silent())
@@ -183,7 +237,9 @@ def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tupl
 
 
 def throughput(given: argparse.Namespace) -> dict[str, Any]:
-    """Every kernel beside the device's copy bandwidth, the arrival chain, and two ways to sort segments, as a result of bench/."""
+    """Every kernel beside the device's copy bandwidth, the arrival chain, and two ways to sort segments,
+    as a result of bench/.
+    """
     from bench.case import Case, Options
     from bench.cases.gpu import kernel_rows
     from bench.main import measure
@@ -195,27 +251,38 @@ def throughput(given: argparse.Namespace) -> dict[str, Any]:
             return kernel_rows(found, options)
 
     size, names = (500, ("open_uniform", "expand_rows")) if given.dry_run else (1 << 22, ())
-    options = Options(Path(tempfile.gettempdir()), runs=1 if given.dry_run else 3, rows=size, names=names, say=say)
+    options = Options(
+        Path(tempfile.gettempdir()), runs=1 if given.dry_run else 3, rows=size, names=names, say=say
+    )
     name = f"{len(os.sched_getaffinity(0))}-core-{found.describe()['device'].lower().replace(' ', '-')}"
     result = measure(Case("gpu", "", "", rows, False), options, name)
     (given.out / f"gpu-{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    speed = {row["name"]: row["figures"]["rows"]["median"] for row in result["rows"] if "rows" in row["figures"]}
+    speed = {
+        row["name"]: row["figures"]["rows"]["median"] for row in result["rows"] if "rows" in row["figures"]
+    }
     return {"million_rows_a_second": speed}
 
 
 def parquet(given: argparse.Namespace) -> dict[str, Any]:
-    """With pylibcudf: Parquet decoded on the device equals pyarrow's, and a world read that way keeps its digests."""
+    """With pylibcudf: Parquet decoded on the device equals pyarrow's,
+    and a world read that way keeps its digests.
+    """
     if given.dry_run:
         return {"left out": "a dry run has no pylibcudf"}
     import importlib.util
 
     if importlib.util.find_spec("pylibcudf") is None:
         return {"left out": "pylibcudf is not installed"}
-    return {**pytest(given, ("tests/gpu/test_frames.py",), "--require-gpu", "-m", "gpu"), "tiny": held_to_digests(given, "tiny")}
+    return {
+        **pytest(given, ("tests/gpu/test_frames.py",), "--require-gpu", "-m", "gpu"),
+        "tiny": held_to_digests(given, "tiny"),
+    }
 
 
 def measured(given: argparse.Namespace) -> dict[str, Any]:
-    """The same worlds on the GPU and on the CPU, which keeps a calibration; the CPU's numba may be another than ours, or none."""
+    """The same worlds on the GPU and on the CPU, which keeps a calibration;
+    the CPU's numba may be another than ours, or none.
+    """
     from gpu_kernels.driver import Driver, Gpu, probe
     from sim.backends.calibration import Calibration, place_of, record
     from sim.backends.device_backend import device_backend
@@ -224,7 +291,12 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     for name in ("tiny",) if given.dry_run else ("demo", "reference"):
         with tempfile.TemporaryDirectory() as out:
             gpu, result = built(given, name, device_backend(device(given)), Path(out))
-        arrivals = sum(item.rows for bundle in result.bundles.values() for item in bundle.datasets if item.dataset == "arrival_events_5B")
+        arrivals = sum(
+            item.rows
+            for bundle in result.bundles.values()
+            for item in bundle.datasets
+            if item.dataset == "arrival_events_5B"
+        )
         told[name] = {"gpu_s": round(gpu, 2), "arrivals": arrivals}
         command = [sys.executable, __file__, "--cpu", name, *given.words]
         environment = {key: value for key, value in os.environ.items() if key != "GPU_NODE_HIDES"}
@@ -246,13 +318,34 @@ def sanitized(given: argparse.Namespace) -> dict[str, Any]:
     tool = shutil.which("compute-sanitizer")
     if given.dry_run or tool is None:
         return {"left out": "a dry run has no GPU" if given.dry_run else "compute-sanitizer is not installed"}
-    command = [tool, "--tool", "memcheck", "--error-exitcode", "99", sys.executable, *PYTEST, "--require-gpu", "-k", "257", PARITY[0]]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "CXX": "/bin/false"}, capture_output=True, text=True, check=False)
+    command = [
+        tool,
+        "--tool",
+        "memcheck",
+        "--error-exitcode",
+        "99",
+        sys.executable,
+        *PYTEST,
+        "--require-gpu",
+        "-k",
+        "257",
+        PARITY[0],
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "CXX": "/bin/false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     sys.stderr.write(done.stdout[-4000:])
     if done.returncode == 0:
         return {"errors": 0}
     if done.returncode == 99:
-        raise RuntimeError(next((line for line in done.stdout.splitlines() if "ERROR SUMMARY" in line), "memory errors"))
+        raise RuntimeError(
+            next((line for line in done.stdout.splitlines() if "ERROR SUMMARY" in line), "memory errors")
+        )
     return {"left out": f"it does not work here (exit {done.returncode})"}
 
 
@@ -273,7 +366,9 @@ def say(text: str) -> None:
 
 
 def unpacked(scratch: Path, hidden: tuple[str, ...]) -> dict[str, str]:
-    """The environment of stages: wheels unpacked where imports find them, packages that must not be found hidden."""
+    """The environment of stages: wheels unpacked where imports find them,
+    packages that must not be found hidden.
+    """
     site = scratch / "site"
     site.mkdir()
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -283,24 +378,40 @@ def unpacked(scratch: Path, hidden: tuple[str, ...]) -> dict[str, str]:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     (scratch / "hides").mkdir()
-    lines = ["import os, sys", "for name in os.environ.get('GPU_NODE_HIDES', '').split():", "    sys.modules[name] = None"]
+    lines = [
+        "import os, sys",
+        "for name in os.environ.get('GPU_NODE_HIDES', '').split():",
+        "    sys.modules[name] = None",
+    ]
     (scratch / "hides/sitecustomize.py").write_text("\n".join(lines) + "\n")
     paths = [str(scratch / "hides"), str(ROOT), str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "GPU_NODE_HIDES": " ".join(hidden), "PYTHONUNBUFFERED": "1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "GPU_NODE_HIDES": " ".join(hidden),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def one(stage: Stage, given: argparse.Namespace, environment: dict[str, str], left: float) -> dict[str, Any]:
     """Run a stage in a process of its own; its line."""
     need = stage.least if not given.dry_run else 0
     if left < need:
-        return {"stage": stage.name, "outcome": "left out", "seconds": 0.0, "found": {"why": f"{left:.0f} s left, {need:.0f} s needed"}}
+        return {
+            "stage": stage.name,
+            "outcome": "left out",
+            "seconds": 0.0,
+            "found": {"why": f"{left:.0f} s left, {need:.0f} s needed"},
+        }
     started = time.perf_counter()
     command = [sys.executable, __file__, "--stage", stage.name, *given.words]
     log = given.out / "log.txt"
     with log.open("a") as sink, tempfile.TemporaryFile("w+") as answer:
         sink.write(f"== {stage.name}\n")
         sink.flush()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=answer, stderr=sink, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=answer, stderr=sink, start_new_session=True
+        )
         try:
             code: int | None = process.wait(timeout=left)
         except subprocess.TimeoutExpired:
@@ -312,8 +423,15 @@ def one(stage: Stage, given: argparse.Namespace, environment: dict[str, str], le
     seconds = round(time.perf_counter() - started, 2)
     if code is None:
         return {"stage": stage.name, "outcome": "timed out", "seconds": seconds, "found": {}}
-    found = json.loads(lines[-1]) if code == 0 and lines else {"error": log.read_text().strip().splitlines()[-1]}
-    return {"stage": stage.name, "outcome": "passed" if code == 0 else "failed", "seconds": seconds, "found": found}
+    found = (
+        json.loads(lines[-1]) if code == 0 and lines else {"error": log.read_text().strip().splitlines()[-1]}
+    )
+    return {
+        "stage": stage.name,
+        "outcome": "passed" if code == 0 else "failed",
+        "seconds": seconds,
+        "found": found,
+    }
 
 
 def main(words: list[str]) -> int:
@@ -322,7 +440,12 @@ def main(words: list[str]) -> int:
     parser.add_argument("--budget", type=float, default=400.0, help="seconds for all of it")
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--dry-run", action="store_true", help="every stage, shrunk, on the emulated device")
-    parser.add_argument("--only", action="append", choices=[stage.name for stage in STAGES], help="only this stage; repeatable")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[stage.name for stage in STAGES],
+        help="only this stage; repeatable",
+    )
     parser.add_argument("--until", help="last segment of worlds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stage", help=argparse.SUPPRESS)
@@ -355,7 +478,10 @@ def main(words: list[str]) -> int:
             told.flush()
             say(f"{lines[-1]['stage']}: {lines[-1]['outcome']}, {lines[-1]['seconds']} s")
     for line in lines:
-        print(f"{line['stage']:<12} {line['outcome']:<10} {line['seconds']:>8.2f} s  {json.dumps(line['found'])[:200]}")
+        print(
+            f"{line['stage']:<12} {line['outcome']:<10} {line['seconds']:>8.2f} s  "
+            f"{json.dumps(line['found'])[:200]}"
+        )
     return 1 if any(line["outcome"] in ("failed", "timed out") for line in lines) else 0
 
 

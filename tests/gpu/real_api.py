@@ -1,10 +1,11 @@
-"""Hold our calls of CuPy, RMM and pylibcudf against the real packages, without a GPU. Run by a Python that has the gpu-cu13 extra.
+"""Hold our calls of CuPy, RMM and pylibcudf against the real packages,
+without a GPU. Run by a Python that has the gpu-cu13 extra.
 
     RAPIDS_NO_INITIALIZE=1 python tests/gpu/real_api.py
 
-Every call in the files below whose function is reached from `cupy`, `plc`, `rmm` or `self.xp` is resolved and its arguments are bound to
-the real signature. Calls of methods, whose object only a GPU makes, are looked up on the class named in `METHODS`. A call that is
-neither is a problem too, so nothing goes unlooked at.
+Every call in the files below whose function is reached from `cupy`, `plc`, `rmm` or `self.xp` is resolved and
+its arguments are bound to the real signature. Calls of methods, whose object only a GPU makes, are looked up
+on the class named in `METHODS`. A call that is neither is a problem too, so nothing goes unlooked at.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("gpu_kernels/frames.py", "gpu_kernels/device.py", "gpu_kernels/launch.py", "gpu_kernels/packages.py")
-# In these classes and functions every call is looked at; elsewhere in the files only those rooted in a package.
+# In these classes and functions every call is looked at; elsewhere in the files only those rooted in a
+# package.
 WHOLE = {"CudaDevice", "read_parquet", "_column", "_seen", "CudaLauncher", "_device_limits", "share_pool"}
 # Modules and methods of Python, and methods of our own.
 PYTHON = {"importlib", "np", "threading"}
@@ -42,7 +44,12 @@ def classes(found: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Method name -> the classes its object may be of."""
     cupy, plc = found["cupy"], found["plc"]
     parquet = plc.io.parquet
-    builder, options, column, table = parquet.ParquetReaderOptionsBuilder, parquet.ParquetReaderOptions, plc.Column, plc.Table
+    builder, options, column, table = (
+        parquet.ParquetReaderOptionsBuilder,
+        parquet.ParquetReaderOptions,
+        plc.Column,
+        plc.Table,
+    )
     return {
         **dict.fromkeys(("use_arrow_schema", "build"), (builder,)),
         **dict.fromkeys(("set_column_names", "set_skip_rows", "set_num_rows"), (options,)),
@@ -71,7 +78,11 @@ def signature_of(function: Any) -> inspect.Signature:
             word = text.strip()
             if word and word != "/":
                 head, _, default = word.partition("=")
-                names.append(head if word == "*" else head.split(":")[0].split()[-1] + (f"={default.strip() or None}" if default else ""))
+                names.append(
+                    head
+                    if word == "*"
+                    else head.split(":")[0].split()[-1] + (f"={default.strip() or None}" if default else "")
+                )
         namespace: dict[str, Any] = {}
         exec(f"def signature({', '.join(names)}): pass", namespace)
         return inspect.signature(namespace["signature"])
@@ -105,7 +116,12 @@ def problems(text: str, name: str, found: dict[str, Any]) -> tuple[list[str], in
     wrong, looked = [], 0
     methods = classes(found)
     tree = ast.parse(text)
-    whole = {id(node) for outer in ast.walk(tree) if getattr(outer, "name", "") in WHOLE for node in ast.walk(outer)}
+    whole = {
+        id(node)
+        for outer in ast.walk(tree)
+        if getattr(outer, "name", "") in WHOLE
+        for node in ast.walk(outer)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
@@ -122,8 +138,15 @@ def problems(text: str, name: str, found: dict[str, Any]) -> tuple[list[str], in
             looked += 1
             owners = [getattr(owner, node.func.attr, None) for owner in methods[node.func.attr]]
             told = "does not exist" if None in owners else bind(owners[0], node, True)
-        elif id(node) in whole and node.func.attr not in PLAIN and not (path and (path[0] in PYTHON or len(path) == 1)):
-            told = "is a call this check does not know: name its class in METHODS, or say that it is plain Python"
+        elif (
+            id(node) in whole
+            and node.func.attr not in PLAIN
+            and not (path and (path[0] in PYTHON or len(path) == 1))
+        ):
+            told = (
+                "is a call this check does not know: name its class in METHODS, or say that it is plain "
+                "Python"
+            )
         else:
             continue
         if told is not None:
@@ -176,7 +199,9 @@ def main() -> int:
         ("alloc_pinned_memory(array.nbytes)", "alloc_pinned_memory(array.nbytes, 1, 2)"),
     ):
         assert before in source, before
-        planted[after] = len(problems(source.replace(before, after), "planted", found)[0]) - len(problems(source, "as it is", found)[0])
+        planted[after] = len(problems(source.replace(before, after), "planted", found)[0]) - len(
+            problems(source, "as it is", found)[0]
+        )
     versions = {name: metadata.version(name) for name in ("cupy-cuda13x", "rmm-cu13", "pylibcudf-cu13")}
     print(json.dumps({"problems": wrong, "looked": looked, "planted": planted, "versions": versions}))
     return 1 if wrong else 0

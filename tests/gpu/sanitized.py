@@ -1,4 +1,5 @@
-"""Run the parity cases of kernels through the emulator, compiled with the address and undefined-behaviour sanitizers.
+"""Run the parity cases of kernels through the emulator, compiled with the address and undefined-behaviour
+sanitizers.
 
 Started by test_emulate.py with the sanitizers' runtime preloaded, so that numpy's columns have fenced ends:
 
@@ -17,7 +18,8 @@ from tests.kernels.cases import case
 
 SIZES = (0, 1, 257, 1000)
 EDGES = (0, 1, 2, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1)
-# What kernels take on trust, like their twins: a count takes time in proportion to its mean, which random doubles make centuries of.
+# What kernels take on trust, like their twins: a count takes time in proportion to its mean, which random
+# doubles make centuries of.
 TRUSTED = {("draw_counts", "mu"), ("draw_counts", "part_mean")}
 
 
@@ -51,7 +53,9 @@ def hostile(rng, kernel, given):
     column = np.atleast_1d(given[at])
     n = len(column)
     words = rng.integers(0, 2**64, n, dtype=np.uint64)
-    words = np.where(rng.random(n) < 0.6, rng.choice(np.array([*EDGES, n - 1 if n else 0, n, n + 1], np.uint64), n), words)
+    words = np.where(
+        rng.random(n) < 0.6, rng.choice(np.array([*EDGES, n - 1 if n else 0, n, n + 1], np.uint64), n), words
+    )
     words = words.view(np.float64) if dtype.kind == "f" else words.astype(dtype)
     changed = np.where(rng.random(n) < rng.choice([0.05, 0.5, 1.0]), words, column).astype(dtype)
     given[at] = dtype.type(changed[0]) if kernel.args[at].kind == "scalar" else changed

@@ -128,7 +128,10 @@ def test_memory_runs_out():
 
 
 def test_unset_memory_is_not_zero(xp):
-    assert xp.empty(4, np.uint64).tolist() == [0xA5A5A5A5A5A5A5A5] * 4 and xp.empty(2, bool).tolist() == [True, True]
+    assert xp.empty(4, np.uint64).tolist() == [0xA5A5A5A5A5A5A5A5] * 4 and xp.empty(2, bool).tolist() == [
+        True,
+        True,
+    ]
 
 
 def parameters(function):
@@ -136,8 +139,12 @@ def parameters(function):
 
 
 def test_names_and_signatures_are_cupys():
-    """Every function here exists in CuPy, takes no other arguments, in the same order, with the same defaults."""
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed; test_real_api.py installs it and runs this")
+    """Every function here exists in CuPy, takes no other arguments, in the same order,
+    with the same defaults.
+    """
+    cupy = pytest.importorskip(
+        "cupy", reason="CuPy is not installed; test_real_api.py installs it and runs this"
+    )
     own = [name for name in vars(Namespace) if not name.startswith("_")]
     assert len(own) > 35
     for name in own:

@@ -1,4 +1,6 @@
-"""Device backends: where rows live, what the shell is told when memory runs out, which backend a name gives."""
+"""Device backends: where rows live, what the shell is told when memory runs out,
+which backend a name gives.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def equal(found, expected):
 def test_host_in_host_out(device):
     found = device.kernels.expand_rows(offset=OFFSET, dims={"m": 5})
     wanted = get_backend("cpu").kernels.expand_rows(offset=OFFSET, dims={"m": 5})
-    assert all(isinstance(one, np.ndarray) and one.flags.writeable and equal(one, other) for one, other in zip(found, wanted, strict=True))
+    assert all(
+        isinstance(one, np.ndarray) and one.flags.writeable and equal(one, other)
+        for one, other in zip(found, wanted, strict=True)
+    )
 
 
 def test_device_in_device_out(device):
@@ -45,7 +50,9 @@ def test_one_device_column_among_host_ones_keeps_the_rows_there(device):
     c0, c1 = np.arange(5, dtype=np.uint64), np.zeros(5, np.uint64)
     mixed = device.kernels.philox_block(key=1, c0=device.ops.to_device(c0), c1=c1)
     wanted = get_backend("cpu").kernels.philox_block(key=1, c0=c0, c1=c1)
-    assert all(isinstance(one, DeviceArray) and equal(one, other) for one, other in zip(mixed, wanted, strict=True))
+    assert all(
+        isinstance(one, DeviceArray) and equal(one, other) for one, other in zip(mixed, wanted, strict=True)
+    )
     strided = device.ops.to_device(np.repeat(c0, 2))[::2]
     assert equal(device.kernels.philox_block(key=1, c0=strided, c1=c1)[0], wanted[0])
 
@@ -54,7 +61,10 @@ def test_out_buffers_lie_where_the_outputs_do(device):
     c0 = np.arange(5, dtype=np.uint64)
     buffer = np.zeros(9, np.uint64)
     x0, _ = device.kernels.philox_block(key=1, c0=c0, c1=c0, out={"x0": buffer})
-    assert x0.base is buffer and buffer[:5].tolist() == get_backend("cpu").kernels.philox_block(key=1, c0=c0, c1=c0)[0].tolist()
+    assert (
+        x0.base is buffer
+        and buffer[:5].tolist() == get_backend("cpu").kernels.philox_block(key=1, c0=c0, c1=c0)[0].tolist()
+    )
     on_device = device.xp.zeros(5, np.uint64)
     x0, _ = device.kernels.philox_block(key=1, c0=device.ops.to_device(c0), c1=c0, out={"x0": on_device})
     assert on_device.tolist() == x0.tolist() == buffer[:5].tolist()
@@ -96,13 +106,23 @@ def test_sort_segments(device, there):
 @pytest.mark.parametrize("dtype", [np.uint64, np.int64, np.uint32, np.uint16])
 def test_repeat(device, dtype):
     counts = np.array([0, 3, 1, 0], dtype)
-    columns = [np.arange(4, dtype=np.int16), np.array([True, False, True, True]), np.array([0.5, -0.0, 1.0, 2.0])]
+    columns = [
+        np.arange(4, dtype=np.int16),
+        np.array([True, False, True, True]),
+        np.array([0.5, -0.0, 1.0, 2.0]),
+    ]
     wanted = [np.repeat(column, counts.astype(np.int64)) for column in columns]
     for backend in (get_backend("cpu"), device):
-        assert all(isinstance(a, np.ndarray) and equal(a, b) for a, b in zip(backend.ops.repeat(columns, counts), wanted, strict=True))
+        assert all(
+            isinstance(a, np.ndarray) and equal(a, b)
+            for a, b in zip(backend.ops.repeat(columns, counts), wanted, strict=True)
+        )
     there = device.ops.repeat(columns, device.ops.to_device(counts))
     assert all(isinstance(a, DeviceArray) and equal(a, b) for a, b in zip(there, wanted, strict=True))
-    assert all(isinstance(a, DeviceArray) for a in device.ops.repeat([device.ops.to_device(columns[0]), columns[1]], counts))
+    assert all(
+        isinstance(a, DeviceArray)
+        for a in device.ops.repeat([device.ops.to_device(columns[0]), columns[1]], counts)
+    )
     assert len(device.ops.repeat([device.xp.zeros(0, np.int16)], np.zeros(0, dtype))[0]) == 0
 
 
@@ -115,13 +135,17 @@ def test_frames_hold_device_columns(device):
 
     def back(frame):
         found = changed(frame, lambda arrays: [device.ops.to_host(array) for array in arrays])
-        return {name: array.tolist() for name, array in found.items()}, {name: mask.tolist() for name, mask in found.valid.items()}
+        return {name: array.tolist() for name, array in found.items()}, {
+            name: mask.tolist() for name, mask in found.valid.items()
+        }
 
     assert back(there) == back(host)
     assert back(there.slice(1, 3)) == back(host.slice(1, 3))
     assert back(there.sort("b", "a")) == back(host.sort("b", "a"))
     assert back(there.take(np.flatnonzero(there.a > 1))) == back(host.take(np.flatnonzero(host.a > 1)))
-    assert back(concat([there, there.select("a", "b"), Frame(dict(there.items()))])) == back(concat([host, host, Frame(columns)]))
+    assert back(concat([there, there.select("a", "b"), Frame(dict(there.items()))])) == back(
+        concat([host, host, Frame(columns)])
+    )
     assert back(there.with_columns(c=there.a + 1)) == back(host.with_columns(c=host.a + 1))
 
 
@@ -149,7 +173,8 @@ def test_a_turn_that_runs_out_is_tried_again_with_fewer_beside_it():
             backend.xp.zeros(100, np.uint64)
         return held.tolist()
 
-    assert backend.ops.turn(work) == [0] * 100  # which also shows that nothing of the failed attempts still lay on the device
+    # which also shows that nothing of the failed attempts still lay on the device
+    assert backend.ops.turn(work) == [0] * 100
     assert limits == [4, 2, 1] and backend.slots.limit == 1
 
 
@@ -190,7 +215,11 @@ big = {"gpu_kernels.device", "sim.backends.device_backend", "cupy", "cudf"}
 print(get_backend("auto").why, sorted(big & set(sys.modules)))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "no NVIDIA driver []"
 

@@ -1,4 +1,6 @@
-"""`auto` stays on the processors until a measurement of this very place says that its GPU is faster; it says what it chose and why."""
+"""`auto` stays on the processors until a measurement of this very place says that its GPU is faster;
+it says what it chose and why.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ DRIVER = Driver((13, 0), (Gpu("NVIDIA H200", (9, 0), 141 << 30),))
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A machine with a GPU, as far as the choice looks, and an empty cache. The emulator stands where the GPU would."""
+    """A machine with a GPU, as far as the choice looks, and an empty cache. The emulator stands where the GPU
+    would.
+    """
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(choice, "_cache", {})
     monkeypatch.setattr(calibration, "private_cache_dir", lambda name: tmp_path)
@@ -43,12 +47,19 @@ def chosen() -> tuple[str, str]:
 
 def test_a_gpu_that_was_never_measured_is_left_alone(place: Place) -> None:
     name, why = chosen()
-    assert name == "cpu" and why.startswith("NVIDIA H200 was never measured against these ") and "closedworld bench gpu" in why
+    assert (
+        name == "cpu"
+        and why.startswith("NVIDIA H200 was never measured against these ")
+        and "closedworld bench gpu" in why
+    )
 
 
 def test_a_gpu_that_was_measured_to_be_faster_is_taken(place: Place) -> None:
     path = record(measured(place, 15.0, 5.0))
-    assert chosen() == ("emulated", f"NVIDIA H200 was 3.00 times as fast as these {place.processors} processors on reference")
+    assert chosen() == (
+        "emulated",
+        f"NVIDIA H200 was 3.00 times as fast as these {place.processors} processors on reference",
+    )
     assert Calibration.decode(path.read_bytes()) == measured(place, 15.0, 5.0)
 
 
@@ -66,7 +77,9 @@ def test_the_last_measurement_counts(place: Place) -> None:
 
 
 @pytest.mark.parametrize("field", [*Place.__dataclass_fields__])
-def test_a_measurement_of_another_place_does_not_count(place: Place, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_of_another_place_does_not_count(
+    place: Place, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = replace(place, **{field: 7 if field == "processors" else "another"})
     record(measured(other, 15.0, 5.0))
     assert chosen()[0] == "cpu" and "never measured" in chosen()[1]
@@ -74,7 +87,10 @@ def test_a_measurement_of_another_place_does_not_count(place: Place, field: str,
     stated.write_bytes(measured(other, 15.0, 5.0).encode())
     monkeypatch.setenv(VARIABLE, str(stated))
     name, why = chosen()
-    assert name == "cpu" and f"measured elsewhere: {field} {asdict(other)[field]}, not {asdict(place)[field]}" in why
+    assert (
+        name == "cpu"
+        and f"measured elsewhere: {field} {asdict(other)[field]}, not {asdict(place)[field]}" in why
+    )
 
 
 def test_a_stated_file_counts(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +102,16 @@ def test_a_stated_file_counts(place: Place, tmp_path: Path, monkeypatch: pytest.
 
 def document(cpu: Any, gpu: Any) -> str:
     place = asdict(place_of(DRIVER))
-    return json.dumps({"law": calibration.LAW, "place": place, "world": "demo", "arrivals": 1, "cpu_seconds": cpu, "gpu_seconds": gpu})
+    return json.dumps(
+        {
+            "law": calibration.LAW,
+            "place": place,
+            "world": "demo",
+            "arrivals": 1,
+            "cpu_seconds": cpu,
+            "gpu_seconds": gpu,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,12 +132,19 @@ def document(cpu: Any, gpu: Any) -> str:
         document(-1, 1),
     ],
 )
-def test_what_is_no_measurement_is_said_to_be_none(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_what_is_no_measurement_is_said_to_be_none(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     stated = tmp_path / "stated"
     stated.write_text(text)
     monkeypatch.setenv(VARIABLE, str(stated))
     faster, why = verdict(place)
-    assert not faster and why.startswith(f"{stated}: ") and why.endswith("closedworld bench gpu makes one") and "\n" not in why
+    assert (
+        not faster
+        and why.startswith(f"{stated}: ")
+        and why.endswith("closedworld bench gpu makes one")
+        and "\n" not in why
+    )
 
 
 def test_a_stated_file_that_is_not_there_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,5 +162,8 @@ def test_a_faster_gpu_that_cannot_be_had_now_is_told(place: Place, monkeypatch: 
 
 
 def test_the_bench_makes_the_record(place: Place) -> None:
-    gpu, cpu = (Row("demo", {"wall": ("s", walls)}, {"arrivals": 1_250_000}) for walls in ([4.0, 2.0, 3.0], [9.0, 6.0, 5.0]))
+    gpu, cpu = (
+        Row("demo", {"wall": ("s", walls)}, {"arrivals": 1_250_000})
+        for walls in ([4.0, 2.0, 3.0], [9.0, 6.0, 5.0])
+    )
     assert calibrated("demo", gpu, cpu) == Calibration(place, "demo", 1_250_000, 6.0, 3.0)

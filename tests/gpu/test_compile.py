@@ -1,4 +1,6 @@
-"""NVRTC without a driver: options nobody can loosen, every kernel for every architecture, bit-exact PTX, no local memory."""
+"""NVRTC without a driver: options nobody can loosen, every kernel for every architecture, bit-exact PTX,
+no local memory.
+"""
 
 import importlib.util
 import stat
@@ -15,9 +17,11 @@ from tests.gpu import cubins, ptx
 
 KERNELS = load_kernel_contracts()
 ARCHS = (75, 80, 86, 89, 90, 100, 120)
-# Bytes of local memory a thread may use. None: a spilled register or a local array costs more than a kernel here ever gains by it.
+# Bytes of local memory a thread may use. None: a spilled register or a local array costs more than a kernel
+# here ever gains by it.
 LOCAL_BUDGET = 0
-# 65,536 registers of a multiprocessor / 1,024 threads: any block size can be launched, and four blocks of 256 threads are resident.
+# 65,536 registers of a multiprocessor / 1,024 threads: any block size can be launched, and four blocks of 256
+# threads are resident.
 MOST_REGISTERS = 64
 
 
@@ -45,15 +49,45 @@ def test_every_kernel_on_the_host_without_a_warning(name, tmp_path):
 
 
 def test_options_are_these():
-    assert nvrtc.OPTIONS == ("--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true", "--std=c++17")
+    assert nvrtc.OPTIONS == (
+        "--fmad=false",
+        "--ftz=false",
+        "--prec-div=true",
+        "--prec-sqrt=true",
+        "--std=c++17",
+    )
     assert {"-ffp-contract=off", "-fno-fast-math", "-O2", "-std=c++17"} <= set(emulate.OPTIONS)
 
 
 LOOSER = (
-    *("--use_fast_math", "-use_fast_math", "--fmad=true", "-fmad=true", "--fmad", "--ftz=true", "-ftz=true", "--prec-div=false"),
+    *(
+        "--use_fast_math",
+        "-use_fast_math",
+        "--fmad=true",
+        "-fmad=true",
+        "--fmad",
+        "--ftz=true",
+        "-ftz=true",
+        "--prec-div=false",
+    ),
     *("--prec-sqrt=false", "-prec-sqrt=false", "-Xptxas=--fmad=true"),
-    *("-ffast-math", "-Ofast", "-ffp-contract=fast", "-ffp-contract=on", "-funsafe-math-optimizations", "-fassociative-math"),
-    *("-freciprocal-math", "-ffinite-math-only", "-fno-signed-zeros", "-mfma", "-march=native", "-mfpmath=387", "-ffp-model=fast"),
+    *(
+        "-ffast-math",
+        "-Ofast",
+        "-ffp-contract=fast",
+        "-ffp-contract=on",
+        "-funsafe-math-optimizations",
+        "-fassociative-math",
+    ),
+    *(
+        "-freciprocal-math",
+        "-ffinite-math-only",
+        "-fno-signed-zeros",
+        "-mfma",
+        "-march=native",
+        "-mfpmath=387",
+        "-ffp-model=fast",
+    ),
     *("-fno-honor-nans", "-fdenormal-fp-math=positive-zero", "--FMAD=true"),
 )
 
@@ -82,7 +116,10 @@ PLANTED = {
     "single precision": ("y[i] = (f64)((float)x[i] * 3.0f);", "mul.rn.f32"),
     "libdevice": ("y[i] = exp(x[i]);", "fma.rn.f64"),
     "rounded down": ("y[i] = __dmul_rd(x[i], x[i]);", "mul.rm.f64"),
-    "local array": ("f64 t[64]; for (int j = 0; j < 64; ++j) t[j] = x[i] * j; y[i] = t[(u64)x[i] & 63];", "__local_depot0"),
+    "local array": (
+        "f64 t[64]; for (int j = 0; j < 64; ++j) t[j] = x[i] * j; y[i] = t[(u64)x[i] & 63];",
+        "__local_depot0",
+    ),
     "shared": ("__shared__ f64 t[64]; t[threadIdx.x & 63] = x[i]; y[i] = t[0];", ".shared"),
 }
 
@@ -94,7 +131,14 @@ def test_the_rules_about_ptx_find_what_is_planted(body, fault):
 
 def test_a_local_array_is_seen_in_the_binary():
     for arch in (75, 90, 120):
-        assert cubins.local_bytes(nvrtc.compile_kernel(KERNELS["exp_map"], arch, text=kernel_of(PLANTED["local array"][0])).cubin) == 512
+        assert (
+            cubins.local_bytes(
+                nvrtc.compile_kernel(
+                    KERNELS["exp_map"], arch, text=kernel_of(PLANTED["local array"][0])
+                ).cubin
+            )
+            == 512
+        )
 
 
 def test_without_our_options_products_and_sums_would_be_fused():
@@ -118,7 +162,9 @@ def test_both_bindings_reach_the_same_compiler(binding, tmp_path):
     assert (found.ptx, found.log) == (built("exp_map", 90).ptx, "")
     assert cubins.local_bytes(found.cubin) == 0
     with pytest.raises(nvrtc.KernelCompileError, match=r"exp_map\.cu\(3\): error") as refused:
-        library.compile("exp_map.cu", nvrtc.translation_unit(KERNELS["exp_map"], kernel_of("y[i] = z;")), options)
+        library.compile(
+            "exp_map.cu", nvrtc.translation_unit(KERNELS["exp_map"], kernel_of("y[i] = z;")), options
+        )
     assert 'identifier "z" is undefined' in refused.value.log
 
 

@@ -1,4 +1,6 @@
-"""`CudaDevice` over fake libraries (`fake_cupy.py`) and, where there is one, a GPU: streams, pools, pinned memory, faults, runs."""
+"""`CudaDevice` over fake libraries (`fake_cupy.py`) and, where there is one, a GPU: streams, pools,
+pinned memory, faults, runs.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +61,15 @@ def test_copies_streams_and_memory(folder: Path) -> None:
         with device.session():
             meet.wait(60)  # all four are in: a stream that has ended may lend its handle to the next
             array = device.upload(NUMBERS)
-            results[number] = (device.download(array * np.uint64(number)), device.xp.cuda.get_current_stream().ptr)
+            results[number] = (
+                device.download(array * np.uint64(number)),
+                device.xp.cuda.get_current_stream().ptr,
+            )
 
     in_threads(4, work)
-    assert len({stream for _, stream in results.values()}) == 4 and 0 not in {stream for _, stream in results.values()}
+    assert len({stream for _, stream in results.values()}) == 4 and 0 not in {
+        stream for _, stream in results.values()
+    }
     for number, (host, _) in results.items():
         assert (host == NUMBERS * np.uint64(number)).all() and host.flags.writeable
     assert device.download(device.upload(np.zeros(0, bool))).shape == (0,)
@@ -140,7 +147,11 @@ def test_host_memory_that_cannot_be_pinned_is_no_affair_of_the_devices(machine: 
     machine.pinned_left = 1000
     with pytest.raises(MemoryError, match=r"no host memory to pin for 800,000 bytes") as told:
         backend.ops.turn(lambda: backend.ops.to_host(backend.ops.to_device(NUMBERS)))
-    assert not isinstance(told.value, OutOfDeviceMemory) and backend.slots is not None and backend.slots.limit == 4
+    assert (
+        not isinstance(told.value, OutOfDeviceMemory)
+        and backend.slots is not None
+        and backend.slots.limit == 4
+    )
 
 
 def test_a_fault_is_told_with_the_kernels_that_may_have_done_it(machine: Machine) -> None:
@@ -177,7 +188,12 @@ def test_the_first_error_is_the_one_that_is_told(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["CUDF failure at: reader.cpp:44: no such column", "CUDA error at: x.cu:9: cudaErrorECCUncorrectable", "RMM failure at: y"]
+    "said",
+    [
+        "CUDF failure at: reader.cpp:44: no such column",
+        "CUDA error at: x.cu:9: cudaErrorECCUncorrectable",
+        "RMM failure at: y",
+    ],
 )
 def test_what_libcudf_says_is_a_fault(machine: Machine, said: str) -> None:
     device = CudaDevice(private_cache_dir("cubins"))
@@ -198,7 +214,11 @@ def test_a_gpu_that_fails_at_once_is_unavailable(machine: Machine) -> None:
 def test_cupy_alone_is_enough(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     with installed(Machine(private_cache_dir("emulated")), monkeypatch, without=("rmm", "pylibcudf")):
         backend = gpu_backend()
-    assert backend.ops.read_parquet is None and backend.describe["cupy"] == "14.2.0" and not {"rmm", "pylibcudf"} & set(backend.describe)
+    assert (
+        backend.ops.read_parquet is None
+        and backend.describe["cupy"] == "14.2.0"
+        and not {"rmm", "pylibcudf"} & set(backend.describe)
+    )
     with installed(machine, monkeypatch):
         assert gpu_backend().ops.read_parquet is not None
 
@@ -213,30 +233,43 @@ def mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_mini(root: Path, out: Path, programs: Any, **options: Any) -> Path:
     backend = device_backend(CudaDevice(private_cache_dir("cubins")))
     settings = Options(out=out, **{"workers": 4, "verify_fraction": 0.0, **options})
-    return run_world(miniworld.prepared(root, programs, scenarios=SCENARIOS), backend, settings, Silent()).run_dir
+    return run_world(
+        miniworld.prepared(root, programs, scenarios=SCENARIOS), backend, settings, Silent()
+    ).run_dir
 
 
 @pytest.mark.parametrize("without", [(), ("rmm", "pylibcudf")])
-def test_the_mini_world_on_the_gpus_path(machine: Machine, mini_root: Path, tmp_path: Path, monkeypatch: Any, without: Any) -> None:
-    expected = published(miniworld.build(mini_root, tmp_path / "cpu", request={"scenarios": SCENARIOS}).run_dir)
+def test_the_mini_world_on_the_gpus_path(
+    machine: Machine, mini_root: Path, tmp_path: Path, monkeypatch: Any, without: Any
+) -> None:
+    expected = published(
+        miniworld.build(mini_root, tmp_path / "cpu", request={"scenarios": SCENARIOS}).run_dir
+    )
     with installed(machine, monkeypatch, without=without):
         for name, programs in (("resident", resident()), ("host", miniworld.segments())):
             assert published(run_mini(mini_root, tmp_path / name, programs, verify_fraction=1.0)) == expected
     assert set(machine.launched) >= {"philox_block", "expand_rows"}
 
 
-def test_a_fault_ends_a_run_with_the_kernels_name_and_the_run_goes_on_elsewhere(machine: Machine, mini_root: Path, tmp_path: Path) -> None:
+def test_a_fault_ends_a_run_with_the_kernels_name_and_the_run_goes_on_elsewhere(
+    machine: Machine, mini_root: Path, tmp_path: Path
+) -> None:
     machine.fails_at = "philox_block"
     with pytest.raises(BackendError) as refused:
         run_mini(mini_root, tmp_path, resident())
     error = refused.value
     assert (error.code, error.exit_code) == ("SHELL.DEVICE_FAULT", 9)
     assert "partition 0000" in error.what and "of 1A.S1, after kernel philox_block was queued" in error.what
-    assert error.found == "cudaErrorIllegalAddress: an illegal memory access was encountered" and "--backend cpu" in error.do
+    assert (
+        error.found == "cudaErrorIllegalAddress: an illegal memory access was encountered"
+        and "--backend cpu" in error.do
+    )
     settings = Options(out=tmp_path, workers=2)
     request = miniworld.prepared(mini_root, resident(), scenarios=SCENARIOS)
     found = run_world(request, get_backend("cpu"), settings, Silent()).run_dir
-    assert published(found) == published(miniworld.build(mini_root, tmp_path / "cpu", request={"scenarios": SCENARIOS}).run_dir)
+    assert published(found) == published(
+        miniworld.build(mini_root, tmp_path / "cpu", request={"scenarios": SCENARIOS}).run_dir
+    )
 
 
 @pytest.mark.slow(60)
@@ -244,5 +277,7 @@ def test_the_tiny_world_on_the_gpus_path(machine: Machine, demo_run: Path, tmp_p
     """Everything from 1A to 6A, two scenarios, file for file the CPU's."""
     request = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), MODEL)
     backend = device_backend(CudaDevice(private_cache_dir("cubins")))
-    found = run_world(request, backend, Options(out=tmp_path, workers=2, verify_fraction=0.0), Silent()).run_dir
+    found = run_world(
+        request, backend, Options(out=tmp_path, workers=2, verify_fraction=0.0), Silent()
+    ).run_dir
     assert published(found) == published(demo_run)

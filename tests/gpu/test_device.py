@@ -1,4 +1,6 @@
-"""Devices: turns, the driver's answers (by drivers compiled for the purpose), out-of-memory of every library, the emulated device."""
+"""Devices: turns, the driver's answers (by drivers compiled for the purpose),
+out-of-memory of every library, the emulated device.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def test_slots_bound_who_is_in(limit):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
             together.wait(60)  # broken unless as many as the limit are in at once
-            with slots.turn() as (again, outer):  # of the same thread: no second slot, or two threads would wait for each other
+            # of the same thread: no second slot, or two threads would wait for each other
+            with slots.turn() as (again, outer):
                 assert again == limit and not outer
             with lock:
                 inside[0] -= 1
@@ -103,7 +106,12 @@ def driver(tmp_path):
         said = {"INIT": init, "VERSION": version, "COUNT": count, "MAJOR": major, "ASK": ask}
         library = tmp_path / f"libcuda-{'-'.join(map(str, said.values()))}.so"
         defines = [f"-D{name}={value}" for name, value in said.items()]
-        subprocess.run(["g++", "-shared", "-fPIC", *defines, "-x", "c++", "-", "-o", str(library)], input=DRIVER, text=True, check=True)
+        subprocess.run(
+            ["g++", "-shared", "-fPIC", *defines, "-x", "c++", "-", "-o", str(library)],
+            input=DRIVER,
+            text=True,
+            check=True,
+        )
         return str(library)
 
     return make
@@ -138,7 +146,10 @@ def test_no_driver():
 
 
 def test_package_line_of_an_old_driver():
-    assert package_line(Driver((12, 4), (H100,))) == "install NVIDIA driver 580 or newer, then pip install 'closedworld[gpu-cu13]'"
+    assert (
+        package_line(Driver((12, 4), (H100,)))
+        == "install NVIDIA driver 580 or newer, then pip install 'closedworld[gpu-cu13]'"
+    )
 
 
 def test_older_runtimes_run_on_newer_drivers():
@@ -146,7 +157,9 @@ def test_older_runtimes_run_on_newer_drivers():
 
 
 def test_driver_release(tmp_path):
-    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n")
+    (tmp_path / "version").write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n"
+    )
     assert driver_release(tmp_path / "version") == "580.65.06"
     assert driver_release(tmp_path / "other") == "unknown"
 
@@ -176,7 +189,9 @@ def test_every_librarys_out_of_memory_is_ours(error):
         raise error
 
 
-@pytest.mark.parametrize("error", [MemoryError(), MemoryError("Unable to allocate 8. GiB for an array"), ValueError("no")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), MemoryError("Unable to allocate 8. GiB for an array"), ValueError("no")]
+)
 def test_a_hosts_out_of_memory_stays_what_it_is(error):
     with pytest.raises(type(error)) as raised, translated():
         raise error
@@ -191,11 +206,21 @@ def emulated(tmp_path_factory):
 def test_emulated_device_runs_a_kernel(emulated):
     host = np.array([0, 2, 2, 5], np.uint64)
     offset = emulated.upload(host)
-    row, rank, error = emulated.empty(5, "uint32"), emulated.empty(5, "uint32"), emulated.upload(np.full(1, 2**64 - 1, np.uint64))
+    row, rank, error = (
+        emulated.empty(5, "uint32"),
+        emulated.empty(5, "uint32"),
+        emulated.upload(np.full(1, 2**64 - 1, np.uint64)),
+    )
     with emulated.session() as granted:
         emulated.launch(load_kernel_contracts()["expand_rows"], [offset, row, rank, error], 5)
     assert granted == 2 and int(error[0]) == 2**64 - 1
-    assert emulated.download(row).tolist() == [0, 0, 2, 2, 2] and emulated.download(rank).tolist() == [0, 1, 0, 1, 2]
+    assert emulated.download(row).tolist() == [0, 0, 2, 2, 2] and emulated.download(rank).tolist() == [
+        0,
+        1,
+        0,
+        1,
+        2,
+    ]
     downloaded = emulated.download(offset)
     downloaded[0] = 7
     host[1] = 9
@@ -205,6 +230,9 @@ def test_emulated_device_runs_a_kernel(emulated):
 
 
 def test_nothing_of_a_gpu_is_imported_before_one_is_asked_for():
-    code = "import sys, sim.cli.main, sim.backends.device_backend; print({m.split('.')[0] for m in sys.modules} & {'cupy', 'cudf', 'rmm'})"
+    code = (
+        "import sys, sim.cli.main, sim.backends.device_backend; print({m.split('.')[0] for m in "
+        "sys.modules} & {'cupy', 'cudf', 'rmm'})"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

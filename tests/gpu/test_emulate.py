@@ -1,4 +1,6 @@
-"""The emulator: CUDA text on a host compiler gives the twin's bits whatever the geometry, from any thread, out of a shared cache."""
+"""The emulator: CUDA text on a host compiler gives the twin's bits whatever the geometry, from any thread,
+out of a shared cache.
+"""
 
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from tests.kernels.runners import twin
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = load_kernel_contracts()
 NO_ERROR = 2**64 - 1
-# A row a thread, rows shared out, one thread for all, more threads than rows, blocks of one, of a prime, of a power of two.
+# A row a thread, rows shared out, one thread for all, more threads than rows, blocks of one, of a prime, of a
+# power of two.
 GEOMETRIES = [
     Geometry(1, 1),
     Geometry(1, 33),
@@ -48,7 +51,13 @@ def utc_offset(n):
     instants = np.array([-100, 0, 100, -1000, -5, 50, 60], np.int64)
     ts = rng.integers(-90, 200, n)
     ts[700:] = -(10**6)
-    return [ts, rng.integers(0, 2, n).astype(np.int16), zone_offset, instants, np.arange(7, dtype=np.int16) * np.int16(60)]
+    return [
+        ts,
+        rng.integers(0, 2, n).astype(np.int16),
+        zone_offset,
+        instants,
+        np.arange(7, dtype=np.int16) * np.int16(60),
+    ]
 
 
 def run(launch, n):
@@ -72,7 +81,13 @@ def test_geometry_does_not_matter(n, folder):
 def test_the_number_of_rows_given_is_only_a_hint(folder):
     expected = run(lambda arguments: twin("utc_offset")(*arguments), 500)
     for hint in (0, 1, 499, 10**6):
-        assert run(lambda arguments, rows=hint: Emulator(folder).launch(KERNELS["utc_offset"], arguments, rows), 500) == expected
+        assert (
+            run(
+                lambda arguments, rows=hint: Emulator(folder).launch(KERNELS["utc_offset"], arguments, rows),
+                500,
+            )
+            == expected
+        )
 
 
 def test_every_kind_of_scalar_arrives_whole(tmp_path):
@@ -80,9 +95,14 @@ def test_every_kind_of_scalar_arrives_whole(tmp_path):
 
     dtypes = ["uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float64"]
     args = [Plain(name=f"a{i}", kind="scalar", dtype=dtype, out=False) for i, dtype in enumerate(dtypes)]
-    kernel = Plain(name="scalars", args=(*args, Plain(name="seen", kind="column", dtype="uint64", out=True)), errors={})
+    kernel = Plain(
+        name="scalars", args=(*args, Plain(name="seen", kind="column", dtype="uint64", out=True)), errors={}
+    )
     stores = "\n".join(f"seen[{i}] = (u64)a{i};" for i in range(7)) + "seen[7] = float_bits(a7);"
-    text = f"KERNEL void scalars(u8 a0, i16 a1, u16 a2, i32 a3, u32 a4, i64 a5, u64 a6, f64 a7, OUT(u64, seen)) {{\n{stores}\n}}\n"
+    text = (
+        "KERNEL void scalars(u8 a0, i16 a1, u16 a2, i32 a3, u32 a4, i64 a5, u64 a6, f64 a7, OUT(u64, "
+        f"seen)) {{\n{stores}\n}}\n"
+    )
     given = [
         np.uint8(255),
         np.int16(-2),
@@ -104,7 +124,9 @@ def test_geometries_differ_and_repeat(rows):
     assert chosen == [chosen_geometry(rows, f"seed {i}") for i in range(200)]
     assert all(1 <= cut.blocks <= emulate.MOST_BLOCKS and cut.block in emulate.BLOCK_SIZES for cut in chosen)
     threads = [cut.blocks * cut.block for cut in chosen]
-    assert {cut.block for cut in chosen} == {size for size in emulate.BLOCK_SIZES if rows <= emulate.SMALL or size > 2}
+    assert {cut.block for cut in chosen} == {
+        size for size in emulate.BLOCK_SIZES if rows <= emulate.SMALL or size > 2
+    }
     assert max(threads) > rows or rows > emulate.MOST_BLOCKS * 255
     assert rows < 5 or min(threads) < rows
     # A simulated thread costs more than a row: there must never be many more of them than rows.
@@ -127,7 +149,10 @@ def test_order_of_blocks_is_shuffled():
 def test_a_result_that_depends_on_geometry_does_not_stay_hidden(tmp_path):
     kernel = KERNELS["exp_map"]
     # Forgets that there may be fewer threads than rows.
-    lazy = "KERNEL void exp_map(IN(f64, x), OUT(f64, y)) { const u64 i = first_row(); if (i < LENGTH(y)) { y[i] = x[i]; } }\n"
+    lazy = (
+        "KERNEL void exp_map(IN(f64, x), OUT(f64, y)) { const u64 i = first_row(); if (i < LENGTH(y)) { "
+        "y[i] = x[i]; } }\n"
+    )
     emulator = Emulator(tmp_path, texts={"exp_map": lazy})
     x = np.ones(500)
     found = set()
@@ -144,7 +169,12 @@ def test_threads_may_launch_different_kernels_at_once(folder):
     a, b = rng.integers(0, 2**64, (2, 20_000), dtype=np.uint64)
     key, x = np.uint64(77), rng.normal(0, 3, 20_000)
     jobs = {"entity_hash": [key, a, b], "exp_map": [x], "log_map": [np.abs(x)], "open_uniform": [a]}
-    dtypes = {"entity_hash": np.uint64, "exp_map": np.float64, "log_map": np.float64, "open_uniform": np.float64}
+    dtypes = {
+        "entity_hash": np.uint64,
+        "exp_map": np.float64,
+        "log_map": np.float64,
+        "open_uniform": np.float64,
+    }
 
     def launch(name):
         out = poisoned(20_000, dtypes[name])
@@ -207,7 +237,10 @@ def test_cxx_names_the_compiler(tmp_path, monkeypatch):
     "message, changed",
     [
         ("takes 7 arguments, not 6", lambda given: given[:-1]),
-        ("column ts_us must be a contiguous one-dimensional int64 array, not int32", lambda given: [given[0].astype(np.int32), *given[1:]]),
+        (
+            "column ts_us must be a contiguous one-dimensional int64 array, not int32",
+            lambda given: [given[0].astype(np.int32), *given[1:]],
+        ),
         ("column ts_us .* not int64\\[10, 10\\]", lambda given: [given[0].reshape(10, 10), *given[1:]]),
         ("column ts_us .* not int64\\[50\\]", lambda given: [given[0][::2], *given[1:]]),
         ("column ts_us .* not list", lambda given: [given[0].tolist(), *given[1:]]),
@@ -229,4 +262,6 @@ def test_a_scalar_of_another_width_is_refused(key, folder):
 
 def test_a_kernel_that_does_not_compile_says_where(tmp_path):
     with pytest.raises(KernelCompileError, match=r"exp_map\.cu:2:\d+: error"):
-        Emulator(tmp_path, texts={"exp_map": "\nnonsense;\n"}).launch(KERNELS["exp_map"], [np.zeros(1), np.zeros(1)], 1)
+        Emulator(tmp_path, texts={"exp_map": "\nnonsense;\n"}).launch(
+            KERNELS["exp_map"], [np.zeros(1), np.zeros(1)], 1
+        )

@@ -1,4 +1,6 @@
-"""Parquet read for a device equals Parquet read for the host: values, masks, null slots, sealed codes, refusals."""
+"""Parquet read for a device equals Parquet read for the host: values, masks, null slots, sealed codes,
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def values_of(name, rng):
     if dtype.kind == "f":
         return np.concatenate([[-0.0, 0.0, 1e300, 5e-324], rng.standard_normal(ROWS - 4)])
     info = np.iinfo(dtype)
-    return np.concatenate([np.array([info.min, info.max], dtype), rng.integers(info.min, info.max, ROWS - 2, dtype=dtype)])
+    return np.concatenate(
+        [np.array([info.min, info.max], dtype), rng.integers(info.min, info.max, ROWS - 2, dtype=dtype)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,9 @@ def written(tmp_path_factory):
     for name in TYPES:
         for nullable in (False, True):
             vocabulary = "colour" if name == "category" else None
-            column = Column(f"{name}_{'maybe' if nullable else 'sure'}", name, nullable, vocabulary=vocabulary)
+            column = Column(
+                f"{name}_{'maybe' if nullable else 'sure'}", name, nullable, vocabulary=vocabulary
+            )
             columns.append(column)
             values[column.name] = values_of(name, rng)
             if nullable:
@@ -58,7 +64,13 @@ def written(tmp_path_factory):
 
 def specs(dataset):
     return [
-        ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, VOCAB["colour"] if column.vocabulary else ())
+        ColumnSpec(
+            column.name,
+            column.type,
+            column.numpy_dtype,
+            column.nullable,
+            VOCAB["colour"] if column.vocabulary else (),
+        )
         for column in dataset.table.columns
     ]
 
@@ -69,8 +81,11 @@ def check(found, frame, host=lambda array: array):
         values, mask = host(values), None if mask is None else host(mask)
         wanted, present = frame[name], frame.valid.get(name)
         assert values.dtype == wanted.dtype and values.tobytes() == wanted.tobytes(), name
-        # The host's mask belongs to the file, the device's to the rows asked for: no nulls among these is no mask.
-        assert (mask is None and (present is None or present.all())) or (mask.dtype == np.bool_ and (mask == present).all()), name
+        # The host's mask belongs to the file, the device's to the rows asked for: no nulls among these is no
+        # mask.
+        assert (mask is None and (present is None or present.all())) or (
+            mask.dtype == np.bool_ and (mask == present).all()
+        ), name
 
 
 @pytest.mark.parametrize("rows", [(0, ROWS), (7, 200), (299, 300), (4, 4)])
@@ -100,7 +115,13 @@ def test_same_on_a_gpu(written, rows, tmp_path):
 def test_codes_follow_the_vocabulary_not_the_file():
     spec = ColumnSpec("c", "category", "int16", True, ("red", "green", "blue"))
     assert sealed_codes(spec, ["blue", None, "red"]).tolist() == [2, 0, 0]
-    table = pa.table({"c": pa.DictionaryArray.from_arrays(pa.array([1, None, 0, 1], pa.int16()), pa.array(["blue", "green"]))})
+    table = pa.table(
+        {
+            "c": pa.DictionaryArray.from_arrays(
+                pa.array([1, None, 0, 1], pa.int16()), pa.array(["blue", "green"])
+            )
+        }
+    )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     values, mask = decode_parquet(sink.getvalue().to_pybytes(), [spec], (0, 4))["c"]
@@ -114,6 +135,8 @@ def test_refusals(written, tmp_path: Path):
     with pytest.raises(UnexpectedRows, match="300 rows for 301"):
         decode_parquet(data, [ColumnSpec("int64_sure", "int64", "int64")], (0, ROWS + 1))
     with pytest.raises(UnexpectedRows, match="'blue' in category_sure"):
-        decode_parquet(data, [ColumnSpec("category_sure", "category", "int16", False, ("red", "green"))], (0, ROWS))
+        decode_parquet(
+            data, [ColumnSpec("category_sure", "category", "int16", False, ("red", "green"))], (0, ROWS)
+        )
     with pytest.raises(UnexpectedRows, match="string column"):
         decode_parquet(data, [ColumnSpec("s", "string", "object")], (0, ROWS))

@@ -1,4 +1,6 @@
-"""The launch on a GPU as far as it can be checked without one: geometry, what is imported when, CuPy's calls."""
+"""The launch on a GPU as far as it can be checked without one: geometry, what is imported when,
+CuPy's calls.
+"""
 
 import subprocess
 import sys
@@ -13,7 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "rows, blocks",
-    [(0, 1), (1, 1), (255, 1), (256, 1), (257, 2), (10**6, 3907), (10**12, 132 * 8 * WAVES), (2**63, 132 * 8 * WAVES)],
+    [
+        (0, 1),
+        (1, 1),
+        (255, 1),
+        (256, 1),
+        (257, 2),
+        (10**6, 3907),
+        (10**12, 132 * 8 * WAVES),
+        (2**63, 132 * 8 * WAVES),
+    ],
 )
 def test_no_more_blocks_than_rows_need_or_keep_the_device_busy(rows, blocks):
     assert geometry(rows, processors=132, resident_threads=2048, block=THREADS) == (blocks, THREADS)
@@ -31,9 +42,21 @@ for name in {modules!r}:
     importlib.import_module(name)
 print(*sorted({{name.split(".")[0] for name in sys.modules}}))
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "numpy" in done.stdout.split()
-    assert not {"sim", "cpu_fallback", "numba", "cupy", "cupy_backends", "cudf", "rmm", "cuda", "pyarrow"} & set(done.stdout.split())
+    assert not {
+        "sim",
+        "cpu_fallback",
+        "numba",
+        "cupy",
+        "cupy_backends",
+        "cudf",
+        "rmm",
+        "cuda",
+        "pyarrow",
+    } & set(done.stdout.split())
 
 
 def test_cupy_has_what_the_launcher_calls():

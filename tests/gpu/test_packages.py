@@ -1,4 +1,6 @@
-"""Which packages a machine has: asked by exact names, so that one left over beside another does not answer for it."""
+"""Which packages a machine has: asked by exact names, so that one left over beside another does not answer
+for it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,19 @@ def installed(monkeypatch: pytest.MonkeyPatch, **found: str) -> None:
 
 
 def test_one_left_over_beside_the_wanted_one_does_not_answer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(monkeypatch, cupy_cuda12x="13.6.0", cupy_cuda13x="14.2.0", cupy_xarray="0.1", rmm_cu12="25.2", pylibcudf_cu13="26.10.2")
-    assert {name: version_of(name) for name in DISTRIBUTIONS} == {"cupy": "14.2.0", "rmm": "25.2", "pylibcudf": "26.10.2"}
+    installed(
+        monkeypatch,
+        cupy_cuda12x="13.6.0",
+        cupy_cuda13x="14.2.0",
+        cupy_xarray="0.1",
+        rmm_cu12="25.2",
+        pylibcudf_cu13="26.10.2",
+    )
+    assert {name: version_of(name) for name in DISTRIBUTIONS} == {
+        "cupy": "14.2.0",
+        "rmm": "25.2",
+        "pylibcudf": "26.10.2",
+    }
 
 
 def test_a_package_whose_name_merely_begins_so_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,8 +44,13 @@ def test_a_package_whose_name_merely_begins_so_is_another(monkeypatch: pytest.Mo
     assert {version_of(name) for name in DISTRIBUTIONS} == {None}
 
 
-@pytest.mark.parametrize(("version", "fits"), [("0.64.0", True), ("0.64.9", True), ("0.63.1", False), ("0.65.0", False), ("1.0", False)])
-def test_a_numba_of_another_range_is_no_twin(monkeypatch: pytest.MonkeyPatch, version: str, fits: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [("0.64.0", True), ("0.64.9", True), ("0.63.1", False), ("0.65.0", False), ("1.0", False)],
+)
+def test_a_numba_of_another_range_is_no_twin(
+    monkeypatch: pytest.MonkeyPatch, version: str, fits: bool
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     installed(monkeypatch, numba=version)
     assert numba_fits() is fits

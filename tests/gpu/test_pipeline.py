@@ -1,4 +1,6 @@
-"""Whole runs on a device backend: the same bytes as on the cpu, a device that is wrong or too small is noticed, slots bound it."""
+"""Whole runs on a device backend: the same bytes as on the cpu, a device that is wrong or too small is
+noticed, slots bound it.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(root: Path, out: Path, backend: Backend, programs: Any = None, **options: Any) -> Path:
     settings = Options(out=out, **{"workers": 1, "verify_fraction": 0.0, **options})
-    return run_world(miniworld.prepared(root, programs or resident(), scenarios=SCENARIOS), backend, settings, Silent()).run_dir
+    return run_world(
+        miniworld.prepared(root, programs or resident(), scenarios=SCENARIOS), backend, settings, Silent()
+    ).run_dir
 
 
 def compute_items(ctx, part):
@@ -64,7 +68,11 @@ def compute_doubles(ctx, part):
     even = items.item_id % np.uint64(2) == 0
     once = ctx.repeat(items.select("item_id"), np.ones_like(items.item_id))
     assert type(once.item_id) is type(items.item_id)
-    columns = {"item_id": once.item_id, "twice": items.item_id * np.uint64(2), "note": np.where(even, 7, 0).astype(np.uint32)}
+    columns = {
+        "item_id": once.item_id,
+        "twice": items.item_id * np.uint64(2),
+        "note": np.where(even, 7, 0).astype(np.uint32),
+    }
     return {"doubles": Frame(columns, valid={"note": even})}
 
 
@@ -74,19 +82,25 @@ def resident(**replaced: Any) -> Any:
     def keeps(program: Program) -> Program:
         return replace(program, state=replace(program.state, resident=True))
 
-    made = miniworld.segments(**{"compute_items": compute_items, "compute_doubles": compute_doubles, **replaced})
+    made = miniworld.segments(
+        **{"compute_items": compute_items, "compute_doubles": compute_doubles, **replaced}
+    )
     return tuple(replace(segment, programs=tuple(map(keeps, segment.programs))) for segment in made)
 
 
 @pytest.fixture(scope="module")
 def expected(mini_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Files of the mini world by its own numpy states on the cpu."""
-    return published(miniworld.build(mini_root, tmp_path_factory.mktemp("cpu"), request={"scenarios": SCENARIOS}).run_dir)
+    return published(
+        miniworld.build(mini_root, tmp_path_factory.mktemp("cpu"), request={"scenarios": SCENARIOS}).run_dir
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("verify", [0.0, 1.0])
-def test_states_that_stay_on_the_device_publish_the_same_files(mini_root, tmp_path, expected, workers, verify):
+def test_states_that_stay_on_the_device_publish_the_same_files(
+    mini_root, tmp_path, expected, workers, verify
+):
     seen = []
 
     def spy(ctx, part):
@@ -94,11 +108,19 @@ def test_states_that_stay_on_the_device_publish_the_same_files(mini_root, tmp_pa
         seen.append(type(frames["items"].word))
         return frames
 
-    found = run(mini_root, tmp_path, emulated_backend(), resident(compute_items=spy), workers=workers, verify_fraction=verify)
+    found = run(
+        mini_root,
+        tmp_path,
+        emulated_backend(),
+        resident(compute_items=spy),
+        workers=workers,
+        verify_fraction=verify,
+    )
     assert published(found) == expected
     receipt = json.loads((found / "run_receipt.json").read_text())["provenance"]
     assert receipt["backend"] == "emulated" and "compiler" in receipt
-    assert seen.count(DeviceArray) == len(seen) // (2 if verify else 1)  # with verification each partition is computed once more, on numpy
+    # with verification each partition is computed once more, on numpy
+    assert seen.count(DeviceArray) == len(seen) // (2 if verify else 1)
 
 
 def test_the_same_states_on_the_cpu_backend(mini_root, tmp_path, expected):
@@ -107,7 +129,11 @@ def test_the_same_states_on_the_cpu_backend(mini_root, tmp_path, expected):
     assert published(run(mini_root, tmp_path, get_backend("cpu"), verify_fraction=1.0)) == expected
 
 
-@pytest.mark.promise("P13", "out of device memory: partitions one after the other, the same bytes", faults="device memory limit")
+@pytest.mark.promise(
+    "P13",
+    "out of device memory: partitions one after the other, the same bytes",
+    faults="device memory limit",
+)
 def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, tmp_path, expected):
     alone = emulated_backend()
     run(mini_root, tmp_path / "alone", alone, device_slots=1)
@@ -128,7 +154,10 @@ def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, 
 
 @pytest.mark.promise(
     "P13",
-    "a partition that does not fit the device alone is named with the setting; nothing published; a larger device goes on",
+    (
+        "a partition that does not fit the device alone is named with the setting; nothing published; a "
+        "larger device goes on"
+    ),
     faults="device memory limit",
 )
 def test_a_partition_that_does_not_fit_alone_is_refused_and_resumed(mini_root, tmp_path, expected):
@@ -136,7 +165,9 @@ def test_a_partition_that_does_not_fit_alone_is_refused_and_resumed(mini_root, t
         run(mini_root, tmp_path, emulated_backend(memory=100), workers=2)
     error = refused.value
     assert (error.code, error.exit_code) == ("SHELL.OUT_OF_DEVICE_MEMORY", 9)
-    assert re.match(r"partition 0000\d of 1A.S1 does not fit the device, even alone \(--device-slots 1\)", error.what)
+    assert re.match(
+        r"partition 0000\d of 1A.S1 does not fit the device, even alone \(--device-slots 1\)", error.what
+    )
     assert re.match(r"1A.S1 0000\d: rows \[\d+, \d+\]", error.where)
     assert "--backend cpu" in error.do
     assert published(run(mini_root, tmp_path, emulated_backend())) == expected
@@ -145,7 +176,8 @@ def test_a_partition_that_does_not_fit_alone_is_refused_and_resumed(mini_root, t
 def test_slots_bound_how_many_compute_at_once(mini_root, tmp_path, expected):
     lock, meet, inside, most = threading.Lock(), threading.Barrier(2), [0], [0]
 
-    def in_pairs(ctx, part):  # four partitions: two and two, if two may be inside, and a broken barrier if not
+    # four partitions: two and two, if two may be inside, and a broken barrier if not
+    def in_pairs(ctx, part):
         with lock:
             inside[0] += 1
             most[0] = max(most[0], inside[0])
@@ -155,12 +187,19 @@ def test_slots_bound_how_many_compute_at_once(mini_root, tmp_path, expected):
             inside[0] -= 1
         return frames
 
-    found = run(mini_root, tmp_path, emulated_backend(), resident(compute_items=in_pairs), workers=4, device_slots=2)
+    found = run(
+        mini_root, tmp_path, emulated_backend(), resident(compute_items=in_pairs), workers=4, device_slots=2
+    )
     assert most == [2] and published(found) == expected
 
 
 @pytest.mark.parametrize(
-    ("function", "what"), [("plan_items", "the whole of"), ("check_items", "the whole of"), ("compute_items", "partition 00000 of")]
+    ("function", "what"),
+    [
+        ("plan_items", "the whole of"),
+        ("check_items", "the whole of"),
+        ("compute_items", "partition 00000 of"),
+    ],
 )
 @pytest.mark.parametrize(
     ("raised", "code"),
@@ -170,7 +209,9 @@ def test_slots_bound_how_many_compute_at_once(mini_root, tmp_path, expected):
         (OutOfDeviceMemory(8), "SHELL.OUT_OF_DEVICE_MEMORY"),
     ],
 )
-def test_what_a_kernel_or_a_device_refuses_is_told_wherever_a_state_asked(mini_root, tmp_path, function, what, raised, code):
+def test_what_a_kernel_or_a_device_refuses_is_told_wherever_a_state_asked(
+    mini_root, tmp_path, function, what, raised, code
+):
     def refused(*_):
         raise raised
 
@@ -187,13 +228,24 @@ def test_host_only_states_compute_beside_each_other_whatever_the_slots(mini_root
         meet.wait(60)  # all four of the state's partitions are in `compute`, on a device with one slot
         return miniworld.compute_items(ctx, part)
 
-    found = run(mini_root, tmp_path, backend, miniworld.segments(compute_items=all_at_once), workers=4, device_slots=1)
+    found = run(
+        mini_root, tmp_path, backend, miniworld.segments(compute_items=all_at_once), workers=4, device_slots=1
+    )
     assert held == [False] * 4 and published(found) == expected
 
 
 def test_kernels_of_host_only_states_take_a_slot_each(mini_root, tmp_path, expected):
-    """Kernels of four partitions begun together, on two slots: never more than two run, and none waits for a partition to end."""
-    lock, inside, most, calls, meet, pair = threading.Lock(), [0], [0], [0], threading.Barrier(4), threading.Barrier(2)
+    """Kernels of four partitions begun together, on two slots: never more than two run,
+    and none waits for a partition to end.
+    """
+    lock, inside, most, calls, meet, pair = (
+        threading.Lock(),
+        [0],
+        [0],
+        [0],
+        threading.Barrier(4),
+        threading.Barrier(2),
+    )
     device = EmulatedDevice(private_cache_dir("emulated"))
     launch = device.launch
 
@@ -215,7 +267,14 @@ def test_kernels_of_host_only_states_take_a_slot_each(mini_root, tmp_path, expec
         meet.wait(60)
         return frames
 
-    found = run(mini_root, tmp_path, device_backend(device), miniworld.segments(compute_items=together), workers=4, device_slots=2)
+    found = run(
+        mini_root,
+        tmp_path,
+        device_backend(device),
+        miniworld.segments(compute_items=together),
+        workers=4,
+        device_slots=2,
+    )
     assert calls == [4] and most == [2] and inside == [0] and published(found) == expected
 
 
@@ -230,11 +289,16 @@ def test_planning_and_finishing_hold_no_slot(mini_root, tmp_path, expected):
         held.append(backend.slots.held)
         return miniworld.check_items(ctx, totals)
 
-    assert published(run(mini_root, tmp_path, backend, resident(plan_items=plan, check_items=check))) == expected
+    assert (
+        published(run(mini_root, tmp_path, backend, resident(plan_items=plan, check_items=check))) == expected
+    )
     assert held == [False, False]
 
 
-@pytest.mark.parametrize("keep", [lambda ctx: ctx.on_device(np.zeros(1)), lambda ctx: ctx.xp, lambda ctx: ctx.load("items", device=True)])
+@pytest.mark.parametrize(
+    "keep",
+    [lambda ctx: ctx.on_device(np.zeros(1)), lambda ctx: ctx.xp, lambda ctx: ctx.load("items", device=True)],
+)
 def test_a_state_that_does_not_say_so_keeps_no_rows_on_the_device(mini_root, tmp_path, keep):
     """On every backend, so that it is noticed where there is no device."""
     from sim.backends import get_backend
@@ -243,7 +307,9 @@ def test_a_state_that_does_not_say_so_keeps_no_rows_on_the_device(mini_root, tmp
         keep(ctx)
         return miniworld.compute_doubles(ctx, part)
 
-    with pytest.raises(UndeclaredAccess, match=r"1B.S1 keeps rows on the device .* without declaring resident=True"):
+    with pytest.raises(
+        UndeclaredAccess, match=r"1B.S1 keeps rows on the device .* without declaring resident=True"
+    ):
         run(mini_root, tmp_path, get_backend("cpu"), miniworld.segments(compute_doubles=keeps))
 
 
@@ -266,7 +332,9 @@ def flipped(tmp_path) -> Backend:
 
 
 @pytest.mark.promise(
-    "P26", "a changed kernel is noticed by one recomputed partition a state; nothing is published", faults="a changed constant in CUDA text"
+    "P26",
+    "a changed kernel is noticed by one recomputed partition a state; nothing is published",
+    faults="a changed constant in CUDA text",
 )
 def test_a_wrong_kernel_is_noticed_by_the_least_sample(mini_root, tmp_path, flipped, expected):
     with pytest.raises(BackendError) as refused:
@@ -281,7 +349,12 @@ def test_a_wrong_kernel_is_noticed_by_the_least_sample(mini_root, tmp_path, flip
     assert published(run(mini_root, tmp_path, emulated_backend())) == expected
 
 
-@pytest.mark.promise("P26", "a wrong counter or random-number ledger of a device is noticed", faults="wrong counter, wrong ledger", cases=2)
+@pytest.mark.promise(
+    "P26",
+    "a wrong counter or random-number ledger of a device is noticed",
+    faults="wrong counter, wrong ledger",
+    cases=2,
+)
 def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
     def counts(ctx, part):
         frames = compute_items(ctx, part)
@@ -298,7 +371,13 @@ def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
 
     for planted, what in ((counts, "counter odd"), (draws, "RNG ledger")):
         with pytest.raises(BackendError, match=what):
-            run(mini_root, tmp_path / what, emulated_backend(), resident(compute_items=planted), verify_fraction=1e-12)
+            run(
+                mini_root,
+                tmp_path / what,
+                emulated_backend(),
+                resident(compute_items=planted),
+                verify_fraction=1e-12,
+            )
 
 
 def test_nothing_is_sampled_when_nobody_asks(mini_root, tmp_path, flipped):
@@ -307,13 +386,17 @@ def test_nothing_is_sampled_when_nobody_asks(mini_root, tmp_path, flipped):
 
 def test_the_sample():
     parts = [Partition(index) for index in range(4000)]
-    assert sampled(0.0, "run", "1A.S1", parts) == frozenset() and sampled(0.5, "run", "1A.S1", []) == frozenset()
+    assert (
+        sampled(0.0, "run", "1A.S1", parts) == frozenset() and sampled(0.5, "run", "1A.S1", []) == frozenset()
+    )
     least = sampled(1e-15, "run", "1A.S1", parts)
     assert len(least) == 1 and least <= sampled(0.01, "run", "1A.S1", parts)
     assert sampled(1.0, "run", "1A.S1", parts) == {part.name for part in parts}
     # Binomial(4000, 0.05): 200 +- 7 sigma of 13.8.
     found = sampled(0.05, "run", "1A.S1", parts)
-    assert 103 < len(found) < 297 and found == sampled(0.05, "run", "1A.S1", parts) != sampled(0.05, "other", "1A.S1", parts)
+    assert 103 < len(found) < 297 and found == sampled(0.05, "run", "1A.S1", parts) != sampled(
+        0.05, "other", "1A.S1", parts
+    )
 
 
 def test_a_damaged_file_is_refused_on_its_way_to_the_device(mini_root, tmp_path):
@@ -340,7 +423,9 @@ def test_tiny_world_is_file_for_file_the_cpus(demo_run, tmp_path):
 @pytest.mark.parametrize("world", ["tiny", "tiny-stress-900", "demo"])
 def test_worlds_are_golden_and_file_for_file_the_cpus(world, tmp_path):
     folder = {name: build(world, tmp_path / name, "--backend", name) for name in ("emulated", "cpu")}
-    assert content_digests(folder["emulated"]) == {dataset: digest for name, dataset, digest in GOLDEN if name == world}
+    assert content_digests(folder["emulated"]) == {
+        dataset: digest for name, dataset, digest in GOLDEN if name == world
+    }
     assert published(folder["emulated"]) == published(folder["cpu"])
 
 
@@ -362,7 +447,17 @@ def test_worlds_are_golden_on_a_gpu(world, options, tmp_path):
 
 
 def test_the_command_says_what_it_chose(tmp_path):
-    done = closedworld("run", "--set", "merchant_universe_1A.merchants=120", "--until", "1A", "--out", str(tmp_path), "--backend", "auto")
+    done = closedworld(
+        "run",
+        "--set",
+        "merchant_universe_1A.merchants=120",
+        "--until",
+        "1A",
+        "--out",
+        str(tmp_path),
+        "--backend",
+        "auto",
+    )
     assert done.stderr.splitlines()[0].startswith("backend ") and "(" in done.stderr.splitlines()[0]
     assert done.stderr.splitlines()[0] in done.stdout
 

@@ -1,8 +1,10 @@
-"""Changes planted in the CUDA text: each is caught, by the check that its row names. A check that catches nothing proves nothing.
+"""Changes planted in the CUDA text: each is caught, by the check that its row names. A check that catches
+nothing proves nothing.
 
-bits: outputs of the kernel's case differ from the twin's.  refusal: a broken case is refused otherwise than by the twin.
-guards: a write beside a column.  numbers: a number the twin's text does not hold.  text: an argument list that is not the contract's.
-compiler: it does not compile.  ptx: an instruction no kernel may hold. (The emulator's __builtin_fma is exact, in software where need be.)
+bits: outputs of the kernel's case differ from the twin's.  refusal: a broken case is refused otherwise than
+by the twin. guards: a write beside a column.  numbers: a number the twin's text does not hold.  text: an
+argument list that is not the contract's. compiler: it does not compile.  ptx: an instruction no kernel may
+hold. (The emulator's __builtin_fma is exact, in software where need be.)
 """
 
 import re
@@ -97,7 +99,9 @@ PLANTS = (
 
 
 def written_as_the_contract_says(plant):
-    wanted = f"KERNEL void {plant.kernel}({', '.join(sources.parameters(load_kernel_contracts()[plant.kernel]))})"
+    wanted = (
+        f"KERNEL void {plant.kernel}({', '.join(sources.parameters(load_kernel_contracts()[plant.kernel]))})"
+    )
     return re.sub(r"\s", "", wanted) in re.sub(r"\s", "", plant.text)
 
 
@@ -107,14 +111,18 @@ def holds_other_numbers(plant):
 
 
 def differs(runner, kernel, given, dims):
-    """Whether a runner's answer is another than the twin's: its bits where rows are accepted, what it refuses where they are not."""
+    """Whether a runner's answer is another than the twin's: its bits where rows are accepted,
+    what it refuses where they are not.
+    """
     problem = bind(kernel, given, dims)
     expected, got = run(runners()[0], kernel, *problem), run(runner, kernel, *problem)
     return expected[1] != got[1] if expected[1] else bool(compare(kernel, expected, got))
 
 
 def caught_running(plant, folder):
-    """Of bits, refusal and guards those that see a planted text, in the geometry that shows it, and the rows it took."""
+    """Of bits, refusal and guards those that see a planted text, in the geometry that shows it,
+    and the rows it took.
+    """
     kernel, found = plant.kernel, set()
     refusals = [broken(kernel, name) for stem, name in BAD if stem == kernel]
     for rows in ROWS:
@@ -169,4 +177,7 @@ def test_an_unchanged_text_is_not_caught(tmp_path):
         text = changed(kernel, "no file", "", "")
         assert "#pragma once" not in text and "DEVICE" in text
         assert not differs(Emulated(tmp_path, texts={kernel: text}), kernel, *case(kernel, 1000))
-        assert faults(compile_kernel(load_kernel_contracts()[kernel], supported_archs()[-1], text=text).ptx) == []
+        assert (
+            faults(compile_kernel(load_kernel_contracts()[kernel], supported_archs()[-1], text=text).ptx)
+            == []
+        )

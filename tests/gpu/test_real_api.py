@@ -1,4 +1,6 @@
-"""Our calls of CuPy, RMM and cuDF against the real packages (3.6 GB, installed once into a cache); the extra resolves. Needs no GPU."""
+"""Our calls of CuPy, RMM and cuDF against the real packages (3.6 GB, installed once into a cache);
+the extra resolves. Needs no GPU.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-PACKAGES = sorted(name for extra in ("nvrtc", "gpu-cu13") for name in EXTRAS[extra] if not name.startswith("closedworld"))
+PACKAGES = sorted(
+    name for extra in ("nvrtc", "gpu-cu13") for name in EXTRAS[extra] if not name.startswith("closedworld")
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real_api")]
 
@@ -25,7 +29,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real_api")]
 def python() -> Path:
     """A Python with the gpu-cu13 extra's packages and pytest; made once for these requirements and kept."""
     named = hashlib.sha256("\n".join([sys.version, *PACKAGES]).encode()).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "closedworld" / f"gpu-cu13-{named}"
+    folder = (
+        Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "closedworld" / f"gpu-cu13-{named}"
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,7 +83,18 @@ print(version_of("pylibcudf"), version_of("rmm"), version_of("cupy"))
 
 
 def test_the_extra_resolves() -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--disable-pip-version-check", "--report", "-", ".[gpu-cu13]"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--report",
+        "-",
+        ".[gpu-cu13]",
+    ]
     done = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     names = {item["metadata"]["name"].lower() for item in json.loads(done.stdout)["install"]}

@@ -1,4 +1,6 @@
-"""Kernels under the address and undefined-behaviour sanitizers: what a GPU would do silently stops the process here."""
+"""Kernels under the address and undefined-behaviour sanitizers:
+what a GPU would do silently stops the process here.
+"""
 
 import json
 import os
@@ -16,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KERNELS = load_kernel_contracts()
 
 OUT_OF_BOUNDS = (
-    "KERNEL void exp_map(IN(f64, x), OUT(f64, y)) { for (u64 i = first_row(); i < LENGTH(y); i += row_stride()) { y[i] = x[i + 1]; } }\n"
+    "KERNEL void exp_map(IN(f64, x), OUT(f64, y)) { for (u64 i = first_row(); i < LENGTH(y); i += "
+    "row_stride()) { y[i] = x[i + 1]; } }\n"
 )
 UNDEFINED = """KERNEL void exp_map(IN(f64, x), OUT(f64, y)) {
     for (u64 i = first_row(); i < LENGTH(y); i += row_stride()) { y[i] = (f64)((i64)0x7fffffffffffffffLL + (i64)LENGTH(x)); } }
@@ -32,12 +35,16 @@ def sanitized(tmp_path, what):
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.gpu.sanitized", str(tmp_path / "cache"), json.dumps(what)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     return done.returncode, done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text, message", [(OUT_OF_BOUNDS, "heap-buffer-overflow"), (UNDEFINED, "signed integer overflow")])
+@pytest.mark.parametrize(
+    "text, message", [(OUT_OF_BOUNDS, "heap-buffer-overflow"), (UNDEFINED, "signed integer overflow")]
+)
 def test_the_sanitizers_see_what_is_planted(text, message, tmp_path):
     code, said = sanitized(tmp_path, {"texts": {"exp_map": text}, "names": ["exp_map"], "hostile": 0})
     assert code != 0
@@ -47,6 +54,8 @@ def test_the_sanitizers_see_what_is_planted(text, message, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 def test_no_kernel_leaves_its_columns_or_defined_arithmetic(half, tmp_path):
-    """Not for what the contract allows, and not for hostile columns either: a GPU would lose the whole process over one bad address."""
+    """Not for what the contract allows, and not for hostile columns either: a GPU would lose the whole
+    process over one bad address.
+    """
     code, said = sanitized(tmp_path, {"texts": {}, "names": sorted(KERNELS)[half::2], "hostile": 20})
     assert (code, said) == (0, "")

@@ -1,4 +1,6 @@
-"""The text both compilers get: the contract in it, what kernels may hold, what compiled code is filed under."""
+"""The text both compilers get: the contract in it, what kernels may hold,
+what compiled code is filed under.
+"""
 
 import re
 import shutil
@@ -12,10 +14,12 @@ from sim.backends.kernel_contracts import load_kernel_contracts
 
 KERNELS = load_kernel_contracts()
 HEADERS = sorted(path.name for path in sources.INCLUDE.iterdir())
-# Names a kernel must not call: not the same bits everywhere, or not the same on any geometry. sqrt and floor are exact.
+# Names a kernel must not call: not the same bits everywhere, or not the same on any geometry. sqrt and floor
+# are exact.
 BANNED = (
     r"fmaf?|exp[mf12]*|logf?|log1p|log2|log10|pow|sin|cos|tan|erf\w*|norm|normcdf\w*|rsqrt|fmin|fmax|fabsf|rint|round|trunc|fdividef|__f\w+|__d\w+_r\w"
-    r"|__shared__|__syncthreads|__shfl\w*|printf|malloc|alloca|assert|float|long double|volatile|asm|atomic(?!Min\b)\w+|std"
+    r"|__shared__|__syncthreads|__shfl\w*|printf|malloc|alloca|assert|float|long "
+    r"double|volatile|asm|atomic(?!Min\b)\w+|std"
 )
 
 
@@ -31,12 +35,16 @@ def test_every_contract_has_its_kernel():
 def test_arguments_are_the_contract_s_in_name_and_order(name):
     written = sources.written(sources.kernel_source(name))
     assert written.count("KERNELvoid") == 1
-    assert sources.written(f"KERNEL void {name}({', '.join(sources.parameters(KERNELS[name]))}) {{") in written
+    assert (
+        sources.written(f"KERNEL void {name}({', '.join(sources.parameters(KERNELS[name]))}) {{") in written
+    )
     assert sources.kernel_source(name).startswith(f"// contract: {name} - ")
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(sources.KERNELS.glob("*.cu")), *sorted(sources.INCLUDE.glob("*.cuh"))], ids=lambda path: path.name
+    "path",
+    [*sorted(sources.KERNELS.glob("*.cu")), *sorted(sources.INCLUDE.glob("*.cuh"))],
+    ids=lambda path: path.name,
 )
 def test_kernel_text_is_plain(path):
     text = path.read_text()
@@ -57,7 +65,8 @@ def test_preamble_of_a_kernel():
     assert sources.preamble(KERNELS["utc_offset"]) == (
         '#include "kernel.cuh"\n'
         "[[maybe_unused]] constexpr u64 NO_OFFSET = 1;\n"
-        "KERNEL void utc_offset(IN(i64, ts_us), IN(i16, zone), IN(u64, zone_offset), IN(i64, transition_us), IN(i16, transition_minutes), "
+        "KERNEL void utc_offset(IN(i64, ts_us), IN(i16, zone), IN(u64, zone_offset), IN(i64, "
+        "transition_us), IN(i16, transition_minutes), "
         "OUT(i16, minutes), ERROR);\n"
     )
 

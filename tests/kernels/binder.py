@@ -1,7 +1,9 @@
-"""Calls every twin of a kernel straight from its contract, independently of `sim.backends`, for exact comparison.
+"""Calls every twin of a kernel straight from its contract, independently of `sim.backends`,
+for exact comparison.
 
-`call` runs each twin this machine can run - numba, the CUDA text emulated on the host, the CUDA text on a GPU - on its own poisoned outputs
-and returns only if all gave the same bits, or refused the same row for the same reason. So every kernel test is a test of all twins.
+`call` runs each twin this machine can run - numba, the CUDA text emulated on the host, the CUDA text on a
+GPU - on its own poisoned outputs and returns only if all gave the same bits, or refused the same row for the
+same reason. So every kernel test is a test of all twins.
 """
 
 import importlib
@@ -22,7 +24,10 @@ NO_ERROR = 2**64 - 1
 @cache
 def contracts():
     """Parsed contracts by stem."""
-    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "contracts/kernels").glob("*.yaml"))}
+    return {
+        path.stem: yaml.safe_load(path.read_text())
+        for path in sorted((ROOT / "contracts/kernels").glob("*.yaml"))
+    }
 
 
 def inputs(stem):
@@ -39,12 +44,16 @@ def reference(stem):
 
 @cache
 def row_local(stem):
-    """Whether the thread of row i writes row i of every output and nothing else, so that outputs are defined even where a row is refused.
+    """Whether the thread of row i writes row i of every output and nothing else, so that outputs are defined
+    even where a row is refused.
 
-    Twins that walk segments in one backend and rows in the other, or whose segments may overlap when offsets are wrong, promise no more
-    than the refusal then: nobody sees their outputs.
+    Twins that walk segments in one backend and rows in the other, or whose segments may overlap when offsets
+    are wrong, promise no more than the refusal then: nobody sees their outputs.
     """
-    return not any(arg.get("plus") for arg in contracts()[stem]["args"]) and stem not in ("realise_intensity", "utc_surface")
+    return not any(arg.get("plus") for arg in contracts()[stem]["args"]) and stem not in (
+        "realise_intensity",
+        "utc_surface",
+    )
 
 
 def frozen(value, dtype):
@@ -73,7 +82,10 @@ def bind(stem, given, dims):
 def run(runner, stem, bound, lengths):
     """One twin on poisoned outputs: ([output arrays], None or (row, error name))."""
     contract = contracts()[stem]
-    columns = {arg["name"]: poisoned(lengths[arg.get("dim", "n")] + arg.get("plus", 0), arg["dtype"]) for arg in outputs(stem)}
+    columns = {
+        arg["name"]: poisoned(lengths[arg.get("dim", "n")] + arg.get("plus", 0), arg["dtype"])
+        for arg in outputs(stem)
+    }
     arguments = [(bound | columns)[arg["name"]] for arg in contract["args"]]
     word = np.full(1, NO_ERROR, np.uint64)
     if contract["errors"]:
@@ -97,7 +109,10 @@ def differences(stem, expected, found):
             continue
         rows = np.flatnonzero(want.view(f"u{want.itemsize}") != got.view(f"u{got.itemsize}"))
         if len(rows):
-            lines.append(f"{stem}.{arg['name']} row {rows[0]} (of {len(rows)} that differ): {want[rows[0]]!r} against {got[rows[0]]!r}")
+            lines.append(
+                f"{stem}.{arg['name']} row {rows[0]} (of {len(rows)} that differ): {want[rows[0]]!r} "
+                f"against {got[rows[0]]!r}"
+            )
     return lines
 
 
@@ -121,7 +136,9 @@ def call(stem, given, dims=None):
 
 
 def check(stem, given, dims=None):
-    """Twins and reference give the same bits, or refuse the same row for the same reason; returns the outputs."""
+    """Twins and reference give the same bits, or refuse the same row for the same reason;
+    returns the outputs.
+    """
     found, refused = call(stem, given, dims)
     plain = [given[arg["name"]] for arg in inputs(stem)]
     plain = [value if isinstance(value, int | float) else np.asarray(value).tolist() for value in plain]

@@ -1,8 +1,9 @@
-"""One case a kernel contract: inputs of about n rows that the kernel accepts, with the extremes the contract allows mixed in.
+"""One case a kernel contract: inputs of about n rows that the kernel accepts,
+with the extremes the contract allows mixed in.
 
-`n` is the number of rows (of output, or of what is shared out or counted); the lengths of other columns follow from it. `case(stem, n)`
-is a function of its arguments alone. No kernel is so slow that its largest case had to be smaller. Kernels of many
-columns: cases_joined.py, cases_arrivals.py.
+`n` is the number of rows (of output, or of what is shared out or counted); the lengths of other columns
+follow from it. `case(stem, n)` is a function of its arguments alone. No kernel is so slow that its largest
+case had to be smaller. Kernels of many columns: cases_joined.py, cases_arrivals.py.
 """
 
 import numpy as np
@@ -57,21 +58,32 @@ def capped_share(numbers, n):
     most = np.concatenate([np.zeros(1, np.uint64), np.cumsum(room, dtype=np.uint64)])[offset.astype(np.int64)]
     most = sizes(most)
     groups = len(most)
-    units = np.where(numbers.below(4, groups) == np.uint64(0), most, numbers.plain(groups) % (most + np.uint64(1)))
-    return {"offset": offset, "weight": weight, "cap": cap, "units": units, "start": numbers.words(groups)}, {}
+    units = np.where(
+        numbers.below(4, groups) == np.uint64(0), most, numbers.plain(groups) % (most + np.uint64(1))
+    )
+    return {
+        "offset": offset,
+        "weight": weight,
+        "cap": cap,
+        "units": units,
+        "start": numbers.words(groups),
+    }, {}
 
 
 def disk_offset(numbers, n):
     values = {f"x{i}": numbers.words(n) for i in range(3)}
     radius = numbers.mix(numbers.unit(n) * 5e6, [0.0, -0.0, TINY, 1e12])
-    return values | {"radius_udeg": radius, "lon_scale": numbers.mix(1.0 + numbers.unit(n), [0.0, TINY, 1e6])}, {}
+    return values | {
+        "radius_udeg": radius,
+        "lon_scale": numbers.mix(1.0 + numbers.unit(n), [0.0, TINY, 1e6]),
+    }, {}
 
 
 def draw_counts(numbers, n):
     """Means up to 150, most of them small; the zero-truncated law where n is odd.
 
-    Dispersions go down to the smallest a mean allows, where counts have very long tails; not for the zero-truncated law, which would always
-    be in the tail.
+    Dispersions go down to the smallest a mean allows, where counts have very long tails; not for the
+    zero-truncated law, which would always be in the tail.
     """
     truncated = n % 2
     u = numbers.unit(n)
@@ -86,26 +98,71 @@ def draw_counts(numbers, n):
 
 
 def exp_map(numbers, n):
-    near = [0.0, -0.0, TINY, -TINY, 709.782712893384, 709.7827128933841, -745.1332191019411, -745.1332191019412, -708.4, INF, -INF, NAN]
+    near = [
+        0.0,
+        -0.0,
+        TINY,
+        -TINY,
+        709.782712893384,
+        709.7827128933841,
+        -745.1332191019411,
+        -745.1332191019412,
+        -708.4,
+        INF,
+        -INF,
+        NAN,
+    ]
     half = n // 2
-    return {"x": np.concatenate([numbers.bits(half), numbers.mix(numbers.unit(n - half) * 1460.0 - 748.0, near)])}, {}
+    return {
+        "x": np.concatenate([numbers.bits(half), numbers.mix(numbers.unit(n - half) * 1460.0 - 748.0, near)])
+    }, {}
 
 
 def log_map(numbers, n):
-    near = [0.0, -0.0, TINY, 2.0**-1022, 2.225073858507201e-308, HUGE, INF, -INF, NAN, -1.0, 1.0, LAST_BELOW_ONE, 1.0000000000000002]
+    near = [
+        0.0,
+        -0.0,
+        TINY,
+        2.0**-1022,
+        2.225073858507201e-308,
+        HUGE,
+        INF,
+        -INF,
+        NAN,
+        -1.0,
+        1.0,
+        LAST_BELOW_ONE,
+        1.0000000000000002,
+    ]
     half = n // 2
     return {"x": np.concatenate([numbers.bits(half), numbers.mix(numbers.unit(n - half) * 2.0, near)])}, {}
 
 
 def normal_quantile_map(numbers, n):
     """A third any bits, a third uniform, a third u**16, whose tail reaches below exp(-25)."""
-    near = [0.0, -0.0, 1.0, 0.5, 0.075, 0.925, 0.07499999999999996, 0.9250000000000002, LAST_BELOW_ONE, TINY, NAN, INF, -1.0]
+    near = [
+        0.0,
+        -0.0,
+        1.0,
+        0.5,
+        0.075,
+        0.925,
+        0.07499999999999996,
+        0.9250000000000002,
+        LAST_BELOW_ONE,
+        TINY,
+        NAN,
+        INF,
+        -1.0,
+    ]
     near += [1.3887943864964021e-11, 1.388794386496402e-11]
     part = n // 3
     tail = numbers.unit(part)
     for _ in range(4):
         tail = tail * tail
-    return {"u": np.concatenate([numbers.bits(part), tail, numbers.mix(numbers.unit(n - 2 * part), near)])}, {}
+    return {
+        "u": np.concatenate([numbers.bits(part), tail, numbers.mix(numbers.unit(n - 2 * part), near)])
+    }, {}
 
 
 def expand_rows(numbers, n):
@@ -114,7 +171,11 @@ def expand_rows(numbers, n):
 
 def gated_weight(numbers, n):
     idle = numbers.mix(numbers.unit(n), [0.0, -0.0, LAST_BELOW_ONE, 2.0**-53])
-    return {"x": numbers.words(n), "idle": idle, "sigma": numbers.mix(numbers.unit(n) * 3.0, [0.0, 3.0, TINY])}, {}
+    return {
+        "x": numbers.words(n),
+        "idle": idle,
+        "sigma": numbers.mix(numbers.unit(n) * 3.0, [0.0, 3.0, TINY]),
+    }, {}
 
 
 def inherit_risk(numbers, n):
@@ -141,7 +202,11 @@ def ou_field(numbers, n):
     buckets = width(n)
     groups = n // buckets
     phi = numbers.mix(numbers.unit(groups), [0.0, 1.0])
-    values = {"key": numbers.word(), "entity": numbers.words(groups), "sigma": numbers.mix(numbers.unit(groups), [0.0, 1e300, TINY])}
+    values = {
+        "key": numbers.word(),
+        "entity": numbers.words(groups),
+        "sigma": numbers.mix(numbers.unit(groups), [0.0, 1e300, TINY]),
+    }
     return values | {"phi": phi, "step_scale": np.sqrt(1.0 - phi * phi), "buckets": buckets}, {"gz": n}
 
 
@@ -152,7 +217,11 @@ def race_key(numbers, n):
 
 def remainder_quota(numbers, n):
     total = np.maximum(numbers.words(n), np.uint64(1))
-    return {"weight": np.minimum(numbers.words(n), total), "weight_total": total, "units": numbers.words(n)}, {}
+    return {
+        "weight": np.minimum(numbers.words(n), total),
+        "weight_total": total,
+        "units": numbers.words(n),
+    }, {}
 
 
 def risk_score(numbers, n):
@@ -164,7 +233,9 @@ def risk_score(numbers, n):
 
 
 def role_race(numbers, n):
-    score = numbers.mix((numbers.plain(n) >> np.uint64(34)) + np.uint64(64), [0, 64, 2**53 + 1, 2**62, 2**63 - 1])
+    score = numbers.mix(
+        (numbers.plain(n) >> np.uint64(34)) + np.uint64(64), [0, 64, 2**53 + 1, 2**62, 2**63 - 1]
+    )
     values = {"key": numbers.word(), "c0": numbers.words(n), "c1": numbers.words(n)}
     return values | {"score": score, "tier": numbers.below(4, n)}, {}
 

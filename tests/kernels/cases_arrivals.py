@@ -1,4 +1,6 @@
-"""Cases of the kernels of arrivals, which join columns of several lengths: count rows, keys, places, zones. See cases.py."""
+"""Cases of the kernels of arrivals, which join columns of several lengths: count rows, keys, places,
+zones. See cases.py.
+"""
 
 import numpy as np
 
@@ -10,7 +12,10 @@ EPOCH_US = 1_767_571_200_000_000
 
 
 def label_arrivals(numbers, n):
-    key = {f"key_{name}": numbers.mix(numbers.below(300, 97), [0, 2**15 - 1]) for name in ("country", "zone", "channel", "settlement")}
+    key = {
+        f"key_{name}": numbers.mix(numbers.below(300, 97), [0, 2**15 - 1])
+        for name in ("country", "zone", "channel", "settlement")
+    }
     return key | {"arrival_key": numbers.below(97, n), "virtual": numbers.mix(numbers.below(2, n), [255])}, {}
 
 
@@ -64,13 +69,20 @@ def recount_buckets(numbers, n):
     first = offsets(count)
     segment = repeat(np.arange(segments).astype(np.uint64), count)
     place = np.arange(int(first[-1]), dtype=np.uint64) - first[segment.astype(np.int64)]
-    rows = {"merchant": segment >> np.uint64(2), "bucket": segment & np.uint64(3), "country": place % np.uint64(3)}
+    rows = {
+        "merchant": segment >> np.uint64(2),
+        "bucket": segment & np.uint64(3),
+        "country": place % np.uint64(3),
+    }
     rows |= {"zone": place * np.uint64(7), "channel": place % np.uint64(2)}
     own = repeat(np.arange(segments), sizes(arrival)).astype(np.int64)
     chosen = (first[own] + numbers.below(count[own], n)).astype(np.int64)
     values = {name: column[chosen] for name, column in rows.items()}
     values["zone"] = numbers.mix(values["zone"], [2**15 - 1, *range(0, 42, 7)])
-    return {f"row_{name}": column for name, column in rows.items()} | values | {"row_offset": first, "arrival_offset": arrival}, {}
+    return {f"row_{name}": column for name, column in rows.items()} | values | {
+        "row_offset": first,
+        "arrival_offset": arrival,
+    }, {}
 
 
 def clock(numbers):
@@ -82,7 +94,11 @@ def clock(numbers):
     instant[offset[:-1].astype(np.int64)] = -(2**63)
     zone = repeat(np.arange(ZONES), count)
     minutes = numbers.below(1561, total).astype(np.int64) - np.int64(720)
-    return {"zone_offset": offset, "transition_us": instant[np.lexsort((instant, zone))], "transition_minutes": minutes}
+    return {
+        "zone_offset": offset,
+        "transition_us": instant[np.lexsort((instant, zone))],
+        "transition_minutes": minutes,
+    }
 
 
 def verify_arrivals(numbers, n):
@@ -113,7 +129,9 @@ def verify_arrivals(numbers, n):
 
 
 def verify_routes(numbers, n):
-    """Arrivals at sites and edges of 40 keys, most of them right; count rows that do not exist, wrong ids, flags and zones among them."""
+    """Arrivals at sites and edges of 40 keys, most of them right; count rows that do not exist, wrong ids,
+    flags and zones among them.
+    """
     keys, sources = 40, 90
     count = numbers.below(30, 2 * keys)
     first = offsets(count)

@@ -1,4 +1,6 @@
-"""Cases of the kernels of demand, which join columns of several lengths: keys, zones, shapes, events. See cases.py."""
+"""Cases of the kernels of demand, which join columns of several lengths: keys, zones, shapes,
+events. See cases.py.
+"""
 
 import numpy as np
 
@@ -39,7 +41,9 @@ def local_surface(numbers, n):
 
 
 def utc_surface(numbers, n):
-    """Keys of the same number of UTC buckets over local rows of very different numbers; copied rates may be any bits, NaN too."""
+    """Keys of the same number of UTC buckets over local rows of very different numbers;
+    copied rates may be any bits, NaN too.
+    """
     buckets = width(n)
     keys = n // buckets
     size = numbers.below(30, keys) + np.uint64(1)
@@ -52,7 +56,9 @@ def utc_surface(numbers, n):
 
 
 def realise_intensity(numbers, n):
-    """Keys in groups of merchants: output row of (key, bucket t) is the merchant's first row + t * keys + place among them."""
+    """Keys in groups of merchants: output row of (key, bucket t) is the merchant's first row + t * keys +
+    place among them.
+    """
     buckets = width(n, 25)
     keys = n // buckets
     member = numbers.partition(keys, 4)
@@ -104,10 +110,15 @@ def overlay_factor(numbers, n):
     event = event[np.lexsort((at, np.uint64(8) - rank[at], kind[at], owner))]
     start = numbers.below(200, events).astype(np.int64) * hour - np.int64(20) * hour
     length = (numbers.below(80, events).astype(np.int64) + 1) * hour
-    ramps = [np.where(numbers.below(2, events) == 0, 0, numbers.below(40, events).astype(np.int64) * hour // 2) for _ in range(2)]
+    ramps = [
+        np.where(numbers.below(2, events) == 0, 0, numbers.below(40, events).astype(np.int64) * hour // 2)
+        for _ in range(2)
+    ]
     return {
         "cell": cell,
-        "first": numbers.below(100, combinations).astype(np.int64) * hour - np.int64(20) * hour + np.int64(450),
+        "first": numbers.below(100, combinations).astype(np.int64) * hour
+        - np.int64(20) * hour
+        + np.int64(450),
         "step": 900,
         "link": offsets(seen),
         "event": event,

@@ -9,7 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)[uU]?[lL]{0,2}(?![\w.])")
+NUMBER = re.compile(
+    r"(?<![\w.])(0[xX][0-9a-fA-F]+|\d+\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)[uU]?[lL]{0,2}(?![\w.])"
+)
 # Indices, carries and lanes; written where a C++ expression happens to need them.
 SMALL = 2
 
@@ -17,8 +19,12 @@ SMALL = 2
 def cuda_numbers(text):
     """Values of all numbers outside comments and includes: (doubles with their counts, integers)."""
     words = NUMBER.findall(re.sub(r"//.*|^#.*$", "", text, flags=re.MULTILINE))
-    doubles = [word for word in words if "." in word or (not word.lower().startswith("0x") and "e" in word.lower())]
-    return Counter(map(float, doubles)), {int(word, 0) for word in words if word not in doubles} - set(range(SMALL + 1))
+    doubles = [
+        word for word in words if "." in word or (not word.lower().startswith("0x") and "e" in word.lower())
+    ]
+    return Counter(map(float, doubles)), {int(word, 0) for word in words if word not in doubles} - set(
+        range(SMALL + 1)
+    )
 
 
 def numba_numbers(text):

@@ -1,7 +1,7 @@
 """Numbers for kernel cases: splitmix64 over a counter, in uint64 numpy operations alone.
 
-numpy's own generators may change between its versions; these cannot, so a digest of a kernel's outputs means the same on every machine.
-Doubles are built exactly from integers, or by single binary64 operations.
+numpy's own generators may change between its versions; these cannot, so a digest of a kernel's outputs means
+the same on every machine. Doubles are built exactly from integers, or by single binary64 operations.
 """
 
 import hashlib
@@ -33,7 +33,9 @@ class Numbers:
         """The values with about one in eight replaced by one of the extremes."""
         dice = self.plain(len(values))
         extremes = np.array(extremes, values.dtype)
-        taken = extremes[(((dice >> np.uint64(40)) * np.uint64(len(extremes))) >> np.uint64(24)).astype(np.int64)]
+        taken = extremes[
+            (((dice >> np.uint64(40)) * np.uint64(len(extremes))) >> np.uint64(24)).astype(np.int64)
+        ]
         return np.where((dice & np.uint64(7)) == np.uint64(0), taken, values)
 
     def words(self, n):
@@ -60,7 +62,9 @@ class Numbers:
         return np.argsort(self.plain(n), kind="stable").astype(np.uint64)
 
     def partition(self, n, mean=8):
-        """Offsets of segments that share n rows: some empty, one a quarter of all, the others of that mean; no row, no segment."""
+        """Offsets of segments that share n rows: some empty, one a quarter of all, the others of that mean;
+        no row, no segment.
+        """
         if n == 0:
             return np.zeros(1, np.uint64)
         cuts = np.sort(self.below(n + 1, n // mean + 1))

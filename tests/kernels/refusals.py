@@ -1,6 +1,8 @@
-"""One way to break a case for every error of every contract: what is wrong, put where output row `at` depends on it.
+"""One way to break a case for every error of every contract: what is wrong,
+put where output row `at` depends on it.
 
-Each function changes copies of the inputs in place. Those in UNSEEN are refused by comparing lengths a reference is not told: row 0.
+Each function changes copies of the inputs in place. Those in UNSEEN are refused by comparing lengths a
+reference is not told: row 0.
 """
 
 import numpy as np
@@ -36,7 +38,9 @@ def segment(offset, at):
 
 
 def past_the_end(column):
-    """Segment offsets that leave the rows: the end of the segment of row `at`, which must not be the last one."""
+    """Segment offsets that leave the rows: the end of the segment of row `at`,
+    which must not be the last one.
+    """
 
     def change(given, dims, at):
         offset = given[column]
@@ -199,7 +203,9 @@ def _(given, dims, at):
 
 
 def broken(stem, name, n=1000):
-    """Inputs that break in two places of which the earlier one counts, and the lengths that only outputs have."""
+    """Inputs that break in two places of which the earlier one counts,
+    and the lengths that only outputs have.
+    """
     given, dims = case(stem, n)
     given = {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in given.items()}
     dims = dict(dims)

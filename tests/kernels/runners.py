@@ -1,6 +1,7 @@
 """The twins of a kernel that this machine can run, each over numpy columns in place.
 
-numba needs nothing but numba, the emulator a host C++ compiler, the GPU a device and CuPy. A GPU machine with CuPy and numpy is enough.
+numba needs nothing but numba, the emulator a host C++ compiler, the GPU a device and CuPy. A GPU machine with
+CuPy and numpy is enough.
 """
 
 import importlib.metadata
@@ -38,12 +39,17 @@ def intact(column):
 
 def rows_of(arguments):
     """Rows to share out among threads: the longest column that is written."""
-    return max((len(column) for column in arguments if isinstance(column, np.ndarray) and column.flags.writeable), default=0)
+    return max(
+        (len(column) for column in arguments if isinstance(column, np.ndarray) and column.flags.writeable),
+        default=0,
+    )
 
 
 @cache
 def twin(stem):
-    """The CPU twin, compiled into the directory a run keeps its kernels in, which is another one when anything compiled in is changed."""
+    """The CPU twin, compiled into the directory a run keeps its kernels in, which is another one when
+    anything compiled in is changed.
+    """
     from cpu_fallback.kernels import load
     from sim.backends.compiled import kept_kernels
 
@@ -73,7 +79,9 @@ class Emulated:
 
 
 class Gpu:
-    """The CUDA text on the first GPU: in turn as a backend launches it, in few odd blocks, and in one block."""
+    """The CUDA text on the first GPU: in turn as a backend launches it, in few odd blocks,
+    and in one block.
+    """
 
     name = "gpu"
 
@@ -97,7 +105,9 @@ class Gpu:
 
     @staticmethod
     def _upload(cupy, value):
-        """An argument on the device, and what is to be copied back: the column with its guards, or the error word."""
+        """An argument on the device, and what is to be copied back: the column with its guards,
+        or the error word.
+        """
         if not isinstance(value, np.ndarray):
             return value, None
         if not value.flags.writeable:
@@ -129,10 +139,14 @@ def compiler_missing():
 
 
 def numba_fits():
-    """Whether the numba that is installed is one that this project takes: another may not import beside this machine's numpy."""
+    """Whether the numba that is installed is one that this project takes:
+    another may not import beside this machine's numpy.
+    """
     if importlib.util.find_spec("numba") is None:
         return False
-    wanted = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"][
+        "dependencies"
+    ]
     pinned = next(Requirement(text) for text in wanted if Requirement(text).name == "numba")
     return pinned.specifier.contains(importlib.metadata.version("numba"))
 

@@ -102,12 +102,28 @@ def test_refusals(offset, weight, refused):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.sampled_from([0, 3, 8, 20, 2**64 - 1]), st.sampled_from([0, 1, 5, 12, 2**32 - 1]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**64 - 1),
+            st.sampled_from([0, 3, 8, 20, 2**64 - 1]),
+            st.sampled_from([0, 1, 5, 12, 2**32 - 1]),
+        )
+    )
+)
 def test_pick_equals_the_reference(rows):
     rng = np.random.default_rng(5)
     x, start, size = ([row[k] for row in rows] for k in range(3))
     table = {"threshold": words(rng, 20), "alias": rng.integers(0, 5, 20)}
-    check("alias_pick", table | {"x": np.array(x, np.uint64), "start": np.array(start, np.uint64), "size": np.array(size, np.uint32)})
+    check(
+        "alias_pick",
+        table
+        | {
+            "x": np.array(x, np.uint64),
+            "start": np.array(start, np.uint64),
+            "size": np.array(size, np.uint32),
+        },
+    )
 
 
 @pytest.mark.parametrize("n", [0, 1, 17, 1000])
@@ -115,17 +131,31 @@ def test_pick_sizes(n):
     rng = np.random.default_rng(n)
     (threshold, alias), _ = call("alias_build", {"offset": [0, 5, 25], "weight": rng.integers(1, 99, 25)})
     second = rng.random(n) < 0.5
-    values = {"x": words(rng, n), "start": np.where(second, 5, 0), "size": np.where(second, 20, 5), "threshold": threshold, "alias": alias}
+    values = {
+        "x": words(rng, n),
+        "start": np.where(second, 5, 0),
+        "size": np.where(second, 20, 5),
+        "threshold": threshold,
+        "alias": alias,
+    }
     check("alias_pick", values)
 
 
 def test_picks_follow_the_weights():
-    """A million picks among 50 entries: chi-square below its 1 - 1e-7 point, every entry within 5.5 standard errors."""
+    """A million picks among 50 entries: chi-square below its 1 - 1e-7 point,
+    every entry within 5.5 standard errors.
+    """
     n, rng = 1_000_000, np.random.default_rng(6)
     weight = rng.integers(50, 150, 50).astype(np.uint64)
     (threshold, alias), _ = call("alias_build", {"offset": [0, 50], "weight": weight})
     words_in = rng.integers(0, 2**64, n, dtype=np.uint64)
-    values = {"x": words_in, "start": np.zeros(n), "size": np.full(n, 50), "threshold": threshold, "alias": alias}
+    values = {
+        "x": words_in,
+        "start": np.zeros(n),
+        "size": np.full(n, 50),
+        "threshold": threshold,
+        "alias": alias,
+    }
     picks = np.bincount(call("alias_pick", values)[0][0], minlength=50)
     expected = weight / weight.sum() * n
     assert ((picks - expected) ** 2 / expected).sum() < 120.0

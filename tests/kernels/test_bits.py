@@ -1,4 +1,6 @@
-"""exp, log, normal quantile: the same bits from every twin on ten million bit patterns, NaN payloads included, and from the reference."""
+"""exp, log, normal quantile: the same bits from every twin on ten million bit patterns, NaN payloads
+included, and from the reference.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ def patterns(numbers, n, exponents):
     """Half any bit pattern at all, half a random mantissa and sign with one of the exponents."""
     low, high = exponents
     word = numbers.plain(n // 2)
-    exponent = np.maximum(numbers.below(high - low + 1, n // 2).astype(np.int64) + np.int64(low + 1023), 0).astype(np.uint64)
+    exponent = np.maximum(
+        numbers.below(high - low + 1, n // 2).astype(np.int64) + np.int64(low + 1023), 0
+    ).astype(np.uint64)
     shaped = (word & np.uint64(0x800FFFFFFFFFFFFF)) | (exponent << np.uint64(52))
     return np.concatenate([numbers.plain(n - n // 2), shaped]).view(np.float64)
 
@@ -41,17 +45,40 @@ def test_ten_million_bit_patterns(stem):
 def test_the_reference_on_many_points(stem):
     name, exponents = MAPS[stem]
     numbers = Numbers(f"reference {stem}")
-    scale, shift = {"exp_map": (1460.0, -748.0), "log_map": (2.0, 0.0), "normal_quantile_map": (1.0, 0.0)}[stem]
-    check(stem, {name: np.concatenate([patterns(numbers, 40_000, exponents), numbers.unit(20_000) * scale + shift])})
+    scale, shift = {"exp_map": (1460.0, -748.0), "log_map": (2.0, 0.0), "normal_quantile_map": (1.0, 0.0)}[
+        stem
+    ]
+    check(
+        stem,
+        {name: np.concatenate([patterns(numbers, 40_000, exponents), numbers.unit(20_000) * scale + shift])},
+    )
 
 
 @pytest.mark.parametrize("stem", MAPS)
 def test_edges(stem):
     tiny, huge = 5e-324, 1.7976931348623157e308
-    edges = [0.0, -0.0, tiny, -tiny, 2.0**-1022, huge, -huge, np.inf, -np.inf, 0.5, 1.0, 2.0, -1.0, 0.075, 0.925]
+    edges = [
+        0.0,
+        -0.0,
+        tiny,
+        -tiny,
+        2.0**-1022,
+        huge,
+        -huge,
+        np.inf,
+        -np.inf,
+        0.5,
+        1.0,
+        2.0,
+        -1.0,
+        0.075,
+        0.925,
+    ]
     edges += [709.782712893384, 709.7827128933841, -745.1332191019411, -745.1332191019412]
     edges = np.array(edges)
-    nan = np.array([0x7FF0000000000123, 0xFFF8000000000000, 0xFFFFFFFFFFFFFFFF, 0x7FF8000000000001], np.uint64).view(np.float64)
+    nan = np.array(
+        [0x7FF0000000000123, 0xFFF8000000000000, 0xFFFFFFFFFFFFFFFF, 0x7FF8000000000001], np.uint64
+    ).view(np.float64)
     with np.errstate(over="ignore"):
         beside = [np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
     check(stem, {MAPS[stem][0]: np.concatenate([edges, *beside, nan])})

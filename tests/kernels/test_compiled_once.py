@@ -1,4 +1,6 @@
-"""Kernels are compiled once a machine, by processes side by side, before any state begins; whoever fails leaves it to this process."""
+"""Kernels are compiled once a machine, by processes side by side, before any state begins; whoever fails
+leaves it to this process.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,14 @@ def test_processes_compile_into_the_shared_folder_and_it_is_remembered(tmp_path:
 
 
 @pytest.mark.parametrize("harm", ["python that is none", "python that fails", "one process"])
-def test_what_processes_leave_undone_is_compiled_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str) -> None:
-    broken = {"python that is none": "/nonexistent/python", "python that fails": "/bin/false", "one process": sys.executable}
+def test_what_processes_leave_undone_is_compiled_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    broken = {
+        "python that is none": "/nonexistent/python",
+        "python that fails": "/bin/false",
+        "one process": sys.executable,
+    }
     monkeypatch.setattr(sys, "executable", broken[harm])
     kernels, told = compiled(tmp_path), []
     kernels.compile(kernels.missing(FEW), 0 if harm == "one process" else 2, told.append)
@@ -47,7 +55,17 @@ def test_a_run_tells_it_before_its_first_state(cli, tmp_path, monkeypatch):  # t
     backend = get_backend("cpu")
     monkeypatch.setattr(backend.compiled, "_folder", tmp_path / "marks")
     (tmp_path / "marks").mkdir()
-    words = ["run", "--until", "1A.S1", "--set", "merchant_universe_1A.merchants=40", "--out", tmp_path / "out", "--json", "--json-events"]
+    words = [
+        "run",
+        "--until",
+        "1A.S1",
+        "--set",
+        "merchant_universe_1A.merchants=40",
+        "--out",
+        tmp_path / "out",
+        "--json",
+        "--json-events",
+    ]
     lines = [json.loads(line) for line in cli(*words).err.splitlines()]
     names = [line["event"] for line in lines]
     assert names.index("kernels_compiling") < names.index("state_began")
@@ -66,7 +84,9 @@ def test_twins_with_another_error_code_are_kept_elsewhere() -> None:
 
 
 def test_a_twin_has_the_codes_of_its_contract_or_is_not_loaded(tmp_path: Path) -> None:
-    """Another code of the contract is another code of the compiled twin, in a process that loads it; a twin without a contract has none."""
+    """Another code of the contract is another code of the compiled twin, in a process that loads it; a twin
+    without a contract has none.
+    """
     code = """
 from dataclasses import replace
 import numpy as np
@@ -86,12 +106,16 @@ try:
 except ValueError as error:
     print(error)
 """
-    apart = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}  # this twin must not be found by a process with the true codes
+    # this twin must not be found by a process with the true codes
+    apart = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=apart, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "bounded_integer: import it through cpu_fallback.kernels.load, which is given its contract",
         str((1 << 8) | 7),
-        "bounded_integer: this process has loaded the twin with the codes {'ZERO_BOUND': 7}, not {'ZERO_BOUND': 1}",
+        (
+            "bounded_integer: this process has loaded the twin with the codes {'ZERO_BOUND': 7}, not "
+            "{'ZERO_BOUND': 1}"
+        ),
     ]
 
 

@@ -1,4 +1,6 @@
-"""One stem, one contract, one CUDA twin, one numba twin, one reference; argument lists agree with the contract."""
+"""One stem, one contract, one CUDA twin, one numba twin, one reference;
+argument lists agree with the contract.
+"""
 
 import ast
 import inspect
@@ -27,8 +29,12 @@ def cuda_text(stem):
 
 
 def cuda_parameters(stem):
-    """(name, dtype, direction or scalar) of each parameter of a `.cu`, read from its text; whether it takes the error word last."""
-    (listed,) = re.findall(rf"^KERNEL void {stem}\(((?:[^()]|\([^()]*\))*)\) {{$", cuda_text(stem), re.MULTILINE)
+    """(name, dtype, direction or scalar) of each parameter of a `.cu`, read from its text;
+    whether it takes the error word last.
+    """
+    (listed,) = re.findall(
+        rf"^KERNEL void {stem}\(((?:[^()]|\([^()]*\))*)\) {{$", cuda_text(stem), re.MULTILINE
+    )
     written = re.split(r",\s*(?![^()]*\))", " ".join(listed.split()))
     found = []
     for parameter in written[:-1] if written[-1] == "ERROR" else written:
@@ -52,7 +58,9 @@ def test_arguments_match_the_contract(stem):
     contract = contracts()[stem]
     names = [arg["name"] for arg in contract["args"]] + (["error"] if contract["errors"] else [])
     assert contract["name"] == stem
-    (twin,) = (node for node in numba_tree(stem).body if isinstance(node, ast.FunctionDef) and node.name == stem)
+    (twin,) = (
+        node for node in numba_tree(stem).body if isinstance(node, ast.FunctionDef) and node.name == stem
+    )
     assert [arg.arg for arg in twin.args.args] == names
     assert [ast.unparse(decorator) for decorator in twin.decorator_list] == ["kernel"]
     assert list(inspect.signature(reference(stem)).parameters) == [arg["name"] for arg in inputs(stem)]
@@ -60,7 +68,9 @@ def test_arguments_match_the_contract(stem):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_cuda_arguments_match_the_contract(stem):
-    """Read from the text itself: the prototype the preamble adds is the compilers' proof, this is one without a compiler."""
+    """Read from the text itself: the prototype the preamble adds is the compilers' proof,
+    this is one without a compiler.
+    """
     contract = contracts()[stem]
     found, error = cuda_parameters(stem)
     written = {arg["name"] for arg in outputs(stem)}
@@ -74,7 +84,9 @@ def test_cuda_arguments_match_the_contract(stem):
 
 def header_of(path):
     """The comment that a file begins with, as one line."""
-    lines = itertools.takewhile(lambda line: line.startswith(("// ", "# ")), (ROOT / path).read_text().splitlines())
+    lines = itertools.takewhile(
+        lambda line: line.startswith(("// ", "# ")), (ROOT / path).read_text().splitlines()
+    )
     return " ".join(line.lstrip("/# ") for line in lines)
 
 
@@ -91,7 +103,9 @@ def test_twins_name_each_other_and_the_contract(stem):
 def test_cuda_reports_every_error_of_the_contract_and_no_other_by_name(stem):
     body = cuda_text(stem)
     names = {error["name"] for error in contracts()[stem]["errors"]}
-    assert {word for word in re.findall(r"\b[A-Z][A-Z0-9_]{3,}\b", re.sub(r"//.*", "", body)) if word in names} == names
+    assert {
+        word for word in re.findall(r"\b[A-Z][A-Z0-9_]{3,}\b", re.sub(r"//.*", "", body)) if word in names
+    } == names
     assert not re.search(r"report\([^;]*,\s*\d+\s*\)", body)
 
 
@@ -107,9 +121,13 @@ def values_of(expression):
 
 
 def reported(tree):
-    """Sources of all codes a twin gives `report`: written in the call, given to the variable in it, or returned to that by a function."""
+    """Sources of all codes a twin gives `report`: written in the call, given to the variable in it, or
+    returned to that by a function.
+    """
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "report"]
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "report"
+    ]
     pending, seen, found = [value for call in calls for value in values_of(call.args[2])], set(), set()
     while pending:
         value = pending.pop()
@@ -118,7 +136,11 @@ def reported(tree):
             continue
         seen.add(text)
         if isinstance(value, ast.Name):
-            given = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and text in map(ast.unparse, node.targets)]
+            given = [
+                node
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign) and text in map(ast.unparse, node.targets)
+            ]
             assert given, f"{text} is given no value by an assignment of its own"
             pending += [value for node in given for value in values_of(node.value)]
         elif isinstance(value, ast.Call) and ast.unparse(value.func) in functions:
@@ -138,13 +160,22 @@ def test_numba_reports_every_error_of_the_contract_and_no_other_by_name(stem):
     assert taken == ([f"ERRORS = errors_of('{stem}')"] if names else [])
 
 
-NO_NAMES = ["1", "u64(2)", "ERRORS.NO_SUCH_ERROR", "u64(1) if i == u64(0) else ERRORS.ZERO_BOUND", "code", "chosen(x[i])"]
+NO_NAMES = [
+    "1",
+    "u64(2)",
+    "ERRORS.NO_SUCH_ERROR",
+    "u64(1) if i == u64(0) else ERRORS.ZERO_BOUND",
+    "code",
+    "chosen(x[i])",
+]
 
 
 @pytest.mark.parametrize("code", NO_NAMES)
 def test_a_number_for_an_error_is_seen(code):
     body = (ROOT / "cpu_fallback/kernels/bounded_integer.py").read_text()
-    planted = body.replace("ERRORS.ZERO_BOUND", code).replace("@kernel", "@device\ndef chosen(x):\n    return u64(1)\n\n\n@kernel")
+    planted = body.replace("ERRORS.ZERO_BOUND", code).replace(
+        "@kernel", "@device\ndef chosen(x):\n    return u64(1)\n\n\n@kernel"
+    )
     planted = planted.replace("            report", "            code = u64(1)\n            report")
     assert reported(ast.parse(body)) == {"ERRORS.ZERO_BOUND"} != reported(ast.parse(planted)) - {"u64(0)"}
 
@@ -158,8 +189,12 @@ def test_the_preamble_is_rendered_from_the_contract():
 FILES = sorted([*sources.INCLUDE.glob("*.cuh"), *sources.KERNELS.glob("*.cu")])
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name != "kernel.cuh"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name != "kernel.cuh"], ids=lambda path: path.name
+)
 def test_twins_hold_the_same_numbers(path):
-    """Every coefficient and threshold, to the last bit: one that moves a result in a thousand million rows is not seen by running."""
+    """Every coefficient and threshold, to the last bit: one that moves a result in a thousand million rows is
+    not seen by running.
+    """
     assert twin_of(path).exists()
     assert other_numbers(path, path.read_text()) == set()

@@ -1,9 +1,13 @@
-"""Counts: the distribution function against mpmath, moments of large samples, splitting, truncation, addresses."""
+"""Counts: the distribution function against mpmath, moments of large samples, splitting, truncation,
+addresses.
+"""
 
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="these tests call the numba functions one by one, and numba is not installed")
+pytest.importorskip(
+    "numba", reason="these tests call the numba functions one by one, and numba is not installed"
+)
 mpmath = pytest.importorskip("mpmath", reason="these tests measure against mpmath, and it is not installed")
 
 from cpu_fallback.counts import invert_count  # noqa: E402
@@ -26,7 +30,12 @@ def cumulative(mu, kappa, k):
 
 
 def draw(n, mu, kappa, part_mean=64.0, zero_truncated=0, key=99):
-    values = {"key": key, "c0": np.arange(n, dtype=np.uint64) << np.uint64(20), "c1": np.full(n, 5), "mu": np.full(n, mu)}
+    values = {
+        "key": key,
+        "c0": np.arange(n, dtype=np.uint64) << np.uint64(20),
+        "c1": np.full(n, 5),
+        "mu": np.full(n, mu),
+    }
     values |= {"kappa": np.full(n, kappa), "part_mean": part_mean, "zero_truncated": zero_truncated}
     (count, draws), refused = call("draw_counts", values)
     assert refused is None
@@ -49,9 +58,13 @@ def test_inversion_matches_the_exact_distribution(mu, kappa, zero_truncated):
         assert k == zero_truncated or below <= u + slack
 
 
-@pytest.mark.parametrize(("mu", "kappa"), [(0.4, 0.0), (12.0, 0.0), (0.4, 0.8), (12.0, 2.5), (150.0, 0.0), (150.0, 6.0)])
+@pytest.mark.parametrize(
+    ("mu", "kappa"), [(0.4, 0.0), (12.0, 0.0), (0.4, 0.8), (12.0, 2.5), (150.0, 0.0), (150.0, 6.0)]
+)
 def test_mean_and_dispersion(mu, kappa):
-    """200,000 counts: mean and variance within six standard errors, so a relative error of the variance of 3 to 6 % is always seen."""
+    """200,000 counts: mean and variance within six standard errors, so a relative error of the variance of 3
+    to 6 % is always seen.
+    """
     n = 200_000
     count, draws = draw(n, mu, kappa)
     variance = mu + (mu * mu / kappa if kappa > 0 else 0.0)
@@ -62,7 +75,9 @@ def test_mean_and_dispersion(mu, kappa):
 
 
 def test_counts_fit_their_law_cell_by_cell():
-    """Chi-square of 200,000 NB2 counts over 0..14 and above: 15 degrees of freedom, critical value of 1e-7."""
+    """Chi-square of 200,000 NB2 counts over 0..14 and above: 15 degrees of freedom,
+    critical value of 1e-7.
+    """
     n, mu, kappa = 200_000, 3.0, 1.5
     count, _ = draw(n, mu, kappa)
     upto = [float(cumulative(mu, kappa, k)) for k in range(15)]
@@ -72,7 +87,9 @@ def test_counts_fit_their_law_cell_by_cell():
 
 
 def test_split_and_whole_draws_have_one_law():
-    """NB2(60, 4) whole, in 2 and in 9 parts: means and variances agree within six standard errors of their difference."""
+    """NB2(60, 4) whole, in 2 and in 9 parts: means and variances agree within six standard errors of their
+    difference.
+    """
     n = 100_000
     variance = 60 + 3600 / 4
     for part_mean, parts in ((512.0, 1), (32.0, 2), (7.0, 9)):
@@ -85,7 +102,9 @@ def test_split_and_whole_draws_have_one_law():
 
 @pytest.mark.parametrize(("mu", "kappa"), [(1e-12, 0.0), (0.2, 0.0), (0.2, 0.5), (5.0, 1.0)])
 def test_zero_truncated_mean(mu, kappa):
-    """The truncated mean is mu / (1 - p0); 200,000 draws, six standard errors. A tiny mean gives 1 and nothing else."""
+    """The truncated mean is mu / (1 - p0); 200,000 draws, six standard errors. A tiny mean gives 1 and
+    nothing else.
+    """
     n = 200_000
     count, draws = draw(n, mu, kappa, zero_truncated=1)
     some = float(1 - cumulative(mu, kappa, 0))
@@ -106,7 +125,13 @@ def test_zero_truncated_mean(mu, kappa):
     ],
 )  # fmt: skip
 def test_refusals(change, refused):
-    values = {"key": 1, "c0": [0, 4], "c1": [0, 0], "mu": [2.0, change.get("mu", 2.0)], "kappa": [1.0, change.get("kappa", 1.0)]}
+    values = {
+        "key": 1,
+        "c0": [0, 4],
+        "c1": [0, 0],
+        "mu": [2.0, change.get("mu", 2.0)],
+        "kappa": [1.0, change.get("kappa", 1.0)],
+    }
     values |= {"part_mean": change.get("part_mean", 64.0), "zero_truncated": change.get("zero_truncated", 0)}
     row = 0 if refused == "PART_MEAN_OUT_OF_RANGE" else 1
     if change.get("part_mean") == 1e-5:
@@ -121,7 +146,15 @@ def test_boundaries():
     assert invert_count(np.nextafter(zero, 1.0), 1.0, 0.0, np.uint8(0)) == 1
     mu = np.array([5e-324, 64.0, np.nextafter(64.0, 65.0), 128.0, 640.0])
     zeros = np.zeros(5, np.uint64)
-    values = {"key": 1, "c0": zeros, "c1": zeros, "mu": mu, "kappa": mu, "part_mean": 64.0, "zero_truncated": 0}
+    values = {
+        "key": 1,
+        "c0": zeros,
+        "c1": zeros,
+        "mu": mu,
+        "kappa": mu,
+        "part_mean": 64.0,
+        "zero_truncated": 0,
+    }
     assert check("draw_counts", values)[1].tolist() == [1, 1, 2, 2, 10]
 
 

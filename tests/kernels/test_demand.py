@@ -1,4 +1,6 @@
-"""Demand kernels: twins equal their references, refusals included; overlays obey scope, aggregation and bounds."""
+"""Demand kernels: twins equal their references, refusals included; overlays obey scope,
+aggregation and bounds.
+"""
 
 import numpy as np
 import pytest
@@ -60,7 +62,9 @@ def test_overlay_factor_equals_reference(seed, broken):
 
 
 def events(*rows):
-    """Inputs of one combination of six hourly cells that sees all `rows`: (start hour, stop hour, ramp hours, peak, kind, rank)."""
+    """Inputs of one combination of six hourly cells that sees all `rows`: (start hour, stop hour,
+    ramp hours, peak, kind, rank).
+    """
     start, stop, ramp, peak, kind, rank = (np.array(column) for column in zip(*rows, strict=True))
     return {
         "cell": offsets([6]), "first": np.array([1800]), "step": 3600, "link": offsets([len(rows)]),
@@ -76,10 +80,14 @@ def events(*rows):
     [
         ([(2, 4, 0, 1.5, 0, 0)], [1, 1, 1.5, 1.5, 1, 1]),  # constant
         ([(0, 4, 2, 2.0, 0, 0)], [1.25, 1.75, 1.75, 1.25, 1, 1]),  # ramps, at the middle of each hour
-        ([(0, 2, 0, 0.5, 0, 3), (0, 6, 0, 1.5, 0, 1)], [0.5, 0.5, 1.5, 1.5, 1.5, 1.5]),  # the specific scope wins while it is in force
-        ([(0, 6, 0, 1.25, 0, 1), (0, 2, 0, 1.75, 0, 1)], [1.75, 1.75, 1.25, 1.25, 1.25, 1.25]),  # largest of equals
-        ([(0, 6, 0, 0.5, 1, 1), (0, 2, 0, 0.25, 1, 1)], [0.25, 0.25, 0.5, 0.5, 0.5, 0.5]),  # smallest of equals
-        ([(0, 6, 0, 1.5, 0, 0), (0, 3, 0, 0.5, 1, 0)], [0.75, 0.75, 0.75, 1.5, 1.5, 1.5]),  # product over types
+        # the specific scope wins while it is in force
+        ([(0, 2, 0, 0.5, 0, 3), (0, 6, 0, 1.5, 0, 1)], [0.5, 0.5, 1.5, 1.5, 1.5, 1.5]),
+        # largest of equals
+        ([(0, 6, 0, 1.25, 0, 1), (0, 2, 0, 1.75, 0, 1)], [1.75, 1.75, 1.25, 1.25, 1.25, 1.25]),
+        # smallest of equals
+        ([(0, 6, 0, 0.5, 1, 1), (0, 2, 0, 0.25, 1, 1)], [0.25, 0.25, 0.5, 0.5, 0.5, 0.5]),
+        # product over types
+        ([(0, 6, 0, 1.5, 0, 0), (0, 3, 0, 0.5, 1, 0)], [0.75, 0.75, 0.75, 1.5, 1.5, 1.5]),
         ([(0, 6, 0, 9.0, 0, 0)], [2.0] * 6),  # bound of the type
         ([(0, 6, 0, 2.0, 0, 0), (0, 6, 0, 4.0, 2, 0)], [3.0] * 6),  # bound of the product
         ([(0, 6, 0, 0.0, 1, 0)], [0.125] * 6),

@@ -1,11 +1,15 @@
-"""Accuracy of exp, log, log1p, expm1 and the normal quantile against mpmath, at edges and over the whole range of doubles."""
+"""Accuracy of exp, log, log1p, expm1 and the normal quantile against mpmath,
+at edges and over the whole range of doubles.
+"""
 
 import math
 
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="these tests call the numba functions one by one, and numba is not installed")
+pytest.importorskip(
+    "numba", reason="these tests call the numba functions one by one, and numba is not installed"
+)
 mpmath = pytest.importorskip("mpmath", reason="these tests measure against mpmath, and it is not installed")
 
 from cpu_fallback.detmath import det_exp, det_expm1, det_log, det_log1p, det_normal_quantile  # noqa: E402
@@ -36,10 +40,14 @@ def points(name, n):
     rng = np.random.default_rng([n, len(name)])
     half = n // 2
     if name == "exp":
-        return np.concatenate([rng.uniform(-745.2, 709.79, half), rng.uniform(-2.0, 2.0, half // 2), doubles(rng, 9 * half)])[: 10 * half]
+        return np.concatenate(
+            [rng.uniform(-745.2, 709.79, half), rng.uniform(-2.0, 2.0, half // 2), doubles(rng, 9 * half)]
+        )[: 10 * half]
     if name == "log":
         near = 1.0 + rng.normal(0.0, 1.0, half // 2) * 2.0 ** rng.uniform(-50, -3, half // 2)
-        return np.concatenate([near, np.abs(doubles(rng, half)), rng.uniform(0, TINY * 1e6, 100), rng.random(half // 2)])
+        return np.concatenate(
+            [near, np.abs(doubles(rng, half)), rng.uniform(0, TINY * 1e6, 100), rng.random(half // 2)]
+        )
     if name == "log1p":
         return np.concatenate([2.0 ** rng.uniform(-80, 60, half), rng.uniform(-0.9, 3.0, half)])
     return np.concatenate([-(2.0 ** rng.uniform(-80, 9, half)), rng.uniform(-40.0, 3.0, half)])
@@ -59,13 +67,20 @@ def worst(name, n):
 
 
 def worst_quantile(n):
-    """Largest relative error of the quantile in the bulk (1e-12 <= p) and in the tails, by one Newton step on the exact cdf.
+    """Largest relative error of the quantile in the bulk (1e-12 <= p) and in the tails,
+    by one Newton step on the exact cdf.
 
     The step from the computed z is exact to second order: its square is below 1e-24 relative.
     """
     rng = np.random.default_rng(n)
     half = n // 2
-    u = np.concatenate([rng.random(half), 2.0 ** rng.uniform(-1074, -1, half // 2), 1.0 - 2.0 ** rng.uniform(-53, -1, half // 2)])
+    u = np.concatenate(
+        [
+            rng.random(half),
+            2.0 ** rng.uniform(-1074, -1, half // 2),
+            1.0 - 2.0 ** rng.uniform(-53, -1, half // 2),
+        ]
+    )
     u = u[(u > 0.0) & (u < 1.0) & (u != 0.5)]
     z = call("normal_quantile_map", {"u": u})[0][0]
     bulk = tail = 0.0
@@ -129,12 +144,16 @@ def test_edges(function, x, expected):
     assert math.copysign(1.0, got) == math.copysign(1.0, expected)
 
 
-@pytest.mark.parametrize("x", [709.782712893384, 709.7827128933839, -745.1332191019411, -708.4, -708.3964185322641, -1e-300, 1e-17])
+@pytest.mark.parametrize(
+    "x", [709.782712893384, 709.7827128933839, -745.1332191019411, -708.4, -708.3964185322641, -1e-300, 1e-17]
+)
 def test_exp_at_its_thresholds(x):
     assert ulps(det_exp(x), mpmath.exp(mpmath.mpf(x))) <= 1.0
 
 
-@pytest.mark.parametrize("x", [TINY, 2 * TINY, NORMAL, math.nextafter(NORMAL, 0.0), HUGE, 1.0 - 2.0**-53, 1.0 + 2.0**-52])
+@pytest.mark.parametrize(
+    "x", [TINY, 2 * TINY, NORMAL, math.nextafter(NORMAL, 0.0), HUGE, 1.0 - 2.0**-53, 1.0 + 2.0**-52]
+)
 def test_log_at_its_edges(x):
     assert ulps(det_log(x), mpmath.log(mpmath.mpf(x))) <= 1.0
 

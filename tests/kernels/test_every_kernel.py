@@ -1,6 +1,8 @@
-"""Every kernel on its case, at sizes around a block and at a million rows: all twins, the reference, and the committed digests.
+"""Every kernel on its case, at sizes around a block and at a million rows: all twins, the reference,
+and the committed digests.
 
-The digests in tests/golden/kernels.tsv are the numba twins': a machine without numba, one with a GPU and CuPy alone, is held to them.
+The digests in tests/golden/kernels.tsv are the numba twins': a machine without numba, one with a GPU and CuPy
+alone, is held to them.
 """
 
 import numpy as np
@@ -13,7 +15,9 @@ from tests.kernels.cases import CASES, SIZES, case
 from tests.kernels.digests import GOLDEN, committed, digest_of_inputs, digest_of_outputs
 from tests.kernels.refusals import BAD, UNSEEN, broken
 
-ERRORS = sorted((stem, error["name"]) for stem, contract in contracts().items() for error in contract["errors"])
+ERRORS = sorted(
+    (stem, error["name"]) for stem, contract in contracts().items() for error in contract["errors"]
+)
 
 
 def test_every_contract_has_a_case_every_error_a_way_to_it_and_every_case_a_digest():
@@ -33,7 +37,9 @@ def test_twins_give_the_committed_digest(stem, n):
         check(stem, given, dims)
     inputs, outputs = committed()[stem, n]
     same_inputs = digest_of_outputs(found) == outputs or digest_of_inputs(stem, given) == inputs
-    assert same_inputs, f"the inputs of {stem} at {n} rows are not those the digests in {GOLDEN.name} were made from"
+    assert same_inputs, (
+        f"the inputs of {stem} at {n} rows are not those the digests in {GOLDEN.name} were made from"
+    )
     assert digest_of_outputs(found) == outputs
 
 

@@ -1,4 +1,6 @@
-"""NaN goes into every float of every kernel: it is refused by name, or comes out as NaN, where a column's check `finite` sees it."""
+"""NaN goes into every float of every kernel: it is refused by name, or comes out as NaN,
+where a column's check `finite` sees it.
+"""
 
 import numpy as np
 import pytest
@@ -8,18 +10,28 @@ from sim.shell.contracts.strict_yaml import load_text
 from tests.kernels.binder import call, contracts, inputs, outputs
 from tests.kernels.cases import case
 
-FLOATS = [(stem, arg["name"]) for stem in sorted(contracts()) for arg in inputs(stem) if arg["dtype"] == "float64"]
+FLOATS = [
+    (stem, arg["name"]) for stem in sorted(contracts()) for arg in inputs(stem) if arg["dtype"] == "float64"
+]
 # A bound that is NaN bounds nothing; their contracts say why none can be.
 BOUNDS = {("overlay_factor", name) for name in ("low", "high", "total_low", "total_high")}
 BOUNDS |= {("realise_intensity", name) for name in ("lowest", "highest")}
 NEVER_WINS = {("race_key", "weight")}
 
 
-@pytest.mark.promise("P22", "a NaN given to a kernel is refused, or comes out as NaN for a check to see", faults="NaN", cases=27)
+@pytest.mark.promise(
+    "P22",
+    "a NaN given to a kernel is refused, or comes out as NaN for a check to see",
+    faults="NaN",
+    cases=27,
+)
 @pytest.mark.parametrize(("stem", "name"), FLOATS)
 def test_no_kernel_makes_a_number_of_nan(stem, name):
     given, dims = case(stem, 256)
-    given = {**given, name: np.full_like(given[name], np.nan) if isinstance(given[name], np.ndarray) else float("nan")}
+    given = {
+        **given,
+        name: np.full_like(given[name], np.nan) if isinstance(given[name], np.ndarray) else float("nan"),
+    }
     found, refused = call(stem, given, dims)
     if refused is not None:
         return

@@ -5,7 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba", reason="these tests look into compiled numba code, and numba is not installed")
+numba = pytest.importorskip(
+    "numba", reason="these tests look into compiled numba code, and numba is not installed"
+)
 
 from numba.core import compiler, types  # noqa: E402
 from numba.core.registry import cpu_target  # noqa: E402
@@ -39,7 +41,9 @@ def inferred(function, argument_types):
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
     ir = compiler.run_frontend(function)
-    typemap, returned, _, _ = type_inference_stage(cpu_target.typing_context, cpu_target.target_context, ir, argument_types, None)
+    typemap, returned, _, _ = type_inference_stage(
+        cpu_target.typing_context, cpu_target.target_context, ir, argument_types, None
+    )
     found = {name: kind for name, kind in typemap.items() if not isinstance(kind, types.Literal)}
     found["return"] = returned
     return found
@@ -56,7 +60,9 @@ def offenders(found, banned):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_inferred_types_hold_no_accidental_int64_or_float(stem):
-    """uint64 + int literal is int64 and uint64 + int64 is float64 in numba: both would show as a variable's type."""
+    """uint64 + int literal is int64 and uint64 + int64 is float64 in numba:
+    both would show as a variable's type.
+    """
     contract = contracts()[stem]
     found = inferred(twin(stem).py_func, argument_types(stem))
     signed = {arg["dtype"] for arg in contract["args"]} & {"int64", "int32"}
@@ -84,13 +90,17 @@ def test_integer_device_functions_hold_no_int64_or_float(module):
         if not is_jitted(function) or function.py_func.__module__ != module.__name__:
             continue
         for signature in function.signatures:
-            assert not offenders(inferred(function.py_func, signature), (types.int64, types.int32, *FLOATS)), name
+            assert not offenders(
+                inferred(function.py_func, signature), (types.int64, types.int32, *FLOATS)
+            ), name
             checked += 1
     assert checked
 
 
 def test_no_twin_contracts_or_relaxes_floating_point():
-    """No fused multiply-add and no fast-math flag in the compiled float kernels; the instructions are checked, not the intent."""
+    """No fused multiply-add and no fast-math flag in the compiled float kernels;
+    the instructions are checked, not the intent.
+    """
     for stem in ("lognormal_factor", "ou_field", "draw_counts"):
         fresh = numba.njit(nogil=True, error_model="numpy")(twin(stem).py_func)
         fresh.compile(argument_types(stem))

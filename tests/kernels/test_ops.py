@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("numba", reason="these tests call the numba functions one by one, and numba is not installed")
+pytest.importorskip(
+    "numba", reason="these tests call the numba functions one by one, and numba is not installed"
+)
 
 from cpu_fallback.ops import _heap_sort, sort_segments
 
@@ -29,7 +31,16 @@ def test_shapes(n):
     rng = np.random.default_rng(n)
     rising = np.arange(n, dtype=np.uint64)
     organ = np.concatenate([rising[: n // 2], rising[: n - n // 2][::-1]])
-    check([rng.integers(0, 2**64, n, dtype=np.uint64), rising, rising[::-1], np.full(n, 7, np.uint64), organ, rising % np.uint64(3)])
+    check(
+        [
+            rng.integers(0, 2**64, n, dtype=np.uint64),
+            rising,
+            rising[::-1],
+            np.full(n, 7, np.uint64),
+            organ,
+            rising % np.uint64(3),
+        ]
+    )
     check([rng.integers(0, 1 + n // 10, n, dtype=np.uint64)])
 
 

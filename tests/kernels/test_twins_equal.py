@@ -1,4 +1,6 @@
-"""Every generic twin equals its plain-Python reference bit for bit: fixed sizes with edge values mixed in, and hypothesis rows."""
+"""Every generic twin equals its plain-Python reference bit for bit: fixed sizes with edge values mixed in,
+and hypothesis rows.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ MODERATE = st.floats(-8.0, 8.0)
 UNIT = st.floats(0.0, 1.0)
 MEAN_EDGES = [0.0, 5e-324, 1e-300, 64.0, np.nextafter(64.0, 65.0), -1.0, np.inf, np.nan, 1e12]
 MEAN = st.one_of(st.floats(0.0, 150.0), st.sampled_from(MEAN_EDGES))
-SHAPE = st.one_of(st.floats(-1.0, 0.0), st.floats(0.05, 1e6), st.sampled_from([5e-324, 1e300, np.inf, np.nan]))
+SHAPE = st.one_of(
+    st.floats(-1.0, 0.0), st.floats(0.05, 1e6), st.sampled_from([5e-324, 1e300, np.inf, np.nan])
+)
 
 # One strategy per column of the kernels that work row by row; a name not listed takes any value of its dtype.
 ROWS = {
@@ -29,7 +33,10 @@ ROWS = {
     "entity_hash": {},
     "remainder_quota": {},
     "draw_counts": {"mu": MEAN, "kappa": SHAPE},
-    "disk_offset": {"radius_udeg": st.one_of(st.floats(0.0, 1e12), DOUBLE), "lon_scale": st.one_of(st.floats(0.0, 1e6), DOUBLE)},
+    "disk_offset": {
+        "radius_udeg": st.one_of(st.floats(0.0, 1e12), DOUBLE),
+        "lon_scale": st.one_of(st.floats(0.0, 1e6), DOUBLE),
+    },
 }
 SCALARS = {
     "key": WORD,
@@ -46,7 +53,10 @@ def case(stem):
 
     def assemble(rows, values):
         transposed = list(zip(*rows, strict=True)) or [()] * len(columns)
-        return values | {arg["name"]: np.array(column, arg["dtype"]) for arg, column in zip(columns, transposed, strict=True)}
+        return values | {
+            arg["name"]: np.array(column, arg["dtype"])
+            for arg, column in zip(columns, transposed, strict=True)
+        }
 
     return st.builds(assemble, st.lists(row, max_size=12), st.fixed_dictionaries(scalars))
 
@@ -78,7 +88,12 @@ def sample(stem, n):
     if stem == "disk_offset":
         values |= {"radius_udeg": rng.random(n) * 5e6, "lon_scale": 1.0 + rng.random(n)}
     if stem == "draw_counts":
-        values |= {"mu": rng.random(n) ** 4 * 200.0, "kappa": rng.normal(3.0, 2.0, n), "part_mean": 64.0, "zero_truncated": 0}
+        values |= {
+            "mu": rng.random(n) ** 4 * 200.0,
+            "kappa": rng.normal(3.0, 2.0, n),
+            "part_mean": 64.0,
+            "zero_truncated": 0,
+        }
     if "key" in values:
         values["key"] = int(rng.integers(0, 2**64, dtype=np.uint64))
     return values
@@ -93,7 +108,9 @@ def test_sizes(stem, n):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.one_of(st.integers(0, 40), st.sampled_from([0, 1, 1000])), max_size=20), st.integers(-3, 3))
+@given(
+    st.lists(st.one_of(st.integers(0, 40), st.sampled_from([0, 1, 1000])), max_size=20), st.integers(-3, 3)
+)
 def test_expand_rows(counts, lie):
     offset = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.uint64)
     rows, ranks = check("expand_rows", {"offset": offset}, {"m": int(offset[-1])})
@@ -113,28 +130,51 @@ def test_expand_rows_refuses_falling_offsets():
 def test_ou_field(groups, buckets):
     rng = np.random.default_rng(groups)
     phi = rng.random(groups)
-    values = {"key": 7, "entity": words(rng, groups), "sigma": rng.random(groups), "phi": phi, "step_scale": np.sqrt(1 - phi * phi)}
+    values = {
+        "key": 7,
+        "entity": words(rng, groups),
+        "sigma": rng.random(groups),
+        "phi": phi,
+        "step_scale": np.sqrt(1 - phi * phi),
+    }
     check("ou_field", values | {"buckets": buckets}, {"gz": groups * buckets})
-    assert call("ou_field", values | {"buckets": buckets}, {"gz": groups * buckets + 1})[1] == (0, "WRONG_LENGTH")
+    assert call("ou_field", values | {"buckets": buckets}, {"gz": groups * buckets + 1})[1] == (
+        0,
+        "WRONG_LENGTH",
+    )
 
 
 def test_ou_field_autocorrelation():
-    """2,000 paths of 200 buckets: the lag-1 correlation's standard error is about 0.001, so 0.005 is five of them."""
+    """2,000 paths of 200 buckets: the lag-1 correlation's standard error is about 0.001,
+    so 0.005 is five of them.
+    """
     groups, buckets, phi = 2000, 200, 0.8
     ones = np.ones(groups)
-    values = {"key": 11, "entity": np.arange(groups), "sigma": ones * 0.5, "phi": ones * phi, "step_scale": ones * (1 - phi * phi) ** 0.5}
-    z = call("ou_field", values | {"buckets": buckets}, {"gz": groups * buckets})[0][0].reshape(groups, buckets)
+    values = {
+        "key": 11,
+        "entity": np.arange(groups),
+        "sigma": ones * 0.5,
+        "phi": ones * phi,
+        "step_scale": ones * (1 - phi * phi) ** 0.5,
+    }
+    z = call("ou_field", values | {"buckets": buckets}, {"gz": groups * buckets})[0][0].reshape(
+        groups, buckets
+    )
     assert abs(np.mean(z[:, 1:] * z[:, :-1]) / np.mean(z * z) - phi) < 0.005
     assert abs(np.mean(z * z) / 0.25 - 1) < 0.02
     assert abs(z[:, 0].std() / 0.5 - 1) < 0.08
 
 
 def test_disk_is_uniform():
-    """100,000 points: squared radius is uniform, all 8 octants are hit alike; chi-square at 7 and 9 degrees, critical values of 1e-6."""
+    """100,000 points: squared radius is uniform, all 8 octants are hit alike; chi-square at 7 and 9 degrees,
+    critical values of 1e-6.
+    """
     n = 100_000
     rng = np.random.default_rng(3)
     values = {f"x{i}": rng.integers(0, 2**64, n, dtype=np.uint64) for i in range(3)}
-    (dlat, dlon), refused = call("disk_offset", values | {"radius_udeg": np.full(n, 1e6), "lon_scale": np.full(n, 2.0)})
+    (dlat, dlon), refused = call(
+        "disk_offset", values | {"radius_udeg": np.full(n, 1e6), "lon_scale": np.full(n, 2.0)}
+    )
     assert refused is None
     y, x = dlat / 1e6, dlon / 2e6
     octant = np.bincount((np.floor((np.arctan2(y, x) + np.pi) / (np.pi / 4)).astype(int)) % 8, minlength=8)
@@ -145,10 +185,15 @@ def test_disk_is_uniform():
 
 
 def test_race_key_samples_by_weight():
-    """The smallest of two keys belongs to weight 3 against 1 with probability 3/4: 40,000 races, tolerance six standard errors."""
+    """The smallest of two keys belongs to weight 3 against 1 with probability 3/4: 40,000 races,
+    tolerance six standard errors.
+    """
     rng = np.random.default_rng(4)
     n = 40_000
-    heavy, light = (call("race_key", {"x": rng.integers(0, 2**64, n, np.uint64), "weight": np.full(n, w)})[0][0] for w in (3.0, 1.0))
+    heavy, light = (
+        call("race_key", {"x": rng.integers(0, 2**64, n, np.uint64), "weight": np.full(n, w)})[0][0]
+        for w in (3.0, 1.0)
+    )
     assert abs(np.mean(heavy < light) - 0.75) < 0.013
 
 

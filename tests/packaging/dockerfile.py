@@ -1,6 +1,8 @@
-"""A Dockerfile read and followed without Docker: its COPY and RUN lines carried out in a directory that stands for the image's root.
+"""A Dockerfile read and followed without Docker: its COPY and RUN lines carried out in a directory that
+stands for the image's root.
 
-What it cannot stand for is the base image and its users: `USER` and `useradd` are left out, `python` is the one that runs the tests.
+What it cannot stand for is the base image and its users: `USER` and `useradd` are left out, `python` is the
+one that runs the tests.
 """
 
 from __future__ import annotations
@@ -34,19 +36,27 @@ def instructions(path: Path) -> list[Instruction]:
 
 def copied(path: Path) -> list[str]:
     """What of the checkout is copied into the image."""
-    rows = [shlex.split(one.text) for one in instructions(path) if one.name == "COPY" and "--from" not in one.text]
+    rows = [
+        shlex.split(one.text) for one in instructions(path) if one.name == "COPY" and "--from" not in one.text
+    ]
     return [source for words in rows for source in words[:-1]]
 
 
 def follow(path: Path, root: Path) -> list[str]:
-    """Carry a Dockerfile out below `root`; returns the command that its ENTRYPOINT and CMD make, with paths below `root`."""
+    """Carry a Dockerfile out below `root`; returns the command that its ENTRYPOINT and CMD make,
+    with paths below `root`.
+    """
     env = {"PATH": os.environ["PATH"], "HOME": str(root / "home")}
     root.mkdir(parents=True)
     cwd = root
     command: list[str] = []
 
     def below(text: str) -> str:
-        return re.sub("|".join(rf"(?<![\w/.]){re.escape(room)}" for room in ROOMS), lambda found: f"{root}{found[0]}", text)
+        return re.sub(
+            "|".join(rf"(?<![\w/.]){re.escape(room)}" for room in ROOMS),
+            lambda found: f"{root}{found[0]}",
+            text,
+        )
 
     for one in instructions(path):
         if one.name == "COPY" and "--from" not in one.text:
@@ -56,7 +66,14 @@ def follow(path: Path, root: Path) -> list[str]:
         elif one.name == "RUN":
             steps = [step for step in one.text.split("&&") if "useradd" not in step and "chown" not in step]
             for step in steps:
-                done = subprocess.run(["bash", "-c", _python(below(step))], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+                done = subprocess.run(
+                    ["bash", "-c", _python(below(step))],
+                    cwd=cwd,
+                    env=env,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
                 assert done.returncode == 0, (step, done.stdout[-1000:], done.stderr[-3000:])
         elif one.name == "ENV":
             for name, value in (pair.split("=", 1) for pair in shlex.split(one.text)):

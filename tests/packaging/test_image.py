@@ -28,7 +28,9 @@ def test_hadolint_finds_nothing(tmp_path: Path) -> None:
     done = subprocess.run([HADOLINT, DOCKERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.read_text().replace("--no-cache-dir", ""))
-    assert subprocess.run([HADOLINT, tmp_path / "Dockerfile"], capture_output=True, check=False).returncode == 1
+    assert (
+        subprocess.run([HADOLINT, tmp_path / "Dockerfile"], capture_output=True, check=False).returncode == 1
+    )
 
 
 def test_what_is_copied_is_what_the_build_context_holds() -> None:
@@ -42,7 +44,10 @@ def test_the_image_installs_by_hash_and_runs_as_nobody_special() -> None:
     steps = instructions(DOCKERFILE)
     installs = [step.text for step in steps if "pip install" in step.text]
     assert len(installs) == 2
-    assert all("--no-deps" in text and ("--require-hashes" in text or "--no-build-isolation" in text) for text in installs)
+    assert all(
+        "--no-deps" in text and ("--require-hashes" in text or "--no-build-isolation" in text)
+        for text in installs
+    )
     assert [step.text for step in steps if step.name == "USER"] == ["1000"]
     oldest = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert oldest and all(f"python:{oldest[1]}-" in step.text for step in steps if step.name == "FROM")
@@ -50,7 +55,9 @@ def test_the_image_installs_by_hash_and_runs_as_nobody_special() -> None:
 
 @pytest.mark.slow(90)
 def test_the_steps_make_a_command_that_builds_the_same_world(tmp_path: Path) -> None:
-    """Every COPY and RUN, in a directory that stands for the root: an install from the wheel, away from the checkout."""
+    """Every COPY and RUN, in a directory that stands for the root: an install from the wheel,
+    away from the checkout.
+    """
     command = follow(DOCKERFILE, tmp_path / "image")
     assert command[1:] == ["--help"] and Path(command[0]).is_relative_to(tmp_path)
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "image/home/closedworld")}
@@ -68,7 +75,9 @@ def _docker() -> str | None:
     """Why Docker cannot be used here."""
     if shutil.which("docker") is None:
         return "there is no docker command"
-    done = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True, check=False
+    )
     return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1][:100]
 
 
@@ -77,7 +86,9 @@ def test_docker_builds_it_and_it_builds_a_world(tmp_path: Path) -> None:
     why = _docker()
     if why:
         pytest.skip(f"no Docker here: {why}")
-    subprocess.run(["docker", "build", "--quiet", "--tag", "closedworld-test", ROOT], check=True, capture_output=True)
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", "closedworld-test", ROOT], check=True, capture_output=True
+    )
     words = ["docker", "run", "--rm", "closedworld-test", "run", "--until", "3B", "--json", *settings()]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -22,7 +22,9 @@ def test_classifiers_are_known_and_agree() -> None:
     assert set(given) <= classifiers and given == sorted(given)
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {oldest}" in given
-    assert not [name for name in given if name.startswith("License ::")], "the licence is an SPDX expression, which excludes classifiers"
+    assert not [name for name in given if name.startswith("License ::")], (
+        "the licence is an SPDX expression, which excludes classifiers"
+    )
 
 
 def test_citation_agrees() -> None:
@@ -40,4 +42,6 @@ def test_extras_name_extras_that_exist(extra: str) -> None:
 
 
 def test_this_python_is_one_that_is_promised() -> None:
-    assert sys.version_info[:2] >= tuple(int(part) for part in PROJECT["requires-python"].removeprefix(">=").split("."))
+    assert sys.version_info[:2] >= tuple(
+        int(part) for part in PROJECT["requires-python"].removeprefix(">=").split(".")
+    )

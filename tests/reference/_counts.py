@@ -1,4 +1,6 @@
-"""Inversion of Poisson and NB2 in Python floats: the operations of cpu_fallback/counts.py in the same order."""
+"""Inversion of Poisson and NB2 in Python floats: the operations of
+cpu_fallback/counts.py in the same order.
+"""
 
 from tests.reference._detmath import det_exp, det_expm1, det_log1p
 

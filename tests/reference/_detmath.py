@@ -1,4 +1,5 @@
-"""exp, log and the normal quantile in Python floats (which are binary64): the same formulas as cpu_fallback/detmath.py, written as tables.
+"""exp, log and the normal quantile in Python floats (which are binary64): the same formulas as
+cpu_fallback/detmath.py, written as tables.
 
 The order of operations is the definition; the twins must give the same bits.
 """
@@ -9,9 +10,19 @@ import struct
 LN2_HI = float.fromhex("0x1.62e42fee00000p-1")
 LN2_LO = float.fromhex("0x1.a39ef35793c76p-33")
 INV_LN2 = float.fromhex("0x1.71547652b82fep+0")
-EXP_P = [1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05, -1.65339022054652515390e-06]
+EXP_P = [
+    1.66666666666666019037e-01,
+    -2.77777777770155933842e-03,
+    6.61375632143793436117e-05,
+    -1.65339022054652515390e-06,
+]
 EXP_P += [4.13813679705723846039e-08]
-LOG_ODD = [6.666666666666735130e-01, 2.857142874366239149e-01, 1.818357216161805012e-01, 1.479819860511658591e-01]
+LOG_ODD = [
+    6.666666666666735130e-01,
+    2.857142874366239149e-01,
+    1.818357216161805012e-01,
+    1.479819860511658591e-01,
+]
 LOG_EVEN = [3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01]
 
 # Wichura 1988, AS 241, PPND16: coefficients in ascending powers, as printed.

@@ -1,10 +1,14 @@
-"""Alias tables by the sweep: light slots in order, each topped up by the current heavy slot; a drained heavy slot by the next heavy one."""
+"""Alias tables by the sweep: light slots in order, each topped up by the current heavy slot; a drained heavy
+slot by the next heavy one.
+"""
 
 from tests.reference._errors import RowError
 
 
 def build(weight):
-    """One table, thresholds of full slots 2**64 - 1; shares are weight * size, the capacity of a slot is the total."""
+    """One table, thresholds of full slots 2**64 - 1; shares are weight * size,
+    the capacity of a slot is the total.
+    """
     total = sum(weight)
     share = [w * len(weight) for w in weight]
     light = [slot for slot, value in enumerate(share) if value < total]
@@ -23,7 +27,9 @@ def alias_build(offset, weight):
     threshold, alias = [], []
     for segment in range(len(offset) - 1):
         first, stop = offset[segment], offset[segment + 1]
-        if not (first == len(threshold) <= stop <= len(weight)) or (segment == len(offset) - 2 and stop != len(weight)):
+        if not (first == len(threshold) <= stop <= len(weight)) or (
+            segment == len(offset) - 2 and stop != len(weight)
+        ):
             raise RowError(segment, "BAD_OFFSET")
         rows = weight[first:stop]
         if rows and sum(rows) == 0:

@@ -1,4 +1,6 @@
-"""Caps for those whose share reaches theirs, as long as there are any; the others by systematic sampling of what is left."""
+"""Caps for those whose share reaches theirs, as long as there are any;
+the others by systematic sampling of what is left.
+"""
 
 from fractions import Fraction
 
@@ -34,7 +36,9 @@ def capped_share(offset, weight, cap, units, start):
     count = []
     for group in range(len(offset) - 1):
         first, stop = offset[group], offset[group + 1]
-        if not (first == len(count) <= stop <= len(weight)) or (group == len(offset) - 2 and stop != len(weight)):
+        if not (first == len(count) <= stop <= len(weight)) or (
+            group == len(offset) - 2 and stop != len(weight)
+        ):
             raise RowError(group, "BAD_OFFSET")
         count += share(weight[first:stop], cap[first:stop], units[group], start[group], group)
     return count

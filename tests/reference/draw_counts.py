@@ -34,7 +34,10 @@ def draw_counts(key, c0, c1, mu, kappa, part_mean, zero_truncated):
         if mean > 0.0:
             parts = max(1, int(mean / part_mean))
             parts += parts * part_mean < mean
-        count = sum(invert_count(open52(draw(key, low, high, d)), mean / parts, shape / parts, zero_truncated) for d in range(parts))
+        count = sum(
+            invert_count(open52(draw(key, low, high, d)), mean / parts, shape / parts, zero_truncated)
+            for d in range(parts)
+        )
         if count >= 2**32 - 1:
             raise RowError(row, "COUNT_OVERFLOW")
         counts.append(count)

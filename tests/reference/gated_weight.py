@@ -16,6 +16,9 @@ def gated_weight(x, idle, sigma):
         if u <= gate:
             weight.append(1)
             continue
-        factor = det_exp(spread * det_normal_quantile(min((u - gate) / (1.0 - gate), 1.0 - 2.0**-53)) - 0.5 * spread * spread)
+        factor = det_exp(
+            spread * det_normal_quantile(min((u - gate) / (1.0 - gate), 1.0 - 2.0**-53))
+            - 0.5 * spread * spread
+        )
         weight.append(max(1, int(min(factor, 65536.0) * 1048576.0)))
     return weight

@@ -11,5 +11,8 @@ def label_arrivals(arrival_key, virtual, key_country, key_zone, key_channel, key
         [key_country[k] for k in arrival_key],
         [key_zone[k] for k in arrival_key],
         [key_channel[k] for k in arrival_key],
-        [key_settlement[k] if online else key_zone[k] for k, online in zip(arrival_key, virtual, strict=True)],
+        [
+            key_settlement[k] if online else key_zone[k]
+            for k, online in zip(arrival_key, virtual, strict=True)
+        ],
     )

@@ -11,7 +11,11 @@ def local_surface(offset, volume, shape_start, grid_start, factor_start, shape, 
         if offset[i + 1] < offset[i] or offset[i + 1] > offset[-1]:
             raise RowError(i, "BAD_OFFSET")
         size = offset[i + 1] - offset[i]
-        if grid_start[i] + size > len(hour) or factor_start[i] + size > len(factor) or shape_start[i] + 168 > len(shape):
+        if (
+            grid_start[i] + size > len(hour)
+            or factor_start[i] + size > len(factor)
+            or shape_start[i] + 168 > len(shape)
+        ):
             raise RowError(i, "OUT_OF_RANGE")
         for j in range(size):
             slot = hour[grid_start[i] + j]

@@ -5,4 +5,6 @@ from tests.reference.open_uniform import open52
 
 
 def lognormal_factor(x, mu, sigma):
-    return [det_exp(m + s * det_normal_quantile(open52(word))) for word, m, s in zip(x, mu, sigma, strict=True)]
+    return [
+        det_exp(m + s * det_normal_quantile(open52(word))) for word, m, s in zip(x, mu, sigma, strict=True)
+    ]

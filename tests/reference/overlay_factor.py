@@ -22,7 +22,23 @@ def _check(cell, link, event, kind, events, types, i):
 
 
 def overlay_factor(
-    cell, first, step, link, event, start, stop, ramp_in, ramp_out, peak, kind, rank, take_least, low, high, total_low, total_high
+    cell,
+    first,
+    step,
+    link,
+    event,
+    start,
+    stop,
+    ramp_in,
+    ramp_out,
+    peak,
+    kind,
+    rank,
+    take_least,
+    low,
+    high,
+    total_low,
+    total_high,
 ):
     if cell[0] != 0 or link[0] != 0 or link[-1] != len(event):
         raise RowError(0, "BAD_OFFSET")
@@ -40,7 +56,9 @@ def overlay_factor(
                     continue
                 top = max(rank[e] for e in of_type)
                 values = [
-                    1.0 + (peak[e] - 1.0) * _felt(second, start[e], stop[e], ramp_in[e], ramp_out[e]) for e in of_type if rank[e] == top
+                    1.0 + (peak[e] - 1.0) * _felt(second, start[e], stop[e], ramp_in[e], ramp_out[e])
+                    for e in of_type
+                    if rank[e] == top
                 ]
                 total = total * _bounded(min(values) if take_least[t] else max(values), low[t], high[t])
             factor.append(_bounded(total, total_low, total_high))

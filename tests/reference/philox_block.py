@@ -1,4 +1,6 @@
-"""Philox2x64-10 in Python integers, written from Salmon et al. 2011, section 3: the definition the twins must equal."""
+"""Philox2x64-10 in Python integers, written from Salmon et al. 2011, section 3:
+the definition the twins must equal.
+"""
 
 MASK = 2**64 - 1
 

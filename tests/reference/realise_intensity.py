@@ -1,4 +1,6 @@
-"""Row (key, bucket) times its two factors, bounded, moved to where its merchant's buckets come before its keys."""
+"""Row (key, bucket) times its two factors, bounded, moved to where its merchant's buckets come before its
+keys.
+"""
 
 from tests.reference._errors import RowError
 

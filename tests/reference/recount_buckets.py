@@ -6,7 +6,18 @@ NO_ROW = 2**32 - 1
 
 
 def recount_buckets(
-    row_offset, arrival_offset, row_merchant, row_bucket, row_country, row_zone, row_channel, merchant, bucket, country, zone, channel
+    row_offset,
+    arrival_offset,
+    row_merchant,
+    row_bucket,
+    row_country,
+    row_zone,
+    row_channel,
+    merchant,
+    bucket,
+    country,
+    zone,
+    channel,
 ):
     rows = list(zip(row_merchant, row_bucket, row_country, row_zone, row_channel, strict=True))
     arrivals = list(zip(merchant, bucket, country, zone, channel, strict=True))

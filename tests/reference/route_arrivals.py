@@ -27,5 +27,7 @@ def route_arrivals(
         if slot >= slots:
             raise RowError(i, "ALIAS_OUT_OF_RANGE")
         place = place_id[first + slot]
-        out.append((bucket_start[bucket[r]] + offset, k, int(online), 0 if online else place, place if online else 0))
+        out.append(
+            (bucket_start[bucket[r]] + offset, k, int(online), 0 if online else place, place if online else 0)
+        )
     return tuple([item[part] for item in out] for part in range(5))

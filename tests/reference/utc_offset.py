@@ -8,7 +8,11 @@ def offset_at(instant, z, zone_offset, transition_us, transition_minutes):
     if not 0 <= z < len(zone_offset) - 1:
         return None
     own = slice(zone_offset[z], zone_offset[z + 1])
-    past = [minutes for at, minutes in zip(transition_us[own], transition_minutes[own], strict=True) if at <= instant]
+    past = [
+        minutes
+        for at, minutes in zip(transition_us[own], transition_minutes[own], strict=True)
+        if at <= instant
+    ]
     return past[-1] if past else None
 
 

@@ -4,7 +4,19 @@ from tests.reference.utc_offset import offset_at
 
 
 def verify_arrivals(
-    first_seq, merchant, bucket, seq, ts_us, zone, minutes, bucket_start, bucket_us, slot_us, zone_offset, transition_us, transition_minutes
+    first_seq,
+    merchant,
+    bucket,
+    seq,
+    ts_us,
+    zone,
+    minutes,
+    bucket_start,
+    bucket_us,
+    slot_us,
+    zone_offset,
+    transition_us,
+    transition_minutes,
 ):
     faults, slots = [], []
     for i, instant in enumerate(ts_us):

@@ -27,7 +27,9 @@ def taxonomy() -> dict:
 
 @cache
 def classes() -> dict:
-    return yaml.safe_load((CONFIG / "layer2" / "5A" / "demand_classes.yaml").read_text(encoding="utf-8"))["classes"]
+    return yaml.safe_load((CONFIG / "layer2" / "5A" / "demand_classes.yaml").read_text(encoding="utf-8"))[
+        "classes"
+    ]
 
 
 def day(shape: dict) -> list[float]:
@@ -54,7 +56,11 @@ def test_taxonomy_is_complete_and_sums_up() -> None:
         assert set(row) == MCC_KEYS, row["mcc"]
         assert set(row["channel_mix"]) == set(row["demand_class"]) == set(CHANNELS)
         assert sum(row["channel_mix"].values()) == 1000 and min(row["channel_mix"].values()) >= 0
-        assert row["share_weight"] > 0 and row["ticket"]["median_minor"] > 0 and 0.3 <= row["ticket"]["sigma"] <= 1.6
+        assert (
+            row["share_weight"] > 0
+            and row["ticket"]["median_minor"] > 0
+            and 0.3 <= row["ticket"]["sigma"] <= 1.6
+        )
         assert 10 <= row["multi_site_permille"] <= 250 and 3 <= row["site_mean"] <= 60
         for law in row["virtual"].values():
             assert set(law) == {"hybrid", "virtual_only"} and 0 <= law["hybrid"] + law["virtual_only"] <= 1000
@@ -72,7 +78,10 @@ def test_taxonomy_in_the_large() -> None:
     present = sum(row["share_weight"] * row["channel_mix"]["card_present"] for row in mccs) / weight
     assert 600 <= present <= 800
     virtual_only = sum(
-        row["share_weight"] * row["channel_mix"]["card_not_present"] * row["virtual"]["card_not_present"]["virtual_only"] for row in mccs
+        row["share_weight"]
+        * row["channel_mix"]["card_not_present"]
+        * row["virtual"]["card_not_present"]["virtual_only"]
+        for row in mccs
     )
     assert 30 <= virtual_only / weight / 1000 <= 120
 
@@ -91,18 +100,26 @@ def test_classes_are_the_ten_with_every_key() -> None:
         assert set(law["shape"]) == set(CHANNELS)
         for shape in law["shape"].values():
             assert shape["floor"] > 0 and shape["peaks"]
-            assert all(0 <= peak["minute"] < 1440 and peak["sigma"] > 0 and peak["amp"] > 0 for peak in shape["peaks"])
+            assert all(
+                0 <= peak["minute"] < 1440 and peak["sigma"] > 0 and peak["amp"] > 0
+                for peak in shape["peaks"]
+            )
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_daily_shapes(name: str) -> None:
-    """Channels differ; no step at midnight; online peaks 10 to 22 h and is lowest 3 to 5 h; everyone sleeps."""
+    """Channels differ; no step at midnight; online peaks 10 to 22 h and is lowest 3 to 5 h;
+    everyone sleeps.
+    """
     shapes = {channel: day(classes()[name]["shape"][channel]) for channel in CHANNELS}
-    apart = sum(abs(a - b) for a, b in zip(shapes["card_present"], shapes["card_not_present"], strict=True)) / 2
+    apart = (
+        sum(abs(a - b) for a, b in zip(shapes["card_present"], shapes["card_not_present"], strict=True)) / 2
+    )
     assert apart >= 0.04, apart
     for channel, hours in shapes.items():
         assert max(hours[0], hours[23]) <= 4.5 * min(hours[0], hours[23]), channel
-        assert hours[3] <= 1.6 * min(hours), channel  # three in the morning is the quiet of the night, floor or not
+        # three in the morning is the quiet of the night, floor or not
+        assert hours[3] <= 1.6 * min(hours), channel
         assert sum(hours[1:6]) <= 0.16, channel
         if name.startswith("online"):
             assert 10 <= hours.index(max(hours)) < 22 and 3 <= hours.index(min(hours)) <= 5, channel
@@ -119,8 +136,13 @@ def test_weekly_shapes() -> None:
 
     def weekend(name: str) -> float:
         law = classes()[name]
-        weights = [weight * (law["weekend_factor"] if index >= 5 else 1.0) for index, weight in enumerate(law["day_weights"])]
+        weights = [
+            weight * (law["weekend_factor"] if index >= 5 else 1.0)
+            for index, weight in enumerate(law["day_weights"])
+        ]
         return sum(weights[5:]) / sum(weights)
 
     assert weekend("office_hours") < 0.12 < weekend("bills_utilities") < 0.18
-    assert 0.34 < weekend("evening_weekend") < 0.45 and 0.26 < weekend("consumer_daytime") < 0.30 < weekend("travel_hospitality")
+    assert 0.34 < weekend("evening_weekend") < 0.45 and 0.26 < weekend("consumer_daytime") < 0.30 < weekend(
+        "travel_hospitality"
+    )

@@ -25,8 +25,24 @@ import tzdata
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "reference"
 TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
 M49_SUBREGIONS = 22
-CURRENCIES_OF_NOTE = {"US": ("USD", 2), "JP": ("JPY", 0), "KW": ("KWD", 3), "BG": ("EUR", 2), "HR": ("EUR", 2), "IQ": ("IQD", 3)}
-WEEKENDS_OF_NOTE = {"US": "6,7", "AE": "6,7", "SA": "5,6", "EG": "5,6", "IL": "5,6", "IR": "5", "IN": "7", "AF": "4,5"}
+CURRENCIES_OF_NOTE = {
+    "US": ("USD", 2),
+    "JP": ("JPY", 0),
+    "KW": ("KWD", 3),
+    "BG": ("EUR", 2),
+    "HR": ("EUR", 2),
+    "IQ": ("IQD", 3),
+}
+WEEKENDS_OF_NOTE = {
+    "US": "6,7",
+    "AE": "6,7",
+    "SA": "5,6",
+    "EG": "5,6",
+    "IL": "5,6",
+    "IR": "5",
+    "IN": "7",
+    "AF": "4,5",
+}
 
 
 def load(name: str) -> pa.Table:
@@ -53,9 +69,22 @@ def transitions() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def test_rebuild_gives_the_checked_in_snapshot(tmp_path: Path) -> None:
-    """Another host zone, another hash seed, no tz database: same content, and on the same pyarrow the same bytes."""
-    environment = {**os.environ, "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "7", "PYTHONTZPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run([sys.executable, str(FOLDER / "build.py"), "--out", str(tmp_path)], check=True, env=environment, capture_output=True)
+    """Another host zone, another hash seed, no tz database: same content,
+    and on the same pyarrow the same bytes.
+    """
+    environment = {
+        **os.environ,
+        "TZ": "Pacific/Auckland",
+        "PYTHONHASHSEED": "7",
+        "PYTHONTZPATH": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    subprocess.run(
+        [sys.executable, str(FOLDER / "build.py"), "--out", str(tmp_path)],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
     ours, theirs = sources(FOLDER), sources(tmp_path)
     assert ours["inputs"] == theirs["inputs"]
     assert ours["left_out"] == theirs["left_out"]
@@ -64,14 +93,20 @@ def test_rebuild_gives_the_checked_in_snapshot(tmp_path: Path) -> None:
         assert (mine["content_sha256"], mine["rows"]) == (rebuilt["content_sha256"], rebuilt["rows"]), name
         assert load(name).equals(pq.read_table(tmp_path / f"{name}.parquet"), check_metadata=True), name
         if ours["written_by"] == theirs["written_by"]:
-            assert (FOLDER / f"{name}.parquet").read_bytes() == (tmp_path / f"{name}.parquet").read_bytes(), name
+            assert (FOLDER / f"{name}.parquet").read_bytes() == (tmp_path / f"{name}.parquet").read_bytes(), (
+                name
+            )
 
 
 def test_sources_name_the_files_that_are_there() -> None:
     """Digests in SOURCES.json are those of the checked-in files; nothing else is there; all is small."""
     seal = module("seal")
     outputs = sources(FOLDER)["outputs"]
-    assert sorted(outputs) == sorted(path.name for path in FOLDER.glob("*.parquet")) == sorted(f"{name}.parquet" for name in TABLES)
+    assert (
+        sorted(outputs)
+        == sorted(path.name for path in FOLDER.glob("*.parquet"))
+        == sorted(f"{name}.parquet" for name in TABLES)
+    )
     for name, facts in outputs.items():
         assert facts["content_sha256"] == seal.content_sha256(pq.read_table(FOLDER / name)), name
         assert facts["file_sha256"] == hashlib.sha256((FOLDER / name).read_bytes()).hexdigest(), name
@@ -92,7 +127,9 @@ def test_no_nulls_and_sorted_by_a_unique_key(name: str) -> None:
 
 
 def test_references_close() -> None:
-    """Each city's country and zone exist; each country has a city; zone lists agree; neighbours and holidays stay inside."""
+    """Each city's country and zone exist; each country has a city; zone lists agree;
+    neighbours and holidays stay inside.
+    """
     cities, countries, tzids = load("cities"), load("countries"), load("tzids")
     listed, zones = countries["country_iso"].to_pylist(), tzids["tzid"].to_pylist()
     assert set(cities["country_iso"].to_pylist()) == set(listed)
@@ -116,11 +153,14 @@ def test_cities_are_in_range_and_their_scales_are_right() -> None:
     assert radius.min() == 10_000 and radius.max() <= 350_000
     for latitude, scale in zip(lat.tolist(), cities["lon_scale"].to_pylist(), strict=True):
         near = 1.0 / math.cos(math.radians(latitude / 1e6))
-        assert abs(scale - near) <= 8 * math.ulp(near)  # libm is not exact: this only proves that nothing is wrong at large
+        # libm is not exact: this only proves that nothing is wrong at large
+        assert abs(scale - near) <= 8 * math.ulp(near)
 
 
 def test_every_country_is_classified() -> None:
-    """UN M49: 22 sub-regions, each in one region, every country in one; income groups, money and weekends make sense."""
+    """UN M49: 22 sub-regions, each in one region, every country in one; income groups,
+    money and weekends make sense.
+    """
     tables, countries = module("tables"), load("countries").to_pylist()
     assert len(tables.REGION_OF_SUBREGION) == M49_SUBREGIONS
     assert {row["subregion"] for row in countries} == set(tables.REGION_OF_SUBREGION)
@@ -129,16 +169,24 @@ def test_every_country_is_classified() -> None:
     assert set(tables.INCOME_GROUP) == {row["country_iso"] for row in countries}
     assert set(tables.INCOME_ASSUMED.split()) | set(tables.ONLINE_PERMILLE) <= set(tables.INCOME_GROUP)
     by_code = {row["country_iso"]: row for row in countries}
-    assert {code: (by_code[code]["currency"], by_code[code]["minor_units"]) for code in CURRENCIES_OF_NOTE} == CURRENCIES_OF_NOTE
+    assert {
+        code: (by_code[code]["currency"], by_code[code]["minor_units"]) for code in CURRENCIES_OF_NOTE
+    } == CURRENCIES_OF_NOTE
     assert {code: by_code[code]["weekend_days"] for code in WEEKENDS_OF_NOTE} == WEEKENDS_OF_NOTE
     for row in countries:
         assert len(row["country_iso"]) == 2 and len(row["iso3"]) == 3 and len(row["currency"]) == 3
-        assert row["population"] > 0 and 0 < row["online_share_permille"] <= 1000 and row["minor_units"] in (0, 2, 3)
+        assert (
+            row["population"] > 0
+            and 0 < row["online_share_permille"] <= 1000
+            and row["minor_units"] in (0, 2, 3)
+        )
 
 
 def test_holidays_of_note() -> None:
     """Known days: fixed, moving and observed on another day."""
-    days = {(row["country_iso"], row["date"].isoformat()): row["name"] for row in load("holidays").to_pylist()}
+    days = {
+        (row["country_iso"], row["date"].isoformat()): row["name"] for row in load("holidays").to_pylist()
+    }
     for key in (("US", "2026-11-26"), ("US", "2026-07-03"), ("DE", "2026-04-03"), ("FR", "2027-07-14"), ("GB", "2026-12-28"),
                 ("JP", "2026-01-01"), ("BR", "2026-09-07"), ("CN", "2026-10-01"), ("IN", "2026-01-26")):  # fmt: skip
         assert key in days, key
@@ -147,7 +195,10 @@ def test_holidays_of_note() -> None:
 
 def test_transition_table_equals_zoneinfo_every_hour() -> None:
     """Every zone, every hour of 2025 to 2028, plus every transition to the second over the whole horizon."""
-    start, hours = datetime(2025, 1, 1, tzinfo=UTC), (datetime(2029, 1, 1, tzinfo=UTC) - datetime(2025, 1, 1, tzinfo=UTC)).days * 24
+    start, hours = (
+        datetime(2025, 1, 1, tzinfo=UTC),
+        (datetime(2029, 1, 1, tzinfo=UTC) - datetime(2025, 1, 1, tzinfo=UTC)).days * 24,
+    )
     clock = [start + timedelta(hours=hour) for hour in range(hours)]
     instants = np.arange(hours, dtype=np.int64) * 3600 + int(start.timestamp())
     meta = {key.decode(): value.decode() for key, value in load("tz_transitions").schema.metadata.items()}
@@ -160,13 +211,17 @@ def test_transition_table_equals_zoneinfo_every_hour() -> None:
         raw = (Path(tzdata.__file__).parent / "zoneinfo" / tzid).read_bytes()
         zone = zoneinfo.ZoneInfo.from_file(io.BytesIO(raw), key=tzid)
         if raw not in seen:  # zones that are links share their bytes, so also their hours
-            seen[raw] = np.array([moment.astimezone(zone).utcoffset() // minute for moment in clock], dtype=np.int16)
+            seen[raw] = np.array(
+                [moment.astimezone(zone).utcoffset() // minute for moment in clock], dtype=np.int16
+            )
         table = offset[np.searchsorted(at, instants, side="right") - 1]
         assert np.array_equal(table, seen[raw]), tzid
         odd += bool(np.any(table % 60))
         assert at[0] == int(meta["covers_from_utc_s"]) and at[-1] < int(meta["covers_to_utc_s"])
         assert np.all(offset[1:] != offset[:-1])
-        for moment, before, after in zip(at[1:].tolist(), offset[:-1].tolist(), offset[1:].tolist(), strict=True):
+        for moment, before, after in zip(
+            at[1:].tolist(), offset[:-1].tolist(), offset[1:].tolist(), strict=True
+        ):
             assert datetime.fromtimestamp(moment - 1, zone).utcoffset() == before * minute, tzid
             assert datetime.fromtimestamp(moment, zone).utcoffset() == after * minute, tzid
     assert odd >= 10  # the :30 and :45 zones were really among them

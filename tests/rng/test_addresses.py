@@ -1,4 +1,6 @@
-"""Addresses: the grammar and what it refuses, and that one expression gives the same words for ints, arrays and any dtype."""
+"""Addresses: the grammar and what it refuses, and that one expression gives the same words for ints,
+arrays and any dtype.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,19 @@ from sim.rng.grammar import parse
 from tests.kernels.binder import ROOT
 
 STREAMS = Streams.from_document(yaml.safe_load((ROOT / "contracts/rng/streams.yaml").read_text()))
-GIVEN = {name: Field(name, bits, name) for name, bits in (("wide", 64), ("half", 32), ("byte", 8), ("flag", 1), ("long", 40))}
+GIVEN = {
+    name: Field(name, bits, name)
+    for name, bits in (("wide", 64), ("half", 32), ("byte", 8), ("flag", 1), ("long", 40))
+}
 FIELDS = GIVEN | {"pair": Field.parse("pair", {"of": "half << 8 | byte", "is": "both"}, GIVEN)}
-ENTRY: dict[str, Any] = {"id": "1A.x", "entity": "x", "c0": "half << 8", "c1": "wide", "draws": 1, "scope": "world"}
+ENTRY: dict[str, Any] = {
+    "id": "1A.x",
+    "entity": "x",
+    "c0": "half << 8",
+    "c1": "wide",
+    "draws": 1,
+    "scope": "world",
+}
 
 
 def value(text: str, **given: Any) -> Any:
@@ -27,8 +39,15 @@ def value(text: str, **given: Any) -> Any:
 
 def test_parts_lie_side_by_side() -> None:
     assert value("0") == 0
-    assert value("half << 32 | flag << 8 | byte", half=0xFFFFFFFF, flag=1, byte=7) == 0xFFFFFFFF << 32 | 1 << 8 | 7
-    assert value("pair << 1 | flag", half=3, byte=5, flag=1) == value("pair << 1 | flag", pair=3 << 8 | 5, flag=1) == (3 << 8 | 5) << 1 | 1
+    assert (
+        value("half << 32 | flag << 8 | byte", half=0xFFFFFFFF, flag=1, byte=7)
+        == 0xFFFFFFFF << 32 | 1 << 8 | 7
+    )
+    assert (
+        value("pair << 1 | flag", half=3, byte=5, flag=1)
+        == value("pair << 1 | flag", pair=3 << 8 | 5, flag=1)
+        == (3 << 8 | 5) << 1 | 1
+    )
 
 
 def test_hashes_are_those_of_the_kernel_and_tags_flip_bits() -> None:
@@ -101,10 +120,18 @@ def test_names_that_calls_use_are_no_fields(name: str) -> None:
         ({"c0": "half << 8 | block"}, "one block counts none", "c0"),
         ({"c1": "block"}, "unknown field", "c1"),
         ({"draws": 3}, "no block in c0", "c0"),
-        ({"draws": 3, "c0": "half | block << 32"}, "lowest bits of c0. Found 2 blocks, and block << 32", "c0"),
+        (
+            {"draws": 3, "c0": "half | block << 32"},
+            "lowest bits of c0. Found 2 blocks, and block << 32",
+            "c0",
+        ),
         ({"draws": 3, "c0": "hash(half, block)"}, "no block in c0", "c0"),
         ({"draws": 3, "c0": "half << 1 | block | hash(byte, block) << 0"}, "overlap", "c0"),
-        ({"draws": 513, "c0": "half << 8 | block"}, "overlap. Found block ends at bit 9, half begins at bit 8", "c0"),
+        (
+            {"draws": 513, "c0": "half << 8 | block"},
+            "overlap. Found block ends at bit 9, half begins at bit 8",
+            "c0",
+        ),
         ({"draws": "as many as need be"}, "said once", "draws"),
         ({"draws": "as many as need be", "blocks": 257, "c0": "half << 8 | block"}, "overlap", "c0"),
         ({"draws": 2, "blocks": 1}, "said once", "draws"),
@@ -151,10 +178,19 @@ def test_values_are_taken_iff_they_fit(bits: int, dtype: str) -> None:
     for edge in {int(limits.min), -1, 0, 1, (1 << bits) - 1, 1 << bits, int(limits.max)}:
         if not limits.min <= edge <= limits.max:
             continue
-        for made in (edge, np.dtype(dtype).type(edge), np.array([0, edge, 0], dtype=dtype), np.array([[1, edge]], dtype=dtype)[0, ::1]):
+        for made in (
+            edge,
+            np.dtype(dtype).type(edge),
+            np.array([0, edge, 0], dtype=dtype),
+            np.array([[1, edge]], dtype=dtype)[0, ::1],
+        ):
             if 0 <= edge < 1 << bits:
                 (found,) = evaluate(node, {"x": made})
-                assert found == edge if isinstance(found, int) else (found.dtype == np.uint64 and edge in found.tolist())
+                assert (
+                    found == edge
+                    if isinstance(found, int)
+                    else (found.dtype == np.uint64 and edge in found.tolist())
+                )
             else:
                 with pytest.raises(AddressOverflow, match=rf"x = {edge}; expected 0 \.\. 2\*\*{bits} - 1"):
                     evaluate(node, {"x": made})
@@ -184,7 +220,9 @@ def test_every_stream_gives_arrays_what_it_gives_ints(name: str, data: st.DataOb
     stream = STREAMS[name]
     leaves = [field for field in stream.all_fields if field.of is None]
     rows = data.draw(st.lists(st.tuples(*(edges(field.bits) for field in leaves)), min_size=1, max_size=5))
-    arrays = {field.name: np.array([row[at] for row in rows], dtype=np.uint64) for at, field in enumerate(leaves)}
+    arrays = {
+        field.name: np.array([row[at] for row in rows], dtype=np.uint64) for at, field in enumerate(leaves)
+    }
     many = stream.address(arrays)
     for at, row in enumerate(rows):
         one = stream.address({field.name: row[place] for place, field in enumerate(leaves)})

@@ -15,10 +15,18 @@ FIELDS = {"rank": {"bits": 32, "is": "rank"}, "cell": {"bits": 64, "is": "cell"}
 
 
 def test_key_is_the_documented_hash():
-    text = bytes([18, 0, 0, 0]) + b"closedworld.rng.v1" + bytes([42, 0, 0, 0, 0, 0, 0, 0]) + bytes([12, 0, 0, 0]) + b"arrival_time"
+    text = (
+        bytes([18, 0, 0, 0])
+        + b"closedworld.rng.v1"
+        + bytes([42, 0, 0, 0, 0, 0, 0, 0])
+        + bytes([12, 0, 0, 0])
+        + b"arrival_time"
+    )
     assert stream_key(42, "arrival_time") == int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
     text += bytes([4, 0, 0, 0]) + b"base"
-    assert stream_key(42, "arrival_time", "base") == int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+    assert stream_key(42, "arrival_time", "base") == int.from_bytes(
+        hashlib.sha256(text).digest()[:8], "little"
+    )
 
 
 def test_keys_are_frozen():
@@ -46,10 +54,23 @@ def test_key_refusals(arguments):
 
 def test_registry():
     many = {"id": "b", "scope": "scenario", "draws": "ceil(mu / 64)", "blocks": 4, "c0": "rank << 8 | block"}
-    streams = Streams.from_document({"fields": FIELDS, "streams": [GOOD | {"description": "when"}, GOOD | many]})
-    assert list(streams) == ["arrival_time", "b"] and len(streams) == 2 and list(streams.fields) == ["rank", "cell"]
-    assert streams["arrival_time"].description == "when" and (streams["arrival_time"].blocks, streams["b"].blocks) == (1, 4)
-    assert streams["arrival_time"].key(7) == streams["arrival_time"].key(7, "stress") == stream_key(7, "arrival_time")
+    streams = Streams.from_document(
+        {"fields": FIELDS, "streams": [GOOD | {"description": "when"}, GOOD | many]}
+    )
+    assert (
+        list(streams) == ["arrival_time", "b"]
+        and len(streams) == 2
+        and list(streams.fields) == ["rank", "cell"]
+    )
+    assert streams["arrival_time"].description == "when" and (
+        streams["arrival_time"].blocks,
+        streams["b"].blocks,
+    ) == (1, 4)
+    assert (
+        streams["arrival_time"].key(7)
+        == streams["arrival_time"].key(7, "stress")
+        == stream_key(7, "arrival_time")
+    )
     assert streams["b"].key(7, "stress") == stream_key(7, "b", "stress")
     with pytest.raises(StreamError, match="needs a scenario"):
         streams["b"].key(7)
@@ -57,10 +78,15 @@ def test_registry():
 
 def test_packaged_registry_parses():
     streams = Streams.from_document(yaml.safe_load((ROOT / "contracts/rng/streams.yaml").read_text()))
-    assert all(stream.document()["fields"] or (stream.c0, stream.c1) == ("0", "0") for stream in streams.values())
+    assert all(
+        stream.document()["fields"] or (stream.c0, stream.c1) == ("0", "0") for stream in streams.values()
+    )
 
 
 def test_importing_rng_loads_neither_numba_nor_the_shell():
-    code = "import sys, sim.rng; print([m for m in ('numba', 'sim.shell', 'sim.backends', 'cpu_fallback') if m in sys.modules])"
+    code = (
+        "import sys, sim.rng; print([m for m in ('numba', 'sim.shell', 'sim.backends', 'cpu_fallback') if m "
+        "in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""Horizons and surfaces by scenario, in whole worlds: what a switch or another scenario's dates may move, and what not."""
+"""Horizons and surfaces by scenario, in whole worlds: what a switch or another scenario's dates may move,
+and what not.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ DATES = ["--set", "scenario_horizon_5A.start=2026-03-28", "--set", "scenario_hor
 
 
 def build(out: Path, *more: str) -> Path:
-    arguments = ["run", "--set", "merchant_universe_1A.merchants=60", *DATES, "--scenario", BASE, "--scenario", STRESS]
+    arguments = [
+        "run",
+        "--set",
+        "merchant_universe_1A.merchants=60",
+        *DATES,
+        "--scenario",
+        BASE,
+        "--scenario",
+        STRESS,
+    ]
     return Path(json.loads(closedworld(*arguments, *more, "--out", str(out), "--json").stdout)["run_dir"])
 
 
@@ -34,14 +45,24 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("how", "gone"),
     [
-        (["--set", "scenario_horizon_5A.emit_local_intensities=false"], {f"{LOCAL}/{BASE}", f"{LOCAL}/{STRESS}"}),
+        (
+            ["--set", "scenario_horizon_5A.emit_local_intensities=false"],
+            {f"{LOCAL}/{BASE}", f"{LOCAL}/{STRESS}"},
+        ),
         (["--set", "scenario_horizon_5A.emit_utc_intensities=false"], {f"{UTC}/{BASE}", f"{UTC}/{STRESS}"}),
-        (own(**{STRESS: {"emit_local_intensities": False}, BASE: {"emit_utc_intensities": False}}), {f"{LOCAL}/{STRESS}", f"{UTC}/{BASE}"}),
+        (
+            own(**{STRESS: {"emit_local_intensities": False}, BASE: {"emit_utc_intensities": False}}),
+            {f"{LOCAL}/{STRESS}", f"{UTC}/{BASE}"},
+        ),
     ],
     ids=["no local", "no UTC", "one each"],
 )
-def test_with_one_surface_everything_else_is_the_same(plain: Path, tmp_path: Path, how: list[str], gone: set[str]) -> None:
-    """Arrivals too, over a change of clocks, and 6A: the digest of every other dataset is that of the world with both."""
+def test_with_one_surface_everything_else_is_the_same(
+    plain: Path, tmp_path: Path, how: list[str], gone: set[str]
+) -> None:
+    """Arrivals too, over a change of clocks, and 6A: the digest of every other dataset is that of the world
+    with both.
+    """
     run = build(tmp_path, *how)
     whole = content_digests(plain)
     assert content_digests(run) == {name: digest for name, digest in whole.items() if name not in gone}
@@ -51,12 +72,17 @@ def test_with_one_surface_everything_else_is_the_same(plain: Path, tmp_path: Pat
     assert {name.replace(" of ", "/") for name in told} == gone
     (dataset, *others) = sorted({name.partition("/")[0] for name in gone})
     if not others:
-        with pytest.raises(UsageError, match=r"it is published when scenario_horizon_5A\.emit_(utc|local)_intensities is true"):
+        with pytest.raises(
+            UsageError,
+            match=r"it is published when scenario_horizon_5A\.emit_(utc|local)_intensities is true",
+        ):
             cw.open(run)[dataset]
 
 
 def test_a_scenario_of_other_days_leaves_the_other_alone(plain: Path, tmp_path: Path) -> None:
-    """Other days of the stress scenario move what is its own, and nothing of the other but what is made once for both."""
+    """Other days of the stress scenario move what is its own, and nothing of the other but what is made once
+    for both.
+    """
     run = build(tmp_path, *own(**{STRESS: {"start": "2026-03-29", "end": "2026-04-01"}}))
     before, after = content_digests(plain), content_digests(run)
     assert before.keys() == after.keys()
@@ -64,7 +90,11 @@ def test_a_scenario_of_other_days_leaves_the_other_alone(plain: Path, tmp_path: 
     assert {name for name in moved if name.endswith(f"/{BASE}")} == set()
     # The timetable covers the days of both; accounts are older than the earliest of them, which stayed.
     assert {name for name in moved if "/" not in name} <= {"tz_timetable_cache"}
-    assert {f"scenario_manifest_5A/{STRESS}", f"arrival_events_5B/{STRESS}", f"s1_time_grid_5B/{STRESS}"} <= moved
+    assert {
+        f"scenario_manifest_5A/{STRESS}",
+        f"arrival_events_5B/{STRESS}",
+        f"s1_time_grid_5B/{STRESS}",
+    } <= moved
     closedworld("verify", str(run), "--deep")
     planned = json.loads(
         closedworld(

@@ -1,4 +1,6 @@
-"""Hostile and mistaken input through the real command: refused by name, quickly, without a traceback or a published byte."""
+"""Hostile and mistaken input through the real command: refused by name, quickly,
+without a traceback or a published byte.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,22 @@ CONFIG_CASES = {
     ),
     "negative volume": (
         "presets/demo.yaml",
-        "description: a negative volume\nscenarios: [baseline_v1]\nset: {demand_policy_5A.volume_scale: -1.0}\n",
+        (
+            "description: a negative volume\nscenarios: [baseline_v1]\nset: {demand_policy_5A.volume_scale: "
+            "-1.0}\n"
+        ),
         "SHELL.DOCUMENT_INVALID",
     ),
-    "dots in an id": ("presets/demo.yaml", "description: leaves the folder\nscenarios: ['../../etc']\nset: {}\n", "SHELL.DOCUMENT_INVALID"),
-    "unknown key": ("presets/demo.yaml", "description: a typo here\nscenarios: [baseline_v1]\nsets: {}\n", "SHELL.DOCUMENT_INVALID"),
+    "dots in an id": (
+        "presets/demo.yaml",
+        "description: leaves the folder\nscenarios: ['../../etc']\nset: {}\n",
+        "SHELL.DOCUMENT_INVALID",
+    ),
+    "unknown key": (
+        "presets/demo.yaml",
+        "description: a typo here\nscenarios: [baseline_v1]\nsets: {}\n",
+        "SHELL.DOCUMENT_INVALID",
+    ),
     "not utf-8": ("presets/demo.yaml", b"description: \xff\xfe\n", "SHELL.YAML_INVALID"),
     "empty": ("layer2/5A/demand_classes.yaml", "", "SHELL"),
 }
@@ -59,7 +72,9 @@ def refused(tmp_path: Path, *args: str, code: int = 3) -> dict[str, object]:
 
 @pytest.mark.parametrize("case", CONFIG_CASES)
 @pytest.mark.promise(
-    "P23", "hostile config files are refused by name, without a traceback or a published byte", faults="bombs, depth, NaN, not UTF-8"
+    "P23",
+    "hostile config files are refused by name, without a traceback or a published byte",
+    faults="bombs, depth, NaN, not UTF-8",
 )
 def test_config_files(config: Path, tmp_path: Path, case: str) -> None:
     name, content, expected = CONFIG_CASES[case]
@@ -90,14 +105,25 @@ def test_overrides(tmp_path: Path, override: str, code: str) -> None:
 
 
 def test_a_horizon_outside_the_transition_table(tmp_path: Path) -> None:
-    error = refused(tmp_path, "--set", "scenario_horizon_5A.start=2036-06-01", "--set", "scenario_horizon_5A.end=2036-06-15")
+    error = refused(
+        tmp_path,
+        "--set",
+        "scenario_horizon_5A.start=2036-06-01",
+        "--set",
+        "scenario_horizon_5A.end=2036-06-15",
+    )
     assert "2036" in json.dumps(error)
 
 
 @pytest.mark.promise(
-    "P23", "a schema reference to the network or a local file is refused, never fetched", faults="http and file references", cases=2
+    "P23",
+    "a schema reference to the network or a local file is refused, never fetched",
+    faults="http and file references",
+    cases=2,
 )
-@pytest.mark.promise("P20", "no reference in a schema makes the engine connect", faults="a listening server", cases=2)
+@pytest.mark.promise(
+    "P20", "no reference in a schema makes the engine connect", faults="a listening server", cases=2
+)
 def test_remote_references_are_never_fetched(tmp_path: Path) -> None:
     import socket
 
@@ -112,7 +138,10 @@ def test_remote_references_are_never_fetched(tmp_path: Path) -> None:
         path.write_text(
             text.replace(
                 "documents:\n",
-                f"documents:\n  stolen: {{type: object, additionalProperties: false, properties: {{a: {{$ref: '{reference}'}}}}}}\n",
+                (
+                    f"documents:\n  stolen: {{type: object, additionalProperties: false, properties: {{a: "
+                    f"{{$ref: '{reference}'}}}}}}\n"
+                ),
                 1,
             )
         )

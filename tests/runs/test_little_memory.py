@@ -21,9 +21,19 @@ P17 = "the same digests under a memory limit, which is never passed"
 def build(world: str, out: Path, limit: int, workers: int) -> tuple[dict[str, int], Path, int]:
     """What a run said of its memory, its run directory, and the highest resident memory seen from outside.
 
-    The limit is given twice: to the engine, and to the kernel as RLIMIT_DATA (private writable memory, touched or not).
+    The limit is given twice: to the engine, and to the kernel as RLIMIT_DATA (private writable memory,
+    touched or not).
     """
-    command = [sys.executable, "-m", "sim", *arguments(world, out), "--workers", str(workers), "--memory-limit", f"{limit}MiB"]
+    command = [
+        sys.executable,
+        "-m",
+        "sim",
+        *arguments(world, out),
+        "--workers",
+        str(workers),
+        "--memory-limit",
+        f"{limit}MiB",
+    ]
     with (out / "answer").open("w") as answer, (out / "errors").open("w") as errors:
         process = subprocess.Popen(
             ["sh", "-c", f'ulimit -d {limit * 1024} && exec "$@"', "sh", *command],
@@ -62,5 +72,6 @@ def test_a_world_under_a_limit(tmp_path: Path, world: str, limit: int, workers: 
     assert content_digests(run_dir) == {dataset: digest for name, dataset, digest in GOLDEN if name == world}
     assert memory["limit"] == limit * MIB
     assert memory["peak"] <= limit * MIB and seen <= limit * MIB
-    # Between two looks from outside a mark may have been reset; after it told its peak, the process still has to end.
+    # Between two looks from outside a mark may have been reset; after it told its peak, the process still has
+    # to end.
     assert 0.7 * memory["peak"] < seen < memory["peak"] + 4 * MIB

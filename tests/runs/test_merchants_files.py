@@ -1,4 +1,6 @@
-"""Merchants files as banks have them: what is read, what is told, and that equal rows are one world whatever the bytes."""
+"""Merchants files as banks have them: what is read, what is told,
+and that equal rows are one world whatever the bytes.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,18 @@ def test_equal_rows_are_one_world_and_what_was_found_out_is_told(case: str, tmp_
     supplied = other.supplied[MERCHANTS_INPUT]
     assert (other.run_id, other.fingerprint) == (plain.run_id, plain.fingerprint)
     assert {key: supplied.told[key] for key in told} == told
-    counted = {key: supplied.told[key] for key in ("rows", "merchants", "outlets", "countries", "repeated", "hashed_ids")}
-    assert counted == {"rows": 4, "merchants": 3, "outlets": 2, "countries": 4, "repeated": 0, "hashed_ids": 2}
+    counted = {
+        key: supplied.told[key]
+        for key in ("rows", "merchants", "outlets", "countries", "repeated", "hashed_ids")
+    }
+    assert counted == {
+        "rows": 4,
+        "merchants": 3,
+        "outlets": 2,
+        "countries": 4,
+        "repeated": 0,
+        "hashed_ids": 2,
+    }
     echo = "\n".join(supplied.echo())
     assert "4 rows, 3 merchants, 2 outlets given, 4 countries" in echo
     assert all(str(told.get(key, "")) in echo for key in ("encoding", "delimiter"))
@@ -68,7 +80,20 @@ def test_what_cannot_be_read_is_refused_with_its_reason(case: str, tmp_path: Pat
 
 
 CELLS = {
-    "merchant_id": st.sampled_from(["1", "001", "42", "9223372036854775807", "9223372036854775808", "M-7", "Ünal & Söhne", "-3", "0", "ф"]),
+    "merchant_id": st.sampled_from(
+        [
+            "1",
+            "001",
+            "42",
+            "9223372036854775807",
+            "9223372036854775808",
+            "M-7",
+            "Ünal & Söhne",
+            "-3",
+            "0",
+            "ф",
+        ]
+    ),
     "mcc": st.sampled_from(["5411", "0742", "5812"]),
     "channel": st.sampled_from(["card_present", "card_not_present", "mixed"]),
     "country": st.sampled_from(["DE", "NO", "NA"]),
@@ -81,12 +106,24 @@ CELLS = {
 def tables(draw: st.DrawFn) -> list[dict[str, str]]:
     """Outlets of a few merchants; what is said of a merchant is the same in all its rows."""
     keys = draw(st.lists(CELLS["merchant_id"], min_size=1, max_size=4, unique=True))
-    about = {key: {name: draw(cells) for name, cells in CELLS.items() if name != "merchant_id"} for key in keys}
+    about = {
+        key: {name: draw(cells) for name, cells in CELLS.items() if name != "merchant_id"} for key in keys
+    }
     rows = []
     for _ in range(draw(st.integers(1, 7))):
         key = draw(st.sampled_from(keys))
-        place = draw(st.sampled_from([("", "", ""), ("FR", "48.8566", "2.3522"), ("", "-33.5", "0.25"), ("FR", "", "")]))
-        rows.append({"merchant_id": key, **about[key], **dict(zip(("outlet_country", "lat", "lon"), place, strict=True))})
+        place = draw(
+            st.sampled_from(
+                [("", "", ""), ("FR", "48.8566", "2.3522"), ("", "-33.5", "0.25"), ("FR", "", "")]
+            )
+        )
+        rows.append(
+            {
+                "merchant_id": key,
+                **about[key],
+                **dict(zip(("outlet_country", "lat", "lon"), place, strict=True)),
+            }
+        )
     return rows
 
 
@@ -98,14 +135,20 @@ def tables(draw: st.DrawFn) -> list[dict[str, str]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_bytes_do_not_matter(rows: list[dict[str, str]], data: st.DataObject, tmp_path: Path) -> None:
-    """Delimiter, encoding, order of columns and rows, empty rows, quoting, CSV or Parquet: one digest, so one run id."""
+    """Delimiter, encoding, order of columns and rows, empty rows, quoting, CSV or Parquet: one digest,
+    so one run id.
+    """
     columns = list(rows[0])
     seen = set()
     for number in range(3):
         order = data.draw(st.permutations(columns))
         shuffled = data.draw(st.permutations(rows))
         if data.draw(st.booleans()):
-            body = text(order, [[row[name] for name in order] for row in shuffled], data.draw(st.sampled_from(",;\t|")))
+            body = text(
+                order,
+                [[row[name] for name in order] for row in shuffled],
+                data.draw(st.sampled_from(",;\t|")),
+            )
             lines = body.splitlines(keepends=True)
             for _ in range(data.draw(st.integers(0, 2))):
                 lines.insert(data.draw(st.integers(0, len(lines))), "\n")
@@ -129,17 +172,24 @@ def test_bytes_do_not_matter(rows: list[dict[str, str]], data: st.DataObject, tm
         (HEADER, ("01001", "5411", "card_present", "DE", "", "52.5200", "13.4050")),
         ((*HEADER, "name"), ("1001", "5411", "card_present", "DE", "", "52.5200", "13.4050", "x")),
         ((*HEADER, "weekly_volume"), ("1001", "5411", "card_present", "DE", "", "52.5200", "13.4050", "1")),
-        ((*HEADER, "open_from", "open_to"), ("1001", "5411", "card_present", "DE", "", "52.5200", "13.4050", "08:00", "18:00")),
+        (
+            (*HEADER, "open_from", "open_to"),
+            ("1001", "5411", "card_present", "DE", "", "52.5200", "13.4050", "08:00", "18:00"),
+        ),
     ],
 )
-def test_other_content_is_another_world(header: tuple[str, ...], row: tuple[str, ...], tmp_path: Path) -> None:
+def test_other_content_is_another_world(
+    header: tuple[str, ...], row: tuple[str, ...], tmp_path: Path
+) -> None:
     one = prepared(tmp_path, "one.csv", text(rows=ROWS[:1]).encode())
     other = prepared(tmp_path, "other.csv", text(header, [row]).encode())
     assert one.run_id != other.run_id
 
 
 def test_keys_keep_their_letters_and_get_one_id_each(tmp_path: Path) -> None:
-    """1001 and 0000001001 are two; a plain number below 2**63 is its own id, anything else has a hash, and the key is kept."""
+    """1001 and 0000001001 are two; a plain number below 2**63 is its own id, anything else has a hash,
+    and the key is kept.
+    """
     supplied = read(tmp_path, "m.csv", text().encode())
     ids = dict(zip(supplied.frame.merchant_ref.tolist(), supplied.frame.merchant_id.tolist(), strict=True))
     assert ids == {"1001": 1001, "0000001001": merchant_id_of("0000001001"), "M-7": merchant_id_of("M-7")}
@@ -188,7 +238,9 @@ def test_all_bad_values_are_for_programs_and_five_for_people(tmp_path: Path) -> 
         ("channel", "card_presnt", ""),
     ],
 )
-def test_hints_come_from_known_confusions_or_not_at_all(column: str, value: str, meant: str, tmp_path: Path) -> None:
+def test_hints_come_from_known_confusions_or_not_at_all(
+    column: str, value: str, meant: str, tmp_path: Path
+) -> None:
     row = [value if name == column else cell for name, cell in zip(HEADER, ROWS[1], strict=True)]
     shown = refused(tmp_path, "m.csv", text(rows=[row]).encode()).render()
     assert (f"did you mean {meant!r}?" in shown) if meant else ("did you mean" not in shown)
@@ -198,14 +250,19 @@ def test_an_unlisted_mcc_takes_the_class_it_is_given(tmp_path: Path) -> None:
     data = text(rows=[("5", "9901", "mixed", "DE", "", "", ""), *ROWS]).encode()
     shown = refused(tmp_path, "m.csv", data).render()
     assert "closedworld contracts mccs" in shown and "--unknown-mcc" in shown
-    one, other = (prepared(tmp_path, "m.csv", data, unknown_mcc=name) for name in ("office_hours", "online_24h"))
+    one, other = (
+        prepared(tmp_path, "m.csv", data, unknown_mcc=name) for name in ("office_hours", "online_24h")
+    )
     assert one.supplied[MERCHANTS_INPUT].told["unknown_mccs"] == [9901] and one.run_id != other.run_id
     assert any("9901; they take class office_hours" in line for line in one.supplied[MERCHANTS_INPUT].echo())
     with pytest.raises(UsageError) as error:
         read(tmp_path, "m.csv", data, unknown_mcc="office")
     assert error.value.exit_code == 2 and "did you mean 'office_hours'?" in error.value.render()
     listed = text().encode()  # where the taxonomy lists all, the option changes nothing
-    assert prepared(tmp_path, "l.csv", listed, unknown_mcc="office_hours").run_id == prepared(tmp_path, "l.csv", listed).run_id
+    assert (
+        prepared(tmp_path, "l.csv", listed, unknown_mcc="office_hours").run_id
+        == prepared(tmp_path, "l.csv", listed).run_id
+    )
 
 
 def test_how_to_read_a_file_needs_a_file() -> None:
@@ -218,11 +275,20 @@ def test_the_bytes_are_provenance_and_no_identity(tmp_path: Path) -> None:
 
     from sim.backends import get_backend
 
-    one, other = prepared(tmp_path, "a.csv", text().encode()), prepared(tmp_path, "b.csv", text(delimiter=";").encode())
+    one, other = (
+        prepared(tmp_path, "a.csv", text().encode()),
+        prepared(tmp_path, "b.csv", text(delimiter=";").encode()),
+    )
     receipts = [made.receipt(get_backend("cpu"), "local") for made in (one, other)]
     files = [receipt["provenance"]["externals"][MERCHANTS_INPUT] for receipt in receipts]
-    assert [file["sha256"] for file in files] == [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.csv", "b.csv")]
-    assert receipts[0]["externals"] == receipts[1]["externals"] == {MERCHANTS_INPUT: one.external_digests[MERCHANTS_INPUT]}
+    assert [file["sha256"] for file in files] == [
+        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.csv", "b.csv")
+    ]
+    assert (
+        receipts[0]["externals"]
+        == receipts[1]["externals"]
+        == {MERCHANTS_INPUT: one.external_digests[MERCHANTS_INPUT]}
+    )
     json.dumps(receipts)
 
 
@@ -232,7 +298,9 @@ def bomb(kind: str) -> bytes:
     rows = 200_000
     right: dict[str, Any] = {"mcc": [5411] * rows, "channel": ["mixed"] * rows, "country": ["DE"] * rows}
     if kind == "one text of a dictionary":
-        return parquet({"merchant_id": ["x" * 50_000_000] * 2 + ["y"] * (rows - 2), **right}, compression="zstd")
+        return parquet(
+            {"merchant_id": ["x" * 50_000_000] * 2 + ["y"] * (rows - 2), **right}, compression="zstd"
+        )
     if kind == "a page that becomes huge":
         return parquet(
             {"merchant_id": ["x" * 300_000_000], **{k: v[:1] for k, v in right.items()}},
@@ -243,9 +311,14 @@ def bomb(kind: str) -> bytes:
     if kind == "texts that grow":
         ids = ["x" * 1000] * rows
         encodings = {"merchant_id": "DELTA_BYTE_ARRAY"}
-        return parquet({"merchant_id": ids, **right}, use_dictionary=False, column_encoding=encodings, compression="zstd")
+        return parquet(
+            {"merchant_id": ids, **right}, use_dictionary=False, column_encoding=encodings, compression="zstd"
+        )
     many = 5_000_000
-    return parquet({name: [value[0]] * many for name, value in (("merchant_id", [1]), *right.items())}, compression="zstd")
+    return parquet(
+        {name: [value[0]] * many for name, value in (("merchant_id", [1]), *right.items())},
+        compression="zstd",
+    )
 
 
 @pytest.mark.parametrize(

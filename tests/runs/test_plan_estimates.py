@@ -1,4 +1,6 @@
-"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where small, by expectation where large."""
+"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where small,
+by expectation where large.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ from sim.model.inputs.merchants import merchants_input
 from sim.shell.loop.rehearsal import rehearse
 from sim.shell.request.request import Prepared, Request, prepare
 
-MCCS, CHANNELS, COUNTRIES = (5411, 5812, 4900, 5541, 7011, 5967), ("card_present", "mixed", "card_not_present"), ("DE", "US", "IN", "BR")
+MCCS, CHANNELS, COUNTRIES = (
+    (5411, 5812, 4900, 5541, 7011, 5967),
+    ("card_present", "mixed", "card_not_present"),
+    ("DE", "US", "IN", "BR"),
+)
 
 
 def merchants_file(path: Path, count: int, volume: str = "") -> Path:
@@ -47,18 +53,26 @@ def test_the_demo_world_is_told_before_it_is_built(cli, demo_run: Path) -> None:
     world = cw.open(demo_run)
     receipt = world.receipt
     told = receipt["provenance"]["overrides"]
-    words = [f"--set={key}={json.dumps(value)}" for key, value in told.items()] + [f"--scenario={name}" for name in receipt["scenarios"]]
-    answer = json.loads(cli("plan", "--preset", receipt["preset"], "--seed", str(receipt["seed"]), *words, "--json").out)
+    words = [f"--set={key}={json.dumps(value)}" for key, value in told.items()] + [
+        f"--scenario={name}" for name in receipt["scenarios"]
+    ]
+    answer = json.loads(
+        cli("plan", "--preset", receipt["preset"], "--seed", str(receipt["seed"]), *words, "--json").out
+    )
     assert answer["run_id"] == receipt["run_id"]
     about = answer["estimate"]
-    assert about["merchants"] == len(world["merchant_catalogue_1A"]) and about["keys"] == len(world["merchant_zone_profile_5A"])
+    assert about["merchants"] == len(world["merchant_catalogue_1A"]) and about["keys"] == len(
+        world["merchant_zone_profile_5A"]
+    )
     assert within(about["arrivals"], len(world["arrival_events_5B"]), 150)
 
 
 def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path: Path) -> None:
     file = str(merchants_file(tmp_path / "mine.csv", 60))
     alone = json.loads(cli("plan", "--merchants", file, "--json").out)["estimate"]
-    both = json.loads(cli("plan", "--merchants", file, "--set", "merchant_universe_1A.when_supplied=add", "--json").out)["estimate"]
+    both = json.loads(
+        cli("plan", "--merchants", file, "--set", "merchant_universe_1A.when_supplied=add", "--json").out
+    )["estimate"]
     assert (alone["merchants"], both["merchants"]) == (60, 360)
     assert alone["arrivals"] < both["arrivals"] and alone["keys"] < both["keys"]
 
@@ -66,10 +80,15 @@ def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path:
 @pytest.mark.parametrize("volume", ["", "700"])
 def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: Path, volume: str) -> None:
     """5,000 merchants: every figure by the mean law is within 15 % of what the states draw."""
-    prepared = prepare(Request(inputs=merchants_input(merchants_file(tmp_path / "mine.csv", 5000, volume))), MODEL)
+    prepared = prepare(
+        Request(inputs=merchants_input(merchants_file(tmp_path / "mine.csv", 5000, volume))), MODEL
+    )
     expected, drawn = both(prepared)
     assert expected.merchants == drawn.merchants == 5000
-    figures = {name: (getattr(expected, name), getattr(drawn, name)) for name in ("outlets", "keys", "weekly", "arrivals")}
+    figures = {
+        name: (getattr(expected, name), getattr(drawn, name))
+        for name in ("outlets", "keys", "weekly", "arrivals")
+    }
     assert all(within(*pair, 150) for pair in figures.values()), figures
 
 

@@ -1,4 +1,6 @@
-"""What the request alone decides is refused by `plan` and by `run` before anything is built, with one code and the same words."""
+"""What the request alone decides is refused by `plan` and by `run` before anything is built,
+with one code and the same words.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,16 @@ REQUESTS = {
     "an end before the start": (dates("2026-03-30", "2026-03-10"), "5A.S4.HORIZON_INVALID", 3),
     "too many buckets": (["time_grid_policy_5B.largest_bucket_count=10"], "5B.S1.HORIZON_NOT_ALIGNED", 3),
     "outages out of bounds": (["overlay_policy_5A.outage.factor=0.9"], "5A.S4.FACTOR_OUT_OF_BOUNDS", 3),
-    "holidays out of bounds": (["overlay_policy_5A.holiday.factors.all=1.9"], "5A.S4.FACTOR_OUT_OF_BOUNDS", 3),
-    "a weekend without a rule": (["demand_policy_5A.weekend_rules.FRI_SAT=[4, 6]"], "5A.S3.WEEKEND_UNKNOWN", 3),
+    "holidays out of bounds": (
+        ["overlay_policy_5A.holiday.factors.all=1.9"],
+        "5A.S4.FACTOR_OUT_OF_BOUNDS",
+        3,
+    ),
+    "a weekend without a rule": (
+        ["demand_policy_5A.weekend_rules.FRI_SAT=[4, 6]"],
+        "5A.S3.WEEKEND_UNKNOWN",
+        3,
+    ),
     "shares that cross": (["virtual_policy_3B.hybrid_share.mixed.low=0.9"], "3B.S1.POLICY_IMPOSSIBLE", 3),
     "edges that cross": (["edge_policy_3B.edges_min=97"], "3B.S3.POLICY_IMPOSSIBLE", 3),
     "a ladder too short": (
@@ -51,7 +61,10 @@ def test_impossible_requests(cli, tmp_path: Path, request_: str, command: str) -
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_places_in_no_city_of_their_country(cli, tmp_path: Path, command: str) -> None:
     file = tmp_path / "mine.csv"
-    file.write_text(HEADER + "1,5411,card_present,DE,,52.52,13.405\n2,5411,card_present,DE,,-33.9,151.2\n3,5411,mixed,NO,JP,59.9,10.7\n")
+    file.write_text(
+        HEADER
+        + "1,5411,card_present,DE,,52.52,13.405\n2,5411,card_present,DE,,-33.9,151.2\n3,5411,mixed,NO,JP,59.9,10.7\n"
+    )
     answer = cli(command, "--merchants", str(file), "--out", str(tmp_path / "out"), "--json")
     error = json.loads(answer.out)["error"]
     assert (answer.code, error["code"], error["total"]) == (3, "1B.S1.SITE_FAR_FROM_COUNTRY", 2)
@@ -63,7 +76,13 @@ def test_places_in_no_city_of_their_country(cli, tmp_path: Path, command: str) -
 def test_an_id_the_seed_generates_too(cli, demo_run: Path, tmp_path: Path, command: str) -> None:
     import sim.world as cw
 
-    taken = next(id for id in cw.open(demo_run)["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"].to_pylist() if id < 2**63)
+    taken = next(
+        id
+        for id in cw.open(demo_run)["merchant_catalogue_1A"]
+        .to_arrow(["merchant_id"])["merchant_id"]
+        .to_pylist()
+        if id < 2**63
+    )
     receipt = cw.open(demo_run).receipt
     file = tmp_path / "mine.csv"
     file.write_text(HEADER + f"{taken},5411,card_present,DE,,,\n")

@@ -1,4 +1,6 @@
-"""Events of the tiny world, of every stream there is: they follow from addresses, add up to the ledger, and leave the world alone."""
+"""Events of the tiny world, of every stream there is: they follow from addresses, add up to the ledger,
+and leave the world alone.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,18 @@ FIGURES = ("entities", "draws", "blocks")
 
 def with_events(run: Path, states: tuple[str, ...]) -> RunResult:
     prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), MODEL)
-    return run_world(prepared, get_backend("cpu"), Options(out=run.parent, workers=2, rng_events=states), Silent())
+    return run_world(
+        prepared, get_backend("cpu"), Options(out=run.parent, workers=2, rng_events=states), Silent()
+    )
 
 
 @pytest.fixture(scope="module")
 def eventful(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny world, its files shared, with the events of every state."""
     target = tmp_path_factory.mktemp("events") / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
+    shutil.copytree(
+        demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock")
+    )
     result = with_events(target, STATES)
     assert {row.status for row in result.rows if not row.segment.startswith("RNG_")} == {"PROVEN"}
     assert {row.state for row in result.rows if row.status == "PASS"} == {
@@ -57,16 +63,22 @@ def test_the_world_is_the_same_with_and_without(demo_run: Path, eventful: Path) 
         for path in sorted((demo_run / part).rglob("*")):
             other = eventful / path.relative_to(demo_run)
             assert path.is_dir() or path.read_bytes() == other.read_bytes(), path
-    more = {path.name for path in (eventful / "gates").iterdir()} - {path.name for path in (demo_run / "gates").iterdir()}
+    more = {path.name for path in (eventful / "gates").iterdir()} - {
+        path.name for path in (demo_run / "gates").iterdir()
+    }
     assert more == {event_code(state) for state in STATES}
     assert compare(cw.open(demo_run), cw.open(eventful)).same
-    assert not verify_run(eventful, gate_codes(SEGMENTS), content_check_of(eventful, gate_codes(SEGMENTS))).problems
+    assert not verify_run(
+        eventful, gate_codes(SEGMENTS), content_check_of(eventful, gate_codes(SEGMENTS))
+    ).problems
 
 
 def test_sums_over_all_events_are_the_ledger(eventful: Path) -> None:
     world = cw.open(eventful)
     ledger = world.ledger().to_pylist()
-    assert {row["stream"] for row in ledger} <= {stream for program in drawing(SEGMENTS).values() for stream in program.state.streams}
+    assert {row["stream"] for row in ledger} <= {
+        stream for program in drawing(SEGMENTS).values() for stream in program.state.streams
+    }
     assert not any(row["state"].startswith("RNG") for row in ledger)
     for program in drawing(SEGMENTS).values():
         for stream in program.state.streams:
@@ -85,17 +97,23 @@ def column(rows: pa.Table, name: str) -> Any:
 
 
 def test_counters_after_are_counters_before_and_the_blocks(eventful: Path) -> None:
-    """One entity's, or one cell's, counters share the high word; 128-bit differences of single events are their blocks."""
+    """One entity's, or one cell's, counters share the high word;
+    128-bit differences of single events are their blocks.
+    """
     world, streams, events = cw.open(eventful), load_contracts(cw.open(eventful)._roots[0]).streams, 0
     for stream, declared in streams.items():
         rows = world[event_dataset(stream)].to_arrow()
         before = [
             (int(high) << 64) + int(low)
-            for high, low in zip(column(rows, "counter_before_hi"), column(rows, "counter_before_lo"), strict=True)
+            for high, low in zip(
+                column(rows, "counter_before_hi"), column(rows, "counter_before_lo"), strict=True
+            )
         ]
         after = [
             (int(high) << 64) + int(low)
-            for high, low in zip(column(rows, "counter_after_hi"), column(rows, "counter_after_lo"), strict=True)
+            for high, low in zip(
+                column(rows, "counter_after_hi"), column(rows, "counter_after_lo"), strict=True
+            )
         ]
         blocks = column(rows, "blocks").tolist()
         unit = declared.events
@@ -115,7 +133,9 @@ def test_counters_after_are_counters_before_and_the_blocks(eventful: Path) -> No
 
 
 def test_events_name_the_rows_they_made(eventful: Path) -> None:
-    """5B: every count row's arrivals are one event of two streams, at the bucket's address; every key with demand drew its count."""
+    """5B: every count row's arrivals are one event of two streams, at the bucket's address;
+    every key with demand drew its count.
+    """
     world = cw.open(eventful)
     names = ["merchant_id", "legal_country_iso", "tzid", "channel_group", "bucket_index"]
     for scenario in world.scenarios:
@@ -124,14 +144,23 @@ def test_events_name_the_rows_they_made(eventful: Path) -> None:
         for stream in ("5B.arrival_place", "5B.arrival_route"):
             events = world.table(event_dataset(stream), scenario).to_arrow().to_pylist()
             assert {tuple(row[name] for name in names): row["entities"] for row in events} == made
-            assert all(row["counter_before_lo"] == row["bucket_index"] << 32 and row["draws"] == 2 * row["entities"] for row in events)
+            assert all(
+                row["counter_before_lo"] == row["bucket_index"] << 32 and row["draws"] == 2 * row["entities"]
+                for row in events
+            )
         drawn = world.table("rng_event_5B_bucket_count", scenario).to_arrow().to_pylist()
         assert all(row["counter_before_lo"] == row["bucket_index"] << 16 for row in drawn)
-        intensity = world.table("s2_realised_intensity_5B", scenario).to_arrow([*names, "lambda_realised"]).to_pylist()
+        intensity = (
+            world.table("s2_realised_intensity_5B", scenario)
+            .to_arrow([*names, "lambda_realised"])
+            .to_pylist()
+        )
         wanted = {tuple(row[name] for name in names) for row in intensity if row["lambda_realised"] > 0.0}
         assert {tuple(row[name] for name in names) for row in drawn} == wanted
         groups = world.table("s1_grouping_5B", scenario).to_arrow(["group_id"])["group_id"].to_pylist()
-        assert sorted(world.table("rng_event_5B_latent_field", scenario).to_arrow()["group_id"].to_pylist()) == sorted(set(groups))
+        assert sorted(
+            world.table("rng_event_5B_latent_field", scenario).to_arrow()["group_id"].to_pylist()
+        ) == sorted(set(groups))
 
 
 def test_an_event_is_enough_to_draw_again(eventful: Path) -> None:
@@ -140,26 +169,43 @@ def test_an_event_is_enough_to_draw_again(eventful: Path) -> None:
     key = next(int(row["key"], 16) for row in world.ledger().to_pylist() if row["stream"] == "1A.merchant_id")
     rows = world["rng_event_1A_merchant_id"].to_arrow()
     words, _ = block(key, column(rows, "counter_before_lo").copy(), column(rows, "counter_before_hi").copy())
-    assert sorted(words.tolist()) == sorted(world["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"].to_pylist())
+    assert sorted(words.tolist()) == sorted(
+        world["merchant_catalogue_1A"].to_arrow(["merchant_id"])["merchant_id"].to_pylist()
+    )
 
 
 def test_every_stream_has_its_event_table_and_no_other_has() -> None:
     contracts = load_contracts(Path(cw.__file__).parents[2] / "contracts")
-    declared = {stream: state for state, program in drawing(SEGMENTS).items() for stream in program.state.streams}
+    declared = {
+        stream: state for state, program in drawing(SEGMENTS).items() for stream in program.state.streams
+    }
     assert set(declared) == set(contracts.streams)
     assert (STATES, gate_codes(SEGMENTS)) == (DRAWING, GATES)
-    assert {name for name in contracts.datasets if name.startswith("rng_event_")} == {event_dataset(stream) for stream in declared}
+    assert {name for name in contracts.datasets if name.startswith("rng_event_")} == {
+        event_dataset(stream) for stream in declared
+    }
     for stream, state in declared.items():
         dataset = contracts.dataset(event_dataset(stream))
-        assert dataset.produced_by == f"{event_code(state)}.S1" and stream.split(".")[0] == state.split(".")[0]
+        assert (
+            dataset.produced_by == f"{event_code(state)}.S1" and stream.split(".")[0] == state.split(".")[0]
+        )
         assert ("scenario_id" in dataset.partitioning) == drawing(SEGMENTS)[state].state.per_scenario
-        assert contracts.checks[dataset.produced_by] and f"ledger {stream}" in contracts.checks[dataset.produced_by]
+        assert (
+            contracts.checks[dataset.produced_by]
+            and f"ledger {stream}" in contracts.checks[dataset.produced_by]
+        )
 
 
 def test_the_command_takes_states_and_segments(cli: Any, demo_run: Path, tmp_path: Path) -> None:
     target = tmp_path / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
-    args = ["--preset", "demo", *(part for key, value in TINY.items() for part in ("--set", f"{key}={value}"))]
+    shutil.copytree(
+        demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock")
+    )
+    args = [
+        "--preset",
+        "demo",
+        *(part for key, value in TINY.items() for part in ("--set", f"{key}={value}")),
+    ]
     args += [part for scenario in TINY_SCENARIOS for part in ("--scenario", scenario)]
     done = cli("run", *args, "--out", tmp_path, "--rng-events", "5B.S3,3B", "--json")
     assert done.code == 0
@@ -173,4 +219,7 @@ def test_the_command_takes_states_and_segments(cli: Any, demo_run: Path, tmp_pat
     for asked in ("2A", "5B.S1", "5B.S9", "", "RNG_5B_S3"):
         refused = cli("run", *args, "--out", tmp_path, "--rng-events", asked, "--json")
         assert refused.code == 2 and "SHELL.NO_SUCH_EVENTS" in refused.out
-    assert "SHELL.NO_SUCH_EVENTS" in cli("run", *args, "--out", tmp_path, "--until", "5A", "--rng-events", "5B.S3", "--json").out
+    assert (
+        "SHELL.NO_SUCH_EVENTS"
+        in cli("run", *args, "--out", tmp_path, "--until", "5A", "--rng-events", "5B.S3", "--json").out
+    )

@@ -1,4 +1,6 @@
-"""Gates are for broken worlds: honest ones pass whatever the seed. A false alarm would cost a user a run, so it is a defect."""
+"""Gates are for broken worlds: honest ones pass whatever the seed. A false alarm would cost a user a run,
+so it is a defect.
+"""
 
 from __future__ import annotations
 

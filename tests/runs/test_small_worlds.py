@@ -1,4 +1,6 @@
-"""Small worlds of extreme but valid settings: built to the end and verified, or refused by name. Never a traceback."""
+"""Small worlds of extreme but valid settings: built to the end and verified,
+or refused by name. Never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ DAY = {"scenario_horizon_5A.start": "2026-03-27", "scenario_horizon_5A.end": "20
 VOLUME = "demand_policy_5A.volume_scale"
 
 
-def build(out: Path, sets: Mapping[str, Any], rows: Sequence[str] = (), scenarios: Sequence[str] = (BASE,), seed: int = 42) -> set[str]:
+def build(
+    out: Path,
+    sets: Mapping[str, Any],
+    rows: Sequence[str] = (),
+    scenarios: Sequence[str] = (BASE,),
+    seed: int = 42,
+) -> set[str]:
     """Build a world and verify every byte of it; returns its datasets.
 
     Args:
@@ -49,7 +57,9 @@ def build(out: Path, sets: Mapping[str, Any], rows: Sequence[str] = (), scenario
     merchants = out / "merchants.csv" if rows else None
     if merchants is not None:
         merchants.write_text(HEADER + "".join(f"{row}\n" for row in rows))
-    prepared = prepare(Request(scenarios=scenarios, seed=seed, overrides=sets, inputs=merchants_input(merchants)), MODEL)
+    prepared = prepare(
+        Request(scenarios=scenarios, seed=seed, overrides=sets, inputs=merchants_input(merchants)), MODEL
+    )
     require_space(prepared, out)
     run = run_world(prepared, get_backend("cpu"), Options(out=out, workers=1), Silent()).run_dir
     report = verify_run(run, CODES, content_check_of(run, CODES))
@@ -58,35 +68,64 @@ def build(out: Path, sets: Mapping[str, Any], rows: Sequence[str] = (), scenario
 
 
 @pytest.mark.promise(
-    "P13", "worlds of one merchant and one day build and verify", faults="no links of a kind, no arrivals in most buckets", cases=3
+    "P13",
+    "worlds of one merchant and one day build and verify",
+    faults="no links of a kind, no arrivals in most buckets",
+    cases=3,
 )
 @pytest.mark.parametrize(
     ("sets", "rows", "scenarios"),
     [
         (ONE | DAY, (), (BASE,)),
-        (ONE | DAY | {VOLUME: 0.3, "scenario_horizon_5A.bucket_seconds": 900}, ["1,5411,mixed,LI,,,"], (BASE, STRESS)),
-        (ONE | DAY | {"population_prior_6A.max_parties": 2}, ["18446744073709551615,5816,card_not_present,VA,,,"], (STRESS,)),
+        (
+            ONE | DAY | {VOLUME: 0.3, "scenario_horizon_5A.bucket_seconds": 900},
+            ["1,5411,mixed,LI,,,"],
+            (BASE, STRESS),
+        ),
+        (
+            ONE | DAY | {"population_prior_6A.max_parties": 2},
+            ["18446744073709551615,5816,card_not_present,VA,,,"],
+            (STRESS,),
+        ),
     ],
     ids=["one merchant", "hardly an arrival", "online only, two parties"],
 )
-def test_the_smallest_worlds_build(tmp_path: Path, sets: dict[str, Any], rows: list[str], scenarios: tuple[str, ...]) -> None:
+def test_the_smallest_worlds_build(
+    tmp_path: Path, sets: dict[str, Any], rows: list[str], scenarios: tuple[str, ...]
+) -> None:
     assert len(build(tmp_path, sets, rows, scenarios)) > 50
 
 
-@pytest.mark.promise("P23", "worlds that cannot be are refused, naming the setting", faults="impossible settings", cases=6)
+@pytest.mark.promise(
+    "P23", "worlds that cannot be are refused, naming the setting", faults="impossible settings", cases=6
+)
 @pytest.mark.parametrize(
     ("sets", "rows", "exit_code", "named"),
     [
         ({"scenario_horizon_5A.end": "2026-03-27"}, (), 3, "scenario_horizon_5A.end"),
         ({"scenario_horizon_5A.start": "2026-02-30"}, (), 3, "scenario_horizon_5A.start"),
-        ({"scenario_horizon_5A.start": "2031-12-31", "scenario_horizon_5A.end": "2032-01-01"}, (), 3, "scenario_horizon_5A.start"),
+        (
+            {"scenario_horizon_5A.start": "2031-12-31", "scenario_horizon_5A.end": "2032-01-01"},
+            (),
+            3,
+            "scenario_horizon_5A.start",
+        ),
         ({VOLUME: 1e-9}, (), 4, VOLUME),
         ({"population_prior_6A.min_parties": 9, "population_prior_6A.max_parties": 8}, (), 3, "min_parties"),
         ({"population_prior_6A.min_parties": 1000}, ["1,5411,card_present,VA,,,"], 4, "population_prior_6A"),
     ],
-    ids=["no day", "no such date", "beyond the holidays", "no arrivals", "no size", "more customers than people"],
+    ids=[
+        "no day",
+        "no such date",
+        "beyond the holidays",
+        "no arrivals",
+        "no size",
+        "more customers than people",
+    ],
 )
-def test_impossible_worlds_are_refused(tmp_path: Path, sets: dict[str, Any], rows: Sequence[str], exit_code: int, named: str) -> None:
+def test_impossible_worlds_are_refused(
+    tmp_path: Path, sets: dict[str, Any], rows: Sequence[str], exit_code: int, named: str
+) -> None:
     with pytest.raises(SimError) as error:
         build(tmp_path, ONE | DAY | sets, rows)
     assert (error.value.exit_code, named in told(error.value)) == (exit_code, True), told(error.value)
@@ -112,7 +151,10 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
         "population_prior_6A.max_parties": max(few, draw(st.sampled_from([1, 5, 2000, 30_000]))),
     }
     if draw(st.booleans()):
-        sets["population_prior_6A.size"] = {"law": "outlets", "parties_per_outlet": draw(st.sampled_from([0.001, 1.0, 20.0]))}
+        sets["population_prior_6A.size"] = {
+            "law": "outlets",
+            "parties_per_outlet": draw(st.sampled_from([0.001, 1.0, 20.0])),
+        }
     home = draw(st.sampled_from(COUNTRIES))
     row = st.tuples(
         st.integers(1, 2**64 - 1),
@@ -132,13 +174,27 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.promise(
-    "P23", "a small world of any valid settings builds and verifies, or is refused by name", faults="extreme settings", cases=25
+    "P23",
+    "a small world of any valid settings builds and verifies, or is refused by name",
+    faults="extreme settings",
+    cases=25,
 )
 # Not shrunk: a smaller example of a world would cost minutes and say nothing that the first does not.
-@settings(max_examples=25, phases=[Phase.generate], deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=25,
+    phases=[Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(world=worlds())
-def test_any_small_world_builds_or_is_refused_by_name(tmp_path_factory: pytest.TempPathFactory, world: dict[str, Any]) -> None:
+def test_any_small_world_builds_or_is_refused_by_name(
+    tmp_path_factory: pytest.TempPathFactory, world: dict[str, Any]
+) -> None:
     try:
         build(tmp_path_factory.getbasetemp() / "any", **world)
     except SimError as error:
-        assert error.exit_code in (3, 4) and ("_5A" in told(error) or "_5B" in told(error) or "_6A" in told(error)), str(error)
+        assert error.exit_code in (3, 4) and (
+            "_5A" in told(error) or "_5B" in told(error) or "_6A" in told(error)
+        ), str(error)

@@ -21,7 +21,9 @@ GOOD = """merchant_id,mcc,channel,country,outlet_country,lat,lon
 
 def run(tmp_path: Path, file: Path, check: bool = True) -> dict[str, object]:
     args = [f"--set={key}={value}" for key, value in TINY.items()]
-    done = closedworld("run", "--merchants", str(file), "--out", str(tmp_path / "out"), "--json", *args, check=check)
+    done = closedworld(
+        "run", "--merchants", str(file), "--out", str(tmp_path / "out"), "--json", *args, check=check
+    )
     return {"code": done.returncode, **json.loads(done.stdout)}
 
 
@@ -36,13 +38,20 @@ def test_given_merchants_replace_generated_ones(tmp_path: Path) -> None:
     assert merchants["merchant_id"].to_list() == [7, 1001, 2**63 - 1]
     assert merchants["home_country_iso"].cast(str).to_list() == ["US", "DE", "NO"]
     places = world["site_locations"].to_polars().filter(merchant_id=1001)
-    assert sorted(zip(places["legal_country_iso"].cast(str), places["lat_deg"], places["lon_deg"], strict=True)) == [
+    assert sorted(
+        zip(places["legal_country_iso"].cast(str), places["lat_deg"], places["lon_deg"], strict=True)
+    ) == [
         ("DE", 52.52, 13.405),
         ("FR", 48.8566, 2.3522),
     ]
     assert set(world["arrival_events_5B"].to_polars()["merchant_id"].unique()) == {7, 1001, 2**63 - 1}
-    sealed = json.loads((Path(str(result["run_dir"])) / "gates/1A/sealed_inputs_1A.json").read_text())["inputs"]
-    assert any(row["manifest_key"] == "external.merchants_input_1A" and len(row["sha256_hex"]) == 64 for row in sealed)
+    sealed = json.loads((Path(str(result["run_dir"])) / "gates/1A/sealed_inputs_1A.json").read_text())[
+        "inputs"
+    ]
+    assert any(
+        row["manifest_key"] == "external.merchants_input_1A" and len(row["sha256_hex"]) == 64
+        for row in sealed
+    )
     file.write_text(GOOD.replace("52.5200", "52.5201"))
     assert run(tmp_path, file)["run_id"] != result["run_id"]
 
@@ -83,8 +92,12 @@ def test_parquet_and_csv_give_the_same_rows(tmp_path: Path) -> None:
         ("1001,5812,mixed,DE,,,", "mcc/channel/country", "1001"),
     ],
 )
-@pytest.mark.promise("P23", "a bad value in the user's merchants is named with file, line and column", faults="bad values")
-def test_a_bad_value_is_named_with_file_line_and_column(tmp_path: Path, line: str, column: str, found: str) -> None:
+@pytest.mark.promise(
+    "P23", "a bad value in the user's merchants is named with file, line and column", faults="bad values"
+)
+def test_a_bad_value_is_named_with_file_line_and_column(
+    tmp_path: Path, line: str, column: str, found: str
+) -> None:
     file = tmp_path / "mine.csv"
     file.write_text(GOOD + line + "\n")
     result = run(tmp_path, file, check=False)
@@ -95,7 +108,14 @@ def test_a_bad_value_is_named_with_file_line_and_column(tmp_path: Path, line: st
 
 @pytest.mark.parametrize(
     "text",
-    ["", "merchant_id,mcc,channel\n1,2,3\n", GOOD.replace("lat", "latitude"), GOOD + "1,2\n", GOOD.split("\n")[0] + "\n", "a\0b\n"],
+    [
+        "",
+        "merchant_id,mcc,channel\n1,2,3\n",
+        GOOD.replace("lat", "latitude"),
+        GOOD + "1,2\n",
+        GOOD.split("\n")[0] + "\n",
+        "a\0b\n",
+    ],
     ids=["empty", "missing column", "unknown column", "short row", "no rows", "nul"],
 )
 def test_a_file_that_is_not_a_merchants_file(tmp_path: Path, text: str) -> None:
@@ -106,7 +126,9 @@ def test_a_file_that_is_not_a_merchants_file(tmp_path: Path, text: str) -> None:
 
 
 def test_what_was_given_reaches_the_world(tmp_path: Path) -> None:
-    """Weekly volume drives 5A to the unit; keys, names, tickets and hours are carried; an unlisted MCC follows the class it was given."""
+    """Weekly volume drives 5A to the unit; keys, names, tickets and hours are carried; an unlisted MCC
+    follows the class it was given.
+    """
     import sim.world as cw
 
     file = tmp_path / "mine.csv"
@@ -119,20 +141,35 @@ def test_what_was_given_reaches_the_world(tmp_path: Path) -> None:
     )
     args = [f"--set={key}={value}" for key, value in TINY.items()]
     options = ["--decimal-comma", "--unknown-mcc", "bills_utilities", "--until", "5A"]
-    done = closedworld("run", "--merchants", str(file), *options, "--out", str(tmp_path / "out"), "--json", *args)
+    done = closedworld(
+        "run", "--merchants", str(file), *options, "--out", str(tmp_path / "out"), "--json", *args
+    )
     answer = json.loads(done.stdout)
-    assert (answer["merchants_file"]["encoding"], answer["merchants_file"]["unknown_mccs"]) == ("Windows-1252", [9901])
+    assert (answer["merchants_file"]["encoding"], answer["merchants_file"]["unknown_mccs"]) == (
+        "Windows-1252",
+        [9901],
+    )
     world = cw.open(answer["run_dir"])
     brought = {row["merchant_ref"]: row for row in world["merchant_supplied_1A"].to_arrow().to_pylist()}
     assert set(brought) == {"0000001001", "1001", "M-7"} and brought["1001"]["merchant_id"] == 1001
     one, other = brought["0000001001"], brought["M-7"]
     assert (one["name"], one["weekly_volume"], one["ticket_median"]) == ("Bäckerei", 1234.5, 8.2)
-    assert (one["open_from_minute"], one["open_to_minute"], other["open_from_minute"], other["open_to_minute"]) == (390, 1440, 1320, 240)
+    assert (
+        one["open_from_minute"],
+        one["open_to_minute"],
+        other["open_from_minute"],
+        other["open_to_minute"],
+    ) == (390, 1440, 1320, 240)
     assert (one["law_mcc"], other["demand_class"]) == (None, "bills_utilities")
     profile = world["merchant_zone_profile_5A"].to_arrow().to_pylist()
-    sold = {key: [row for row in profile if row["merchant_id"] == row_of["merchant_id"]] for key, row_of in brought.items()}
+    sold = {
+        key: [row for row in profile if row["merchant_id"] == row_of["merchant_id"]]
+        for key, row_of in brought.items()
+    }
     volumes = {key: sum(row["weekly_volume_expected"] for row in rows) for key, rows in sold.items()}
     assert abs(volumes["0000001001"] - 1234.5) < 1e-6 and abs(volumes["M-7"] - 700.0) < 1e-6
     assert {row["demand_class"] for row in sold["M-7"] if row["virtual_share"] < 0.5} <= {"bills_utilities"}
-    catalogue = {row["merchant_id"]: row["mcc"] for row in world["merchant_catalogue_1A"].to_arrow().to_pylist()}
+    catalogue = {
+        row["merchant_id"]: row["mcc"] for row in world["merchant_catalogue_1A"].to_arrow().to_pylist()
+    }
     assert catalogue[other["merchant_id"]] == 9901

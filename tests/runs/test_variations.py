@@ -1,4 +1,6 @@
-"""Same bytes whatever is around the run: workers, partition order, time zone, locale, hash seed, directory, interruption."""
+"""Same bytes whatever is around the run: workers, partition order, time zone, locale, hash seed, directory,
+interruption.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "extra",
-    [("--workers", "2"), ("--workers", "1", "--partition-order", "1"), ("--workers", "3", "--partition-order", "2")],
+    [
+        ("--workers", "2"),
+        ("--workers", "1", "--partition-order", "1"),
+        ("--workers", "3", "--partition-order", "2"),
+    ],
     ids=["two-workers", "shuffled", "three-workers-shuffled"],
 )
 @pytest.mark.promise("P17", "the whole engine: same bytes for one, two, three workers in any order")
@@ -34,10 +40,14 @@ def test_workers_and_order(plain: Path, tmp_path: Path, extra: tuple[str, ...]) 
 
 
 @pytest.mark.promise(
-    "P18", "the whole engine: same bytes under another zone, locale, hash seed, home, umask, directory", faults="all at once"
+    "P18",
+    "the whole engine: same bytes under another zone, locale, hash seed, home, umask, directory",
+    faults="all at once",
 )
 def test_surroundings(plain: Path, tmp_path: Path) -> None:
-    """Other time zone, locale, hash seed, home, umask and working directory; the host's tz database hidden; a relative --out."""
+    """Other time zone, locale, hash seed, home, umask and working directory; the host's tz database hidden;
+    a relative --out.
+    """
     home = tmp_path / "a home"
     home.mkdir()
     env = {
@@ -59,7 +69,12 @@ def test_surroundings(plain: Path, tmp_path: Path) -> None:
     assert published(other) == published(plain)
 
 
-@pytest.mark.promise("P3", "the whole engine, killed again and again, ends with the same bytes", faults="SIGKILL at random times", cases=4)
+@pytest.mark.promise(
+    "P3",
+    "the whole engine, killed again and again, ends with the same bytes",
+    faults="SIGKILL at random times",
+    cases=4,
+)
 def test_killed_again_and_again_then_resumed(plain: Path, tmp_path: Path) -> None:
     """SIGKILL at random moments until a run gets through; the result is byte for byte the undisturbed one."""
     seed = random.SystemRandom().randrange(2**32)
@@ -82,23 +97,42 @@ def test_killed_again_and_again_then_resumed(plain: Path, tmp_path: Path) -> Non
     assert published(tmp_path / plain.name) == published(plain)
 
 
-@pytest.mark.promise("P24", "SIGTERM: stopped before the world is complete, 143, no traceback, resumed to the same bytes", faults="SIGTERM")
+@pytest.mark.promise(
+    "P24",
+    "SIGTERM: stopped before the world is complete, 143, no traceback, resumed to the same bytes",
+    faults="SIGTERM",
+)
 def test_interrupt_is_quick_clean_and_resumable(plain: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not (tmp_path / plain.name / "gates" / "1A").exists():
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
-    assert process.returncode == 143 and not (tmp_path / plain.name / "gates/5B/_passed.flag").exists() and "Traceback" not in err
+    assert (
+        process.returncode == 143
+        and not (tmp_path / plain.name / "gates/5B/_passed.flag").exists()
+        and "Traceback" not in err
+    )
     assert published(build(WORLD, tmp_path)) == published(plain)
 
 
-@pytest.mark.promise("P7", "a second run is refused with the first one's pid while the first works", faults="two runs")
+@pytest.mark.promise(
+    "P7", "a second run is refused with the first one's pid while the first works", faults="two runs"
+)
 def test_a_second_run_of_the_same_request_is_refused_while_the_first_works(tmp_path: Path) -> None:
-    first = subprocess.Popen([sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "sim", *arguments(WORLD, tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     while not list(tmp_path.glob("*/gates/1A/*")):
         time.sleep(0.02)
         assert first.poll() is None
@@ -132,17 +166,27 @@ def test_doubling_the_merchants_leaves_the_first_half_as_it_was(plain: Path, tmp
     finally:
         del WORLDS["double"]
     single = cw.open(plain)
-    for dataset in ("merchant_catalogue_1A", "outlet_catalogue", "site_locations", "site_timezones", "edge_catalogue_3B"):
+    for dataset in (
+        "merchant_catalogue_1A",
+        "outlet_catalogue",
+        "site_locations",
+        "site_timezones",
+        "edge_catalogue_3B",
+    ):
         few, many = single[dataset].to_polars(), double[dataset].to_polars()
         kept = many.filter(many["merchant_id"].is_in(few["merchant_id"].unique().implode()))
         assert kept.equals(few), dataset
 
 
 def test_an_overlay_moves_only_what_is_in_its_scope(plain: Path, tmp_path: Path) -> None:
-    """A payday factor of one class: 1A-3B, the baseline and every arrival of every other class stay as they were."""
+    """A payday factor of one class: 1A-3B, the baseline and every arrival of every other class stay as they
+    were.
+    """
     import sim.world as cw
 
-    spec = dict(WORLDS[WORLD], set={**WORLDS[WORLD]["set"], "overlay_policy_5A.payday.factors.consumer_daytime": 1.5})
+    spec = dict(
+        WORLDS[WORLD], set={**WORLDS[WORLD]["set"], "overlay_policy_5A.payday.factors.consumer_daytime": 1.5}
+    )
     WORLDS["overlay"] = spec
     try:
         other = build("overlay", tmp_path)
@@ -166,4 +210,7 @@ def test_an_overlay_moves_only_what_is_in_its_scope(plain: Path, tmp_path: Path)
 
 
 def _datasets(run_dir: Path, segment: str) -> list[str]:
-    return [item["dataset"] for item in json.loads((run_dir / "gates" / segment / "index.json").read_text())["datasets"]]
+    return [
+        item["dataset"]
+        for item in json.loads((run_dir / "gates" / segment / "index.json").read_text())["datasets"]
+    ]

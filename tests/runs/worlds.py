@@ -27,7 +27,11 @@ WORLDS: dict[str, dict[str, Any]] = {
         "scenarios": ["baseline_v1", "stress_peak_online_v1"],
         "seed": "18446744073709551615",
     },
-    "tiny-1800": {"set": {**TINY, "scenario_horizon_5A.bucket_seconds": 1800}, "scenarios": ["stress_peak_online_v1"], "seed": "7"},
+    "tiny-1800": {
+        "set": {**TINY, "scenario_horizon_5A.bucket_seconds": 1800},
+        "scenarios": ["stress_peak_online_v1"],
+        "seed": "7",
+    },
     "demo": {"set": {}, "scenarios": []},
     "small": {"preset": "small", "set": {}, "scenarios": []},
 }
@@ -36,7 +40,16 @@ WORLDS: dict[str, dict[str, Any]] = {
 def arguments(world: str, out: Path) -> list[str]:
     """Command-line arguments of `closedworld run` for a named world."""
     spec = WORLDS[world]
-    args = ["run", "--preset", spec.get("preset", "demo"), "--seed", spec.get("seed", "42"), "--out", str(out), "--json"]
+    args = [
+        "run",
+        "--preset",
+        spec.get("preset", "demo"),
+        "--seed",
+        spec.get("seed", "42"),
+        "--out",
+        str(out),
+        "--json",
+    ]
     for key, value in spec["set"].items():
         args += ["--set", f"{key}={value}"]
     for scenario in spec["scenarios"]:
@@ -45,12 +58,25 @@ def arguments(world: str, out: Path) -> list[str]:
 
 
 def closedworld(
-    *args: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True, stdin: Path | None = None
+    *args: str,
+    cwd: Path = ROOT,
+    env: dict[str, str] | None = None,
+    check: bool = True,
+    stdin: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command in a fresh process, with a file as its standard input or none."""
     full = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})}
     command, given = [sys.executable, "-m", "sim", *args], stdin.read_text() if stdin else ""
-    done = subprocess.run(command, cwd=cwd, env=full, input=given, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=full,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
     assert not check or done.returncode == 0, f"{args}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     if "--json" in args and done.stdout:
         from tests.conftest import follows_its_schema
@@ -77,5 +103,7 @@ def content_digests(run_dir: Path) -> dict[str, str]:
 
 def published(run_dir: Path) -> dict[str, bytes]:
     """Every published file, byte for byte."""
-    files = [path for part in ("data", "gates") for path in sorted((run_dir / part).rglob("*")) if path.is_file()]
+    files = [
+        path for part in ("data", "gates") for path in sorted((run_dir / part).rglob("*")) if path.is_file()
+    ]
     return {str(path.relative_to(run_dir)): path.read_bytes() for path in files}

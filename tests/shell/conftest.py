@@ -20,6 +20,8 @@ def mini_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(mini_sources: Path, tmp_path: Path) -> Path:
-    """Contracts and config of the mini world in a fresh directory (hard work shared through the parse cache)."""
+    """Contracts and config of the mini world in a fresh directory (hard work shared
+    through the parse cache).
+    """
     shutil.copytree(mini_sources, tmp_path / "w", copy_function=shutil.copy2)
     return tmp_path / "w"

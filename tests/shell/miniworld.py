@@ -1,4 +1,6 @@
-"""A world small enough to break a thousand times: two segments, real shell, real contracts machinery, real files."""
+"""A world small enough to break a thousand times: two segments, real shell, real contracts machinery,
+real files.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,11 @@ def write_world(root: Path) -> None:
         path = contracts / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    shutil.copytree(config_root() / "reference", config / "reference", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(
+        config_root() / "reference",
+        config / "reference",
+        ignore=shutil.ignore_patterns("*.py", "__pycache__"),
+    )
     for name, text in {
         "layer1/1A/items": "total: 100\npart_rows: 30\n",
         "layer1/1A/scenarios": "scenarios: {calm: 1, storm: 2}\n",
@@ -151,7 +157,10 @@ def write_world(root: Path) -> None:
 
 def plan_items(ctx: Context) -> list[Partition]:
     total, step = ctx.params.items_1A.total, ctx.params.items_1A.part_rows
-    return [Partition(k, spec={"rows": [start, min(start + step, total)]}) for k, start in enumerate(range(0, total, step))]
+    return [
+        Partition(k, spec={"rows": [start, min(start + step, total)]})
+        for k, start in enumerate(range(0, total, step))
+    ]
 
 
 def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
@@ -165,25 +174,53 @@ def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
 
 
 def check_items(ctx: Context, totals: Any) -> list[Check]:
-    return [Check("ledger_equals_rows", totals["rng.1A.word.entities"] == totals["rows"], totals["rng.1A.word.entities"], totals["rows"])]
+    return [
+        Check(
+            "ledger_equals_rows",
+            totals["rng.1A.word.entities"] == totals["rows"],
+            totals["rng.1A.word.entities"],
+            totals["rows"],
+        )
+    ]
 
 
 def compute_doubles(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
     items = ctx.load("items")
     even = items.item_id % np.uint64(2) == 0
-    columns = {"item_id": items.item_id, "twice": items.item_id * np.uint64(2), "note": np.where(even, 7, 0).astype(np.uint32)}
+    columns = {
+        "item_id": items.item_id,
+        "twice": items.item_id * np.uint64(2),
+        "note": np.where(even, 7, 0).astype(np.uint32),
+    }
     return {"doubles": Frame(columns, valid={"note": even})}
 
 
-ITEMS_STATE = State(id="1A.S1", title="items", writes=("items",), config=("items_1A",), streams=("1A.word",), kernels=("philox_block",))
+ITEMS_STATE = State(
+    id="1A.S1",
+    title="items",
+    writes=("items",),
+    config=("items_1A",),
+    streams=("1A.word",),
+    kernels=("philox_block",),
+)
 DOUBLES_STATE = State(
-    id="1B.S1", title="doubles", writes=("doubles",), reads={"items": ROW_LEVEL}, config=("scenarios_5A",), per_scenario=True
+    id="1B.S1",
+    title="doubles",
+    writes=("doubles",),
+    reads={"items": ROW_LEVEL},
+    config=("scenarios_5A",),
+    per_scenario=True,
 )
 
 
 def segments(**replaced: Any) -> tuple[Segment, ...]:
     """The two segments; keyword arguments replace functions by name, e.g. `compute_items=`."""
-    use = {"plan_items": plan_items, "compute_items": compute_items, "check_items": check_items, "compute_doubles": compute_doubles}
+    use = {
+        "plan_items": plan_items,
+        "compute_items": compute_items,
+        "check_items": check_items,
+        "compute_doubles": compute_doubles,
+    }
     use |= replaced
     items = Program(ITEMS_STATE, use["compute_items"], use["plan_items"], None, use["check_items"])
     doubles = Program(DOUBLES_STATE, use["compute_doubles"])
@@ -195,7 +232,9 @@ def model(programs: tuple[Segment, ...] | None = None, module: str = "miniworld"
     return Model(module=module, load=lambda: programs or segments(), scenario_pack="scenarios_5A")
 
 
-def prepared(root: Path, programs: tuple[Segment, ...] | None = None, module: str = "miniworld", **request: Any) -> Prepared:
+def prepared(
+    root: Path, programs: tuple[Segment, ...] | None = None, module: str = "miniworld", **request: Any
+) -> Prepared:
     """The mini world's request, hashed."""
     wanted = Request(preset="mini", contracts=root / "contracts", config=root / "config", **request)
     return prepare(wanted, model(programs, module))
@@ -211,7 +250,9 @@ def build(
 ) -> RunResult:
     """Run the mini world under `root`."""
     settings = Options(out=out or root / "runs", **{"workers": 1, **options})
-    return run_world(prepared(root, programs, module, **(request or {})), get_backend("cpu"), settings, Silent())
+    return run_world(
+        prepared(root, programs, module, **(request or {})), get_backend("cpu"), settings, Silent()
+    )
 
 
 MODEL = model()

@@ -1,4 +1,6 @@
-"""What a state gets of addresses: those of streams it declares, formed as the contract says, on its own kernels."""
+"""What a state gets of addresses: those of streams it declares, formed as the contract says,
+on its own kernels.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,19 @@ CONTRACTS = load_contracts(Path(sim.__file__).parents[1] / "contracts")
 
 def context(*streams: str, kernels: tuple[str, ...] = ("entity_hash",)) -> Context:
     nothing: Any = None
-    given = {"seed": 7, "scenarios": (), "configs": {}, "contracts": CONTRACTS, "inputs": nothing, "externals": {}}
-    return Context(State(id="6A.S9", title="x", writes=(), streams=streams, kernels=kernels), backend=get_backend("cpu"), **given)
+    given = {
+        "seed": 7,
+        "scenarios": (),
+        "configs": {},
+        "contracts": CONTRACTS,
+        "inputs": nothing,
+        "externals": {},
+    }
+    return Context(
+        State(id="6A.S9", title="x", writes=(), streams=streams, kernels=kernels),
+        backend=get_backend("cpu"),
+        **given,
+    )
 
 
 def test_a_state_addresses_what_it_declares_and_nothing_else() -> None:
@@ -40,8 +53,14 @@ def test_a_state_addresses_what_it_declares_and_nothing_else() -> None:
 
 def test_a_value_wider_than_its_field_is_an_error_of_the_data() -> None:
     with pytest.raises(ValidationError) as error:
-        context("6A.merchant_role").address("6A.merchant_role", merchant_id=np.ones(2, np.uint64), role=np.array([1, 256]))
-    assert (error.value.code, error.value.found, error.value.expected) == ("6A.S9.ADDRESS_OVERFLOW", "role = 256", "0 .. 2**8 - 1")
+        context("6A.merchant_role").address(
+            "6A.merchant_role", merchant_id=np.ones(2, np.uint64), role=np.array([1, 256])
+        )
+    assert (error.value.code, error.value.found, error.value.expected) == (
+        "6A.S9.ADDRESS_OVERFLOW",
+        "role = 256",
+        "0 .. 2**8 - 1",
+    )
 
 
 def test_natural_keys_are_hashed_by_the_state_s_kernels() -> None:
@@ -49,11 +68,16 @@ def test_natural_keys_are_hashed_by_the_state_s_kernels() -> None:
     parts = {"country_name": names, "segment_name": names, "party_rank": ranks}
     ctx = context("6A.synthetic_cluster")
     party = ctx.field("party", **parts)
-    one = CONTRACTS.streams["6A.synthetic_cluster"].address({name: int(each[1]) for name, each in parts.items()})
+    one = CONTRACTS.streams["6A.synthetic_cluster"].address(
+        {name: int(each[1]) for name, each in parts.items()}
+    )
     assert int(party[1]) == one.c1 and party.dtype == np.uint64
     assert ctx.address("6A.synthetic_cluster", **parts).c1.tolist() == party.tolist()
     cells = np.full(2, 5)
-    assert ctx.field("party", party_cell=5, party_rank=ranks).tolist() == ctx.field("party", party_cell=cells, party_rank=ranks).tolist()
+    assert (
+        ctx.field("party", party_cell=5, party_rank=ranks).tolist()
+        == ctx.field("party", party_cell=cells, party_rank=ranks).tolist()
+    )
     with pytest.raises(UndeclaredAccess, match="kernel 'entity_hash'"):
         context("6A.synthetic_cluster", kernels=()).address("6A.synthetic_cluster", **parts)
     with pytest.raises(AddressError, match="Found part"):

@@ -1,7 +1,7 @@
 """Who reads Parquet out of bytes of Python is the one who gives them up.
 
-A thread of Arrow that is the last to hold them needs the interpreter to do so: one that has come to its end then ends the process by
-an abort ("terminate called without an active exception").
+A thread of Arrow that is the last to hold them needs the interpreter to do so: one that has come to its end
+then ends the process by an abort ("terminate called without an active exception").
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def test_run_reports(given_up: Counter[int], mini) -> None:  # type: ignore[no-u
 
 def test_a_merchants_file(given_up: Counter[int], tmp_path: Path) -> None:
     names = [f"c{number}" for number in range(12)]
-    pq.write_table(pa.table({name: [f"{name} {row}" for row in range(500)] for name in names}), tmp_path / "m.parquet")
+    pq.write_table(
+        pa.table({name: [f"{name} {row}" for row in range(500)] for name in names}), tmp_path / "m.parquet"
+    )
     data = (tmp_path / "m.parquet").read_bytes()
     for _ in range(ROUNDS):
         assert sum(1 for _ in parquet_table(Path("m.parquet"), data, names, ()).rows) == 500

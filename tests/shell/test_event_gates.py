@@ -44,7 +44,8 @@ def eventful(root: Path) -> Path:
     head = "$id: closedworld:layer1/RNG/dictionary\nsegment: RNG\nlayer: 1\ndatasets:\n"
     (folder / "dictionary.yaml").write_text(head + "  - id:" + entry.replace("merchant_id", "word"))
     (folder / "registry.yaml").write_text(
-        "$id: closedworld:layer1/RNG/registry\nsegment: RNG\nlayer: 1\nartefacts: []\nchecks:\n  RNG_1A_S1.S1: [ledger 1A.word]\n"
+        "$id: closedworld:layer1/RNG/registry\nsegment: RNG\nlayer: 1\nartefacts: []\nchecks:\n  "
+        "RNG_1A_S1.S1: [ledger 1A.word]\n"
     )
     return root
 
@@ -63,7 +64,11 @@ def test_only_events_are_built_when_the_world_is_there(eventful: Path) -> None:
     plain = published(miniworld.build(eventful).run_dir)
     result = miniworld.build(eventful, **ASKED)
     told = [(row.state, row.status) for row in result.rows]
-    assert told == [("1A.BUNDLE", "PROVEN"), ("1B.BUNDLE", "PROVEN"), *((f"RNG_1A_S1.{step}", "PASS") for step in ("S0", "S1", "BUNDLE"))]
+    assert told == [
+        ("1A.BUNDLE", "PROVEN"),
+        ("1B.BUNDLE", "PROVEN"),
+        *((f"RNG_1A_S1.{step}", "PASS") for step in ("S0", "S1", "BUNDLE")),
+    ]
     found = published(result.run_dir)
     assert {name: data for name, data in found.items() if "RNG_1A_S1" not in name} == plain
     at_once = published(miniworld.build(eventful, out=eventful / "other", **ASKED).run_dir)
@@ -76,7 +81,9 @@ def test_only_events_are_built_when_the_world_is_there(eventful: Path) -> None:
 def test_a_gate_of_events_holds_the_segments_up_to_its_state(eventful: Path) -> None:
     """Whatever else was built before: the same request gives the same bytes."""
     until = published(miniworld.build(eventful, until="1A", **ASKED).run_dir)
-    assert open_bundle(miniworld.build(eventful, **ASKED).run_dir, "RNG_1A_S1").document["parents"].keys() == {"1A"}
+    assert open_bundle(miniworld.build(eventful, **ASKED).run_dir, "RNG_1A_S1").document[
+        "parents"
+    ].keys() == {"1A"}
     whole = published(miniworld.build(eventful, **ASKED).run_dir)
     assert {name: whole[name] for name in until} == until
     assert held_by("RNG_1A_S1", CODES[:2]) == ["1A"] and held_by("1B", ("1A", "RNG_1A_S1")) == ["1A"]
@@ -90,7 +97,11 @@ def plant(run: Path, **figures: Any) -> None:
     manifest = StateManifest.decode(pretty_json(document), str(path))
     documents = {**index["documents"], "states/1A.S1.json": sha256_bytes(manifest.encode())}
     data = encode_index("1A", index["identity"], index["parents"], documents, [manifest])
-    for target, content in ((path, manifest.encode()), (folder / "index.json", data), (folder / "_passed.flag", encode_flag("1A", data))):
+    for target, content in (
+        (path, manifest.encode()),
+        (folder / "index.json", data),
+        (folder / "_passed.flag", encode_flag("1A", data)),
+    ):
         rewrite(target, content)
 
 
@@ -105,7 +116,9 @@ def test_a_wrong_ledger_is_caught(eventful: Path, figures: dict[str, Any]) -> No
     assert not verify_run(run, CODES).problems  # coherent: nothing but the draws themselves says otherwise
     with pytest.raises(ValidationError) as error:
         miniworld.build(eventful, until="1A", **ASKED)
-    assert error.value.code == "RNG_1A_S1.S1.CHECKS_FAILED" and any("ledger" in line for line in error.value.examples)
+    assert error.value.code == "RNG_1A_S1.S1.CHECKS_FAILED" and any(
+        "ledger" in line for line in error.value.examples
+    )
     assert not (run / "gates/RNG_1A_S1/_passed.flag").exists()
 
 
@@ -141,7 +154,9 @@ def test_a_kill_between_partitions_resumes(eventful: Path, monkeypatch: pytest.M
     assert verify_run(run, CODES).problems
     result = miniworld.build(eventful, **ASKED)
     assert [row.partitions_resumed for row in result.rows if row.state == "RNG_1A_S1.S1"] == [2]
-    assert published(result.run_dir) == published(miniworld.build(eventful, out=eventful / "other", **ASKED).run_dir)
+    assert published(result.run_dir) == published(
+        miniworld.build(eventful, out=eventful / "other", **ASKED).run_dir
+    )
 
 
 def test_tampering_is_refused_by_name(eventful: Path) -> None:
@@ -154,7 +169,11 @@ def test_tampering_is_refused_by_name(eventful: Path) -> None:
         rewrite(path, data)
     assert not verify_run(run, CODES).problems
     plant(run, draws=101)
-    assert [line for line in verify_run(run, CODES).problems if line.endswith("but RNG_1A_S1 was built on " + str(parents(run)))]
+    assert [
+        line
+        for line in verify_run(run, CODES).problems
+        if line.endswith("but RNG_1A_S1 was built on " + str(parents(run)))
+    ]
     with pytest.raises(GateError):
         cw.open(run)
 
@@ -189,7 +208,9 @@ def test_a_store_holds_events_as_it_holds_segments(eventful: Path, tmp_path: Pat
     local: RunResult = miniworld.build(eventful, **ASKED)
     world = cw.open(url, eventful / "contracts", eventful / "config")
     assert world.tables == ("items", "doubles", "rng_event_1A_word")
-    assert world["rng_event_1A_word"].to_arrow().equals(cw.open(local.run_dir)["rng_event_1A_word"].to_arrow())
+    assert (
+        world["rng_event_1A_word"].to_arrow().equals(cw.open(local.run_dir)["rng_event_1A_word"].to_arrow())
+    )
     from sim.objects.location import parse_url
     from sim.objects.verify import verify_url
 
@@ -199,7 +220,11 @@ def test_a_store_holds_events_as_it_holds_segments(eventful: Path, tmp_path: Pat
 
 def test_what_is_not_there_cannot_be_asked() -> None:
     segments = miniworld.segments()
-    assert rng_events.require_events(["1A"], None, segments) == rng_events.require_events(["1A.S1", "1A"], "1A", segments) == ("1A.S1",)
+    assert (
+        rng_events.require_events(["1A"], None, segments)
+        == rng_events.require_events(["1A.S1", "1A"], "1A", segments)
+        == ("1A.S1",)
+    )
     call: Callable[[], Any]
     for call in (
         lambda: rng_events.require_events(["1B"], None, segments),
@@ -215,10 +240,22 @@ def test_a_log_sums_by_cell_and_by_partition() -> None:
     log, u64 = EventLog(), np.uint64
     top = 2**64 - 1
     log.add("s", np.array([4, 9], u64), np.array([7, 7], u64), draws=3, entities=None, names=None)
-    log.add("s", np.array([1, top], u64), np.array([3, 3], u64), draws=np.array([2, 1]), entities=np.array([5, 1]), names=None)
+    log.add(
+        "s",
+        np.array([1, top], u64),
+        np.array([3, 3], u64),
+        draws=np.array([2, 1]),
+        entities=np.array([5, 1]),
+        names=None,
+    )
     single = log.frame("s", 2, "entity", {})
     rows = [tuple(int(single[name][row]) for name in single) for row in range(len(single))]
-    assert rows == [(2, 3, 1, 3, 6, 5, 10, 5), (2, 3, top, 4, 0, 1, 1, 1), (2, 7, 4, 7, 6, 1, 3, 2), (2, 7, 9, 7, 11, 1, 3, 2)]
+    assert rows == [
+        (2, 3, 1, 3, 6, 5, 10, 5),
+        (2, 3, top, 4, 0, 1, 1, 1),
+        (2, 7, 4, 7, 6, 1, 3, 2),
+        (2, 7, 9, 7, 11, 1, 3, 2),
+    ]
     cells = log.frame("s", 2, CELL, {})
     assert [tuple(int(cells[name][row]) for name in cells) for row in range(len(cells))] == [
         (2, 3, 1, 4, 0, 6, 11, 6),

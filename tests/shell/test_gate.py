@@ -35,7 +35,9 @@ def run_dir(root: Path) -> Path:
 
 
 def published(run_dir: Path) -> list[Path]:
-    return sorted(path for part in ("data", "gates") for path in (run_dir / part).rglob("*") if path.is_file())
+    return sorted(
+        path for part in ("data", "gates") for path in (run_dir / part).rglob("*") if path.is_file()
+    )
 
 
 def rewrite(path: Path, data: bytes) -> None:
@@ -47,14 +49,25 @@ def test_an_untouched_run_has_no_problems(run_dir: Path) -> None:
     assert problems(run_dir) == []
 
 
-@pytest.mark.promise("P4", "a flipped bit in any published file is named", faults="24 bits a file, every byte of a flag", cases=600)
+@pytest.mark.promise(
+    "P4",
+    "a flipped bit in any published file is named",
+    faults="24 bits a file, every byte of a flag",
+    cases=600,
+)
 def test_one_flipped_bit_anywhere_is_named(run_dir: Path) -> None:
     rng = random.Random(5)
     for path in published(run_dir):
         data = path.read_bytes()
-        offsets = range(len(data)) if path.name == "_passed.flag" else rng.sample(range(len(data)), min(24, len(data)))
+        offsets = (
+            range(len(data))
+            if path.name == "_passed.flag"
+            else rng.sample(range(len(data)), min(24, len(data)))
+        )
         for offset in offsets:
-            rewrite(path, data[:offset] + bytes([data[offset] ^ (1 << rng.randrange(8))]) + data[offset + 1 :])
+            rewrite(
+                path, data[:offset] + bytes([data[offset] ^ (1 << rng.randrange(8))]) + data[offset + 1 :]
+            )
             found = problems(run_dir)
             assert found and any(path.name in text for text in found), (path, offset)
         rewrite(path, data)
@@ -94,7 +107,9 @@ def _fifo(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_delete, _truncate, _append, _rename, _symlink, _directory, _fifo])
-@pytest.mark.promise("P5", "every published file is missed when harmed, by name", faults="one harm, each file", cases=15)
+@pytest.mark.promise(
+    "P5", "every published file is missed when harmed, by name", faults="one harm, each file", cases=15
+)
 def test_every_file_is_missed_if_harmed(run_dir: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
     for number, path in enumerate(published(run_dir)):
         copy = tmp_path / f"copy{number}"
@@ -127,9 +142,13 @@ def test_the_next_segment_refuses_a_harmed_input(root: Path) -> None:
     assert not (step.run_dir / "data/layer1/1B").exists()
 
 
-@pytest.mark.promise("P6", "a whole segment of another world, with its flag, breaks the chain", faults="1A exchanged")
+@pytest.mark.promise(
+    "P6", "a whole segment of another world, with its flag, breaks the chain", faults="1A exchanged"
+)
 def test_a_coherent_rewrite_of_a_segment_breaks_the_chain(root: Path) -> None:
-    """Editing 1A together with its manifest, index and flag still breaks 1B, which was built on the old flag."""
+    """Editing 1A together with its manifest, index and flag still breaks 1B,
+    which was built on the old flag.
+    """
     run_dir = miniworld.build(root).run_dir
     other = miniworld.build(root, out=root / "other", request={"seed": 7}).run_dir
     shutil.rmtree(run_dir / "gates/1A")
@@ -153,7 +172,13 @@ def test_flag_round_trip() -> None:
     index = encode_index("1A", {}, {}, {}, [])
     flag = encode_flag("1A", index)
     assert len(read_flag(flag, "1A", "flag")) == 64
-    for wrong in (flag[:-1], b"\xef\xbb\xbf" + flag, flag + b"\n", flag.replace(b'"1A"', b'"1B"'), flag.replace(b",", b", ")):
+    for wrong in (
+        flag[:-1],
+        b"\xef\xbb\xbf" + flag,
+        flag + b"\n",
+        flag.replace(b'"1A"', b'"1B"'),
+        flag.replace(b",", b", "),
+    ):
         with pytest.raises(GateError):
             read_flag(wrong, "1A", "flag")
 

@@ -29,9 +29,18 @@ def test_a_file_entry_says_every_field() -> None:
 
 
 def test_a_manifest_is_sorted_and_indented_json_and_reads_back() -> None:
-    made = StateManifest("1A.S1", {"seed": 1}, (Published("items", None, "data/items", (FILE, FILE), "c" * 64),), (), ())
+    made = StateManifest(
+        "1A.S1", {"seed": 1}, (Published("items", None, "data/items", (FILE, FILE), "c" * 64),), (), ()
+    )
     item = {"content_blake3": "c" * 64, "dataset": "items", "path": "data/items", "rows": 6, "scenario": None}
-    document = {"law": "state-v2", "state": "1A.S1", "identity": {"seed": 1}, "checks": [], "ledger": [], "measurements": []}
+    document = {
+        "law": "state-v2",
+        "state": "1A.S1",
+        "identity": {"seed": 1},
+        "checks": [],
+        "ledger": [],
+        "measurements": [],
+    }
     document["datasets"] = [{**item, "files": [asdict(FILE), asdict(FILE)]}]
     expected = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     assert made.encode() == expected.encode()
@@ -45,7 +54,9 @@ def test_an_entry_is_longer_than_the_least() -> None:
 
 
 def test_a_list_of_files_nobody_could_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = StateManifest("1A.S1", {"seed": 1}, (Published("items", None, "data/items", (FILE,) * 9, "c" * 64),), (), ())
+    made = StateManifest(
+        "1A.S1", {"seed": 1}, (Published("items", None, "data/items", (FILE,) * 9, "c" * 64),), (), ()
+    )
     lists = (made.encode, lambda: encode_index("1A", {"seed": 1}, {}, {}, [made]))
     for encode in lists:
         size = len(encode())
@@ -67,5 +78,7 @@ def test_a_plan_too_long_to_list_is_refused_before_anything_is_computed(tmp_path
         raise AssertionError("computed")
 
     with pytest.raises(ContractError, match=r"1A\.S1 has more partitions"):
-        miniworld.build(tmp_path, programs=miniworld.segments(plan_items=lambda ctx: plan, compute_items=never))
+        miniworld.build(
+            tmp_path, programs=miniworld.segments(plan_items=lambda ctx: plan, compute_items=never)
+        )
     assert not [path for room in ("data", "staging") for path in tmp_path.glob(f"runs/*/{room}/**/*.parquet")]

@@ -1,4 +1,6 @@
-"""Figures that gate nothing: they are sealed with a segment, stand beside its checks, and are none of them."""
+"""Figures that gate nothing: they are sealed with a segment, stand beside its checks,
+and are none of them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from sim.state.declaration import Measurement
 
 
 def found(run: Path, segment: str, state: str, name: str) -> Any:
-    rows = [row for row in open_bundle(run, segment).measurements if (row["state"], row["name"]) == (state, name)]
+    rows = [
+        row for row in open_bundle(run, segment).measurements if (row["state"], row["name"]) == (state, name)
+    ]
     assert len(rows) == 1 and set(rows[0]) == {"state", "name", "severity", "found", "unit", "note"}
     return rows[0]["found"]
 
@@ -34,17 +38,29 @@ def test_figures_are_what_the_rows_say(demo_run: Path) -> None:
     of_merchant = np.zeros(merchant.max() + 1, dtype=np.int64)
     np.add.at(of_merchant, merchant, whole)
     of_merchant = np.sort(of_merchant)[::-1]
-    shares = {f"top {part} %": int(of_merchant[: -(-len(of_merchant) * part // 100)].sum()) / int(whole.sum()) for part in (1, 5, 10)}
+    shares = {
+        f"top {part} %": int(of_merchant[: -(-len(of_merchant) * part // 100)].sum()) / int(whole.sum())
+        for part in (1, 5, 10)
+    }
     assert found(demo_run, "5A", "5A.S1", "upper shares of weekly volume") == shares
     assert found(demo_run, "5A", "5A.S1", "weekly volume") == int(whole.sum())
     online = world["arrival_events_5B"].to_arrow(["is_virtual"])["is_virtual"].to_numpy(zero_copy_only=False)
-    assert found(demo_run, "5B", "5B.S4", "virtual share") == found(demo_run, "5B", "5B.S5", "virtual share") == online.mean()
+    assert (
+        found(demo_run, "5B", "5B.S4", "virtual share")
+        == found(demo_run, "5B", "5B.S5", "virtual share")
+        == online.mean()
+    )
     for scenario in world.scenarios:
         groups = world.table("s1_grouping_5B", scenario).to_arrow(["group_id"])["group_id"].to_numpy()
         members = np.sort(np.unique(groups, return_counts=True)[1])
-        assert found(demo_run, "5B", "5B.S1", f"median group members {scenario}") == members[(len(members) - 1) // 2]
+        assert (
+            found(demo_run, "5B", "5B.S1", f"median group members {scenario}")
+            == members[(len(members) - 1) // 2]
+        )
         assert found(demo_run, "5B", "5B.S1", f"mean group members {scenario}") == len(groups) / len(members)
-        assert found(demo_run, "5B", "5B.S1", f"groups of several members {scenario}") == (members > 1).sum() / len(members)
+        assert found(demo_run, "5B", "5B.S1", f"groups of several members {scenario}") == (
+            members > 1
+        ).sum() / len(members)
     cells, stored = world["s2_realised_intensity_5B"].rows, world["s3_bucket_counts_5B"].rows
     assert found(demo_run, "5B", "5B.S3", "empty buckets") == (cells - stored) / cells
     dispersion = found(demo_run, "5B", "5B.S3", "index of dispersion")
@@ -59,7 +75,9 @@ def test_no_flag_counts_a_figure_and_no_name_is_both(demo_run: Path) -> None:
         assert flag["checks"]["number"] == len(bundle.checks)
         names = {(row["state"], row["name"]) for row in bundle.measurements}
         assert names.isdisjoint((row["state"], row["name"]) for row in bundle.checks if "dataset" not in row)
-        assert len(names) == len(bundle.measurements) and {row["severity"] for row in bundle.measurements} <= {"INFO"}
+        assert len(names) == len(bundle.measurements) and {
+            row["severity"] for row in bundle.measurements
+        } <= {"INFO"}
         measured += len(names)
     assert measured > 20
 
@@ -85,7 +103,10 @@ def test_a_forged_figure_does_not_hold(measured: Path, how: str) -> None:
     assert open_bundle(measured, "1A").measurements[0]["found"] == miniworld_rows(measured)
     index = json.loads((folder / "index.json").read_bytes())
     index["measurements"] = [] if change is None else [{**index["measurements"][0], **change}]
-    for path, data in ((folder / "index.json", pretty_json(index)), (folder / "_passed.flag", encode_flag("1A", pretty_json(index)))):
+    for path, data in (
+        (folder / "index.json", pretty_json(index)),
+        (folder / "_passed.flag", encode_flag("1A", pretty_json(index))),
+    ):
         path.chmod(0o644)
         path.write_bytes(data)
     if how == "one that gates":

@@ -38,9 +38,18 @@ print(pa.default_memory_pool().backend_name, *counts)
 
 
 def rounds(mode: str, **environment: str) -> tuple[str, list[int]]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "ARROW_", "GLIBC_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MALLOC_", "ARROW_", "GLIBC_"))
+    }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, mode], cwd=ROOT, env=clean | environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM, mode],
+        cwd=ROOT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     pool, *counts = done.stdout.split()
     return pool, [int(count) for count in counts]
@@ -54,7 +63,11 @@ def test_freed_memory_is_reused_by_every_thread() -> None:
 
 
 def test_what_the_user_set_stands() -> None:
-    own = {"MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_TOP_PAD_": "0", "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}
+    own = {
+        "MALLOC_MMAP_THRESHOLD_": "1000000",
+        "MALLOC_TOP_PAD_": "0",
+        "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
+    }
     pool, faults = rounds("kept", **own)
     assert pool == "mimalloc"
     assert 2 * min(faults) > faults[0]
@@ -86,10 +99,21 @@ except MemoryError:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_under_a_limit_the_last_of_it_can_be_had() -> None:
     """Steps of 64 MiB do not fit into what is left; blocks of one do, up to the limit."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "ARROW_", "GLIBC_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MALLOC_", "ARROW_", "GLIBC_"))
+    }
 
     def left(mode: str) -> int:
-        done = subprocess.run([sys.executable, "-c", LIMITED, mode], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, mode],
+            cwd=ROOT,
+            env=clean,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return int(done.stdout)
 
     assert left("by need") < 8 << 20 < left("in steps")

@@ -1,4 +1,6 @@
-"""One request sees one content of each file: whatever lies under its name afterwards changes neither a row, nor a digest, nor a proof."""
+"""One request sees one content of each file: whatever lies under its name afterwards changes neither a row,
+nor a digest, nor a proof.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,25 @@ def copies(folder: Path) -> Request:
 def everything(prepared: Prepared) -> tuple[object, ...]:
     """What a run takes from a request, names and rows."""
     tables = {name: prepared.reference.frame(name, dict(prepared.vocabularies)) for name in TABLES}
-    rows = {name: {column: values.tobytes() for column, values in frame.items()} for name, frame in tables.items()}
-    return prepared.run_id, prepared.contracts.digest, prepared.parameter_hash, prepared.reference_digests, prepared.vocabularies, rows
+    rows = {
+        name: {column: values.tobytes() for column, values in frame.items()} for name, frame in tables.items()
+    }
+    return (
+        prepared.run_id,
+        prepared.contracts.digest,
+        prepared.parameter_hash,
+        prepared.reference_digests,
+        prepared.vocabularies,
+        rows,
+    )
 
 
-def test_a_file_that_is_another_after_it_was_read_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file of contracts, packs, presets and reference turns into something else the moment it has been read."""
+def test_a_file_that_is_another_after_it_was_read_is_never_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of contracts, packs, presets and reference turns into something else the moment it has been
+    read.
+    """
     request = copies(tmp_path)
     undisturbed = everything(prepare(request, MODEL))
     read: Counter[Path] = Counter()
@@ -108,11 +123,19 @@ def put_instead(path: Path, thing: str) -> None:
         path.mkdir()
 
 
-@pytest.mark.parametrize("name", ["contracts/layer1/1A/schemas.yaml", "config/layer1/1A/mcc_taxonomy.yaml", "config/presets/demo.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    ["contracts/layer1/1A/schemas.yaml", "config/layer1/1A/mcc_taxonomy.yaml", "config/presets/demo.yaml"],
+)
 @pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone"])
 def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thing: str) -> None:
     request, path = copies(tmp_path), tmp_path / name
-    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}[thing]
+    said = {
+        "pipe": "a named pipe",
+        "zeros": "a character device",
+        "directory": "a directory",
+        "gone": "no such file",
+    }[thing]
     put_instead(path, thing)
     with pytest.raises(ContractError if thing != "gone" else Exception) as error:
         prepare(request, MODEL)
@@ -130,17 +153,28 @@ def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing
         path.touch()
     elif thing == "rows":
         pq.write_table(pa.table({"country_iso": pa.nulls(10_000_001, pa.int8())}), path)
-    said = {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory", "gone": "no such file"}
+    said = {
+        "pipe": "a named pipe",
+        "zeros": "a character device",
+        "directory": "a directory",
+        "gone": "no such file",
+    }
     said |= {"empty": "Parquet file size is 0 bytes", "rows": "10,000,001 rows by its footer"}
     with pytest.raises(ContractError) as error:
         everything(prepare(request, MODEL))
-    assert error.value.code == "SHELL.REFERENCE_INVALID" and error.value.where == str(path) and error.value.found.startswith(said[thing])
+    assert (
+        error.value.code == "SHELL.REFERENCE_INVALID"
+        and error.value.where == str(path)
+        and error.value.found.startswith(said[thing])
+    )
 
 
 def _table_bomb(case: str) -> pa.Table:
     """A table of a few kilobytes whose rows take gigabytes, one way or another."""
     rows = 1 << 20
-    word = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * (1 << 16)]))
+    word = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * (1 << 16)])
+    )
     if case == "a long text in every row":
         return pa.table({"country_iso": word})
     if case == "a category that is cast later":
@@ -162,10 +196,14 @@ def _table_bomb(case: str) -> pa.Table:
         "a page that unpacks to much",
     ],
 )
-def test_a_reference_table_that_becomes_too_much_is_refused_before_its_rows_are_made(tmp_path: Path, case: str) -> None:
+def test_a_reference_table_that_becomes_too_much_is_refused_before_its_rows_are_made(
+    tmp_path: Path, case: str
+) -> None:
     (tmp_path / "reference").mkdir()
     path = tmp_path / "reference/holidays.parquet"
-    pq.write_table(_table_bomb(case), path, compression="zstd", store_schema=case == "a category that is cast later")
+    pq.write_table(
+        _table_bomb(case), path, compression="zstd", store_schema=case == "a category that is cast later"
+    )
     assert path.stat().st_size < 1 << 20
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ContractError, match="bytes of rows out of") as error:
@@ -235,7 +273,13 @@ def test_two_merchants_files_never_share_a_run_id(tmp_path: Path) -> None:
         (tmp_path / "merchants.csv").write_text(first)
         if then is not None:
             (tmp_path / "other.csv").write_text(then)
-        command = [sys.executable, "-c", SWAPPED_MERCHANTS, str(tmp_path / "merchants.csv"), str(tmp_path / "other.csv")]
+        command = [
+            sys.executable,
+            "-c",
+            SWAPPED_MERCHANTS,
+            str(tmp_path / "merchants.csv"),
+            str(tmp_path / "other.csv"),
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "merchants.csv").read_text() == (first if then is None else then)
@@ -258,4 +302,6 @@ def test_a_merchants_file_that_is_none_is_refused_at_once(tmp_path: Path, thing:
     with pytest.raises(ContractError) as error:
         prepare(Request(inputs=merchants_input(path)), MODEL)
     said = {"pipe": "a named pipe", "directory": "a directory", "gone": "no such file"}
-    assert said.get(thing, "a character device") in error.value.found and error.value.where.startswith(str(path))
+    assert said.get(thing, "a character device") in error.value.found and error.value.where.startswith(
+        str(path)
+    )

@@ -45,7 +45,9 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "f").read_bytes() == b"0123456789"
 
 
-@pytest.mark.promise("P11", "a document that reads back differently is not published", faults="a write stores zeros")
+@pytest.mark.promise(
+    "P11", "a document that reads back differently is not published", faults="a write stores zeros"
+)
 def test_a_write_that_lies_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(len(data))))
@@ -56,7 +58,9 @@ def test_a_write_that_lies_is_not_published(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.promise("P10", "a failed fsync is told and never tried again", faults="EIO, ENOSPC, EDQUOT")
-def test_a_failed_fsync_is_told_and_never_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_failed_fsync_is_told_and_never_retried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     calls = []
 
     def fails(fd: int) -> None:
@@ -87,7 +91,9 @@ def test_a_directory_with_strangers_is_not_published(tmp_path: Path) -> None:
     publish.write_new(staged / "b", b"2")
     with pytest.raises(StorageError, match="STAGING_DAMAGED"):
         publish.publish_directory(staged, tmp_path / "out", {"a": sha256_bytes(b"1")})
-    assert publish.publish_directory(staged, tmp_path / "out", {"a": sha256_bytes(b"1"), "b": sha256_bytes(b"2")})
+    assert publish.publish_directory(
+        staged, tmp_path / "out", {"a": sha256_bytes(b"1"), "b": sha256_bytes(b"2")}
+    )
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -103,7 +109,9 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.promise("P7", "the lock names its holder and is free when the holder is killed", faults="SIGKILL of the holder")
+@pytest.mark.promise(
+    "P7", "the lock names its holder and is free when the holder is killed", faults="SIGKILL of the holder"
+)
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     code = "import sys,time; from pathlib import Path; from sim.shell.publish.lock import RunLock\n"
     code += "with RunLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(3600)"

@@ -1,4 +1,6 @@
-"""Files are read once, never waited for, and bounded; whatever else lies under their names is refused by name."""
+"""Files are read once, never waited for, and bounded; whatever else lies under their names is refused by
+name.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def test_the_limit_is_met_exactly(tmp_path: Path) -> None:
 
 def other_things(folder: Path) -> dict[str, Path]:
     """Whatever a path can lead to that is no plain file."""
-    made = {name: folder / name.replace(" ", "-") for name in ("directory", "pipe", "link to zero", "link to nowhere", "socket", "nothing")}
+    made = {
+        name: folder / name.replace(" ", "-")
+        for name in ("directory", "pipe", "link to zero", "link to nowhere", "socket", "nothing")
+    }
     made["directory"].mkdir()
     os.mkfifo(made["pipe"])
     made["link to zero"].symlink_to("/dev/zero")
@@ -70,7 +75,12 @@ def test_whatever_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
         with pytest.raises(ContractError) as error:
             read_once(path, 1000, "SHELL.TEST", "it cannot be used", "do this")
         told = error.value
-        assert (told.code, told.found, told.where, told.do) == ("SHELL.TEST", SAID[name], str(path), "do this")
+        assert (told.code, told.found, told.where, told.do) == (
+            "SHELL.TEST",
+            SAID[name],
+            str(path),
+            "do this",
+        )
         assert told.expected == "a plain file of at most 1,000 bytes"
 
 
@@ -103,7 +113,9 @@ def test_what_takes_a_files_place_between_look_and_opening_is_refused(
     assert error.value.found == SAID[planted]
 
 
-def test_a_file_that_grows_while_it_is_read_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_while_it_is_read_stays_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 10)
     real = os.fstat
@@ -165,13 +177,19 @@ def test_a_folder_is_listed_sorted_bounded_and_inside(tmp_path: Path) -> None:
     (root / "one more").touch()
     with pytest.raises(ContractError) as error:
         _ = Folder(root, "SHELL.TEST").names
-    assert (error.value.code, error.value.found, error.value.where) == ("SHELL.TEST", f"more than {MAX_ENTRIES:,} entries", str(root))
+    assert (error.value.code, error.value.found, error.value.where) == (
+        "SHELL.TEST",
+        f"more than {MAX_ENTRIES:,} entries",
+        str(root),
+    )
     with pytest.raises(ContractError) as error:
         _ = Folder(tmp_path / "nothing").names
     assert error.value.found == "No such file or directory"
 
 
-def test_a_file_of_a_folder_is_read_once_and_all_of_them_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_a_folder_is_read_once_and_all_of_them_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").write_bytes(b"one")
     folder = Folder(tmp_path)
     assert folder.read("a", 10).data == b"one"

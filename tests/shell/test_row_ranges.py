@@ -11,7 +11,9 @@ from sim.state.records import PartFile, Published
 
 
 def published(rows: list[int]) -> Published:
-    files = tuple(PartFile(f"part-{number:05d}.parquet", 0, count, "", "") for number, count in enumerate(rows))
+    files = tuple(
+        PartFile(f"part-{number:05d}.parquet", 0, count, "", "") for number, count in enumerate(rows)
+    )
     return Published("items", None, "data/items", files, "")
 
 

@@ -23,12 +23,18 @@ from tests.trust.conftest import memory_directory
 
 
 def digests(result: RunResult) -> dict[tuple[str, str | None], str]:
-    return {(item.dataset, item.scenario): item.content_blake3 for bundle in result.bundles.values() for item in bundle.datasets}
+    return {
+        (item.dataset, item.scenario): item.content_blake3
+        for bundle in result.bundles.values()
+        for item in bundle.datasets
+    }
 
 
 def tree(directory: Path) -> dict[str, bytes]:
     """Everything published: data and gates, byte for byte."""
-    files = [path for part in ("data", "gates") for path in sorted((directory / part).rglob("*")) if path.is_file()]
+    files = [
+        path for part in ("data", "gates") for path in sorted((directory / part).rglob("*")) if path.is_file()
+    ]
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
@@ -43,7 +49,9 @@ def test_a_run_publishes_what_it_computed(root: Path) -> None:
     assert all(path.stat().st_mode & 0o222 == 0 for path in files)
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 1, "order_seed": 1}, {"workers": 2, "order_seed": 2}])
+@pytest.mark.parametrize(
+    "options", [{"workers": 2}, {"workers": 1, "order_seed": 1}, {"workers": 2, "order_seed": 2}]
+)
 @pytest.mark.promise("P17", "same files for any number of workers and any order of partitions")
 def test_same_files_for_any_workers_and_order(root: Path, options: dict[str, int]) -> None:
     plain = miniworld.build(root, out=root / "a")
@@ -62,7 +70,9 @@ def test_the_heaviest_partitions_are_begun_first_and_files_stay_the_same(root: P
         return miniworld.compute_items(ctx, part)
 
     plain = miniworld.build(root, out=root / "a")
-    other = miniworld.build(root, out=root / "b", programs=miniworld.segments(plan_items=weighed, compute_items=noted))
+    other = miniworld.build(
+        root, out=root / "b", programs=miniworld.segments(plan_items=weighed, compute_items=noted)
+    )
     assert begun == [1, 3, 0, 2]
     assert tree(plain.run_dir) == tree(other.run_dir)
 
@@ -70,7 +80,9 @@ def test_the_heaviest_partitions_are_begun_first_and_files_stay_the_same(root: P
 @pytest.mark.promise("P21", "running again is no work: nothing is rewritten, not even a time stamp")
 def test_running_again_changes_nothing(root: Path) -> None:
     first = miniworld.build(root)
-    published = [path for path in sorted(first.run_dir.rglob("*")) if path.is_file() and "reports" not in path.parts]
+    published = [
+        path for path in sorted(first.run_dir.rglob("*")) if path.is_file() and "reports" not in path.parts
+    ]
     before = {path: path.stat().st_mtime_ns for path in published if path.name != ".lock"}
     second = miniworld.build(root)
     assert {row.status for row in second.rows} == {"PROVEN"}
@@ -85,7 +97,9 @@ def test_until_then_all_equals_all_at_once(root: Path) -> None:
     assert tree(step.run_dir) == tree(whole.run_dir)
 
 
-@pytest.mark.promise("P16", "finished partitions of an interrupted state are taken over", faults="KeyboardInterrupt")
+@pytest.mark.promise(
+    "P16", "finished partitions of an interrupted state are taken over", faults="KeyboardInterrupt"
+)
 def test_interrupted_state_resumes_its_finished_partitions(root: Path) -> None:
     def stops(ctx, part):  # type: ignore[no-untyped-def]
         if part.index == 2:
@@ -99,7 +113,9 @@ def test_interrupted_state_resumes_its_finished_partitions(root: Path) -> None:
     assert tree(resumed.run_dir) == tree(miniworld.build(root, out=root / "fresh").run_dir)
 
 
-@pytest.mark.promise("P16", "a staged partition that was damaged is computed again", faults="bit flip in staging")
+@pytest.mark.promise(
+    "P16", "a staged partition that was damaged is computed again", faults="bit flip in staging"
+)
 def test_a_damaged_finished_partition_is_computed_again(root: Path) -> None:
     def stops(ctx, part):  # type: ignore[no-untyped-def]
         if part.index == 3:
@@ -138,7 +154,9 @@ def _kill_at(root: Path, calls: int) -> None:
 
 
 def _killed_then_resumed(root: Path, calls: int, expected: dict[str, bytes]) -> bool:
-    """Kill a run at its n-th call in a fresh directory, resume it, compare; True if the run ended before n calls."""
+    """Kill a run at its n-th call in a fresh directory, resume it, compare;
+    True if the run ended before n calls.
+    """
     out = root / f"kill{calls}"
     out.mkdir()
     for name in ("contracts", "config"):
@@ -150,7 +168,9 @@ def _killed_then_resumed(root: Path, calls: int, expected: dict[str, bytes]) -> 
     return child.exitcode == 0
 
 
-@pytest.mark.promise("P3", "killed at a call, then run again: the same bytes", faults="SIGKILL at sampled calls", cases=12)
+@pytest.mark.promise(
+    "P3", "killed at a call, then run again: the same bytes", faults="SIGKILL at sampled calls", cases=12
+)
 def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
     expected = tree(miniworld.build(root).run_dir)
     for calls in (1, 5, 9, 14, 20, 27, 33, 41, 48, 56, 63, 71):
@@ -158,7 +178,9 @@ def test_killed_at_sampled_calls_then_resumed(root: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P3", "killed at every call, then run again: the same bytes", faults="SIGKILL at every call", cases=60)
+@pytest.mark.promise(
+    "P3", "killed at every call, then run again: the same bytes", faults="SIGKILL at every call", cases=60
+)
 def test_killed_at_every_call_then_resumed() -> None:
     with memory_directory() as root:
         miniworld.write_world(root)
@@ -174,12 +196,16 @@ def _killed_at_every_call(root: Path) -> None:
 
 
 @pytest.mark.promise(
-    "P22", "a failed model check publishes nothing, names found and expected, keeps the evidence", faults="a check that fails"
+    "P22",
+    "a failed model check publishes nothing, names found and expected, keeps the evidence",
+    faults="a check that fails",
 )
 def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Path) -> None:
     from sim.state.declaration import Check
 
-    broken = miniworld.segments(check_items=lambda ctx, totals: [Check("mean_weight", False, 3, 4, "planted")])
+    broken = miniworld.segments(
+        check_items=lambda ctx, totals: [Check("mean_weight", False, 3, 4, "planted")]
+    )
     with pytest.raises(ValidationError) as error:
         miniworld.build(root, programs=broken)
     assert error.value.code == "1A.S1.CHECKS_FAILED"
@@ -194,8 +220,12 @@ def test_a_failed_model_check_publishes_nothing_and_keeps_the_evidence(root: Pat
     ("column", "value", "named"),
     [("weight", np.nan, "weight"), ("weight", -1.0, "weight"), ("item_id", 7, "item_id")],
 )
-@pytest.mark.promise("P22", "a row that breaks its contract stops the state and is named", faults="NaN, range, key")
-def test_a_row_that_breaks_its_contract_stops_the_state(root: Path, column: str, value: float, named: str) -> None:
+@pytest.mark.promise(
+    "P22", "a row that breaks its contract stops the state and is named", faults="NaN, range, key"
+)
+def test_a_row_that_breaks_its_contract_stops_the_state(
+    root: Path, column: str, value: float, named: str
+) -> None:
     def breaks(ctx, part):  # type: ignore[no-untyped-def]
         frame = miniworld.compute_items(ctx, part)["items"]
         values = frame[column].copy()
@@ -210,7 +240,9 @@ def test_a_row_that_breaks_its_contract_stops_the_state(root: Path, column: str,
 @pytest.mark.promise("P22", "a dataset that was not written stops the state", faults="no rows")
 def test_a_dataset_nobody_wrote_stops_the_state(root: Path) -> None:
     with pytest.raises(ValidationError, match="CHECKS_FAILED") as error:
-        miniworld.build(root, programs=miniworld.segments(compute_items=lambda ctx, part: {}, check_items=None))
+        miniworld.build(
+            root, programs=miniworld.segments(compute_items=lambda ctx, part: {}, check_items=None)
+        )
     assert "items: not written" in error.value.render()
 
 
@@ -220,7 +252,11 @@ def test_an_unknown_foreign_key_stops_the_state(root: Path) -> None:
         frame = miniworld.compute_doubles(ctx, part)["doubles"]
         ids = frame.item_id.copy()
         ids[-1] += np.uint64(5)
-        return {"doubles": Frame({"item_id": ids, "twice": ids * np.uint64(2), "note": frame.note}, valid=frame.valid)}
+        return {
+            "doubles": Frame(
+                {"item_id": ids, "twice": ids * np.uint64(2), "note": frame.note}, valid=frame.valid
+            )
+        }
 
     with pytest.raises(ValidationError) as error:
         miniworld.build(root, programs=miniworld.segments(compute_doubles=stray))
@@ -254,13 +290,17 @@ def test_a_changed_config_seed_or_scenario_is_another_run(root: Path) -> None:
     (root / "config/layer1/1A/items.yaml").write_text("total: 100\npart_rows: 31\n")
     ids.add(miniworld.prepared(root).run_id)
     assert len(ids) == 5
-    (root / "config/layer1/1A/items.yaml").write_text("# a comment is not content\ntotal:   100\npart_rows: 30\n")
+    (root / "config/layer1/1A/items.yaml").write_text(
+        "# a comment is not content\ntotal:   100\npart_rows: 30\n"
+    )
     assert miniworld.prepared(root).run_id in ids
 
 
 def test_seed_moves_draws_and_nothing_else(root: Path) -> None:
     first, second = miniworld.build(root), miniworld.build(root, request={"seed": 7})
-    folders = [result.run_dir / open_bundle(result.run_dir, "1A").datasets[0].path for result in (first, second)]
+    folders = [
+        result.run_dir / open_bundle(result.run_dir, "1A").datasets[0].path for result in (first, second)
+    ]
     left, right = (pq.read_table(folder / "part-00000.parquet") for folder in folders)
     assert left["item_id"].equals(right["item_id"])
     assert not left["word"].equals(right["word"])

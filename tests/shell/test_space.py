@@ -1,4 +1,6 @@
-"""Space is asked for before a run starts: what is there already counts, and is looked at only where it decides."""
+"""Space is asked for before a run starts: what is there already counts,
+and is looked at only where it decides.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_what_is_there_already_is_not_needed_again(out: Path, monkeypatch: pytes
     assert (refused.value.found, refused.value.expected) == ("199 bytes free", "about 400 bytes needed")
 
 
-def test_a_large_run_is_not_listed_where_there_is_space_for_all_of_it(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_run_is_not_listed_where_there_is_space_for_all_of_it(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_: Any) -> Any:
         raise AssertionError("the run directory was listed")
 

@@ -1,4 +1,6 @@
-"""What a state keeps of its partitions: sums that do not depend on the order of arrival, and little memory."""
+"""What a state keeps of its partitions: sums that do not depend on the order of arrival,
+and little memory.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,26 @@ def check_rows(rows: int, names: int, seed: int = 0, bad: float = 0.0) -> list[d
 def result_of(part: Partition, rows: int, bad: float = 0.0) -> PartitionResult:
     """What a partition of the mini world might report, had it more columns."""
     digest = sha256_bytes(part.name.encode())
-    keys = {"rows": 1, "first": [part.index], "last": [part.index], "first_primary": [part.index], "last_primary": [part.index]}
-    file = PartFile(f"part-{part.index:05d}.parquet", 1000 + rows, rows, digest, digest[::-1], {**keys, "primary_increasing": True})
+    keys = {
+        "rows": 1,
+        "first": [part.index],
+        "last": [part.index],
+        "first_primary": [part.index],
+        "last_primary": [part.index],
+    }
+    file = PartFile(
+        f"part-{part.index:05d}.parquet",
+        1000 + rows,
+        rows,
+        digest,
+        digest[::-1],
+        {**keys, "primary_increasing": True},
+    )
     ledger = [LedgerRow("1A.word", None, f"{7:016x}", rows, 2 * rows, rows)]
     counters = {"rows": rows, "by_kind": [rows, 1, part.index]}
-    return PartitionResult(part.name, {"items": file}, check_rows(rows, CHECKS, part.index, bad), counters, ledger)
+    return PartitionResult(
+        part.name, {"items": file}, check_rows(rows, CHECKS, part.index, bad), counters, ledger
+    )
 
 
 def folded(results: list[PartitionResult], order: list[int]) -> tuple[Any, ...]:
@@ -100,7 +117,9 @@ class Invented:
 
 
 def held_by_the_driver(root: Path, many: int) -> int:
-    """Bytes that Python holds for so many partitions once their results are summed, and before anything is published."""
+    """Bytes that Python holds for so many partitions once their results are summed,
+    and before anything is published.
+    """
     held: dict[str, int] = {}
 
     def plan(ctx: Context) -> list[Partition]:
@@ -111,7 +130,14 @@ def held_by_the_driver(root: Path, many: int) -> int:
         gc.collect()
         held["bytes"] = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        return [Check("measured", totals["rows"] != many, totals["rows"], "any other number: there are no files to publish")]
+        return [
+            Check(
+                "measured",
+                totals["rows"] != many,
+                totals["rows"],
+                "any other number: there are no files to publish",
+            )
+        ]
 
     with pytest.raises(ValidationError) as refused:
         programs = miniworld.segments(plan_items=plan, check_items=check)
@@ -139,6 +165,8 @@ def test_a_partition_that_never_came_is_missed(root: Path) -> None:
 
 
 def test_partitions_of_one_name_are_refused(root: Path) -> None:
-    programs = miniworld.segments(plan_items=lambda ctx: [*miniworld.plan_items(ctx), Partition(0, spec={"rows": [0, 1]})])
+    programs = miniworld.segments(
+        plan_items=lambda ctx: [*miniworld.plan_items(ctx), Partition(0, spec={"rows": [0, 1]})]
+    )
     with pytest.raises(ValueError, match=r"1A\.S1 plans 5 partitions with 4 names"):
         miniworld.build(root, programs=programs, until="1A")

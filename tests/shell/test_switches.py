@@ -1,4 +1,6 @@
-"""Optional datasets: published when their switch says so, not missed when it does not, refused when they are there unasked."""
+"""Optional datasets: published when their switch says so, not missed when it does not,
+refused when they are there unasked.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,15 @@ def root(tmp_path: Path) -> Path:
     """The mini world, whose `doubles` are optional: a switch for all scenarios, and one a scenario."""
     miniworld.write_world(tmp_path)
     change(tmp_path, "contracts/layer1/1B/dictionary", "status: required", SWITCHED)
-    change(tmp_path, "contracts/layer1/1A/schemas", "required: [total, part_rows]", "required: [total, part_rows, noted, scenarios]")
-    change(tmp_path, "contracts/layer1/1A/schemas", "      part_rows: {type", f"{SCHEMA}      part_rows: {{type")
+    change(
+        tmp_path,
+        "contracts/layer1/1A/schemas",
+        "required: [total, part_rows]",
+        "required: [total, part_rows, noted, scenarios]",
+    )
+    change(
+        tmp_path, "contracts/layer1/1A/schemas", "      part_rows: {type", f"{SCHEMA}      part_rows: {{type"
+    )
     change(tmp_path, "config/layer1/1A/items", "total: 100", "total: 100\nnoted: true\nscenarios: {}")
     return tmp_path
 
@@ -71,7 +80,9 @@ def segments(compute: Callable[..., Any] = doubles, **state: Any) -> tuple[Segme
     return (first, replace(second, programs=(Program(known, compute),)))
 
 
-def build(root: Path, overrides: dict[str, Any], scenarios: tuple[str, ...] = ("calm", "storm"), **how: Any) -> Path:
+def build(
+    root: Path, overrides: dict[str, Any], scenarios: tuple[str, ...] = ("calm", "storm"), **how: Any
+) -> Path:
     request = {"overrides": overrides, "scenarios": scenarios}
     return miniworld.build(root, programs=how.pop("programs", segments()), request=request, **how).run_dir
 
@@ -85,9 +96,13 @@ CALM_ALONE = OFF | {"items_1A.scenarios": {"calm": {"noted": True}}}
 
 
 @pytest.mark.parametrize(
-    ("overrides", "there"), [({}, ["calm", "storm"]), (OFF, []), (STORM_OFF, ["calm"]), (CALM_ALONE, ["calm"])], ids=str
+    ("overrides", "there"),
+    [({}, ["calm", "storm"]), (OFF, []), (STORM_OFF, ["calm"]), (CALM_ALONE, ["calm"])],
+    ids=str,
 )
-def test_what_is_published_is_what_the_switch_says(root: Path, overrides: dict[str, Any], there: list[str]) -> None:
+def test_what_is_published_is_what_the_switch_says(
+    root: Path, overrides: dict[str, Any], there: list[str]
+) -> None:
     run = build(root, overrides)
     bundle = open_bundle(run, "1B")
     assert [item.scenario for item in bundle.datasets] == there
@@ -111,7 +126,9 @@ def test_a_state_that_leaves_out_what_is_asked_for_does_not_publish(root: Path) 
     with pytest.raises(ValidationError) as error:
         build(root, {}, programs=segments(never))
     assert list(error.value.examples) == ["doubles of storm: not written"]
-    with pytest.raises(ValueError, match=r"made what is switched off: \['doubles of calm', 'doubles of storm'\]"):
+    with pytest.raises(
+        ValueError, match=r"made what is switched off: \['doubles of calm', 'doubles of storm'\]"
+    ):
         build(root, OFF, programs=segments(miniworld.compute_doubles))
 
 
@@ -121,7 +138,11 @@ def test_verify_tells_what_was_asked_and_what_was_not(root: Path) -> None:
     on, off = build(root, {}), build(root, STORM_OFF)
     receipts = {run: read_receipt(run) for run in (on, off)}
     bundles = {run: open_bundle(run, "1B") for run in (on, off)}
-    assert unmet_demands(contracts, bundles[on], receipts[on]) == unmet_demands(contracts, bundles[off], receipts[off]) == []
+    assert (
+        unmet_demands(contracts, bundles[on], receipts[on])
+        == unmet_demands(contracts, bundles[off], receipts[off])
+        == []
+    )
     assert unmet_demands(contracts, bundles[off], receipts[on]) == [
         "dataset 'doubles of storm' is demanded by the contracts and not published"
     ]
@@ -141,11 +162,15 @@ def test_an_input_of_the_user_is_a_switch_too(root: Path) -> None:
         build(root, {}, programs=program, out=root / "refused")
     run = build(root, {}, programs=segments(external=("merchants_input_1A",)))
     assert open_bundle(run, "1B").datasets == () and judged(root, run) == []
-    assert left_out(run, CODES, load_contracts(root / "contracts"))[("doubles", "calm")] == Switch(external="merchants_input_1A")
+    assert left_out(run, CODES, load_contracts(root / "contracts"))[("doubles", "calm")] == Switch(
+        external="merchants_input_1A"
+    )
 
 
 def test_a_reader_of_what_is_off_is_told_in_the_seal(root: Path) -> None:
-    """1B reads `items`, which is optional now: sealed as read where it is published, as ignored where it is not."""
+    """1B reads `items`, which is optional now: sealed as read where it is published,
+    as ignored where it is not.
+    """
     change(root, "contracts/layer1/1A/dictionary", "status: required", SWITCHED)
     key = "{columns: [item_id], dataset: items, to: [item_id]}"
     change(root, "contracts/layer1/1B/dictionary", key, "")
@@ -170,27 +195,52 @@ def test_contracts_say_when(root: Path) -> None:
     contracts = load_contracts(root / "contracts")
     assert ("published", "when items_1A.noted is true") in contract_rows(contracts, "doubles").facts
     assert ("published", "always") in contract_rows(contracts, "items").facts
-    assert contract_rows(contracts, "doubles").document["published_when"] == {"config": "items_1A", "key": "noted"}
+    assert contract_rows(contracts, "doubles").document["published_when"] == {
+        "config": "items_1A",
+        "key": "noted",
+    }
 
 
 LINTED = [
-    ("dictionary", "status: optional\n", "status: required\n", "an optional dataset, and no other, has a switch"),
-    ("dictionary", "    published_when: {config: items_1A, key: noted}", "", "an optional dataset, and no other, has a switch"),
+    (
+        "dictionary",
+        "status: optional\n",
+        "status: required\n",
+        "an optional dataset, and no other, has a switch",
+    ),
+    (
+        "dictionary",
+        "    published_when: {config: items_1A, key: noted}",
+        "",
+        "an optional dataset, and no other, has a switch",
+    ),
     ("dictionary", "config: items_1A", "config: item_1A", "unknown config pack.*did you mean 'items_1A'"),
     ("dictionary", "key: noted", "key: total", "switched by what is no switch"),
     ("dictionary", "key: noted", "key: nowhere", "no such key"),
-    ("dictionary", "{config: items_1A, key: noted}", "{external: merchants_input_1A}", "State 1B.S1 cannot tell whether doubles"),
+    (
+        "dictionary",
+        "{config: items_1A, key: noted}",
+        "{external: merchants_input_1A}",
+        "State 1B.S1 cannot tell whether doubles",
+    ),
     ("schemas", "part_rows, noted,", "part_rows,", "a required key of type boolean"),
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new", "words"), LINTED, ids=[case[3][:40] + case[2][:9] for case in LINTED])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"), LINTED, ids=[case[3][:40] + case[2][:9] for case in LINTED]
+)
 def test_lint(root: Path, file: str, old: str, new: str, words: str) -> None:
     import re
 
     states = [program.state for segment in segments() for program in segment.programs]
     assert lint(load_contracts(root / "contracts"), config_folder(root / "config"), states).passed
-    change(root, "contracts/layer1/1A/schemas" if file == "schemas" else "contracts/layer1/1B/dictionary", old, new)
+    change(
+        root,
+        "contracts/layer1/1A/schemas" if file == "schemas" else "contracts/layer1/1B/dictionary",
+        old,
+        new,
+    )
     rows = lint(load_contracts(root / "contracts"), config_folder(root / "config"), states).rows()
     assert any(re.search(words, row) for row in rows), rows
 
@@ -205,10 +255,15 @@ def test_lint_of_readers_and_references(root: Path) -> None:
     first, second = segments()
     states = [first.programs[0].state, second.programs[0].state]
     rows = lint(contracts, config_folder(root / "config"), states).rows()
-    assert len(rows) == 1 and "doubles refers to what may not be published" in rows[0] and "items_1A.rare is true" in rows[0]
+    assert (
+        len(rows) == 1
+        and "doubles refers to what may not be published" in rows[0]
+        and "items_1A.rare is true" in rows[0]
+    )
     blind = replace(states[1], config=("scenarios_5A",))
     rows = lint(contracts, config_folder(root / "config"), [states[0], blind]).rows()
-    assert sum("State 1B.S1 cannot tell whether" in row for row in rows) == 2, rows  # what it reads, and what it writes
+    # what it reads, and what it writes
+    assert sum("State 1B.S1 cannot tell whether" in row for row in rows) == 2, rows
 
 
 def test_a_state_may_ask_only_of_what_it_declares(root: Path) -> None:

@@ -1,4 +1,6 @@
-"""Every value of a config pack must be used: another value that the schema allows changes what is made, what is checked, or is refused."""
+"""Every value of a config pack must be used: another value that the schema allows changes what is made, what
+is checked, or is refused.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def with_leaf(document: Any, path: Path, value: Any) -> Any:
 
 
 def others(pack: str, document: Any, path: Path) -> Iterator[Any]:
-    """Documents the schema allows that differ in one value, the boldest first; in mixes, whose parts have a sum, in two."""
+    """Documents the schema allows that differ in one value, the boldest first; in mixes,
+    whose parts have a sum, in two.
+    """
     old, parent = at(document, path), at(document, path[:-1])
     keys = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
     parts = [parent[key] for key in keys]
@@ -57,7 +61,11 @@ def others(pack: str, document: Any, path: Path) -> Iterator[Any]:
     else:
         changes = (with_leaf(document, path, value) for value in _candidates(pack, old) if value != old)
     schema = contracts().artefacts[pack].schema
-    yield from (made for made in changes if not list(document_problems(contracts().documents, schema, Located(made, pack, {}))))
+    yield from (
+        made
+        for made in changes
+        if not list(document_problems(contracts().documents, schema, Located(made, pack, {})))
+    )
 
 
 def _moved(document: Any, path: Path, targets: list[Path]) -> Iterator[Any]:
@@ -66,14 +74,30 @@ def _moved(document: Any, path: Path, targets: list[Path]) -> Iterator[Any]:
         for giver, taker in ((path, target), (target, path)):
             amount = (at(document, giver) + 1) // 2
             if amount:
-                yield with_leaf(with_leaf(document, giver, at(document, giver) - amount), taker, at(document, taker) + amount)
+                yield with_leaf(
+                    with_leaf(document, giver, at(document, giver) - amount),
+                    taker,
+                    at(document, taker) + amount,
+                )
 
 
 def _candidates(pack: str, old: Any) -> list[Any]:
     if isinstance(old, bool):
         return [not old]
     if isinstance(old, int):
-        return [old + 90_000, old * 10 + 1000, old + 4000, old - 4000, old * 3 + 10, old * 2 + 1, old + 1, 0, 1, old // 2, old - 1]
+        return [
+            old + 90_000,
+            old * 10 + 1000,
+            old + 4000,
+            old - 4000,
+            old * 3 + 10,
+            old * 2 + 1,
+            old + 1,
+            0,
+            1,
+            old // 2,
+            old - 1,
+        ]
     if isinstance(old, float):
         return [old * 10 + 1, old * 3, old * 1.5 + 0.1, 0.99, 0.5, old * 0.5, 0.0, 1.0, old + 0.001]
     return [*sorted(_words(_schema(pack))), "2026-02-02"]
@@ -106,17 +130,24 @@ def fingerprint(frames: Mapping[str, Frame], checks: list[Check]) -> str:
             digest.update(np.ascontiguousarray(frame[column]).tobytes())
         for column in sorted(frame.valid):
             digest.update(frame.valid[column].tobytes())
-    digest.update(repr([(check.name, check.passed, check.found, check.expected, check.note) for check in checks]).encode())
+    digest.update(
+        repr(
+            [(check.name, check.passed, check.found, check.expected, check.note) for check in checks]
+        ).encode()
+    )
     return digest.hexdigest()
 
 
-def unused(pack: str, document: Any, run: Callable[[Any], str], paths: list[Path] | None = None) -> list[Path]:
+def unused(
+    pack: str, document: Any, run: Callable[[Any], str], paths: list[Path] | None = None
+) -> list[Path]:
     """Values of a pack nothing depends on.
 
     Args:
         pack: Id of the pack.
         document: Its content.
-        run: Fingerprint of what the states that declare the pack make of a document; raises `SimError` or `KernelFailure` to refuse it.
+        run: Fingerprint of what the states that declare the pack make of a document; raises `SimError` or
+            `KernelFailure` to refuse it.
         paths: Only these values.
     """
     before, idle = run(document), []

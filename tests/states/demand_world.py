@@ -1,4 +1,6 @@
-"""A small world for the 5A states: made-up merchants, zones and edges in memory, and states run over them by scenario."""
+"""A small world for the 5A states: made-up merchants, zones and edges in memory,
+and states run over them by scenario.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def packs(**overrides: Any) -> dict[str, Any]:
 
 
 class DemandWorld:
-    """5A's states over given upstream frames; every contract check of the shell is made on what they return."""
+    """5A's states over given upstream frames; every contract check of the shell is made
+    on what they return.
+    """
 
     def __init__(
         self,
@@ -81,8 +85,16 @@ class DemandWorld:
         """Run one state; its rows whole, by (dataset, scenario)."""
         program = PROGRAMS[state]
         ctx = self.context(program)
-        default = [Partition(0, scenario) for scenario in self.scenarios] if program.state.per_scenario else [Partition(0)]
-        totals: dict[str, Any] = {f"rng.{name}.{figure}": 0 for name in program.state.streams for figure in ("entities", "draws", "blocks")}
+        default = (
+            [Partition(0, scenario) for scenario in self.scenarios]
+            if program.state.per_scenario
+            else [Partition(0)]
+        )
+        totals: dict[str, Any] = {
+            f"rng.{name}.{figure}": 0
+            for name in program.state.streams
+            for figure in ("entities", "draws", "blocks")
+        }
         made: dict[tuple[str, str | None], list[Frame]] = {}
         for part in program.plan(ctx) if program.plan is not None else default:
             inner = ctx.for_partition(part)
@@ -96,7 +108,9 @@ class DemandWorld:
         assert set(made) == ctx.to_publish()
         self.store.parts |= made
         self.totals = totals
-        self.checks = {check.name: check for check in program.checks(ctx, totals)} if program.checks is not None else {}
+        self.checks = (
+            {check.name: check for check in program.checks(ctx, totals)} if program.checks is not None else {}
+        )
         whole = {name: concat(frames) for name, frames in made.items()}
         for (dataset, scenario), frame in whole.items():
             self._contract(dataset, scenario, frame)
@@ -122,14 +136,34 @@ class DemandWorld:
 
 def timetable() -> Frame:
     """`tz_timetable_cache`: the whole snapshot, which holds more than any horizon needs."""
-    rows = Reference(ROOT / "config" / "reference").frame("tz_transitions", vocabularies()).sort("tzid", "transition_utc_s")
-    return Frame({"tzid": rows.tzid, "transition_utc": rows.transition_utc_s * 1_000_000, "offset_minutes": rows.offset_minutes})
+    rows = (
+        Reference(ROOT / "config" / "reference")
+        .frame("tz_transitions", vocabularies())
+        .sort("tzid", "transition_utc_s")
+    )
+    return Frame(
+        {
+            "tzid": rows.tzid,
+            "transition_utc": rows.transition_utc_s * 1_000_000,
+            "offset_minutes": rows.offset_minutes,
+        }
+    )
 
 
 def demand() -> Frame:
     """The columns of a profile by which overlays count: every class in ten places of all regions."""
-    places = [("US", "America/New_York"), ("US", "America/Denver"), ("GB", "Europe/London"), ("DE", "Europe/Berlin")]
-    places += [("AU", "Australia/Sydney"), ("AU", "Australia/Adelaide"), ("JP", "Asia/Tokyo"), ("IN", "Asia/Kolkata")]
+    places = [
+        ("US", "America/New_York"),
+        ("US", "America/Denver"),
+        ("GB", "Europe/London"),
+        ("DE", "Europe/Berlin"),
+    ]
+    places += [
+        ("AU", "Australia/Sydney"),
+        ("AU", "Australia/Adelaide"),
+        ("JP", "Asia/Tokyo"),
+        ("IN", "Asia/Kolkata"),
+    ]
     places += [("NG", "Africa/Lagos"), ("CN", "Asia/Shanghai")]
     classes = len(vocabularies()["demand_class"])
     columns = {
@@ -140,8 +174,12 @@ def demand() -> Frame:
     return Frame({name: values.astype(np.int16) for name, values in columns.items()})
 
 
-def upstream(merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_merchant: int = 12) -> dict[str, Frame]:
-    """Merchants of all channels and modes with site and edge groups in random places; weights sum to 2**40."""
+def upstream(
+    merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_merchant: int = 12
+) -> dict[str, Frame]:
+    """Merchants of all channels and modes with site and edge groups in random places;
+    weights sum to 2**40.
+    """
     rng = np.random.default_rng(seed)
     cities = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
     places = np.unique(np.stack([cities.country_iso, cities.tzid], axis=1), axis=0)
@@ -174,7 +212,9 @@ def upstream(merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_m
             }
         ),
         "merchant_supplied_1A": nothing_supplied(),
-        "virtual_classification_3B": Frame({"merchant_id": merchant_id, "virtual_mode": mode, "virtual_share": share}),
+        "virtual_classification_3B": Frame(
+            {"merchant_id": merchant_id, "virtual_mode": mode, "virtual_share": share}
+        ),
         "s4_group_weights_2B": Frame(
             {
                 "merchant_id": merchant_id[owner],
@@ -185,7 +225,12 @@ def upstream(merchants: int, seed: int = 3, zones_a_merchant: int = 3, edges_a_m
             }
         ),
         "edge_group_weights_3B": Frame(
-            {"merchant_id": merchant_id[edge_owner], "country_iso": edge_at[:, 0], "tzid": edge_at[:, 1], "weight_q": edge_weight}
+            {
+                "merchant_id": merchant_id[edge_owner],
+                "country_iso": edge_at[:, 0],
+                "tzid": edge_at[:, 1],
+                "weight_q": edge_weight,
+            }
         ),
         "tz_timetable_cache": timetable(),
     }

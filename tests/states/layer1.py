@@ -37,7 +37,9 @@ def build(
     changed = {"merchant_universe_1A.merchants": MERCHANTS, **(overrides or {})}
     request = Request(preset="demo", seed=seed, inputs=merchants_input(merchants), overrides=changed)
     options = Options(out=out, workers=2, until=until, order_seed=order)
-    return run_world(prepare(request, replace(MODEL, load=lambda: SEGMENTS)), get_backend("cpu"), options, reporter(True))
+    return run_world(
+        prepare(request, replace(MODEL, load=lambda: SEGMENTS)), get_backend("cpu"), options, reporter(True)
+    )
 
 
 def rows(result: RunResult, dataset: str) -> list[dict[str, Any]]:
@@ -47,8 +49,12 @@ def rows(result: RunResult, dataset: str) -> list[dict[str, Any]]:
 
 def table(result: RunResult, dataset: str) -> pa.Table:
     """A dataset as one Arrow table, files in order."""
-    item = next(item for bundle in result.bundles.values() for item in bundle.datasets if item.dataset == dataset)
-    return ds.dataset([str(result.run_dir / item.path / file.name) for file in item.files], format="parquet").to_table()
+    item = next(
+        item for bundle in result.bundles.values() for item in bundle.datasets if item.dataset == dataset
+    )
+    return ds.dataset(
+        [str(result.run_dir / item.path / file.name) for file in item.files], format="parquet"
+    ).to_table()
 
 
 def check(result: RunResult, name: str) -> dict[str, Any]:

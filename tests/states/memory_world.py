@@ -1,4 +1,6 @@
-"""Merchants and sites in memory, and states run over them without a run directory: the shell's loop without its files."""
+"""Merchants and sites in memory, and states run over them without a run directory:
+the shell's loop without its files.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ class MemoryWorld:
         )
 
     def run(self, program: Program) -> dict[str, Frame]:
-        """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and `totals`."""
+        """Run a state, keep its rows, and return them whole; its checks and sums are in `checks` and
+        `totals`.
+        """
         state, ctx = program.state, self.context(program.state)
         made, totals = computed(program, ctx)
         if program.finish is not None:
@@ -100,7 +104,9 @@ class MemoryWorld:
         """A state's check called `name`, over its sums with some of them changed by the given amounts."""
         totals = self.totals[module.STATE.id]
         changed = {**totals, **{key: totals[key] + value for key, value in change.items()}}
-        return next(check for check in module.checks(self.context(module.STATE), changed) if check.name == name)
+        return next(
+            check for check in module.checks(self.context(module.STATE), changed) if check.name == name
+        )
 
     def failed(self) -> list[Check]:
         return [check for check in self.checks.values() if not check.passed]
@@ -109,14 +115,21 @@ class MemoryWorld:
         """Every contract check the shell would make, foreign keys too."""
         entry = contracts().dataset(dataset)
         results = check_frame(frame, entry, vocabularies())
-        results += [check_foreign_key(frame, key, self.store.load(key.dataset, columns=key.to)) for key in entry.foreign_keys]
+        results += [
+            check_foreign_key(frame, key, self.store.load(key.dataset, columns=key.to))
+            for key in entry.foreign_keys
+        ]
         assert all(result.passed for result in results), [result for result in results if not result.passed]
 
 
 def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], dict[str, Any]]:
-    """Every partition of a state: frames by dataset, and the sums of counters and ledgers that its checks are given."""
+    """Every partition of a state: frames by dataset, and the sums of counters and ledgers that its checks are
+    given.
+    """
     figures = ("entities", "draws", "blocks")
-    totals: dict[str, Any] = {f"rng.{stream}.{figure}": 0 for stream in program.state.streams for figure in figures}
+    totals: dict[str, Any] = {
+        f"rng.{stream}.{figure}": 0 for stream in program.state.streams for figure in figures
+    }
     made: dict[str, list[Frame]] = {}
     assert program.plan is not None and program.compute is not None
     for part in program.plan(ctx):
@@ -135,7 +148,9 @@ def merchants(count: int, seed: int = 1) -> Frame:
     """`count` merchants over the taxonomy's MCCs and all countries; ids spread over 64 bits."""
     rng = np.random.default_rng(seed)
     mccs = [entry["mcc"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]]
-    weights = np.array([entry["share_weight"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]], dtype=float)
+    weights = np.array(
+        [entry["share_weight"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]], dtype=float
+    )
     countries = Reference(ROOT / "config" / "reference").frame("countries", vocabularies())
     size = countries.population.astype(float) ** 0.8 + 1.0
     ids = np.unique(rng.integers(0, 2**64, count * 2, dtype=np.uint64))
@@ -151,7 +166,9 @@ def merchants(count: int, seed: int = 1) -> Frame:
 
 
 def sites(of: Frame, seed: int = 2, big_every: int = 11) -> tuple[Frame, Frame]:
-    """`site_locations` and `site_timezones` of merchants: mostly one site, every `big_every`-th has many, some abroad."""
+    """`site_locations` and `site_timezones` of merchants: mostly one site, every `big_every`-th has many,
+    some abroad.
+    """
     rng = np.random.default_rng(seed)
     cities = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
     first = np.searchsorted(cities.country_iso, np.arange(len(vocabularies()["country"]) + 1))
@@ -164,12 +181,16 @@ def sites(of: Frame, seed: int = 2, big_every: int = 11) -> tuple[Frame, Frame]:
     owner, country = owner[order], country[order]
     start = np.flatnonzero(np.r_[True, (owner[1:] != owner[:-1]) | (country[1:] != country[:-1])])
     rank = np.arange(len(owner)) - np.repeat(start, np.diff(np.append(start, len(owner))))
-    city = first[country] + np.floor(rng.random(len(owner)) * (first[country + 1] - first[country])).astype(int)
+    city = first[country] + np.floor(rng.random(len(owner)) * (first[country + 1] - first[country])).astype(
+        int
+    )
     key = {
         "merchant_id": of.merchant_id[owner],
         "legal_country_iso": country.astype(np.int16),
         "site_order": (rank + 1).astype(np.uint32),
-        "site_id": rng.permutation(np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)),
+        "site_id": rng.permutation(
+            np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        ),
     }
     located = {
         "city_id": cities.city_id[city],

@@ -50,11 +50,16 @@ def changed(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str, list[Frame]]:
-    """Parties of the given countries in `files` files, with households, accounts and instruments of their own."""
+    """Parties of the given countries in `files` files, with households,
+    accounts and instruments of their own.
+    """
     rng = np.random.default_rng(seed)
     segments, types = vocabularies()["segment"], vocabularies()["party_type"]
     share = np.array([{"R": 0.96 / 8, "B": 0.03 / 7, "O": 0.01 / 2}[name[0]] for name in segments])
-    type_of = np.array([types.index({"R": "RETAIL", "B": "BUSINESS", "O": "OTHER"}[name[0]]) for name in segments], dtype=np.int16)
+    type_of = np.array(
+        [types.index({"R": "RETAIL", "B": "BUSINESS", "O": "OTHER"}[name[0]]) for name in segments],
+        dtype=np.int16,
+    )
     pieces: list[dict[str, Frame]] = []
     cells: list[tuple[int, int, int, int, int]] = []
     ids = {"party": 1, "household": 1, "account": 1, "instrument": 1}
@@ -70,7 +75,9 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
         others = np.flatnonzero(type_of[segment] != types.index("RETAIL"))
         household[others] = ids["household"] + homes + np.arange(len(others))
         party = ids["party"] + np.arange(many, dtype=np.uint64)
-        for value, first, number in zip(*np.unique(segment, return_index=True, return_counts=True), strict=True):
+        for value, first, number in zip(
+            *np.unique(segment, return_index=True, return_counts=True), strict=True
+        ):
             cells.append((country, value, type_of[value], number, int(party[first])))
         owner = np.repeat(np.arange(many), rng.poisson(2.6, many))
         owner = owner[np.argsort(rng.integers(0, 5, len(owner)), kind="stable")]
@@ -90,7 +97,11 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
                 "s1_party_base_6A": Frame(columns),
                 "s2_account_base_6A": Frame({"account_id": account, "owner_party_id": party[owner]}),
                 "s3_instrument_base_6A": Frame(
-                    {"instrument_id": instrument, "account_id": account[of_account], "owner_party_id": party[owner[of_account]]}
+                    {
+                        "instrument_id": instrument,
+                        "account_id": account[of_account],
+                        "owner_party_id": party[owner[of_account]],
+                    }
                 ),
             }
         )
@@ -103,15 +114,25 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
     names = ("country_iso", "segment_id", "party_type", "parties", "first_party_id")
     dtypes = (np.int16, np.int16, np.int16, np.uint64, np.uint64)
     summary = Frame(
-        {name: np.array(column, dtype=kind) for name, column, kind in zip(names, zip(*cells, strict=True), dtypes, strict=True)}
+        {
+            name: np.array(column, dtype=kind)
+            for name, column, kind in zip(names, zip(*cells, strict=True), dtypes, strict=True)
+        }
     )
     cuts = np.linspace(0, len(pieces), min(files, len(pieces)) + 1).astype(int)
-    parts = {name: [concat([piece[name] for piece in pieces[a:b]]) for a, b in pairwise(cuts)] for name in pieces[0]}
+    parts = {
+        name: [concat([piece[name] for piece in pieces[a:b]]) for a, b in pairwise(cuts)]
+        for name in pieces[0]
+    }
     return {**parts, "s1_party_summary_6A": [summary]}
 
 
 def world(
-    count: Mapping[str, int], overrides: Mapping[str, Any] | None = None, shops: int = 60, files: int = 2, seed: int = 7
+    count: Mapping[str, int],
+    overrides: Mapping[str, Any] | None = None,
+    shops: int = 60,
+    files: int = 2,
+    seed: int = 7,
 ) -> MemoryWorld:
     """A world up to 6A.S3, with `shops` merchants."""
     made = MemoryWorld(changed(overrides or {}), seed=seed)

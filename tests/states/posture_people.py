@@ -1,4 +1,6 @@
-"""Parties, accounts, devices and addresses in memory as 6A.S1 to S5 would make them, for the tests of fraud roles."""
+"""Parties, accounts, devices and addresses in memory as 6A.S1 to S5 would make them,
+for the tests of fraud roles.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,15 @@ def rank_in_runs(*columns: Array) -> Array:
 
 def people(rng: np.random.Generator, count: int) -> tuple[Frame, Frame]:
     """Party base and summary: some 40 countries, all segments, households of 1 to 6."""
-    countries = rng.choice(len(vocabularies()["country"]), min(40, len(vocabularies()["country"])), replace=False)
+    countries = rng.choice(
+        len(vocabularies()["country"]), min(40, len(vocabularies()["country"])), replace=False
+    )
     share = (np.arange(len(countries)) + 1.0) ** -1.1
     country = rng.choice(countries, count, p=share / share.sum())
     segments, taxonomy = vocabularies()["segment"], TAXONOMY
-    weight = np.array([MEAN[taxonomy[name]["party_type"]] for name in segments]) * rng.uniform(0.5, 1.5, len(segments))
+    weight = np.array([MEAN[taxonomy[name]["party_type"]] for name in segments]) * rng.uniform(
+        0.5, 1.5, len(segments)
+    )
     segment = rng.choice(len(segments), count, p=weight / weight.sum())
     order = np.lexsort((segment, country))
     country, segment = country[order], segment[order]
@@ -43,7 +49,9 @@ def people(rng: np.random.Generator, count: int) -> tuple[Frame, Frame]:
     region = regions()[country]
     size = np.minimum(1 + rng.poisson(1.4, count), 6)
     draw = np.lexsort((rng.random(count), kind == code("party_type", "RETAIL"), country))
-    first = (rank_in_runs(np.repeat(np.arange(count), size)[:count]) == 0) | (rank_in_runs(country[draw]) == 0)
+    first = (rank_in_runs(np.repeat(np.arange(count), size)[:count]) == 0) | (
+        rank_in_runs(country[draw]) == 0
+    )
     home = np.cumsum(first | (kind[draw] != code("party_type", "RETAIL")))
     household = np.empty(count, dtype=np.uint64)
     household[draw] = home
@@ -73,7 +81,9 @@ def accounts(rng: np.random.Generator, base: Frame) -> tuple[Frame, Frame]:
     owner, kind = [], []
     for name, law in ACCOUNTS.items():
         mine = np.flatnonzero(base.party_type == code("party_type", law["party_type"]))
-        held = np.ones(len(mine), dtype=int) if law["required"] else np.minimum(rng.poisson(0.3, len(mine)), 3)
+        held = (
+            np.ones(len(mine), dtype=int) if law["required"] else np.minimum(rng.poisson(0.3, len(mine)), 3)
+        )
         owner.append(np.repeat(mine, held))
         kind.append(np.full(held.sum(), code("account_type", name)))
     owner, kind = np.concatenate(owner), np.concatenate(kind)
@@ -89,31 +99,51 @@ def accounts(rng: np.random.Generator, base: Frame) -> tuple[Frame, Frame]:
     }
     start = np.flatnonzero(rank_in_runs(frame["country_iso"], kind) == 0)
     total = np.diff(np.append(start, len(owner))).astype(np.uint64)
-    return Frame(frame), Frame({**{name: frame[name][start] for name in ("country_iso", "account_type")}, "accounts": total})
+    return Frame(frame), Frame(
+        {**{name: frame[name][start] for name in ("country_iso", "account_type")}, "accounts": total}
+    )
 
 
 def instruments(rng: np.random.Generator, held: Frame) -> tuple[Frame, Frame]:
     """None to two instruments an account, and the links to them."""
     account = np.repeat(np.arange(len(held)), rng.integers(0, 3, len(held)))
     number = np.arange(1, len(account) + 1, dtype=np.uint64)
-    frame = {"instrument_id": number, "account_id": held.account_id[account], "owner_party_id": held.owner_party_id[account]}
+    frame = {
+        "instrument_id": number,
+        "account_id": held.account_id[account],
+        "owner_party_id": held.owner_party_id[account],
+    }
     kinds = {"instrument_type": number % np.uint64(3), "scheme": number % np.uint64(5)}
     kinds = {name: values.astype(np.int16) for name, values in kinds.items()}
-    return Frame({**frame, **kinds}), Frame({"account_id": held.account_id[account], "instrument_id": number, **kinds})
+    return Frame({**frame, **kinds}), Frame(
+        {"account_id": held.account_id[account], "instrument_id": number, **kinds}
+    )
 
 
 def devices(rng: np.random.Generator, base: Frame, shops: Frame) -> tuple[Frame, Frame, Frame]:
-    """Devices, their summary and links; tablets and desktops are lent within the household, some shops have two terminals."""
+    """Devices, their summary and links; tablets and desktops are lent within the household,
+    some shops have two terminals.
+    """
     held = np.minimum(rng.poisson(1.7, len(base)), 10)
     owner = np.repeat(np.arange(len(base)), held)
-    mix = {"MOBILE": 0.53, "LAPTOP": 0.12, "DESKTOP": 0.1, "TABLET": 0.12, "IOT": 0.05, "SERVER": 0.02, "WEARABLE": 0.03}
+    mix = {
+        "MOBILE": 0.53,
+        "LAPTOP": 0.12,
+        "DESKTOP": 0.1,
+        "TABLET": 0.12,
+        "IOT": 0.05,
+        "SERVER": 0.02,
+        "WEARABLE": 0.03,
+    }
     mix["SMART_TV"] = 0.03
     kind = rng.choice([code("device_type", name) for name in mix], len(owner), p=list(mix.values()))
     shop = np.repeat(np.arange(len(shops)), 2)
     country = np.concatenate((base.country_iso[owner], shops.home_country_iso[shop]))
     terminal = np.arange(len(country)) >= len(owner)
     whose = np.concatenate((owner, shop))
-    till = rng.choice([code("device_type", name) for name in ("POS_TERMINAL", "ATM", "KIOSK")], len(shop), p=[0.8, 0.1, 0.1])
+    till = rng.choice(
+        [code("device_type", name) for name in ("POS_TERMINAL", "ATM", "KIOSK")], len(shop), p=[0.8, 0.1, 0.1]
+    )
     kind = np.concatenate((kind, till))
     order = np.lexsort((kind, whose, terminal, country))
     country, terminal, whose, kind = country[order], terminal[order], whose[order], kind[order]
@@ -124,14 +154,20 @@ def devices(rng: np.random.Generator, base: Frame, shops: Frame) -> tuple[Frame,
             "device_type": kind.astype(np.int16),
             "home_country_iso": country.astype(np.int16),
             "primary_party_id": np.where(terminal, 0, base.party_id[party]).astype(np.uint64),
-            "primary_merchant_id": np.where(terminal, shops.merchant_id[np.where(terminal, whose, 0)], np.uint64(0)),
-            "primary_site_id": np.where(terminal, shops.merchant_id[np.where(terminal, whose, 0)] ^ np.uint64(99), np.uint64(0)),
+            "primary_merchant_id": np.where(
+                terminal, shops.merchant_id[np.where(terminal, whose, 0)], np.uint64(0)
+            ),
+            "primary_site_id": np.where(
+                terminal, shops.merchant_id[np.where(terminal, whose, 0)] ^ np.uint64(99), np.uint64(0)
+            ),
         },
         {"primary_party_id": ~terminal, "primary_merchant_id": terminal, "primary_site_id": terminal},
     )
     key, counts = np.unique(country.astype(np.int64) * 100 + kind, return_counts=True)
     summary = {"country_iso": key // 100, "device_type": key % 100}
-    summary = {name: value.astype(np.int16) for name, value in summary.items()} | {"devices": counts.astype(np.uint64)}
+    summary = {name: value.astype(np.int16) for name, value in summary.items()} | {
+        "devices": counts.astype(np.uint64)
+    }
     common = np.isin(kind, [code("device_type", "DESKTOP"), code("device_type", "TABLET")])
     lent = np.flatnonzero(~terminal & common & (rng.random(len(order)) < 0.4))
     by_home = np.argsort(base.household_id, kind="stable")
@@ -145,7 +181,9 @@ def devices(rng: np.random.Generator, base: Frame, shops: Frame) -> tuple[Frame,
     homes = np.where(shared, base.household_id[party], np.uint64(0))
     frame = frame.with_columns({"shared_household_id": shared}, shared_household_id=homes)
     device = np.concatenate((np.arange(len(order)), lent))
-    first, guest, till = (code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER", "MERCHANT_TERMINAL"))
+    first, guest, till = (
+        code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER", "MERCHANT_TERMINAL")
+    )
     role = np.concatenate((np.where(terminal, till, first), np.full(len(lent), guest)))
     user = np.concatenate((party, mate))
     has = np.concatenate((~terminal, np.ones(len(lent), dtype=bool)))
@@ -158,7 +196,10 @@ def devices(rng: np.random.Generator, base: Frame, shops: Frame) -> tuple[Frame,
             "party_id": np.where(has[at], user[at] + 1, 0).astype(np.uint64),
             **{name: np.zeros(len(at), dtype=np.uint64) for name in ("account_id", "instrument_id")},
         },
-        {"party_id": has[at], **{name: np.zeros(len(at), dtype=bool) for name in ("account_id", "instrument_id")}},
+        {
+            "party_id": has[at],
+            **{name: np.zeros(len(at), dtype=bool) for name in ("account_id", "instrument_id")},
+        },
     )
     return frame, Frame(summary), links
 
@@ -186,7 +227,9 @@ def addresses(rng: np.random.Generator, base: Frame, owned: Frame) -> tuple[Fram
             "ip_type": kind.astype(np.int16),
             "asn_class": (kind % 6).astype(np.int16),
             "country_iso": country.astype(np.int16),
-            "owner_household_id": np.where(order < len(homes), homes[np.minimum(order, len(homes) - 1)], np.uint64(0)),
+            "owner_household_id": np.where(
+                order < len(homes), homes[np.minimum(order, len(homes) - 1)], np.uint64(0)
+            ),
             "owner_party_id": np.zeros(len(order), dtype=np.uint64),
         },
         {"owner_household_id": order < len(homes), "owner_party_id": np.zeros(len(order), dtype=bool)},
@@ -195,7 +238,14 @@ def addresses(rng: np.random.Generator, base: Frame, owned: Frame) -> tuple[Fram
     owner = (owned.primary_party_id[mine] - np.uint64(1)).astype(np.int64)
     home = number[np.searchsorted(homes, base.household_id[owner])]
     ip, device = [home], [mine]
-    odds_of = {"MOBILE": 0.5, "PUBLIC_WIFI": 0.12, "VPN_PROXY": 0.03, "DATACENTRE": 0.01, "CORPORATE": 0.05, "EDUCATION": 0.02}
+    odds_of = {
+        "MOBILE": 0.5,
+        "PUBLIC_WIFI": 0.12,
+        "VPN_PROXY": 0.03,
+        "DATACENTRE": 0.01,
+        "CORPORATE": 0.05,
+        "EDUCATION": 0.02,
+    }
     odds_of["HOTEL_TRAVEL"] = 0.02
     for name, odds in odds_of.items():
         using = rng.random(len(mine)) < odds
@@ -214,9 +264,14 @@ def addresses(rng: np.random.Generator, base: Frame, owned: Frame) -> tuple[Fram
     by_device = at < len(ip)
     who = np.concatenate((device, np.arange(len(base))))[at] + 1
     # A device's usual addresses name its owner; shared public ones name the device alone.
-    usual = np.isin(frame.ip_type[everything[at]], [code("ip_type", name) for name in ("RESIDENTIAL", "MOBILE", "CORPORATE")])
+    usual = np.isin(
+        frame.ip_type[everything[at]],
+        [code("ip_type", name) for name in ("RESIDENTIAL", "MOBILE", "CORPORATE")],
+    )
     owners = np.concatenate((owned.primary_party_id[device], base.party_id))[at]
-    roles = [code("ip_link_role", name) for name in ("PARTY_HOME_IP", "TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")]
+    roles = [
+        code("ip_link_role", name) for name in ("PARTY_HOME_IP", "TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")
+    ]
     links = Frame(
         {
             "ip_id": (everything[at] + 1).astype(np.uint64),

@@ -1,4 +1,6 @@
-"""1A: merchants and outlets - laws, gates that can fail, the user's own merchants, and draws that stay where they are."""
+"""1A: merchants and outlets - laws, gates that can fail, the user's own merchants,
+and draws that stay where they are.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_every_chain_is_at_home_too(world) -> None:
 
 
 def test_ids_are_the_published_generators_words(world) -> None:
-    """Merchant r's id is the first word at (r, 0) of its stream: recomputed from the published law in plain integers."""
+    """Merchant r's id is the first word at (r, 0) of its stream:
+    recomputed from the published law in plain integers.
+    """
     words, _ = philox_block(stream_key(42, "1A.merchant_id"), list(range(400)), [0] * 400)
     assert [row["merchant_id"] for row in rows(world, "merchant_catalogue_1A")] == sorted(words)
 
@@ -68,10 +72,25 @@ def test_another_reach_moves_nothing_but_chains(world, tmp_path: Path) -> None:
         ({"merchant_universe_1A.country_market.population_exponent": 0.0}, "country share"),
         ({"outlet_policy_1A.multi_site.scale_permille": 0}, "single-outlet share"),
         ({"outlet_policy_1A.multi_site.scale_permille": 4000}, "single-outlet share"),
-        ({f"realism_gates_1A.foreign_outlet_share.{name}": 0 for name in ("maximum_permille", "slack_outlets")}, "outlets outside"),
-        ({"realism_gates_1A.mix.sigmas": 0, "realism_gates_1A.mix.slack_merchants": 0}, "generated merchants by"),
-        ({"realism_gates_1A.outlet_law.mean_sigmas": 0, "realism_gates_1A.outlet_law.mean_slack": 0}, "sizes of chains, mean"),
-        ({"realism_gates_1A.outlet_law.spread_sigmas": 0, "realism_gates_1A.outlet_law.spread_slack": 0}, "sizes of chains, spread"),
+        (
+            {
+                f"realism_gates_1A.foreign_outlet_share.{name}": 0
+                for name in ("maximum_permille", "slack_outlets")
+            },
+            "outlets outside",
+        ),
+        (
+            {"realism_gates_1A.mix.sigmas": 0, "realism_gates_1A.mix.slack_merchants": 0},
+            "generated merchants by",
+        ),
+        (
+            {"realism_gates_1A.outlet_law.mean_sigmas": 0, "realism_gates_1A.outlet_law.mean_slack": 0},
+            "sizes of chains, mean",
+        ),
+        (
+            {"realism_gates_1A.outlet_law.spread_sigmas": 0, "realism_gates_1A.outlet_law.spread_slack": 0},
+            "sizes of chains, spread",
+        ),
     ],
 )
 def test_gates_refuse(tmp_path: Path, override, state: str) -> None:
@@ -101,9 +120,17 @@ def test_own_merchants_replace_the_generated(tmp_path: Path) -> None:
     assert [(row["legal_country_iso"], row["site_order"], row["given_lat_udeg"]) for row in outlets] == [
         ("DE", 1, 52520000), ("DE", 2, None), ("FR", 1, 48856600),
     ]  # fmt: skip
-    sites = {(row["legal_country_iso"], row["site_order"]): row for row in rows(world, "site_locations") if row["merchant_id"] == 7}
+    sites = {
+        (row["legal_country_iso"], row["site_order"]): row
+        for row in rows(world, "site_locations")
+        if row["merchant_id"] == 7
+    }
     assert (sites["DE", 1]["lat_deg"], sites["DE", 1]["lon_deg"]) == (52.52, 13.405)
-    zones = {(row["legal_country_iso"], row["site_order"]): row["tzid"] for row in rows(world, "site_timezones") if row["merchant_id"] == 7}
+    zones = {
+        (row["legal_country_iso"], row["site_order"]): row["tzid"]
+        for row in rows(world, "site_timezones")
+        if row["merchant_id"] == 7
+    }
     assert zones == {("DE", 1): "Europe/Berlin", ("DE", 2): "Europe/Berlin", ("FR", 1): "Europe/Paris"}
     assert check(world, "ledger 1B.site_city")["found"][0] == len(rows(world, "outlet_catalogue")) - 2
     gate = check(world, "single-outlet share")
@@ -112,9 +139,15 @@ def test_own_merchants_replace_the_generated(tmp_path: Path) -> None:
 
 def test_own_merchants_may_join_and_count(world, tmp_path: Path) -> None:
     overrides = {"merchant_universe_1A.when_supplied": "add", "realism_gates_1A.applies_to": "all"}
-    joined = build(tmp_path / "out", merchants=_file(tmp_path, "7,5411,card_present,DE,,,"), overrides=overrides)
-    assert [row for row in rows(joined, "merchant_catalogue_1A") if row["merchant_id"] != 7] == rows(world, "merchant_catalogue_1A")
-    assert [row for row in rows(joined, "site_locations") if row["merchant_id"] != 7] == rows(world, "site_locations")
+    joined = build(
+        tmp_path / "out", merchants=_file(tmp_path, "7,5411,card_present,DE,,,"), overrides=overrides
+    )
+    assert [row for row in rows(joined, "merchant_catalogue_1A") if row["merchant_id"] != 7] == rows(
+        world, "merchant_catalogue_1A"
+    )
+    assert [row for row in rows(joined, "site_locations") if row["merchant_id"] != 7] == rows(
+        world, "site_locations"
+    )
     assert check(joined, "single-outlet share")["found"]["merchants"] == 401
 
 
@@ -128,7 +161,11 @@ def test_own_merchants_may_not_take_a_generated_id(world, tmp_path: Path) -> Non
 
 def test_a_ladder_that_does_not_reach_everyone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="HOME_SHARE_LADDER"):
-        build(tmp_path, overrides={"outlet_policy_1A.home_share": [{"outlets_up_to": 10, "home_permille": 900}]}, until="1A")
+        build(
+            tmp_path,
+            overrides={"outlet_policy_1A.home_share": [{"outlets_up_to": 10, "home_permille": 900}]},
+            until="1A",
+        )
 
 
 def test_a_taxonomy_that_contradicts_itself_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""1B: sites lie in cities of their country, sampled by population; given places are kept, or refused when absurd."""
+"""1B: sites lie in cities of their country, sampled by population; given places are kept,
+or refused when absurd.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def world(tmp_path_factory):
 
 
 def test_sites_lie_on_their_citys_disk(world, cities) -> None:
-    """Whole microdegrees, within the jitter radius, in the legal country - by plain arithmetic on every row."""
+    """Whole microdegrees, within the jitter radius, in the legal country - by plain
+    arithmetic on every row.
+    """
     for site in rows(world, "site_locations"):
         city = cities[site["city_id"]]
         assert city["country_iso"] == site["legal_country_iso"]
@@ -58,12 +62,17 @@ def _own(folder: Path, country: str, lat: float, lon: float) -> Path:
     ("country", "lat", "lon", "name"),
     [
         ("DE", 48.137, 11.576, "Munich"),
-        ("AT", 47.80, 13.03, "Salzburg"),  # Freilassing in Germany is as near, but Austria is where the user says it is
+        # Freilassing in Germany is as near, but Austria is where the user says it is
+        ("AT", 47.80, 13.03, "Salzburg"),
         ("FJ", -17.80, -179.99, "Suva"),  # just across the date line from the nearest city of its country
     ],
 )
-def test_given_places_get_the_nearest_city_of_their_country(tmp_path: Path, cities, country: str, lat: float, lon: float, name) -> None:
-    site = rows(build(tmp_path / "out", merchants=_own(tmp_path, country, lat, lon), until="1B"), "site_locations")[0]
+def test_given_places_get_the_nearest_city_of_their_country(
+    tmp_path: Path, cities, country: str, lat: float, lon: float, name
+) -> None:
+    site = rows(
+        build(tmp_path / "out", merchants=_own(tmp_path, country, lat, lon), until="1B"), "site_locations"
+    )[0]
     assert (site["lat_deg"], site["lon_deg"]) == (lat, lon)
 
     def away(city) -> float:

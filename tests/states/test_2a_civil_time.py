@@ -15,7 +15,8 @@ from sim.ground.errors import ContractError
 from tests.states.layer1 import build, rows
 
 REFERENCE = Path(__file__).resolve().parents[2] / "config/reference"
-HORIZON = {"scenario_horizon_5A.start": "2026-03-23", "scenario_horizon_5A.end": "2026-04-06"}  # both hemispheres change their clocks
+# both hemispheres change their clocks
+HORIZON = {"scenario_horizon_5A.start": "2026-03-23", "scenario_horizon_5A.end": "2026-04-06"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def test_sites_go_by_their_citys_clock(world) -> None:
 
 
 def test_timetable_is_the_iana_database_at_every_hour(world) -> None:
-    """All zones, every quarter of a day from two days before the horizon to two days after it, and every change to the second."""
+    """All zones, every quarter of a day from two days before the horizon to two days after it,
+    and every change to the second.
+    """
     timetable: dict[str, list[tuple[datetime, int]]] = {}
     for row in rows(world, "tz_timetable_cache"):
         timetable.setdefault(row["tzid"], []).append((row["transition_utc"], row["offset_minutes"]))
@@ -59,5 +62,8 @@ def test_a_horizon_beyond_the_snapshot_is_refused(tmp_path: Path, start: str, en
 
 
 def test_the_last_covered_horizon_is_accepted(tmp_path: Path) -> None:
-    world = build(tmp_path, overrides={"scenario_horizon_5A.start": "2035-12-20", "scenario_horizon_5A.end": "2035-12-30"})
+    world = build(
+        tmp_path,
+        overrides={"scenario_horizon_5A.start": "2035-12-20", "scenario_horizon_5A.end": "2035-12-30"},
+    )
     assert len(rows(world, "tz_timetable_cache")) >= 358

@@ -1,4 +1,6 @@
-"""2B and 3A over a world in memory: exact weights, alias tables that do what the weights say, zones counted from sites."""
+"""2B and 3A over a world in memory: exact weights, alias tables that do what the weights say,
+zones counted from sites.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_scale_is_city_size_times_a_lognormal(routed: tuple[MemoryWorld, dict[st
     key = stream_key(made.seed, "2B.site_scale")
     for row in range(0, len(weights), 37):
         letters = int.from_bytes(vocabularies()["country"][weights.legal_country_iso[row]].encode(), "big")
-        word = block(key, (letters << 40) | (int(weights.site_order[row]) << 8), int(weights.merchant_id[row]))[0]
+        word = block(
+            key, (letters << 40) | (int(weights.site_order[row]) << 8), int(weights.merchant_id[row])
+        )[0]
         population = max(people[int(located.city_id[row])], policy["city_population_floor"])
         city = (population / policy["city_population_reference"]) ** policy["city_exponent"]
         # Phi(z) = u, checked by the error function instead of another quantile.
@@ -74,11 +78,19 @@ def test_scale_is_city_size_times_a_lognormal(routed: tuple[MemoryWorld, dict[st
 
 
 def test_alias_tables_realise_their_weights(routed: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """Every table, in exact integers: what a slot keeps plus what it is given is weight * size / sum, to (size + 1) * 2**-64."""
+    """Every table, in exact integers: what a slot keeps plus what it is given is weight * size / sum,
+    to (size + 1) * 2**-64.
+    """
     slots, rows = routed[1]["s2_alias_2B"], routed[1]["s1_site_weights_2B"]
     weight_of = dict(zip(rows.site_id.tolist(), rows.weight_q.tolist(), strict=True))
     assert sorted(weight_of) == sorted(slots.site_id.tolist())
-    zone_of = dict(zip(rows.site_id.tolist(), zip(rows.merchant_id.tolist(), rows.tzid.tolist(), strict=True), strict=True))
+    zone_of = dict(
+        zip(
+            rows.site_id.tolist(),
+            zip(rows.merchant_id.tolist(), rows.tzid.tolist(), strict=True),
+            strict=True,
+        )
+    )
     offsets = run_offsets(slots.merchant_id, slots.legal_country_iso, slots.tzid).astype(int).tolist()
     threshold, alias, ids = slots.threshold.tolist(), slots.alias_slot.tolist(), slots.site_id.tolist()
     for first, stop in pairwise(offsets):
@@ -95,7 +107,9 @@ def test_alias_tables_realise_their_weights(routed: tuple[MemoryWorld, dict[str,
 
 
 def test_picks_within_one_merchant_follow_the_weights(routed: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """Chi-square of 100,000 picks over the sites of the largest table; 5 sigma of its law (mean k, variance 2k)."""
+    """Chi-square of 100,000 picks over the sites of the largest table; 5 sigma of its law (mean k,
+    variance 2k).
+    """
     made, rows = routed
     slots = rows["s2_alias_2B"]
     offsets = run_offsets(slots.merchant_id, slots.legal_country_iso, slots.tzid)
@@ -104,7 +118,13 @@ def test_picks_within_one_merchant_follow_the_weights(routed: tuple[MemoryWorld,
     words, _ = block(1234, np.arange(100_000, dtype=np.uint64), 0)
     tables = AliasTables(offsets, slots.threshold, slots.alias_slot)
     picked = tables.pick(ctx, words, np.full(len(words), largest))
-    weight_of = dict(zip(rows["s1_site_weights_2B"].site_id.tolist(), rows["s1_site_weights_2B"].weight_q.tolist(), strict=True))
+    weight_of = dict(
+        zip(
+            rows["s1_site_weights_2B"].site_id.tolist(),
+            rows["s1_site_weights_2B"].weight_q.tolist(),
+            strict=True,
+        )
+    )
     first, stop = int(offsets[largest]), int(offsets[largest + 1])
     weights = np.array([weight_of[site] for site in slots.site_id[first:stop].tolist()], dtype=float)
     expected = weights / weights.sum() * len(words)
@@ -127,16 +147,22 @@ def test_a_wrong_table_is_seen(routed: tuple[MemoryWorld, dict[str, Frame]]) -> 
 
 
 def test_groups_conserve_sites_and_weights(routed: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    rows, groups, zones = (routed[1][name] for name in ("s1_site_weights_2B", "s4_group_weights_2B", "zone_alloc"))
+    rows, groups, zones = (
+        routed[1][name] for name in ("s1_site_weights_2B", "s4_group_weights_2B", "zone_alloc")
+    )
     expected: dict[tuple[int, int, int], list[int]] = {}
     columns = ("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale")
-    for merchant, country, zone, weight, scale in zip(*(rows[name].tolist() for name in columns), strict=True):
+    for merchant, country, zone, weight, scale in zip(
+        *(rows[name].tolist() for name in columns), strict=True
+    ):
         entry = expected.setdefault((merchant, country, zone), [0, 0, 0])
         entry[0] += 1
         entry[1] += weight
         entry[2] += int(scale * 2**20)
     names = ("merchant_id", "legal_country_iso", "tzid", "sites", "weight_q", "site_scale_q")
-    found = {tuple(row[:3]): list(row[3:]) for row in zip(*(groups[name].tolist() for name in names), strict=True)}
+    found = {
+        tuple(row[:3]): list(row[3:]) for row in zip(*(groups[name].tolist() for name in names), strict=True)
+    }
     assert found == expected
     assert zones.zone_site_count.tolist() == groups.sites.tolist()
     in_country: dict[tuple[int, int], int] = {}
@@ -147,7 +173,9 @@ def test_groups_conserve_sites_and_weights(routed: tuple[MemoryWorld, dict[str, 
 
 
 def test_other_merchants_change_nothing(routed: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """Half the merchants, or other partitions: the same rows, and a universe hash that is the sum of its halves."""
+    """Half the merchants, or other partitions: the same rows,
+    and a universe hash that is the sum of its halves.
+    """
     made, rows = routed
     located, zoned = made.store.load("site_locations"), made.store.load("site_timezones")
     owners = np.unique(located.merchant_id)[::2]
@@ -186,6 +214,8 @@ def test_one_merchant_with_one_site() -> None:
         (s1_zone_alloc, "divided countries show several zones", {"watched_multi": -(10**6)}),
     ],
 )
-def test_checks_turn_red(routed: tuple[MemoryWorld, dict[str, Frame]], module: object, name: str, change: dict[str, int]) -> None:
+def test_checks_turn_red(
+    routed: tuple[MemoryWorld, dict[str, Frame]], module: object, name: str, change: dict[str, int]
+) -> None:
     assert routed[0].check_with(module, name, {}).passed
     assert not routed[0].check_with(module, name, change).passed

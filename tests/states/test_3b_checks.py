@@ -42,18 +42,25 @@ def virtual() -> tuple[MemoryWorld, dict[str, Frame]]:
         (s4_edge_tables, "slots are picked by weight", {"wrong_tables": 1}),
     ],
 )
-def test_checks_turn_red(virtual: tuple[MemoryWorld, dict[str, Frame]], module: object, name: str, change: dict[str, int]) -> None:
+def test_checks_turn_red(
+    virtual: tuple[MemoryWorld, dict[str, Frame]], module: object, name: str, change: dict[str, int]
+) -> None:
     assert virtual[0].check_with(module, name, {}).passed
     assert not virtual[0].check_with(module, name, change).passed
 
 
 def test_the_country_mix_check_sees_a_shifted_mix(virtual: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """An eighth of all demand moved from the largest country to Pitcairn turns it red in a world of this size; so does a rolled mix."""
+    """An eighth of all demand moved from the largest country to Pitcairn turns it red in a world of this
+    size; so does a rolled mix.
+    """
     made, name = virtual[0], "customers are where the law says"
     observed = made.totals["3B.S3"]["mix_observed"]
     assert made.check_with(s3_edges, name, {}).passed
     move = np.zeros_like(observed)
-    move[[int(np.argmax(observed)), code("country", "PN")]] = [-int(observed.sum()) // 8, int(observed.sum()) // 8]
+    move[[int(np.argmax(observed)), code("country", "PN")]] = [
+        -int(observed.sum()) // 8,
+        int(observed.sum()) // 8,
+    ]
     assert not made.check_with(s3_edges, name, {"mix_observed": move}).passed
     assert not made.check_with(s3_edges, name, {"mix_observed": np.roll(observed, 1) - observed}).passed
 
@@ -82,7 +89,12 @@ def test_the_mix_of_a_large_world() -> None:
     ("change", "text"),
     [
         (
-            {"reach_permille": {**POLICY["reach_permille"], "HYBRID": {"REGIONAL": 700, "CONTINENTAL": 220, "GLOBAL": 79}}},
+            {
+                "reach_permille": {
+                    **POLICY["reach_permille"],
+                    "HYBRID": {"REGIONAL": 700, "CONTINENTAL": 220, "GLOBAL": 79},
+                }
+            },
             "HYBRID sums to 999",
         ),
         ({"edges_min": 97}, "97 > 96"),
@@ -90,7 +102,10 @@ def test_the_mix_of_a_large_world() -> None:
 )
 def test_impossible_policies_are_refused(change: dict[str, object], text: str) -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, **change}})
-    made.store.parts = {"merchant_catalogue_1A": [merchants(50)], "merchant_supplied_1A": [nothing_supplied()]}
+    made.store.parts = {
+        "merchant_catalogue_1A": [merchants(50)],
+        "merchant_supplied_1A": [nothing_supplied()],
+    }
     edges = SEGMENT.programs[2]
     assert edges.preflight is not None
     with pytest.raises(ContractError) as refused:
@@ -100,7 +115,10 @@ def test_impossible_policies_are_refused(change: dict[str, object], text: str) -
 
 def test_breadth_one_draws_by_share_alone() -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, "country_breadth": 1}})
-    made.store.parts = {"merchant_catalogue_1A": [merchants(500)], "merchant_supplied_1A": [nothing_supplied()]}
+    made.store.parts = {
+        "merchant_catalogue_1A": [merchants(500)],
+        "merchant_supplied_1A": [nothing_supplied()],
+    }
     for program in SEGMENT.programs:
         made.run(program)
         assert made.failed() == []

@@ -1,4 +1,6 @@
-"""3B over a world in memory: modes by their odds, customers where the law says, exact weights, nothing shared between merchants."""
+"""3B over a world in memory: modes by their odds, customers where the law says, exact weights,
+nothing shared between merchants.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,10 @@ def test_settlement_is_at_home(virtual: tuple[MemoryWorld, dict[str, Frame]]) ->
 
 
 def _city_rows(cities: Frame) -> zip[tuple[int, ...]]:
-    return zip(*(cities[name].tolist() for name in ("city_id", "country_iso", "tzid", "lat_udeg", "lon_udeg")), strict=True)
+    return zip(
+        *(cities[name].tolist() for name in ("city_id", "country_iso", "tzid", "lat_udeg", "lon_udeg")),
+        strict=True,
+    )
 
 
 def test_country_law_against_plain_floats(virtual: tuple[MemoryWorld, dict[str, Frame]]) -> None:
@@ -90,24 +95,44 @@ def test_country_law_against_plain_floats(virtual: tuple[MemoryWorld, dict[str, 
             home = code("country", home_name)
             weights = []
             for other in range(law.countries):
-                affinity = math.prod(factor for name, factor in POLICY["affinity"].items() if relations[name][home, other])
-                online = countries.population[other] * countries.online_share_permille[other] / 1000 + POLICY["online_population_offset"]
-                size = online ** POLICY["online_population_exponent"] * POLICY["purchasing_power"][str(countries.income_group[other])]
+                affinity = math.prod(
+                    factor for name, factor in POLICY["affinity"].items() if relations[name][home, other]
+                )
+                online = (
+                    countries.population[other] * countries.online_share_permille[other] / 1000
+                    + POLICY["online_population_offset"]
+                )
+                size = (
+                    online ** POLICY["online_population_exponent"]
+                    * POLICY["purchasing_power"][str(countries.income_group[other])]
+                )
                 inside = other == home or any(relations[name][home, other] for name in rules["scope"])
                 weights.append(size * affinity ** rules["affinity_exponent"] if inside else 0.0)
             found = law.share_q[code("virtual_reach", reach) * law.countries + home]
             for other, weight in enumerate(weights):
-                share = (1 - rules["home_floor"]) * weight / math.fsum(weights) + (rules["home_floor"] if other == home else 0.0)
+                share = (1 - rules["home_floor"]) * weight / math.fsum(weights) + (
+                    rules["home_floor"] if other == home else 0.0
+                )
                 assert abs(int(found[other]) / WEIGHT_TOTAL - share) < 1e-9
             assert abs(int(found.sum()) - WEIGHT_TOTAL) <= law.countries
 
 
-def test_relations_are_symmetric_and_hold_what_one_knows(virtual: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+def test_relations_are_symmetric_and_hold_what_one_knows(
+    virtual: tuple[MemoryWorld, dict[str, Frame]],
+) -> None:
     relations = country_relations(virtual[0].context(s3_edges.STATE))
     assert all((matrix == matrix.T).all() for matrix in relations.values())
     de, at, fr, us, jp = (code("country", name) for name in ("DE", "AT", "FR", "US", "JP"))
-    assert relations["neighbour"][de, at] and relations["same_currency"][de, fr] and relations["same_language"][de, at]
-    assert not relations["neighbour"][us, jp] and not relations["same_region"][us, jp] and not relations["home"][us, jp]
+    assert (
+        relations["neighbour"][de, at]
+        and relations["same_currency"][de, fr]
+        and relations["same_language"][de, at]
+    )
+    assert (
+        not relations["neighbour"][us, jp]
+        and not relations["same_region"][us, jp]
+        and not relations["home"][us, jp]
+    )
 
 
 def test_edges_are_in_their_cities(virtual: tuple[MemoryWorld, dict[str, Frame]]) -> None:
@@ -119,7 +144,9 @@ def test_edges_are_in_their_cities(virtual: tuple[MemoryWorld, dict[str, Frame]]
     assert (city.country_iso == edges.country_iso).all() and (city.tzid == edges.tzid).all()
     north = np.round(edges.lat_deg * 1e6) - city.lat_udeg
     east = (np.round(edges.lon_deg * 1e6) - city.lon_udeg + 540_000_000) % 360_000_000 - 180_000_000
-    assert (np.hypot(north, east / city.lon_scale) <= city.jitter_radius_udeg * POLICY["jitter_reach"] + 2).all()
+    assert (
+        np.hypot(north, east / city.lon_scale) <= city.jitter_radius_udeg * POLICY["jitter_reach"] + 2
+    ).all()
     counts = Counter(edges.merchant_id.tolist())
     assert set(counts) == set(settled.merchant_id.tolist())
     assert min(counts.values()) >= POLICY["edges_min"] and max(counts.values()) <= POLICY["edges_max"]
@@ -143,7 +170,9 @@ def test_reach_and_weights_vary(virtual: tuple[MemoryWorld, dict[str, Frame]]) -
 def test_edge_tables(virtual: tuple[MemoryWorld, dict[str, Frame]]) -> None:
     rows = virtual[1]
     edges, slots, groups = rows["edge_catalogue_3B"], rows["edge_alias_3B"], rows["edge_group_weights_3B"]
-    assert all((edges[name] == slots[name]).all() for name in ("merchant_id", "country_iso", "tzid", "edge_id"))
+    assert all(
+        (edges[name] == slots[name]).all() for name in ("merchant_id", "country_iso", "tzid", "edge_id")
+    )
     offsets = run_offsets(slots.merchant_id, slots.country_iso, slots.tzid).astype(int).tolist()
     threshold, alias, weights = slots.threshold.tolist(), slots.alias_slot.tolist(), edges.weight_q.tolist()
     for group, (first, stop) in enumerate(pairwise(offsets)):
@@ -171,5 +200,9 @@ def test_partitions_and_other_merchants_change_nothing(virtual: tuple[MemoryWorl
 def test_world_without_online_merchants() -> None:
     of = merchants(20)
     _, rows = build(of.with_columns(channel=np.zeros(20, dtype=np.int16)))
-    assert len(rows["edge_catalogue_3B"]) == 0 and len(rows["edge_alias_3B"]) == 0 and len(rows["virtual_settlement_3B"]) == 0
+    assert (
+        len(rows["edge_catalogue_3B"]) == 0
+        and len(rows["edge_alias_3B"]) == 0
+        and len(rows["virtual_settlement_3B"]) == 0
+    )
     assert rows["edge_universe_hash_3B"].rows.tolist() == [0]

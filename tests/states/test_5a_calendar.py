@@ -20,7 +20,10 @@ SCENARIOS = config("layer2/5A/scenarios.yaml")
 def calendar(start: str, end: str, scenario: str = BASELINE, seed: int = 7, **overrides):
     documents = packs(scenario_horizon_5A__start=start, scenario_horizon_5A__end=end, **overrides)
     world = DemandWorld(
-        {"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}, documents, seed=seed, scenarios=(scenario,)
+        {"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()},
+        documents,
+        seed=seed,
+        scenarios=(scenario,),
     )
     made = world.run("5A.S4")
     assert all(check.passed for check in world.checks.values()), world.checks
@@ -30,12 +33,17 @@ def calendar(start: str, end: str, scenario: str = BASELINE, seed: int = 7, **ov
 def events(rows, kind: str, **scope: str) -> list[tuple[str, str, float]]:
     """(local start, local end, factor) of a type's events whose scope is exactly `scope`."""
     mask = rows.event_type == code("event_type", kind)
-    for column, vocabulary in (("country_iso", "country"), ("tzid", "tzid"), ("demand_class", "demand_class")):
+    for column, vocabulary in (
+        ("country_iso", "country"),
+        ("tzid", "tzid"),
+        ("demand_class", "demand_class"),
+    ):
         valid = rows.valid[column]
         mask &= valid & (rows[column] == code(vocabulary, scope[column])) if column in scope else ~valid
     found = rows.take(mask)
     starts, stops = (
-        [(EPOCH + timedelta(microseconds=int(value))).isoformat() for value in found[name]] for name in ("local_start", "local_end")
+        [(EPOCH + timedelta(microseconds=int(value))).isoformat() for value in found[name]]
+        for name in ("local_start", "local_end")
     )
     return list(zip(starts, stops, found.factor.tolist(), strict=True))
 
@@ -43,7 +51,9 @@ def events(rows, kind: str, **scope: str) -> list[tuple[str, str, float]]:
 def test_holidays_are_local_days_of_their_country():
     rows = calendar("2026-01-05", "2026-01-26")
     assert events(rows, "HOLIDAY", country_iso="US") == [("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.85)]
-    assert events(rows, "HOLIDAY", country_iso="US", demand_class="office_hours") == [("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.35)]
+    assert events(rows, "HOLIDAY", country_iso="US", demand_class="office_hours") == [
+        ("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.35)
+    ]
     assert events(rows, "HOLIDAY", country_iso="GB") == []
     assert [start for start, _, _ in events(rows, "HOLIDAY", country_iso="AU")] == [
         "2026-01-26T00:00:00"
@@ -53,21 +63,67 @@ def test_holidays_are_local_days_of_their_country():
 def test_paydays_move_before_weekends_and_holidays():
     rows = calendar("2026-01-05", "2026-05-02")
     us = [start[:10] for start, _, _ in events(rows, "PAYDAY", country_iso="US", demand_class="online_24h")]
-    # 31 January, 15 February, 28 February and 15 March 2026 are weekend days; 13 February is the Friday before Presidents' weekend.
-    assert us == ["2026-01-15", "2026-01-30", "2026-02-13", "2026-02-27", "2026-03-13", "2026-03-31", "2026-04-15", "2026-04-30"]
-    for country, first in (("SA", "2026-01-27"), ("DE", "2026-01-30"), ("SE", "2026-01-23"), ("BR", "2026-01-05")):
+    # 31 January, 15 February, 28 February and 15 March 2026 are weekend days; 13 February is the Friday
+    # before Presidents' weekend.
+    assert us == [
+        "2026-01-15",
+        "2026-01-30",
+        "2026-02-13",
+        "2026-02-27",
+        "2026-03-13",
+        "2026-03-31",
+        "2026-04-15",
+        "2026-04-30",
+    ]
+    for country, first in (
+        ("SA", "2026-01-27"),
+        ("DE", "2026-01-30"),
+        ("SE", "2026-01-23"),
+        ("BR", "2026-01-05"),
+    ):
         assert events(rows, "PAYDAY", country_iso=country, demand_class="online_24h")[0][0][:10] == first
-    egypt = [date.fromisoformat(start[:10]) for start, _, _ in events(rows, "PAYDAY", country_iso="EG", demand_class="online_24h")]
+    egypt = [
+        date.fromisoformat(start[:10])
+        for start, _, _ in events(rows, "PAYDAY", country_iso="EG", demand_class="online_24h")
+    ]
     assert all(day.isoweekday() not in (5, 6) for day in egypt)
 
 
 @pytest.mark.parametrize(
     ("start", "end", "kind", "label", "scope", "expected"),
     [
-        ("2026-11-16", "2026-12-10", "CAMPAIGN", "online_24h", {}, ("2026-11-23T00:00:00", "2026-12-01T00:00:00", 1.60)),
-        ("2026-11-16", "2026-12-10", "SEASON", "online_24h", {"country_iso": "DE"}, ("2026-12-01T00:00:00", "2026-12-25T00:00:00", 1.35)),
-        ("2026-12-28", "2027-01-11", "SEASON", "office_hours", {"country_iso": "DE"}, ("2027-01-02T00:00:00", "2027-01-15T00:00:00", 0.92)),
-        ("2026-02-02", "2026-02-16", "CAMPAIGN", "online_bursty", {}, ("2026-02-12T00:00:00", "2026-02-16T00:00:00", 1.30)),
+        (
+            "2026-11-16",
+            "2026-12-10",
+            "CAMPAIGN",
+            "online_24h",
+            {},
+            ("2026-11-23T00:00:00", "2026-12-01T00:00:00", 1.60),
+        ),
+        (
+            "2026-11-16",
+            "2026-12-10",
+            "SEASON",
+            "online_24h",
+            {"country_iso": "DE"},
+            ("2026-12-01T00:00:00", "2026-12-25T00:00:00", 1.35),
+        ),
+        (
+            "2026-12-28",
+            "2027-01-11",
+            "SEASON",
+            "office_hours",
+            {"country_iso": "DE"},
+            ("2027-01-02T00:00:00", "2027-01-15T00:00:00", 0.92),
+        ),
+        (
+            "2026-02-02",
+            "2026-02-16",
+            "CAMPAIGN",
+            "online_bursty",
+            {},
+            ("2026-02-12T00:00:00", "2026-02-16T00:00:00", 1.30),
+        ),
     ],
 )
 def test_windows_fall_on_their_dates(start, end, kind, label, scope, expected):
@@ -78,7 +134,9 @@ def test_windows_fall_on_their_dates(start, end, kind, label, scope, expected):
 
 def test_stress_only_in_the_stress_scenario():
     stress = calendar("2026-01-05", "2026-01-19", STRESS)
-    assert events(stress, "STRESS", demand_class="online_24h") == [("2026-01-09T18:00:00", "2026-01-14T00:00:00", 1.85)]
+    assert events(stress, "STRESS", demand_class="online_24h") == [
+        ("2026-01-09T18:00:00", "2026-01-14T00:00:00", 1.85)
+    ]
     kinds = calendar("2026-01-05", "2026-01-19").event_type
     assert not (kinds == code("event_type", "STRESS")).any()
 
@@ -107,11 +165,15 @@ def test_outages_are_drawn_a_zone_and_day():
     assert lengths == set(config("layer2/5A/overlay_policy.yaml")["outage"]["durations_minutes"])
     assert len({start // 60_000_000 % 1440 for _, start, _ in outages(long)}) > 400
     assert outages(short) != outages(calendar("2026-01-05", "2026-01-19", seed=8, **often))
-    assert outages(short) != outages(calendar("2026-01-05", "2026-01-19", STRESS, **often)), "scenarios have outages of their own"
+    assert outages(short) != outages(calendar("2026-01-05", "2026-01-19", STRESS, **often)), (
+        "scenarios have outages of their own"
+    )
 
 
 def test_never_and_always():
-    assert not outages(calendar("2026-01-05", "2026-01-12", overlay_policy_5A__outage__probability_per_zone_day=0.0))
+    assert not outages(
+        calendar("2026-01-05", "2026-01-12", overlay_policy_5A__outage__probability_per_zone_day=0.0)
+    )
     always = calendar("2026-01-05", "2026-01-12", overlay_policy_5A__outage__probability_per_zone_day=1.0)
     assert len(outages(always)) == len(vocabularies()["tzid"]) * 9
 
@@ -120,9 +182,15 @@ def test_never_and_always():
     ("overrides", "error"),
     [
         ({"scenarios_5A__scenarios__baseline_v1__windows": ["easter"]}, "5A.S4.WINDOW_UNKNOWN"),
-        ({"overlay_policy_5A__payday__groups": [{"countries": ["XX"], "days": [1]}]}, "5A.S4.COUNTRY_UNKNOWN"),
         (
-            {"overlay_policy_5A__outage__factor": 0.9, "overlay_policy_5A__outage__probability_per_zone_day": 1.0},
+            {"overlay_policy_5A__payday__groups": [{"countries": ["XX"], "days": [1]}]},
+            "5A.S4.COUNTRY_UNKNOWN",
+        ),
+        (
+            {
+                "overlay_policy_5A__outage__factor": 0.9,
+                "overlay_policy_5A__outage__probability_per_zone_day": 1.0,
+            },
             "5A.S4.FACTOR_OUT_OF_BOUNDS",
         ),
     ],
@@ -162,13 +230,23 @@ def test_civil_days_equal_datetime():
         start = date(1970, 1, 1) + timedelta(days=month.first)
         seen.append(month.first)
         assert (start.month, start.day) == (month.number, 1)
-        assert month.day(1) == month.first and month.day(31) == month.day(-1) == month.first + month.length - 1
+        assert (
+            month.day(1) == month.first and month.day(31) == month.day(-1) == month.first + month.length - 1
+        )
         assert month.day(-2) == month.day(-1) - 1
         for weekday in range(1, 8):
-            days = [month.first + at for at in range(month.length) if (start + timedelta(days=at)).isoweekday() == weekday]
+            days = [
+                month.first + at
+                for at in range(month.length)
+                if (start + timedelta(days=at)).isoweekday() == weekday
+            ]
             assert [month.nth_weekday(weekday, nth) for nth in range(1, 5)] == days[:4]
             assert all(weekday_of(day) == weekday for day in days)
-    assert seen[0] <= first and seen[-1] <= last and all(28 <= after - before <= 31 for before, after in itertools.pairwise(seen))
+    assert (
+        seen[0] <= first
+        and seen[-1] <= last
+        and all(28 <= after - before <= 31 for before, after in itertools.pairwise(seen))
+    )
 
 
 LATER = {STRESS: {"start": "2026-01-12", "end": "2026-01-23"}}
@@ -178,13 +256,21 @@ def test_a_scenario_may_have_a_horizon_of_its_own():
     up = {"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}
     world = DemandWorld(up, packs(scenario_horizon_5A__scenarios=LATER), scenarios=(BASELINE, STRESS))
     made = world.run("5A.S4")
-    assert all(check.passed for check in world.checks.values()), world.checks  # draws of outages by each scenario's days
+    # draws of outages by each scenario's days
+    assert all(check.passed for check in world.checks.values()), world.checks
     day = 86_400_000_000
-    for scenario, (first, last) in {BASELINE: ("2026-01-05", "2026-01-19"), STRESS: ("2026-01-12", "2026-01-23")}.items():
+    for scenario, (first, last) in {
+        BASELINE: ("2026-01-05", "2026-01-19"),
+        STRESS: ("2026-01-12", "2026-01-23"),
+    }.items():
         manifest = made[("scenario_manifest_5A", scenario)]
         span = [(date.fromisoformat(text) - date(1970, 1, 1)).days * day for text in (first, last)]
         assert [int(manifest.horizon_start_utc[0]), int(manifest.horizon_end_utc[0])] == span
-    alone = DemandWorld(up, packs(scenario_horizon_5A__start="2026-01-12", scenario_horizon_5A__end="2026-01-23"), scenarios=(STRESS,))
+    alone = DemandWorld(
+        up,
+        packs(scenario_horizon_5A__start="2026-01-12", scenario_horizon_5A__end="2026-01-23"),
+        scenarios=(STRESS,),
+    )
     again = alone.run("5A.S4")
     for (name, scenario), frame in again.items():  # as if all scenarios had these dates
         assert all(np.array_equal(frame[column], made[(name, scenario)][column]) for column in frame), name

@@ -36,30 +36,47 @@ def names(vocabulary: str, codes) -> list[str]:
 
 
 def test_every_volume_recomputed():
-    """The profile from its definition, one merchant at a time; only the virtual scale is taken from the rows."""
+    """The profile from its definition, one merchant at a time;
+    only the virtual scale is taken from the rows.
+    """
     up = world().store
     merchants = up.load("merchant_catalogue_1A")
     modes = up.load("virtual_classification_3B")
-    sites, edges, profile = up.load("s4_group_weights_2B"), up.load("edge_group_weights_3B"), frame("merchant_zone_profile_5A")
+    sites, edges, profile = (
+        up.load("s4_group_weights_2B"),
+        up.load("edge_group_weights_3B"),
+        frame("merchant_zone_profile_5A"),
+    )
     expected = {}
     scales = {}
     for row, merchant in enumerate(merchants.merchant_id.tolist()):
         channel = names("channel", merchants.channel[row : row + 1])[0]
         own, online = (TAXONOMY[int(merchants.mcc[row])][name] for name in (channel, "card_not_present"))
         share = float(modes.virtual_share[row])
-        common = float(merchants.brand_factor[row]) * POLICY["channel_multiplier"][channel] * POLICY["volume_scale"]
+        common = (
+            float(merchants.brand_factor[row])
+            * POLICY["channel_multiplier"][channel]
+            * POLICY["volume_scale"]
+        )
         mine = np.flatnonzero(sites.merchant_id == merchant)
         scale = sum(sites.site_scale_q[mine].tolist()) / 2**20
         physical = CLASSES[own]["weekly_volume_per_site_median"] * common * scale * (1.0 - share)
         for group in mine.tolist():
             key = (merchant, int(sites.legal_country_iso[group]), int(sites.tzid[group]))
-            expected.setdefault(key, [channel, own, online, 0.0, 0])[3] = physical * (int(sites.weight_q[group]) / 2**40)
+            expected.setdefault(key, [channel, own, online, 0.0, 0])[3] = physical * (
+                int(sites.weight_q[group]) / 2**40
+            )
         if share > 0.0:
             for group in np.flatnonzero(edges.merchant_id == merchant).tolist():
                 key = (merchant, int(edges.country_iso[group]), int(edges.tzid[group]))
                 expected.setdefault(key, [channel, own, online, 0.0, 0])[4] = int(edges.weight_q[group])
     expected = {key: value for key, value in expected.items() if value[3] > 0.0 or value[4] > 0}
-    found = [tuple(key) for key in zip(*(profile[name].tolist() for name in ("merchant_id", "legal_country_iso", "tzid")), strict=True)]
+    found = [
+        tuple(key)
+        for key in zip(
+            *(profile[name].tolist() for name in ("merchant_id", "legal_country_iso", "tzid")), strict=True
+        )
+    ]
     assert found == sorted(expected)
     for row, key in enumerate(found):
         channel, own, online, physical, weight = expected[key]
@@ -70,10 +87,14 @@ def test_every_volume_recomputed():
             scales.setdefault(key[0], set()).add(round(virtual / weight * 2**40, 6))
         assert float(profile.weekly_volume_expected[row]) == physical + virtual
         assert float(profile.virtual_share[row]) == virtual / (physical + virtual)
-        assert names("demand_class", profile.demand_class[row : row + 1])[0] == (online if virtual > physical else own)
+        assert names("demand_class", profile.demand_class[row : row + 1])[0] == (
+            online if virtual > physical else own
+        )
         assert names("channel", profile.channel_group[row : row + 1])[0] == channel
     assert len(scales) == world().store.load("virtual_classification_3B").virtual_share.astype(bool).sum()
-    assert all(len(values) == 1 for values in scales.values()), "virtual volume follows the edge weights of its merchant"
+    assert all(len(values) == 1 for values in scales.values()), (
+        "virtual volume follows the edge weights of its merchant"
+    )
 
 
 def test_mixed_keys_occur():
@@ -85,7 +106,10 @@ def test_profile_of_a_merchant_does_not_know_the_others():
     whole = frame("merchant_zone_profile_5A")
     up = upstream(150)
     kept = up["merchant_catalogue_1A"].merchant_id[::3]
-    fewer = {name: rows.take(np.isin(rows.merchant_id, kept)) if "merchant_id" in rows else rows for name, rows in up.items()}
+    fewer = {
+        name: rows.take(np.isin(rows.merchant_id, kept)) if "merchant_id" in rows else rows
+        for name, rows in up.items()
+    }
     alone = DemandWorld(fewer)
     alone = alone.run("5A.S1")[("merchant_zone_profile_5A", None)]
     rows = whole.take(np.isin(whole.merchant_id, kept))
@@ -103,15 +127,26 @@ def test_shapes_sum_to_one_and_follow_their_formula():
             for minute in range(1440):
                 for peak in day["peaks"]:
                     apart = abs(minute + 0.5 - peak["minute"])
-                    hours[minute // 60] += peak["amp"] * math.exp(-(min(apart, 1440 - apart) ** 2) / (2 * peak["sigma"] ** 2)) / 60
+                    hours[minute // 60] += (
+                        peak["amp"]
+                        * math.exp(-(min(apart, 1440 - apart) ** 2) / (2 * peak["sigma"] ** 2))
+                        / 60
+                    )
             for rule, weekend in POLICY["weekend_rules"].items():
                 week = [
-                    law["day_weights"][at] * (law["weekend_factor"] if at + 1 in weekend else 1.0) * (hour + day["floor"])
+                    law["day_weights"][at]
+                    * (law["weekend_factor"] if at + 1 in weekend else 1.0)
+                    * (hour + day["floor"])
                     for at in range(7)
                     for hour in hours
                 ]
-                found = weeks[code("demand_class", label), code("channel", channel), code("weekend_rule", rule)]
-                off = max(abs(int(got) - value / math.fsum(week) * 2**40) for got, value in zip(found, week, strict=True))
+                found = weeks[
+                    code("demand_class", label), code("channel", channel), code("weekend_rule", rule)
+                ]
+                off = max(
+                    abs(int(got) - value / math.fsum(week) * 2**40)
+                    for got, value in zip(found, week, strict=True)
+                )
                 assert off < 64, (label, channel, rule, off)
 
 
@@ -125,7 +160,9 @@ def test_weekend_mass_moves_with_the_rule():
 
 
 def test_no_step_at_midnight():
-    """Sunday 23 h to Monday 0 h and every other midnight: no jump beyond twice the steepest step inside the day."""
+    """Sunday 23 h to Monday 0 h and every other midnight: no jump beyond twice the steepest step inside the
+    day.
+    """
     weeks = frame("class_zone_shape_5A").shape_value.reshape(150, 7, 24)
     for week in weeks:
         day = week[1]
@@ -138,12 +175,21 @@ def test_baseline_is_volume_times_shape():
     shape = frame("class_zone_shape_5A").shape_value.reshape(10, 3, 5, 168)
     countries = world().store.reference.frame("countries", vocabularies())
     rule = {",".join(str(day) for day in days): name for name, days in POLICY["weekend_rules"].items()}
-    of_country = dict(zip(countries.country_iso.tolist(), (rule[days] for days in countries.weekend_days.tolist()), strict=True))
+    of_country = dict(
+        zip(
+            countries.country_iso.tolist(),
+            (rule[days] for days in countries.weekend_days.tolist()),
+            strict=True,
+        )
+    )
     rates = baseline.lambda_local_base.reshape(-1, 168)
     assert len(rates) == len(profile)
     for row in range(len(profile)):
         at = code("weekend_rule", of_country[int(profile.legal_country_iso[row])])
-        expected = profile.weekly_volume_expected[row] * shape[profile.demand_class[row], profile.channel_group[row], at]
+        expected = (
+            profile.weekly_volume_expected[row]
+            * shape[profile.demand_class[row], profile.channel_group[row], at]
+        )
         assert np.array_equal(rates[row], expected)
     assert len({of_country[int(value)] for value in profile.legal_country_iso}) >= 3
 
@@ -157,7 +203,11 @@ def test_shares_of_a_known_week():
 @pytest.mark.parametrize(
     ("state", "override", "error"),
     [
-        ("5A.S1", {"mcc_taxonomy_1A__mccs": config("layer1/1A/mcc_taxonomy.yaml")["mccs"][:3]}, "5A.S1.MCC_UNKNOWN"),
+        (
+            "5A.S1",
+            {"mcc_taxonomy_1A__mccs": config("layer1/1A/mcc_taxonomy.yaml")["mccs"][:3]},
+            "5A.S1.MCC_UNKNOWN",
+        ),
         ("5A.S3", {"demand_policy_5A__weekend_rules": {"SAT_SUN": [6, 7]}}, "5A.S3.WEEKEND_UNKNOWN"),
     ],
 )
@@ -208,8 +258,12 @@ def test_checks_turn_red(state, total, value, check):
         if name == state:
             break
     program = PROGRAMS[state]
-    results = {result.name: result for result in program.checks(made.context(program), {**made.totals, total: value})}
-    assert not results[check].passed and all(result.passed for name, result in results.items() if name != check)
+    results = {
+        result.name: result for result in program.checks(made.context(program), {**made.totals, total: value})
+    }
+    assert not results[check].passed and all(
+        result.passed for name, result in results.items() if name != check
+    )
 
 
 def test_hours_that_leave_the_shape_turn_the_gate_red():
@@ -225,7 +279,8 @@ def test_classes_of_a_few_arrivals_a_week_follow_their_shape():
     made, program = world(), PROGRAMS["5A.S3"]
     made.run("5A.S3")
     shape = frame("class_zone_shape_5A").shape_q.astype(np.int64).reshape(len(made.totals["volume"]), 168)
-    volume = np.arange(1, len(shape) + 1, dtype=np.int64) * 999_331 % (3 << 20)  # 0 to 3 arrivals, with fractions
+    # 0 to 3 arrivals, with fractions
+    volume = np.arange(1, len(shape) + 1, dtype=np.int64) * 999_331 % (3 << 20)
     few = {**made.totals, "volume": volume, "mass": volume[:, None] * (shape >> 20) >> 20}
     results = {result.name: result for result in program.checks(made.context(program), few)}
     assert all(figure < 0.1 for figure in results["hours of each class follow its shape"].found.values())

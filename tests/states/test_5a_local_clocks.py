@@ -1,4 +1,6 @@
-"""The local calendar against Python's zoneinfo: every zone, every bucket, over clock changes of both hemispheres."""
+"""The local calendar against Python's zoneinfo: every zone, every bucket,
+over clock changes of both hemispheres.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,19 @@ def horizon(start: date, days: int, bucket_seconds: int) -> Horizon:
 def wall_clock(name: str, span: Horizon) -> list[datetime]:
     """Local time at the midpoint of every UTC bucket."""
     tz, first = zone(name), span.start_s + span.bucket_seconds // 2
-    return [datetime.fromtimestamp(first + number * span.bucket_seconds, tz) for number in range(span.buckets)]
+    return [
+        datetime.fromtimestamp(first + number * span.bucket_seconds, tz) for number in range(span.buckets)
+    ]
 
 
 def seconds(local: datetime) -> int:
     """Wall-clock seconds since 1970 of what a local clock shows; its offset plays no part."""
-    return (local.toordinal() - EPOCH.toordinal()) * 86_400 + local.hour * 3600 + local.minute * 60 + local.second
+    return (
+        (local.toordinal() - EPOCH.toordinal()) * 86_400
+        + local.hour * 3600
+        + local.minute * 60
+        + local.second
+    )
 
 
 def check_zone(clock: LocalCalendar, row: int, span: Horizon) -> set[int]:
@@ -63,7 +72,10 @@ def check_zone(clock: LocalCalendar, row: int, span: Horizon) -> set[int]:
     assert clock.utc_hour[utc].tolist() == [moment.weekday() * 24 + moment.hour for moment in local]
     seen = Counter(number)
     assert clock.times[cells].tolist() == [seen[origin + cell] for cell in range(max(number) - origin + 1)]
-    begins = [EPOCH + timedelta(seconds=(origin + cell) * span.bucket_seconds) for cell in range(max(number) - origin + 1)]
+    begins = [
+        EPOCH + timedelta(seconds=(origin + cell) * span.bucket_seconds)
+        for cell in range(max(number) - origin + 1)
+    ]
     assert clock.hour[cells].tolist() == [moment.weekday() * 24 + moment.hour for moment in begins]
     return set(clock.times[cells].tolist())
 
@@ -109,20 +121,30 @@ def test_skipped_and_repeated_hours_by_name(name, start, skipped, repeated):
 
     def named(times: int) -> list[str]:
         cells = np.flatnonzero(clock.times == times).tolist()
-        return [(EPOCH + timedelta(seconds=int(clock.origin_s[0]) + 3600 * cell)).strftime("%Y-%m-%dT%H:%M") for cell in cells]
+        return [
+            (EPOCH + timedelta(seconds=int(clock.origin_s[0]) + 3600 * cell)).strftime("%Y-%m-%dT%H:%M")
+            for cell in cells
+        ]
 
     assert named(0) == skipped and named(2) == repeated
 
 
 def test_hour_of_week_begins_on_monday():
     monday = (date(2026, 11, 23) - date(1970, 1, 1)).days * 86_400
-    assert hour_of_week(np.array([monday, monday + 3599, monday + 3600, monday - 1])).tolist() == [0, 0, 1, 167]
+    assert hour_of_week(np.array([monday, monday + 3599, monday + 3600, monday - 1])).tolist() == [
+        0,
+        0,
+        1,
+        167,
+    ]
 
 
 def test_a_zone_without_a_timetable_is_refused():
     rows = table()
     berlin = vocabularies()["tzid"].index("Europe/Berlin")
     with pytest.raises(ValidationError, match=r"5A\.S4\.TIMETABLE_MISSING"):
-        local_calendar(rows.take(rows.tzid != berlin), np.array([berlin], dtype=np.int16), horizon(*SPRING, 3600))
+        local_calendar(
+            rows.take(rows.tzid != berlin), np.array([berlin], dtype=np.int16), horizon(*SPRING, 3600)
+        )
     with pytest.raises(ValidationError, match=r"5A\.S4\.TIMETABLE_MISSING"):
         local_calendar(rows, np.array([berlin], dtype=np.int16), horizon(date(2019, 12, 1), 3, 3600))

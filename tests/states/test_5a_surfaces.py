@@ -1,4 +1,6 @@
-"""5A.S5: surfaces from their definition, the projection on UTC, overlays that stay in their scope, checks that turn red."""
+"""5A.S5: surfaces from their definition, the projection on UTC, overlays that stay in their scope,
+checks that turn red.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a import s5_surfaces
 from sim.segments.intensity_5a.factors import scope_links
 from sim.state.frames import Frame
-from tests.states.demand_world import BASELINE, PROGRAMS, STRESS, DemandWorld, code, packs, timetable, upstream
+from tests.states.demand_world import (
+    BASELINE,
+    PROGRAMS,
+    STRESS,
+    DemandWorld,
+    code,
+    packs,
+    timetable,
+    upstream,
+)
 from tests.states.memory_world import config, vocabularies
 
 SPRING = {"scenario_horizon_5A__start": "2026-03-27", "scenario_horizon_5A__end": "2026-04-07"}
@@ -49,9 +60,13 @@ def test_every_state_passes_in_both_scenarios_and_tables_are_dense():
 
 @pytest.mark.parametrize("bucket_seconds", [900, 1800, 3600])
 def test_without_overlays_each_utc_bucket_is_the_hour_its_zone_shows(bucket_seconds):
-    world = build(scenarios_5A__scenarios__baseline_v1=BARE, scenario_horizon_5A__bucket_seconds=bucket_seconds)
+    world = build(
+        scenarios_5A__scenarios__baseline_v1=BARE, scenario_horizon_5A__bucket_seconds=bucket_seconds
+    )
     profile = world.store.load("merchant_zone_profile_5A")
-    baseline = world.store.load("merchant_zone_baseline_local_5A").lambda_local_base.reshape(len(profile), 168)
+    baseline = world.store.load("merchant_zone_baseline_local_5A").lambda_local_base.reshape(
+        len(profile), 168
+    )
     utc = world.store.load(UTC_TABLE, BASELINE).lambda_utc_scenario.reshape(len(profile), -1)
     first = datetime(2026, 3, 27, tzinfo=UTC) + timedelta(seconds=bucket_seconds / 2)
     moments = [first + timedelta(seconds=bucket_seconds * number) for number in range(utc.shape[1])]
@@ -63,17 +78,28 @@ def test_without_overlays_each_utc_bucket_is_the_hour_its_zone_shows(bucket_seco
 
 
 def test_factors_are_what_the_calendar_says():
-    """Every cell of every key: local demand over baseline equals the factor found by looking through all events."""
+    """Every cell of every key: local demand over baseline equals the factor found by looking through all
+    events.
+    """
     world = build(12)
-    profile, calendar = world.store.load("merchant_zone_profile_5A"), world.store.load("scenario_calendar_5A", BASELINE)
+    profile, calendar = (
+        world.store.load("merchant_zone_profile_5A"),
+        world.store.load("scenario_calendar_5A", BASELINE),
+    )
     local, clocks = world.store.load(LOCAL, BASELINE), world.store.load("scenario_zone_calendar_5A", BASELINE)
-    baseline = world.store.load("merchant_zone_baseline_local_5A").lambda_local_base.reshape(len(profile), 168)
+    baseline = world.store.load("merchant_zone_baseline_local_5A").lambda_local_base.reshape(
+        len(profile), 168
+    )
     bounds = config("layer2/5A/overlay_policy.yaml")
     kinds = vocabularies()["event_type"]
     start, moved = 0, 0
     for row in range(len(profile)):
         seen = np.ones(len(calendar), dtype=bool)
-        for column, name in (("country_iso", "legal_country_iso"), ("tzid", "tzid"), ("demand_class", "demand_class")):
+        for column, name in (
+            ("country_iso", "legal_country_iso"),
+            ("tzid", "tzid"),
+            ("demand_class", "demand_class"),
+        ):
             seen &= ~calendar.valid[column] | (calendar[column] == profile[name][row])
         mine = np.flatnonzero(seen)
         clock = int(np.searchsorted(clocks.tzid, profile.tzid[row]))
@@ -81,10 +107,16 @@ def test_factors_are_what_the_calendar_says():
             begin = int(clocks.local_origin[clock]) // 10**6 + 3600 * cell
             factor = 1.0
             for kind, name in enumerate(kinds):
-                active = [e for e in mine.tolist() if calendar.event_type[e] == kind and felt(calendar, e, begin + 1800) is not None]
+                active = [
+                    e
+                    for e in mine.tolist()
+                    if calendar.event_type[e] == kind and felt(calendar, e, begin + 1800) is not None
+                ]
                 if active:
                     top = max(int(calendar.scope_rank[e]) for e in active)
-                    values = [felt(calendar, e, begin + 1800) for e in active if calendar.scope_rank[e] == top]
+                    values = [
+                        felt(calendar, e, begin + 1800) for e in active if calendar.scope_rank[e] == top
+                    ]
                     law = bounds["types"][name]
                     value = min(values) if law["aggregate"] == "least" else max(values)
                     factor *= min(max(value, law["low"]), law["high"])
@@ -96,7 +128,9 @@ def test_factors_are_what_the_calendar_says():
 
 
 def covering(table: Frame, combination: tuple[int, int, int], cell: int) -> dict[int, tuple[int, float]]:
-    """Event type -> (event, factor) of the told factors of a combination in a local bucket, row by row; one row a type."""
+    """Event type -> (event, factor) of the told factors of a combination in a local bucket, row by row;
+    one row a type.
+    """
     found: dict[int, tuple[int, float]] = {}
     for row in range(len(table)):
         own = tuple(int(table[name][row]) for name in ("legal_country_iso", "tzid", "demand_class"))
@@ -108,9 +142,19 @@ def covering(table: Frame, combination: tuple[int, int, int], cell: int) -> dict
 
 
 def test_told_factors_are_those_of_the_events_that_count():
-    """Each bucket, looked up row by row in the table, against a walk through all events; nothing is told where nothing is moved."""
-    world = build(12, scenarios=(STRESS,), scenario_horizon_5A__start="2026-04-08", scenario_horizon_5A__end="2026-04-16")
-    profile, calendar = world.store.load("merchant_zone_profile_5A"), world.store.load("scenario_calendar_5A", STRESS)
+    """Each bucket, looked up row by row in the table, against a walk through all events;
+    nothing is told where nothing is moved.
+    """
+    world = build(
+        12,
+        scenarios=(STRESS,),
+        scenario_horizon_5A__start="2026-04-08",
+        scenario_horizon_5A__end="2026-04-16",
+    )
+    profile, calendar = (
+        world.store.load("merchant_zone_profile_5A"),
+        world.store.load("scenario_calendar_5A", STRESS),
+    )
     table, clocks = world.store.load(FACTORS, STRESS), world.store.load("scenario_zone_calendar_5A", STRESS)
     bounds, kinds = config("layer2/5A/overlay_policy.yaml"), vocabularies()["event_type"]
     names = ("legal_country_iso", "tzid", "demand_class")
@@ -122,12 +166,17 @@ def test_told_factors_are_those_of_the_events_that_count():
         for column, value in zip(("country_iso", "tzid", "demand_class"), combination, strict=True):
             seen &= ~calendar.valid[column] | (calendar[column] == value)
         clock = int(np.searchsorted(clocks.tzid, combination[1]))
-        mine = table.take(np.all([table[name] == value for name, value in zip(names, combination, strict=True)], axis=0))
+        mine = table.take(
+            np.all([table[name] == value for name, value in zip(names, combination, strict=True)], axis=0)
+        )
         for cell in range(int(clocks.local_buckets[clock])):
             middle = int(clocks.local_origin[clock]) // 10**6 + 3600 * cell + 1800
             found = covering(mine, combination, cell)
             for kind, name in enumerate(kinds):
-                active = {e: felt(calendar, e, middle) for e in np.flatnonzero(seen & (calendar.event_type == kind)).tolist()}
+                active = {
+                    e: felt(calendar, e, middle)
+                    for e in np.flatnonzero(seen & (calendar.event_type == kind)).tolist()
+                }
                 active = {e: value for e, value in active.items() if value is not None}
                 law, expected = bounds["types"][name], None
                 if active:
@@ -139,7 +188,9 @@ def test_told_factors_are_those_of_the_events_that_count():
                 assert found.get(kind) == expected, (combination, cell, name)
                 told += expected is not None
     assert told > 500 and len(set(table.event_type.tolist())) >= 4
-    start = table.local_start // 10**6 - clocks.local_origin[np.searchsorted(clocks.tzid, table.tzid)] // 10**6
+    start = (
+        table.local_start // 10**6 - clocks.local_origin[np.searchsorted(clocks.tzid, table.tzid)] // 10**6
+    )
     assert np.array_equal(start, table.local_bucket_index.astype(np.int64) * 3600)
 
 
@@ -174,7 +225,10 @@ def felt(calendar: Frame, event: int, second: int) -> float | None:
     if not start <= second < stop:
         return None
     weight = 1.0
-    for passed, ramp in ((second - start, int(calendar.ramp_in_seconds[event])), (stop - second, int(calendar.ramp_out_seconds[event]))):
+    for passed, ramp in (
+        (second - start, int(calendar.ramp_in_seconds[event])),
+        (stop - second, int(calendar.ramp_out_seconds[event])),
+    ):
         if passed < ramp:
             weight = min(weight, passed / ramp)
     return 1.0 + (float(calendar.factor[event]) - 1.0) * weight
@@ -187,7 +241,10 @@ def test_scope_links_are_all_and_only_the_matching_events():
     rank = 4 * valid["tzid"] + 2 * valid["country_iso"] + valid["demand_class"]
     calendar = Frame(
         {
-            **{name: np.where(mask, rng.integers(0, 4, size), 0).astype(np.int16) for name, mask in valid.items()},
+            **{
+                name: np.where(mask, rng.integers(0, 4, size), 0).astype(np.int16)
+                for name, mask in valid.items()
+            },
             "event_type": rng.integers(0, 6, size).astype(np.int16),
             "scope_rank": rank.astype(np.uint8),
         },
@@ -202,7 +259,9 @@ def test_scope_links_are_all_and_only_the_matching_events():
             e
             for e in range(size)
             if (not valid["tzid"][e] or calendar.tzid[e] == combinations.tzid[row])
-            and (not valid["country_iso"][e] or calendar.country_iso[e] == combinations.legal_country_iso[row])
+            and (
+                not valid["country_iso"][e] or calendar.country_iso[e] == combinations.legal_country_iso[row]
+            )
             and (not valid["demand_class"][e] or calendar.demand_class[e] == combinations.demand_class[row])
         ]
         assert seen == sorted(expected, key=lambda e: (calendar.event_type[e], -int(rank[e]), e))
@@ -229,7 +288,10 @@ def test_an_overlay_moves_its_scope_and_nothing_else(overrides, inside):
             for old, new in zip(frames, after.store.parts[(name, None)], strict=True):
                 assert all(np.array_equal(old[column], new[column]) for column in old), name
     keys = before.store.load("merchant_zone_profile_5A")
-    old, new = (world.store.load(UTC_TABLE, BASELINE).lambda_utc_scenario.reshape(len(keys), -1) for world in (before, after))
+    old, new = (
+        world.store.load(UTC_TABLE, BASELINE).lambda_utc_scenario.reshape(len(keys), -1)
+        for world in (before, after)
+    )
     moved = (old != new).any(axis=1)
     assert moved.any() and not (moved & ~inside(keys)).any()
 
@@ -237,7 +299,10 @@ def test_an_overlay_moves_its_scope_and_nothing_else(overrides, inside):
 def test_half_the_merchants_have_the_same_surfaces_alone():
     up = upstream(60)
     kept = up["merchant_catalogue_1A"].merchant_id[::2]
-    half = {name: rows.take(np.isin(rows.merchant_id, kept)) if "merchant_id" in rows else rows for name, rows in up.items()}
+    half = {
+        name: rows.take(np.isin(rows.merchant_id, kept)) if "merchant_id" in rows else rows
+        for name, rows in up.items()
+    }
     whole, alone = (DemandWorld(rows, packs(**SPRING)) for rows in (up, half))
     whole.run_all()
     alone.run_all()
@@ -251,7 +316,10 @@ def test_partitions_do_not_change_rows(monkeypatch):
     whole = build(30)
     monkeypatch.setattr(s5_surfaces, "PARTITION_ROWS", 3000)
     pieces = build(30)
-    assert len(whole.store.parts[(UTC_TABLE, BASELINE)]) == 1 and len(pieces.store.parts[(UTC_TABLE, BASELINE)]) > 5
+    assert (
+        len(whole.store.parts[(UTC_TABLE, BASELINE)]) == 1
+        and len(pieces.store.parts[(UTC_TABLE, BASELINE)]) > 5
+    )
     for table in (LOCAL, UTC_TABLE):
         rows, again = whole.store.load(table, BASELINE), pieces.store.load(table, BASELINE)
         assert all(np.array_equal(rows[name], again[name]) for name in rows)
@@ -275,7 +343,12 @@ def test_a_wrong_projection_turns_the_mass_check_red(monkeypatch):
 
 @pytest.mark.parametrize(
     ("total", "check"),
-    [("keys", "coverage"), ("pairs", "coverage"), ("mass_apart", "local and UTC mass"), ("outside_bounds", "overlay bounds")],
+    [
+        ("keys", "coverage"),
+        ("pairs", "coverage"),
+        ("mass_apart", "local and UTC mass"),
+        ("outside_bounds", "overlay bounds"),
+    ],
 )
 def test_checks_turn_red(total, check):
     world = build(20)
@@ -288,7 +361,10 @@ def test_checks_turn_red(total, check):
 def test_hours_that_overlays_cannot_explain_turn_the_gate_red():
     world = build(40, scenarios=(BASELINE, STRESS))
     program = PROGRAMS["5A.S5"]
-    late = {**world.totals, **{f"mass.{name}": np.roll(world.totals[f"mass.{name}"], 4, axis=1) for name in (BASELINE, STRESS)}}
+    late = {
+        **world.totals,
+        **{f"mass.{name}": np.roll(world.totals[f"mass.{name}"], 4, axis=1) for name in (BASELINE, STRESS)},
+    }
     failed = [result.name for result in program.checks(world.context(program), late) if not result.passed]
     assert failed == [f"hours of each class in {BASELINE}"], "a stress scenario may move what it likes"
 
@@ -296,7 +372,9 @@ def test_hours_that_overlays_cannot_explain_turn_the_gate_red():
 def test_a_clock_that_is_not_the_published_one_is_refused():
     world = build(10)
     clocks = world.store.load("scenario_zone_calendar_5A", BASELINE)
-    world.store.parts[("scenario_zone_calendar_5A", BASELINE)] = [clocks.with_columns(local_origin=clocks.local_origin + 3_600_000_000)]
+    world.store.parts[("scenario_zone_calendar_5A", BASELINE)] = [
+        clocks.with_columns(local_origin=clocks.local_origin + 3_600_000_000)
+    ]
     with pytest.raises(ValidationError, match=r"5A\.S5\.CLOCK_DIFFERS"):
         world.run("5A.S5")
 
@@ -308,14 +386,20 @@ def test_a_world_without_demand_has_empty_tables():
     assert len(made[(UTC_TABLE, BASELINE)]) == 0 and len(made[(LOCAL, BASELINE)]) == 0
 
 
-@pytest.mark.parametrize(("local", "utc", "own"), [(False, False, {}), (True, False, {STRESS: {"emit_local_intensities": False}})])
+@pytest.mark.parametrize(
+    ("local", "utc", "own"), [(False, False, {}), (True, False, {STRESS: {"emit_local_intensities": False}})]
+)
 def test_a_scenario_without_any_surface_is_refused(local, utc, own):
     switches = {"emit_local_intensities": local, "emit_utc_intensities": utc, "scenarios": own}
     documents = packs(**{f"scenario_horizon_5A__{name}": value for name, value in switches.items()})
     world = DemandWorld({}, documents, scenarios=(BASELINE, STRESS))
     with pytest.raises(ContractError) as error:
         s5_surfaces.preflight(world.context(PROGRAMS["5A.S5"]))
-    assert error.value.code == "5A.S5.NO_SURFACE" and STRESS in error.value.found and (BASELINE in error.value.found) == (not local)
+    assert (
+        error.value.code == "5A.S5.NO_SURFACE"
+        and STRESS in error.value.found
+        and (BASELINE in error.value.found) == (not local)
+    )
 
 
 @pytest.mark.parametrize("gone", [LOCAL, UTC_TABLE])

@@ -1,4 +1,6 @@
-"""A mutation of each law turns its check red: published arrivals are changed behind 5B.S4's back and audited."""
+"""A mutation of each law turns its check red: published arrivals are changed behind
+5B.S4's back and audited.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,12 @@ DATASET = ("arrival_events_5B", "baseline")
 
 @pytest.fixture(scope="module")
 def audited():
-    made = build(count=80, days=3, volume=8.0, overrides={"arrival_placement_policy_5B": {"arrivals_a_partition": 30_000}}).run_to("5B.S5")
+    made = build(
+        count=80,
+        days=3,
+        volume=8.0,
+        overrides={"arrival_placement_policy_5B": {"arrivals_a_partition": 30_000}},
+    ).run_to("5B.S5")
     assert made.failed() == set()
     assert len(made.store.parts[DATASET]) > 2 and made.totals["coin.arrivals"] > 1000
     return made
@@ -23,7 +30,8 @@ def audit(world, change):
     honest = world.store.parts[DATASET]
     frame = honest[1]
     columns, valid = change(
-        {name: array.copy() for name, array in frame.items()}, {name: mask.copy() for name, mask in frame.valid.items()}
+        {name: array.copy() for name, array in frame.items()},
+        {name: mask.copy() for name, mask in frame.valid.items()},
     )
     world.store.parts[DATASET] = [honest[0], Frame(columns, valid), *honest[2:]]
     try:
@@ -66,15 +74,27 @@ def later(columns):
 @pytest.mark.parametrize(
     ("change", "red"),
     [
-        (set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] + 3_600_000_000), "outside its bucket"),
-        (set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] - 86_400_000_000), "outside its bucket"),
-        (set_row("utc_offset_minutes", 100, lambda columns: columns["utc_offset_minutes"][100] + 60), "wrong civil offset"),
+        (
+            set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] + 3_600_000_000),
+            "outside its bucket",
+        ),
+        (
+            set_row("ts_utc", 100, lambda columns: columns["ts_utc"][100] - 86_400_000_000),
+            "outside its bucket",
+        ),
+        (
+            set_row("utc_offset_minutes", 100, lambda columns: columns["utc_offset_minutes"][100] + 60),
+            "wrong civil offset",
+        ),
         (set_row("ts_utc", 100, later), "out of time order"),
         (set_row("arrival_seq", 0, lambda columns: columns["arrival_seq"][0] + 1), "wrong arrival_seq"),
         (set_row("arrival_seq", -1, 1 << 20), "wrong arrival_seq"),
         (set_row("legal_country_iso", 100, 200), "no count row"),
         (set_row("zone_representation", 100, 350), "conservation per key and bucket"),
-        (set_row("channel_group", 100, lambda columns: (columns["channel_group"][100] + 1) % 3), "no count row"),
+        (
+            set_row("channel_group", 100, lambda columns: (columns["channel_group"][100] + 1) % 3),
+            "no count row",
+        ),
         (set_row("bucket_index", 100, 60), "conservation per key and bucket"),
         (set_row("merchant_id", 100, 5), "no count row"),
         (swap_flag, "not exactly one id"),
@@ -90,7 +110,12 @@ def test_one_wrong_row_is_found(audited, change, red):
 
 def first_of_its_kind(columns):
     """Index of the first arrival of each arrival's (merchant, bucket, zone, kind)."""
-    key = np.stack([columns[name].astype(np.uint64) for name in ("merchant_id", "bucket_index", "zone_representation", "is_virtual")])
+    key = np.stack(
+        [
+            columns[name].astype(np.uint64)
+            for name in ("merchant_id", "bucket_index", "zone_representation", "is_virtual")
+        ]
+    )
     _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
     return first[inverse.reshape(-1)]
 
@@ -103,7 +128,12 @@ def one_place_an_hour(columns, valid):
 
 def first_of_the_key(columns, valid):
     """Every arrival of a key at one place."""
-    key = np.stack([columns[name].astype(np.uint64) for name in ("merchant_id", "legal_country_iso", "zone_representation", "is_virtual")])
+    key = np.stack(
+        [
+            columns[name].astype(np.uint64)
+            for name in ("merchant_id", "legal_country_iso", "zone_representation", "is_virtual")
+        ]
+    )
     _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
     head = first[inverse.reshape(-1)]
     return columns | {name: columns[name][head] for name in ("site_id", "edge_id")}, valid
@@ -163,17 +193,24 @@ def totals_of(state, **world):
     assert made.failed() == set()
     program, totals = PROGRAMS[state], dict(made.totals)
     ctx = made.context(program.state)
-    return totals, lambda changed: {check.name for check in program.checks(ctx, totals | changed) if not check.passed}
+    return totals, lambda changed: {
+        check.name for check in program.checks(ctx, totals | changed) if not check.passed
+    }
 
 
 def test_field_checks_turn_red():
     totals, red = totals_of("5B.S2", count=60, days=7)
     assert red({"field.sum": totals["field.sum"] + totals["field.values"] * 4096}) == {"field mean"}
     assert "field variance" in red(
-        {"field.squares.low": totals["field.squares.low"] * 2, "field.squares.high": totals["field.squares.high"] * 2}
+        {
+            "field.squares.low": totals["field.squares.low"] * 2,
+            "field.squares.high": totals["field.squares.high"] * 2,
+        }
     )
     assert red({"shock.lagged": int(totals["shock.lagged"] * 0.9)}) == {"shock autocorrelation"}
-    assert red({"rng.5B.latent_field.draws": totals["rng.5B.latent_field.draws"] + 1}) == {"ledger 5B.latent_field"}
+    assert red({"rng.5B.latent_field.draws": totals["rng.5B.latent_field.draws"] + 1}) == {
+        "ledger 5B.latent_field"
+    }
     assert red({"rng.5B.country_shock.blocks": 0}) == {"ledger 5B.country_shock"}
 
 
@@ -183,13 +220,21 @@ def test_count_checks_turn_red():
     code = max(range(10), key=lambda code: totals.get(f"arrivals.{code}", 0))
     doubled = {f"squares.{code}.{half}": totals[f"squares.{code}.{half}"] * 2 for half in ("high", "low")}
     assert {name.split()[0] for name in red(doubled)} == {"dispersion"}
-    assert {name.split()[0] for name in red({f"arrivals.{code}": int(totals[f"arrivals.{code}"] * 0.9)})} == {"mean"}
-    assert red({"rng.5B.bucket_count.draws": totals["rng.5B.bucket_count.draws"] + 1}) == {"ledger 5B.bucket_count"}
+    assert {name.split()[0] for name in red({f"arrivals.{code}": int(totals[f"arrivals.{code}"] * 0.9)})} == {
+        "mean"
+    }
+    assert red({"rng.5B.bucket_count.draws": totals["rng.5B.bucket_count.draws"] + 1}) == {
+        "ledger 5B.bucket_count"
+    }
 
 
 def test_arrival_and_group_checks_turn_red():
     totals, red = totals_of("5B.S4", count=30, days=2)
-    assert red({"arrivals": totals["arrivals"] - 1}) == {"arrivals", "ledger 5B.arrival_place", "ledger 5B.arrival_route"}
+    assert red({"arrivals": totals["arrivals"] - 1}) == {
+        "arrivals",
+        "ledger 5B.arrival_place",
+        "ledger 5B.arrival_route",
+    }
     assert red({"rng.5B.arrival_route.draws": 1}) == {"ledger 5B.arrival_route"}
     totals, red = totals_of("5B.S1", count=60, days=2)
     assert red({"groups.baseline": 0}) == {"groups baseline"}

@@ -1,4 +1,6 @@
-"""5B's kernels: twins equal references, refusals included; picks inside one merchant-hour follow the weights."""
+"""5B's kernels: twins equal references, refusals included; picks inside one
+merchant-hour follow the weights.
+"""
 
 import numpy as np
 import pytest
@@ -47,7 +49,10 @@ def test_realise_intensity(seed, broken):
 @given(SEED, st.booleans())
 def test_match_keys(seed, broken):
     rng = np.random.default_rng(seed)
-    lists = [sorted({tuple(rng.integers(0, 3, 3).tolist()) for _ in range(rng.integers(1, 9))}) for _ in range(rng.integers(1, 5))]
+    lists = [
+        sorted({tuple(rng.integers(0, 3, 3).tolist()) for _ in range(rng.integers(1, 9))})
+        for _ in range(rng.integers(1, 5))
+    ]
     keys = np.array([key for own in lists for key in own], np.int16)
     merchant = rng.integers(0, len(lists), 30).astype(np.uint32)
     rows = np.array([lists[m][rng.integers(0, len(lists[m]))] for m in merchant], np.int16)
@@ -55,7 +60,9 @@ def test_match_keys(seed, broken):
         rows[rng.integers(0, 30)] = 7
         merchant[rng.integers(0, 30)] = len(lists)
     names = ("country", "zone", "channel")
-    values = {f"key_{name}": keys[:, i] for i, name in enumerate(names)} | {name: rows[:, i] for i, name in enumerate(names)}
+    values = {f"key_{name}": keys[:, i] for i, name in enumerate(names)} | {
+        name: rows[:, i] for i, name in enumerate(names)
+    }
     check("match_keys", values | {"offset": offsets([len(own) for own in lists]), "merchant": merchant})
 
 
@@ -143,7 +150,9 @@ def test_route_arrivals(seed, broken):
 
 
 def test_routes_inside_one_merchant_hour_follow_the_weights():
-    """One count row of 40,000 arrivals over 9 sites: chi-square at 8 degrees below its 1e-6 value; a shift of 6 % shows."""
+    """One count row of 40,000 arrivals over 9 sites: chi-square at 8 degrees below its 1e-6 value;
+    a shift of 6 % shows.
+    """
     rng, values = route_case(1, 40_000)
     _, weight, threshold, alias = tables(rng, [9])
     values |= {
@@ -152,7 +161,13 @@ def test_routes_inside_one_merchant_hour_follow_the_weights():
         "rank": np.arange(40_000),
         "key_row": np.zeros(len(values["entity"])),
     }
-    values |= {"virtual_below": [0], "site_first": [0], "site_slots": [9], "edge_first": [0], "edge_slots": [0]}
+    values |= {
+        "virtual_below": [0],
+        "site_first": [0],
+        "site_slots": [9],
+        "edge_first": [0],
+        "edge_slots": [0],
+    }
     values |= {"threshold": threshold, "alias": alias, "place_id": np.arange(9)}
     (_, _, virtual, site, _), refused = call("route_arrivals", values)
     assert refused is None and not virtual.any()
@@ -166,7 +181,9 @@ def test_routes_inside_one_merchant_hour_follow_the_weights():
 
 
 def test_coin_and_pick_are_independent():
-    """Half virtual by coin: which of two even places is picked must not depend on it. Four cells of 10,000: below 30.7 (1e-6)."""
+    """Half virtual by coin: which of two even places is picked must not depend on it. Four cells of 10,000:
+    below 30.7 (1e-6).
+    """
     _, values = route_case(2, 40_000)
     even = np.full(4, 2**64 - 1, np.uint64), np.tile(np.arange(2), 2)
     values |= {
@@ -175,7 +192,13 @@ def test_coin_and_pick_are_independent():
         "rank": np.arange(40_000),
         "key_row": np.zeros(len(values["entity"])),
     }
-    values |= {"virtual_below": [2**63], "site_first": [0], "site_slots": [2], "edge_first": [2], "edge_slots": [2]}
+    values |= {
+        "virtual_below": [2**63],
+        "site_first": [0],
+        "site_slots": [2],
+        "edge_first": [2],
+        "edge_slots": [2],
+    }
     values |= {"threshold": even[0], "alias": even[1], "place_id": [0, 1, 0, 1]}
     (_, _, virtual, site, edge), _ = call("route_arrivals", values)
     cells = np.bincount(virtual.astype(int) * 2 + np.where(virtual, edge, site).astype(int), minlength=4)
@@ -197,7 +220,11 @@ def clock(rng, zones=4):
     counts[0] = 2
     total = int(counts.sum())
     instants = np.concatenate([np.sort(rng.integers(-50, 50, n)) for n in counts])
-    return {"zone_offset": offsets(counts), "transition_us": instants, "transition_minutes": rng.integers(-720, 841, total)}
+    return {
+        "zone_offset": offsets(counts),
+        "transition_us": instants,
+        "transition_minutes": rng.integers(-720, 841, total),
+    }
 
 
 @CASES
@@ -218,7 +245,9 @@ def recount_case(seed):
     arrivals = [row for row, n in zip(rows, counts, strict=True) for _ in range(n)]
     row, arrival = np.array(rows), np.array(arrivals)
     names = ("merchant", "bucket", "country", "zone", "channel")
-    values = {f"row_{name}": row[:, i] for i, name in enumerate(names)} | {name: arrival[:, i] for i, name in enumerate(names)}
+    values = {f"row_{name}": row[:, i] for i, name in enumerate(names)} | {
+        name: arrival[:, i] for i, name in enumerate(names)
+    }
     return rng, counts, values | {"row_offset": np.array(change), "arrival_offset": offsets(counts)[change]}
 
 

@@ -1,4 +1,6 @@
-"""5B's states over a small world: laws of the rows, independence of partitions and order, paired scenarios, refusals."""
+"""5B's states over a small world: laws of the rows, independence of partitions and order, paired scenarios,
+refusals.
+"""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -37,7 +39,11 @@ def same(left, right):
 
 def test_grid_and_groups(world):
     grid, groups = world.frame("s1_time_grid_5B"), world.frame("s1_grouping_5B")
-    assert len(grid) == 96 and grid.utc_day_of_week[[0, 24, 95]].tolist() == [1, 2, 4] and not grid.is_weekend_utc.any()
+    assert (
+        len(grid) == 96
+        and grid.utc_day_of_week[[0, 24, 95]].tolist() == [1, 2, 4]
+        and not grid.is_weekend_utc.any()
+    )
     parts = ("demand_class", "channel_group", "virtual_band", "zone_group", "merchant_bucket")
     natural = list(zip(*(groups[name].tolist() for name in parts), strict=True))
     ids = sorted(set(natural))
@@ -58,21 +64,32 @@ def test_misaligned_horizon_is_refused():
 
 
 def test_realised_intensity_is_the_surface_times_its_factors(world):
-    """Every row from the published paths and the policy's tables; relative error 1e-12 for numpy's exp against ours."""
+    """Every row from the published paths and the policy's tables;
+    relative error 1e-12 for numpy's exp against ours.
+    """
     surface, policy = world.frame("merchant_zone_scenario_utc_5A"), config("layer2/5B/arrival_lgcp.yaml")
-    groups, field, shock = (world.frame(name) for name in ("s1_grouping_5B", "s2_latent_field_5B", "s2_country_shock_5B"))
+    groups, field, shock = (
+        world.frame(name) for name in ("s1_grouping_5B", "s2_latent_field_5B", "s2_country_shock_5B")
+    )
     back = world.frame("s2_realised_intensity_5B").sort(*KEY, "bucket_index")
     for name in (*KEY, "bucket_index"):
         np.testing.assert_array_equal(back[name], surface[name])
     names = vocabularies()
     own, shared = field.latent_z.reshape(-1, 96), shock.latent_z.reshape(-1, 96)
-    pairs = [tuple(pair) for pair in zip(shock.legal_country_iso[::96].tolist(), shock.demand_class[::96].tolist(), strict=True)]
+    pairs = [
+        tuple(pair)
+        for pair in zip(
+            shock.legal_country_iso[::96].tolist(), shock.demand_class[::96].tolist(), strict=True
+        )
+    ]
     assert len(own) == groups.group_id.max() + 1 and pairs == sorted(set(pairs))
     for key in range(len(groups)):
         weight = 0.25 * policy["classes"][names["demand_class"][groups.demand_class[key]]]["sigma"]
         channel = policy["sigma_channel"][names["channel"][groups.channel_group[key]]]
         band = policy["sigma_virtual_band"][names["virtual_band"][groups.virtual_band[key]]]
-        sigma = np.array([min(max(weight * channel * band, 0.05), 1.2) * 0.8**0.5, min(max(weight, 0.05), 1.2) * 0.2**0.5])
+        sigma = np.array(
+            [min(max(weight * channel * band, 0.05), 1.2) * 0.8**0.5, min(max(weight, 0.05), 1.2) * 0.2**0.5]
+        )
         pair = pairs.index((groups.legal_country_iso[key], groups.demand_class[key]))
         factor = np.exp(own[groups.group_id[key]] + shared[pair] - 0.5 * (sigma * sigma).sum()).clip(0.2, 5.0)
         wanted = surface.lambda_utc_scenario[key * 96 : key * 96 + 96] * factor
@@ -80,9 +97,14 @@ def test_realised_intensity_is_the_surface_times_its_factors(world):
 
 
 def test_counts_and_their_summary(world):
-    intensity, counts, days = (world.frame(name) for name in ("s2_realised_intensity_5B", "s3_bucket_counts_5B", "s3_count_summary_5B"))
+    intensity, counts, days = (
+        world.frame(name)
+        for name in ("s2_realised_intensity_5B", "s3_bucket_counts_5B", "s3_count_summary_5B")
+    )
     dense = np.zeros(len(intensity), np.int64)
-    code = {key: row for row, key in enumerate(zip(*(intensity[name].tolist() for name in KEYED), strict=True))}
+    code = {
+        key: row for row, key in enumerate(zip(*(intensity[name].tolist() for name in KEYED), strict=True))
+    }
     for *key, n in zip(*(counts[name].tolist() for name in KEYED), counts.count_n.tolist(), strict=True):
         dense[code[tuple(key)]] = n
     assert (dense[intensity.lambda_realised == 0] == 0).all()
@@ -95,20 +117,26 @@ def test_counts_and_their_summary(world):
 
 
 def test_arrivals_are_the_counts_in_time_order(world):
-    events, counts, summary = (world.frame(name) for name in ("arrival_events_5B", "s3_bucket_counts_5B", "s4_arrival_summary_5B"))
+    events, counts, summary = (
+        world.frame(name) for name in ("arrival_events_5B", "s3_bucket_counts_5B", "s4_arrival_summary_5B")
+    )
     found = {}
     names = ("merchant_id", "bucket_index", "legal_country_iso", "zone_representation")
     for key in zip(*(events[name].tolist() for name in names), strict=True):
         found[key] = found.get(key, 0) + 1
     wanted = zip(*(counts[name].tolist() for name in KEYED[:4]), counts.count_n.tolist(), strict=True)
     assert found == {tuple(key): n for *key, n in wanted}
-    assert int(summary.arrivals.sum()) == len(events) and int(summary.virtual.sum()) == int(events.is_virtual.sum())
+    assert int(summary.arrivals.sum()) == len(events) and int(summary.virtual.sum()) == int(
+        events.is_virtual.sum()
+    )
     assert (summary.arrivals == summary.physical + summary.virtual).all()
     days = {}
     dated = events.with_columns(bucket_index=events.bucket_index // 24)
     for key in zip(*(dated[name].tolist() for name in (*names, "is_virtual")), strict=True):
         days[key] = days.get(key, 0) + 1
-    for merchant, day, country, zone, _, _, physical, virtual in zip(*(summary[name].tolist() for name in summary), strict=True):
+    for merchant, day, country, zone, _, _, physical, virtual in zip(
+        *(summary[name].tolist() for name in summary), strict=True
+    ):
         found = [days.get((merchant, day, country, zone, online), 0) for online in (False, True)]
         assert found == [physical, virtual]
 
@@ -119,7 +147,9 @@ def test_partitions_and_order_do_not_matter(world):
     for number, id in enumerate(PROGRAMS):
         other.run(id, order=number)
         assert other.failed() == set()
-    assert len(other.store.parts[("arrival_events_5B", "baseline")]) > 2 * len(world.store.parts[("arrival_events_5B", "baseline")])
+    assert len(other.store.parts[("arrival_events_5B", "baseline")]) > 2 * len(
+        world.store.parts[("arrival_events_5B", "baseline")]
+    )
     for program in PROGRAMS.values():
         for dataset in program.state.writes:
             same(world.frame(dataset), other.frame(dataset))
@@ -136,10 +166,16 @@ def test_a_merchants_arrivals_do_not_depend_on_the_others(world):
 def test_scenarios_are_paired():
     """Same surface, other band: the same noise, so counts agree far more often than chance would have it."""
     made = build(count=30, days=3, scenarios=("baseline", "stress")).run_to("5B.S4")
-    base, stress = (made.frame("s2_latent_field_5B", scenario).latent_z for scenario in ("baseline", "stress"))
+    base, stress = (
+        made.frame("s2_latent_field_5B", scenario).latent_z for scenario in ("baseline", "stress")
+    )
     assert np.corrcoef(base, stress)[0, 1] > 0.9
     rows = [
-        {key: n for *key, n in zip(*(frame[name].tolist() for name in KEYED), frame.count_n.tolist(), strict=True) for key in [tuple(key)]}
+        {
+            key: n
+            for *key, n in zip(*(frame[name].tolist() for name in KEYED), frame.count_n.tolist(), strict=True)
+            for key in [tuple(key)]
+        }
         for frame in (made.frame("s3_bucket_counts_5B", scenario) for scenario in ("baseline", "stress"))
     ]
     shared = set(rows[0]) & set(rows[1])
@@ -149,13 +185,17 @@ def test_scenarios_are_paired():
 def test_civil_offsets_across_a_change_of_clocks():
     """28 to 30 March 2026: Europe changes on the 29th. Every row against zoneinfo."""
     pytest.importorskip("tzdata")
-    made = build(count=40, days=3, start=int(datetime(2026, 3, 28, tzinfo=UTC).timestamp()), overrides=SMALL_PARTS).run_to("5B.S5")
+    made = build(
+        count=40, days=3, start=int(datetime(2026, 3, 28, tzinfo=UTC).timestamp()), overrides=SMALL_PARTS
+    ).run_to("5B.S5")
     assert made.failed() == set()
     events = made.frame("arrival_events_5B")
     zones = [ZoneInfo(name) for name in vocabularies()["tzid"]]
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     changed = set()
-    for ts, zone, minutes in zip(events.ts_utc.tolist(), events.tzid_primary.tolist(), events.utc_offset_minutes.tolist(), strict=True):
+    for ts, zone, minutes in zip(
+        events.ts_utc.tolist(), events.tzid_primary.tolist(), events.utc_offset_minutes.tolist(), strict=True
+    ):
         offset = (epoch + timedelta(microseconds=ts)).astimezone(zones[zone]).utcoffset()
         assert offset == timedelta(minutes=minutes)
         changed.add((zone, minutes))
@@ -177,7 +217,11 @@ def drop(world, dataset, rows):
 
 @pytest.mark.parametrize(
     ("dataset", "code"),
-    [("s2_alias_2B", "SITE_TABLE_MISSING"), ("edge_alias_3B", "EDGE_TABLE_MISSING"), ("virtual_settlement_3B", "SETTLEMENT_MISSING")],
+    [
+        ("s2_alias_2B", "SITE_TABLE_MISSING"),
+        ("edge_alias_3B", "EDGE_TABLE_MISSING"),
+        ("virtual_settlement_3B", "SETTLEMENT_MISSING"),
+    ],
 )
 def test_missing_tables_are_refused(dataset, code):
     made = build(count=30, days=2).run_to("5B.S3")
@@ -196,7 +240,9 @@ def test_surfaces_that_lack_a_row_are_refused():
 
 
 def test_means_beyond_the_address_are_refused():
-    made = build(count=5, days=1, overrides={"arrival_count_config_5B": {"largest_mean": 0.001}}).run_to("5B.S2")
+    made = build(count=5, days=1, overrides={"arrival_count_config_5B": {"largest_mean": 0.001}}).run_to(
+        "5B.S2"
+    )
     with pytest.raises(ValidationError, match="MEAN_TOO_LARGE"):
         made.run("5B.S3")
 
@@ -212,11 +258,15 @@ def test_unknown_keys_are_refused():
 def test_poisson_by_policy():
     made = build(count=60, days=4, overrides={"arrival_count_config_5B": {"law": "poisson"}}).run_to("5B.S3")
     assert made.failed() == set()
-    assert all(0.5 < check.found < 1.6 for name, check in made.checks.items() if name.startswith("dispersion"))
+    assert all(
+        0.5 < check.found < 1.6 for name, check in made.checks.items() if name.startswith("dispersion")
+    )
 
 
 def test_days_do_not_depend_on_the_files_of_their_summary(world):
-    """Files of any size, empty ones and ones that begin inside a merchant among them, give the days of one file."""
+    """Files of any size, empty ones and ones that begin inside a merchant among them,
+    give the days of one file.
+    """
     ctx, name = world.context(PROGRAMS["5B.S4"].state), ("s3_count_summary_5B", "baseline")
     held = world.store.parts[name]
     whole = concat(held)
@@ -228,7 +278,9 @@ def test_days_do_not_depend_on_the_files_of_their_summary(world):
             some = whole.arrivals > 0
             merchant = whole.merchant_id[some]
             assert 1 < len(days.merchants) < len(days) == int(some.sum())
-            assert [int(days.merchants[days.merchant_of(day)]) for day in range(len(days))] == merchant.tolist()
+            assert [
+                int(days.merchants[days.merchant_of(day)]) for day in range(len(days))
+            ] == merchant.tolist()
             first = {int(who): day for day, who in reversed(list(enumerate(merchant)))}
             assert days.first_days.tolist() == [first[int(who)] for who in days.merchants]
             assert days.arrivals.tolist() == [0, *np.cumsum(whole.arrivals[some]).tolist()]

@@ -1,4 +1,6 @@
-"""5B.S3's gates on counts where next to nothing is expected: honest draws pass, and a broken sampler still does not."""
+"""5B.S3's gates on counts where next to nothing is expected: honest draws pass,
+and a broken sampler still does not.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +39,23 @@ def failed(mu: Array, kappa: Array, count: Array) -> set[str]:
     """Names of the checks these counts fail, but for that of an empty world."""
     ctx: Any = Counting()
     count_moments(ctx, np.zeros(len(mu), dtype=np.int16), mu, kappa, count.astype(np.uint32))
-    return {check.name.split()[0] for check in dispersion_checks(ctx, ctx.totals) if not check.passed} - {"some"}
+    return {check.name.split()[0] for check in dispersion_checks(ctx, ctx.totals) if not check.passed} - {
+        "some"
+    }
 
 
 def drawn(rng: np.random.Generator, mu: Array, kappa: Array) -> Array:
     return rng.poisson(mu * rng.gamma(kappa, 1.0 / kappa))
 
 
-@pytest.mark.promise("P22", "gates on counts pass honest worlds that expect next to nothing", faults="thin worlds", cases=8000)
+@pytest.mark.promise(
+    "P22", "gates on counts pass honest worlds that expect next to nothing", faults="thin worlds", cases=8000
+)
 @pytest.mark.parametrize("expected", [1e-4, 1e-3, 0.01, 0.05, 0.3, 1.0, 5.0, 40.0])
 def test_honest_thin_counts_pass(expected: float) -> None:
-    """A false alarm has a probability of 1e-6: none is to be seen in a thousand worlds, where sigmas alone gave up to ten."""
+    """A false alarm has a probability of 1e-6: none is to be seen in a thousand worlds,
+    where sigmas alone gave up to ten.
+    """
     rng = np.random.default_rng(11)
     for _ in range(1000):
         mu = rng.gamma(0.5, 2.0, 48)
@@ -62,7 +70,9 @@ def test_one_arrival_in_a_world_that_expects_none_is_luck(arrivals: int) -> None
     assert failed(mu, np.full(24, 8.0), (np.arange(24) < arrivals).astype(np.int64)) == set()
 
 
-@pytest.mark.promise("P22", "gates on counts see a broken sampler", faults="doubled, lost and clumped arrivals", cases=4)
+@pytest.mark.promise(
+    "P22", "gates on counts see a broken sampler", faults="doubled, lost and clumped arrivals", cases=4
+)
 def test_broken_counts_fail() -> None:
     rng = np.random.default_rng(12)
     mu, kappa = np.full(2000, 0.5), np.full(2000, 8.0)

@@ -82,10 +82,19 @@ def test_each_fault_is_found() -> None:
     cases: dict[str, tuple[str, Callable[[Frame], Frame]]] = {
         "instrument links unlike the base": ("s3_account_instrument_links_6A", swap("instrument_id", 5, 7)),
         "device links of another party than the owner": ("s4_ip_links_6A", swap("party_id", usual, 9)),
-        "instruments of another owner than their account's": ("s3_instrument_base_6A", swap("owner_party_id", 9, 1)),
+        "instruments of another owner than their account's": (
+            "s3_instrument_base_6A",
+            swap("owner_party_id", 9, 1),
+        ),
         "strangers on devices": ("s4_device_links_6A", swap("party_id", stranger, 60_000)),
-        "shared_household_id other than the users'": ("s4_device_base_6A", hide("shared_household_id", shared)),
-        "strangers on home lines": ("s4_ip_base_6A", swap("owner_household_id", home, int(ips.owner_household_id[home]) + 3)),
+        "shared_household_id other than the users'": (
+            "s4_device_base_6A",
+            hide("shared_household_id", shared),
+        ),
+        "strangers on home lines": (
+            "s4_ip_base_6A",
+            swap("owner_household_id", home, int(ips.owner_household_id[home]) + 3),
+        ),
         "addresses with other links than they say": ("s4_ip_base_6A", swap("links", home, 77)),
         "home lines of nobody": ("s4_ip_base_6A", hide("owner_household_id", home)),
         "neighbourhoods other than a recount": ("s4_entity_neighbourhoods_6A", swap("accounts", 3, 77)),
@@ -93,24 +102,39 @@ def test_each_fault_is_found() -> None:
         "clusters over several homes": ("s5_party_fraud_roles_6A", give(int(clean[0]), cluster)),
         "rings without a common address": ("s5_party_fraud_roles_6A", give(int(clean[1]), ring)),
         "ties without a tie": ("s5_party_fraud_roles_6A", give(int(clean[2]), tie)),
-        "collusive merchants work for rings that exist": ("s5_merchant_fraud_roles_6A", swap("ring_id", named, 5)),
+        "collusive merchants work for rings that exist": (
+            "s5_merchant_fraud_roles_6A",
+            swap("ring_id", named, 5),
+        ),
         "orphan rows": ("s4_ip_links_6A", hide("device_id", on_home)),
         "all rows looked at": ("s2_account_base_6A", lambda frame: frame),
     }
     for column in ("instrument_type", "scheme"):
         again = copied()
-        again.store.parts["s3_account_instrument_links_6A"] = [swap(column, 5, 30)(again.store.load("s3_account_instrument_links_6A"))]
+        again.store.parts["s3_account_instrument_links_6A"] = [
+            swap(column, 5, 30)(again.store.load("s3_account_instrument_links_6A"))
+        ]
         assert not audited(again)["instrument links unlike the base"].passed, column
     for name, (dataset, change) in cases.items():
         again = copied()
         if name == "all rows looked at":
             totals = {**made_totals(), "seen.accounts": 3}
-            assert not next(c for c in s7_audit.checks(again.context(s7_audit.STATE), totals) if c.name == name).passed
+            assert not next(
+                c for c in s7_audit.checks(again.context(s7_audit.STATE), totals) if c.name == name
+            ).passed
             continue
         if name == "orphan rows":
             account = again.store.load("s2_account_base_6A")
-            lonely = int(np.bincount((account.owner_party_id - np.uint64(1)).astype(np.int64), minlength=60_000).argmin())
-            moved = np.where(account.owner_party_id == lonely + 1, account.owner_party_id + np.uint64(1), account.owner_party_id)
+            lonely = int(
+                np.bincount(
+                    (account.owner_party_id - np.uint64(1)).astype(np.int64), minlength=60_000
+                ).argmin()
+            )
+            moved = np.where(
+                account.owner_party_id == lonely + 1,
+                account.owner_party_id + np.uint64(1),
+                account.owner_party_id,
+            )
             again.store.parts["s2_account_base_6A"] = [account.with_columns(owner_party_id=moved)]
         else:
             again.store.parts[dataset] = [change(again.store.load(dataset))]
@@ -129,5 +153,9 @@ def test_independent_roles_are_refused(kind: str) -> None:
     again = copied()
     totals = made_totals() | {f"spread.{kind}": np.array([9000, 1000, 900, 100])}
     label = "home line" if kind == "home_ip" else kind
-    check = next(c for c in s7_audit.checks(again.context(s7_audit.STATE), totals) if c.name.startswith(f"odds ratio of a risky {label}"))
+    check = next(
+        c
+        for c in s7_audit.checks(again.context(s7_audit.STATE), totals)
+        if c.name.startswith(f"odds ratio of a risky {label}")
+    )
     assert not check.passed

@@ -41,7 +41,13 @@ def test_race_weighs_by_score_and_ranks_by_tier() -> None:
     c0 = np.arange(n, dtype=np.uint64)
     places = []
     for c1, score, tier in ((0, 3_000_000, 1), (1, 1_000_000, 1), (2, 64, 0), (3, 2**62, 2)):
-        values = {"key": 5, "c0": c0, "c1": np.full(n, c1), "score": np.full(n, score), "tier": np.full(n, tier)}
+        values = {
+            "key": 5,
+            "c0": c0,
+            "c1": np.full(n, c1),
+            "score": np.full(n, score),
+            "tier": np.full(n, tier),
+        }
         places.append(call("role_race", values)[0][0])
     assert abs(float((places[0] < places[1]).mean()) - 0.75) < 0.013
     assert (places[2] < places[0]).all() and (places[2] < places[1]).all() and (places[3] > places[0]).all()
@@ -61,4 +67,7 @@ def test_inherit_risk(seed: int, broken: str) -> None:
         own[rng.integers(0, len(own))] = 2**32
     if broken == "offset":
         offset[rng.integers(0, len(offset))] += 1
-    check("inherit_risk", {"offset": offset, "link": link, "factor": rng.choice([0, 1000, 1001, 20000], 5), "own": own})
+    check(
+        "inherit_risk",
+        {"offset": offset, "link": link, "factor": rng.choice([0, 1000, 1001, 20000], 5), "own": own},
+    )

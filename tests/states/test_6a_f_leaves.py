@@ -39,7 +39,11 @@ def test_every_value_is_used(pack: str) -> None:
     outcome(base, pack, CONFIGS[pack], s6_fraud_roles)
 
     def run(document: Any) -> str:
-        return "".join(outcome(base, pack, document, module) for module in (s6_fraud_roles, s7_audit) if pack in module.STATE.config)
+        return "".join(
+            outcome(base, pack, document, module)
+            for module in (s6_fraud_roles, s7_audit)
+            if pack in module.STATE.config
+        )
 
     idle = unused(pack, CONFIGS[pack], run)
     assert idle == [], idle

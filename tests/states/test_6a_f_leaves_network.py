@@ -1,4 +1,6 @@
-"""Every value of the packs of devices and addresses is used, and the three leaf tests together cover every pack of 6A."""
+"""Every value of the packs of devices and addresses is used, and the three leaf tests together cover every
+pack of 6A.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from sim.state.frames import Frame, concat
 from sim.state.params import Params
 
 PACKS = [name for name in CONFIGS if name != "party_taxonomy_6A"]
-# Where only organisations have servers, nobody sees what servers do at homes and at other people's premises: here people have some.
+# Where only organisations have servers, nobody sees what servers do at homes and at other people's premises:
+# here people have some.
 TYPES, CAPS = (CONFIGS["device_prior_6A"][name]["RETAIL"] for name in ("type_permille", "type_cap"))
 SERVERS = {
     "device_prior_6A.type_permille.RETAIL": {**TYPES, "MOBILE": TYPES["MOBILE"] - 200, "SERVER": 200},
@@ -51,7 +54,9 @@ def outcome(pack: str, document: Any, large: bool) -> str:
         frames, totals = computed(Program.of(module), ctx)
         frames |= {dataset: [frame] for dataset, frame in module.finish(ctx, totals).items()}
         made.store.parts |= frames
-        found += fingerprint({name: concat(rows) for name, rows in frames.items()}, module.checks(ctx, totals))
+        found += fingerprint(
+            {name: concat(rows) for name, rows in frames.items()}, module.checks(ctx, totals)
+        )
     return found
 
 

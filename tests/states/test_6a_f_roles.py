@@ -1,4 +1,6 @@
-"""6A.S6 over worlds in memory: exact targets, rings that share, roles that spread, nothing that depends on how the work was cut."""
+"""6A.S6 over worlds in memory: exact targets, rings that share, roles that spread,
+nothing that depends on how the work was cut.
+"""
 
 from __future__ import annotations
 
@@ -64,31 +66,50 @@ def test_world_totals_by_hand(world: tuple[MemoryWorld, dict[str, Frame]]) -> No
 def test_segments_and_regions_differ(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
     """Mules are more often students than affluent: the segment's profile counts."""
     made, rows = world
-    base, mule = made.store.load("s1_party_base_6A"), rows["s5_party_fraud_roles_6A"].fraud_role == code("party_role", "MULE")
-    share = {name: float(mule[base.segment_id == code("segment", name)].mean()) for name in ("R_STUDENT", "R_AFFLUENT")}
+    base, mule = (
+        made.store.load("s1_party_base_6A"),
+        rows["s5_party_fraud_roles_6A"].fraud_role == code("party_role", "MULE"),
+    )
+    share = {
+        name: float(mule[base.segment_id == code("segment", name)].mean())
+        for name in ("R_STUDENT", "R_AFFLUENT")
+    }
     assert share["R_STUDENT"] > 3 * share["R_AFFLUENT"] > 0
 
 
 def test_rings_meet_at_one_address(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """By plain sets: all members of a ring use one address of a meeting type; sizes stay within the law; one organiser each."""
+    """By plain sets: all members of a ring use one address of a meeting type; sizes stay within the law;
+    one organiser each.
+    """
     made, rows = world
-    roles, links, ips = rows["s5_party_fraud_roles_6A"], made.store.load("s4_ip_links_6A"), made.store.load("s4_ip_base_6A")
+    roles, links, ips = (
+        rows["s5_party_fraud_roles_6A"],
+        made.store.load("s4_ip_links_6A"),
+        made.store.load("s4_ip_base_6A"),
+    )
     owner = made.store.load("s4_device_base_6A").primary_party_id
     types = {code("ip_type", name) for name in PARTY["rings"]["hub_ip_types"]}
     meeting = {int(ip) for ip, kind in zip(ips.ip_id, ips.ip_type, strict=True) if int(kind) in types}
     uses = defaultdict(set)
-    for ip, device, known in zip(links.ip_id.tolist(), links.device_id.tolist(), links.valid["device_id"].tolist(), strict=True):
+    for ip, device, known in zip(
+        links.ip_id.tolist(), links.device_id.tolist(), links.valid["device_id"].tolist(), strict=True
+    ):
         if known and ip in meeting:
             uses[int(owner[device - 1])].add(ip)
     ring = code("role_cause", "RING")
     members, leaders = defaultdict(list), Counter()
-    for party, role, cause, name in zip(*(roles[n].tolist() for n in ("party_id", "fraud_role", "cause", "ring_id")), strict=True):
+    for party, role, cause, name in zip(
+        *(roles[n].tolist() for n in ("party_id", "fraud_role", "cause", "ring_id")), strict=True
+    ):
         if cause == ring:
             members[name].append(party)
             leaders[name] += role == code("party_role", "ORGANISER")
     assert len(members) > 30 and set(leaders.values()) == {1}
     sizes = [len(group) for group in members.values()]
-    assert max(sizes) <= PARTY["rings"]["members"]["largest"] + 1 and sum(size > 2 for size in sizes) > len(sizes) / 2
+    assert (
+        max(sizes) <= PARTY["rings"]["members"]["largest"] + 1
+        and sum(size > 2 for size in sizes) > len(sizes) / 2
+    )
     for group in members.values():
         assert len(group) == 1 or set.intersection(*(uses[party] for party in group))
 
@@ -107,7 +128,10 @@ def test_roles_spread_and_own_risk_remains(world: tuple[MemoryWorld, dict[str, F
     made, rows = world
     party, account = rows["s5_party_fraud_roles_6A"], rows["s5_account_fraud_roles_6A"]
     owner = (made.store.load("s2_account_base_6A").owner_party_id - np.uint64(1)).astype(np.int64)
-    mule, mule_account = party.fraud_role[owner] == code("party_role", "MULE"), account.fraud_role == code("account_role", "MULE_ACCOUNT")
+    mule, mule_account = (
+        party.fraud_role[owner] == code("party_role", "MULE"),
+        account.fraud_role == code("account_role", "MULE_ACCOUNT"),
+    )
     assert float(mule_account[mule].mean()) > 10 * float(mule_account[~mule].mean()) > 0
     inherited = account.cause == code("role_cause", "OWNER_ROLE")
     assert (party.fraud_role[owner[inherited]] != 0).all()
@@ -127,15 +151,21 @@ def test_collusion_follows_the_trade() -> None:
         mine = rows.mcc_risk == code("mcc_risk", name)
         assert int(collusive[mine].sum()) == (share * int(mine.sum()) + 500_000) // 1_000_000
     with_ring = rows.valid["ring_id"]
-    assert (rows.cause[with_ring] == code("role_cause", "RING")).all() and 0 < int(with_ring.sum()) < int(collusive.sum()) + 1
+    assert (rows.cause[with_ring] == code("role_cause", "RING")).all() and 0 < int(with_ring.sum()) < int(
+        collusive.sum()
+    ) + 1
 
 
-def test_pieces_change_nothing(world: tuple[MemoryWorld, dict[str, Frame]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_change_nothing(
+    world: tuple[MemoryWorld, dict[str, Frame]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every country a piece of its own, those without parties too: the same rows."""
     made, rows = world
     monkeypatch.setattr(country_ranges, "_PARTIES", 1)
     again = MemoryWorld(CONFIGS)
-    again.store.parts = {name: frames for name, frames in made.store.parts.items() if not name.startswith("s5_")}
+    again.store.parts = {
+        name: frames for name, frames in made.store.parts.items() if not name.startswith("s5_")
+    }
     pieces = posture(again)
     assert len(again.store.parts["s5_party_fraud_roles_6A"]) > 20
     for dataset, frame in rows.items():
@@ -145,7 +175,9 @@ def test_pieces_change_nothing(world: tuple[MemoryWorld, dict[str, Frame]], monk
 
 
 def test_seed_and_later_roles() -> None:
-    """Another seed is another draw of equal numbers; a changed prior of a later role leaves earlier roles as they were."""
+    """Another seed is another draw of equal numbers; a changed prior of a later role leaves earlier roles as
+    they were.
+    """
     first = entity_world(8000)
     rows = posture(first)
     second = entity_world(8000)
@@ -157,14 +189,21 @@ def test_seed_and_later_roles() -> None:
     third.configs = changed(fraud_roles_party_6A={"share_ppm.FIRST_PARTY_ABUSER.RETAIL": 15_000})
     later = posture(third)["s5_party_fraud_roles_6A"].fraud_role
     abuser = code("party_role", "FIRST_PARTY_ABUSER")
-    assert (a[a != abuser] == np.where(later == abuser, 0, later)[a != abuser]).all() and (later == abuser).sum() > (a == abuser).sum()
+    assert (a[a != abuser] == np.where(later == abuser, 0, later)[a != abuser]).all() and (
+        later == abuser
+    ).sum() > (a == abuser).sum()
     assert np.isin(np.flatnonzero(a == abuser), np.flatnonzero(later == abuser)).all()
 
 
 @pytest.mark.parametrize(
     ("pack", "path", "value", "text"),
     [
-        ("fraud_roles_entity_6A", "account.share_ppm.MULE_ACCOUNT.RETAIL_CREDIT_CARD_STANDARD", 5, "RETAIL_CREDIT_CARD_STANDARD is 5"),
+        (
+            "fraud_roles_entity_6A",
+            "account.share_ppm.MULE_ACCOUNT.RETAIL_CREDIT_CARD_STANDARD",
+            5,
+            "RETAIL_CREDIT_CARD_STANDARD is 5",
+        ),
         ("fraud_roles_entity_6A", "ip.share_ppm.PROXY_IP.RESIDENTIAL", 1, "PROXY_IP.RESIDENTIAL is 1"),
         ("fraud_roles_party_6A", "share_ppm.MULE.OTHER", 1, "MULE.OTHER is 1"),
         ("fraud_roles_party_6A", "clusters.smallest", 9, "smallest 9 > largest 8"),
@@ -182,7 +221,10 @@ def test_contradictions_are_refused(pack: str, path: str, value: Any, text: str)
     with pytest.raises(ContractError) as refused:
         s6_fraud_roles.preflight(ctx)
         s6_fraud_roles.plan(ctx)
-    assert refused.value.code in ("6A.S6.ROLE_CONTRADICTION", "6A.S6.CAP_INFEASIBLE") and text in refused.value.render()
+    assert (
+        refused.value.code in ("6A.S6.ROLE_CONTRADICTION", "6A.S6.CAP_INFEASIBLE")
+        and text in refused.value.render()
+    )
 
 
 def test_tiny_worlds() -> None:
@@ -201,24 +243,36 @@ def one(shape: tuple[int, ...], *at: int) -> np.ndarray[Any, Any]:
 
 
 def test_checks_turn_red(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
-    """One entity too many, a ring where none may be, a draw too few: each is told by the check that is about it."""
+    """One entity too many, a ring where none may be, a draw too few:
+    each is told by the check that is about it.
+    """
     made, _ = world
     totals = made.totals["6A.S6"]
-    shapes = {name: np.asarray(totals[f"{name}_roles"]).shape for name in ("party", "account", "device", "ip", "merchant")}
+    shapes = {
+        name: np.asarray(totals[f"{name}_roles"]).shape
+        for name in ("party", "account", "device", "ip", "merchant")
+    }
     for kind, shape in shapes.items():
         changed_roles = {f"{kind}_roles": one(shape, 0, 1)}
-        assert not made.check_with(s6_fraud_roles, f"{kind} roles are on target in every cell", changed_roles).passed
+        assert not made.check_with(
+            s6_fraud_roles, f"{kind} roles are on target in every cell", changed_roles
+        ).passed
         too_many = {f"{kind}_roles": one(shape, 0, 1) * 10**9}
         assert not made.check_with(s6_fraud_roles, f"{kind} roles keep their world caps", too_many).passed
         causes = np.asarray(totals[f"{kind}_causes"]).shape
         for cause, ring in (("NONE", 0), ("INDIVIDUAL", 1), ("RING", 0), ("NONE", 1)):
             change = {f"{kind}_causes": one(causes, 1, code("role_cause", cause), ring)}
-            assert not made.check_with(s6_fraud_roles, f"{kind} roles have causes that fit", change).passed, (kind, cause)
+            assert not made.check_with(s6_fraud_roles, f"{kind} roles have causes that fit", change).passed, (
+                kind,
+                cause,
+            )
     risky = np.zeros((3, 2), dtype=np.int64)
     risky[code("party_type", "RETAIL"), 0] = 50_000
     assert not made.check_with(s6_fraud_roles, "clean share of RETAIL", {"clean_by_type": risky}).passed
     assert not made.check_with(s6_fraud_roles, "rings have members", {"rings": 100}).passed
     assert not made.check_with(s6_fraud_roles, "parties a ring", {"rings": 10_000}).passed
-    assert not made.check_with(s6_fraud_roles, "synthetic identities live together", {"clustered": -int(totals["clustered"])}).passed
+    assert not made.check_with(
+        s6_fraud_roles, "synthetic identities live together", {"clustered": -int(totals["clustered"])}
+    ).passed
     for stream in s6_fraud_roles.STATE.streams:
         assert not made.check_with(s6_fraud_roles, f"ledger {stream}", {f"rng.{stream}.draws": -1}).passed

@@ -1,4 +1,6 @@
-"""Every key of the network's configuration has a consumer: some change of it moves a published row or a check's bound, or is refused."""
+"""Every key of the network's configuration has a consumer: some change of it moves a published row or a
+check's bound, or is refused.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,19 @@ OWN = [name for name in CONFIGS if name != "party_taxonomy_6A"]
 PEOPLE = {"FR": 260, "NG": 120, "JP": 110, "AU": 90, "US": 140}
 
 
-# Where organisations alone have servers, what servers do at other people's premises and homes is not to be seen.
+# Where organisations alone have servers, what servers do at other people's premises and homes is not to be
+# seen.
 WITH_SERVERS = {
-    "device_prior_6A.type_permille.RETAIL": {**CONFIGS["device_prior_6A"]["type_permille"]["RETAIL"], "MOBILE": 400, "SERVER": 200},
-    "device_prior_6A.type_cap.RETAIL": {**CONFIGS["device_prior_6A"]["type_cap"]["RETAIL"], "MOBILE": 3, "SERVER": 2},
+    "device_prior_6A.type_permille.RETAIL": {
+        **CONFIGS["device_prior_6A"]["type_permille"]["RETAIL"],
+        "MOBILE": 400,
+        "SERVER": 200,
+    },
+    "device_prior_6A.type_cap.RETAIL": {
+        **CONFIGS["device_prior_6A"]["type_cap"]["RETAIL"],
+        "MOBILE": 3,
+        "SERVER": 2,
+    },
 }
 
 
@@ -40,13 +51,19 @@ LEAVES = [leaf for name in OWN for leaf in _leaves(CONFIGS[name], name) if not l
 def _mutations(value: Any) -> list[Any]:
     """Other values worth trying, the most telling first."""
     if isinstance(value, str):
-        return [other for other in ("party", "merchant", "home", "office", "pool", "MERCHANT_IP") if other != value]
+        return [
+            other
+            for other in ("party", "merchant", "home", "office", "pool", "MERCHANT_IP")
+            if other != value
+        ]
     if isinstance(value, list):
         if value and isinstance(value[0], str):
             return [[*value, "instrument_id"], value[1:]]
         if value and value[0] > 1000:
             return [[*value, 5411, 5812, 5814, 5999, 7230]]
-        return [[1, *value], value[1:], []] if len(value) == 2 else [[*value[:-1], value[-1] + 1], [1, *value]]
+        return (
+            [[1, *value], value[1:], []] if len(value) == 2 else [[*value[:-1], value[-1] + 1], [1, *value]]
+        )
     return [value + 1, 1, 0, value / 2, 2.9, 19]
 
 
@@ -77,7 +94,9 @@ class _World:
 
 
 def _bytes(frame: Frame) -> bytes:
-    return b"".join(column.tobytes() for _, column in frame.items()) + b"".join(mask.tobytes() for mask in frame.valid.values())
+    return b"".join(column.tobytes() for _, column in frame.items()) + b"".join(
+        mask.tobytes() for mask in frame.valid.values()
+    )
 
 
 def _tell_apart(of: _World, path: str, value: Any) -> bool:
@@ -95,7 +114,9 @@ def _tell_apart(of: _World, path: str, value: Any) -> bool:
 @pytest.mark.parametrize("name", OWN)
 def test_every_key_has_a_consumer(name: str) -> None:
     of = _World()
-    idle = [path for path, value in LEAVES if path.startswith(f"{name}.") and not _tell_apart(of, path, value)]
+    idle = [
+        path for path, value in LEAVES if path.startswith(f"{name}.") and not _tell_apart(of, path, value)
+    ]
     assert not idle, idle
 
 

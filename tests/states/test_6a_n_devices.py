@@ -1,4 +1,6 @@
-"""6A.S4 over a world in memory: exact totals, caps, sharing inside households only, links that know what their role demands."""
+"""6A.S4 over a world in memory: exact totals, caps, sharing inside households only,
+links that know what their role demands.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ def _rows(frame: Frame, *names: str) -> zip[Any]:
     columns = []
     for name in names:
         mask = frame.valid.get(name, np.ones(len(frame), dtype=np.bool_))
-        columns.append([value if there else None for value, there in zip(frame[name].tolist(), mask.tolist(), strict=True)])
+        columns.append(
+            [
+                value if there else None
+                for value, there in zip(frame[name].tolist(), mask.tolist(), strict=True)
+            ]
+        )
     return zip(*columns, strict=True)
 
 
@@ -34,7 +41,9 @@ def test_totals_and_mixes_are_exact(entities: Built) -> None:
     made, rows = entities
     parties, base = made.store.load("s1_party_base_6A"), rows["s4_device_base_6A"]
     types, kinds = vocabularies()["party_type"], vocabularies()["device_type"]
-    owner_type = parties.party_type[(base.primary_party_id[base.valid["primary_party_id"]] - np.uint64(1)).astype(np.int64)]
+    owner_type = parties.party_type[
+        (base.primary_party_id[base.valid["primary_party_id"]] - np.uint64(1)).astype(np.int64)
+    ]
     kind = base.device_type[base.valid["primary_party_id"]]
     for number, name in enumerate(types):
         many = int((parties.party_type == number).sum())
@@ -65,7 +74,9 @@ def test_every_link_knows_what_its_role_demands(entities: Built) -> None:
     household = dict(zip(parties.party_id.tolist(), parties.household_id.tolist(), strict=True))
     holders = {
         "account_id": dict(_rows(made.store.load("s2_account_base_6A"), "account_id", "owner_party_id")),
-        "instrument_id": dict(_rows(made.store.load("s3_instrument_base_6A"), "instrument_id", "owner_party_id")),
+        "instrument_id": dict(
+            _rows(made.store.load("s3_instrument_base_6A"), "instrument_id", "owner_party_id")
+        ),
     }
     base = rows["s4_device_base_6A"]
     owners = dict(_rows(base, "device_id", "primary_party_id"))
@@ -124,33 +135,55 @@ def test_files_of_parties_do_not_matter(entities: Built) -> None:
 
 
 def test_another_country_moves_no_device(entities: Built) -> None:
-    """Draws are addressed by country, segment and rank: a prior of one kind leaves the owners of the others alone."""
+    """Draws are addressed by country, segment and rank: a prior of one kind leaves the owners of the others
+    alone.
+    """
     _, rows = entities
     other = world(COUNT, {"device_prior_6A.owner.TABLET.sigma": 0.3})
     base, again = rows["s4_device_base_6A"], other.run(DEVICES)["s4_device_base_6A"]
     for kind in ("MOBILE", "LAPTOP", "WEARABLE"):
-        one, two = (frame.primary_party_id[frame.device_type == code("device_type", kind)] for frame in (base, again))
+        one, two = (
+            frame.primary_party_id[frame.device_type == code("device_type", kind)] for frame in (base, again)
+        )
         assert (one == two).all()
-    one, two = (frame.primary_party_id[frame.device_type == code("device_type", "TABLET")] for frame in (base, again))
+    one, two = (
+        frame.primary_party_id[frame.device_type == code("device_type", "TABLET")] for frame in (base, again)
+    )
     assert len(one) == len(two) and (one != two).any()
 
 
 REFUSED = [
-    ({"graph_linkage_6A.device_roles.MERCHANT_TERMINAL": ["merchant_id", "device_id"]}, "6A.S4.ROLE_CONTRADICTORY", "no column"),
-    ({"graph_linkage_6A.device_roles.SECONDARY_USER": ["party_id", "account_id"]}, "6A.S4.ROLE_CONTRADICTORY", "does not know"),
+    (
+        {"graph_linkage_6A.device_roles.MERCHANT_TERMINAL": ["merchant_id", "device_id"]},
+        "6A.S4.ROLE_CONTRADICTORY",
+        "no column",
+    ),
+    (
+        {"graph_linkage_6A.device_roles.SECONDARY_USER": ["party_id", "account_id"]},
+        "6A.S4.ROLE_CONTRADICTORY",
+        "does not know",
+    ),
     ({"graph_linkage_6A.device_roles.ACCOUNT_ACCESS": ["party_id"]}, "6A.S4.ROLE_CONTRADICTORY", "is about"),
     ({"device_taxonomy_6A.types.TABLET": None}, "6A.S4.TAXONOMY_EMPTY", "TABLET"),
     ({"device_taxonomy_6A.types": {}}, "6A.S4.TAXONOMY_EMPTY", "MOBILE"),
     ({"device_taxonomy_6A.types.SERVER.owner": "merchant"}, "6A.S4.TAXONOMY_EMPTY", "SERVER"),
     ({"device_prior_6A.type_permille.RETAIL.MOBILE": 601}, "6A.S4.POLICY_IMPOSSIBLE", "1001"),
-    ({"device_linkage_6A.sharing.TABLET.extra_users_permille": [500, 500]}, "6A.S4.POLICY_IMPOSSIBLE", "another user"),
+    (
+        {"device_linkage_6A.sharing.TABLET.extra_users_permille": [500, 500]},
+        "6A.S4.POLICY_IMPOSSIBLE",
+        "another user",
+    ),
     ({"device_prior_6A.type_cap.RETAIL.MOBILE": 1}, "6A.S4.CAPS_INFEASIBLE", "MOBILE"),
     ({"device_prior_6A.max_per_party": 10}, "6A.S4.CAPS_INFEASIBLE", "max_per_party"),
 ]
 
 
-@pytest.mark.parametrize(("overrides", "refusal", "names"), REFUSED, ids=[f"{number}" for number in range(len(REFUSED))])
-def test_contradictions_are_refused_before_anything_runs(overrides: dict[str, Any], refusal: str, names: str) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "refusal", "names"), REFUSED, ids=[f"{number}" for number in range(len(REFUSED))]
+)
+def test_contradictions_are_refused_before_anything_runs(
+    overrides: dict[str, Any], refusal: str, names: str
+) -> None:
     made = world({"LI": 5}, overrides, shops=3)
     assert DEVICES.preflight is not None
     with pytest.raises(ContractError) as refused:
@@ -170,7 +203,11 @@ def test_a_cell_without_room_is_refused() -> None:
     made = world({"FR": 3000}, tight, shops=3, files=1)
     with pytest.raises(ValidationError) as refused:
         made.run(DEVICES)
-    assert refused.value.code == "6A.S4.CAPS_INFEASIBLE" and refused.value.exit_code == 4 and "WEARABLE" in refused.value.render()
+    assert (
+        refused.value.code == "6A.S4.CAPS_INFEASIBLE"
+        and refused.value.exit_code == 4
+        and "WEARABLE" in refused.value.render()
+    )
 
 
 @pytest.mark.parametrize(

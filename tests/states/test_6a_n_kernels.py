@@ -1,4 +1,6 @@
-"""The two kernels of 6A's network against their references, and what they promise: exact totals, caps kept, shares as means."""
+"""The two kernels of 6A's network against their references, and what they promise: exact totals, caps kept,
+shares as means.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from tests.kernels.binder import call, check, words
 WORD = st.one_of(st.sampled_from([0, 1, 2**63, 2**64 - 1]), st.integers(0, 2**64 - 1))
 WEIGHT = st.one_of(st.sampled_from([0, 1, 2**36, 2**62, 2**64 - 1]), st.integers(0, 2**37))
 ROW = st.tuples(WEIGHT, st.one_of(st.integers(0, 6), st.sampled_from([2**32 - 1])))
-GROUP = st.tuples(st.lists(ROW, max_size=9), st.one_of(st.integers(0, 30), st.sampled_from([2**20, 2**63])), WORD)
+GROUP = st.tuples(
+    st.lists(ROW, max_size=9), st.one_of(st.integers(0, 30), st.sampled_from([2**20, 2**63])), WORD
+)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -42,7 +46,9 @@ def test_capped_share_refuses_what_cannot_be() -> None:
 
 
 def test_capped_share_is_fair() -> None:
-    """Over many starts the mean count is the share; with seven standard deviations of its largest variance."""
+    """Over many starts the mean count is the share; with seven standard deviations of
+    its largest variance.
+    """
     starts, weight = 20_000, np.array([1, 2, 3, 10, 40], dtype=np.uint64)
     rng = np.random.default_rng(5)
     values = {
@@ -75,7 +81,9 @@ def test_gated_weight_equals_its_reference(rows: list[tuple[int, float, float]])
 def test_gated_weight_has_its_gate_and_mean(idle: float, sigma: float) -> None:
     n = 200_000
     word = np.random.default_rng(3).integers(0, 2**64, n, dtype=np.uint64)
-    (weight,), refused = call("gated_weight", {"x": word, "idle": np.full(n, idle), "sigma": np.full(n, sigma)})
+    (weight,), refused = call(
+        "gated_weight", {"x": word, "idle": np.full(n, idle), "sigma": np.full(n, sigma)}
+    )
     assert refused is None
     assert abs(int((weight == 1).sum()) / n - idle) < 0.006
     active = weight[weight > 1].astype(float) / 2**20

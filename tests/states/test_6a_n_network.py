@@ -1,4 +1,6 @@
-"""6A.S5 over a world in memory: homes for one household, caps, both mixes, roles, places and neighbourhoods, recounted in plain Python."""
+"""6A.S5 over a world in memory: homes for one household, caps, both mixes, roles, places and neighbourhoods,
+recounted in plain Python.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,37 @@ def entities() -> Built:
 def _column(frame: Frame, name: str) -> list[Any]:
     mask = frame.valid.get(name)
     values = frame[name].tolist()
-    return values if mask is None else [value if there else None for value, there in zip(values, mask.tolist(), strict=True)]
+    return (
+        values
+        if mask is None
+        else [value if there else None for value, there in zip(values, mask.tolist(), strict=True)]
+    )
 
 
 def _links(rows: dict[str, Frame]) -> list[tuple[Any, ...]]:
     frame = rows["s4_ip_links_6A"]
-    return list(zip(*(_column(frame, name) for name in ("ip_id", "link_role", "device_id", "party_id", "merchant_id")), strict=True))
+    return list(
+        zip(
+            *(
+                _column(frame, name)
+                for name in ("ip_id", "link_role", "device_id", "party_id", "merchant_id")
+            ),
+            strict=True,
+        )
+    )
 
 
 def test_ids_are_what_the_role_demands(entities: Built) -> None:
     roles, table = vocabularies()["ip_link_role"], CONFIGS["graph_linkage_6A"]["ip_roles"]
     allowed, owner = defaultdict(set), _column(entities[1]["s4_device_base_6A"], "primary_party_id")
     terminals = named = 0
-    kinds = dict(zip(entities[1]["s4_ip_base_6A"].ip_id.tolist(), entities[1]["s4_ip_base_6A"].ip_type.tolist(), strict=True))
+    kinds = dict(
+        zip(
+            entities[1]["s4_ip_base_6A"].ip_id.tolist(),
+            entities[1]["s4_ip_base_6A"].ip_type.tolist(),
+            strict=True,
+        )
+    )
     for ip, role, device, party, merchant in _links(entities[1]):
         ids = {"device_id": device, "party_id": party, "merchant_id": merchant}
         wanted = set(table[roles[role]])
@@ -53,7 +73,13 @@ def test_ids_are_what_the_role_demands(entities: Built) -> None:
         allowed[roles[role]].add(vocabularies()["ip_type"][kinds[ip]])
     assert terminals > 100 and named > 10_000
     assert allowed["TYPICAL_DEVICE_IP"] == {"RESIDENTIAL", "MOBILE", "CORPORATE"}
-    assert allowed["SHARED_PUBLIC_IP"] == {"PUBLIC_WIFI", "HOTEL_TRAVEL", "EDUCATION", "DATACENTRE", "VPN_PROXY"}
+    assert allowed["SHARED_PUBLIC_IP"] == {
+        "PUBLIC_WIFI",
+        "HOTEL_TRAVEL",
+        "EDUCATION",
+        "DATACENTRE",
+        "VPN_PROXY",
+    }
     assert allowed["PARTY_HOME_IP"] == {"RESIDENTIAL", "CORPORATE"}
     assert allowed["MERCHANT_IP"] == {"CORPORATE", "DATACENTRE"}
 
@@ -66,12 +92,18 @@ def test_every_device_has_an_address_and_none_twice(entities: Built) -> None:
 
 def test_homes_serve_one_household_and_premises_one_organisation(entities: Built) -> None:
     made, rows = entities
-    parties, devices, base = made.store.load("s1_party_base_6A"), rows["s4_device_base_6A"], rows["s4_ip_base_6A"]
+    parties, devices, base = (
+        made.store.load("s1_party_base_6A"),
+        rows["s4_device_base_6A"],
+        rows["s4_ip_base_6A"],
+    )
     household, country = parties.household_id.tolist(), parties.country_iso.tolist()
     retail = (parties.party_type == code("party_type", "RETAIL")).tolist()
     owner, shop = _column(devices, "primary_party_id"), _column(devices, "primary_merchant_id")
     ip_country = base.country_iso.tolist()
-    homes, premises, sites = (_column(base, f"owner_{name}_id") for name in ("household", "party", "merchant"))
+    homes, premises, sites = (
+        _column(base, f"owner_{name}_id") for name in ("household", "party", "merchant")
+    )
     at_home = defaultdict(set)
     for ip, _, device, party, merchant in _links(rows):
         who = party if party is not None else owner[device - 1] if device is not None else None
@@ -88,7 +120,9 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
         elif sites[ip - 1] is not None:
             assert sites[ip - 1] == (merchant if device is None else shop[device - 1])
     for id, members in at_home.items():
-        assert members == {party + 1 for party, home in enumerate(household) if home == id} or len(at_home) > 500
+        assert (
+            members == {party + 1 for party, home in enumerate(household) if home == id} or len(at_home) > 500
+        )
     assert set(at_home) == {home for home, private in zip(household, retail, strict=True) if private}
 
 
@@ -111,12 +145,18 @@ def test_caps_are_never_exceeded(entities: Built) -> None:
     base = rows["s4_ip_base_6A"]
     assert base.devices.tolist() == [devices[ip] for ip in base.ip_id.tolist()]
     assert max(parties.values()) > 1 and max(devices.values()) > 100
-    big = [home for home, count in Counter(_column(base, "owner_household_id")).items() if home is not None and count > 1]
+    big = [
+        home
+        for home, count in Counter(_column(base, "owner_household_id")).items()
+        if home is not None and count > 1
+    ]
     assert big, "a household of twelve needs a second address"
 
 
 def test_node_and_edge_shares_meet_both_priors(entities: Built) -> None:
-    """Both over parties' own addresses and links; per region, links are exact where the region has a thousand parties."""
+    """Both over parties' own addresses and links; per region, links are exact where the region has a thousand
+    parties.
+    """
     made, rows = entities
     base, links = rows["s4_ip_base_6A"], rows["s4_ip_links_6A"]
     kinds, regions = vocabularies()["ip_type"], vocabularies()["region"]
@@ -128,7 +168,9 @@ def test_node_and_edge_shares_meet_both_priors(entities: Built) -> None:
     counted = mine[ip] & ~links.valid["merchant_id"]
     edges = np.zeros((len(regions), len(kinds)))
     np.add.at(edges, (base.region_id[ip[counted]], base.ip_type[ip[counted]]), 1)
-    people = np.bincount(made.store.load("s1_party_base_6A").country_iso, minlength=len(vocabularies()["country"]))
+    people = np.bincount(
+        made.store.load("s1_party_base_6A").country_iso, minlength=len(vocabularies()["country"])
+    )
     for region, name in enumerate(regions):
         if edges[region].sum() < 5000:
             continue
@@ -148,7 +190,11 @@ def test_degrees_are_unequal_where_strangers_meet(entities: Built) -> None:
 
 def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
     made, rows = entities
-    parties, devices, base = made.store.load("s1_party_base_6A"), rows["s4_device_base_6A"], rows["s4_ip_base_6A"]
+    parties, devices, base = (
+        made.store.load("s1_party_base_6A"),
+        rows["s4_device_base_6A"],
+        rows["s4_ip_base_6A"],
+    )
     owner, homes = _column(devices, "primary_party_id"), _column(base, "owner_household_id")
     met, mates, home_of = defaultdict(set), Counter(), {}
     for ip, _, device, party, _ in _links(rows):
@@ -161,14 +207,31 @@ def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
     links = rows["s4_device_links_6A"]
     second = links.link_role == code("device_link_role", "SECONDARY_USER")
     guest = Counter(links.party_id[second].tolist())
-    owned, shared = Counter(owner), Counter(who for who, home in zip(owner, _column(devices, "shared_household_id"), strict=True) if home)
+    owned, shared = (
+        Counter(owner),
+        Counter(
+            who for who, home in zip(owner, _column(devices, "shared_household_id"), strict=True) if home
+        ),
+    )
     size = Counter(parties.household_id.tolist())
     accounts = Counter(made.store.load("s2_account_base_6A").owner_party_id.tolist())
     instruments = Counter(made.store.load("s3_instrument_base_6A").owner_party_id.tolist())
-    names = ("household_members", "accounts", "instruments", "devices_owned", "devices_used", "devices_shared", "ips", "home_parties")
+    names = (
+        "household_members",
+        "accounts",
+        "instruments",
+        "devices_owned",
+        "devices_used",
+        "devices_shared",
+        "ips",
+        "home_parties",
+    )
     near = rows["s4_entity_neighbourhoods_6A"]
     for party, household, found in zip(
-        parties.party_id.tolist(), parties.household_id.tolist(), zip(*(near[name].tolist() for name in names), strict=True), strict=True
+        parties.party_id.tolist(),
+        parties.household_id.tolist(),
+        zip(*(near[name].tolist() for name in names), strict=True),
+        strict=True,
     ):
         expected = (
             size[household],
@@ -190,21 +253,33 @@ def test_another_kind_s_prior_leaves_homes_alone(entities: Built) -> None:
     other.run(DEVICES)
     again = other.run(NETWORK)
     for kind in ("RESIDENTIAL", "PUBLIC_WIFI", "VPN_PROXY"):
-        one, two = (frame["s4_ip_base_6A"].devices[frame["s4_ip_base_6A"].ip_type == code("ip_type", kind)] for frame in (rows, again))
+        one, two = (
+            frame["s4_ip_base_6A"].devices[frame["s4_ip_base_6A"].ip_type == code("ip_type", kind)]
+            for frame in (rows, again)
+        )
         assert (one == two).all()
     one, two = (
-        np.sort(frame["s4_ip_base_6A"].devices[frame["s4_ip_base_6A"].ip_type == code("ip_type", "MOBILE")]) for frame in (rows, again)
+        np.sort(frame["s4_ip_base_6A"].devices[frame["s4_ip_base_6A"].ip_type == code("ip_type", "MOBILE")])
+        for frame in (rows, again)
     )
-    assert one.sum() == two.sum() and one[-1] > two[-1], "a smaller spread has a smaller largest address and the same links"
+    assert one.sum() == two.sum() and one[-1] > two[-1], (
+        "a smaller spread has a smaller largest address and the same links"
+    )
 
 
-@pytest.mark.parametrize("count", [{"LI": 1}, {"LI": 3, "AU": 2}, {"DE": 40, "NG": 25, "JP": 7}], ids=["one", "five", "seventy"])
+@pytest.mark.parametrize(
+    "count", [{"LI": 1}, {"LI": 3, "AU": 2}, {"DE": 40, "NG": 25, "JP": 7}], ids=["one", "five", "seventy"]
+)
 def test_tiny_worlds_stand(count: dict[str, int]) -> None:
-    """No gate of a mix or mean is so tight that a handful of parties breaks it; exact laws hold all the same."""
+    """No gate of a mix or mean is so tight that a handful of parties breaks it;
+    exact laws hold all the same.
+    """
     made = world(count, files=1, shops=8)
     for program in (DEVICES, NETWORK):
         made.run(program)
-        broken = [check.name for check in made.failed() if check.name not in ("addresses by kind", "links by kind")]
+        broken = [
+            check.name for check in made.failed() if check.name not in ("addresses by kind", "links by kind")
+        ]
         assert broken == []
 
 
@@ -217,24 +292,48 @@ def test_households_spread_over_their_addresses_evenly() -> None:
 
 
 REFUSED = [
-    ({"graph_linkage_6A.ip_roles.MERCHANT_IP": ["merchant_id", "account_id"]}, "6A.S5.ROLE_CONTRADICTORY", "no column"),
-    ({"graph_linkage_6A.ip_roles.PARTY_HOME_IP": ["party_id", "device_id"]}, "6A.S5.ROLE_CONTRADICTORY", "does not know"),
+    (
+        {"graph_linkage_6A.ip_roles.MERCHANT_IP": ["merchant_id", "account_id"]},
+        "6A.S5.ROLE_CONTRADICTORY",
+        "no column",
+    ),
+    (
+        {"graph_linkage_6A.ip_roles.PARTY_HOME_IP": ["party_id", "device_id"]},
+        "6A.S5.ROLE_CONTRADICTORY",
+        "does not know",
+    ),
     ({"graph_linkage_6A.ip_roles.TYPICAL_DEVICE_IP": ["party_id"]}, "6A.S5.ROLE_CONTRADICTORY", "device_id"),
     ({"ip_taxonomy_6A.types": {}}, "6A.S5.TAXONOMY_EMPTY", "RESIDENTIAL"),
     ({"ip_taxonomy_6A.types.MOBILE.place": "home"}, "6A.S5.TAXONOMY_EMPTY", "pool"),
-    ({"ip_taxonomy_6A.types.VPN_PROXY.device_role": "MERCHANT_IP"}, "6A.S5.TAXONOMY_EMPTY", "no role of a device"),
+    (
+        {"ip_taxonomy_6A.types.VPN_PROXY.device_role": "MERCHANT_IP"},
+        "6A.S5.TAXONOMY_EMPTY",
+        "no role of a device",
+    ),
     ({"ip_taxonomy_6A.types.CORPORATE.asn_permille": {"ENTERPRISE": 900}}, "6A.S5.POLICY_IMPOSSIBLE", "900"),
     ({"ip_prior_6A.node_permille.MOBILE": 55}, "6A.S5.POLICY_IMPOSSIBLE", "1001"),
     ({"ip_prior_6A.ips_per_device.MOBILE": 16}, "6A.S5.POLICY_IMPOSSIBLE", "above 15"),
-    ({"ip_prior_6A.node_permille.MOBILE": 0, "ip_prior_6A.node_permille.CORPORATE": 124}, "6A.S5.POLICY_IMPOSSIBLE", "but not of both"),
-    ({f"ip_prior_6A.affinity.{kind}.VPN_PROXY": 0.0 for kind in PRIOR["affinity"]}, "6A.S5.ZERO_WEIGHTS", "VPN_PROXY"),
+    (
+        {"ip_prior_6A.node_permille.MOBILE": 0, "ip_prior_6A.node_permille.CORPORATE": 124},
+        "6A.S5.POLICY_IMPOSSIBLE",
+        "but not of both",
+    ),
+    (
+        {f"ip_prior_6A.affinity.{kind}.VPN_PROXY": 0.0 for kind in PRIOR["affinity"]},
+        "6A.S5.ZERO_WEIGHTS",
+        "VPN_PROXY",
+    ),
     ({"ip_prior_6A.ips_per_device.EDUCATION": 0}, "6A.S5.CAPS_INFEASIBLE", "EDUCATION"),
     ({"ip_prior_6A.devices_per_ip.MOBILE": 10}, "6A.S5.CAPS_INFEASIBLE", "below the mean"),
 ]
 
 
-@pytest.mark.parametrize(("overrides", "refusal", "names"), REFUSED, ids=[f"{number}" for number in range(len(REFUSED))])
-def test_contradictions_are_refused_before_anything_runs(overrides: dict[str, Any], refusal: str, names: str) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "refusal", "names"), REFUSED, ids=[f"{number}" for number in range(len(REFUSED))]
+)
+def test_contradictions_are_refused_before_anything_runs(
+    overrides: dict[str, Any], refusal: str, names: str
+) -> None:
     made = world({"LI": 5}, overrides, shops=3)
     assert NETWORK.preflight is not None
     with pytest.raises(ContractError) as refused:
@@ -245,7 +344,10 @@ def test_contradictions_are_refused_before_anything_runs(overrides: dict[str, An
 
 @pytest.mark.parametrize(
     ("overrides", "names"),
-    [({"ip_prior_6A.devices_per_ip.MOBILE": 30}, "MOBILE"), ({"ip_prior_6A.ips_per_device.MOBILE": 1}, "room for")],
+    [
+        ({"ip_prior_6A.devices_per_ip.MOBILE": 30}, "MOBILE"),
+        ({"ip_prior_6A.ips_per_device.MOBILE": 1}, "room for"),
+    ],
     ids=["addresses", "devices"],
 )
 def test_caps_that_cannot_hold_the_links_are_refused(overrides: dict[str, Any], names: str) -> None:

@@ -1,4 +1,6 @@
-"""Every value of the packs of parties, accounts and instruments is used: another value changes rows or checks, or cannot be had."""
+"""Every value of the packs of parties, accounts and instruments is used: another value changes rows or
+checks, or cannot be had.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,14 @@ def base(parties: int) -> EntityWorld:
 
 
 def outcome(pack: str, document: Any, module: ModuleType, parties: int) -> str:
-    """Fingerprint of the rows and checks one state makes of a document, its inputs being those of the base world."""
+    """Fingerprint of the rows and checks one state makes of a document,
+    its inputs being those of the base world.
+    """
     world = EntityWorld(parties)
     world.configs = base(parties).configs | {pack: Params(document)}
-    world.store.parts = dict(base(parties).store.parts) | {name: [frame] for name, frame in demand(parties).items()}
+    world.store.parts = dict(base(parties).store.parts) | {
+        name: [frame] for name, frame in demand(parties).items()
+    }
     ctx = world.context(module.STATE)
     module.preflight(ctx)
     made, totals = computed(Program.of(module), ctx)
@@ -52,7 +58,9 @@ def outcome(pack: str, document: Any, module: ModuleType, parties: int) -> str:
 
 
 def others(pack: str, document: Any, path: Path) -> Iterator[Any]:
-    """Documents the schema allows that differ in one value; in mixes, whose parts have a sum, in two; in lists, by one word."""
+    """Documents the schema allows that differ in one value; in mixes, whose parts have a sum, in two;
+    in lists, by one word.
+    """
     schema = contracts().artefacts[pack].schema
     for made in _changes(document, path):
         if not list(document_problems(contracts().documents, schema, Located(made, pack, {}))):
@@ -67,16 +75,29 @@ def _changes(document: Any, path: Path) -> Iterator[Any]:
         keys = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
         yield from _moved(document, path, [(*path[:-1], key) for key in keys if key != path[-1]])
     elif path[-1] == "parts" and isinstance(rows, list):
-        yield from _moved(document, path, [(*path[:-2], row, "parts") for row in range(len(rows)) if row != path[-2]])
+        yield from _moved(
+            document, path, [(*path[:-2], row, "parts") for row in range(len(rows)) if row != path[-2]]
+        )
     elif isinstance(old, str) and isinstance(parent, list):
         made = copy.deepcopy(document)
         at(made, path[:-1]).remove(old)
         yield made
-        for word in next(words for words in vocabularies().values() if old in words) if path[0] != "segments" else ():
+        for word in (
+            next(words for words in vocabularies().values() if old in words) if path[0] != "segments" else ()
+        ):
             yield with_leaf(document, path, word)
     elif isinstance(old, str):
         lists = [words for words in vocabularies().values() if old in words]
-        enum = ["DEPOSIT", "CREDIT_REVOLVING", "CREDIT_INSTALLMENT", "SETTLEMENT", "DEBIT_CARD", "CREDIT_CARD", "WALLET", "BANK_DOMESTIC"]
+        enum = [
+            "DEPOSIT",
+            "CREDIT_REVOLVING",
+            "CREDIT_INSTALLMENT",
+            "SETTLEMENT",
+            "DEBIT_CARD",
+            "CREDIT_CARD",
+            "WALLET",
+            "BANK_DOMESTIC",
+        ]
         for word in [*(word for words in lists for word in words), *enum]:
             yield with_leaf(document, path, word)
     elif isinstance(old, bool):

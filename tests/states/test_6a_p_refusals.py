@@ -1,4 +1,6 @@
-"""What cannot be met is refused, naming the rule and the fix; and every check of 6A.S1 to 6A.S3 turns red when its figure is wrong."""
+"""What cannot be met is refused, naming the rule and the fix; and every check of 6A.S1 to 6A.S3 turns red
+when its figure is wrong.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,54 @@ from sim.segments.entities_6a.s3_instruments import state as s3_instruments
 from sim.shell.tables.reference import Reference
 
 IMPOSSIBLE = {
-    "unknown region": (s1_parties, {"segmentation_prior_6A.party_type_mix.EMEA": {"RETAIL": 10_000}}, "6A.S1.VOCABULARY_MISMATCH", "EMEA"),
-    "missing region": (s1_parties, {"segmentation_prior_6A.party_type_mix.Asia": None}, "6A.S1.VOCABULARY_MISMATCH", "'Asia' is missing"),
-    "empty taxonomy": (s1_parties, {"party_taxonomy_6A.segments": {}}, "6A.S1.VOCABULARY_MISMATCH", "R_VALUE"),
-    "mix that does not sum": (s1_parties, {"segmentation_prior_6A.party_type_mix.Asia.OTHER": 41}, "6A.S1.MIX_INCOMPLETE", "10001"),
+    "unknown region": (
+        s1_parties,
+        {"segmentation_prior_6A.party_type_mix.EMEA": {"RETAIL": 10_000}},
+        "6A.S1.VOCABULARY_MISMATCH",
+        "EMEA",
+    ),
+    "missing region": (
+        s1_parties,
+        {"segmentation_prior_6A.party_type_mix.Asia": None},
+        "6A.S1.VOCABULARY_MISMATCH",
+        "'Asia' is missing",
+    ),
+    "empty taxonomy": (
+        s1_parties,
+        {"party_taxonomy_6A.segments": {}},
+        "6A.S1.VOCABULARY_MISMATCH",
+        "R_VALUE",
+    ),
+    "mix that does not sum": (
+        s1_parties,
+        {"segmentation_prior_6A.party_type_mix.Asia.OTHER": 41},
+        "6A.S1.MIX_INCOMPLETE",
+        "10001",
+    ),
     "segment of another type": (
         s1_parties,
         {"segmentation_prior_6A.segment_mix.OTHER.Asia": {"O_NONPROFIT": 9000, "R_VALUE": 1000}},
         "6A.S1.VOCABULARY_MISMATCH",
         "R_VALUE",
     ),
-    "household sizes": (s1_parties, {"household_prior_6A.size_mix.Asia": [9000, 500]}, "6A.S1.PRIORS_IMPOSSIBLE", "size_mix.Asia"),
-    "bounds": (s1_parties, {"population_prior_6A.min_parties": 40_000_000}, "6A.S1.PRIORS_IMPOSSIBLE", "min_parties > max_parties"),
-    "no account types": (s2_accounts, {"account_taxonomy_6A.party_accounts": {}}, "6A.S2.VOCABULARY_MISMATCH", "RETAIL_CURRENT_BASIC"),
+    "household sizes": (
+        s1_parties,
+        {"household_prior_6A.size_mix.Asia": [9000, 500]},
+        "6A.S1.PRIORS_IMPOSSIBLE",
+        "size_mix.Asia",
+    ),
+    "bounds": (
+        s1_parties,
+        {"population_prior_6A.min_parties": 40_000_000},
+        "6A.S1.PRIORS_IMPOSSIBLE",
+        "min_parties > max_parties",
+    ),
+    "no account types": (
+        s2_accounts,
+        {"account_taxonomy_6A.party_accounts": {}},
+        "6A.S2.VOCABULARY_MISMATCH",
+        "RETAIL_CURRENT_BASIC",
+    ),
     "required below one": (
         s2_accounts,
         {"product_mix_6A.accounts.BUSINESS_CURRENT.mean": 0.9},
@@ -44,7 +81,10 @@ IMPOSSIBLE = {
     ),
     "mean above cap": (
         s2_accounts,
-        {"account_per_party_6A.accounts.OTHER_SAVINGS.cap": 1, "product_mix_6A.accounts.OTHER_SAVINGS.mean": 1.5},
+        {
+            "account_per_party_6A.accounts.OTHER_SAVINGS.cap": 1,
+            "product_mix_6A.accounts.OTHER_SAVINGS.mean": 1.5,
+        },
         "6A.S2.POLICY_CONTRADICTS",
         "above the cap",
     ),
@@ -66,7 +106,12 @@ IMPOSSIBLE = {
         "6A.S2.VOCABULARY_MISMATCH",
         "thrift",
     ),
-    "tag without effect": (s2_accounts, {"account_per_party_6A.tags.CREDIT_AVOIDER": None}, "6A.S2.POLICY_CONTRADICTS", "CREDIT_AVOIDER"),
+    "tag without effect": (
+        s2_accounts,
+        {"account_per_party_6A.tags.CREDIT_AVOIDER": None},
+        "6A.S2.POLICY_CONTRADICTS",
+        "CREDIT_AVOIDER",
+    ),
     "token without a card": (
         s3_instruments,
         {"instrument_linkage_6A.requires_any.WALLET_NETWORK_TOKEN": None},
@@ -76,8 +121,12 @@ IMPOSSIBLE = {
     "token of an account without cards": (
         s3_instruments,
         {
-            "instrument_mix_6A.accounts.OTHER_SAVINGS": {"WALLET_NETWORK_TOKEN": {"mean": 0.1, "required": False}},
-            "instrument_per_account_6A.accounts.OTHER_SAVINGS": {"WALLET_NETWORK_TOKEN": {"cap": 1, "idle_permille": 0, "sigma": 0.1}},
+            "instrument_mix_6A.accounts.OTHER_SAVINGS": {
+                "WALLET_NETWORK_TOKEN": {"mean": 0.1, "required": False}
+            },
+            "instrument_per_account_6A.accounts.OTHER_SAVINGS": {
+                "WALLET_NETWORK_TOKEN": {"cap": 1, "idle_permille": 0, "sigma": 0.1}
+            },
         },
         "6A.S3.VOCABULARY_MISMATCH",
         "OTHER_SAVINGS",
@@ -122,7 +171,11 @@ def test_a_region_outside_the_vocabulary_is_refused(monkeypatch: pytest.MonkeyPa
     [
         ({"population_prior_6A.country_share_max_permille": 10}, "6A.S1.COUNTRY_BOUNDS_INFEASIBLE"),
         (
-            {"product_linkage_6A.not_eligible.BUSINESS_SAVINGS": [name for name in vocabularies()["segment"] if name.startswith("B_")]},
+            {
+                "product_linkage_6A.not_eligible.BUSINESS_SAVINGS": [
+                    name for name in vocabularies()["segment"] if name.startswith("B_")
+                ]
+            },
             "6A.S2.ZERO_WEIGHT",
         ),
         (
@@ -150,10 +203,13 @@ def test_infeasible_totals_are_refused(changes: dict[str, Any], code: str) -> No
 
 
 def test_a_cap_in_all_that_cannot_hold_is_a_kernel_refusal() -> None:
-    """Means fit the cap in all, but weights by type leave a cell too little room; the run loop makes it exit 4."""
+    """Means fit the cap in all, but weights by type leave a cell too little room;
+    the run loop makes it exit 4.
+    """
     changes = {"account_per_party_6A.max_per_party.RETAIL": 3, "product_mix_6A.tilt_limit": 3.0}
     changes |= {
-        f"product_mix_6A.accounts.RETAIL_{name}.segment_tilt": {"stability": 3.0} for name in ("SAVINGS_INSTANT", "CURRENT_PREMIUM")
+        f"product_mix_6A.accounts.RETAIL_{name}.segment_tilt": {"stability": 3.0}
+        for name in ("SAVINGS_INSTANT", "CURRENT_PREMIUM")
     }
     with pytest.raises((KernelFailure, ValidationError), match=r"CAPS_INFEASIBLE|caps"):
         EntityWorld(3000, changed(changes)).build()
@@ -216,7 +272,9 @@ def test_every_check_can_fail(world: EntityWorld, name: str) -> None:
                 value = np.array(totals[key])
                 value.ravel()[0] += amount
                 bad[key] = value if value.shape else int(value)
-            wrong = {check.name: check for check in module.checks(world.context(module.STATE), {**totals, **bad})}
+            wrong = {
+                check.name: check for check in module.checks(world.context(module.STATE), {**totals, **bad})
+            }
             assert not wrong[name].passed
             return
     raise AssertionError(f"no state has a check {name!r}")

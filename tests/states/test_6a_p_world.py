@@ -63,7 +63,9 @@ def test_households_share_a_home_and_follow_the_size_law(world: EntityWorld) -> 
     homes, first, size = np.unique(parties.household_id, return_index=True, return_counts=True)
     assert np.array_equal(homes, np.arange(1, len(homes) + 1, dtype=np.uint64))
     for column in ("country_iso", "home_city_id", "home_lat_deg", "home_lon_deg", "home_tzid"):
-        assert np.array_equal(parties[column], parties[column][first][parties.household_id.astype(np.int64) - 1])
+        assert np.array_equal(
+            parties[column], parties[column][first][parties.household_id.astype(np.int64) - 1]
+        )
     retail = words(parties, "party_type", "party_type") == "RETAIL"
     assert (size[parties.household_id[~retail].astype(np.int64) - 1] == 1).all()
     europe = (words(parties, "region_id", "region") == "Europe")[first] & retail[first]
@@ -93,7 +95,8 @@ def test_types_and_segments_follow_their_mixes(world: EntityWorld) -> None:
 
 def test_totals_are_the_prior_rounded(world: EntityWorld) -> None:
     holders = {
-        name: int((words(world.frames["s1_party_base_6A"], "party_type", "party_type") == name).sum()) for name in ("RETAIL", "BUSINESS")
+        name: int((words(world.frames["s1_party_base_6A"], "party_type", "party_type") == name).sum())
+        for name in ("RETAIL", "BUSINESS")
     }
     kind = words(world.frames["s2_account_base_6A"], "account_type", "account_type")
     mix = base_configs()["product_mix_6A"]["accounts"]
@@ -106,7 +109,9 @@ def test_accounts_and_links_carry_what_their_owners_and_instruments_are(world: E
     parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
     owner = accounts.owner_party_id.astype(np.int64) - 1
     for name in ("country_iso", "region_id", "party_type", "segment_id"):
-        assert np.array_equal(accounts[name], parties[name][owner]) and len(np.unique(accounts[name])) > 1, name
+        assert np.array_equal(accounts[name], parties[name][owner]) and len(np.unique(accounts[name])) > 1, (
+            name
+        )
     rows, links = world.frames["s3_instrument_base_6A"], world.frames["s3_account_instrument_links_6A"]
     at = links.instrument_id.astype(np.int64) - 1
     for name in ("account_id", "instrument_type", "scheme"):
@@ -137,11 +142,19 @@ def test_leanings_and_gates_show(world: EntityWorld) -> None:
     """A leaning moves a segment, an idle gate leaves about that many without the product."""
     parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
     kind, segment = words(accounts, "account_type", "account_type"), words(parties, "segment_id", "segment")
-    cards = np.bincount(accounts.owner_party_id.astype(np.int64) - 1, weights=kind == "RETAIL_CREDIT_CARD_STANDARD", minlength=PARTIES)
+    cards = np.bincount(
+        accounts.owner_party_id.astype(np.int64) - 1,
+        weights=kind == "RETAIL_CREDIT_CARD_STANDARD",
+        minlength=PARTIES,
+    )
     mean = {name: cards[segment == name].mean() for name in ("R_AFFLUENT", "R_VALUE")}
     # exp(.7 * .5 + .35 * .25 - .25 * -.55), before the regions: 1.6 times.
     assert 1.4 < mean["R_AFFLUENT"] / mean["R_VALUE"] < 2.4
-    loans = np.bincount(accounts.owner_party_id.astype(np.int64) - 1, weights=kind == "RETAIL_PERSONAL_LOAN_UNSECURED", minlength=PARTIES)
+    loans = np.bincount(
+        accounts.owner_party_id.astype(np.int64) - 1,
+        weights=kind == "RETAIL_PERSONAL_LOAN_UNSECURED",
+        minlength=PARTIES,
+    )
     mature = segment == "R_MATURE"
     assert 0.80 <= (loans[mature] == 0).mean() <= 0.95
 
@@ -149,7 +162,9 @@ def test_leanings_and_gates_show(world: EntityWorld) -> None:
 def test_merchants_settle_in_the_currency_of_their_home(world: EntityWorld) -> None:
     rows = world.frames["s2_merchant_account_base_6A"]
     kind = words(rows, "account_type", "account_type")
-    assert sorted(rows.merchant_id[kind == "MERCHANT_SETTLEMENT_ACCOUNT"]) == sorted(world.store.load("merchant_catalogue_1A").merchant_id)
+    assert sorted(rows.merchant_id[kind == "MERCHANT_SETTLEMENT_ACCOUNT"]) == sorted(
+        world.store.load("merchant_catalogue_1A").merchant_id
+    )
     german = words(rows, "country_iso", "country") == "DE"
     assert set(words(rows, "currency", "currency")[german]) == {"EUR"}
     assert int(rows.account_id[0]) == len(world.frames["s2_account_base_6A"]) + 1
@@ -165,8 +180,13 @@ def test_instruments_belong_to_their_account_and_follow_its_dates(world: EntityW
     tokens = np.char.startswith(kind, "WALLET")
     card = rows.underlying_instrument_id[tokens].astype(np.int64) - 1
     assert np.array_equal(rows.valid["token_id"], tokens)
-    assert np.char.endswith(kind[card], "AL").all() and np.array_equal(rows.account_id[card], rows.account_id[tokens])
-    assert np.array_equal(rows.expiry_month[card], rows.expiry_month[tokens]) and (rows.issue_date[card] <= rows.issue_date[tokens]).all()
+    assert np.char.endswith(kind[card], "AL").all() and np.array_equal(
+        rows.account_id[card], rows.account_id[tokens]
+    )
+    assert (
+        np.array_equal(rows.expiry_month[card], rows.expiry_month[tokens])
+        and (rows.issue_date[card] <= rows.issue_date[tokens]).all()
+    )
     assert len(np.unique(rows.token_id[tokens])) == tokens.sum()
     # More than one card of an account is used: the choice is drawn.
     first = np.searchsorted(rows.account_id, rows.account_id[tokens])
@@ -182,7 +202,9 @@ def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:
         assert set(scheme[domestic & (country == place)]) == {rail}
     assert set(scheme[kind == "PARTY_BANK_ACCOUNT_INTERNATIONAL"]) == {"SWIFT"}
     cards = np.char.find(kind, "CARD") >= 0
-    assert "UNIONPAY" not in set(scheme[cards & (country == "US")]) and "UNIONPAY" in set(scheme[cards & (country == "JP")])
+    assert "UNIONPAY" not in set(scheme[cards & (country == "US")]) and "UNIONPAY" in set(
+        scheme[cards & (country == "JP")]
+    )
     # Schemes are not blocks of rows: neighbours differ about as often as chance says.
     german = scheme[cards & (country == "DE")]
     shares = np.unique(german, return_counts=True)[1] / len(german)
@@ -190,14 +212,25 @@ def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:
 
 
 def test_a_country_that_appears_moves_no_draw_of_another(world: EntityWorld) -> None:
-    """Draws are addressed by country, segment and rank: the first Germans keep their homes' words when caps of Tuvalu change."""
-    other = EntityWorld(PARTIES, changed({"population_prior_6A.parties_per_inhabitant_max_permille": 400})).build()
+    """Draws are addressed by country, segment and rank: the first Germans keep their homes' words when caps
+    of Tuvalu change.
+    """
+    other = EntityWorld(
+        PARTIES, changed({"population_prior_6A.parties_per_inhabitant_max_permille": 400})
+    ).build()
     kept = []
     for built in (world, other):
         parties = built.frames["s1_party_base_6A"]
-        own = (words(parties, "country_iso", "country") == "DE") & (words(parties, "party_type", "party_type") == "BUSINESS")
+        own = (words(parties, "country_iso", "country") == "DE") & (
+            words(parties, "party_type", "party_type") == "BUSINESS"
+        )
         corporate = own & (words(parties, "segment_id", "segment") == "B_SOLE_TRADER")
-        kept.append([parties[name][corporate][:20].tolist() for name in ("home_city_id", "home_lat_deg", "home_lon_deg")])
+        kept.append(
+            [
+                parties[name][corporate][:20].tolist()
+                for name in ("home_city_id", "home_lat_deg", "home_lon_deg")
+            ]
+        )
     assert kept[0] == kept[1]
 
 
@@ -206,12 +239,17 @@ def test_months_are_those_of_the_calendar() -> None:
     days = days[(days > -719_000)]
     found = month_of_day(days)
     epoch = date(1970, 1, 1).toordinal()
-    wanted = [(day.year - 1970) * 12 + day.month - 1 for day in (date.fromordinal(epoch + int(number)) for number in days)]
+    wanted = [
+        (day.year - 1970) * 12 + day.month - 1
+        for day in (date.fromordinal(epoch + int(number)) for number in days)
+    ]
     assert found.tolist() == wanted
 
 
 def test_parties_may_follow_outlets_instead_of_arrivals() -> None:
-    world = EntityWorld(PARTIES, changed({"population_prior_6A.size": {"law": "outlets", "parties_per_outlet": 30.0}})).build()
+    world = EntityWorld(
+        PARTIES, changed({"population_prior_6A.size": {"law": "outlets", "parties_per_outlet": 30.0}})
+    ).build()
     assert len(world.frames["s1_party_base_6A"]) == 120 * 30
 
 

@@ -29,7 +29,9 @@ def build(of: Frame, target: int | None = None) -> tuple[MemoryWorld, dict[str, 
     made.store.parts = {"merchant_catalogue_1A": [of], "merchant_supplied_1A": [nothing_supplied()]}
     rows: dict[str, Frame] = {}
     for program in SEGMENT.programs:
-        rows |= made.run(program if target is None or program.state.id == "3B.S4" else _smaller(program, target))
+        rows |= made.run(
+            program if target is None or program.state.id == "3B.S4" else _smaller(program, target)
+        )
         assert made.failed() == []
     return made, rows
 

@@ -1,4 +1,6 @@
-"""A small world up to 5A in memory, and 5B's states run over it with every contract check, scenarios and partitions included."""
+"""A small world up to 5A in memory, and 5B's states run over it with every contract check,
+scenarios and partitions included.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,15 @@ CONFIGS = {
 class World5B:
     """States of 5B run one after another; `order` shuffles partitions."""
 
-    def __init__(self, seed: int = 11, scenarios=("baseline",), overrides: dict[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, seed: int = 11, scenarios=("baseline",), overrides: dict[str, dict[str, Any]] | None = None
+    ) -> None:
         self.store = ScenarioStore()
         self.seed, self.scenarios = seed, tuple(scenarios)
         packs = {name: config(path) for name, path in CONFIGS.items()}
-        self.configs = {name: Params({**pack, **(overrides or {}).get(name, {})}) for name, pack in packs.items()}
+        self.configs = {
+            name: Params({**pack, **(overrides or {}).get(name, {})}) for name, pack in packs.items()
+        }
         self.checks: dict[str, Any] = {}
         self.totals: dict[str, Any] = {}
 
@@ -60,17 +66,29 @@ class World5B:
     def run(self, id: str, order: int | None = None, contract: bool = True) -> None:
         program = PROGRAMS[id]
         ctx = self.context(program.state)
-        plan = program.plan(ctx) if program.plan else [type("P", (), {"index": 0, "scenario": s, "spec": {}})() for s in self.scenarios]
+        plan = (
+            program.plan(ctx)
+            if program.plan
+            else [type("P", (), {"index": 0, "scenario": s, "spec": {}})() for s in self.scenarios]
+        )
         made: dict[tuple[str, str | None], dict[int, Frame]] = {}
         sums = RunningSums()
-        shuffled = list(plan) if order is None else [plan[i] for i in np.random.default_rng(order).permutation(len(plan))]
+        shuffled = (
+            list(plan)
+            if order is None
+            else [plan[i] for i in np.random.default_rng(order).permutation(len(plan))]
+        )
         for part in shuffled:
             inner = ctx.for_partition(part)
             for dataset, frame in program.compute(inner, part).items():
                 assert dataset in program.state.writes
                 made.setdefault((dataset, part.scenario), {})[part.index] = frame
             counters = {name: value.tolist() for name, value in inner.counters.items()}
-            sums.add(part.index, part.scenario, PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())))
+            sums.add(
+                part.index,
+                part.scenario,
+                PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())),
+            )
         totals = sums.totals(program.state.streams)
         assert {name for name, _ in made} == set(program.state.writes)
         for name, frames in made.items():
@@ -95,7 +113,10 @@ class World5B:
         other = World5B(self.seed, self.scenarios)
         other.configs = self.configs
         for name, frames in self.store.parts.items():
-            mine = [frame.take(np.isin(frame.merchant_id, keep)) if "merchant_id" in frame else frame for frame in frames]
+            mine = [
+                frame.take(np.isin(frame.merchant_id, keep)) if "merchant_id" in frame else frame
+                for frame in frames
+            ]
             other.store.parts[name] = [frame for frame in mine if len(frame)]
         return other
 
@@ -110,7 +131,9 @@ class World5B:
             results += check_frame(frame, entry, vocabularies())
             for key in entry.foreign_keys:
                 own = scenario if (key.dataset, scenario) in self.store.parts else None
-                results.append(check_foreign_key(frame, key, self.store.load(key.dataset, own, columns=key.to)))
+                results.append(
+                    check_foreign_key(frame, key, self.store.load(key.dataset, own, columns=key.to))
+                )
         assert all(result.passed for result in results), [result for result in results if not result.passed]
 
 
@@ -121,7 +144,10 @@ def alias(offsets, weight):
 
 def _tables(frame, country, ids, weight):
     """Alias tables of rows sorted by (merchant, country, tzid)."""
-    change = np.r_[True, (np.diff(frame["merchant_id"]) != 0) | (np.diff(frame[country]) != 0) | (np.diff(frame["tzid"]) != 0)]
+    change = np.r_[
+        True,
+        (np.diff(frame["merchant_id"]) != 0) | (np.diff(frame[country]) != 0) | (np.diff(frame["tzid"]) != 0),
+    ]
     offsets = np.append(np.flatnonzero(change), len(frame)).astype(np.uint64)
     threshold, other = alias(offsets, weight)
     slot = np.arange(len(frame)) - np.repeat(offsets[:-1], np.diff(offsets).astype(np.int64)).astype(np.int64)
@@ -134,9 +160,13 @@ def timetable():
     """tz_timetable_cache from the reference: of each zone the transitions from 2025 to 2027."""
     table = Reference(ROOT / "config" / "reference").frame("tz_transitions", vocabularies())
     when = table.transition_utc_s.astype(np.int64)
-    return Frame({"tzid": table.tzid, "transition_utc": when * 1_000_000, "offset_minutes": table.offset_minutes.astype(np.int16)}).sort(
-        "tzid", "transition_utc"
-    )
+    return Frame(
+        {
+            "tzid": table.tzid,
+            "transition_utc": when * 1_000_000,
+            "offset_minutes": table.offset_minutes.astype(np.int16),
+        }
+    ).sort("tzid", "transition_utc")
 
 
 def build(
@@ -204,7 +234,9 @@ def _edges(rng, catalogue, mode, zones):
             "merchant_id": catalogue.merchant_id[owner],
             "country_iso": country,
             "tzid": zone,
-            "edge_id": rng.permutation(np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0xD2B74407B1CE6E93)),
+            "edge_id": rng.permutation(
+                np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0xD2B74407B1CE6E93)
+            ),
             "weight_q": rng.integers(1, 1 << 30, len(owner)).astype(np.uint64),
         }
     )
@@ -213,7 +245,9 @@ def _edges(rng, catalogue, mode, zones):
 
 def _settlement(rng, catalogue, mode):
     online = catalogue.take(mode > 0)
-    return Frame({"merchant_id": online.merchant_id, "tzid_settlement": rng.choice(300, len(online)).astype(np.int16)})
+    return Frame(
+        {"merchant_id": online.merchant_id, "tzid_settlement": rng.choice(300, len(online)).astype(np.int16)}
+    )
 
 
 def _profile(rng, catalogue, mode, zones, edges):
@@ -224,7 +258,10 @@ def _profile(rng, catalogue, mode, zones, edges):
         for m, c, t, o in zip(zones.merchant_id, zones.legal_country_iso, zones.tzid, mode[at], strict=True)
         if o < 2
     }
-    virtual = {(int(m), int(c), int(t)) for m, c, t in zip(edges.merchant_id, edges.country_iso, edges.tzid, strict=True)}
+    virtual = {
+        (int(m), int(c), int(t))
+        for m, c, t in zip(edges.merchant_id, edges.country_iso, edges.tzid, strict=True)
+    }
     keys = sorted(physical | virtual)
     merchant = np.array([key[0] for key in keys], np.uint64)
     at = np.searchsorted(catalogue.merchant_id, merchant)
@@ -259,6 +296,12 @@ def _surface(rng, profile, buckets, volume, part_rows):
         intensity[rng.random(len(intensity)) < 0.05] = 0.0
         columns = {name: np.repeat(keys[name], buckets) for name in KEY}
         parts.append(
-            Frame({**columns, "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(keys)), "lambda_utc_scenario": intensity})
+            Frame(
+                {
+                    **columns,
+                    "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(keys)),
+                    "lambda_utc_scenario": intensity,
+                }
+            )
         )
     return parts

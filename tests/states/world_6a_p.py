@@ -48,16 +48,30 @@ def changed(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def demand(parties: int) -> dict[str, Frame]:
-    """Outlets, merchants and profile of a world of about so many parties: every country has demand, two have no outlet."""
+    """Outlets, merchants and profile of a world of about so many parties: every country has demand,
+    two have no outlet.
+    """
     country = np.array(sorted(vocabularies()["country"].index(name) for name in COUNTRIES), dtype=np.int16)
     merchants = np.arange(1, 41, dtype=np.uint64) * np.uint64(2**58)
     home = np.sort(country[np.arange(40) % 10])
     share = 1.0 + (np.arange(len(country)) * 7 % 11)
     volume = parties * 6.5 * 0.42 * share / share.sum()
     outlets = Frame({"merchant_id": np.repeat(merchants, 3), "legal_country_iso": np.repeat(home, 3)})
-    profile = Frame({"merchant_id": merchants[: len(country)], "legal_country_iso": country, "weekly_volume_expected": volume})
-    catalogue = Frame({"merchant_id": merchants, "channel": (np.arange(40) % 3).astype(np.int16), "home_country_iso": home})
-    return {"outlet_catalogue": outlets, "merchant_zone_profile_5A": profile, "merchant_catalogue_1A": catalogue}
+    profile = Frame(
+        {
+            "merchant_id": merchants[: len(country)],
+            "legal_country_iso": country,
+            "weekly_volume_expected": volume,
+        }
+    )
+    catalogue = Frame(
+        {"merchant_id": merchants, "channel": (np.arange(40) % 3).astype(np.int16), "home_country_iso": home}
+    )
+    return {
+        "outlet_catalogue": outlets,
+        "merchant_zone_profile_5A": profile,
+        "merchant_catalogue_1A": catalogue,
+    }
 
 
 class EntityWorld(MemoryWorld):
@@ -69,7 +83,9 @@ class EntityWorld(MemoryWorld):
         seed: Seed.
     """
 
-    def __init__(self, parties: int, configs: Mapping[str, Mapping[str, Any]] | None = None, seed: int = 7) -> None:
+    def __init__(
+        self, parties: int, configs: Mapping[str, Mapping[str, Any]] | None = None, seed: int = 7
+    ) -> None:
         super().__init__(configs or base_configs(), seed)
         self.store.parts |= {name: [frame] for name, frame in demand(parties).items()}
         self.frames: dict[str, Frame] = {}

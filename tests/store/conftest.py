@@ -22,7 +22,9 @@ from tests.work import wait_until  # noqa: E402
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("s3")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, str(HERE / "s3_server.py"), str(folder)], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "s3_server.py"), str(folder)], stdout=log, stderr=log
+        )
     wait_until((folder / "port").exists, lambda: process.poll() is None)
     yield Server(folder, process)
     process.kill()
@@ -31,7 +33,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def s3(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """The server, empty of orders, with credentials and endpoint in the environment and an own bucket `SERVER.bucket`."""
+    """The server, empty of orders, with credentials and endpoint in the environment and an own bucket
+    `SERVER.bucket`.
+    """
     for name, value in environment(server).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -1,4 +1,6 @@
-"""Runs the mini world into a store, as a process of its own that a test can kill: mini_upload.py ROOT URL WORK."""
+"""Runs the mini world into a store, as a process of its own that a test can kill:
+mini_upload.py ROOT URL WORK.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""moto's S3 server on loopback, with what a test needs around it: real checksums, atomic conditional puts, and a hand on any PUT.
+"""moto's S3 server on loopback, with what a test needs around it: real checksums, atomic conditional puts,
+and a hand on any PUT.
 
-Run as `python s3_server.py CONTROL_DIR`: writes CONTROL_DIR/port once it listens. Before each PUT it looks at CONTROL_DIR:
-`forget-if-none-match` makes it a store that ignores the header, `no-checksums` one that keeps any SHA-256 it is told,
-`corrupt` (text) changes a byte of the next PUT whose path ends in that text, and
-`hold` (JSON: key, when) holds the next PUT whose path ends in key, before or after it takes effect, and says so in CONTROL_DIR/held.
-`puts` gets one line a PUT: method path status.
+Run as `python s3_server.py CONTROL_DIR`: writes CONTROL_DIR/port once it listens. Before each PUT it looks at
+CONTROL_DIR: `forget-if-none-match` makes it a store that ignores the header, `no-checksums` one that keeps
+any SHA-256 it is told, `corrupt` (text) changes a byte of the next PUT whose path ends in that text, and
+`hold` (JSON: key, when) holds the next PUT whose path ends in key, before or after it takes effect, and says
+so in CONTROL_DIR/held. `puts` gets one line a PUT: method path status.
 """
 
 from __future__ import annotations
@@ -35,9 +36,18 @@ class Control:
         if (self.folder / "forget-if-none-match").exists():
             environ.pop("HTTP_IF_NONE_MATCH", None)
         stated = environ.get("HTTP_X_AMZ_CHECKSUM_SHA256")
-        if stated and not (self.folder / "no-checksums").exists() and base64.b64encode(hashlib.sha256(body).digest()).decode() != stated:
-            answer = b"<Error><Code>BadDigest</Code><Message>The SHA256 you specified did not match</Message></Error>"
-            start_response("400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", str(len(answer)))])
+        if (
+            stated
+            and not (self.folder / "no-checksums").exists()
+            and base64.b64encode(hashlib.sha256(body).digest()).decode() != stated
+        ):
+            answer = (
+                b"<Error><Code>BadDigest</Code><Message>The SHA256 you specified did not "
+                b"match</Message></Error>"
+            )
+            start_response(
+                "400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", str(len(answer)))]
+            )
             return [answer]
         path = environ["PATH_INFO"]
         with self.lock:
@@ -86,7 +96,8 @@ class Control:
 
 
 class Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # answers "Expect: 100-continue" at once; a client of HTTP/1.0 waits a second for every object
+    # answers "Expect: 100-continue" at once; a client of HTTP/1.0 waits a second for every object
+    protocol_version = "HTTP/1.1"
 
     def log(self, *arguments) -> None:
         pass

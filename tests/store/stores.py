@@ -97,4 +97,8 @@ class Minis:
         from sim.objects.location import parse_url
         from sim.objects.verify import verify_url
 
-        return list(verify_url(parse_url(url), ("1A", "1B"), deep, self.root / "contracts", self.root / "config").problems)
+        return list(
+            verify_url(
+                parse_url(url), ("1A", "1B"), deep, self.root / "contracts", self.root / "config"
+            ).problems
+        )

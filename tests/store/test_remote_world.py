@@ -1,4 +1,6 @@
-"""Reading a run where it lies: the same rows, digests and answers as from a directory, and refusals that name the object."""
+"""Reading a run where it lies: the same rows, digests and answers as from a directory,
+and refusals that name the object.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_rows_answers_and_digests_are_those_of_the_directory(place, minis, local
         assert there.schema.equals(here.schema)
         assert there.to_arrow().equals(here.to_arrow())
         assert there.to_polars().equals(here.to_polars())
-        assert [item.content_blake3 for item in there.published] == [item.content_blake3 for item in here.published]
+        assert [item.content_blake3 for item in there.published] == [
+            item.content_blake3 for item in here.published
+        ]
         query = f"SELECT * FROM {name} ORDER BY ALL"
         assert world.sql(query).equals(local.sql(query))
         assert sorted(map(repr, there.duckdb().fetchall())) == sorted(map(repr, here.duckdb().fetchall()))
@@ -64,7 +68,11 @@ def test_rows_answers_and_digests_are_those_of_the_directory(place, minis, local
 def test_sql_reaches_nothing_but_the_run(place, minis, tmp_path):
     (tmp_path / "secret.csv").write_text("a\n1\n")
     world = minis.open(place)
-    for query in (f"SELECT * FROM read_csv('{tmp_path}/secret.csv')", "SELECT * FROM world", f"SELECT * FROM '{tmp_path}/secret.csv'"):
+    for query in (
+        f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
+        "SELECT * FROM world",
+        f"SELECT * FROM '{tmp_path}/secret.csv'",
+    ):
         with pytest.raises(UsageError):
             world.sql(query)
     with pytest.raises(UsageError):
@@ -90,7 +98,12 @@ def flipped(data):
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-@pytest.mark.promise("P5", "missing, short, changed and added objects of a store are named by URL", faults="tampered objects", cases=4)
+@pytest.mark.promise(
+    "P5",
+    "missing, short, changed and added objects of a store are named by URL",
+    faults="tampered objects",
+    cases=4,
+)
 def test_missing_short_changed_and_added_objects_are_named(place, minis, objects):
     store = objects(place)
     assert minis.verify(place, deep=False) == []
@@ -126,15 +139,21 @@ def test_missing_short_changed_and_added_objects_are_named(place, minis, objects
 
 
 @pytest.mark.parametrize("place", ["file", "s3"], indirect=True)
-@pytest.mark.parametrize("name", ["run_receipt.json", "gates/1A/index.json", "gates/1A/_passed.flag", "gates/1A/states/1A.S1.json"])
+@pytest.mark.parametrize(
+    "name", ["run_receipt.json", "gates/1A/index.json", "gates/1A/_passed.flag", "gates/1A/states/1A.S1.json"]
+)
 def test_a_changed_document_is_refused_by_url(place, minis, objects, name):
     store = objects(place)
     data = store.read(name)
-    replace(store, name, data.replace(b"1A", b"1C") if name != "run_receipt.json" else data.replace(b"42", b"43"))
+    replace(
+        store, name, data.replace(b"1A", b"1C") if name != "run_receipt.json" else data.replace(b"42", b"43")
+    )
     with pytest.raises(GateError) as refusal:
         minis.open(place)
     said = refusal.value.render()
-    assert refusal.value.exit_code == 5 and f"{place}/{name}" in said and "/tmp" not in said.replace(place, "")
+    assert (
+        refusal.value.exit_code == 5 and f"{place}/{name}" in said and "/tmp" not in said.replace(place, "")
+    )
     try:
         problems = minis.verify(place, deep=False)
     except GateError as error:
@@ -158,7 +177,10 @@ def test_file_urls_need_no_s3fs(minis, mini, tmp_path, monkeypatch):
     assert len(minis.open(f"file://{tmp_path}/store/{mini.run.name}")["items"].to_arrow()) == 100
     with pytest.raises(UsageError) as refusal:
         cw.open("s3://bucket/w")
-    assert (refusal.value.code, refusal.value.do) == ("SHELL.PACKAGE_MISSING", "pip install 'closedworld[s3]'")
+    assert (refusal.value.code, refusal.value.do) == (
+        "SHELL.PACKAGE_MISSING",
+        "pip install 'closedworld[s3]'",
+    )
 
 
 def test_a_file_url_run_is_a_run_directory(minis, mini, tmp_path):
@@ -172,7 +194,11 @@ def test_a_file_url_run_is_a_run_directory(minis, mini, tmp_path):
 
 def test_where_no_run_is(tmp_path, cli):
     answer = cli("verify", f"file://{tmp_path}/nothing")
-    assert answer.code == 2 and "SHELL.RUN_NOT_FOUND" in answer.err and f"file://{tmp_path}/nothing" in answer.err
+    assert (
+        answer.code == 2
+        and "SHELL.RUN_NOT_FOUND" in answer.err
+        and f"file://{tmp_path}/nothing" in answer.err
+    )
 
 
 def test_commands_with_urls(cli, demo_run, tmp_path):
@@ -189,13 +215,20 @@ def test_commands_with_urls(cli, demo_run, tmp_path):
     said = json.loads(answer.out)
     assert said["url"] == run and {state["status"] for state in said["states"]} == {"PROVEN"}
     assert list(work.glob("data/**/*.parquet")) == []
-    query = "select channel_group, count(*) n, min(seed) s from arrival_events_5B where scenario_id = 'baseline_v1' group by 1 order by 1"
+    query = (
+        "select channel_group, count(*) n, min(seed) s from arrival_events_5B where scenario_id = "
+        "'baseline_v1' group by 1 order by 1"
+    )
     assert cli("sql", run, query, "--csv") == cli("sql", demo_run, query, "--csv")
     here, there = (json.loads(cli("verify", at, "--json").out) for at in (demo_run, run))
     assert here["segments"] == there["segments"] and there["not_built"] == []
     listed = json.loads(cli("status", "--out", root, "--json").out)["runs"]
-    assert [(one["run_id"], one["path"], one["state"]) for one in listed] == [(demo_run.name, run, "complete")]
-    assert json.loads(cli("status", run, "--json").out)["run"]["passed"] == [segment["segment"] for segment in here["segments"]]
+    assert [(one["run_id"], one["path"], one["state"]) for one in listed] == [
+        (demo_run.name, run, "complete")
+    ]
+    assert json.loads(cli("status", run, "--json").out)["run"]["passed"] == [
+        segment["segment"] for segment in here["segments"]
+    ]
     assert cli("diff", run, demo_run).code == 0
     merchant = cw.open(demo_run)["merchant_catalogue_1A"].to_arrow()["merchant_id"][0].as_py()
     explained = cli("explain", run, "merchant_catalogue_1A", str(merchant))

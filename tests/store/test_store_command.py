@@ -1,4 +1,6 @@
-"""The command itself against the S3 server: killed while it uploads, run again; no server, no package, no run."""
+"""The command itself against the S3 server: killed while it uploads, run again; no server, no package,
+no run.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,16 @@ def request_of(root, work):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "when"),
-    [("1A/index.json", "before"), ("1A/_passed.flag", "before"), ("1A/_passed.flag", "after"), ("part-00000.parquet", "after")],
+    [
+        ("1A/index.json", "before"),
+        ("1A/_passed.flag", "before"),
+        ("1A/_passed.flag", "after"),
+        ("part-00000.parquet", "after"),
+    ],
 )
-def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(s3, demo_run, objects, cli, tmp_path, key, when):
+def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(
+    s3, demo_run, objects, cli, tmp_path, key, when
+):
     work = tmp_path / "work"
     shutil.copytree(demo_run, work / demo_run.name)
     root = f"s3://{s3.bucket}/w"
@@ -40,7 +49,8 @@ def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(s3
     there = objects(run).list()
     if key != "1A/_passed.flag":
         assert "gates/1A/_passed.flag" not in there
-    # A flag that was on its way may still be taken; what it stands for was there before it, so it may pass and nothing less may.
+    # A flag that was on its way may still be taken; what it stands for was there before it, so it may pass
+    # and nothing less may.
     code = cli("verify", run).code
     assert code == 0 or "gates/1A/_passed.flag" not in there
     assert code == 5 or "gates/1A/_passed.flag" in objects(run).list()
@@ -57,7 +67,11 @@ def test_the_command_killed_while_it_uploads_is_completed_by_the_same_command(s3
 def test_no_server_is_exit_7_with_the_url(s3, monkeypatch, cli, tmp_path):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    for command in (["verify", "s3://bucket/w/run"], request_of("s3://bucket/w", tmp_path), ["sql", "s3://bucket/w/run", "select 1"]):
+    for command in (
+        ["verify", "s3://bucket/w/run"],
+        request_of("s3://bucket/w", tmp_path),
+        ["sql", "s3://bucket/w/run", "select 1"],
+    ):
         answer = cli(*command)
         assert (answer.code, answer.out) == (7, "")
         assert answer.err.startswith("SHELL.STORE_FAILED") and "s3://bucket/w/" in answer.err

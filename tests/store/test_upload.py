@@ -36,7 +36,9 @@ def stored(objects, run_url: str) -> dict[str, str]:
 
 
 def start(minis, run_url: str, work: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(HERE / "mini_upload.py"), str(minis.root), run_url, str(work)])
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "mini_upload.py"), str(minis.root), run_url, str(work)]
+    )
 
 
 def test_every_object_is_what_a_local_run_publishes_and_flags_come_last(s3, mini, minis, objects, tmp_path):
@@ -45,15 +47,24 @@ def test_every_object_is_what_a_local_run_publishes_and_flags_come_last(s3, mini
     run = f"{url(s3)}/{mini.run.name}"
     assert stored(objects, run) == published(mini.run)
     assert minis.verify(run) == []
-    done = [(path.split("/", 4)[-1], status) for _, path, status in s3.puts()[before:] if mini.run.name in path]
-    assert done[:2] == [("run_receipt.json", "200"), ("run_receipt.json", "412")]  # does the store honour If-None-Match?
+    done = [
+        (path.split("/", 4)[-1], status) for _, path, status in s3.puts()[before:] if mini.run.name in path
+    ]
+    # does the store honour If-None-Match?
+    assert done[:2] == [("run_receipt.json", "200"), ("run_receipt.json", "412")]
     keys = [key for key, status in done if status == "200" and key.startswith(("data/", "gates/"))]
     assert sorted(keys) == sorted(published(mini.run))
     for code, flag in zip(("1A", "1B"), FLAGS, strict=True):
         mine = [number for number, key in enumerate(keys) if f"/{code}/" in key]
         assert mine[-1] == keys.index(flag) and keys[mine[-2]] == f"gates/{code}/index.json"
     assert list(result.run_dir.glob("data/**/*.parquet")) == []
-    assert sorted(path.name for path in result.run_dir.iterdir()) == [".lock", "gates", "reports", "run_receipt.json", "staging"]
+    assert sorted(path.name for path in result.run_dir.iterdir()) == [
+        ".lock",
+        "gates",
+        "reports",
+        "run_receipt.json",
+        "staging",
+    ]
 
 
 def test_kept_local_copies_are_a_whole_run(s3, mini, minis, tmp_path):
@@ -92,12 +103,20 @@ POINTS = [
 
 
 @pytest.mark.parametrize(
-    ("key", "when"), [point if number in (1, 5) else pytest.param(*point, marks=pytest.mark.slow) for number, point in enumerate(POINTS)]
+    ("key", "when"),
+    [
+        point if number in (1, 5) else pytest.param(*point, marks=pytest.mark.slow)
+        for number, point in enumerate(POINTS)
+    ],
 )
 @pytest.mark.promise(
-    "P1", "killed while uploading to an object store: no flag without its objects; the next run completes", faults="SIGKILL at held uploads"
+    "P1",
+    "killed while uploading to an object store: no flag without its objects; the next run completes",
+    faults="SIGKILL at held uploads",
 )
-def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(s3, mini, minis, objects, tmp_path, key, when):
+def test_killed_while_uploading_no_flag_stands_alone_and_the_next_run_completes(
+    s3, mini, minis, objects, tmp_path, key, when
+):
     run = f"{url(s3)}/{mini.run.name}"
     s3.hold(key, when)
     process = start(minis, url(s3), tmp_path)
@@ -168,7 +187,9 @@ def test_of_three_who_put_one_name_at_once_exactly_one_creates_it(s3, objects):
         assert stores[0].read(f"k{turn}") == f"{winner[0]}".encode()
 
 
-@pytest.mark.promise("P7", "two machines publishing one run to a store: both end well, nothing is overwritten")
+@pytest.mark.promise(
+    "P7", "two machines publishing one run to a store: both end well, nothing is overwritten"
+)
 @pytest.mark.slow
 def test_two_machines_with_one_run_both_succeed(s3, mini, minis, objects, tmp_path):
     processes = [start(minis, url(s3), tmp_path / name) for name in ("one", "two")]
@@ -182,7 +203,13 @@ def test_two_machines_with_one_run_both_succeed(s3, mini, minis, objects, tmp_pa
 def test_other_content_under_a_name_is_refused(s3, mini, minis, objects, tmp_path, key):
     store = objects(f"{url(s3)}/{mini.run.name}")
     name = (
-        key if key != "data" else next(name for name in published(mini.run) if name.endswith("items/part-00001.parquet") or "00001" in name)
+        key
+        if key != "data"
+        else next(
+            name
+            for name in published(mini.run)
+            if name.endswith("items/part-00001.parquet") or "00001" in name
+        )
     )
     store.put_new(name, b"{}", sha256_bytes(b"{}"))
     with pytest.raises((LockedError, GateError)) as refusal:
@@ -202,10 +229,16 @@ def test_a_receipt_of_another_request_is_refused(s3, mini, minis, objects, tmp_p
     store.put_new("run_receipt.json", receipt, sha256_bytes(receipt))
     with pytest.raises(LockedError) as refusal:
         minis.run(url(s3), tmp_path)
-    assert (refusal.value.code, refusal.value.found, refusal.value.expected) == ("SHELL.OUTPUT_CONFLICT", "seed 43", "42")
+    assert (refusal.value.code, refusal.value.found, refusal.value.expected) == (
+        "SHELL.OUTPUT_CONFLICT",
+        "seed 43",
+        "42",
+    )
 
 
-def test_a_store_that_forgets_if_none_match_is_refused_before_anything_is_computed(s3, mini, minis, objects, tmp_path):
+def test_a_store_that_forgets_if_none_match_is_refused_before_anything_is_computed(
+    s3, mini, minis, objects, tmp_path
+):
     s3.tell("forget-if-none-match")
     with pytest.raises(StorageError) as refusal:
         minis.run(url(s3), tmp_path)

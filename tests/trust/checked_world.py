@@ -1,4 +1,6 @@
-"""A tiny world whose checks can be asked again: what every state's `checks` was given, and ways to falsify it."""
+"""A tiny world whose checks can be asked again: what every state's `checks` was given,
+and ways to falsify it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,11 @@ class Asked:
         """Names of the checks that refuse these figures; none when the figures are beyond arithmetic."""
         try:
             with np.errstate(all="ignore"):
-                return {check.name for check in self.checks(ctx or self.ctx, {**self.totals, **totals}) if not check.passed}
+                return {
+                    check.name
+                    for check in self.checks(ctx or self.ctx, {**self.totals, **totals})
+                    if not check.passed
+                }
         except (ZeroDivisionError, ValueError, IndexError, OverflowError):
             return set()
 
@@ -75,8 +81,13 @@ def build(out: Path) -> CheckedWorld:
 
         return dataclasses.replace(program, checks=checks)
 
-    segments = tuple(dataclasses.replace(segment, programs=tuple(map(listening, segment.programs))) for segment in SEGMENTS)
-    prepared = prepare(Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY), dataclasses.replace(MODEL, load=lambda: segments))
+    segments = tuple(
+        dataclasses.replace(segment, programs=tuple(map(listening, segment.programs))) for segment in SEGMENTS
+    )
+    prepared = prepare(
+        Request(preset="demo", scenarios=TINY_SCENARIOS, overrides=TINY),
+        dataclasses.replace(MODEL, load=lambda: segments),
+    )
     run = run_world(prepared, get_backend("cpu"), Options(out=out, workers=2), Silent()).run_dir
     return CheckedWorld(run, asked, next(iter(asked.values())).ctx._inputs, prepared.contracts)
 
@@ -128,7 +139,9 @@ def _extremes(values: Array) -> list[Any]:
 def corrupted(frame: Frame, dataset: Dataset, name: str) -> Iterator[Frame]:
     """Frames that ought to break the contract check of this name."""
     family, _, rest = name.removeprefix("seam.").partition(".")
-    columns = [column for column in dataset.table.names if column in rest.split("-")] or list(dataset.sort_order)
+    columns = [column for column in dataset.table.names if column in rest.split("-")] or list(
+        dataset.sort_order
+    )
     twice = concat([frame.slice(0, min(len(frame), 2000))] * 2)
     if family == "schema":
         yield frame.select(*frame.names[:-1])
@@ -158,13 +171,30 @@ def referenced(world: CheckedWorld, dataset: Dataset, name: str, item: Published
 
 
 def seam_results(frame: Frame, dataset: Dataset, name: str) -> list[Any]:
-    """Two partitions that do not fit: the same one twice, one after its successor, one whose numbering jumps."""
+    """Two partitions that do not fit: the same one twice, one after its successor,
+    one whose numbering jumps.
+    """
     whole = dict(key_range(frame, dataset))
     late = {**whole, "first": list(whole["last"])}
     jump = {**whole, "first": [value + 5 if isinstance(value, int) else value for value in whole["first"]]}
-    beyond = {**whole, "last": [f"{value}z" if isinstance(value, str) else value + 5 for value in whole["last"]]}
-    tries = ([beyond, whole], [whole, whole], [late, whole], [jump, whole], [jump], [whole, {**whole, "primary_increasing": False}])
-    return [check for ranges in tries for check in check_key_ranges(ranges, dataset) if check.name == name and not check.passed]
+    beyond = {
+        **whole,
+        "last": [f"{value}z" if isinstance(value, str) else value + 5 for value in whole["last"]],
+    }
+    tries = (
+        [beyond, whole],
+        [whole, whole],
+        [late, whole],
+        [jump, whole],
+        [jump],
+        [whole, {**whole, "primary_increasing": False}],
+    )
+    return [
+        check
+        for ranges in tries
+        for check in check_key_ranges(ranges, dataset)
+        if check.name == name and not check.passed
+    ]
 
 
 def foreign_red(frame: Frame, key: Any, keys: KeyIndex) -> bool:

@@ -22,7 +22,9 @@ MEMORY = Path("/dev/shm")
 @contextlib.contextmanager
 def memory_directory() -> Iterator[Path]:
     """A fresh directory in memory, or a plain temporary one where there is no such place."""
-    with tempfile.TemporaryDirectory(prefix="closedworld-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="closedworld-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None
+    ) as name:
         yield Path(name)
 
 

@@ -48,12 +48,20 @@ def fresh(sources: Path, name: str) -> Path:
 
 
 def files(out: Path) -> Tree:
-    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file() and path.name != ".lock"}
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def lasting(tree: Tree) -> Tree:
     """Data and gates, without the run id they lie under."""
-    return {path.partition("/")[2]: data for path, data in tree.items() if path.partition("/")[2].startswith(("data/", "gates/"))}
+    return {
+        path.partition("/")[2]: data
+        for path, data in tree.items()
+        if path.partition("/")[2].startswith(("data/", "gates/"))
+    }
 
 
 def final(ops: list[Op]) -> Tree:
@@ -64,17 +72,27 @@ def final(ops: list[Op]) -> Tree:
 
 
 def planted(old: str, new: str) -> None:
-    """Run publish.py with one piece of text replaced, in this (forked) process; whoever imported its functions gets the change too."""
+    """Run publish.py with one piece of text replaced, in this (forked) process; whoever imported its
+    functions gets the change too.
+    """
     assert SOURCE.count(old) == 1, old
     changed: dict[str, Any] = {}
     exec(compile(SOURCE.replace(old, new), publish.__file__, "exec", dont_inherit=True), changed)
     for name, function in vars(publish).items():
-        if hasattr(function, "__code__") and function.__module__ == publish.__name__ and not hasattr(function, "__wrapped__"):
+        if (
+            hasattr(function, "__code__")
+            and function.__module__ == publish.__name__
+            and not hasattr(function, "__wrapped__")
+        ):
             function.__code__ = changed[name].__code__
 
 
-def killed_then_resumed(sources: Path, kill_at: int, plant: Callable[[], None] = lambda: None) -> tuple[list[Op], int, Path]:
-    """Kill a run before its n-th call, run it again in another process: one trace of both, where the second begins, and the files."""
+def killed_then_resumed(
+    sources: Path, kill_at: int, plant: Callable[[], None] = lambda: None
+) -> tuple[list[Op], int, Path]:
+    """Kill a run before its n-th call, run it again in another process: one trace of both,
+    where the second begins, and the files.
+    """
     out = fresh(sources, f"kill{kill_at}")
 
     def work(ops: list[Op], stop: Callable[[Op], None]) -> None:
@@ -86,7 +104,9 @@ def killed_then_resumed(sources: Path, kill_at: int, plant: Callable[[], None] =
     return first + second, len(first), out
 
 
-def power_after_kill(sources: Path, points: Iterable[int], trace: Tree, plant: Callable[[], None] = lambda: None) -> tuple[int, list[str]]:
+def power_after_kill(
+    sources: Path, points: Iterable[int], trace: Tree, plant: Callable[[], None] = lambda: None
+) -> tuple[int, list[str]]:
     """Crash states of the resumed part after a kill at each point: how many, and what is broken in them."""
     states, broken = 0, []
     for kill_at in points:

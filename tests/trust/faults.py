@@ -1,4 +1,6 @@
-"""Faults put under a run in this process: the n-th call of one kind fails, from then on always or only once."""
+"""Faults put under a run in this process: the n-th call of one kind fails,
+from then on always or only once.
+"""
 
 from __future__ import annotations
 

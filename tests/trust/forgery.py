@@ -1,4 +1,6 @@
-"""Coherent forgeries: whatever a run's documents say is changed, and every digest above it made anew, as somebody with time would."""
+"""Coherent forgeries: whatever a run's documents say is changed, and every digest above it made anew, as
+somebody with time would.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def forge(run: Path, codes: Sequence[str], edit: Edit, unknown_contracts: bool =
         run: Run directory, writable.
         codes: Its segments in build order.
         edit: Called with the receipt, every state manifest and every index; changes them in place.
-        unknown_contracts: Say that contracts nobody has at hand were used, of another model version: then nothing demands anything.
+        unknown_contracts: Say that contracts nobody has at hand were used, of another model version: then
+            nothing demands anything.
     """
     receipt = run / "run_receipt.json"
     write(receipt, edited(json.loads(receipt.read_bytes()), edit, unknown_contracts))

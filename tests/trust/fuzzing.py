@@ -114,7 +114,17 @@ def index(data: bytes) -> None:
             sealed = encode_flag("1A", data)
         except (SimError, KeyError, TypeError, AttributeError):  # no writer makes a flag of this: forge one
             checks = {"number": 0, "names_sha256": sha256_bytes(b"[]")}
-            sealed = canonical_json({"law": "bundle-v3", "segment": "1A", "bundle_sha256": sha256_bytes(data), "checks": checks}) + b"\n"
+            sealed = (
+                canonical_json(
+                    {
+                        "law": "bundle-v3",
+                        "segment": "1A",
+                        "bundle_sha256": sha256_bytes(data),
+                        "checks": checks,
+                    }
+                )
+                + b"\n"
+            )
         files[1].write_bytes(sealed)
         verify_run(run, CODES)
         bundle = open_segment(run, "1A", CODES)
@@ -156,7 +166,18 @@ def merchants_parquet(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (yaml_file, contract, flag, manifest, index, receipt, staged, merchants_csv, merchants_parquet)
+    target.__name__: target
+    for target in (
+        yaml_file,
+        contract,
+        flag,
+        manifest,
+        index,
+        receipt,
+        staged,
+        merchants_csv,
+        merchants_parquet,
+    )
 }
 
 
@@ -166,13 +187,23 @@ def seeds(target: str) -> list[bytes]:
     if target in ("yaml_file", "contract"):
         texts = [miniworld.ITEMS, miniworld.ITEMS_DICTIONARY, miniworld.ITEMS_REGISTRY, miniworld.STREAMS]
         prefix = b"" if target == "yaml_file" else None
-        return [(bytes([number]) if prefix is None else b"") + text.encode() for number, text in enumerate(texts)]
+        return [
+            (bytes([number]) if prefix is None else b"") + text.encode() for number, text in enumerate(texts)
+        ]
     if target.startswith("merchants"):
         text = b"merchant_id,mcc,channel,country,outlet_country,lat,lon\n1001,5411,card_present,DE,FR,52.52,13.405\n7,5816,mixed,NO,,,\n"
         return [text] if target == "merchants_csv" else [_parquet()]
-    names = {"flag": "gates/1A/_passed.flag", "manifest": "gates/1A/states/1A.S1.json", "index": "gates/1A/index.json"}
+    names = {
+        "flag": "gates/1A/_passed.flag",
+        "manifest": "gates/1A/states/1A.S1.json",
+        "index": "gates/1A/index.json",
+    }
     if target == "staged":
-        return [json.dumps({"law": "x", "name": "00000", "files": {}, "checks": [], "counters": {}, "ledger": []}).encode()]
+        return [
+            json.dumps(
+                {"law": "x", "name": "00000", "files": {}, "checks": [], "counters": {}, "ledger": []}
+            ).encode()
+        ]
     return [(run / names.get(target, RECEIPT_NAME)).read_bytes()]
 
 
@@ -180,16 +211,59 @@ def _parquet() -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {"merchant_id": [1, 2], "mcc": [5411, 5812], "channel": ["mixed", "mixed"], "country": ["DE", "NO"]}
+    columns = {
+        "merchant_id": [1, 2],
+        "mcc": [5411, 5812],
+        "channel": ["mixed", "mixed"],
+        "country": ["DE", "NO"],
+    }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
     return bytes(sink.getvalue())
 
 
 TOKENS = [
-    *(b"null", b"true", b"-1", b"1e999", b"NaN", b"9" * 25, b'"\\ud800"', b"[]", b"{}", b'""', b"0.5", b"../../etc", b"\0", b"\xff"),
-    *(b"\xe2\x80\xae", b"&a", b"*a", b"!!python/object:os.system", b"<<: ", b"- - - ", b"? ", b"%YAML 9.9", b"---", b"[" * 100),
-    *(b'{"a":' * 100, b"\r", b"\t", b"'", b'"', b",", b"\n", b":", b"2026-13-45", b"1" * 5000, b"$ref: file:///etc/passwd"),
+    *(
+        b"null",
+        b"true",
+        b"-1",
+        b"1e999",
+        b"NaN",
+        b"9" * 25,
+        b'"\\ud800"',
+        b"[]",
+        b"{}",
+        b'""',
+        b"0.5",
+        b"../../etc",
+        b"\0",
+        b"\xff",
+    ),
+    *(
+        b"\xe2\x80\xae",
+        b"&a",
+        b"*a",
+        b"!!python/object:os.system",
+        b"<<: ",
+        b"- - - ",
+        b"? ",
+        b"%YAML 9.9",
+        b"---",
+        b"[" * 100,
+    ),
+    *(
+        b'{"a":' * 100,
+        b"\r",
+        b"\t",
+        b"'",
+        b'"',
+        b",",
+        b"\n",
+        b":",
+        b"2026-13-45",
+        b"1" * 5000,
+        b"$ref: file:///etc/passwd",
+    ),
     b"pattern: '(a+)+$'",
 ]
 
@@ -205,9 +279,28 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def json_mutated(data: bytes, rng: random.Random) -> bytes:
-    """A JSON document with one value replaced by another kind of value, still JSON: past the parser, at the code behind it."""
+    """A JSON document with one value replaced by another kind of value, still JSON: past the parser,
+    at the code behind it.
+    """
     document = json.loads(data)
-    values: list[Any] = [None, True, -1, 2**70, 0.5, "", "x", "../x", "a\0b", [], {}, [1], {"a": 1}, "\ud800", [[[[]]]], 10**400]
+    values: list[Any] = [
+        None,
+        True,
+        -1,
+        2**70,
+        0.5,
+        "",
+        "x",
+        "../x",
+        "a\0b",
+        [],
+        {},
+        [1],
+        {"a": 1},
+        "\ud800",
+        [[[[]]]],
+        10**400,
+    ]
     spot, key = document, None
     parent: Any = None
     while isinstance(spot, dict | list) and spot and rng.random() < 0.85:

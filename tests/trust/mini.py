@@ -1,6 +1,8 @@
-"""The mini world of tests/shell behind the real command line: every shell module is real, a run takes a twentieth of a second.
+"""The mini world of tests/shell behind the real command line: every shell module is real,
+a run takes a twentieth of a second.
 
-As a script (`python mini.py ROOT OUT [more arguments of closedworld run]`) it is a fresh process; `Child` is a forked one.
+As a script (`python mini.py ROOT OUT [more arguments of closedworld run]`) it is a fresh process; `Child` is
+a forked one.
 """
 
 from __future__ import annotations
@@ -55,28 +57,40 @@ def arguments(root: Path, out: Path, *extra: str) -> list[str]:
 
 def tree(run_dir: Path) -> dict[str, bytes]:
     """Everything published: data and gates, byte for byte."""
-    files = [path for part in ("data", "gates") for path in sorted((run_dir / part).rglob("*")) if path.is_file()]
+    files = [
+        path for part in ("data", "gates") for path in sorted((run_dir / part).rglob("*")) if path.is_file()
+    ]
     return {str(path.relative_to(run_dir)): path.read_bytes() for path in files}
 
 
 def run_dir(out: Path) -> Path:
     """The one run directory below `out`, or one that is not there."""
-    return next((path for path in out.iterdir() if path.is_dir()), out / "none") if out.is_dir() else out / "none"
+    return (
+        next((path for path in out.iterdir() if path.is_dir()), out / "none")
+        if out.is_dir()
+        else out / "none"
+    )
 
 
 def subset(out: Path, plain: dict[str, bytes]) -> dict[str, bytes]:
-    """What was published so far, held byte for byte against an undisturbed run; nothing half-written, nothing else."""
+    """What was published so far, held byte for byte against an undisturbed run; nothing half-written,
+    nothing else.
+    """
     found = tree(run_dir(out))
     wrong = [name for name, data in found.items() if plain.get(name) != data]
     assert not wrong, wrong
     return found
 
 
-def process(root: Path, out: Path, *extra: str, before: Sequence[str] = (), env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def process(
+    root: Path, out: Path, *extra: str, before: Sequence[str] = (), env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start the mini world's run in a fresh process; `before` is a command to run it under, as strace."""
     command = [*before, sys.executable, str(Path(__file__)), str(root), str(out), *extra]
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
+    )
 
 
 def ended(child: subprocess.Popen[str], timeout: float = PATIENCE_S) -> Done:
@@ -96,7 +110,9 @@ class Child:
         before: Called in the child first: limits, barriers, faults, other segments.
     """
 
-    def __init__(self, root: Path, out: Path, *extra: str, before: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, root: Path, out: Path, *extra: str, before: Callable[[], object] = lambda: None
+    ) -> None:
         reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid:
@@ -129,7 +145,9 @@ class Child:
             said = self._pipe.read()
         texts = json.loads(said) if said else ["", ""]
         assert "Traceback" not in texts[1], texts[1][-3000:]
-        return Done(os.waitstatus_to_exitcode(status), json.loads(texts[0]) if texts[0].strip() else {}, texts[1])
+        return Done(
+            os.waitstatus_to_exitcode(status), json.loads(texts[0]) if texts[0].strip() else {}, texts[1]
+        )
 
 
 def limited(name: str, value: int) -> Callable[[], None]:
@@ -161,4 +179,8 @@ if __name__ == "__main__":
 
 def wait_for(path: Path, child: Child) -> None:
     """Until a child process has made a file; fails if it ends before."""
-    wait_until(path.exists, lambda: os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, 0.005)
+    wait_until(
+        path.exists,
+        lambda: os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None,
+        0.005,
+    )

@@ -1,8 +1,9 @@
 """Runs the tests of publish.py and gate.py on every mutant of the two.
 
-cosmic-ray's own runner rewrites the source file and starts an interpreter for every mutant. Here one pytest session collects
-the tests once; for each mutant it forks a child, which swaps in the mutated functions and runs the tests until one fails. No
-file of the tree changes. A test that killed is tried first on the next mutant of that module: neighbours fall to the same test.
+cosmic-ray's own runner rewrites the source file and starts an interpreter for every mutant. Here one pytest
+session collects the tests once; for each mutant it forks a child, which swaps in the mutated functions and
+runs the tests until one fails. No file of the tree changes. A test that killed is tried first on the next
+mutant of that module: neighbours fall to the same test.
 
     python tests/trust/mutant_runs.py WORKERS [name ...]     # one line a mutant, of all or of those named
 """
@@ -37,14 +38,18 @@ TESTS = (
     "trust/test_checks_demanded.py",
     "shell/test_gate.py",
 )
-LEFT_OUT = "not lock_names and not demanded_check and not contract_alone and not of_a_world and not only_the_writer"
+LEFT_OUT = (
+    "not lock_names and not demanded_check and not contract_alone and not of_a_world and not only_the_writer"
+)
 CPU_LIMIT_S, TIME_LIMIT_S = 30, 900
 """Of a mutant that never ends, and of one that waits for ever; all tests take a tenth of the first."""
 MEMORY = "/dev/shm"
 
 
 def swap_in(mutant: Mutant) -> None:
-    """Give the module's functions the mutant's code, wherever they were imported to, and its constants their values."""
+    """Give the module's functions the mutant's code, wherever they were imported to,
+    and its constants their values.
+    """
     module = importlib.import_module(f"sim.shell.publish.{mutant.module}")
     changed: dict[str, Any] = {"__name__": module.__name__}
     exec(compile(mutant.source, f"{module.__file__}", "exec", dont_inherit=True), changed)
@@ -70,7 +75,8 @@ class Trials:
     """As a plugin of pytest: instead of running the collected tests once, runs them for every mutant.
 
     Attributes:
-        tell: Called with each mutant, its fate - `survived`, `killed` or `killed: time` - and the test that killed it.
+        tell: Called with each mutant, its fate - `survived`, `killed` or `killed: time` - and the test that
+            killed it.
     """
 
     def __init__(self, chosen: list[Mutant], workers: int, tell: Callable[[Mutant, str, str], None]) -> None:
@@ -166,7 +172,11 @@ def main(names: list[str], workers: int) -> int:
 
     def tell(mutant: Mutant, fate: str, killer: str) -> None:
         change = f"{mutant.line}\t{mutant.operator}\t{mutant.before.strip()}\t{mutant.after.strip()}"
-        print(f"{fate}\t{mutant.name}\t{change}\t{killer}\t{time.monotonic() - started:.1f}", file=said, flush=True)
+        print(
+            f"{fate}\t{mutant.name}\t{change}\t{killer}\t{time.monotonic() - started:.1f}",
+            file=said,
+            flush=True,
+        )
 
     os.environ.pop("PYTEST_XDIST_WORKER", None)  # this is a session of its own
     warm()
@@ -174,7 +184,11 @@ def main(names: list[str], workers: int) -> int:
     options = ["-x", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "-k", LEFT_OUT]
     os.chdir(ROOT)
     with contextlib.redirect_stdout(sys.stderr):
-        return int(pytest.main([*options, *(f"tests/{name}" for name in TESTS)], plugins=[Trials(chosen, workers, tell)]))
+        return int(
+            pytest.main(
+                [*options, *(f"tests/{name}" for name in TESTS)], plugins=[Trials(chosen, workers, tell)]
+            )
+        )
 
 
 if __name__ == "__main__":

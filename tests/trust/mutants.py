@@ -1,4 +1,5 @@
-"""Mutants of publish.py and gate.py: cosmic-ray's operators make them, and for every statement that is a call one of our own.
+"""Mutants of publish.py and gate.py: cosmic-ray's operators make them,
+and for every statement that is a call one of our own.
 
 The call left out is a mutant that cosmic-ray has no operator for. `mutant_runs.py` runs the tests on them.
 """
@@ -35,7 +36,9 @@ class Mutant:
     @property
     def name(self) -> str:
         text = f"{self.operator}\0{self.before.strip()}\0{self.after.strip()}"
-        return f"{self.module}:{hashlib.sha256(text.encode()).hexdigest()[:10]}" + (f".{self.twin}" if self.twin > 1 else "")
+        return f"{self.module}:{hashlib.sha256(text.encode()).hexdigest()[:10]}" + (
+            f".{self.twin}" if self.twin > 1 else ""
+        )
 
 
 def _changed(module: str, operator: str, old: str, new: str) -> Mutant | None:
@@ -64,7 +67,8 @@ def _meaning(source: str) -> str:
 
 
 def _worth(operator: str) -> bool:
-    """Of the dozen replacements of a binary operator two: `/` joins paths and `+` lists here, and every other one just raises.
+    """Of the dozen replacements of a binary operator two: `/` joins paths and `+` lists here,
+    and every other one just raises.
 
     Operators on variables need names to be given, and no name here is a free variable of a model.
     """

@@ -14,7 +14,9 @@ from tests.work import PATIENCE_S
 
 
 def installed(*requirements: str) -> Path:
-    """A directory to put first on PYTHONPATH that holds these packages and nothing they need; skips where it cannot be had."""
+    """A directory to put first on PYTHONPATH that holds these packages and nothing they need;
+    skips where it cannot be had.
+    """
     name = "-".join(requirements).replace("=", "").replace(".", "_")
     root = Path(tempfile.gettempdir()) / "closedworld-test-packages"
     root.mkdir(mode=0o700, exist_ok=True)
@@ -36,6 +38,9 @@ def installed(*requirements: str) -> Path:
             ]
             done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             if done.returncode:
-                pytest.skip(f"{', '.join(requirements)} cannot be installed here: {done.stderr.strip().splitlines()[-1][:200]}")
+                pytest.skip(
+                    f"{', '.join(requirements)} cannot be installed here: "
+                    f"{done.stderr.strip().splitlines()[-1][:200]}"
+                )
             (folder / "installed").touch()
     return folder

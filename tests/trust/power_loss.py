@@ -1,12 +1,15 @@
 # ruff: noqa: PTH100, PTH115, PTH117, PTH118
-"""The power-loss replayer: record what a real run asks of the file system, then pull the plug at every point of it.
+"""The power-loss replayer: record what a real run asks of the file system,
+then pull the plug at every point of it.
 
-The recorder wraps the few `os` functions through which the shell writes (and `renameat2`), in the process that runs. No tracer
-is needed, so this runs wherever the tests run; that nothing was missed is proven by `Disk.tree`: the recorded calls must make,
-byte for byte, the directory that the run left. The model is stricter than ext4, XFS and Btrfs:
+The recorder wraps the few `os` functions through which the shell writes (and `renameat2`), in the process
+that runs. No tracer is needed, so this runs wherever the tests run; that nothing was missed is proven by
+`Disk.tree`: the recorded calls must make, byte for byte, the directory that the run left. The model is
+stricter than ext4, XFS and Btrfs:
 
 - bytes written are lost, kept in part or replaced by zeros until the file is synced;
-- a name created, removed or renamed is lost or kept, each independently of all others, until its directory is synced;
+- a name created, removed or renamed is lost or kept, each independently of all others, until its directory is
+  synced;
 - a rename is atomic, but the old name may come back beside the new one until the old directory is synced too.
 """
 
@@ -39,7 +42,9 @@ class Node:
 
 @dataclass(eq=False)
 class Change:
-    """One name of one directory, set or removed (`node` None), not yet safe. `after`: a change without which this cannot persist."""
+    """One name of one directory, set or removed (`node` None), not yet safe. `after`:
+    a change without which this cannot persist.
+    """
 
     folder: int
     name: str
@@ -110,7 +115,9 @@ class Disk:
         """Every file as a running process sees it."""
         return dict(self._walk(lambda node: node.names, lambda node: bytes(node.data)))
 
-    def _walk(self, names: Callable[[Node], dict[str, int]], content: Callable[[Node], bytes]) -> Iterator[tuple[str, bytes]]:
+    def _walk(
+        self, names: Callable[[Node], dict[str, int]], content: Callable[[Node], bytes]
+    ) -> Iterator[tuple[str, bytes]]:
         todo = [("", ROOT)]
         while todo:
             path, number = todo.pop()
@@ -123,21 +130,30 @@ class Disk:
     def crashes(self, rng: random.Random, private: str) -> Iterator[tuple[Tree, set[str]]]:
         """What a power cut may leave now: (files, directories).
 
-        Every combination of unsafe names that readers can see, each with none, all and six random choices of the unsafe names
-        below `private` (work in progress, which no reader looks at), each with unsafe bytes lost, torn, zeroed and kept.
+        Every combination of unsafe names that readers can see, each with none, all and six random choices of
+        the unsafe names below `private` (work in progress, which no reader looks at), each with unsafe bytes
+        lost, torn, zeroed and kept.
         """
         inner = self._below(private)
         seen = [n for n, change in enumerate(self.pending) if change.folder not in inner]
         hidden = [n for n, change in enumerate(self.pending) if change.folder in inner]
-        choices = [set(), set(hidden), *({n for n in hidden if rng.random() < 0.5} for _ in range(6))] if hidden else [set()]
+        choices = (
+            [set(), set(hidden), *({n for n in hidden if rng.random() < 0.5} for _ in range(6))]
+            if hidden
+            else [set()]
+        )
         unsafe = any(not node.folder and node.safe < len(node.data) for node in self.nodes.values())
-        for chosen in itertools.chain.from_iterable(itertools.combinations(seen, size) for size in range(len(seen) + 1)):
+        for chosen in itertools.chain.from_iterable(
+            itertools.combinations(seen, size) for size in range(len(seen) + 1)
+        ):
             for more in choices:
                 for bytes_kept in ("lost", "torn", "zeroed", "kept") if unsafe else ("lost",):
                     yield self._left({*chosen, *more}, bytes_kept)
 
     def _below(self, private: str) -> set[int]:
-        """Directories that are not where readers look: those below `private`, and those that have no name any more."""
+        """Directories that are not where readers look: those below `private`,
+        and those that have no name any more.
+        """
         named: set[int] = set()
         todo = [("", ROOT)]
         while todo:
@@ -171,7 +187,9 @@ class Disk:
 
 def _bytes(node: Node, kept: str) -> bytes:
     safe, lost = bytes(node.data[: node.safe]), bytes(node.data[node.safe :])
-    return safe + {"lost": b"", "torn": lost[: len(lost) // 2], "zeroed": bytes(len(lost)), "kept": lost}[kept]
+    return (
+        safe + {"lost": b"", "torn": lost[: len(lost) // 2], "zeroed": bytes(len(lost)), "kept": lost}[kept]
+    )
 
 
 @contextmanager
@@ -179,7 +197,10 @@ def recorded(root: Path, ops: list[Op], stop: Callable[[Op], None] = lambda op: 
     """Append every call that changes files below `root` to `ops`; `stop` sees each before it is done."""
     from sim.shell.publish import publish
 
-    real = {name: getattr(os, name) for name in ("open", "write", "fsync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")}
+    real = {
+        name: getattr(os, name)
+        for name in ("open", "write", "fsync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")
+    }
     base = str(root.resolve())
 
     def relative(path: Any, dir_fd: int | None = None) -> str | None:

@@ -44,8 +44,11 @@ def run(root: Path, out: Path, ops: list[Op], stop: Callable[[Op], None] = lambd
     return result.run_dir
 
 
-def in_child(work: Callable[[list[Op], Callable[[Op], None]], Any], kill_at: int | None, note: Path) -> list[Op]:
-    """Do `work` in a forked process which vanishes when it has made `kill_at` calls and begins another; what it recorded by then.
+def in_child(
+    work: Callable[[list[Op], Callable[[Op], None]], Any], kill_at: int | None, note: Path
+) -> list[Op]:
+    """Do `work` in a forked process which vanishes when it has made `kill_at` calls and begins another;
+    what it recorded by then.
 
     Calls that fail change nothing and do not count, so the n-th here is the n-th of a trace.
     """
@@ -84,11 +87,15 @@ class Tally:
 
 
 class Law:
-    """Holds crash states against the finished run: nothing is there in part, nothing before what it rests on, nothing told is lost."""
+    """Holds crash states against the finished run: nothing is there in part,
+    nothing before what it rests on, nothing told is lost.
+    """
 
     def __init__(self, final: Tree, run: str) -> None:
         self.run = run
-        self.final = {path.removeprefix(f"{run}/"): data for path, data in final.items() if path.startswith(f"{run}/")}
+        self.final = {
+            path.removeprefix(f"{run}/"): data for path, data in final.items() if path.startswith(f"{run}/")
+        }
         self.final = {path: data for path, data in self.final.items() if path.split("/")[0] in PUBLISHED}
         self.folders: dict[str, set[str]] = {}
         self.needs: dict[str, set[str]] = {}
@@ -101,16 +108,22 @@ class Law:
             parts = path.split("/")
             if parts[0] == "gates" and parts[-2] == "states":
                 data = json.loads(self.final[path])
-                files = {f"{item['path']}/{part['name']}" for item in data["datasets"] for part in item["files"]}
+                files = {
+                    f"{item['path']}/{part['name']}" for item in data["datasets"] for part in item["files"]
+                }
                 self.needs[path] |= files
                 self.state_files[parts[-1].removesuffix(".json")] = {path, *files}
             if parts[-1] == "index.json":
-                self.needs[path] |= {f"gates/{parts[1]}/{name}" for name in json.loads(self.final[path])["documents"]}
+                self.needs[path] |= {
+                    f"gates/{parts[1]}/{name}" for name in json.loads(self.final[path])["documents"]
+                }
             if parts[-1] == "_passed.flag":
                 self.needs[path].add(f"gates/{parts[1]}/index.json")
                 # A segment that had passed before is told under the name of its last state.
                 final_state = f"{parts[1]}.S{1 + sum(name.startswith(f'gates/{parts[1]}/states/') for name in self.final)}"
-                self.state_files[final_state] = {name for name in self.final if name.startswith(f"gates/{parts[1]}/")}
+                self.state_files[final_state] = {
+                    name for name in self.final if name.startswith(f"gates/{parts[1]}/")
+                }
 
     def tells(self, state: str, target: str) -> bool:
         """Whether telling a state says that what lies at `target` is there for good."""
@@ -120,20 +133,28 @@ class Law:
         """Everything wrong with what a power cut left."""
         cut = len(self.run) + 1
         seen = {path[cut:]: data for path, data in files.items() if path[cut:].split("/")[0] in PUBLISHED}
-        problems = [f"{path}: not what was published" for path, data in seen.items() if self.final.get(path) != data]
+        problems = [
+            f"{path}: not what was published" for path, data in seen.items() if self.final.get(path) != data
+        ]
         problems += [
-            f"{path}: there before {sorted(self.needs[path] - set(seen))[0]}" for path in seen if self.needs.get(path, set()) - set(seen)
+            f"{path}: there before {sorted(self.needs[path] - set(seen))[0]}"
+            for path in seen
+            if self.needs.get(path, set()) - set(seen)
         ]
         for folder, wanted in self.folders.items():
             if f"{self.run}/{folder}" in folders and wanted - set(seen):
                 problems.append(f"{folder}: in part")
         for state in told:
-            problems += [f"{path}: lost after {state} was told" for path in self.state_files[state] - set(seen)]
+            problems += [
+                f"{path}: lost after {state} was told" for path in self.state_files[state] - set(seen)
+            ]
         return problems
 
 
 def replay(ops: Sequence[Op], law: Law, seed: int, start: int = 0, keep: int = 0) -> Tally:
-    """Every crash state of a trace from its `start`-th call on, each held against the law; `keep` distinct states are returned."""
+    """Every crash state of a trace from its `start`-th call on, each held against the law;
+    `keep` distinct states are returned.
+    """
     rng, disk, tally = random.Random(seed), Disk(), Tally()
     told: list[str] = []
     moved: dict[str, tuple[bool, str]] = {}  # staged name -> whether this process moved it, and where to
@@ -154,7 +175,11 @@ def replay(ops: Sequence[Op], law: Law, seed: int, start: int = 0, keep: int = 0
         for files, folders in disk.crashes(rng, f"{law.run}/staging"):
             tally.states += 1
             tally.broken += [f"call {number} {op[:2]}: {text}" for text in law.broken(files, folders, told)]
-            tally.broken += [f"call {number}: {path} is back after it was told" for path in settled if path in folders or path in files]
+            tally.broken += [
+                f"call {number}: {path} is back after it was told"
+                for path in settled
+                if path in folders or path in files
+            ]
             name = hash((frozenset(files.items()), frozenset(folders)))
             if name not in tally.distinct:
                 tally.distinct.add(name)

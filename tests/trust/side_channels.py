@@ -1,7 +1,8 @@
-"""Runs commands in processes forked from one that has started, and met its surroundings, as any other: as a script.
+"""Runs commands in processes forked from one that has started, and met its surroundings, as any other:
+as a script.
 
-`python side_channels.py REPORT COMMANDS`: COMMANDS is a JSON list of argument lists. The exit code of each goes to REPORT, a JSON list.
-A child ends as the interpreter ends, so what fails at its very end counts.
+`python side_channels.py REPORT COMMANDS`: COMMANDS is a JSON list of argument lists. The exit code of each
+goes to REPORT, a JSON list. A child ends as the interpreter ends, so what fails at its very end counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def homeless(_: int) -> Any:
 
 
 def main() -> int:
-    """Fork a child a command; the parent writes the report and returns 0, a child returns what its command did."""
+    """Fork a child a command; the parent writes the report and returns 0,
+    a child returns what its command did.
+    """
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "shell")]
     if "HOME" not in os.environ:
         import pwd

@@ -1,4 +1,6 @@
-"""Ways to harm a run directory, each told by name; used one at a time, in sequences, and through the command line."""
+"""Ways to harm a run directory, each told by name; used one at a time, in sequences,
+and through the command line.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,11 @@ def linked_directory(run: Path, path: Path, rng: random.Random) -> None:
 
 def coherent(run: Path, path: Path, rng: random.Random) -> None:
     """Rewrite a segment's index and its flag so that they agree with each other."""
-    code = path.relative_to(run).parts[1] if path.relative_to(run).parts[0] == "gates" else path.relative_to(run).parts[2]
+    code = (
+        path.relative_to(run).parts[1]
+        if path.relative_to(run).parts[0] == "gates"
+        else path.relative_to(run).parts[2]
+    )
     index = run / "gates" / code / "index.json"
     if not (index.is_file() and index.with_name("_passed.flag").is_file()):
         raise FileNotFoundError(index)  # an earlier harm took them away, or put a pipe there
@@ -91,7 +97,9 @@ def coherent(run: Path, path: Path, rng: random.Random) -> None:
         raise FileNotFoundError(index)  # an earlier harm put another document under its name
     if path.name.startswith("part-"):  # the data change too, and the index says what they are now
         flip(run, path, rng)
-        part = next(part for item in document["datasets"] for part in item["files"] if path.name == part["name"])
+        part = next(
+            part for item in document["datasets"] for part in item["files"] if path.name == part["name"]
+        )
         part["file_sha256"] = sha256_bytes(path.read_bytes())
     document["checks"] = document["checks"][:-1]
     data = pretty_json(document)
@@ -101,7 +109,21 @@ def coherent(run: Path, path: Path, rng: random.Random) -> None:
 
 HARMS: dict[str, Harm] = {
     harm.__name__: harm
-    for harm in (flip, truncate, append, delete, extra, swap, rename, symlink, hardlink, directory, fifo, linked_directory, coherent)
+    for harm in (
+        flip,
+        truncate,
+        append,
+        delete,
+        extra,
+        swap,
+        rename,
+        symlink,
+        hardlink,
+        directory,
+        fifo,
+        linked_directory,
+        coherent,
+    )
 }
 
 
@@ -126,5 +148,7 @@ def state(run: Path) -> dict[str, object]:
             for name in (*folders, *names):
                 path = Path(folder) / name
                 kind = "link" if path.is_symlink() else "directory" if path.is_dir() else "other"
-                found[str(path.relative_to(run))] = path.read_bytes() if kind == "other" and path.is_file() else kind
+                found[str(path.relative_to(run))] = (
+                    path.read_bytes() if kind == "other" and path.is_file() else kind
+                )
     return found

@@ -1,4 +1,6 @@
-"""A small file that says a great many: refused by its footer, before a page is decoded, in memory that does not depend on what it says."""
+"""A small file that says a great many: refused by its footer, before a page is decoded, in memory that does
+not depend on what it says.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,12 @@ ROWS = 200_000_000  # 24 bytes each in memory: 4.8 GB
 def items(rows: int, **options: Any) -> bytes:
     """A file of `items` whose rows are all alike."""
     sink = pa.BufferOutputStream()
-    schema = pa.schema([("item_id", pa.uint64(), False), ("word", pa.uint64(), False), ("weight", pa.float64(), False)])
-    with pq.ParquetWriter(sink, schema, version="2.6", **{"compression": "snappy", "write_page_checksum": True, **options}) as writer:
+    schema = pa.schema(
+        [("item_id", pa.uint64(), False), ("word", pa.uint64(), False), ("weight", pa.float64(), False)]
+    )
+    with pq.ParquetWriter(
+        sink, schema, version="2.6", **{"compression": "snappy", "write_page_checksum": True, **options}
+    ) as writer:
         size = min(rows, 1 << 20)
         batch = pa.record_batch([pa.repeat(pa.scalar(1, kind.type), size) for kind in schema], schema=schema)
         for _ in range(rows // size):
@@ -69,8 +75,12 @@ def text_in_every_row() -> tuple[bytes, int]:
     """One text of a megabyte, named by a million rows: a terabyte, were each row to hold its own."""
     sink = pa.BufferOutputStream()
     rows = 1 << 20
-    text = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * (1 << 20)]))
-    pq.write_table(pa.table({"item_id": text}), sink, compression="snappy", row_group_size=rows, store_schema=False)
+    text = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * (1 << 20)])
+    )
+    pq.write_table(
+        pa.table({"item_id": text}), sink, compression="snappy", row_group_size=rows, store_schema=False
+    )
     return sink.getvalue().to_pybytes(), rows
 
 
@@ -80,12 +90,19 @@ def not_parquet() -> tuple[bytes, int]:
 
 def one_column() -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"item_id": pa.array([1, None], pa.uint64())}), sink, compression="snappy", write_page_checksum=True)
+    pq.write_table(
+        pa.table({"item_id": pa.array([1, None], pa.uint64())}),
+        sink,
+        compression="snappy",
+        write_page_checksum=True,
+    )
     return sink.getvalue().to_pybytes()
 
 
 def other_levels() -> tuple[bytes, int]:
-    """A column without nulls by the schema, whose size statistics count them: Arrow's accessors of chunks abort the process."""
+    """A column without nulls by the schema, whose size statistics count them:
+    Arrow's accessors of chunks abort the process.
+    """
     optional = b"\x25\x02\x18\x07item_id"
     data = one_column()
     assert data.count(optional) == 1
@@ -158,9 +175,13 @@ def test_a_bomb_is_refused_before_it_is_decoded(copy: Path, mini_root: Path, cas
     plant(copy, data, rows)
     places = ["--contracts", str(mini_root / "contracts"), "--config", str(mini_root / "config")]
     command = [sys.executable, "-c", LIMITED, str(1 << 30), "verify", str(copy), "--deep", "--json", *places]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(mini.ROOT)}, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(mini.ROOT)}, check=False
+    )
     assert done.returncode == 5, (done.stdout[-500:], done.stderr[-2000:])
-    assert "a published file asks for more than a file of a run can" in json.dumps(json.loads(done.stdout)["error"])
+    assert "a published file asks for more than a file of a run can" in json.dumps(
+        json.loads(done.stdout)["error"]
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     table = cw.open(copy)["items"]
     for read in (table.dataset, table.to_arrow, table.to_polars, lambda: table.to_arrow(["item_id"])):
@@ -206,8 +227,12 @@ print(passed, refused)
 
 
 def test_no_damage_of_a_footer_ends_the_process() -> None:
-    """Every byte of a footer, several ways: what the bounds let through is read, or refused by Arrow, never an abort of the process."""
-    done = subprocess.run([sys.executable, "-c", DAMAGED], capture_output=True, text=True, cwd=mini.ROOT, check=False)
+    """Every byte of a footer, several ways: what the bounds let through is read, or refused by Arrow,
+    never an abort of the process.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED], capture_output=True, text=True, cwd=mini.ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     passed, refused = map(int, done.stdout.split())
     assert passed > 1000
@@ -227,15 +252,23 @@ def test_sql_on_a_bomb_keeps_to_its_memory(copy: Path) -> None:
 def test_a_report_of_more_than_reports_hold_is_refused(copy: Path) -> None:
     """Reports have no digest: 20,000 rows of one text of 100 kB are 2 GB out of a few kilobytes."""
     rows = 20_000
-    text = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * 100_000]))
+    text = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), rows), pa.array(["x" * 100_000])
+    )
     alike = {
-        field.name: pa.repeat(pa.scalar(1, field.type) if pa.types.is_integer(field.type) else pa.scalar("x"), rows)
+        field.name: pa.repeat(
+            pa.scalar(1, field.type) if pa.types.is_integer(field.type) else pa.scalar("x"), rows
+        )
         for field in REPORT_SCHEMA
         if field.name != "ended_utc"
     }
     stamps = pa.repeat(pa.scalar(0, REPORT_SCHEMA.field("ended_utc").type), rows)
     columns = {
-        field.name: stamps if field.name == "ended_utc" else text if field.name == "error_code" else alike[field.name]
+        field.name: stamps
+        if field.name == "ended_utc"
+        else text
+        if field.name == "error_code"
+        else alike[field.name]
         for field in REPORT_SCHEMA
     }
     path = next(copy.glob("reports/layer*/segment_state_runs")) / "part-99999.parquet"
@@ -243,7 +276,10 @@ def test_a_report_of_more_than_reports_hold_is_refused(copy: Path) -> None:
     assert path.stat().st_size < 100_000
     with pytest.raises(UsageError) as refused:
         list(report_rows(copy))
-    assert (refused.value.code, refused.value.where) == ("SHELL.REPORT_UNREADABLE", str(path)) and "bytes of rows" in refused.value.found
+    assert (refused.value.code, refused.value.where) == (
+        "SHELL.REPORT_UNREADABLE",
+        str(path),
+    ) and "bytes of rows" in refused.value.found
 
 
 def test_files_of_ours_are_far_from_the_bounds(demo_run: Path) -> None:
@@ -305,7 +341,13 @@ def test_a_file_replaced_after_it_was_proven_is_refused(copy: Path, harm: Callab
     assert table.to_arrow().num_rows == 100
     assert world.sql("select count(*) as n from items")["n"].to_pylist() == [100]
     harm(first(copy))
-    for read in (table.to_arrow, table.to_polars, table.dataset, table.duckdb, lambda: world.sql("select * from items")):
+    for read in (
+        table.to_arrow,
+        table.to_polars,
+        table.dataset,
+        table.duckdb,
+        lambda: world.sql("select * from items"),
+    ):
         with pytest.raises(GateError, match="not the one that was published"):
             read()
     assert world.sql("select count(*) > 0 as some from doubles")["some"].to_pylist() == [True]

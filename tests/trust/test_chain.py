@@ -1,4 +1,6 @@
-"""Behind every gate stand all segments that came before: whatever becomes of one flag, each later segment stops and names it."""
+"""Behind every gate stand all segments that came before: whatever becomes of one flag,
+each later segment stops and names it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ PAIRS = list(combinations(CODES, 2))
 def linked(demo_run: Path, tmp_path: Path) -> Path:
     """The tiny world again, its files shared: a test replaces files and never writes into one."""
     target = tmp_path / demo_run.name
-    shutil.copytree(demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
+    shutil.copytree(
+        demo_run, target, symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns(".lock")
+    )
     return target
 
 
@@ -70,9 +74,15 @@ def test_a_segment_holds_the_flags_and_indexes_of_all_before_it(demo_run: Path) 
         indexes = {name: sha256_file(gate / name / "index.json") for name in CODES[:place]}
         assert open_bundle(demo_run, code).document["parents"] == flags
         receipt = json.loads((gate / code / f"s0_gate_receipt_{code}.json").read_text())["upstream_segments"]
-        assert receipt == {name: {"status": "PASS", "bundle_sha256": indexes[name], "flag_sha256": flags[name]} for name in flags}
+        assert receipt == {
+            name: {"status": "PASS", "bundle_sha256": indexes[name], "flag_sha256": flags[name]}
+            for name in flags
+        }
         rows = json.loads((gate / code / f"sealed_inputs_{code}.json").read_text())["inputs"]
-        sealed = {role: [row for row in rows if row["role"] == role] for role in ("UPSTREAM_GATE_FLAG", "UPSTREAM_GATE_BUNDLE", "CONTRACT")}
+        sealed = {
+            role: [row for row in rows if row["role"] == role]
+            for role in ("UPSTREAM_GATE_FLAG", "UPSTREAM_GATE_BUNDLE", "CONTRACT")
+        }
         assert {row["read_scope"] for found in sealed.values() for row in found} == {"METADATA_ONLY"}
         assert {row["owner_segment"]: row["sha256_hex"] for row in sealed["UPSTREAM_GATE_FLAG"]} == flags
         assert {row["owner_segment"]: row["sha256_hex"] for row in sealed["UPSTREAM_GATE_BUNDLE"]} == indexes
@@ -81,15 +91,25 @@ def test_a_segment_holds_the_flags_and_indexes_of_all_before_it(demo_run: Path) 
         assert keys == sorted(set(keys))
 
 
-@pytest.mark.promise("P4", "a flag removed or altered stops every later segment by name", faults="removed, forged in itself", cases=9)
+@pytest.mark.promise(
+    "P4",
+    "a flag removed or altered stops every later segment by name",
+    faults="removed, forged in itself",
+    cases=9,
+)
 @pytest.mark.parametrize("earlier", CODES[:-1])
 def test_every_later_segment_stops_at_a_flag_removed_or_altered(linked: Path, earlier: str) -> None:
     receipt, later = read_receipt(linked), [late for early, late in PAIRS if early == earlier]
-    flag, was = linked / "gates" / earlier / "_passed.flag", sha256_file(linked / "gates" / earlier / "_passed.flag")
+    flag, was = (
+        linked / "gates" / earlier / "_passed.flag",
+        sha256_file(linked / "gates" / earlier / "_passed.flag"),
+    )
     forge(linked, earlier, other_figure)
     told = verify_run(linked, CODES).problems
     for code in later:
-        before = {name: bundle for name, bundle in bundles(linked).items() if CODES.index(name) < CODES.index(code)}
+        before = {
+            name: bundle for name, bundle in bundles(linked).items() if CODES.index(name) < CODES.index(code)
+        }
         line = f"gates/{earlier}/_passed.flag: SHA-256 {sha256_file(flag)}, but {code} was built on {was}"
         assert line in told
         with pytest.raises(GateError) as error:
@@ -98,7 +118,11 @@ def test_every_later_segment_stops_at_a_flag_removed_or_altered(linked: Path, ea
     flag.unlink()
     told = verify_run(linked, CODES).problems
     for code in later:
-        before = {name: bundle for name, bundle in bundles(linked, earlier).items() if CODES.index(name) < CODES.index(code)}
+        before = {
+            name: bundle
+            for name, bundle in bundles(linked, earlier).items()
+            if CODES.index(name) < CODES.index(code)
+        }
         line = f"gates/{code}/index.json: built on {earlier}, which has not passed here"
         assert line in told
         with pytest.raises(GateError) as error:
@@ -108,7 +132,9 @@ def test_every_later_segment_stops_at_a_flag_removed_or_altered(linked: Path, ea
 
 @pytest.mark.parametrize("late", CODES[1:])
 def test_an_index_that_leaves_out_an_earlier_segment_is_named(linked: Path, late: str) -> None:
-    """Forged coherently, flag and all: what a gate must hold is said by the order of the run, not by the index."""
+    """Forged coherently, flag and all: what a gate must hold is said by the order of the run,
+    not by the index.
+    """
     receipt, place = read_receipt(linked), CODES.index(late)
     whole = (linked / "gates" / late / "index.json").read_bytes()
     for early in CODES[:place]:
@@ -122,9 +148,12 @@ def test_an_index_that_leaves_out_an_earlier_segment_is_named(linked: Path, late
 def test_contracts_are_sealed_file_by_file_and_make_the_fingerprint(linked: Path) -> None:
     contracts, receipt = load_contracts(contracts_root()), read_receipt(linked)
     found = {path.relative_to(contracts_root()).as_posix() for path in contracts_root().rglob("*.yaml")}
-    assert set(contracts.files) == {relative for relative in found if not relative.startswith("answers/")}  # what programs are told
+    # what programs are told
+    assert set(contracts.files) == {relative for relative in found if not relative.startswith("answers/")}
     for relative, digest in contracts.files.items():
-        assert digest == sha256_bytes(canonical_json(load(contracts_root() / relative, relative).value)), relative
+        assert digest == sha256_bytes(canonical_json(load(contracts_root() / relative, relative).value)), (
+            relative
+        )
     assert contracts.digest == contracts_digest(contracts.files.items())
     assert seal_problems(linked, "6A", receipt) == []
     seal = linked / "gates/6A/sealed_inputs_6A.json"
@@ -143,7 +172,9 @@ def test_contracts_are_sealed_file_by_file_and_make_the_fingerprint(linked: Path
         replace(seal, pretty_json({**document, "inputs": rows}))
         problems = seal_problems(linked, "6A", receipt)
         assert len(problems) == 1
-        assert problems[0].startswith(f"{seal}: contracts ") and problems[0].endswith(f"expected {receipt['manifest_fingerprint']}")
+        assert problems[0].startswith(f"{seal}: contracts ") and problems[0].endswith(
+            f"expected {receipt['manifest_fingerprint']}"
+        )
 
 
 def test_entities_want_one_partition_of_the_arrivals(demo_run: Path) -> None:

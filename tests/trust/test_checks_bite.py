@@ -1,4 +1,6 @@
-"""Checks bite: every check of a real world, contract or model, has figures or rows that it refuses; those that only report are named."""
+"""Checks bite: every check of a real world, contract or model, has figures or rows that it refuses; those
+that only report are named.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> CheckedWorld:
 
 def no_clock(world: CheckedWorld) -> tuple[str, Instead, Totals]:
     ctx = world.states["2A.S1"].ctx
-    return "every zone has a clock", Instead(ctx, reference=lambda table: ctx.reference(table).slice(0, 1)), {}
+    return (
+        "every zone has a clock",
+        Instead(ctx, reference=lambda table: ctx.reference(table).slice(0, 1)),
+        {},
+    )
 
 
 def twin_edges(world: CheckedWorld) -> tuple[str, Instead, Totals]:
@@ -48,7 +54,9 @@ def twin_edges(world: CheckedWorld) -> tuple[str, Instead, Totals]:
 def flat_nat(world: CheckedWorld) -> tuple[str, Instead, Totals]:
     """Addresses enough to be judged, and as many devices on each of them."""
     asked = world.states["6A.S5"]
-    degrees = np.zeros_like(np.asarray(asked.totals["degrees"])).reshape(len(asked.ctx.vocabulary("ip_type")), -1)
+    degrees = np.zeros_like(np.asarray(asked.totals["degrees"])).reshape(
+        len(asked.ctx.vocabulary("ip_type")), -1
+    )
     degrees[:, 5] = 10**6
     totals = {"degrees": degrees.ravel(), "table.ips": np.asarray(asked.totals["table.ips"]) * 100_000}
     return "carriers' NAT is heavy-tailed", Instead(asked.ctx), totals
@@ -58,8 +66,15 @@ OTHERWISE = {"2A.S1": no_clock, "3B.S4": twin_edges, "6A.S5": flat_nat}
 
 
 def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
-    """Each counter of each state falsified in turn; and no check says less than the index of a real run lists."""
-    listed = {(row["state"], row["name"]) for index in world.indexes for row in index["checks"] if "dataset" not in row}
+    """Each counter of each state falsified in turn; and no check says less than the index of a real run
+    lists.
+    """
+    listed = {
+        (row["state"], row["name"])
+        for index in world.indexes
+        for row in index["checks"]
+        if "dataset" not in row
+    }
     silent, red_of, tried = [], {}, 0
     for state, asked in world.states.items():
         assert asked.red({}) == set()
@@ -77,8 +92,12 @@ def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
     for state, name in sorted(listed):
         reported = any(fnmatch.fnmatchcase(name, pattern) for pattern in REPORTED.get(state, []))
         if (name in red_of[state]) == reported:
-            silent.append((state, name, "only reports and turned red" if reported else "no fixture turns it red"))
-    print(f"{len(listed)} model checks, {tried} falsified figures, {sum(map(len, red_of.values()))} turned red")
+            silent.append(
+                (state, name, "only reports and turned red" if reported else "no fixture turns it red")
+            )
+    print(
+        f"{len(listed)} model checks, {tried} falsified figures, {sum(map(len, red_of.values()))} turned red"
+    )
     assert silent == []
     assert len(listed) > 280 and tried > 3000
 
@@ -91,15 +110,27 @@ def rows_to_corrupt(world: CheckedWorld) -> Iterator[tuple[Dataset, str, Frame, 
             if "dataset" in row:
                 dataset = world.contracts.dataset(row["dataset"])
                 item = published[dataset.id]
-                yield dataset, row["name"], world.store.load(dataset.id, item.scenario, part=0).slice(0, 20_000), item
+                yield (
+                    dataset,
+                    row["name"],
+                    world.store.load(dataset.id, item.scenario, part=0).slice(0, 20_000),
+                    item,
+                )
 
 
-@pytest.mark.promise("P22", "Every check of a real world has figures or rows that it refuses", faults="false counters and rows", cases=972)
+@pytest.mark.promise(
+    "P22",
+    "Every check of a real world has figures or rows that it refuses",
+    faults="false counters and rows",
+    cases=972,
+)
 def test_every_contract_check_can_refuse(world: CheckedWorld) -> None:
     silent, seen = [], 0
     for dataset, name, frame, item in rows_to_corrupt(world):
         if not len(frame):
-            assert dataset.id == "merchant_supplied_1A", "this world was given no merchants; of all else it has rows"
+            assert dataset.id == "merchant_supplied_1A", (
+                "this world was given no merchants; of all else it has rows"
+            )
             continue
         seen += 1
         if name.startswith("seam."):
@@ -123,7 +154,13 @@ def test_a_check_that_cannot_fail_is_noticed(world: CheckedWorld) -> None:
     stuck = list(asked.checks(asked.ctx, asked.totals))
     assert all(check.passed for check in stuck) and len(stuck) == 9
     frozen = checked_world.Asked(lambda ctx, totals: stuck, asked.ctx, asked.totals)
-    counters = [(name, other) for name, value in asked.totals.items() for other in checked_world.falsified(value)]
+    counters = [
+        (name, other) for name, value in asked.totals.items() for other in checked_world.falsified(value)
+    ]
     assert set().union(*(frozen.red({name: other}) for name, other in counters)) == set()
-    assert set().union(*(asked.red({name: other}) for name, other in counters)) == {check.name for check in stuck}
-    assert isinstance(asked.totals, dict) and any(isinstance(value, np.ndarray) for value in asked.totals.values())
+    assert set().union(*(asked.red({name: other}) for name, other in counters)) == {
+        check.name for check in stuck
+    }
+    assert isinstance(asked.totals, dict) and any(
+        isinstance(value, np.ndarray) for value in asked.totals.values()
+    )

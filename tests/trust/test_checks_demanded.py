@@ -1,4 +1,6 @@
-""" "Passed" cannot mean "nothing was checked": a flag says how many checks passed and which, and contracts say which must."""
+""" "Passed" cannot mean "nothing was checked": a flag says how many checks passed and which,
+and contracts say which must.
+"""
 
 from __future__ import annotations
 
@@ -52,27 +54,42 @@ def test_the_contract_alone_says_which_row_checks_run(demo_run: Path) -> None:
     assert seen > 600
 
 
-@pytest.mark.promise("P22", "Deleting any demanded check keeps its segment from passing", faults="check deleted", cases=880)
+@pytest.mark.promise(
+    "P22", "Deleting any demanded check keeps its segment from passing", faults="check deleted", cases=880
+)
 def test_every_demanded_check_is_missed(demo_run: Path) -> None:
-    """Each demanded name, of rows and of the model, taken out of a real run's list: the gate names exactly it."""
+    """Each demanded name, of rows and of the model, taken out of a real run's list:
+    the gate names exactly it.
+    """
     contracts = load_contracts(contracts_root())
     tried, states = 0, set()
     for index in indexes(demo_run):
         rows, datasets = index["checks"], [item["dataset"] for item in index["datasets"]]
         assert missing_checks(contracts, index["states"], datasets, rows) == []
         states |= set(index["states"])
-        wanted = [(dataset, name) for dataset in sorted(set(datasets)) for name in contract_checks(contracts.dataset(dataset))]
+        wanted = [
+            (dataset, name)
+            for dataset in sorted(set(datasets))
+            for name in contract_checks(contracts.dataset(dataset))
+        ]
         for dataset, name in wanted:
             left = [row for row in rows if (row.get("dataset"), row["name"]) != (dataset, name)]
             assert missing_checks(contracts, index["states"], datasets, left) == [f"{dataset}: {name}"]
             tried += 1
         for state in index["states"]:
             for pattern in contracts.checks.get(state, ()):
-                left = [row for row in rows if "dataset" in row or row["state"] != state or not fnmatch.fnmatchcase(row["name"], pattern)]
+                left = [
+                    row
+                    for row in rows
+                    if "dataset" in row
+                    or row["state"] != state
+                    or not fnmatch.fnmatchcase(row["name"], pattern)
+                ]
                 assert f"{state}: {pattern}" in missing_checks(contracts, index["states"], datasets, left)
                 tried += 1
     print(f"{tried} demanded checks deleted, each missed")
-    # The events of a state are a segment of its own, which only `--rng-events` makes (tests/shell/test_event_gates.py).
+    # The events of a state are a segment of its own, which only `--rng-events` makes
+    # (tests/shell/test_event_gates.py).
     assert tried > 850 and {state for state in contracts.checks if not state.startswith("RNG_")} <= states
 
 
@@ -83,7 +100,9 @@ def test_every_model_check_of_a_world_is_demanded(demo_run: Path) -> None:
     for index in indexes(demo_run):
         for row in index["checks"]:
             patterns = contracts.checks.get(row["state"], ())
-            if "dataset" not in row and not any(fnmatch.fnmatchcase(row["name"], pattern) for pattern in patterns):
+            if "dataset" not in row and not any(
+                fnmatch.fnmatchcase(row["name"], pattern) for pattern in patterns
+            ):
                 free.add((row["state"], row["name"]))
     assert {state for state, _ in free} <= {"6A.S1", "6A.S2", "3B.S3"} and len(free) <= 15, sorted(free)
 
@@ -108,14 +127,18 @@ def test_a_deleted_check_does_not_pass_and_a_restored_one_resumes(root: Path) ->
         with pytest.raises(GateError, match="CHECKS_MISSING") as error:
             miniworld.build(root, out=root / deleted, programs=miniworld.segments(check_items=fewer))
         assert (
-            error.value.total == 1 and not list((root / deleted).rglob("_passed.flag")) and not list((root / deleted).rglob("index.json"))
+            error.value.total == 1
+            and not list((root / deleted).rglob("_passed.flag"))
+            and not list((root / deleted).rglob("index.json"))
         )
     assert miniworld.build(root, programs=miniworld.segments(check_items=some)).run_dir == run
     assert miniworld.build(root).bundles.keys() == {"1A", "1B"}
 
 
 def test_a_passed_segment_is_held_against_the_demand_again(root: Path) -> None:
-    """A run published by code that demanded less (here: its contracts are made to demand more) is not built upon."""
+    """A run published by code that demanded less (here: its contracts are made to demand more) is not built
+    upon.
+    """
     result = miniworld.build(root, until="1A")
     prepared = miniworld.prepared(root)
     prepared.contracts.checks["1A.S1"] = ("another",)  # type: ignore[index]
@@ -142,7 +165,10 @@ def test_a_flag_says_how_many_checks_passed_and_which(root: Path) -> None:
     flag = json.loads((run / "gates/1A/_passed.flag").read_text())
     index = json.loads((run / "gates/1A/index.json").read_text())
     names = sorted([row["state"], row.get("dataset", ""), row["name"]] for row in index["checks"])
-    assert flag["checks"] == {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))} and len(names) == 8
+    assert (
+        flag["checks"] == {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))}
+        and len(names) == 8
+    )
     assert flag["law"] == BUNDLE_LAW == "bundle-v3"
 
 
@@ -156,7 +182,9 @@ FORGED = {
 }
 
 
-@pytest.mark.promise("P22", "A flag whose checks are not those of its index is refused", faults="forged flag", cases=7)
+@pytest.mark.promise(
+    "P22", "A flag whose checks are not those of its index is refused", faults="forged flag", cases=7
+)
 @pytest.mark.parametrize("how", FORGED)
 def test_a_flag_with_other_checks_is_refused(root: Path, how: str) -> None:
     run = miniworld.build(root).run_dir
@@ -164,7 +192,10 @@ def test_a_flag_with_other_checks_is_refused(root: Path, how: str) -> None:
     flag = json.loads(path.read_text())
     path.chmod(0o644)
     path.write_bytes(canonical_json({**flag, "checks": {**flag["checks"], **FORGED[how]}}) + b"\n")
-    with pytest.raises(GateError, match="HASHGATE_CHECKS_DIFFER" if how in ("one check fewer", "other names") else "HASHGATE_INVALID"):
+    with pytest.raises(
+        GateError,
+        match="HASHGATE_CHECKS_DIFFER" if how in ("one check fewer", "other names") else "HASHGATE_INVALID",
+    ):
         open_bundle(run, "1A")
 
 
@@ -177,7 +208,9 @@ def test_an_index_with_fewer_checks_and_its_digest_forged_is_refused(root: Path)
     for file in (path, flag):
         file.chmod(0o644)
     path.write_bytes(data)
-    flag.write_bytes(canonical_json({**json.loads(flag.read_text()), "bundle_sha256": sha256_bytes(data)}) + b"\n")
+    flag.write_bytes(
+        canonical_json({**json.loads(flag.read_text()), "bundle_sha256": sha256_bytes(data)}) + b"\n"
+    )
     with pytest.raises(GateError, match="CHECKS_DIFFER"):
         open_bundle(run, "1A")
     assert read_flag(encode_flag("1A", data), "1A", "flag") == sha256_bytes(data)
@@ -188,14 +221,18 @@ def test_the_flag_of_an_older_law_is_refused_by_name(root: Path) -> None:
     path = run / "gates/1A/_passed.flag"
     flag = json.loads(path.read_text())
     path.chmod(0o644)
-    path.write_bytes(canonical_json({"bundle_sha256": flag["bundle_sha256"], "law": "bundle-v1", "segment": "1A"}) + b"\n")
+    path.write_bytes(
+        canonical_json({"bundle_sha256": flag["bundle_sha256"], "law": "bundle-v1", "segment": "1A"}) + b"\n"
+    )
     with pytest.raises(GateError) as error:
         open_bundle(run, "1A")
     assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v3'")
 
 
 def forged(run: Path, code: str, keep: Callable[[dict[str, Any]], bool]) -> None:
-    """Publish a segment again with fewer checks: manifests, index and flag rewritten so that they all agree."""
+    """Publish a segment again with fewer checks: manifests,
+    index and flag rewritten so that they all agree.
+    """
     folder = run / "gates" / code
     index = json.loads((folder / "index.json").read_bytes())
     manifests, documents = [], dict(index["documents"])
@@ -212,21 +249,33 @@ def forged(run: Path, code: str, keep: Callable[[dict[str, Any]], bool]) -> None
     (folder / "_passed.flag").write_bytes(encode_flag(code, data))
 
 
-@pytest.mark.promise("P22", "A run that says it passed with a demanded check left out does not verify", faults="coherent forgery", cases=4)
+@pytest.mark.promise(
+    "P22",
+    "A run that says it passed with a demanded check left out does not verify",
+    faults="coherent forgery",
+    cases=4,
+)
 @pytest.mark.parametrize("deep", [(), ("--deep",)], ids=["plain", "deep"])
 @pytest.mark.parametrize("remote", [False, True], ids=["directory", "store"])
-def test_verify_misses_a_check_that_no_longer_runs(cli: Any, mini_copy: Any, deep: tuple[str, ...], remote: bool) -> None:
+def test_verify_misses_a_check_that_no_longer_runs(
+    cli: Any, mini_copy: Any, deep: tuple[str, ...], remote: bool
+) -> None:
     where = f"file://{mini_copy.run}" if remote else str(mini_copy.run)
     forged(mini_copy.run, "1B", lambda row: True)
     assert cli("verify", where, *deep, *mini_copy.options).code == 0  # rewritten alike, it is what it was
     forged(mini_copy.run, "1B", lambda row: row["name"] != "primary_key")
     answer = cli("verify", where, *deep, *mini_copy.options)
     assert answer.code == 5 and "SHELL.RUN_NOT_AS_PUBLISHED" in answer.err
-    assert "gates/1B/index.json: check 'doubles: primary_key' is demanded by the contracts and did not run" in answer.err
+    assert (
+        "gates/1B/index.json: check 'doubles: primary_key' is demanded by the contracts and did not run"
+        in answer.err
+    )
 
 
 def test_verify_judges_nobody_by_contracts_that_are_not_theirs(cli: Any, mini_copy: Any) -> None:
-    """A run of older contracts is read, and it is said what was not asked of it; deep verification needs those contracts."""
+    """A run of older contracts is read, and it is said what was not asked of it;
+    deep verification needs those contracts.
+    """
     forged(mini_copy.run, "1B", lambda row: row["name"] != "primary_key")
     told = json.loads(cli("verify", mini_copy.run, "--json").out)
     assert (told["ok"], told["checks_not_judged"]) == (True, ["1A", "1B"])
@@ -235,10 +284,16 @@ def test_verify_judges_nobody_by_contracts_that_are_not_theirs(cli: Any, mini_co
 
 
 def test_whole_datasets_are_demanded_too(mini: Any) -> None:
-    bundle, contracts, receipt = open_bundle(mini.run, "1B"), load_contracts(mini.root / "contracts"), read_receipt(mini.run)
+    bundle, contracts, receipt = (
+        open_bundle(mini.run, "1B"),
+        load_contracts(mini.root / "contracts"),
+        read_receipt(mini.run),
+    )
     assert unmet_demands(contracts, bundle, receipt) == []
     for fewer, missing in (((), receipt["scenarios"]), (bundle.datasets, ["another"])):
-        told = [f"dataset 'doubles of {name}' is demanded by the contracts and not published" for name in missing]
+        told = [
+            f"dataset 'doubles of {name}' is demanded by the contracts and not published" for name in missing
+        ]
         asked = {**receipt, "scenarios": sorted({*receipt["scenarios"], *missing})}
         assert unmet_demands(contracts, replace(bundle, datasets=fewer), asked) == told
     other = replace(bundle, datasets=(replace(bundle.datasets[0], dataset="stranger"), *bundle.datasets))

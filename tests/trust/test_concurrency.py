@@ -1,4 +1,6 @@
-"""Two at once: runs from a barrier, a killed holder, a reader beside a writer, a stopped process woken too late, a task done twice."""
+"""Two at once: runs from a barrier, a killed holder, a reader beside a writer,
+a stopped process woken too late, a task done twice.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +56,17 @@ def race(child: Start, out: Path, plain: dict[str, bytes]) -> tuple[int, int]:
         if one.code == 6:
             assert one.error["code"] == "SHELL.RUN_LOCKED" and str(out) in str(one.error["where"]), one
             winner = next(other.pid for other, end in zip(pair, done, strict=True) if end.code == 0)
-            assert f'"pid": {winner}' in str(one.error["found"]) or "has not written its name yet" in str(one.error["found"]), one
+            assert f'"pid": {winner}' in str(one.error["found"]) or "has not written its name yet" in str(
+                one.error["found"]
+            ), one
     assert mini.tree(mini.run_dir(out)) == plain
     return codes[0], codes[1]
 
 
-P7 = "two runs of one request started together: one works, the other is told who does or finds all done; the content is the same"
+P7 = (
+    "two runs of one request started together: one works, the other is told who does or finds all done; the "
+    "content is the same"
+)
 
 
 @pytest.mark.promise("P7", P7, faults="two processes from a barrier", cases=5)
@@ -88,12 +95,20 @@ def pausing(run_dir: Path) -> Any:
 
 
 @pytest.mark.promise(
-    "P7", "a killed holder leaves no lock: the next run starts at once and ends equal", faults="SIGKILL of the holder", cases=5
+    "P7",
+    "a killed holder leaves no lock: the next run starts at once and ends equal",
+    faults="SIGKILL of the holder",
+    cases=5,
 )
 @pytest.mark.promise(
-    "P16", "after the driver was killed only unfinished partitions are computed again", faults="SIGKILL of the driver", cases=5
+    "P16",
+    "after the driver was killed only unfinished partitions are computed again",
+    faults="SIGKILL of the driver",
+    cases=5,
 )
-def test_the_holder_is_killed(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_holder_is_killed(
+    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(5):
         out = ram / str(number)
         out.mkdir()
@@ -114,13 +129,19 @@ def test_the_holder_is_killed(child: Start, run: Run, ram: Path, plain_tree: dic
 
 
 @pytest.mark.promise(
-    "P8", "a reader beside a writer sees nothing, or complete proven segments", faults="a reader in a loop beside fresh runs", cases=8
+    "P8",
+    "a reader beside a writer sees nothing, or complete proven segments",
+    faults="a reader in a loop beside fresh runs",
+    cases=8,
 )
-def test_a_reader_beside_a_writer(child: Start, mini_root: Path, ram: Path, record_property: Callable[..., None]) -> None:
+def test_a_reader_beside_a_writer(
+    child: Start, mini_root: Path, ram: Path, record_property: Callable[..., None]
+) -> None:
     prepared = mini.miniworld.prepared(mini_root)
     seen: dict[str, int] = {"nothing": 0, "": 0, "1A": 0, "1A,1B": 0}
     for number in range(80):
-        if number >= 8 and seen["1A"]:  # between the two flags are milliseconds: as many runs as it takes to look there
+        # between the two flags are milliseconds: as many runs as it takes to look there
+        if number >= 8 and seen["1A"]:
             break
         out = ram / str(number)
         run_dir = out / prepared.run_id
@@ -132,7 +153,9 @@ def test_a_reader_beside_a_writer(child: Start, mini_root: Path, ram: Path, reco
                 opened = open_run(run_dir, mini.CODES)
                 report = verify_run(run_dir, mini.CODES, content, contracts=prepared.contracts)
             except GateError as error:
-                assert error.code == "SHELL.PUBLISHED_FILE_MISSING" and error.where.endswith("run_receipt.json"), error
+                assert error.code == "SHELL.PUBLISHED_FILE_MISSING" and error.where.endswith(
+                    "run_receipt.json"
+                ), error
                 seen["nothing"] += 1
             else:
                 for bundle in opened.bundles.values():
@@ -166,7 +189,9 @@ def stopped_at(call: str, number: int) -> Callable[[], None]:
 
 
 def zombie(child: Start, run: Run, out: Path, plain: dict[str, bytes], call: str, number: int) -> int:
-    """A run freezes and loses its lock, another finishes the world, the first one wakes up. Returns its exit code."""
+    """A run freezes and loses its lock, another finishes the world,
+    the first one wakes up. Returns its exit code.
+    """
     frozen = child(out, before=stopped_at(call, number))
     _, status = os.waitpid(frozen.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status), (call, number, status)
@@ -186,29 +211,52 @@ def zombie(child: Start, run: Run, out: Path, plain: dict[str, bytes], call: str
 P15 = "a process frozen anywhere, robbed of its lock and woken after another finished the world: harmless"
 
 
-@pytest.mark.promise("P15", P15, faults="SIGSTOP at sampled write, fsync, mkdir, replace; lock removed; SIGCONT", cases=12)
-def test_a_zombie_wakes_up(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int]) -> None:
-    shares = {"write": (0.01, 0.3, 0.65), "fsync": (0.03, 0.2, 0.45, 0.7, 0.9), "mkdir": (0.3, 0.9), "replace": (0.2, 0.8)}
+@pytest.mark.promise(
+    "P15", P15, faults="SIGSTOP at sampled write, fsync, mkdir, replace; lock removed; SIGCONT", cases=12
+)
+def test_a_zombie_wakes_up(
+    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int]
+) -> None:
+    shares = {
+        "write": (0.01, 0.3, 0.65),
+        "fsync": (0.03, 0.2, 0.45, 0.7, 0.9),
+        "mkdir": (0.3, 0.9),
+        "replace": (0.2, 0.8),
+    }
     moments = [(call, 1 + int(share * (calls[call] - 1))) for call in shares for share in shares[call]]
-    codes = [zombie(child, run, ram / f"{call}{number}", plain_tree, call, number) for call, number in moments]
+    codes = [
+        zombie(child, run, ram / f"{call}{number}", plain_tree, call, number) for call, number in moments
+    ]
     assert len(codes) == 12
 
 
 @pytest.mark.slow
 @pytest.mark.promise("P15", P15, faults="SIGSTOP at every write and every third fsync; lock removed; SIGCONT")
 def test_zombies_everywhere(
-    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int], record_property: Callable[..., None]
+    child: Start,
+    run: Run,
+    ram: Path,
+    plain_tree: dict[str, bytes],
+    calls: dict[str, int],
+    record_property: Callable[..., None],
 ) -> None:
-    moments = [("write", number) for number in range(1, calls["write"] + 1)] + [("fsync", n) for n in range(1, calls["fsync"] + 1, 3)]
+    moments = [("write", number) for number in range(1, calls["write"] + 1)] + [
+        ("fsync", n) for n in range(1, calls["fsync"] + 1, 3)
+    ]
     for call, number in moments:
         zombie(child, run, ram / f"{call}{number}", plain_tree, call, number)
     record_property("cases", len(moments))
 
 
 @pytest.mark.promise(
-    "P15", "a partition computed twice, even at once, changes nothing", faults="each task two and three times, in parallel", cases=20
+    "P15",
+    "a partition computed twice, even at once, changes nothing",
+    faults="each task two and three times, in parallel",
+    cases=20,
 )
-def test_a_duplicated_task(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_duplicated_task(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def twice(times: int) -> Callable[..., Any]:
         def run_duplicated(function: Any, items: Any, workers: int, budget: Any) -> Any:
             for item in items:
@@ -231,12 +279,17 @@ def test_a_duplicated_task(run: Run, ram: Path, plain_tree: dict[str, bytes], mo
         assert mini.tree(mini.run_dir(ram / str(number))) == plain_tree
 
 
-@pytest.mark.promise("P7", "a lock is not inherited: what a run starts cannot keep it", faults="a child that outlives the holder")
+@pytest.mark.promise(
+    "P7",
+    "a lock is not inherited: what a run starts cannot keep it",
+    faults="a child that outlives the holder",
+)
 def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
     with RunLock(tmp_path):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "30"], dict(os.environ))
     try:
-        for attempt in range(1000):  # a kernel closes what is not inherited just after it lets the parent go on
+        # a kernel closes what is not inherited just after it lets the parent go on
+        for attempt in range(1000):
             try:
                 with RunLock(tmp_path):
                     break

@@ -1,4 +1,6 @@
-"""Real limits instead of injected ones: small file systems, read-only and foreign ones, limits of file size and open files."""
+"""Real limits instead of injected ones: small file systems, read-only and foreign ones,
+limits of file size and open files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from tests.trust import mini
 
 Run = Callable[..., mini.Done]
 needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
+    os.geteuid() != 0
+    or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
     reason="mounting a small file system needs root",
 )
 
@@ -43,10 +46,15 @@ def remount(path: Path, options: str) -> None:
 @needs_mount
 @pytest.mark.promise(
     "P9",
-    "a really full disk: exit 7 with path, needed and free bytes; after space is freed the same run ends equal",
+    (
+        "a really full disk: exit 7 with path, needed and free bytes; after space is freed the same run "
+        "ends equal"
+    ),
     faults="tmpfs of n KiB",
 )
-def test_a_small_disk_fills_up(run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
+def test_a_small_disk_fills_up(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
     refused, told = 0, 0
     for kib in (*range(4, 124, 8), 256):
         with mounted(ram / f"disk{kib}", kib << 10) as disk:
@@ -71,14 +79,19 @@ def test_a_small_disk_fills_up(run: Run, ram: Path, plain_tree: dict[str, bytes]
 @needs_mount
 @pytest.mark.slow
 @pytest.mark.promise(
-    "P9", "the whole engine on a disk that fills up: passed segments stay, the rest follows", faults="tmpfs of 8 MiB", cases=1
+    "P9",
+    "the whole engine on a disk that fills up: passed segments stay, the rest follows",
+    faults="tmpfs of 8 MiB",
+    cases=1,
 )
 def test_the_whole_engine_on_a_small_disk(ram: Path) -> None:
     plain = build("tiny", ram / "plain")
     with mounted(ram / "disk", 8 << 20) as disk:
         done = closedworld(*arguments("tiny", disk), check=False)
         error = json.loads(done.stdout)["error"]
-        assert done.returncode == error["exit_code"] == 7 and "Traceback" not in done.stderr, done.stderr[-2000:]
+        assert done.returncode == error["exit_code"] == 7 and "Traceback" not in done.stderr, done.stderr[
+            -2000:
+        ]
         assert mini.SPACE.search(error["found"]) and str(disk) in error["where"], error
         half, whole = all_published(disk / plain.name), all_published(plain)
         assert half.items() < whole.items() and "gates/5B/_passed.flag" in half
@@ -89,21 +102,28 @@ def test_the_whole_engine_on_a_small_disk(ram: Path) -> None:
 
 @needs_mount
 @pytest.mark.promise(
-    "P9", "a disk that is clearly too small refuses before anything starts, with needed and free bytes", faults="tmpfs of 1 MiB"
+    "P9",
+    "a disk that is clearly too small refuses before anything starts, with needed and free bytes",
+    faults="tmpfs of 1 MiB",
 )
 def test_preflight(ram: Path) -> None:
     with mounted(ram / "disk", 1 << 20) as disk:
         done = closedworld(*arguments("tiny", disk / "runs"), check=False)
         error = json.loads(done.stdout)["error"]
         assert (done.returncode, error["code"], error["where"]) == (7, "SHELL.DISK_TOO_SMALL", str(disk))
-        free, needed = (int(error[key].split(" bytes")[0].removeprefix("about ").replace(",", "")) for key in ("found", "expected"))
+        free, needed = (
+            int(error[key].split(" bytes")[0].removeprefix("about ").replace(",", ""))
+            for key in ("found", "expected")
+        )
         assert free <= 1 << 20 < needed // 2 < 20 << 20
         assert list(disk.iterdir()) == []
 
 
 @needs_mount
 @pytest.mark.promise(
-    "P9", "out of inodes is said as such, not as lack of bytes; with more of them the same run ends equal", faults="tmpfs of n inodes"
+    "P9",
+    "out of inodes is said as such, not as lack of bytes; with more of them the same run ends equal",
+    faults="tmpfs of n inodes",
 )
 def test_out_of_files(run: Run, ram: Path, plain_tree: dict[str, bytes]) -> None:
     refused = 0
@@ -124,38 +144,61 @@ def test_out_of_files(run: Run, ram: Path, plain_tree: dict[str, bytes]) -> None
 
 
 @needs_mount
-@pytest.mark.promise("P9", "too few inodes for the datasets of a world are told before anything starts", faults="tmpfs of 60 inodes")
+@pytest.mark.promise(
+    "P9",
+    "too few inodes for the datasets of a world are told before anything starts",
+    faults="tmpfs of 60 inodes",
+)
 def test_preflight_counts_files(ram: Path) -> None:
     with mounted(ram / "disk", 1 << 28, 60) as disk:
         done = closedworld(*arguments("tiny", disk / "runs"), check=False)
         error = json.loads(done.stdout)["error"]
-        assert (done.returncode, error["code"]) == (7, "SHELL.DISK_TOO_SMALL") and "files (inodes) free" in error["found"]
+        assert (done.returncode, error["code"]) == (
+            7,
+            "SHELL.DISK_TOO_SMALL",
+        ) and "files (inodes) free" in error["found"]
         assert list(disk.iterdir()) == []
 
 
 @needs_mount
 @pytest.mark.promise(
-    "P12", "a read-only directory, and staging on another device: exit 7, one line, then fine", faults="remount ro, EXDEV", cases=2
+    "P12",
+    "a read-only directory, and staging on another device: exit 7, one line, then fine",
+    faults="remount ro, EXDEV",
+    cases=2,
 )
-def test_read_only_and_other_device(run: Run, mini_root: Path, ram: Path, plain_tree: dict[str, bytes]) -> None:
+def test_read_only_and_other_device(
+    run: Run, mini_root: Path, ram: Path, plain_tree: dict[str, bytes]
+) -> None:
     with mounted(ram / "disk", 1 << 24) as disk:
         remount(disk, "ro")
         done = run(disk)
-        assert done.code == 7 and "EROFS" in str(done.error["found"]) and str(disk) in str(done.error["where"])
+        assert (
+            done.code == 7 and "EROFS" in str(done.error["found"]) and str(disk) in str(done.error["where"])
+        )
         remount(disk, "rw")
         place = disk / mini.miniworld.prepared(mini_root).run_id
         with mounted(place / "staging", 1 << 22):
             done = run(disk)
-            assert done.code == 7 and "EXDEV" in str(done.error["found"]) and str(disk) in str(done.error["where"]), done
+            assert (
+                done.code == 7
+                and "EXDEV" in str(done.error["found"])
+                and str(disk) in str(done.error["where"])
+            ), done
             assert mini.subset(disk, plain_tree) == {}
         assert run(disk).code == 0
         assert mini.tree(mini.run_dir(disk)) == plain_tree
 
 
 @pytest.mark.promise(
-    "P9", "a limit of file size is told like a full disk: EFBIG, exit 7, then resumed", faults="RLIMIT_FSIZE, SIGXFSZ ignored", cases=4
+    "P9",
+    "a limit of file size is told like a full disk: EFBIG, exit 7, then resumed",
+    faults="RLIMIT_FSIZE, SIGXFSZ ignored",
+    cases=4,
 )
-def test_limit_of_file_size(child: Callable[..., mini.Child], ram: Path, run: Run, plain_tree: dict[str, bytes]) -> None:
+def test_limit_of_file_size(
+    child: Callable[..., mini.Child], ram: Path, run: Run, plain_tree: dict[str, bytes]
+) -> None:
     for size in (1, 700, 1500, 3000):
         done = child(ram / str(size), before=mini.limited("FSIZE", size)).ended()
         assert done.code == 7 and "EFBIG" in str(done.error["found"]), done
@@ -166,9 +209,14 @@ def test_limit_of_file_size(child: Callable[..., mini.Child], ram: Path, run: Ru
 
 
 @pytest.mark.promise(
-    "P12", "no file descriptors left: exit 7 with one clear line, then fine", faults="RLIMIT_NOFILE of 0..7 beyond those open", cases=8
+    "P12",
+    "no file descriptors left: exit 7 with one clear line, then fine",
+    faults="RLIMIT_NOFILE of 0..7 beyond those open",
+    cases=8,
 )
-def test_limit_of_open_files(child: Callable[..., mini.Child], ram: Path, run: Run, plain_tree: dict[str, bytes]) -> None:
+def test_limit_of_open_files(
+    child: Callable[..., mini.Child], ram: Path, run: Run, plain_tree: dict[str, bytes]
+) -> None:
     codes = []
     for spare in range(8):
         done = child(ram / str(spare), before=mini.limited("NOFILE", spare)).ended()
@@ -185,4 +233,9 @@ def test_limit_of_open_files(child: Callable[..., mini.Child], ram: Path, run: R
 def test_sources_of_python_ignore_sigxfsz() -> None:
     """What makes EFBIG an error instead of a death: Python ignores the signal."""
     code = "import signal; print(signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "True"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "True"
+    )

@@ -1,4 +1,6 @@
-"""Foreign input of every kind is taken or refused cleanly: a regression corpus, mutations, hypothesis, and atheris in the slow tier."""
+"""Foreign input of every kind is taken or refused cleanly: a regression corpus, mutations, hypothesis, and
+atheris in the slow tier.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,26 @@ ROUNDS = {"index": 150, "receipt": 150, "contract": 60, "merchants_parquet": 150
 
 CORPUS: dict[str, list[bytes]] = {
     "yaml_file": [
-        *(b"", b"\0", b"[" * 200_000, b"a: &a [*a]", b"!!python/object/apply:os.system [id]", b"? [a]\n: b", b"a: 1\na: 2", b"\xff\xfe"),
-        *(b"'\\", b'"\\UFFFFFFFF"', b"%YAML 1.1\n---\na", b"a: " + b"9" * 5000, b"- " * 5000, b"{" * 70, b"\xef\xbb\xbfa: 1", b"a:\tb"),
+        *(
+            b"",
+            b"\0",
+            b"[" * 200_000,
+            b"a: &a [*a]",
+            b"!!python/object/apply:os.system [id]",
+            b"? [a]\n: b",
+            b"a: 1\na: 2",
+            b"\xff\xfe",
+        ),
+        *(
+            b"'\\",
+            b'"\\UFFFFFFFF"',
+            b"%YAML 1.1\n---\na",
+            b"a: " + b"9" * 5000,
+            b"- " * 5000,
+            b"{" * 70,
+            b"\xef\xbb\xbfa: 1",
+            b"a:\tb",
+        ),
         b"x" * 1_000_001,
     ],
     "contract": [
@@ -34,13 +54,30 @@ CORPUS: dict[str, list[bytes]] = {
         b"\0$id: closedworld:layer1/1A/schemas\ntables: []\ndocuments: 3\n",
     ],
     "flag": [b"", b"{}", b"null", b"[" * 100_000, b'{"law": "bundle-v3"}', b"9" * 10_000],
-    "manifest": [b'{"law": "state-v2"}', b'{"law": "state-v2", "law": "state-v2"}', b'{"law": ["state-v2"]}', b'{"law": {"a": 1}}'],
+    "manifest": [
+        b'{"law": "state-v2"}',
+        b'{"law": "state-v2", "law": "state-v2"}',
+        b'{"law": ["state-v2"]}',
+        b'{"law": {"a": 1}}',
+    ],
     "index": [
         *(b'{"law": "bundle-v3"}', b'{"law": "bundle-v3", "datasets": {}}'),
         b'{"law":"bundle-v3","a":' + b"[" * 900 + b"]" * 900 + b"}",
     ],
-    "receipt": [b'{"law": "run-receipt-v1"}', b'{"law": "run-receipt-v1", "seed": 1e400}', b'{"law": "run-receipt-v1", "parameters": NaN}'],
-    "staged": [b"", b"{}", b"[]", b'{"files": {"a": {}}}', b'{"files": {"items": 3}}', b"[" * 100_000, b'{"files": {}, "ledger": [3]}'],
+    "receipt": [
+        b'{"law": "run-receipt-v1"}',
+        b'{"law": "run-receipt-v1", "seed": 1e400}',
+        b'{"law": "run-receipt-v1", "parameters": NaN}',
+    ],
+    "staged": [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"files": {"a": {}}}',
+        b'{"files": {"items": 3}}',
+        b"[" * 100_000,
+        b'{"files": {}, "ledger": [3]}',
+    ],
     "merchants_csv": [
         *(b"", b"\0", b"\xff", b"a,b\n", b'"' * 1001),
         b'merchant_id,mcc,channel,country\n"' + b"x" * 200_000 + b'",1,a,b\n',
@@ -56,7 +93,10 @@ def feed(target: str, data: bytes) -> bool:
 
 @pytest.mark.parametrize("target", fuzzing.TARGETS)
 @pytest.mark.promise(
-    "P23", "known nasty input of every reader is refused by name", faults="YAML bombs, deep nesting, NaN, huge numbers, NUL", cases=6
+    "P23",
+    "known nasty input of every reader is refused by name",
+    faults="YAML bombs, deep nesting, NaN, huge numbers, NUL",
+    cases=6,
 )
 def test_corpus(target: str) -> None:
     assert all(feed(target, data) for data in fuzzing.seeds(target)[:1])
@@ -106,10 +146,16 @@ texts = st.text(st.sampled_from("ab01 -:#[]{}&*!|>'\"%@`,?\n\t\\~.eE+_<="), max_
 
 
 @given(
-    st.one_of(texts.map(str.encode), st.binary(max_size=80), st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")))
+    st.one_of(
+        texts.map(str.encode),
+        st.binary(max_size=80),
+        st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    )
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@pytest.mark.promise("P23", "any text is a YAML document or refused with file, line and column", faults="hypothesis", cases=300)
+@pytest.mark.promise(
+    "P23", "any text is a YAML document or refused with file, line and column", faults="hypothesis", cases=300
+)
 def test_any_text_as_yaml(data: bytes) -> None:
     feed("yaml_file", data)
 
@@ -123,7 +169,9 @@ values = st.recursive(
 
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-@pytest.mark.promise("P23", "any JSON value in any field is taken or refused cleanly", faults="hypothesis", cases=150)
+@pytest.mark.promise(
+    "P23", "any JSON value in any field is taken or refused cleanly", faults="hypothesis", cases=150
+)
 def test_any_value_in_any_field(data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(("index", "receipt", "manifest")))
     document = json.loads(fuzzing.seeds(target)[0])

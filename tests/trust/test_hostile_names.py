@@ -1,4 +1,6 @@
-"""Names in somebody else's run: none becomes SQL, a path outside the run, or more than a word of a refusal - however well it was forged."""
+"""Names in somebody else's run: none becomes SQL, a path outside the run, or more than a word of a refusal -
+however well it was forged.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ EDITS: dict[str, forgery.Edit] = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_a_coherent_forgery_of_a_name_is_refused(cli, copy: Path, case: str, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_coherent_forgery_of_a_name_is_refused(
+    cli, copy: Path, case: str, tmp_path: Path, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
     def edit(document: dict[str, Any]) -> None:
         EDITS[case](document)
         for entry in document.get("datasets", ()):
@@ -117,9 +121,13 @@ def test_no_name_is_sql_even_if_it_came_so_far(copy: Path, tmp_path: Path) -> No
     for source in (files, pads.dataset(files)):
         connection = sealed_connection({name: [Rows(source, {"scenario_id": keys["scenario_id"]})]})
         assert [row[0] for row in connection.execute("show tables").fetchall()] == [name]
-        assert connection.execute(f"select distinct scenario_id from {quoted(name)}").fetchall() == [("a' || 'b",)]
+        assert connection.execute(f"select distinct scenario_id from {quoted(name)}").fetchall() == [
+            ("a' || 'b",)
+        ]
         with pytest.raises(duckdb.Error):
-            sealed_connection({name: [Rows(source, {"seed": keys["seed"]})]}).execute(f"select * from {quoted(name)}").fetchall()
+            sealed_connection({name: [Rows(source, {"seed": keys["seed"]})]}).execute(
+                f"select * from {quoted(name)}"
+            ).fetchall()
     assert not out.exists()
 
 
@@ -144,7 +152,11 @@ def test_the_connection_is_locked_before_a_view_is_made(copy: Path, tmp_path: Pa
 
     monkeypatch.setattr("duckdb.connect", lambda *args, **kwargs: Spy(real(*args, **kwargs)))
     cw.open(copy).sql("select count(*) from items")
-    lock = next(number for number, text in enumerate(said) if "lock_configuration=true" in text and "enable_external_access=false" in text)
+    lock = next(
+        number
+        for number, text in enumerate(said)
+        if "lock_configuration=true" in text and "enable_external_access=false" in text
+    )
     views = [number for number, text in enumerate(said) if "read_parquet" in text]
     assert views and lock < min(views) and all("items" not in text for text in said[:lock])
     (tmp_path / "x.csv").write_text("a\n1\n")
@@ -222,7 +234,8 @@ def answers(world: cw.World) -> dict[str, Any]:
         relation = table.duckdb()
         assert sorted(relation.columns) == sorted([*columns, *added(table.schema.names)])
         assert [
-            dict(zip(columns, row, strict=True)) for row in relation.query("r", asked.replace(f"from {name}", "from r")).fetchall()
+            dict(zip(columns, row, strict=True))
+            for row in relation.query("r", asked.replace(f"from {name}", "from r")).fetchall()
         ] == wanted
     return found
 
@@ -233,7 +246,10 @@ def test_where_a_run_lies_does_not_change_what_is_in_it(cli, plain: Path, tmp_pa
     shutil.copytree(plain, moved)
     here = answers(cw.open(plain))
     assert answers(cw.open(moved)) == here
-    query = "select count(*), count(distinct item_id), min(item_id), any_value(seed), any_value(manifest_fingerprint) from items"
+    query = (
+        "select count(*), count(distinct item_id), min(item_id), any_value(seed), "
+        "any_value(manifest_fingerprint) from items"
+    )
     assert cli("sql", moved, query, "--csv").out == cli("sql", plain, query, "--csv").out
     if not set(place) & set("?#\\\n ") and place.isascii():
         assert answers(cw.open(f"file://{moved}")) == here
@@ -243,7 +259,12 @@ def test_a_place_that_is_no_text_is_refused_by_name(plain: Path, tmp_path: Path)
     moved = tmp_path / os.fsdecode(b"latin\xff") / plain.name
     shutil.copytree(plain, moved)
     world = cw.open(moved)
-    for ask in (lambda: world.sql("select count(*) from items"), world["items"].to_arrow, world["items"].to_polars, world["items"].duckdb):
+    for ask in (
+        lambda: world.sql("select count(*) from items"),
+        world["items"].to_arrow,
+        world["items"].to_polars,
+        world["items"].duckdb,
+    ):
         with pytest.raises(SimError, match=r"SHELL\.PATH_NOT_TEXT") as refused:
             ask()
         assert refused.value.exit_code == 7
@@ -253,7 +274,21 @@ def test_a_place_that_is_no_text_is_refused_by_name(plain: Path, tmp_path: Path)
 @pytest.mark.parametrize("name", [name for name in vars(names) if name.isupper()])
 def test_names_are_one_line_from_end_to_end(name: str) -> None:
     kind = getattr(names, name)
-    for text in ("", "\n", "a\n", "1A\n", "x" * 500, "a b", 'a"', "a'", "a;b", "../a", "a\0", "\x1b[0m", "\u202ea"):
+    for text in (
+        "",
+        "\n",
+        "a\n",
+        "1A\n",
+        "x" * 500,
+        "a b",
+        'a"',
+        "a'",
+        "a;b",
+        "../a",
+        "a\0",
+        "\x1b[0m",
+        "\u202ea",
+    ):
         assert not names.is_name(kind, text), (name, text)
     for value in (None, 1, b"a", ["a"], {"a": 1}):
         assert not names.is_name(kind, value)
@@ -266,11 +301,26 @@ def test_contracts_name_what_runs_may_be_called(mini_root: Path) -> None:
     contracts = load_contracts(contracts_root())
     assert all(names.is_name(names.DATASET, name) for name in contracts.datasets)
     assert all(names.is_name(names.STREAM, name) for name in contracts.streams)
-    assert all(names.is_name(names.COLUMN, column) for item in contracts.datasets.values() for column in item.table.names)
+    assert all(
+        names.is_name(names.COLUMN, column)
+        for item in contracts.datasets.values()
+        for column in item.table.names
+    )
 
 
 def test_quoting_holds_whatever_is_quoted() -> None:
     connection = duckdb.connect(":memory:")
-    for text in ("a", 'a"b', "a'b", "'; drop table x; --", '"; drop table x; --', "\\", "a\nb", "\u202e", "''", '""'):
+    for text in (
+        "a",
+        'a"b',
+        "a'b",
+        "'; drop table x; --",
+        '"; drop table x; --',
+        "\\",
+        "a\nb",
+        "\u202e",
+        "''",
+        '""',
+    ):
         assert connection.execute(f"select {literal(text)} as {quoted(text)}").fetchall() == [(text,)]
         assert connection.description[0][0] == text

@@ -67,7 +67,9 @@ for run in sys.argv[2:]:
 
 
 def audited(good: Path, *runs: Path) -> list[dict[str, Any]]:
-    """Verify, open and describe runs in a process that notes every file opened and directory listed meanwhile."""
+    """Verify, open and describe runs in a process that notes every file opened and directory listed
+    meanwhile.
+    """
     command = [sys.executable, "-c", AUDITED, str(good), *map(str, runs)]
     env = {**os.environ, "PYTHONPATH": str(mini.ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=env)
@@ -98,7 +100,14 @@ def link(path: Path, target: Path) -> None:
 def steal(run: Path, secret: Path) -> None:
     """The data directory is a link to somebody's files, and the index lists them by name."""
     link(run / item(json.loads((run / "gates/1A/index.json").read_text()))["path"], secret)
-    part = {"name": "id_rsa", "bytes": 6, "rows": 1, "file_sha256": "0" * 64, "content_blake3": "0" * 64, "keys": {}}
+    part = {
+        "name": "id_rsa",
+        "bytes": 6,
+        "rows": 1,
+        "file_sha256": "0" * 64,
+        "content_blake3": "0" * 64,
+        "keys": {},
+    }
     reseal(run, lambda document: item(document).update(files=[part]))
 
 
@@ -118,29 +127,49 @@ CASES: dict[str, Callable[[Path, Path], object]] = {
     "index linked": lambda run, secret: link(run / "gates/1A/index.json", secret / "id_rsa"),
     "receipt linked": lambda run, secret: link(run / "run_receipt.json", secret / "id_rsa"),
     "seal linked": lambda run, secret: link(run / "gates/1A/sealed_inputs_1A.json", secret / "id_rsa"),
-    "lock linked": lambda run, secret: (run / ".lock").unlink(missing_ok=True) or (run / ".lock").symlink_to(secret / "id_rsa"),
+    "lock linked": lambda run, secret: (
+        (run / ".lock").unlink(missing_ok=True) or (run / ".lock").symlink_to(secret / "id_rsa")
+    ),
     "reports linked": lambda run, secret: link(run / "reports", secret),
-    "parent path": lambda run, secret: reseal(run, lambda document: item(document).update(path=f"data/../../{secret.name}/seed=42")),
-    "absolute path": lambda run, secret: reseal(run, lambda document: item(document).update(path=str(secret))),
-    "absolute document": lambda run, secret: reseal(run, lambda document: document["documents"].update({str(secret / "id_rsa"): "0" * 64})),
+    "parent path": lambda run, secret: reseal(
+        run, lambda document: item(document).update(path=f"data/../../{secret.name}/seed=42")
+    ),
+    "absolute path": lambda run, secret: reseal(
+        run, lambda document: item(document).update(path=str(secret))
+    ),
+    "absolute document": lambda run, secret: reseal(
+        run, lambda document: document["documents"].update({str(secret / "id_rsa"): "0" * 64})
+    ),
     "parent document": lambda run, secret: reseal(
         run, lambda document: document["documents"].update({f"../../../{secret.name}/id_rsa": ""})
     ),
     "nul": lambda run, secret: reseal(run, lambda document: item(document)["files"][0].update(name="a\0b")),
-    "parent segment": lambda run, secret: reseal(run, lambda document: document["parents"].update({f"../../{secret.name}": "0" * 64})),
-    "fifo receipt": lambda run, secret: (run / "run_receipt.json").unlink() or os.mkfifo(run / "run_receipt.json"),
+    "parent segment": lambda run, secret: reseal(
+        run, lambda document: document["parents"].update({f"../../{secret.name}": "0" * 64})
+    ),
+    "fifo receipt": lambda run, secret: (
+        (run / "run_receipt.json").unlink() or os.mkfifo(run / "run_receipt.json")
+    ),
     "no receipt": lambda run, secret: (run / "run_receipt.json").unlink(),
-    "fifo index": lambda run, secret: (run / "gates/1A/index.json").unlink() or os.mkfifo(run / "gates/1A/index.json"),
+    "fifo index": lambda run, secret: (
+        (run / "gates/1A/index.json").unlink() or os.mkfifo(run / "gates/1A/index.json")
+    ),
     "fifo among data": lambda run, secret: os.mkfifo(run / "data/pipe"),
     "fifo lock": lambda run, secret: (run / ".lock").unlink(missing_ok=True) or os.mkfifo(run / ".lock"),
     "device": lambda run, secret: (
-        os.mknod(run / "data/zero", stat.S_IFCHR | 0o666, os.makedev(1, 5)) if os.geteuid() == 0 else link(run / "data", secret)
+        os.mknod(run / "data/zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        if os.geteuid() == 0
+        else link(run / "data", secret)
     ),
-    "link loop": lambda run, secret: (run / "data/a").symlink_to(run / "data/b") or (run / "data/b").symlink_to(run / "data/a"),
+    "link loop": lambda run, secret: (
+        (run / "data/a").symlink_to(run / "data/b") or (run / "data/b").symlink_to(run / "data/a")
+    ),
     "link to the root": lambda run, secret: (run / "data/layer1/root").symlink_to("/"),
     "huge receipt": lambda run, secret: os.truncate(run / "run_receipt.json", 1 << 40),
     "huge index": lambda run, secret: os.truncate(run / "gates/1A/index.json", 1 << 40),
-    "huge data file": lambda run, secret: os.truncate(next((run / "data").rglob("part-00000.parquet")), 1 << 40),
+    "huge data file": lambda run, secret: os.truncate(
+        next((run / "data").rglob("part-00000.parquet")), 1 << 40
+    ),
     "huge flag": lambda run, secret: os.truncate(run / "gates/1A/_passed.flag", 1 << 36),
     "deep JSON": lambda run, secret: (run / "run_receipt.json").write_bytes(b'{"a":' * 200_000),
     "deep folders": lambda run, secret: deep(run / "data/deep", 900),
@@ -189,7 +218,10 @@ def safe(case: str, run: Path, secret: Path, answer: dict[str, Any]) -> None:
     if case in ("lock linked", "reports linked", "fifo lock"):
         assert (code, problems) == (0, []), case
     else:
-        assert code in (0, 5) and any(str(run) in problem or "gates/" in problem for problem in problems), (case, answer["said"])
+        assert code in (0, 5) and any(str(run) in problem or "gates/" in problem for problem in problems), (
+            case,
+            answer["said"],
+        )
 
 
 @pytest.mark.promise(
@@ -199,14 +231,20 @@ def safe(case: str, run: Path, secret: Path, answer: dict[str, Any]) -> None:
     cases=len(CASES),
 )
 def test_hostile_run_directories(plain: Path, ram: Path) -> None:
-    places = {case: prepared(plain, ram / str(number), case) for number, case in enumerate(CASES) if not (ram / str(number)).mkdir()}
+    places = {
+        case: prepared(plain, ram / str(number), case)
+        for number, case in enumerate(CASES)
+        if not (ram / str(number)).mkdir()
+    }
     answers = audited(plain, *(run for run, _ in places.values()))
     for (case, (run, secret)), answer in zip(places.items(), answers, strict=True):
         safe(case, run, secret, answer)
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P27", "sixty megabytes of JSON are refused in bounded time and memory", faults="a huge receipt")
+@pytest.mark.promise(
+    "P27", "sixty megabytes of JSON are refused in bounded time and memory", faults="a huge receipt"
+)
 def test_much_json(plain: Path, ram: Path) -> None:
     run, secret = prepared(plain, ram, "no receipt")
     (run / "run_receipt.json").write_bytes(b'{"a":[' + b"0," * (30 << 20) + b"0]}")
@@ -224,7 +262,9 @@ def crowd(run: Path, entries: int) -> None:
 
 @pytest.mark.parametrize("entries", [10_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 @pytest.mark.promise(
-    "P27", "a crowd of entries is counted, not printed: bounded time and memory", faults="10^4 (slow tier: 10^6) extra entries"
+    "P27",
+    "a crowd of entries is counted, not printed: bounded time and memory",
+    faults="10^4 (slow tier: 10^6) extra entries",
 )
 def test_a_crowded_run_directory(cli, copy: Path, entries: int) -> None:  # type: ignore[no-untyped-def]
     crowd(copy, entries)
@@ -235,7 +275,9 @@ def test_a_crowded_run_directory(cli, copy: Path, entries: int) -> None:  # type
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 + entries
 
 
-@pytest.mark.promise("P27", "a run on a read-only file system is verified, opened and queried", faults="remount ro")
+@pytest.mark.promise(
+    "P27", "a run on a read-only file system is verified, opened and queried", faults="remount ro"
+)
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_read_only_run(plain: Path, ram: Path) -> None:
     place = ram / "read only"
@@ -250,13 +292,17 @@ def test_a_read_only_run(plain: Path, ram: Path) -> None:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-@pytest.mark.promise("P27", "a directory full of damaged runs is listed, each by its name", faults="damaged receipts", cases=5)
+@pytest.mark.promise(
+    "P27", "a directory full of damaged runs is listed, each by its name", faults="damaged receipts", cases=5
+)
 def test_a_directory_of_damaged_runs(copy: Path) -> None:
     for number, data in enumerate((b"", b"{}", b"\0" * 100, b'{"law": "run-receipt-v1"}', b"[" * 10_000)):
         shutil.copytree(copy, copy.parent / f"damaged{number}")
         (copy.parent / f"damaged{number}/run_receipt.json").write_bytes(data)
     listed = {status.run_id: status for status in list_runs(copy.parent, mini.CODES)}
-    assert sorted(name for name, status in listed.items() if status.state == "damaged") == [f"damaged{number}" for number in range(5)]
+    assert sorted(name for name, status in listed.items() if status.state == "damaged") == [
+        f"damaged{number}" for number in range(5)
+    ]
     assert all(status.note for status in listed.values() if status.state == "damaged")
     with pytest.raises(SimError):
         open_run(copy.parent / "damaged0", mini.CODES)

@@ -1,4 +1,6 @@
-"""Disks fill, quotas end, devices fail: exit 7 and one clear answer, nothing half-published, and running again finishes the world."""
+"""Disks fill, quotas end, devices fail: exit 7 and one clear answer, nothing half-published, and running
+again finishes the world.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def calls_of(run: Run, out: Path, call: str) -> int:
     return fault.seen
 
 
-def survive(run: Run, out: Path, plain: dict[str, bytes], call: str, code: int, number: int, lasting: bool) -> bool:
+def survive(
+    run: Run, out: Path, plain: dict[str, bytes], call: str, code: int, number: int, lasting: bool
+) -> bool:
     """One run with one fault, then one without; False if the fault met nothing."""
     note = (call, errno.errorcode[code], number, "lasting" if lasting else "once")
     with pytest.MonkeyPatch.context() as patch:
@@ -53,7 +57,9 @@ def survive(run: Run, out: Path, plain: dict[str, bytes], call: str, code: int, 
         text = f"{error['found']} {error['where']}"
         assert errno.errorcode[code] in text and str(out) in text and error["do"], (note, error)
         if call == "write" and code in SPACE_CODES:
-            needed, free = (int(figure.replace(",", "")) for figure in mini.SPACE.search(str(error["found"])).groups())  # type: ignore[union-attr]
+            needed, free = (
+                int(figure.replace(",", "")) for figure in mini.SPACE.search(str(error["found"])).groups()
+            )  # type: ignore[union-attr]
             assert needed > 0 and free > 0, note
     else:  # what failed was not part of the world: a look, a clean-up
         assert found == plain, note
@@ -84,13 +90,20 @@ P10 = "a failed write, fsync or close is told once and never tried again"
 P11 = "a write that lies is read back and not published; running again finishes equal"
 P12 = "no more files, no rights, read-only, other device: one clear line"
 P13 = "out of memory: exit 7 naming the partition and what would help, nothing published"
-P9 = "disk full or quota at the n-th call: exit 7 with path, needed and free bytes, nothing half-published, running again finishes equal"
+P9 = (
+    "disk full or quota at the n-th call: exit 7 with path, needed and free bytes, nothing half-published, "
+    "running again finishes equal"
+)
 
 
-@pytest.mark.promise("P9", P9, faults="ENOSPC, EDQUOT, EFBIG at sampled write, fsync, mkdir, pwrite", cases=40)
+@pytest.mark.promise(
+    "P9", P9, faults="ENOSPC, EDQUOT, EFBIG at sampled write, fsync, mkdir, pwrite", cases=40
+)
 @pytest.mark.promise("P10", P10, faults="EIO at sampled write, fsync, close")
 @pytest.mark.promise("P12", P12, faults="EMFILE, ENFILE, EACCES, EROFS, EXDEV")
-def test_a_failing_call_anywhere(run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
+def test_a_failing_call_anywhere(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     every = places(run, ram)
@@ -101,10 +114,14 @@ def test_a_failing_call_anywhere(run: Run, ram: Path, plain_tree: dict[str, byte
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P9", P9, faults="ENOSPC, EDQUOT, EFBIG at every write, fsync, mkdir, pwrite, once and lasting")
+@pytest.mark.promise(
+    "P9", P9, faults="ENOSPC, EDQUOT, EFBIG at every write, fsync, mkdir, pwrite, once and lasting"
+)
 @pytest.mark.promise("P10", P10, faults="EIO at every write, fsync, close")
 @pytest.mark.promise("P12", P12, faults="every open, mkdir, rename, unlink")
-def test_every_call_failing(run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
+def test_every_call_failing(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
     every: dict[tuple[str, int], list[tuple[str, int, int, bool]]] = {}
     for place in places(run, ram):
         every.setdefault((place[0], place[2]), []).append(place)
@@ -115,8 +132,15 @@ def test_every_call_failing(run: Run, ram: Path, plain_tree: dict[str, bytes], r
     record_property("cases", hits)
 
 
-@pytest.mark.promise("P12", "short writes are completed: the same bytes are published", faults="every write takes 1..k bytes only", cases=3)
-def test_short_writes(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.promise(
+    "P12",
+    "short writes are completed: the same bytes are published",
+    faults="every write takes 1..k bytes only",
+    cases=3,
+)
+def test_short_writes(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.write
     for seed in (1, 2, 3):
         rng = random.Random(seed)
@@ -148,25 +172,34 @@ def lies(run: Run, out: Path, plain: dict[str, bytes], number: int) -> bool:
     mini.subset(out, plain)
     if done.code:
         assert (done.code, done.error["code"]) == (7, "SHELL.READ_BACK_MISMATCH"), (number, done)
-        assert re.fullmatch(r"[0-9a-f]{64}", str(done.error["found"])) and str(out) in str(done.error["where"])
+        assert re.fullmatch(r"[0-9a-f]{64}", str(done.error["found"])) and str(out) in str(
+            done.error["where"]
+        )
     assert run(out).code == 0, number
     assert mini.tree(mini.run_dir(out)) == plain, number
     return done.code != 0
 
 
 @pytest.mark.promise("P11", P11, faults="the n-th write stores zeros")
-def test_a_lying_write_anywhere(run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]) -> None:
+def test_a_lying_write_anywhere(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+) -> None:
     writes = calls_of(run, ram / "count", "write")
     caught = sum(lies(run, ram / f"lie{number}", plain_tree, number) for number in range(1, writes + 1))
-    # Five part files, two state manifests, four seals and receipts, two indexes, two flags, the run receipt and report are read back.
+    # Five part files, two state manifests, four seals and receipts, two indexes, two flags, the run receipt
+    # and report are read back.
     assert caught >= 17
     record_property("cases", writes)
 
 
 @pytest.mark.promise(
-    "P11", "a run report that reads back differently is not published; the world it tells of is", faults="zeros for a report"
+    "P11",
+    "a run report that reads back differently is not published; the world it tells of is",
+    faults="zeros for a report",
 )
-def test_a_lying_write_of_a_run_report(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lying_write_of_a_run_report(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.write
 
     def write(fd: int, data: bytes) -> int:
@@ -176,7 +209,9 @@ def test_a_lying_write_of_a_run_report(run: Run, ram: Path, plain_tree: dict[str
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
         done = run(ram)
-    assert (done.code, done.error["code"]) == (7, "SHELL.READ_BACK_MISMATCH") and "part-00000.parquet" in str(done.error["where"])
+    assert (done.code, done.error["code"]) == (7, "SHELL.READ_BACK_MISMATCH") and "part-00000.parquet" in str(
+        done.error["where"]
+    )
     at = mini.run_dir(ram)
     assert mini.tree(at) == plain_tree and not list(at.glob("reports/*/*/*.parquet"))
     assert run(ram).code == 0
@@ -185,7 +220,9 @@ def test_a_lying_write_of_a_run_report(run: Run, ram: Path, plain_tree: dict[str
 
 
 @pytest.mark.promise("P13", P13, faults="MemoryError", cases=4)
-def test_out_of_memory(run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory(
+    run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def starves(index: int) -> Callable[..., object]:
         def compute(ctx, part):  # type: ignore[no-untyped-def]
             if part.index == index:
@@ -196,11 +233,17 @@ def test_out_of_memory(run: Run, ram: Path, plain_tree: dict[str, bytes], monkey
 
     for index in range(4):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sim.model.MODEL", mini.miniworld.model(mini.miniworld.segments(compute_items=starves(index))))
+            patch.setattr(
+                "sim.model.MODEL", mini.miniworld.model(mini.miniworld.segments(compute_items=starves(index)))
+            )
             done = run(ram / str(index), "--workers", "4")
         assert (done.code, done.error["code"]) == (7, "SHELL.OUT_OF_MEMORY")
-        assert f"partition {index:05d}" in str(done.error["what"]) and "1A.S1" in str(done.error["what"]), done.error
-        assert str(done.error["do"]).startswith("run again in more memory; it ran alone, so fewer --workers do not help")
+        assert f"partition {index:05d}" in str(done.error["what"]) and "1A.S1" in str(done.error["what"]), (
+            done.error
+        )
+        assert str(done.error["do"]).startswith(
+            "run again in more memory; it ran alone, so fewer --workers do not help"
+        )
         assert done.error["found"] == "Unable to allocate 8.00 TiB"
         assert not [name for name in mini.subset(ram / str(index), plain_tree) if name.startswith("data/")]
         assert run(ram / str(index)).code == 0

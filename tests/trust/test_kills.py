@@ -1,4 +1,6 @@
-"""SIGKILL at every file-system call, at random times and under strace, through the real command line; then the same command again."""
+"""SIGKILL at every file-system call, at random times and under strace, through the real command line;
+then the same command again.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ CALLS = ("mkdir", "openat", "write", "fsync", "renameat2", "rename")
 
 
 def again(child: Callable[..., mini.Child], out: Path, plain_tree: dict[str, bytes], label: object) -> None:
-    """What is left is whole; the same command then ends as an undisturbed run, and once more changes nothing."""
+    """What is left is whole; the same command then ends as an undisturbed run,
+    and once more changes nothing.
+    """
     mini.subset(out, plain_tree)
     done = child(out).ended()
     assert done.code == 0, (label, done.err)
@@ -58,7 +62,9 @@ def killed_at(child: Callable[..., mini.Child], out: Path, number: int) -> bool:
     return child(out, before=arm).ended().code == -signal.SIGKILL
 
 
-def test_killed_at_sampled_calls(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
+def test_killed_at_sampled_calls(
+    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]
+) -> None:
     for number in range(1, 240, 17):
         out = ram / f"n{number}"
         assert killed_at(child, out, number), number
@@ -66,10 +72,23 @@ def test_killed_at_sampled_calls(child: Callable[..., mini.Child], ram: Path, pl
 
 
 @pytest.mark.slow(90)
-@pytest.mark.promise("P1", "Killed at any call, every state is absent or whole", faults="SIGKILL before the n-th call", cases=230)
-@pytest.mark.promise("P3", "Run again after any kill, it ends with the same bytes", faults="SIGKILL before the n-th call", cases=230)
+@pytest.mark.promise(
+    "P1",
+    "Killed at any call, every state is absent or whole",
+    faults="SIGKILL before the n-th call",
+    cases=230,
+)
+@pytest.mark.promise(
+    "P3",
+    "Run again after any kill, it ends with the same bytes",
+    faults="SIGKILL before the n-th call",
+    cases=230,
+)
 def test_killed_at_every_call(
-    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+    child: Callable[..., mini.Child],
+    ram: Path,
+    plain_tree: dict[str, bytes],
+    record_property: Callable[..., None],
 ) -> None:
     number = 1
     while killed_at(child, ram / "out", number):
@@ -81,8 +100,12 @@ def test_killed_at_every_call(
     record_property("cases", number - 1)
 
 
-def random_kills(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], count: int) -> int:
-    """Kill that many runs at random moments, some of them again while they resume; returns how many kills met a living run."""
+def random_kills(
+    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], count: int
+) -> int:
+    """Kill that many runs at random moments, some of them again while they resume;
+    returns how many kills met a living run.
+    """
     rng = random.Random(SEED)
     started = time.monotonic()
     assert child(ram / "timed").ended().code == 0
@@ -102,14 +125,21 @@ def random_kills(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[s
     return met
 
 
-def test_killed_at_random_times(child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]) -> None:
+def test_killed_at_random_times(
+    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes]
+) -> None:
     assert random_kills(child, ram, plain_tree, 20) >= 10
 
 
 @pytest.mark.slow(75)
-@pytest.mark.promise("P1", "Killed at any moment, every state is absent or whole", faults="SIGKILL at random times", cases=200)
+@pytest.mark.promise(
+    "P1", "Killed at any moment, every state is absent or whole", faults="SIGKILL at random times", cases=200
+)
 def test_killed_at_two_hundred_random_times(
-    child: Callable[..., mini.Child], ram: Path, plain_tree: dict[str, bytes], record_property: Callable[..., None]
+    child: Callable[..., mini.Child],
+    ram: Path,
+    plain_tree: dict[str, bytes],
+    record_property: Callable[..., None],
 ) -> None:
     met = random_kills(child, ram, plain_tree, 200)
     assert met >= 120
@@ -120,22 +150,38 @@ def strace(*options: str) -> list[str]:
     """strace of the main and all other threads, or a skip that says what is missing."""
     program = shutil.which("strace")
     if program is None:
-        pytest.skip("strace is not installed (apt-get install strace); the kills at recorded calls have run without it")
-    if subprocess.run([program, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(
+            "strace is not installed (apt-get install strace); the kills at recorded calls have run without "
+            "it"
+        )
+    if subprocess.run(
+        [program, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False
+    ).returncode:
         pytest.skip("this place forbids ptrace; the kills at recorded calls have run without it")
     return [program, "-f", "-qq", "-o", *options]
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P1", "Killed at the n-th system call, every state is absent or whole", faults="strace inject SIGKILL", cases=36)
-def test_killed_at_system_calls(child: Callable[..., mini.Child], mini_root: Path, ram: Path, plain_tree: dict[str, bytes]) -> None:
-    """Every thread and library counts here, at a tenth of the calls that come after the run directory exists."""
+@pytest.mark.promise(
+    "P1",
+    "Killed at the n-th system call, every state is absent or whole",
+    faults="strace inject SIGKILL",
+    cases=36,
+)
+def test_killed_at_system_calls(
+    child: Callable[..., mini.Child], mini_root: Path, ram: Path, plain_tree: dict[str, bytes]
+) -> None:
+    """Every thread and library counts here, at a tenth of the calls that come after the
+    run directory exists.
+    """
     log = ram / "log"
     traced = mini.process(mini_root, ram / "clean", before=strace(str(log), "-e", f"trace={','.join(CALLS)}"))
     assert mini.ended(traced).code == 0
     calls = [match[1] for match in re.finditer(r"^\d+ +(\w+)\(", log.read_text(), re.M)]
     lines = log.read_text().splitlines()
-    begin = next(number for number, line in enumerate(lines) if "mkdir(" in line and str(ram / "clean") in line)
+    begin = next(
+        number for number, line in enumerate(lines) if "mkdir(" in line and str(ram / "clean") in line
+    )
     met = 0
     for name in CALLS:
         before = sum(call == name for call in calls[:begin])
@@ -154,18 +200,34 @@ def test_killed_at_system_calls(child: Callable[..., mini.Child], mini_root: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P3", "The whole model, killed again and again, ends with the same bytes", faults="SIGKILL at random times", cases=12)
+@pytest.mark.promise(
+    "P3",
+    "The whole model, killed again and again, ends with the same bytes",
+    faults="SIGKILL at random times",
+    cases=12,
+)
 def test_a_whole_world_killed_again_and_again(tmp_path: Path, demo_run: Path) -> None:
-    """The tiny demo world in one directory: every kill leaves a little more of it, until a run gets through."""
+    """The tiny demo world in one directory: every kill leaves a little more of it,
+    until a run gets through.
+    """
     rng = random.Random(SEED)
-    command = [sys.executable, "-m", "sim", *arguments("tiny", tmp_path), "--scenario", "stress_peak_online_v1"]
+    command = [
+        sys.executable,
+        "-m",
+        "sim",
+        *arguments("tiny", tmp_path),
+        "--scenario",
+        "stress_peak_online_v1",
+    ]
     kills = 0
 
     def states() -> int:
         return sum(1 for _ in tmp_path.glob("*/gates/*/states/*.json"))
 
     for _ in range(60):
-        run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        run = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         if kills < 12:  # when it has published none to three more states, and a moment later
             more = rng.randrange(4)
             wanted = states() + more

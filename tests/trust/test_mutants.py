@@ -1,4 +1,6 @@
-"""The tests of publish.py and gate.py bite: every mutant of the two is killed, or stands in survivors.tsv with the reason it may live."""
+"""The tests of publish.py and gate.py bite: every mutant of the two is killed, or stands in survivors.tsv
+with the reason it may live.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,17 @@ def test_every_survivor_is_a_mutant_and_explained() -> None:
 
 
 @pytest.mark.slow(130)
-@pytest.mark.promise("P22", "Mutants of publish.py and gate.py are killed, or explained", faults="one change to the source", cases=280)
+@pytest.mark.promise(
+    "P22",
+    "Mutants of publish.py and gate.py are killed, or explained",
+    faults="one change to the source",
+    cases=280,
+)
 def test_every_mutant_is_killed_or_explained(record_property: Callable[..., None]) -> None:
     """An explained one that is killed fails too: its explanation is not true."""
-    pytest.importorskip("cosmic_ray", reason="cosmic-ray is not installed: make .venv/.tests installs what only tests need")
+    pytest.importorskip(
+        "cosmic_ray", reason="cosmic-ray is not installed: make .venv/.tests installs what only tests need"
+    )
     workers = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
     command = [sys.executable, mutant_runs.__file__, str(workers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -35,7 +44,9 @@ def test_every_mutant_is_killed_or_explained(record_property: Callable[..., None
     print(dict(counts))
     lives = {row[1]: row[2:6] for row in fates if row[0] == "survived"}
     explained = {row[0] for row in TABLE}
-    assert {name: change for name, change in lives.items() if name not in explained} == {}, "neither killed nor explained"
+    assert {name: change for name, change in lives.items() if name not in explained} == {}, (
+        "neither killed nor explained"
+    )
     assert explained <= set(lives), "survivors.tsv explains mutants that are no more, or are killed"
     assert counts["killed"] > 260 and counts["killed: time"] < 5 and len(fates) == counts.total()
     record_property("cases", len(fates))

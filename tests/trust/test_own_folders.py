@@ -36,9 +36,14 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.promise(
-    "P5", "a symbolic link planted in a run directory, or as one, stops a run before it writes", faults="links as each directory", cases=11
+    "P5",
+    "a symbolic link planted in a run directory, or as one, stops a run before it writes",
+    faults="links as each directory",
+    cases=11,
 )
-def test_a_planted_link_is_refused_at_the_start(run: Run, mini_root: Path, plain_tree: dict[str, bytes], ram: Path, place: str) -> None:
+def test_a_planted_link_is_refused_at_the_start(
+    run: Run, mini_root: Path, plain_tree: dict[str, bytes], ram: Path, place: str
+) -> None:
     here, elsewhere = ram / "out" / mini.miniworld.prepared(mini_root).run_id, ram / "elsewhere"
     (elsewhere / "deep").mkdir(parents=True)
     link = here / place if place else here
@@ -46,7 +51,11 @@ def test_a_planted_link_is_refused_at_the_start(run: Run, mini_root: Path, plain
     link.symlink_to(elsewhere)
     before = sorted(path for path in (ram / "out").rglob("*"))
     done = run(ram / "out")
-    assert done.code == 5 and done.error["code"] == "SHELL.RUN_FOLDER_LINKED" and done.error["where"] == str(link), done
+    assert (
+        done.code == 5
+        and done.error["code"] == "SHELL.RUN_FOLDER_LINKED"
+        and done.error["where"] == str(link)
+    ), done
     assert f"{link} -> {elsewhere}" in str(done.error["examples"])
     assert sorted(path for path in (ram / "out").rglob("*")) == before
     assert [path.name for path in elsewhere.rglob("*")] == ["deep"]
@@ -55,14 +64,22 @@ def test_a_planted_link_is_refused_at_the_start(run: Run, mini_root: Path, plain
     assert mini.tree(here) == plain_tree
 
 
-@pytest.mark.promise("P5", "a link planted among the files of a finished run stops the next invocation", faults="a link as a data file")
+@pytest.mark.promise(
+    "P5",
+    "a link planted among the files of a finished run stops the next invocation",
+    faults="a link as a data file",
+)
 def test_a_planted_file_is_refused_too(run: Run, plain: Path, ram: Path) -> None:
     shutil.copytree(plain, ram / "out" / plain.name)
     path = next((ram / "out" / plain.name / "data").rglob("part-*.parquet"))
     path.rename(ram / "moved")
     path.symlink_to(ram / "moved")
     done = run(ram / "out")
-    assert done.code == 5 and done.error["code"] == "SHELL.RUN_FOLDER_LINKED" and done.error["where"] == str(path), done
+    assert (
+        done.code == 5
+        and done.error["code"] == "SHELL.RUN_FOLDER_LINKED"
+        and done.error["where"] == str(path)
+    ), done
 
 
 def test_the_directory_of_runs_may_be_a_link(run: Run, plain_tree: dict[str, bytes], ram: Path) -> None:
@@ -74,7 +91,11 @@ def test_the_directory_of_runs_may_be_a_link(run: Run, plain_tree: dict[str, byt
 
 def everybodys(folder: Path) -> list[Path]:
     """What anybody may write to."""
-    return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & stat.S_IWOTH and not path.is_symlink()]
+    return [
+        path
+        for path in (folder, *folder.rglob("*"))
+        if path.lstat().st_mode & stat.S_IWOTH and not path.is_symlink()
+    ]
 
 
 @pytest.fixture
@@ -92,14 +113,18 @@ def test_nothing_of_a_run_is_everybodys_to_write_to(run: Run, ram: Path, no_umas
     assert found == [] and len(list((ram / "out").rglob("*"))) > 20
 
 
-def test_directories_of_workers_and_caches_are_not_everybodys(tmp_path: Path, no_umask: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_of_workers_and_caches_are_not_everybodys(
+    tmp_path: Path, no_umask: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_directories(tmp_path / "a/b/room")
     Attempt(tmp_path / "a/b/room", "00000").record(None)  # type: ignore[arg-type]
     private_folder(tmp_path / "cubins/of/ours")
     (tmp_path / "engine").mkdir(mode=0o755)
     monkeypatch.setattr(cache, "_ROOT", tmp_path / "engine")
     assert cache.private_cache_dir("proofs") == tmp_path / "engine/.numba_cache/proofs"
-    assert everybodys(tmp_path / "a") + everybodys(tmp_path / "cubins") + everybodys(tmp_path / "engine") == []
+    assert (
+        everybodys(tmp_path / "a") + everybodys(tmp_path / "cubins") + everybodys(tmp_path / "engine") == []
+    )
 
 
 NO_PLACE = """
@@ -125,6 +150,8 @@ if sys.argv[1] == "raise":
 @pytest.mark.parametrize("how", ["return", "raise"])
 def test_a_cache_made_for_lack_of_a_private_place_is_removed(tmp_path: Path, how: str) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(mini.ROOT)}
-    done = subprocess.run([sys.executable, "-c", NO_PLACE, how], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_PLACE, how], env=env, capture_output=True, text=True, check=False
+    )
     assert done.stdout == "1\n" and done.returncode == (how == "raise"), done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,6 @@
-"""Text of a run, a config or a user's file: none of it drives a terminal, turns its direction, or passes for a line of ours."""
+"""Text of a run, a config or a user's file: none of it drives a terminal, turns its direction,
+or passes for a line of ours.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ QUERIES = ("select * from validation_checks", "select * from rng_ledger", "selec
 
 def harmless(text: str) -> bool:
     """Whether a text can be shown, and no line of it is one that was planted."""
-    return all(char.isprintable() or char == "\n" for char in text) and not any(line.startswith("FORGED") for line in text.splitlines())
+    return all(char.isprintable() or char == "\n" for char in text) and not any(
+        line.startswith("FORGED") for line in text.splitlines()
+    )
 
 
 def texts(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -54,8 +58,14 @@ def put(document: dict[str, Any], at: tuple[Any, ...]) -> None:
 
 
 def planted(run: Path) -> Iterator[tuple[str, forgery.Edit]]:
-    """Every text of the receipt, the states' manifests and the indexes, one at a time; and provenance that a run with files has."""
-    documents = [run / "run_receipt.json", *sorted(run.glob("gates/*/index.json")), *sorted(run.glob("gates/*/states/*.json"))]
+    """Every text of the receipt, the states' manifests and the indexes, one at a time;
+    and provenance that a run with files has.
+    """
+    documents = [
+        run / "run_receipt.json",
+        *sorted(run.glob("gates/*/index.json")),
+        *sorted(run.glob("gates/*/states/*.json")),
+    ]
     seen = set()
     for path in documents:
         document = json.loads(path.read_bytes())
@@ -68,7 +78,8 @@ def planted(run: Path) -> Iterator[tuple[str, forgery.Edit]]:
 
             def edit(found: dict[str, Any], whole: dict[str, Any] = whole, at: tuple[Any, ...] = at) -> None:
                 if found.keys() == whole.keys() and found.get("segment") == whole.get("segment"):
-                    with contextlib.suppress(IndexError):  # an empty list here, not in the document that was looked at
+                    # an empty list here, not in the document that was looked at
+                    with contextlib.suppress(IndexError):
                         put(found, at)
 
             yield "/".join(map(str, name)), edit
@@ -79,7 +90,10 @@ def planted(run: Path) -> Iterator[tuple[str, forgery.Edit]]:
         ("externals", {EVIL: file}),
         ("externals", {"merchants": file}),
     ):
-        yield f"provenance/{key}", lambda found, key=key, value=value: found.get("provenance", {}).update({key: value})
+        yield (
+            f"provenance/{key}",
+            lambda found, key=key, value=value: found.get("provenance", {}).update({key: value}),
+        )
 
 
 @pytest.mark.slow(60)
@@ -127,7 +141,9 @@ EVENTS = (
     events.SegmentSealed(EVIL, EVIL, ({"segment": EVIL, "bundle_sha256": EVIL},), ()),
     events.StateBegan(EVIL, EVIL, EVIL, 1, 1, 1),
     events.Stage(EVIL, EVIL, EVIL),
-    events.Checked(EVIL, ({"name": EVIL, "passed": False, "found": EVIL, "expected": [EVIL], "dataset": EVIL},)),
+    events.Checked(
+        EVIL, ({"name": EVIL, "passed": False, "found": EVIL, "expected": [EVIL], "dataset": EVIL},)
+    ),
     events.PartitionEnded(EVIL, EVIL, 1, False),
     events.StateEnded(EVIL, EVIL, "FAIL", 1, 1.0, 0, EVIL, EVIL),
     events.StateEnded("1A.S1", "[red]title", "PASS", 1, 1.0, 0, "", "[bold]note[/]"),
@@ -167,7 +183,10 @@ def test_no_text_of_verbose_lines_does() -> None:
     assert len(lines) >= 10 and harmless("".join(lines))
 
 
-@pytest.mark.parametrize("where", ["header", "cell", "name of the file", "scenario", "override", "preset", "config pack", "contract"])
+@pytest.mark.parametrize(
+    "where",
+    ["header", "cell", "name of the file", "scenario", "override", "preset", "config pack", "contract"],
+)
 def test_no_text_of_a_user_does(cli, where: str, mini_root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     world = shutil.copytree(mini_root, tmp_path / "world", ignore=shutil.ignore_patterns("runs"))
     places = ["--contracts", str(world / "contracts"), "--config", str(world / "config")]
@@ -179,7 +198,9 @@ def test_no_text_of_a_user_does(cli, where: str, mini_root: Path, tmp_path: Path
         for column in range(4):
             changed = copying.deepcopy(rows)
             changed[where == "cell"][column] += EVIL
-            file.write_text("\n".join(",".join('"' + cell + '"' for cell in row) for row in changed), newline="")
+            file.write_text(
+                "\n".join(",".join('"' + cell + '"' for cell in row) for row in changed), newline=""
+            )
             commands.append(["plan", "--preset", "demo", "--merchants", file])
     elif where == "scenario":
         commands = [
@@ -200,7 +221,11 @@ def test_no_text_of_a_user_does(cli, where: str, mini_root: Path, tmp_path: Path
         }
         for path in sorted(world.glob(pattern[where])):
             text = path.read_text()
-            for harm in (text + f"\n{quoted}: {quoted}\n", text.replace("Numbered things.", f"{quoted}"), EVIL):
+            for harm in (
+                text + f"\n{quoted}: {quoted}\n",
+                text.replace("Numbered things.", f"{quoted}"),
+                EVIL,
+            ):
                 path.write_text(harm, newline="")
                 commands += [
                     ["plan", "--preset", "mini", *places],
@@ -216,7 +241,9 @@ def test_no_text_of_a_user_does(cli, where: str, mini_root: Path, tmp_path: Path
         assert harmless(answer.out) and harmless(answer.err), (command, answer)
 
 
-def test_rows_shown_by_a_shell_or_on_a_terminal_do_not(cli, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_rows_shown_by_a_shell_or_on_a_terminal_do_not(
+    cli, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
     literal = EVIL.replace("'", "''")
     for mode in ("table", "json"):
         monkeypatch.setattr("sys.stdin", io.StringIO(f"select '{literal}' as \"{literal}\";\n"))
@@ -232,7 +259,9 @@ def sql_on_a_terminal(run: Path, query: str) -> str:
     """What `closedworld sql --csv` writes to a terminal."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "sim", "sql", str(run), query, "--csv"]
-    subprocess.run(command, cwd=mini.ROOT, stdout=slave, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=True)
+    subprocess.run(
+        command, cwd=mini.ROOT, stdout=slave, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=True
+    )
     os.close(slave)
     shown = os.read(master, 1 << 16).decode()
     os.close(master)

@@ -1,4 +1,6 @@
-"""Power loss at every call of a real run, and after a kill and a resume: old or new, never in part, and nothing told is lost."""
+"""Power loss at every call of a real run, and after a kill and a resume: old or new, never in part,
+and nothing told is lost.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,28 @@ __all__ = ["trace", "sources"]
 
 
 def test_the_recorder_misses_nothing(trace: tuple[list[Op], str, Tree]) -> None:
-    """The recorded calls alone make the directory that the run left; so no write, rename or removal went unseen."""
+    """The recorded calls alone make the directory that the run left; so no write,
+    rename or removal went unseen.
+    """
     ops, _, left = trace
     assert final(ops) == left
     assert sum(op[0] == "told" for op in ops) == 3 and not [op for op in ops if op[0] == "failed"]
 
 
-@pytest.mark.promise("P2", "Power loss at any moment: what is visible is whole and what was told is there", faults="power cut", cases=2600)
-def test_power_loss_at_every_call(trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]) -> None:
+@pytest.mark.promise(
+    "P2",
+    "Power loss at any moment: what is visible is whole and what was told is there",
+    faults="power cut",
+    cases=2600,
+)
+def test_power_loss_at_every_call(
+    trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]
+) -> None:
     ops, run, left = trace
     tally = replay(ops, Law(left, run), SEED)
-    print(f"seed {SEED}: {tally.states} crash states at {tally.points} points, {len(tally.distinct)} distinct")
+    print(
+        f"seed {SEED}: {tally.states} crash states at {tally.points} points, {len(tally.distinct)} distinct"
+    )
     assert tally.broken == []
     assert tally.points == len(ops) + 1 > 200
     assert tally.states > 2000 and len(tally.distinct) > 400
@@ -51,7 +64,9 @@ def materialised(out: Path, tree: Tree, folders: set[str]) -> None:
 
 
 def recovered(sources: Path, states: list[tuple[Tree, set[str]]], run: str, left: Tree) -> int:
-    """Lay out each state, let the gate judge it, resume, compare; returns how many had a segment that had passed."""
+    """Lay out each state, let the gate judge it, resume, compare;
+    returns how many had a segment that had passed.
+    """
     passed = 0
     for tree, folders in states:
         out = fresh(sources, "after")
@@ -66,7 +81,9 @@ def recovered(sources: Path, states: list[tuple[Tree, set[str]]], run: str, left
     return passed
 
 
-def test_a_run_after_power_loss_completes_to_the_same_bytes(sources: Path, trace: tuple[list[Op], str, Tree]) -> None:
+def test_a_run_after_power_loss_completes_to_the_same_bytes(
+    sources: Path, trace: tuple[list[Op], str, Tree]
+) -> None:
     ops, run, left = trace
     states = replay(ops, Law(left, run), SEED, keep=1000).kept
     chosen = random.Random(SEED).sample(states, 40)
@@ -75,7 +92,12 @@ def test_a_run_after_power_loss_completes_to_the_same_bytes(sources: Path, trace
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P2", "After power loss the same request completes to the same bytes", faults="power cut, then resume", cases=400)
+@pytest.mark.promise(
+    "P2",
+    "After power loss the same request completes to the same bytes",
+    faults="power cut, then resume",
+    cases=400,
+)
 def test_after_every_distinct_crash_state_a_run_completes(
     sources: Path, trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]
 ) -> None:
@@ -93,7 +115,10 @@ def test_power_loss_after_a_kill_and_a_resume(sources: Path, trace: tuple[list[O
 
 @pytest.mark.slow(50)
 @pytest.mark.promise(
-    "P2", "Killed, resumed, then the power goes: still nothing told is lost", faults="SIGKILL, then power cut", cases=100_000
+    "P2",
+    "Killed, resumed, then the power goes: still nothing told is lost",
+    faults="SIGKILL, then power cut",
+    cases=100_000,
 )
 def test_power_loss_after_a_kill_at_every_call_and_a_resume(
     sources: Path, trace: tuple[list[Op], str, Tree], record_property: Callable[..., None]

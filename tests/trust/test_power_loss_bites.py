@@ -28,7 +28,10 @@ IN_ONE_RUN = {
     "sync of the staged directory": ("        fsync_directory(staged)\n", ""),
 }
 AFTER_A_KILL = {
-    "sync of the deepest directory there is": ("        fsync_directory(path.parent)\n    for", "        pass\n    for"),
+    "sync of the deepest directory there is": (
+        "        fsync_directory(path.parent)\n    for",
+        "        pass\n    for",
+    ),
     "settling a directory that is there": (
         "            _settle(target, staged)\n        return False",
         "            pass\n        return False",
@@ -38,7 +41,12 @@ AFTER_A_KILL = {
 }
 
 
-@pytest.mark.promise("P2", "Every fsync is needed: without any one of them the replayer turns red", faults="fsync removed", cases=10)
+@pytest.mark.promise(
+    "P2",
+    "Every fsync is needed: without any one of them the replayer turns red",
+    faults="fsync removed",
+    cases=10,
+)
 @pytest.mark.parametrize("name", IN_ONE_RUN)
 def test_without_one_sync_power_loss_is_noticed(sources: Path, name: str) -> None:
     out = fresh(sources, "planted")
@@ -54,11 +62,19 @@ def test_without_one_sync_power_loss_is_noticed(sources: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", AFTER_A_KILL)
-def test_without_one_sync_a_kill_and_power_loss_are_noticed(sources: Path, trace: tuple[list[Op], str, Tree], name: str) -> None:
-    """These syncs matter only to what another process left; the points at which that can be are just after a name was made."""
+def test_without_one_sync_a_kill_and_power_loss_are_noticed(
+    sources: Path, trace: tuple[list[Op], str, Tree], name: str
+) -> None:
+    """These syncs matter only to what another process left; the points at which that can be are just after a
+    name was made.
+    """
     kind = "mkdir" if "deepest" in name else "rename"
     points = [n + 1 for n, op in enumerate(op for op in trace[0] if op[0] != "told") if op[0] == kind]
-    seen = [n for n in points if not [op for op in trace[0] if op[0] != "told"][n - 1][-1].partition("/")[2].startswith("staging")]
+    seen = [
+        n
+        for n in points
+        if not [op for op in trace[0] if op[0] != "told"][n - 1][-1].partition("/")[2].startswith("staging")
+    ]
     _, broken = power_after_kill(sources, seen, trace[2], lambda: planted(*AFTER_A_KILL[name]))
     assert broken and all(": call " in text for text in broken)
 
@@ -70,7 +86,9 @@ READ_BACKS = {
 
 
 def lies(sources: Path, number: int, plant: Callable[[], None]) -> tuple[Tree, list[Op]]:
-    """Run with the n-th write storing zeros and saying that all is well: what is published then, and whether the run failed."""
+    """Run with the n-th write storing zeros and saying that all is well: what is published then,
+    and whether the run failed.
+    """
     out = fresh(sources, "lie")
 
     def work(ops: list[Op], stop: Callable[[Op], None]) -> None:
@@ -88,7 +106,9 @@ def lies(sources: Path, number: int, plant: Callable[[], None]) -> tuple[Tree, l
     return lasting(files(out)), ops
 
 
-@pytest.mark.promise("P11", "A write that lies is not published", faults="write stores zeros and reports success", cases=24)
+@pytest.mark.promise(
+    "P11", "A write that lies is not published", faults="write stores zeros and reports success", cases=24
+)
 def test_no_lying_write_is_published(sources: Path, trace: tuple[list[Op], str, Tree]) -> None:
     expected, writes = lasting(trace[2]), sum(op[0] == "write" for op in trace[0])
     failed = 0
@@ -96,14 +116,22 @@ def test_no_lying_write_is_published(sources: Path, trace: tuple[list[Op], str, 
         found, ops = lies(sources, number, lambda: None)
         assert {path: data for path, data in found.items() if expected.get(path) != data} == {}, number
         failed += any(op[0] == "failed" and "StorageError" in op[1] for op in ops)
-    print(f"{writes} lying writes, {failed} noticed before publishing; the others are receipts of staging and the report")
+    print(
+        f"{writes} lying writes, {failed} noticed before publishing; the others are receipts of staging and "
+        "the report"
+    )
     assert failed >= 13
 
 
 @pytest.mark.parametrize("kind", READ_BACKS)
-def test_without_the_read_back_a_lie_is_published(sources: Path, trace: tuple[list[Op], str, Tree], kind: str) -> None:
+def test_without_the_read_back_a_lie_is_published(
+    sources: Path, trace: tuple[list[Op], str, Tree], kind: str
+) -> None:
     expected, writes = lasting(trace[2]), sum(op[0] == "write" for op in trace[0])
-    found = [lies(sources, number, lambda: planted(READ_BACKS[kind], "    pass\n"))[0] for number in range(1, writes + 1)]
+    found = [
+        lies(sources, number, lambda: planted(READ_BACKS[kind], "    pass\n"))[0]
+        for number in range(1, writes + 1)
+    ]
     assert any(expected.get(path) != data for tree in found for path, data in tree.items())
 
 
@@ -122,7 +150,9 @@ def raced(sources: Path, number: int, plant: Callable[[], None]) -> tuple[int, l
                 seen[0] += 1
                 if seen[0] == number:
                     path = out / op[2]
-                    path.mkdir() if path.name.startswith(("manifest_", "scenario_")) else path.symlink_to("/theirs")
+                    path.mkdir() if path.name.startswith(("manifest_", "scenario_")) else path.symlink_to(
+                        "/theirs"
+                    )
                     lost.write_text(str(path))
 
         run(sources, out, ops, other)
@@ -136,7 +166,10 @@ def raced(sources: Path, number: int, plant: Callable[[], None]) -> tuple[int, l
 
 
 @pytest.mark.promise(
-    "P21", "A published name is never written again, whoever took it first", faults="name taken just before the rename", cases=12
+    "P21",
+    "A published name is never written again, whoever took it first",
+    faults="name taken just before the rename",
+    cases=12,
 )
 def test_a_name_taken_meanwhile_is_not_replaced(sources: Path) -> None:
     races = [raced(sources, number, lambda: None) for number in range(1, 13)]

@@ -43,9 +43,16 @@ def test_results_are_taken_from_reports(tmp_path: Path) -> None:
         str(promises.ROOT / "pyproject.toml"),
         f"--junitxml={report}",
     ]
-    subprocess.run([*command, "--rootdir", str(tmp_path), str(tmp_path / "test_one.py")], capture_output=True, check=False, cwd=tmp_path)
+    subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path / "test_one.py")],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+    )
     found = promises.results([report])
-    assert {(test.rpartition("::")[2], said[0].split(":")[0], said[1]) for (test, _), said in found.items()} == {
+    assert {
+        (test.rpartition("::")[2], said[0].split(":")[0], said[1]) for (test, _), said in found.items()
+    } == {
         ("test_a", "passed", "10"),
         ("test_a", "passed", "20"),
         ("test_b", "FAILED", ""),
@@ -53,5 +60,8 @@ def test_results_are_taken_from_reports(tmp_path: Path) -> None:
     }
     test = next(iter(found))[0].rpartition("::")[0]
     row = promises.Row("P1", "words", f"{test}::test_a", "6", "f", "quick")
-    assert promises._with_results(row, found, {}).line() == f"| P1 | words | `{test}::test_a` | quick | 30 | f | passed |"
+    assert (
+        promises._with_results(row, found, {}).line()
+        == f"| P1 | words | `{test}::test_a` | quick | 30 | f | passed |"
+    )
     assert promises.parse(promises.render([row])) == [row]

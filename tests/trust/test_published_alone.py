@@ -1,4 +1,6 @@
-"""`publish.py` and `gate.py` alone touch published files, and they are small enough to be read in one sitting."""
+"""`publish.py` and `gate.py` alone touch published files,
+and they are small enough to be read in one sitting.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,44 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 KEEPERS = ("sim/shell/publish/publish.py", "sim/shell/publish/gate.py")
-CHANGES = {"unlink", "rename", "renames", "rmdir", "mkdir", "makedirs", "remove", "rmtree", "write_text", "write_bytes", "touch", "chmod"}
-CHANGES |= {"symlink_to", "hardlink_to", "symlink", "link", "truncate", "ftruncate", "pwrite", "move", "copyfile", "copytree", "copy2"}
-CHANGES |= {"write_table", "write_parquet", "ParquetWriter", "mkfifo", "utime", "chown", "write_dataset", "sendfile", "copy_file_range"}
+CHANGES = {
+    "unlink",
+    "rename",
+    "renames",
+    "rmdir",
+    "mkdir",
+    "makedirs",
+    "remove",
+    "rmtree",
+    "write_text",
+    "write_bytes",
+    "touch",
+    "chmod",
+}
+CHANGES |= {
+    "symlink_to",
+    "hardlink_to",
+    "symlink",
+    "link",
+    "truncate",
+    "ftruncate",
+    "pwrite",
+    "move",
+    "copyfile",
+    "copytree",
+    "copy2",
+}
+CHANGES |= {
+    "write_table",
+    "write_parquet",
+    "ParquetWriter",
+    "mkfifo",
+    "utime",
+    "chown",
+    "write_dataset",
+    "sendfile",
+    "copy_file_range",
+}
 ALLOWED = {
     ("sim/backends/cache.py", "rmtree"): "a throw-away cache of this process",
     ("sim/backends/cache.py", "mkdir"): "the compiled kernels' cache, outside any run",
@@ -61,11 +98,23 @@ ALLOWED = {
     ("sim/objects/s3.py", "open"): "reads what is uploaded",
     ("sim/objects/s3.py", "unlink"): "notes of multipart uploads, below staging/",
     ("sim/objects/s3.py", "write_text"): "notes of multipart uploads, below staging/",
-    ("sim/objects/upload.py", "chmod"): "a fetched file below staging/, before `rename_new` of publish.py takes it in",
-    ("sim/objects/upload.py", "rmdir"): "local copies of data files, which the store has proven to hold, are given up",
-    ("sim/objects/upload.py", "unlink"): "local copies of data files, which the store has proven to hold, are given up",
+    (
+        "sim/objects/upload.py",
+        "chmod",
+    ): "a fetched file below staging/, before `rename_new` of publish.py takes it in",
+    (
+        "sim/objects/upload.py",
+        "rmdir",
+    ): "local copies of data files, which the store has proven to hold, are given up",
+    (
+        "sim/objects/upload.py",
+        "unlink",
+    ): "local copies of data files, which the store has proven to hold, are given up",
     ("sim/objects/upload.py", "write_bytes"): "the store's receipt, for comparison, below staging/",
-    ("sim/shell/tables/bounds.py", "ParquetFile"): "reads a file's footer, and its dictionaries, for those who had the gate let it through",
+    (
+        "sim/shell/tables/bounds.py",
+        "ParquetFile",
+    ): "reads a file's footer, and its dictionaries, for those who had the gate let it through",
     ("sim/shell/events/hub.py", "remove"): "a listener, from a list",
     ("sim/shell/events/run_log.py", "open"): "the log a user asked for, by --log",
     ("sim/ground/identity.py", "fdopen"): "reads to hash; called by the two keepers and by staging",
@@ -78,18 +127,44 @@ ALLOWED = {
     ("sim/shell/partition/staging.py", "rmtree"): "below staging/",
     ("sim/shell/partition/staging.py", "unlink"): "below staging/",
     ("sim/shell/runs/status.py", "open"): "the run's .lock, for reading",
-    ("sim/ground/plain_file.py", "fdopen"): "the one reader of plain files; what it read is judged by its caller",
-    ("sim/ground/plain_file.py", "open"): "the one reader of plain files; what it read is judged by its caller",
+    (
+        "sim/ground/plain_file.py",
+        "fdopen",
+    ): "the one reader of plain files; what it read is judged by its caller",
+    (
+        "sim/ground/plain_file.py",
+        "open",
+    ): "the one reader of plain files; what it read is judged by its caller",
     ("sim/world/__init__.py", "open"): "`sim.world.open`, which opens through the gate",
-    ("sim/shell/tables/parquet.py", "ParquetFile"): "reads a data file for store and verify, which had the gate hash it",
-    ("sim/shell/tables/parquet.py", "OSFile"): "a data file's footer for bounds.py, which the gate let through",
-    ("sim/shell/tables/parquet.py", "write_table"): "into memory; `write_parquet` is for the reference snapshot",
+    (
+        "sim/shell/tables/parquet.py",
+        "ParquetFile",
+    ): "reads a data file for store and verify, which had the gate hash it",
+    (
+        "sim/shell/tables/parquet.py",
+        "OSFile",
+    ): "a data file's footer for bounds.py, which the gate let through",
+    (
+        "sim/shell/tables/parquet.py",
+        "write_table",
+    ): "into memory; `write_parquet` is for the reference snapshot",
     ("sim/model/inputs/parquet_file.py", "ParquetFile"): "reads the user's own file, from memory",
     ("sim/shell/tables/reference.py", "ParquetFile"): "reads the reference snapshot",
     ("sim/shell/runs/status.py", "ParquetFile"): "reads run reports, which no gate covers",
     ("sim/world/tables.py", "read_schema"): "reads a data file the gate has let through",
 }
-OPENS = {"read_text", "read_bytes", "open", "fdopen", "ParquetFile", "read_table", "read_schema", "open_input_file", "memory_map", "OSFile"}
+OPENS = {
+    "read_text",
+    "read_bytes",
+    "open",
+    "fdopen",
+    "ParquetFile",
+    "read_table",
+    "read_schema",
+    "open_input_file",
+    "memory_map",
+    "OSFile",
+}
 
 
 def touches(path: Path) -> set[str]:
@@ -98,25 +173,40 @@ def touches(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
-        # `Path.replace` takes one argument, `str.replace` two, and dataclasses and times are replaced by keyword.
+        name = (
+            node.func.attr
+            if isinstance(node.func, ast.Attribute)
+            else node.func.id
+            if isinstance(node.func, ast.Name)
+            else ""
+        )
+        # `Path.replace` takes one argument, `str.replace` two, and dataclasses and times are replaced by
+        # keyword.
         renames = name == "replace" and len(node.args) == 1 and not node.keywords
         if renames or name in CHANGES or name in OPENS:
             found.add(name)
     return found
 
 
-@pytest.mark.promise("P21", "publish.py and gate.py are the only modules that touch published files", cases=220)
+@pytest.mark.promise(
+    "P21", "publish.py and gate.py are the only modules that touch published files", cases=220
+)
 def test_nothing_else_opens_renames_or_removes_published_files() -> None:
-    """Every other module's file calls, all of them, with the reason why they do not touch a published name."""
-    modules = [path for path in sorted((ROOT / "sim").rglob("*.py")) if str(path.relative_to(ROOT)) not in KEEPERS]
+    """Every other module's file calls, all of them, with the reason why they do not
+    touch a published name.
+    """
+    modules = [
+        path for path in sorted((ROOT / "sim").rglob("*.py")) if str(path.relative_to(ROOT)) not in KEEPERS
+    ]
     found = {(str(path.relative_to(ROOT)), name) for path in modules for name in touches(path)}
     assert found == set(ALLOWED)
     assert len(modules) > 150
 
 
 def test_the_two_are_small() -> None:
-    """Whoever trusts published files has these two modules to read: statements, so that no line is packed to pass."""
+    """Whoever trusts published files has these two modules to read: statements,
+    so that no line is packed to pass.
+    """
     nodes = [node for name in KEEPERS for node in ast.walk(ast.parse((ROOT / name).read_text()))]
     texts = [node for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
     assert 0 < sum(isinstance(node, ast.stmt) for node in nodes) - len(texts) <= 240
@@ -157,7 +247,9 @@ print("\\n".join(sorted(seen)))
 
 
 def test_at_run_time_only_the_two_open_what_is_published(tmp_path: Path) -> None:
-    """Building, resuming, verifying and opening a world, watched by an audit hook. (Arrow reads data files without telling Python.)"""
+    """Building, resuming, verifying and opening a world, watched by an audit hook. (Arrow reads data files
+    without telling Python.)
+    """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", AUDIT, str(tmp_path), str(ROOT / "tests/shell")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -1,4 +1,6 @@
-"""What `publish.py` and `gate.py` do in the corners; together with tests/shell every branch of them is taken."""
+"""What `publish.py` and `gate.py` do in the corners; together with tests/shell every
+branch of them is taken.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from sim.ground.errors import GateError, LockedError, StorageError
 from sim.ground.identity import sha256_bytes
 from sim.shell.publish import publish
 from sim.shell.publish.bundle import Bundle
-from sim.shell.publish.gate import FLAG_NAME, open_bundle, require_bytes, require_file, require_state, verify_bundle
+from sim.shell.publish.gate import (
+    FLAG_NAME,
+    open_bundle,
+    require_bytes,
+    require_file,
+    require_state,
+    verify_bundle,
+)
 from sim.shell.publish.manifest import StateManifest
 from sim.state.records import PartFile, Published
 from tests.trust.mutant_runs import LEFT_OUT, ROOT, TESTS
@@ -57,7 +66,9 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]) -> No
 def test_a_name_taken_between_look_and_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s").mkdir()
     files = staged(tmp_path / "d/a", x=b"1")
-    meanwhile(monkeypatch, lambda target: target.mkdir() if target.suffix == "" else target.write_bytes(b"same"))
+    meanwhile(
+        monkeypatch, lambda target: target.mkdir() if target.suffix == "" else target.write_bytes(b"same")
+    )
     assert not publish.publish_document(tmp_path / "s", tmp_path / "out/a.json", b"same", "")
     with pytest.raises(LockedError, match="OUTPUT_CONFLICT") as error:
         publish.publish_document(tmp_path / "s", tmp_path / "out/b.json", b"other", "Explained.")
@@ -68,7 +79,9 @@ def test_a_name_taken_between_look_and_rename(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("missing", ["call", "support"])
-def test_without_renameat2_nothing_is_replaced_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_without_renameat2_nothing_is_replaced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     class Old:
         @staticmethod
         def renameat2(*_: Any) -> int:
@@ -89,7 +102,9 @@ def test_another_error_of_rename_is_told(tmp_path: Path) -> None:
     assert "ENOENT" in error.value.found
 
 
-def test_directories_below_an_unreadable_one_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_below_an_unreadable_one_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing can be said of a parent we may not read (0711 on a shared scratch disk), and nothing is."""
     synced: list[str] = []
     monkeypatch.setattr(publish, "fsync_directory", lambda path: synced.append(path.name))
@@ -112,7 +127,9 @@ def test_directories_have_one_mode_whatever_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO])
-def test_a_machine_in_trouble_is_not_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_machine_in_trouble_is_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     def fails(*_: Any, **__: Any) -> int:
         raise OSError(code, os.strerror(code))
 
@@ -131,14 +148,23 @@ def test_only_plain_files_of_sane_size_are_read(tmp_path: Path) -> None:
     os.truncate(tmp_path / "f", (1 << 26) + 1)
     with pytest.raises(GateError, match="PUBLISHED_FILE_INVALID"):
         publish.read_published(tmp_path / "f")
-    for path, limit, code in ((tmp_path / "f", 4, "INVALID"), (tmp_path, 5, "INVALID"), (tmp_path / "none", 5, "MISSING")):
+    for path, limit, code in (
+        (tmp_path / "f", 4, "INVALID"),
+        (tmp_path, 5, "INVALID"),
+        (tmp_path / "none", 5, "MISSING"),
+    ):
         with pytest.raises(GateError, match=f"PUBLISHED_FILE_{code}") as error:
             publish.read_published(path, limit)
         missing = code == "MISSING"
-        assert ("cannot be opened" in error.value.what, error.value.do.startswith("run again")) == (missing, missing)
+        assert ("cannot be opened" in error.value.what, error.value.do.startswith("run again")) == (
+            missing,
+            missing,
+        )
 
 
-def test_a_file_that_may_not_be_opened_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_opened_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuses(*_: Any, **__: Any) -> int:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -157,11 +183,15 @@ def test_a_directory_is_compared_only_if_it_is_one(tmp_path: Path) -> None:
         assert publish.compare_directory(tmp_path / name, {}) == [f"{tmp_path / name}: missing directory"]
 
 
-def test_names_alone_are_compared_without_a_thread_and_contents_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_alone_are_compared_without_a_thread_and_contents_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").write_bytes(b"1")
     ran: list[list[str]] = []
     real = publish.side_by_side
-    monkeypatch.setattr(publish, "side_by_side", lambda function, items: (ran.append(items), real(function, items))[1])
+    monkeypatch.setattr(
+        publish, "side_by_side", lambda function, items: (ran.append(items), real(function, items))[1]
+    )
     files = {"a": "0" * 64, "b": "0" * 64}
     assert publish.compare_directory(tmp_path, files, hashes=False) == [f"{tmp_path / 'b'}: missing"]
     assert ran == []
@@ -171,8 +201,15 @@ def test_names_alone_are_compared_without_a_thread_and_contents_side_by_side(tmp
 
 
 def test_documents_that_leave_the_run_are_not_read(tmp_path: Path) -> None:
-    documents = {"../outside.json": "0" * 64, "/etc/passwd": "0" * 64, "aa.json": "0" * 64, "zz.json": "0" * 64}
-    bundle = Bundle("1A", "", "", (), {"documents": documents, "parents": {"0A": "f" * 64}, "ledger": [], "checks": []})
+    documents = {
+        "../outside.json": "0" * 64,
+        "/etc/passwd": "0" * 64,
+        "aa.json": "0" * 64,
+        "zz.json": "0" * 64,
+    }
+    bundle = Bundle(
+        "1A", "", "", (), {"documents": documents, "parents": {"0A": "f" * 64}, "ledger": [], "checks": []}
+    )
     problems = verify_bundle(tmp_path, bundle, deep=True)
     assert [problem.rpartition(": ")[2] for problem in problems[:2]] == ["leaves the run directory"] * 2
     for place, name in ((2, "aa"), (3, "zz")):
@@ -197,7 +234,9 @@ def test_a_flag_other_than_it_was_built_on_is_told_on_either_side(tmp_path: Path
     (tmp_path / "gates/0A").mkdir(parents=True)
     (tmp_path / "gates/0A" / FLAG_NAME).write_bytes(b"flag")
     for digest, count in ((sha256_bytes(b"flag"), 0), (other, 1)):
-        bundle = Bundle("1A", "", "", (), {"documents": {}, "parents": {"0A": digest}, "ledger": [], "checks": []})
+        bundle = Bundle(
+            "1A", "", "", (), {"documents": {}, "parents": {"0A": digest}, "ledger": [], "checks": []}
+        )
         assert len(verify_bundle(tmp_path, bundle, deep=False)) == count
 
 
@@ -217,7 +256,9 @@ def test_what_no_flag_vouches_for_must_be_as_its_state_lists_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("require", [require_file, require_bytes])
-def test_a_data_file_must_be_the_plain_file_of_its_digest(tmp_path: Path, require: Callable[[Path, str], bytes | None]) -> None:
+def test_a_data_file_must_be_the_plain_file_of_its_digest(
+    tmp_path: Path, require: Callable[[Path, str], bytes | None]
+) -> None:
     path, link, sides = tmp_path / "f", tmp_path / "link", set()
     link.symlink_to(path)
     for number in range(30):
@@ -240,12 +281,22 @@ def test_a_size_other_than_published_is_told(tmp_path: Path, size: int) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/f").write_bytes(bytes(size))
     part = PartFile("f", 1000, 1, sha256_bytes(bytes(size)), "")
-    bundle = Bundle("1A", "", "", (Published("d", None, "data", (part,), ""),), {"documents": {}, "parents": {}, "checks": []})
+    bundle = Bundle(
+        "1A",
+        "",
+        "",
+        (Published("d", None, "data", (part,), ""),),
+        {"documents": {}, "parents": {}, "checks": []},
+    )
     told: list[int] = []
     wanted = [] if size == 1000 else [f"{tmp_path}/data/f: {size} bytes, published with 1000"]
     assert verify_bundle(tmp_path, bundle, deep=False, on_bytes=told.append) == wanted
-    assert verify_bundle(tmp_path, bundle, deep=True, content=lambda item: ["content"]) == (wanted or ["content"])
-    assert verify_bundle(tmp_path, bundle, deep=False, content=lambda item: ["content"]) == wanted and told == [1000]
+    assert verify_bundle(tmp_path, bundle, deep=True, content=lambda item: ["content"]) == (
+        wanted or ["content"]
+    )
+    assert verify_bundle(
+        tmp_path, bundle, deep=False, content=lambda item: ["content"]
+    ) == wanted and told == [1000]
 
 
 def test_only_a_directory_is_synced_as_one(tmp_path: Path) -> None:
@@ -262,7 +313,10 @@ def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EIO, "no")
 
     def each() -> None:
-        acts = (publish.fsync_directory, lambda path: publish.write_new(path / f"n{len(list(path.iterdir()))}", b"1"))
+        acts = (
+            publish.fsync_directory,
+            lambda path: publish.write_new(path / f"n{len(list(path.iterdir()))}", b"1"),
+        )
         for number, act in enumerate(acts):
             with contextlib.suppress(OSError, StorageError):
                 act(tmp_path)
@@ -286,20 +340,58 @@ def test_relative_names_are_renamed_too(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_deep_verification_asks_for_content_only_of_files_that_are_there(mini: Any) -> None:
     bundle, asked, told = open_bundle(mini.run, "1A"), list[str](), list[int]()
-    assert verify_bundle(mini.run, bundle, deep=True, on_bytes=told.append, content=lambda item: asked.append(item.dataset) or ["x"])
-    assert asked == [item.dataset for item in bundle.datasets] and told == [item.bytes for item in bundle.datasets]
+    assert verify_bundle(
+        mini.run,
+        bundle,
+        deep=True,
+        on_bytes=told.append,
+        content=lambda item: asked.append(item.dataset) or ["x"],
+    )
+    assert asked == [item.dataset for item in bundle.datasets] and told == [
+        item.bytes for item in bundle.datasets
+    ]
 
 
 @pytest.mark.slow
 def test_every_branch_of_the_two_has_been_taken(tmp_path: Path) -> None:
     """Coverage of both by these tests and those of tests/shell: every line, every branch."""
     settings = tmp_path / "coverage.ini"
-    settings.write_text(f"[run]\nbranch = True\ninclude = {','.join(f'*/{name}' for name in KEEPERS)}\ndata_file = {tmp_path}/data\n")
-    run = [sys.executable, "-m", "coverage", "run", "--rcfile", str(settings), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    settings.write_text(
+        f"[run]\nbranch = True\ninclude = {','.join(f'*/{name}' for name in KEEPERS)}\ndata_file = "
+        f"{tmp_path}/data\n"
+    )
+    run = [
+        sys.executable,
+        "-m",
+        "coverage",
+        "run",
+        "--rcfile",
+        str(settings),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
     chosen = ["-m", "not slow", "-k", LEFT_OUT]
-    done = subprocess.run([*run, *chosen, *(f"tests/{name}" for name in TESTS)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*run, *chosen, *(f"tests/{name}" for name in TESTS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-3000:]
-    report = [sys.executable, "-m", "coverage", "json", "--rcfile", str(settings), "-o", str(tmp_path / "json")]
+    report = [
+        sys.executable,
+        "-m",
+        "coverage",
+        "json",
+        "--rcfile",
+        str(settings),
+        "-o",
+        str(tmp_path / "json"),
+    ]
     subprocess.run(report, cwd=ROOT, check=True, capture_output=True)
     files = json.loads((tmp_path / "json").read_text())["files"]
     left = {name: (seen["missing_lines"], seen["missing_branches"]) for name, seen in files.items()}

@@ -1,4 +1,6 @@
-"""What was hashed is what is read: a file that took a proven one's name is hashed again; what is no plain file is never waited for."""
+"""What was hashed is what is read: a file that took a proven one's name is hashed again; what is no plain
+file is never waited for.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def store(copy: Path, mini_root: Path) -> Store:
 
 
 @pytest.mark.promise(
-    "P4", "a file swapped after it was hashed is hashed again and refused", faults="rename over a proven file, mtime set back"
+    "P4",
+    "a file swapped after it was hashed is hashed again and refused",
+    faults="rename over a proven file, mtime set back",
 )
 def test_a_file_that_took_a_proven_ones_name_is_refused(store: Store, copy: Path) -> None:
     store.load("items", columns=["item_id"])  # every file is hashed now
@@ -112,7 +116,11 @@ def test_staging_that_is_no_plain_file_is_computed_again(tmp_path: Path, thing: 
     staging.prepare()
     data = b"rows"
     staging.write("items", None, "part-00000.parquet", memoryview(data), lambda: None)
-    staging.record(PartitionResult("00000", {"items": PartFile("part-00000.parquet", 4, 1, sha256_bytes(data), "c" * 64)}, [], {}, []))
+    staging.record(
+        PartitionResult(
+            "00000", {"items": PartFile("part-00000.parquet", 4, 1, sha256_bytes(data), "c" * 64)}, [], {}, []
+        )
+    )
     assert staging.finished("00000", None) is not None
     there(staging.path / name, thing)
     again = Staging(tmp_path, "1A.S1", "b" * 64)
@@ -121,7 +129,9 @@ def test_staging_that_is_no_plain_file_is_computed_again(tmp_path: Path, thing: 
 
 
 @pytest.mark.parametrize("thing", ["pipe", "zeros", "directory"])
-def test_a_report_or_a_scheduler_file_that_is_none_is_never_waited_for(copy: Path, tmp_path: Path, thing: str) -> None:
+def test_a_report_or_a_scheduler_file_that_is_none_is_never_waited_for(
+    copy: Path, tmp_path: Path, thing: str
+) -> None:
     report = next(copy.glob("reports/layer1/*/part-*.parquet"))
     there(report, thing)
     try:
@@ -131,7 +141,9 @@ def test_a_report_or_a_scheduler_file_that_is_none_is_never_waited_for(copy: Pat
     there(tmp_path / "scheduler.json", thing)
     with pytest.raises(ExecutorUnavailable, match=r"no scheduler at .*scheduler\.json") as refused:
         Cluster(ClusterOptions(1, scheduler_file=tmp_path / "scheduler.json"))
-    assert {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory"}[thing] in str(refused.value)
+    assert {"pipe": "a named pipe", "zeros": "a character device", "directory": "a directory"}[thing] in str(
+        refused.value
+    )
 
 
 def test_a_report_of_too_many_rows_is_refused_by_its_footer(copy: Path) -> None:

@@ -1,4 +1,6 @@
-"""What surrounds a command - streams, encoding, terminal, home, current directory - never decides whether it does its work."""
+"""What surrounds a command - streams, encoding, terminal, home,
+current directory - never decides whether it does its work.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,17 @@ from tests.trust import side_channels
 from tests.work import PATIENCE_S
 
 DRIVER = Path(side_channels.__file__)
-PROMISE = "no command ends in a traceback for its surroundings: progress is dropped, a result that cannot be written is exit 7"
+PROMISE = (
+    "no command ends in a traceback for its surroundings: progress is dropped, a result that cannot be "
+    "written is exit 7"
+)
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is broken: redirections of the shell, the environment (None removes a name), and the exit codes that commands may have."""
+    """What is broken: redirections of the shell, the environment (None removes a name),
+    and the exit codes that commands may have.
+    """
 
     redirect: str = ""
     env: dict[str, str | None] = field(default_factory=dict)
@@ -47,28 +54,50 @@ MATRIX = {
     "nobody reads stdout": Surroundings("> >(exec true)"),
     "stdout is only for reading": Surroundings("1</dev/null", good=7, help=7),
     "ASCII": Surroundings(env={**ASCII}),
-    "latin-1 and dumb": Surroundings(env={"PYTHONIOENCODING": "latin-1", "TERM": "dumb", "COLUMNS": "-1", "LINES": "x"}),
-    "no terminal type, no columns": Surroundings(env={"TERM": None, "COLUMNS": "0", "LINES": "0", "PATH": None}),
+    "latin-1 and dumb": Surroundings(
+        env={"PYTHONIOENCODING": "latin-1", "TERM": "dumb", "COLUMNS": "-1", "LINES": "x"}
+    ),
+    "no terminal type, no columns": Surroundings(
+        env={"TERM": None, "COLUMNS": "0", "LINES": "0", "PATH": None}
+    ),
     "a million columns": Surroundings(env={"COLUMNS": "1000000000", "FORCE_COLOR": "1"}),
     "no home": Surroundings(env={"HOME": None, "XDG_CACHE_HOME": None, "USER": None, "LOGNAME": None}),
     NOWHERE: Surroundings(env={"NO_CURRENT_DIRECTORY": "1"}, good=7, refusal=7),
 }
 
 
-QUICK = ("stderr closed", "all closed", "both full", "nobody reads stdout", "ASCII", "no terminal type, no columns", "no home", NOWHERE)
+QUICK = (
+    "stderr closed",
+    "all closed",
+    "both full",
+    "nobody reads stdout",
+    "ASCII",
+    "no terminal type, no columns",
+    "no home",
+    NOWHERE,
+)
 
 
 @pytest.mark.parametrize("name", QUICK)
 @pytest.mark.promise("P24", PROMISE, faults="cheap commands in every broken surrounding", cases=9)
 def test_commands_in_broken_surroundings(mini: Mini, mini_root: Path, tmp_path: Path, name: str) -> None:
     good = [["status", "--out", str(mini.run.parent)], ["contracts", "show", "--json", *mini.options[:2]]]
-    matrix(MATRIX[name], mini_root, tmp_path, good, [["verify", "nonsense", "--json"], ["run", "--nonsense"]], kinds=2)
+    matrix(
+        MATRIX[name],
+        mini_root,
+        tmp_path,
+        good,
+        [["verify", "nonsense", "--json"], ["run", "--nonsense"]],
+        kinds=2,
+    )
 
 
 @pytest.mark.slow(300)
 @pytest.mark.parametrize("name", MATRIX)
 @pytest.mark.promise("P24", PROMISE, faults="every command in every broken surrounding", cases=23)
-def test_every_command_in_every_surrounding(mini_root: Path, demo_run: Path, tmp_path: Path, name: str) -> None:
+def test_every_command_in_every_surrounding(
+    mini_root: Path, demo_run: Path, tmp_path: Path, name: str
+) -> None:
     demo = str(demo_run)
     good = [
         ["status", "--out", str(demo_run.parent)],
@@ -85,14 +114,31 @@ def test_every_command_in_every_surrounding(mini_root: Path, demo_run: Path, tmp
         ["doctor", "--out", str(tmp_path)],
         ["plan", "--out", str(tmp_path)],
     ]
-    refused = [["status", "nonsense"], ["verify", "nonsense", "--json"], ["run", "--nonsense"], ["run", "--until", "9Z"]]
+    refused = [
+        ["status", "nonsense"],
+        ["verify", "nonsense", "--json"],
+        ["run", "--nonsense"],
+        ["run", "--until", "9Z"],
+    ]
     matrix(MATRIX[name], mini_root, tmp_path, good, refused, kinds=3)
 
 
-def matrix(around: Surroundings, root: Path, folder: Path, good: list[list[str]], refused: list[list[str]], kinds: int) -> None:
-    """Runs of the mini world, commands that do their work, commands that are refused, and help: exit codes, no traceback, whole runs."""
+def matrix(
+    around: Surroundings,
+    root: Path,
+    folder: Path,
+    good: list[list[str]],
+    refused: list[list[str]],
+    kinds: int,
+) -> None:
+    """Runs of the mini world, commands that do their work, commands that are refused, and help: exit codes,
+    no traceback, whole runs.
+    """
     out = [str(folder / str(number)) for number in range(kinds)]
-    runs = [[side_channels.MINI, str(root), place, *more] for place, more in zip(out, ([], ["--json"], ["--quiet"]), strict=False)]
+    runs = [
+        [side_channels.MINI, str(root), place, *more]
+        for place, more in zip(out, ([], ["--json"], ["--quiet"]), strict=False)
+    ]
     helped = [["--help"], ["run", "--help"], ["--version"]][-kinds:]
     commands = [*runs, *good, *refused, *helped]
     codes, said = ran(folder, around, commands)
@@ -100,7 +146,11 @@ def matrix(around: Surroundings, root: Path, folder: Path, good: list[list[str]]
     nowhere = around.refusal == 7  # no current directory: `run --help` needs one as any command does
     help_codes = [7 if nowhere and command[0] == "run" else around.help for command in helped]
     wanted = [around.good] * (len(runs) + len(good)) + [around.refusal] * len(refused) + help_codes
-    wrong = [(command, code, right) for command, code, right in zip(commands, codes, wanted, strict=True) if code != right]
+    wrong = [
+        (command, code, right)
+        for command, code, right in zip(commands, codes, wanted, strict=True)
+        if code != right
+    ]
     assert not wrong, (wrong, said[-3000:])
     if not nowhere:
         trees = [minis.tree(minis.run_dir(Path(place))) for place in out]
@@ -112,7 +162,16 @@ def ran(folder: Path, around: Surroundings, commands: list[list[str]]) -> tuple[
     env = {name: value for name, value in {**os.environ, **around.env}.items() if value is not None}
     report = folder / "report"
     started = subprocess.run(
-        ["/bin/bash", "-c", f'exec "$@" {around.redirect}', "bash", sys.executable, str(DRIVER), str(report), json.dumps(commands)],
+        [
+            "/bin/bash",
+            "-c",
+            f'exec "$@" {around.redirect}',
+            "bash",
+            sys.executable,
+            str(DRIVER),
+            str(report),
+            json.dumps(commands),
+        ],
         cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -129,19 +188,33 @@ def ran(folder: Path, around: Surroundings, commands: list[list[str]]) -> tuple[
 @pytest.mark.promise("P24", "a result that cannot be written is told in one line", faults="/dev/full")
 def test_one_line_tells_that_the_result_is_lost(demo_run: Path, tmp_path: Path) -> None:
     around = Surroundings(">/dev/full")
-    for command in (["status", str(demo_run)], ["status", str(demo_run), "--json"], ["sql", str(demo_run), "select 1", "--csv"]):
+    for command in (
+        ["status", str(demo_run)],
+        ["status", str(demo_run), "--json"],
+        ["sql", str(demo_run), "select 1", "--csv"],
+    ):
         codes, said = ran(tmp_path, around, [command])
         assert codes == [7]
-        assert said == "SHELL.RESULT_NOT_WRITTEN  the result could not be written to standard output (ENOSPC: No space left on device)\n"
+        assert said == (
+            "SHELL.RESULT_NOT_WRITTEN  the result could not be written to standard output (ENOSPC: No "
+            "space left on device)\n"
+        )
     codes, said = ran(tmp_path, around, [["status", "nonsense", "--json"]])
-    assert codes == [2] and said.startswith("SHELL.RUN_NOT_FOUND  "), "the refusal decides, and is told where it can be"
+    assert codes == [2] and said.startswith("SHELL.RUN_NOT_FOUND  "), (
+        "the refusal decides, and is told where it can be"
+    )
 
 
 def test_names_that_are_no_text_are_refused_by_name(demo_run: Path) -> None:
     for env, query in (({}, b"select '\xff'"), (ASCII, "select 'é'".encode())):
         command = [sys.executable.encode(), b"-m", b"sim", b"sql", str(demo_run).encode(), query]
         done = subprocess.run(
-            command, cwd=side_channels.ROOT, env={**os.environ, **env}, capture_output=True, timeout=PATIENCE_S, check=False
+            command,
+            cwd=side_channels.ROOT,
+            env={**os.environ, **env},
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert done.returncode == 2 and done.stderr.startswith(b"SHELL.NOT_TEXT  "), done.stderr
 
@@ -149,10 +222,16 @@ def test_names_that_are_no_text_are_refused_by_name(demo_run: Path) -> None:
 HUNG_UP = "SIGHUP stops as SIGTERM does: exit 129, resumable; a run under nohup goes on"
 
 
-@pytest.mark.promise("P24", HUNG_UP, faults="SIGHUP at the fifth fsync; the same with SIGHUP ignored", cases=2)
+@pytest.mark.promise(
+    "P24", HUNG_UP, faults="SIGHUP at the fifth fsync; the same with SIGHUP ignored", cases=2
+)
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_terminal_hangs_up(
-    child: Callable[..., minis.Child], run: Callable[..., minis.Done], ram: Path, plain_tree: dict[str, bytes], ignored: bool
+    child: Callable[..., minis.Child],
+    run: Callable[..., minis.Done],
+    ram: Path,
+    plain_tree: dict[str, bytes],
+    ignored: bool,
 ) -> None:
     def before() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)

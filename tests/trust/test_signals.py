@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM at any moment: stopped, exit 130 or 143, resumable. Old runs are read or refused by name."""
+"""Ctrl-C and SIGTERM at any moment: stopped, exit 130 or 143,
+resumable. Old runs are read or refused by name.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ Run = Callable[..., mini.Done]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-def stopped(child: Start, run: Run, out: Path, plain: dict[str, bytes], number: int, call: str, signum: signal.Signals) -> None:
+def stopped(
+    child: Start, run: Run, out: Path, plain: dict[str, bytes], number: int, call: str, signum: signal.Signals
+) -> None:
     """A signal at the n-th call of one kind; then the same command goes on."""
 
     def before() -> None:
@@ -57,28 +61,56 @@ P24 = "SIGINT and SIGTERM at any moment: stopped, exit 130 or 143, and the same 
 
 
 @pytest.mark.promise("P24", P24, faults="SIGINT, SIGTERM at random calls, printed seed", cases=16)
-def test_signals_at_random_calls(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int]) -> None:
+def test_signals_at_random_calls(
+    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int]
+) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
     for number in range(16):
         call = rng.choice(("write", "fsync", "mkdir", "open"))
-        stopped(child, run, ram / str(number), plain_tree, rng.randint(1, calls[call]), call, (signal.SIGINT, signal.SIGTERM)[number % 2])
+        stopped(
+            child,
+            run,
+            ram / str(number),
+            plain_tree,
+            rng.randint(1, calls[call]),
+            call,
+            (signal.SIGINT, signal.SIGTERM)[number % 2],
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.promise("P24", P24, faults="SIGINT, SIGTERM at every write and fsync")
 def test_signals_at_every_call(
-    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], calls: dict[str, int], record_property: Callable[..., None]
+    child: Start,
+    run: Run,
+    ram: Path,
+    plain_tree: dict[str, bytes],
+    calls: dict[str, int],
+    record_property: Callable[..., None],
 ) -> None:
     moments = [(call, number) for call in ("write", "fsync") for number in range(1, calls[call] + 1)]
     for place, (call, number) in enumerate(moments):
-        stopped(child, run, ram / f"{call}{number}", plain_tree, number, call, (signal.SIGINT, signal.SIGTERM)[place % 2])
+        stopped(
+            child,
+            run,
+            ram / f"{call}{number}",
+            plain_tree,
+            number,
+            call,
+            (signal.SIGINT, signal.SIGTERM)[place % 2],
+        )
     record_property("cases", len(moments))
 
 
 @pytest.mark.slow
-@pytest.mark.promise("P24", P24, faults="SIGINT, SIGTERM at random times of a whole run from its first instant, printed seed", cases=10)
+@pytest.mark.promise(
+    "P24",
+    P24,
+    faults="SIGINT, SIGTERM at random times of a whole run from its first instant, printed seed",
+    cases=10,
+)
 def test_signals_at_random_times(ram: Path) -> None:
     plain = build("tiny", ram / "plain")
     seed = random.SystemRandom().randrange(2**32)
@@ -87,11 +119,16 @@ def test_signals_at_random_times(ram: Path) -> None:
     for number in range(10):
         signum = (signal.SIGINT, signal.SIGTERM)[number % 2]
         command = [sys.executable, "-m", "sim", *arguments("tiny", ram / "out")]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         time.sleep(0.8 + rng.random() * (2 + number))
         process.send_signal(signum)
         _, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode in (0, CODES[signum]) and "Traceback" not in err, (process.returncode, err[-2000:])
+        assert process.returncode in (0, CODES[signum]) and "Traceback" not in err, (
+            process.returncode,
+            err[-2000:],
+        )
     assert published(build("tiny", ram / "out")) == published(plain)
 
 
@@ -108,8 +145,14 @@ def waits(marker: Path) -> Any:
     return mini.miniworld.segments(compute_items=compute)
 
 
-@pytest.mark.promise("P24", "a second Ctrl-C, from a terminal, ends the process at once; nothing is lost", faults="two SIGINT on a pty")
-def test_a_second_interrupt(child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.promise(
+    "P24",
+    "a second Ctrl-C, from a terminal, ends the process at once; nothing is lost",
+    faults="two SIGINT on a pty",
+)
+def test_a_second_interrupt(
+    child: Start, run: Run, ram: Path, plain_tree: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     leader, follower = pty.openpty()
 
     def before() -> None:
@@ -125,7 +168,9 @@ def test_a_second_interrupt(child: Start, run: Run, ram: Path, plain_tree: dict[
     mini.wait_for(ram / "waiting", process)
     os.write(leader, b"\x03")  # the terminal turns it into SIGINT
     time.sleep(0.3)
-    assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, "waits for its partitions to rest"
+    assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, (
+        "waits for its partitions to rest"
+    )
     os.write(leader, b"\x03")
     assert process.ended().code == -signal.SIGINT
     os.close(leader)
@@ -137,31 +182,50 @@ def test_a_second_interrupt(child: Start, run: Run, ram: Path, plain_tree: dict[
 P25 = "a run of another format or model version is read, or refused by the name of what differs"
 
 
-@pytest.mark.parametrize("law", ["run-receipt-v0", "run-receipt-v2", "bundle-v1", "bundle-v9", "state-v0", "sealed-inputs-v0"])
+@pytest.mark.parametrize(
+    "law", ["run-receipt-v0", "run-receipt-v2", "bundle-v1", "bundle-v9", "state-v0", "sealed-inputs-v0"]
+)
 @pytest.mark.promise("P25", P25, faults="laws of older and newer formats")
 def test_another_format_is_refused_by_name(cli, copy: Path, run: Run, law: str) -> None:  # type: ignore[no-untyped-def]
-    kind, files = law[:-3], {"run-receipt": "run_receipt.json", "bundle": "gates/1A/index.json", "state": "gates/1A/states/1A.S1.json"}
+    kind, files = (
+        law[:-3],
+        {
+            "run-receipt": "run_receipt.json",
+            "bundle": "gates/1A/index.json",
+            "state": "gates/1A/states/1A.S1.json",
+        },
+    )
     path = copy / files.get(kind, "gates/1A/sealed_inputs_1A.json")
     document = json.loads(path.read_text())
     known = document["law"]
     path.write_bytes(pretty_json({**document, "law": law}))
     answer = cli("verify", copy)
     assert answer.code == 5, answer
-    assert path.name in answer.err and (kind == "bundle" or kind == "state" or (law in answer.err and known in answer.err)), answer.err
+    assert path.name in answer.err and (
+        kind == "bundle" or kind == "state" or (law in answer.err and known in answer.err)
+    ), answer.err
     if kind == "bundle":  # its flag says the same law, as that version wrote it
         flag = copy / "gates/1A/_passed.flag"
         flag.write_bytes(flag.read_bytes().replace(known.encode(), law.encode()))
         answer = cli("verify", copy)
-        assert answer.code == 5 and law in answer.err and known in answer.err and "_passed.flag" in answer.err, answer.err
+        assert (
+            answer.code == 5 and law in answer.err and known in answer.err and "_passed.flag" in answer.err
+        ), answer.err
 
 
-@pytest.mark.promise("P25", "a run of another model version is read and verified, and never resumed by this one", cases=2)
+@pytest.mark.promise(
+    "P25", "a run of another model version is read and verified, and never resumed by this one", cases=2
+)
 def test_another_model_version(copy: Path, mini_root: Path) -> None:
-    """The model version is part of the fingerprint, so its runs have other names; reading needs only the format."""
+    """The model version is part of the fingerprint, so its runs have other names;
+    reading needs only the format.
+    """
     receipt = json.loads((copy / "run_receipt.json").read_text())
     for version in ("0", "2"):
         receipt["model_version"] = version
-        receipt["manifest_fingerprint"] = manifest_fingerprint("0" * 64, receipt["parameter_hash"], {"model": version})
+        receipt["manifest_fingerprint"] = manifest_fingerprint(
+            "0" * 64, receipt["parameter_hash"], {"model": version}
+        )
         receipt["run_id"] = run_id(receipt["manifest_fingerprint"], receipt["seed"], receipt["scenarios"])
         other = copy.parent / receipt["run_id"]
         other.mkdir()
@@ -174,7 +238,10 @@ def test_another_model_version(copy: Path, mini_root: Path) -> None:
 
 
 @pytest.mark.promise(
-    "P25", "a directory that holds another request's receipt is not gone on with", faults="a foreign, a damaged, an old receipt", cases=3
+    "P25",
+    "a directory that holds another request's receipt is not gone on with",
+    faults="a foreign, a damaged, an old receipt",
+    cases=3,
 )
 def test_a_foreign_receipt_stops_the_run(run: Run, plain: Path, ram: Path) -> None:
     receipt = json.loads((plain / "run_receipt.json").read_text())

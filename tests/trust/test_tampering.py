@@ -1,4 +1,6 @@
-"""A machine harms a finished run in every way it can think of: verify and the next state refuse with exit 5 and name what was harmed."""
+"""A machine harms a finished run in every way it can think of: verify and the next state refuse with exit 5
+and name what was harmed.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,11 @@ def deep_problems(run: Path, root: Path) -> list[str]:
     """What deep verification says, refusals included."""
     prepared = world(root)
     try:
-        return list(verify_run(run, mini.CODES, content_check(run, prepared.contracts, prepared.vocabularies)).problems)
+        return list(
+            verify_run(
+                run, mini.CODES, content_check(run, prepared.contracts, prepared.vocabularies)
+            ).problems
+        )
     except GateError as error:
         return [error.render()]
 
@@ -50,7 +56,10 @@ def named(path: str, problems: list[str]) -> bool:
     """Whether a harmed path, or the directory or segment it belongs to, is named."""
     parts = path.split("/")
     flag = f"gates/{parts[1]}"
-    return any(path in text or (parts[0] == "gates" and flag in text) or str(Path(path).parent) in text for text in problems)
+    return any(
+        path in text or (parts[0] == "gates" and flag in text) or str(Path(path).parent) in text
+        for text in problems
+    )
 
 
 class Tampering(RuleBasedStateMachine):
@@ -92,7 +101,9 @@ class Tampering(RuleBasedStateMachine):
 
     @invariant()
     def verify_tells(self) -> None:
-        """Verification passes exactly when nothing differs; otherwise a changed name stands in what it says."""
+        """Verification passes exactly when nothing differs; otherwise a changed name
+        stands in what it says.
+        """
         now = state(self.run)
         changed = sorted(path for path in {*now, *self.before} if now.get(path) != self.before.get(path))
         problems = deep_problems(self.run, self.root)
@@ -110,7 +121,13 @@ class Tampering(RuleBasedStateMachine):
 def machine(plain: Path, root: Path, examples: int) -> int:
     """Run the machine; how many harmed states were refused."""
     Tampering.source, Tampering.root, Tampering.refused = plain, root, {"sequences": 0}
-    checks = settings(max_examples=examples, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    checks = settings(
+        max_examples=examples,
+        stateful_step_count=6,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
 
     class Machine(Tampering.TestCase):  # type: ignore[misc]
         settings = checks
@@ -122,8 +139,16 @@ def machine(plain: Path, root: Path, examples: int) -> int:
 P5 = "whatever sequence of harms is done to published files: verify refuses and names one; undone, it passes"
 
 
-@pytest.mark.promise("P5", P5, faults="flip, truncate, append, delete, extra, swap, rename, links, directory, FIFO, coherent rewrite")
-@pytest.mark.promise("P4", "a flipped bit anywhere is refused with found and expected digest", faults="bit flips among other harms")
+@pytest.mark.promise(
+    "P5",
+    P5,
+    faults="flip, truncate, append, delete, extra, swap, rename, links, directory, FIFO, coherent rewrite",
+)
+@pytest.mark.promise(
+    "P4",
+    "a flipped bit anywhere is refused with found and expected digest",
+    faults="bit flips among other harms",
+)
 def test_tamper_machine(plain: Path, mini_root: Path, record_property: Callable[..., None]) -> None:
     record_property("cases", machine(plain, mini_root, 25))
 
@@ -136,7 +161,10 @@ def test_tamper_machine_long(plain: Path, mini_root: Path, record_property: Call
 
 @pytest.mark.parametrize("how", sorted(HARMS))
 @pytest.mark.promise(
-    "P5", "each harm to each published file: verify refuses naming that file, found and expected", faults="one harm, each file", cases=17
+    "P5",
+    "each harm to each published file: verify refuses naming that file, found and expected",
+    faults="one harm, each file",
+    cases=17,
 )
 def test_each_harm_to_each_file(plain: Path, mini_root: Path, copy: Path, how: str) -> None:
     published = files(copy)
@@ -154,18 +182,30 @@ def test_each_harm_to_each_file(plain: Path, mini_root: Path, copy: Path, how: s
         shutil.rmtree(run)
 
 
-READ_BY_1B = "gates/1A/_passed.flag", "gates/1A/index.json", "gates/1A/states/1A.S1.json", "gates/1A/sealed_inputs_1A.json", "data"
+READ_BY_1B = (
+    "gates/1A/_passed.flag",
+    "gates/1A/index.json",
+    "gates/1A/states/1A.S1.json",
+    "gates/1A/sealed_inputs_1A.json",
+    "data",
+)
 
 
 @pytest.mark.parametrize("how", sorted(set(HARMS) - {"extra"}))
 @pytest.mark.promise(
-    "P4", "harmed inputs: the next segment refuses with exit 5, names the file, publishes nothing", faults="one harm, each input"
+    "P4",
+    "harmed inputs: the next segment refuses with exit 5, names the file, publishes nothing",
+    faults="one harm, each input",
 )
 @pytest.mark.promise(
-    "P6", "a segment rewritten together with its flag is caught by the segment built on it", faults="coherent rewrite and others"
+    "P6",
+    "a segment rewritten together with its flag is caught by the segment built on it",
+    faults="coherent rewrite and others",
 )
 def test_the_next_segment_refuses(mini_root: Path, ram: Path, how: str) -> None:
-    """1A is built, harmed, and 1B built on it. (A stranger in a directory is verify's to find, or 1B's when it lists the directory.)"""
+    """1A is built, harmed, and 1B built on it. (A stranger in a directory is verify's to find,
+    or 1B's when it lists the directory.)
+    """
     half = mini.miniworld.build(mini_root, out=ram / "half", until="1A").run_dir
     for number, path in enumerate(files(half)):
         name = str(path.relative_to(half))
@@ -177,7 +217,8 @@ def test_the_next_segment_refuses(mini_root: Path, ram: Path, how: str) -> None:
         for one in run.rglob("*"):
             one.chmod(0o755 if one.is_dir() else 0o644)
         HARMS[how](run, run / name, random.Random(number))
-        if how == "coherent":  # whoever rewrites all of 1A makes another 1A: nothing was built on the old one yet
+        # whoever rewrites all of 1A makes another 1A: nothing was built on the old one yet
+        if how == "coherent":
             with contextlib.suppress(GateError):  # where the flip made the file unreadable
                 mini.miniworld.build(mini_root, out=out)
             assert any("as its states' manifests make" in text for text in deep_problems(run, mini_root))
@@ -186,18 +227,35 @@ def test_the_next_segment_refuses(mini_root: Path, ram: Path, how: str) -> None:
             mini.miniworld.build(mini_root, out=out)
         except SimError as error:
             where = error.render()
-            if name.endswith("_passed.flag") and how in ("delete", "rename", "directory", "fifo", "linked_directory"):
-                assert error.exit_code in (5, 6, 7), where  # without a flag 1A is made again, and finds something in its place
+            if name.endswith("_passed.flag") and how in (
+                "delete",
+                "rename",
+                "directory",
+                "fifo",
+                "linked_directory",
+            ):
+                # without a flag 1A is made again, and finds something in its place
+                assert error.exit_code in (5, 6, 7), where
             else:
                 assert error.exit_code == 5, (how, name, where)
-            assert Path(name).name in where or "gates/1A" in where or str(Path(name).parent) in where, (how, name, where)
+            assert Path(name).name in where or "gates/1A" in where or str(Path(name).parent) in where, (
+                how,
+                name,
+                where,
+            )
             assert not (run / "data/layer1/1B").exists()
         else:
-            assert name.endswith("_passed.flag") and how in ("delete", "rename"), (how, name)  # made again, equal
+            # made again, equal
+            assert name.endswith("_passed.flag") and how in ("delete", "rename"), (how, name)
 
 
 @pytest.mark.parametrize("how", ["flip", "delete", "swap", "symlink", "fifo", "coherent"])
-@pytest.mark.promise("P5", "the same through the command: exit 5, no traceback", faults="six harms to a data file and a flag", cases=2)
+@pytest.mark.promise(
+    "P5",
+    "the same through the command: exit 5, no traceback",
+    faults="six harms to a data file and a flag",
+    cases=2,
+)
 def test_through_the_command(cli, copy: Path, mini_root: Path, how: str) -> None:  # type: ignore[no-untyped-def]
     places = ["--contracts", str(mini_root / "contracts"), "--config", str(mini_root / "config")]
     for name in ("part-00001.parquet", "_passed.flag"):

@@ -1,4 +1,6 @@
-"""What a handle adds to published rows - local time, lineage, tables about the run - and how it is carried about."""
+"""What a handle adds to published rows - local time, lineage,
+tables about the run - and how it is carried about.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_rows_with_instants_can_be_fetched(world):
     assert len(some) == 3
     first = dict(zip(relation.columns, relation.limit(1).fetchall()[0], strict=True))
     assert first["ts_utc"].utcoffset() == datetime.timedelta(0) and first["ts_local"].tzinfo is None
-    assert first["ts_local"] == (first["ts_utc"] + datetime.timedelta(minutes=first["utc_offset_minutes"])).replace(tzinfo=None)
+    assert first["ts_local"] == (
+        first["ts_utc"] + datetime.timedelta(minutes=first["utc_offset_minutes"])
+    ).replace(tzinfo=None)
     assert (first["run_id"], first["parameter_hash"]) == (world.run_id, world.receipt["parameter_hash"])
     for dataset in world:  # every dataset's rows come out, whatever its types
         rows = world[dataset].duckdb().limit(2).fetchall()
@@ -57,7 +61,9 @@ def test_lineage_is_in_every_view_and_in_no_file(world):
         assert not set(table.schema.names) & {"run_id", "parameter_hash", "ts_local"}
         assert table.view_columns == (ADDED if dataset == "arrival_events_5B" else ADDED[1:])
         columns = world.sql(f"select * from {dataset} limit 0").schema.names
-        assert columns[: len(table.schema.names) - bool(table.scenarios)] == [n for n in table.schema.names if n != "scenario_id"]
+        assert columns[: len(table.schema.names) - bool(table.scenarios)] == [
+            n for n in table.schema.names if n != "scenario_id"
+        ]
         assert ("scenario_id" in columns) == bool(table.scenarios)
         told = world.sql(f"select distinct run_id, parameter_hash from {dataset}").to_pylist()
         assert told == ([dict(world.lineage)] if len(table) else [])
@@ -80,16 +86,25 @@ def test_added_columns_are_made_where_they_are_asked_for(world):
 def test_checks_are_a_table(world):
     told = world.sql("select * from validation_checks").to_pylist()
     checks = [row for row in told if row["severity"] == "ERROR"]
-    assert [(row["state"], row["name"], row["passed"]) for row in checks] == [(c["state"], c["name"], c["passed"]) for c in world.checks()]
+    assert [(row["state"], row["name"], row["passed"]) for row in checks] == [
+        (c["state"], c["name"], c["passed"]) for c in world.checks()
+    ]
     measured = [row for bundle in world.segments.values() for row in bundle.measurements]
     figures = [row for row in told if row["severity"] == "INFO"]
     assert [row["name"] for row in figures] == [row["name"] for row in measured] and len(figures) > 5
     assert all(row["passed"] is None for row in figures)
     for row, check in zip(checks, world.checks(), strict=True):
         found = check.get("found")
-        assert row["found"] == (found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True))
+        assert row["found"] == (
+            found
+            if found is None or isinstance(found, str)
+            else json.dumps(found, ensure_ascii=False, sort_keys=True)
+        )
         assert row["segment"] == check["state"].split(".")[0]
-    by = world.sql("select segment, count(*) filter (where not passed) as failed, sum(rows) as rows from validation_checks group by 1")
+    by = world.sql(
+        "select segment, count(*) filter (where not passed) as failed, sum(rows) as rows from "
+        "validation_checks group by 1"
+    )
     assert set(by["failed"].to_pylist()) == {0} and by.num_rows == len(world.segments)
 
 
@@ -97,7 +112,9 @@ def test_the_ledger_and_the_reports_are_tables(world):
     assert world.sql("select * from rng_ledger").equals(world.ledger())
     states = world.sql("select state, rows from run_reports where status = 'PASS' order by step").to_pylist()
     assert {"1A.S1", "6A.S7"} <= {row["state"] for row in states}
-    joined = world.sql("select count(*) as n from validation_checks c join run_reports r on c.state = r.state")
+    joined = world.sql(
+        "select count(*) as n from validation_checks c join run_reports r on c.state = r.state"
+    )
     assert joined["n"].to_pylist()[0] > 100
     seen = world.sql("select table_name from information_schema.tables")["table_name"].to_pylist()
     assert set(seen) == {*world, "validation_checks", "rng_ledger", "rng_audit_log", "rng_trace_log"}
@@ -109,7 +126,9 @@ def test_the_ledger_and_the_reports_are_tables(world):
 def test_hostile_checks_are_only_text(mini_copy, tmp_path):
     from sim.world.run_tables import _row
 
-    row = _row("1A", {"name": ["\ud800", 1], "rows": -1, "passed": "yes", "found": {"a": "\ud800"}, "dataset": True})
+    row = _row(
+        "1A", {"name": ["\ud800", 1], "rows": -1, "passed": "yes", "found": {"a": "\ud800"}, "dataset": True}
+    )
     assert (row["rows"], row["passed"]) == (None, None)
     assert pa.Table.from_pylist([row])["found"].to_pylist() == ['{"a": "?"}']
 
@@ -130,7 +149,9 @@ def test_a_world_is_handy(world):
     table = world["arrival_events_5B"]
     assert table.head().equals(table.to_arrow().slice(0, 5))
     for n in (0, 1, len(table) - 1, len(table) + 7):
-        assert table.head(n, ["merchant_id", "run_id"]).equals(table.to_arrow(["merchant_id", "run_id"]).slice(0, n))
+        assert table.head(n, ["merchant_id", "run_id"]).equals(
+            table.to_arrow(["merchant_id", "run_id"]).slice(0, n)
+        )
     assert table.head(-3).num_rows == 0
 
 
@@ -140,7 +161,9 @@ def test_worlds_and_tables_are_carried_by_place(world, carry, monkeypatch, tmp_p
     assert again is not world and (again.run_id, again.tables) == (world.run_id, world.tables)
     assert carry(world["site_locations"]).to_arrow().equals(world["site_locations"].to_arrow())
     storm = carry(world.table("s3_bucket_counts_5B", "baseline_v1"))
-    assert storm.scenarios == ("baseline_v1",) and len(storm) == len(world.table("s3_bucket_counts_5B", "baseline_v1"))
+    assert storm.scenarios == ("baseline_v1",) and len(storm) == len(
+        world.table("s3_bucket_counts_5B", "baseline_v1")
+    )
 
 
 def test_what_was_pickled_is_checked_again(mini_copy, mini, monkeypatch):
@@ -160,7 +183,9 @@ def test_another_run_at_the_place_is_refused(mini_copy, tmp_path):
 
     world = cw.open(mini_copy.run)
     text = pickle.dumps(world)
-    other = miniworld.build(mini_copy.root, out=tmp_path / "other", request={"scenarios": ("calm", "storm"), "seed": 43}).run_dir
+    other = miniworld.build(
+        mini_copy.root, out=tmp_path / "other", request={"scenarios": ("calm", "storm"), "seed": 43}
+    ).run_dir
     shutil.rmtree(mini_copy.run)
     shutil.move(other, mini_copy.run)
     with pytest.raises(GateError, match=r"SHELL\.ANOTHER_RUN"):
@@ -178,4 +203,6 @@ def test_remote_worlds_as_well(mini, tmp_path):
     assert len(world["items"].duckdb().limit(1).fetchall()) == 1
     assert world["items"].to_arrow(["run_id"]).num_rows == 100
     with pytest.raises(TypeError, match="storage_options"):
-        pickle.dumps(cw.open(f"file://{tmp_path}/place/{mini.run.name}", storage_options={"auto_mkdir": False}))
+        pickle.dumps(
+            cw.open(f"file://{tmp_path}/place/{mini.run.name}", storage_options={"auto_mkdir": False})
+        )

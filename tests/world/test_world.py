@@ -56,7 +56,9 @@ def test_rows_come_in_published_order_with_their_scenario(mini):
 def test_columns_and_filters(mini):
     table = cw.open(mini.run)["doubles"]
     assert table.to_arrow(["note", "item_id"]).schema.names == ["note", "item_id"]
-    assert table.to_arrow(["twice"], {"item_id": BIG + 3, "scenario_id": "storm"}).to_pylist() == [{"twice": 6}]
+    assert table.to_arrow(["twice"], {"item_id": BIG + 3, "scenario_id": "storm"}).to_pylist() == [
+        {"twice": 6}
+    ]
     odd = table.to_arrow(filter=pads.field("note").is_null())
     assert pc.all(pc.equal(pc.bit_wise_and(odd["item_id"], pa.scalar(1, pa.uint64())), 1)).as_py()
     assert len(odd) == 100
@@ -74,7 +76,9 @@ def test_ledger_and_checks(mini):
     world = cw.open(mini.run)
     ledger = world.ledger()
     assert ledger.schema.field("draws").type == pa.uint64()
-    assert [(row["stream"], row["entities"], row["draws"]) for row in ledger.to_pylist()] == [("1A.word", 100, 100)]
+    assert [(row["stream"], row["entities"], row["draws"]) for row in ledger.to_pylist()] == [
+        ("1A.word", 100, 100)
+    ]
     checks = world.checks()
     assert {check["state"] for check in checks} == {"1A.S1", "1B.S1"}
     assert all(check["passed"] for check in checks)
@@ -125,7 +129,12 @@ def test_digests_are_checked_before_the_first_read_of_a_file(mini_copy):
     data[300] ^= 1
     part(mini_copy.run).write_bytes(bytes(data))
     world = cw.open(mini_copy.run)
-    for read in (world["items"].to_arrow, world["items"].dataset, world["items"].duckdb, lambda: world.sql("select * from items")):
+    for read in (
+        world["items"].to_arrow,
+        world["items"].dataset,
+        world["items"].duckdb,
+        lambda: world.sql("select * from items"),
+    ):
         with pytest.raises(GateError, match=r"SHELL\.SEALED_INPUTS_DIGEST_MISMATCH"):
             read()
     assert len(world["doubles"].to_arrow()) == 200
@@ -174,8 +183,14 @@ def test_categories_are_whole_vocabularies_and_times_are_utc(demo_run):
     assert (schema.field("merchant_id").type, schema.field("site_id").type) == (pa.uint64(), pa.uint64())
     rows = arrivals.to_arrow(["channel_group"])["channel_group"]
     assert rows.chunk(0).dictionary.to_pylist() == list(world.vocabularies["channel"])
-    frame = world.table("arrival_events_5B", arrivals.scenarios[0]).to_polars(["merchant_id", "site_id", "ts_utc"])
-    assert frame.schema == {"merchant_id": polars.UInt64, "site_id": polars.UInt64, "ts_utc": polars.Datetime("us", "UTC")}
+    frame = world.table("arrival_events_5B", arrivals.scenarios[0]).to_polars(
+        ["merchant_id", "site_id", "ts_utc"]
+    )
+    assert frame.schema == {
+        "merchant_id": polars.UInt64,
+        "site_id": polars.UInt64,
+        "ts_utc": polars.Datetime("us", "UTC"),
+    }
     assert frame["merchant_id"].max() > BIG
 
 
@@ -183,7 +198,11 @@ def test_every_table_reads_alike_through_arrow_and_duckdb(demo_run):
     world = cw.open(demo_run)
     for name in world.tables:
         table = world[name]
-        assert len(table.to_arrow()) == table.rows == world.sql(f'select count(*) as n from "{name}"')["n"][0].as_py()
+        assert (
+            len(table.to_arrow())
+            == table.rows
+            == world.sql(f'select count(*) as n from "{name}"')["n"][0].as_py()
+        )
         keys = world[name].contract.table.names
         assert table.schema.names[: len(keys)] == list(keys)
 
@@ -201,12 +220,16 @@ def test_codes_are_those_of_the_segments():
 
 
 def test_asking_a_run_loads_no_model_and_no_contracts():
-    """What is imported decides how soon an answer comes; held here by name, measured by `closedworld bench`."""
+    """What is imported decides how soon an answer comes; held here by name,
+    measured by `closedworld bench`.
+    """
     import subprocess
     import sys
 
     text = "import sim.world.handle, sim.cli.sql, sys; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True
+    ).stdout.split()
     heavy = (
         "jsonschema",
         "yaml",

@@ -23,7 +23,9 @@ def test_a_world_is_built_opened_and_built_once(cli, tmp_path, capsys):
     words = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     planned = json.loads(cli("plan", "--seed", "7", *words, "--out", tmp_path / "worlds", "--json").out)
     assert planned["run_id"] == world.run_id
-    assert {state["status"] for state in planned["states"] if state["segment"] in ("1A", "1B")} == {"published"}
+    assert {state["status"] for state in planned["states"] if state["segment"] in ("1A", "1B")} == {
+        "published"
+    }
     before = {path: path.stat().st_mtime_ns for path in (world.path / "data").rglob("*.parquet")}
     capsys.readouterr()
     again = cw.run("demo", np.uint64(7), TINY, out=str(tmp_path / "worlds"), until="1B")
@@ -37,7 +39,12 @@ def test_a_world_is_built_opened_and_built_once(cli, tmp_path, capsys):
 def test_merchants_and_scenarios_as_the_command_takes_them(cli, tmp_path):
     file = tmp_path / "merchants.csv"
     file.write_text("merchant_id,mcc,channel,country\n1001,5411,card_present,DE\n")
-    given = {"merchants": str(file), "scenarios": ["stress_peak_online_v1", "baseline_v1"], "out": tmp_path, "until": "1A"}
+    given = {
+        "merchants": str(file),
+        "scenarios": ["stress_peak_online_v1", "baseline_v1"],
+        "out": tmp_path,
+        "until": "1A",
+    }
     world = cw.run(**given, progress=False, workers=1)
     assert world.scenarios == ("baseline_v1", "stress_peak_online_v1")
     assert 1001 in world["merchant_catalogue_1A"].to_arrow()["merchant_id"].to_pylist()
@@ -45,7 +52,9 @@ def test_merchants_and_scenarios_as_the_command_takes_them(cli, tmp_path):
     assert json.loads(cli("plan", *words, "--json").out)["run_id"] == world.run_id
     told = json.loads(cli("status", world.path, "--json").out)
     digest = world.receipt["externals"][MERCHANTS_INPUT]
-    assert told["asked"]["externals"] == [{"input": MERCHANTS_INPUT, "file": "merchants.csv", "rows": 1, "sha256": digest}]
+    assert told["asked"]["externals"] == [
+        {"input": MERCHANTS_INPUT, "file": "merchants.csv", "rows": 1, "sha256": digest}
+    ]
     assert f"merchants.csv as {MERCHANTS_INPUT}, 1 rows, SHA-256 {digest}" in cli("status", world.path).out
 
 
@@ -55,7 +64,9 @@ def test_status_tells_how_a_world_was_asked_for_and_what_it_takes(cli, tmp_path)
     world = cw.run(overrides=overrides, out=tmp_path, until="1A", progress=False)
     told = json.loads(cli("status", world.path, "--json").out)
     assert (told["asked"], told["arrivals"]) == ({"overrides": overrides, "externals": []}, 0)
-    assert told["run"]["bytes"] == sum(path.stat().st_size for path in world.path.rglob("*") if path.is_file())
+    assert told["run"]["bytes"] == sum(
+        path.stat().st_size for path in world.path.rglob("*") if path.is_file()
+    )
     assert "override  merchant_universe_1A.merchants=40\n" in cli("status", world.path).out
     receipt = json.loads((world.path / "run_receipt.json").read_text())
     for overrides in ({"a\x1b[31m": "b\x07"}, "\x1b", [1]):
@@ -78,9 +89,21 @@ def test_status_tells_how_a_world_was_asked_for_and_what_it_takes(cli, tmp_path)
         ({"merchants": "/nonexistent.csv"}, ContractError, "1A.S1.MERCHANTS_FILE_INVALID"),
         ({"overrides": {"merchant_universe_1A.merchant": 3}}, ContractError, "SHELL.OVERRIDE_UNKNOWN"),
         ({"overrides": {"merchant_universe_1A.merchants": -3}}, ContractError, "SHELL.DOCUMENT_INVALID"),
-        ({"overrides": {"scenario_horizon_5A.start": datetime.date(2026, 3, 27)}}, UsageError, "SHELL.OVERRIDE_INVALID"),
-        ({"overrides": {"demand_policy_5A.volume_scale": float("nan")}}, UsageError, "SHELL.OVERRIDE_INVALID"),
-        ({"overrides": {"merchant_universe_1A.merchants": np.int64(3)}}, UsageError, "SHELL.OVERRIDE_INVALID"),
+        (
+            {"overrides": {"scenario_horizon_5A.start": datetime.date(2026, 3, 27)}},
+            UsageError,
+            "SHELL.OVERRIDE_INVALID",
+        ),
+        (
+            {"overrides": {"demand_policy_5A.volume_scale": float("nan")}},
+            UsageError,
+            "SHELL.OVERRIDE_INVALID",
+        ),
+        (
+            {"overrides": {"merchant_universe_1A.merchants": np.int64(3)}},
+            UsageError,
+            "SHELL.OVERRIDE_INVALID",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_written(tmp_path, given, kind, code):
@@ -94,4 +117,7 @@ def test_an_error_says_all_it_knows(tmp_path: Path):
     with pytest.raises(UsageError) as refusal:
         cw.run(preset="demmo", out=tmp_path)
     told = str(refusal.value)
-    assert all(part in told for part in ("there is no preset called 'demmo'", "where  ", "expected  demo", "did you mean 'demo'?"))
+    assert all(
+        part in told
+        for part in ("there is no preset called 'demmo'", "where  ", "expected  demo", "did you mean 'demo'?")
+    )

@@ -1,7 +1,8 @@
 """A small world's volumes as they will be: read from the states up to the demand profile, computed in memory.
 
-A few hundred merchants with heavy tails are seldom near their mean, but everything about them is a function of its address: what a run
-will draw can be drawn now. Large worlds are near their mean, and are estimated by it (`volumes`).
+A few hundred merchants with heavy tails are seldom near their mean, but everything about them is a function
+of its address: what a run will draw can be drawn now. Large worlds are near their mean, and are estimated by
+it (`volumes`).
 """
 
 from __future__ import annotations

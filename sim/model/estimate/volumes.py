@@ -1,8 +1,10 @@
-"""What a world will come to, by expectation: outlets, keys and weekly arrivals of its merchants, without drawing any.
+"""What a world will come to, by expectation: outlets, keys and weekly arrivals of its merchants,
+without drawing any.
 
-The mean law of 1A, 1B, 2B, 3B and 5A.S1 over their priors: class medians x channel x sites x online share. Merchants of the user count
-one by one - trade, channel, country, outlets and weekly volume as given -, generated ones by their mix. It sizes disks and patience,
-nothing else: whatever a run publishes is drawn by the states themselves, and a world of a few hundred merchants may be a tenth off.
+The mean law of 1A, 1B, 2B, 3B and 5A.S1 over their priors: class medians x channel x sites x online share.
+Merchants of the user count one by one - trade, channel, country, outlets and weekly volume as given -,
+generated ones by their mix. It sizes disks and patience, nothing else: whatever a run publishes is drawn by
+the states themselves, and a world of a few hundred merchants may be a tenth off.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from sim.recipes.horizon import horizon_of
 from sim.state.frames import Array, Frame
 from sim.state.model import Facts
 
-# Measured on worlds built with the packaged priors (demo and small, seeds 42 and 7), where no prior says it directly.
+# Measured on worlds built with the packaged priors (demo and small, seeds 42 and 7), where no prior says it
+# directly.
 KEYS_OF_SHOPS = 1.12  # countries and zones a merchant sells from in shops
 KEYS_OF_ONLINE = 6.5  # and one with customers online
 _FIGURES = ("outlets", "keys", "weekly", "arrivals")
@@ -35,8 +38,8 @@ class Volumes:
         outlets: Their outlets.
         keys: Rows of `merchant_zone_profile_5A`.
         weekly: Arrivals of an ordinary week, all keys together.
-        arrivals: Arrivals of one scenario over the horizon, by its days of the week; holidays, paydays and campaigns about cancel out
-            and are left out.
+        arrivals: Arrivals of one scenario over the horizon, by its days of the week; holidays, paydays and
+            campaigns about cancel out and are left out.
     """
 
     merchants: int
@@ -81,11 +84,16 @@ class _Law:
     def generated(self) -> dict[str, float]:
         """Means of one generated merchant."""
         weight = np.array([entry.share_weight for entry in self.trades], dtype=np.float64)
-        mix = np.array([[entry.channel_mix[name] for name in self.words["channel"]] for entry in self.trades], dtype=np.float64)
+        mix = np.array(
+            [[entry.channel_mix[name] for name in self.words["channel"]] for entry in self.trades],
+            dtype=np.float64,
+        )
         chance = (weight / weight.sum())[:, None] * mix / mix.sum(axis=1, keepdims=True)
         market = self.params["merchant_universe_1A"].country_market
         size = self.countries.population.astype(np.float64) ** market.population_exponent
-        size = size * np.array([market.income_factor_permille[group] for group in self.countries.income_group], dtype=np.float64)
+        size = size * np.array(
+            [market.income_factor_permille[group] for group in self.countries.income_group], dtype=np.float64
+        )
         home = np.zeros(len(self.words["country"]))
         home[self.countries.country_iso] = size / size.sum()
         shops = self.in_shops * self.outlets * float((home * self.site_scale).sum())
@@ -111,16 +119,23 @@ class _Law:
         trade = np.searchsorted(self.mcc, np.where(first.present("law_mcc"), first.law_mcc, first.mcc))
         outlets = np.where(given, count, self.outlets[trade, first.channel])
         scale = np.where(given, sites, self.outlets[trade, first.channel] * self.site_scale[first.country])
-        own = np.where(first.present("demand_class"), first.demand_class, self.own_class[trade, first.channel])
+        own = np.where(
+            first.present("demand_class"), first.demand_class, self.own_class[trade, first.channel]
+        )
         in_shops = self.shop_share[trade, first.channel] * self.channel[first.channel] * self.median[own]
         shops, online = in_shops * scale, self.online[trade, first.channel]
-        days = shops * self.weeks[own, first.country] + online * self.weeks[self.online_class[trade], first.country]
+        days = (
+            shops * self.weeks[own, first.country]
+            + online * self.weeks[self.online_class[trade], first.country]
+        )
         drawn = (shops + online) * float(self.demand.volume_scale)
         asked = first.weekly_volume * float(self.demand.given_volume_scale)
         weekly = np.where(first.present("weekly_volume"), asked, drawn)
         return {
             "outlets": outlets.astype(np.float64),
-            "keys": np.where(given, np.minimum(outlets, self.keys[trade, first.channel]), self.keys[trade, first.channel]),
+            "keys": np.where(
+                given, np.minimum(outlets, self.keys[trade, first.channel]), self.keys[trade, first.channel]
+            ),
             "weekly": weekly,
             "arrivals": weekly * days / (shops + online),
         }
@@ -128,7 +143,9 @@ class _Law:
     @cached_property
     def channel(self) -> Array:
         """Factor of each channel."""
-        return np.array([self.demand.channel_multiplier[name] for name in self.words["channel"]], dtype=np.float64)
+        return np.array(
+            [self.demand.channel_multiplier[name] for name in self.words["channel"]], dtype=np.float64
+        )
 
     @cached_property
     def classes(self) -> Any:
@@ -138,13 +155,18 @@ class _Law:
     @cached_property
     def median(self) -> Array:
         """Weekly volume of a site by demand class."""
-        return np.array([self.classes[name].weekly_volume_per_site_median for name in self.words["demand_class"]], dtype=np.float64)
+        return np.array(
+            [self.classes[name].weekly_volume_per_site_median for name in self.words["demand_class"]],
+            dtype=np.float64,
+        )
 
     @cached_property
     def own_class(self) -> Array:
         """Demand class in shops: int64, trades x channels."""
         place = self.words["demand_class"].index
-        return np.array([[place(entry.demand_class[name]) for name in self.words["channel"]] for entry in self.trades])
+        return np.array(
+            [[place(entry.demand_class[name]) for name in self.words["channel"]] for entry in self.trades]
+        )
 
     @cached_property
     def online_class(self) -> Array:
@@ -154,15 +176,20 @@ class _Law:
 
     @cached_property
     def weeks(self) -> Array:
-        """Weeks of demand a horizon holds, by the weights of its days, the mean of the run's scenarios: demand classes x countries."""
+        """Weeks of demand a horizon holds, by the weights of its days, the mean of the run's scenarios:
+        demand classes x countries.
+        """
         horizons = [horizon_of(self.params["scenario_horizon_5A"], name) for name in self.scenarios]
-        weekday = np.concatenate([(one.first_day + np.arange(one.days) + 3) % 7 for one in horizons])  # 1970-01-01 was a Thursday
+        # 1970-01-01 was a Thursday
+        weekday = np.concatenate([(one.first_day + np.arange(one.days) + 3) % 7 for one in horizons])
         times = np.bincount(weekday, minlength=7) / len(horizons)
         classes = [self.classes[name] for name in self.words["demand_class"]]
         plain = np.array([one.day_weights for one in classes], dtype=np.float64)
         factor = np.array([one.weekend_factor for one in classes], dtype=np.float64)
         weeks = np.full((len(classes), len(self.words["country"])), times.sum() / 7)
-        for country, days in zip(self.countries.country_iso.tolist(), self.countries.weekend_days.tolist(), strict=True):
+        for country, days in zip(
+            self.countries.country_iso.tolist(), self.countries.weekend_days.tolist(), strict=True
+        ):
             weekend = np.isin(np.arange(1, 8), [int(day) for day in days.split(",") if day])
             weight = plain * np.where(weekend[None, :], factor[:, None], 1.0)
             weeks[:, country] = (weight * times).sum(axis=1) / weight.sum(axis=1)
@@ -203,7 +230,9 @@ class _Law:
     def online(self) -> Array:
         """Mean weekly volume online, before `volume_scale`: trades x channels."""
         at = self.online_class
-        sigma = np.array([self.classes[name].site_sigma for name in self.words["demand_class"]], dtype=np.float64)
+        sigma = np.array(
+            [self.classes[name].site_sigma for name in self.words["demand_class"]], dtype=np.float64
+        )
         (hybrid, only), times = self.odds, self.demand.virtual_multiplier
         shares = hybrid * self.hybrid_share * times["HYBRID"] + only * times["VIRTUAL_ONLY"]
         volume: Array = shares * self.channel * (self.median[at] * np.exp(sigma[at] ** 2 / 2))[:, None]
@@ -220,12 +249,18 @@ class _Law:
     def outlets(self) -> Array:
         """Mean number of outlets where they are drawn: trades x channels."""
         policy = self.params["outlet_policy_1A"]
-        chain = np.array([entry.multi_site_permille for entry in self.trades]) * policy.multi_site.scale_permille / 1e6
+        chain = (
+            np.array([entry.multi_site_permille for entry in self.trades])
+            * policy.multi_site.scale_permille
+            / 1e6
+        )
         open_to = np.array([name != "card_not_present" for name in self.words["channel"]])
         sigma, kappa = policy.outlets.tail_sigma, policy.outlets.dispersion
         steps = np.array([NormalDist().inv_cdf((step + 0.5) / _STEPS) for step in range(_STEPS)])
         tail = np.exp(sigma * steps - sigma * sigma / 2)
-        mean = np.minimum(np.array([entry.site_mean for entry in self.trades])[:, None] * tail, policy.outlets.largest_mean)
+        mean = np.minimum(
+            np.array([entry.site_mean for entry in self.trades])[:, None] * tail, policy.outlets.largest_mean
+        )
         further = (mean / (1.0 - (1.0 + mean / kappa) ** -kappa)).mean(axis=1)
         mean_outlets: Array = 1.0 + (np.minimum(chain, 1.0) * further)[:, None] * open_to
         return mean_outlets
@@ -239,5 +274,7 @@ class _Law:
         sold = np.maximum(people, policy.city_population_floor) / policy.city_population_reference
         count = len(self.words["country"])
         total = np.bincount(self.cities.country_iso, weights=weight, minlength=count)
-        scaled = np.bincount(self.cities.country_iso, weights=weight * sold**policy.city_exponent, minlength=count)
+        scaled = np.bincount(
+            self.cities.country_iso, weights=weight * sold**policy.city_exponent, minlength=count
+        )
         return np.where(total > 0.0, scaled / np.where(total > 0.0, total, 1.0), 1.0)

@@ -1,4 +1,6 @@
-"""What a request will come to in all: rows and bytes, all scenarios together, as `plan` shows them and `run` asks for space."""
+"""What a request will come to in all: rows and bytes, all scenarios together,
+as `plan` shows them and `run` asks for space.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ BYTES_PER_PARTY = 113  # all of 6A
 def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
     """Rough volumes: merchants, days, buckets, keys, arrivals, parties, bytes on disk.
 
-    Volumes are expectations for worlds near their mean, and drawn for small ones, whose few large merchants decide.
+    Volumes are expectations for worlds near their mean, and drawn for small ones, whose few large merchants
+    decide.
 
     Args:
         facts: The request.
@@ -44,7 +47,9 @@ def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
         "keys": keys,
         "arrivals": arrivals,
         "parties": parties,
-        "bytes": arrivals * BYTES_PER_ARRIVAL + keys * buckets * BYTES_PER_KEY_BUCKET + parties * BYTES_PER_PARTY,
+        "bytes": arrivals * BYTES_PER_ARRIVAL
+        + keys * buckets * BYTES_PER_KEY_BUCKET
+        + parties * BYTES_PER_PARTY,
     }
 
 

@@ -1,7 +1,7 @@
 """Merchants as separated values, however a bank wrote them: encoding and delimiter are found out, and told.
 
-Found out means decided by what can be proven: a byte order mark, bytes that are UTF-8, a header line whose columns come apart. Nothing
-is guessed from frequencies of letters.
+Found out means decided by what can be proven: a byte order mark, bytes that are UTF-8, a header line whose
+columns come apart. Nothing is guessed from frequencies of letters.
 """
 
 from __future__ import annotations
@@ -36,18 +36,29 @@ def csv_table(path: Path, data: bytes, required: Sequence[str], optional: Sequen
         optional: Columns it may have; others are ignored, and told.
 
     Raises:
-        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it is no text in an encoding that can be told, or has no header line with
-            the required columns.
+        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it is no text in an encoding that can be told, or has
+            no header line with the required columns.
     """
     codec, encoding = _encoding(path, data)
     head = io.TextIOWrapper(io.BytesIO(data), encoding=codec, newline="").read(_HEAD)
     given = _separator_line(head)
     delimiter = given or _delimiter(head, required)
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding=codec, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.TextIOWrapper(io.BytesIO(data), encoding=codec, newline=""), delimiter=delimiter, strict=True
+    )
     try:
-        header = next((row for row in reader if any(map(str.strip, row)) and not (given and _is_separator_line(row, given))), [])
+        header = next(
+            (
+                row
+                for row in reader
+                if any(map(str.strip, row)) and not (given and _is_separator_line(row, given))
+            ),
+            [],
+        )
     except csv.Error as error:
-        raise invalid(f"{path}:{reader.line_num}", str(error), "separated values with a header line") from error
+        raise invalid(
+            f"{path}:{reader.line_num}", str(error), "separated values with a header line"
+        ) from error
     names = [folded(name) for name in header]
     at, ignored = chosen_columns(f"{path}:{reader.line_num}", names, required, optional)
     told = {"format": "csv", "encoding": encoding, "delimiter": DELIMITERS.get(delimiter, delimiter)}
@@ -64,12 +75,20 @@ def _encoding(path: Path, data: bytes) -> tuple[str, str]:
                 return codec, name
             raise invalid(path, f"a byte order mark of {name}, and bytes that are not", f"text in {name}")
     if b"\0" in data:
-        raise invalid(path, "NUL bytes and no byte order mark", "text: UTF-8, Windows-1252, or UTF-16 with a byte order mark")
+        raise invalid(
+            path,
+            "NUL bytes and no byte order mark",
+            "text: UTF-8, Windows-1252, or UTF-16 with a byte order mark",
+        )
     if _decodes(data, "utf-8"):
         return "utf-8", "UTF-8"
     if _decodes(data, "cp1252"):
         return "cp1252", "Windows-1252"
-    raise invalid(path, "bytes that are neither UTF-8 nor Windows-1252", "text: UTF-8, Windows-1252, or UTF-16 with a byte order mark")
+    raise invalid(
+        path,
+        "bytes that are neither UTF-8 nor Windows-1252",
+        "text: UTF-8, Windows-1252, or UTF-16 with a byte order mark",
+    )
 
 
 def _decodes(data: bytes, codec: str) -> bool:
@@ -95,7 +114,9 @@ def _is_separator_line(row: Sequence[str], delimiter: str) -> bool:
 
 
 def _delimiter(head: str, required: Sequence[str]) -> str:
-    """The delimiter at which the header line comes apart into the required columns, else into most columns."""
+    """The delimiter at which the header line comes apart into the required columns,
+    else into most columns.
+    """
     found = []
     for delimiter in DELIMITERS:
         try:
@@ -108,7 +129,9 @@ def _delimiter(head: str, required: Sequence[str]) -> str:
     return best[2]
 
 
-def _rows(path: Path, reader: Iterator[list[str]], width: int, at: Sequence[int], table: RawTable) -> Iterator[tuple[int, list[str] | str]]:
+def _rows(
+    path: Path, reader: Iterator[list[str]], width: int, at: Sequence[int], table: RawTable
+) -> Iterator[tuple[int, list[str] | str]]:
     """(Line, wanted cells), or (line, what is wrong with the row); lines are where rows begin."""
     last = max(at)
     while True:

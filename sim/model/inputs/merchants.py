@@ -1,8 +1,9 @@
 """The user's own merchants: CSV or Parquet in, a checked frame out, every bad value named by file and line.
 
-The table contract `merchants_input_1A` says what a row is. A file may hold one row a merchant, or one row an outlet (equal
-merchant_id, its own place); places are optional. What is sealed is the content, row by row and in an order of its own, so equal
-rows are equal inputs in whatever bytes; the bytes' SHA-256 goes into the receipt as provenance.
+The table contract `merchants_input_1A` says what a row is. A file may hold one row a merchant, or one row an
+outlet (equal merchant_id, its own place); places are optional. What is sealed is the content, row by row and
+in an order of its own, so equal rows are equal inputs in whatever bytes; the bytes' SHA-256 goes into the
+receipt as provenance.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ class SuppliedMerchants:
     """A merchants file, read.
 
     Attributes:
-        frame: Rows by merchant_id, then outlet country, place: merchant_id u64, mcc u16, channel i16, country i16, outlet_country i16,
-            lat_udeg i32, lon_udeg i32 (these three nullable), merchant_ref str, and the same in all rows of a merchant, nullable: name
-            str, law_mcc u16, demand_class i16, weekly_volume f64, ticket_median f64, open_from_minute u16, open_to_minute u16.
+        frame: Rows by merchant_id, then outlet country, place: merchant_id u64, mcc u16, channel i16, country
+            i16, outlet_country i16, lat_udeg i32, lon_udeg i32 (these three nullable), merchant_ref str, and
+            the same in all rows of a merchant, nullable: name str, law_mcc u16, demand_class i16,
+            weekly_volume f64, ticket_median f64, open_from_minute u16, open_to_minute u16.
         digest: SHA-256 of the content, which is sealed.
         source: The file.
         told: What was read and what was not, for people and the receipt.
@@ -73,19 +75,29 @@ class SuppliedMerchants:
         if told["skipped"]:
             lines.append(f"{told['skipped']:,} empty row(s) skipped")
         if told["repeated"]:
-            lines.append(f"{told['repeated']:,} row(s) repeat another one; each counts as one more outlet of its merchant")
+            lines.append(
+                f"{told['repeated']:,} row(s) repeat another one; each counts as one more outlet of its "
+                "merchant"
+            )
         if told["hashed_ids"]:
-            lines.append(f"{told['hashed_ids']:,} key(s) are no plain numbers below 2^63 and got an id; merchant_supplied_1A keeps them")
+            lines.append(
+                f"{told['hashed_ids']:,} key(s) are no plain numbers below 2^63 and got an id; "
+                "merchant_supplied_1A keeps them"
+            )
         if told["ignored"]:
             shown = ", ".join(name[:40] for name in told["ignored"][:8])
             lines.append(f"column(s) nothing reads: {shown}{' ...' if len(told['ignored']) > 8 else ''}")
         if told["unknown_mccs"]:
-            codes = ", ".join(str(code) for code in told["unknown_mccs"][:8]) + (" ..." if len(told["unknown_mccs"]) > 8 else "")
+            codes = ", ".join(str(code) for code in told["unknown_mccs"][:8]) + (
+                " ..." if len(told["unknown_mccs"]) > 8 else ""
+            )
             lines.append(f"MCC(s) the taxonomy does not list: {codes}; they take class {told['class']}")
         return lines
 
 
-def merchants_input(path: Path | None, decimal_comma: bool = False, unknown_mcc: str | None = None) -> dict[str, UserFile]:
+def merchants_input(
+    path: Path | None, decimal_comma: bool = False, unknown_mcc: str | None = None
+) -> dict[str, UserFile]:
     """The user's merchants as an input of a request; nothing where there is no file.
 
     Args:
@@ -109,18 +121,25 @@ def read_merchants(file: UserFile, facts: Facts) -> SuppliedMerchants:
     """Read and validate a merchants file, once.
 
     Args:
-        file: A `.csv` or `.parquet` file with columns merchant_id, mcc, channel, country and those of `OPTIONAL` it likes;
-            its form is that of `MerchantsForm`.
-        facts: Contracts (known confusions), vocabularies (channels and countries must be in them), config (every MCC must be
-            in the taxonomy, unless the form takes others), names of countries for hints.
+        file: A `.csv` or `.parquet` file with columns merchant_id, mcc, channel, country and those of
+            `OPTIONAL` it likes; its form is that of `MerchantsForm`.
+        facts: Contracts (known confusions), vocabularies (channels and countries must be in them), config
+            (every MCC must be in the taxonomy, unless the form takes others), names of countries for hints.
 
     Raises:
-        ContractError: If the file cannot be read or any row is wrong; every row is looked at before it is raised.
+        ContractError: If the file cannot be read or any row is wrong; every row is looked at before it is
+            raised.
         UsageError: If the form names an unknown demand class.
     """
     path, form, known = file.path, MerchantsForm(**file.form), Known(facts)
     _require_class(form.unknown_mcc, known)
-    source = read_once(path, _MAX_BYTES, CODE, "the merchants file cannot be used", "give --merchants a .csv or .parquet file")
+    source = read_once(
+        path,
+        _MAX_BYTES,
+        CODE,
+        "the merchants file cannot be used",
+        "give --merchants a .csv or .parquet file",
+    )
     table = _table(source)
     problems = Problems(path)
     merchants = Merchants(known, form, problems)
@@ -159,7 +178,9 @@ def _supplied(merchants: Merchants, source: FileBytes, table: RawTable) -> Suppl
     """Everything as columns in an order of its own, with the digest of the content."""
     known, owners = merchants.known, merchants.merchants
     law_mcc = cache(known.law_mcc)  # it looks through the whole taxonomy, and has an answer a channel
-    rows = sorted(merchants.rows, key=lambda row: (row[0], *((value is None, value or 0) for value in row[1:])))
+    rows = sorted(
+        merchants.rows, key=lambda row: (row[0], *((value is None, value or 0) for value in row[1:]))
+    )
     for one in owners.values():
         one |= {"law_mcc": None, "demand_class": None}
         if one["mcc"] not in known.mccs:
@@ -190,12 +211,23 @@ def _supplied(merchants: Merchants, source: FileBytes, table: RawTable) -> Suppl
 def _frame(rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]]) -> Frame:
     owners = [merchants[row[0]] for row in rows]
     values: dict[str, tuple[list[Any], Any]] = {"merchant_id": ([row[0] for row in rows], "u8")}
-    values |= {name: ([one[name] for one in owners], dtype) for name, dtype in (("mcc", "u2"), ("channel", "i2"), ("country", "i2"))}
-    values |= {name: ([row[at] for row in rows], dtype) for at, (name, dtype) in enumerate(_PLACE_DTYPES.items(), start=1)}
-    values |= {name: ([one[source] for one in owners], dtype) for name, (source, dtype) in _ABOUT_DTYPES.items()}
+    values |= {
+        name: ([one[name] for one in owners], dtype)
+        for name, dtype in (("mcc", "u2"), ("channel", "i2"), ("country", "i2"))
+    }
+    values |= {
+        name: ([row[at] for row in rows], dtype)
+        for at, (name, dtype) in enumerate(_PLACE_DTYPES.items(), start=1)
+    }
+    values |= {
+        name: ([one[source] for one in owners], dtype) for name, (source, dtype) in _ABOUT_DTYPES.items()
+    }
     nullable = [*_PLACE_DTYPES, *(name for name in _ABOUT_DTYPES if name != "merchant_ref")]
     columns = {name: _column(cells, dtype) for name, (cells, dtype) in values.items()}
-    return Frame(columns, {name: np.array([cell is not None for cell in values[name][0]], dtype=np.bool_) for name in nullable})
+    return Frame(
+        columns,
+        {name: np.array([cell is not None for cell in values[name][0]], dtype=np.bool_) for name in nullable},
+    )
 
 
 def _column(cells: Sequence[Any], dtype: Any) -> Array:
@@ -205,7 +237,9 @@ def _column(cells: Sequence[Any], dtype: Any) -> Array:
     return column
 
 
-def _digest(rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], words: Mapping[str, tuple[str, ...]]) -> str:
+def _digest(
+    rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], words: Mapping[str, tuple[str, ...]]
+) -> str:
     """SHA-256 over the canonical rows: merchants by id with what is said of them, then their outlets."""
     digest = hashlib.sha256(framed(CONTENT_LAW))
 
@@ -213,9 +247,16 @@ def _digest(rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], wor
         return None if code is None else words[vocabulary][code]
 
     for _, one in sorted(merchants.items()):
-        about = [one["merchant_ref"], one["mcc"], word("channel", one["channel"]), word("country", one["country"])]
+        about = [
+            one["merchant_ref"],
+            one["mcc"],
+            word("channel", one["channel"]),
+            word("country", one["country"]),
+        ]
         about += [one["law_mcc"], word("demand_class", one["demand_class"])]
-        about += [value.hex() if isinstance(value, float) else value for value in (one[name] for name in ABOUT)]
+        about += [
+            value.hex() if isinstance(value, float) else value for value in (one[name] for name in ABOUT)
+        ]
         digest.update(framed(canonical_json(about)))
     for number, country, lat, lon in rows:
         digest.update(framed(canonical_json([number, word("country", country), lat, lon])))

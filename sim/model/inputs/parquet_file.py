@@ -1,8 +1,9 @@
-"""Merchants as Parquet: looked at before anything is decoded, and decoded in small batches, known columns only.
+"""Merchants as Parquet: looked at before anything is decoded, and decoded in small batches,
+known columns only.
 
-A few kilobytes of Parquet can stand for terabytes: a page says how much it becomes, a dictionary's entry is repeated by a byte. So
-sizes are added up from the page headers themselves - the footer's figures are only what its writer claimed - and values are measured in
-the dictionary before rows of them are made.
+A few kilobytes of Parquet can stand for terabytes: a page says how much it becomes, a dictionary's entry is
+repeated by a byte. So sizes are added up from the page headers themselves - the footer's figures are only
+what its writer claimed - and values are measured in the dictionary before rows of them are made.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
     """A Parquet file's known columns.
 
     Raises:
-        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it cannot be read, lacks a column, or would become too large.
+        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it cannot be read, lacks a column, or would become
+            too large.
     """
     try:
         buffer = pa.BufferReader(data)
@@ -45,7 +47,11 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
         columns = {schema.names[number]: schema.field(number).type for number in at.values()}
         _require_types(path, columns)
         _require_bounded(path, data, row_groups(footer_bytes(buffer), meta.schema, _MOST_ITEMS), columns)
-        text = [name for name, kind in columns.items() if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
+        text = [
+            name
+            for name, kind in columns.items()
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        ]
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, read_dictionary=text)
     except MemoryError:  # Arrow's is an ArrowException too
         raise
@@ -58,14 +64,29 @@ def parquet_table(path: Path, data: bytes, required: Sequence[str], optional: Se
 
 def _require_types(path: Path, columns: dict[str, pa.DataType]) -> None:
     kinds = pa.types
-    right = (kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_decimal, kinds.is_boolean, kinds.is_null)
+    right = (
+        kinds.is_string,
+        kinds.is_large_string,
+        kinds.is_integer,
+        kinds.is_floating,
+        kinds.is_decimal,
+        kinds.is_boolean,
+        kinds.is_null,
+    )
     for name, kind in columns.items():
         plain = kind.value_type if kinds.is_dictionary(kind) else kind
         if not (any(is_kind(plain) for is_kind in right) or kinds.is_time(plain)):
-            raise invalid(path, f"column {name} of type {str(kind)[:60]}", "text, numbers or times of day", f"write {name} as text")
+            raise invalid(
+                path,
+                f"column {name} of type {str(kind)[:60]}",
+                "text, numbers or times of day",
+                f"write {name} as text",
+            )
 
 
-def _require_bounded(path: Path, data: bytes, groups: Iterable[tuple[int, list[ColumnChunk]]], columns: dict[str, pa.DataType]) -> None:
+def _require_bounded(
+    path: Path, data: bytes, groups: Iterable[tuple[int, list[ColumnChunk]]], columns: dict[str, pa.DataType]
+) -> None:
     """Refuse a file whose known columns would become more than fits, by the headers of their pages."""
     whole = 0
     try:
@@ -82,12 +103,18 @@ def _require_bounded(path: Path, data: bytes, groups: Iterable[tuple[int, list[C
             whole += size
             if size > _MAX_CHUNK or whole > _MAX_DECODED:
                 found = f"column {name} becomes {size:,} bytes in a row group, {whole:,} in all"
-                raise invalid(path, found, f"at most {_MAX_CHUNK:,} bytes a column and row group, {_MAX_DECODED:,} in all")
+                raise invalid(
+                    path,
+                    found,
+                    f"at most {_MAX_CHUNK:,} bytes a column and row group, {_MAX_DECODED:,} in all",
+                )
     except Malformed as error:
         raise invalid(path, str(error), "a readable Parquet file") from error
 
 
-def _rows(path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTable) -> Iterator[tuple[int, list[Any] | str]]:
+def _rows(
+    path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTable
+) -> Iterator[tuple[int, list[Any] | str]]:
     line = 0
     try:
         # As in reference.py, no thread of Arrow holds Python's bytes.
@@ -102,7 +129,8 @@ def _rows(path: Path, file: pq.ParquetFile, columns: Sequence[str], table: RawTa
                 yield line, list(row)
     except MemoryError:
         raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError, RuntimeError) as error:  # text that is not UTF-8, for one
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RuntimeError) as error:
+        # text that is not UTF-8, for one
         raise invalid(path, str(error)[:200], "a readable Parquet file") from error
 
 
@@ -112,7 +140,11 @@ def _cells(path: Path, name: str, values: pa.Array) -> list[Any]:
         if pa.types.is_string(words.type) or pa.types.is_large_string(words.type):
             longest = pc.max(pc.binary_length(words)).as_py() or 0
             if longest > _MAX_TEXT:
-                raise invalid(path, f"column {name} holds a text of {longest:,} bytes", f"texts of at most {_MAX_TEXT:,} bytes")
+                raise invalid(
+                    path,
+                    f"column {name} holds a text of {longest:,} bytes",
+                    f"texts of at most {_MAX_TEXT:,} bytes",
+                )
         values = values.dictionary_decode()
     return [_cell(value) for value in values.to_pylist()]
 

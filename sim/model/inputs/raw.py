@@ -1,4 +1,6 @@
-"""What every form of merchants file is read into: the known columns, row by row, and what was noticed on the way."""
+"""What every form of merchants file is read into: the known columns, row by row,
+and what was noticed on the way.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def folded(name: object) -> str:
     return str(name).strip().casefold().replace(" ", "_").replace("-", "_")
 
 
-def chosen_columns(where: str, names: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+def chosen_columns(
+    where: str, names: Sequence[str], required: Sequence[str], optional: Sequence[str]
+) -> tuple[dict[str, int], list[str]]:
     """Positions of the known columns, and the names of all others.
 
     Raises:
@@ -61,7 +65,10 @@ def chosen_columns(where: str, names: Sequence[str], required: Sequence[str], op
         near = [name for name in names if name and name not in known]
         hint = nearest(missing[0], near) if missing and near else ""
         raise invalid(
-            where, f"columns {shown or 'none'}: {found}", f"{', '.join(required)} and optionally {', '.join(optional)}", hint.capitalize()
+            where,
+            f"columns {shown or 'none'}: {found}",
+            f"{', '.join(required)} and optionally {', '.join(optional)}",
+            hint.capitalize(),
         )
     at = {name: names.index(name) for name in known if name in names}
     return at, [name for name in names if name and name not in known]
@@ -69,8 +76,12 @@ def chosen_columns(where: str, names: Sequence[str], required: Sequence[str], op
 
 def invalid(where: Path | str, found: str, expected: str, hint: str = "") -> ContractError:
     """The refusal of a file as a whole."""
-    do = hint or "see README: your own merchants; `closedworld contracts show merchants_input_1A` prints the columns"
-    return ContractError(CODE, "the merchants file cannot be used", found=found, expected=expected, where=str(where), do=do)
+    do = hint or (
+        "see README: your own merchants; `closedworld contracts show merchants_input_1A` prints the columns"
+    )
+    return ContractError(
+        CODE, "the merchants file cannot be used", found=found, expected=expected, where=str(where), do=do
+    )
 
 
 def too_many(path: Path, found: str) -> ContractError:

@@ -1,4 +1,6 @@
-"""Rows of a merchants file, cell by cell: what each says, whether rows of one merchant agree, and every value that cannot be used."""
+"""Rows of a merchants file, cell by cell: what each says, whether rows of one merchant agree,
+and every value that cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -77,13 +79,21 @@ class Known:
     def hint(self, vocabulary: str, value: str) -> str:
         """What somebody who wrote `value` meant, if that is known."""
         more = self.countries if vocabulary == "country" else {}
-        return code_hint(value, self.vocabularies[vocabulary], {**more, **self.facts.contracts.confusions.get(vocabulary, {})})
+        return code_hint(
+            value,
+            self.vocabularies[vocabulary],
+            {**more, **self.facts.contracts.confusions.get(vocabulary, {})},
+        )
 
     def law_mcc(self, channel: str, demand_class: str) -> int:
-        """The MCC whose chains and online share one of an unlisted MCC takes: the commonest of its class in its channel, or in any."""
+        """The MCC whose chains and online share one of an unlisted MCC takes:
+        the commonest of its class in its channel, or in any.
+        """
         entries = self.mccs.values()
         fitting = [entry for entry in entries if entry.demand_class[channel] == demand_class]
-        fitting = fitting or [entry for entry in entries if demand_class in (value for _, value in entry.demand_class.items())]
+        fitting = fitting or [
+            entry for entry in entries if demand_class in (value for _, value in entry.demand_class.items())
+        ]
         best = max(fitting or list(entries), key=lambda entry: (entry.share_weight, -entry.mcc))
         return int(best.mcc)
 
@@ -106,18 +116,24 @@ class Problems:
         """The refusal: all values for programs, hints for those that people are shown."""
         texts = []
         for number, (line, column, found, expected, vocabulary) in enumerate(self.found):
-            hint = known.hint(vocabulary, found) if vocabulary and number < EXAMPLE_LIMIT else ""  # for what is shown, and no more
+            # for what is shown, and no more
+            hint = known.hint(vocabulary, found) if vocabulary and number < EXAMPLE_LIMIT else ""
             shown = found.encode("unicode_escape").decode()
             texts.append(f"{self.path}:{line}  column {column}  found {shown!r}  expected {hint or expected}")
         mccs = any(column == "mcc" for _, column, *_ in self.found)
-        more = "; `closedworld contracts mccs` lists the MCCs, --unknown-mcc CLASS takes others" if mccs else ""
+        more = (
+            "; `closedworld contracts mccs` lists the MCCs, --unknown-mcc CLASS takes others" if mccs else ""
+        )
         return ContractError(
             CODE,
             f"{self.total} value(s) of the merchants file cannot be used",
             examples=texts,
             total=self.total,
             where=str(self.path),
-            do=f"correct the lines above; `closedworld contracts show merchants_input_1A` prints what each column may hold{more}",
+            do=(
+                "correct the lines above; `closedworld contracts show merchants_input_1A` prints what each "
+                f"column may hold{more}"
+            ),
             all_examples=True,
         )
 
@@ -162,11 +178,17 @@ class Merchants:
             try:
                 row[column] = self._read[column](value)
             except cells.BadValue as bad:
-                self.problems.add(line, column, "" if value is None else value, str(bad), _VOCABULARIES.get(column, ""))
+                self.problems.add(
+                    line, column, "" if value is None else value, str(bad), _VOCABULARIES.get(column, "")
+                )
         for one, other, what in _PAIRS:
             blank = [raw.get(name) in (None, "") for name in (one, other)]
-            if blank[0] != blank[1] or (one == "open_from" and row[one] is not None and row[one] == row[other]):
-                self.problems.add(line, f"{one}/{other}", "/".join(str(raw.get(name) or "") for name in (one, other)), what)
+            if blank[0] != blank[1] or (
+                one == "open_from" and row[one] is not None and row[one] == row[other]
+            ):
+                self.problems.add(
+                    line, f"{one}/{other}", "/".join(str(raw.get(name) or "") for name in (one, other)), what
+                )
         if self.problems.total > before:
             return
         number = cells.merchant_id_of(row["merchant_id"])
@@ -182,17 +204,29 @@ class Merchants:
     def _agrees(self, line: int, row: Mapping[str, Any], number: int) -> bool:
         """Whether a row says of its merchant what earlier rows said; what they left open it may add."""
         key = row["merchant_id"]
-        seen = self.merchants.setdefault(number, {name: row[name] for name in (*_MUST_AGREE, *ABOUT)} | {"merchant_ref": key})
+        seen = self.merchants.setdefault(
+            number, {name: row[name] for name in (*_MUST_AGREE, *ABOUT)} | {"merchant_ref": key}
+        )
         first = self._first_line.setdefault(number, line)
         before = self.problems.total
         if seen["merchant_ref"] != key:
-            expected = f"a key whose id differs from that of {seen['merchant_ref']!r} (line {first}): both have {number}"
+            expected = (
+                f"a key whose id differs from that of {seen['merchant_ref']!r} (line {first}): both have "
+                f"{number}"
+            )
             self.problems.add(line, "merchant_id", key, expected)
         elif any(seen[name] != row[name] for name in _MUST_AGREE):
-            self.problems.add(line, "/".join(_MUST_AGREE), key, f"the same values as line {first} for this merchant")
+            self.problems.add(
+                line, "/".join(_MUST_AGREE), key, f"the same values as line {first} for this merchant"
+            )
         else:
             for name in ABOUT:
                 if row[name] is not None and seen[name] not in (None, row[name]):
-                    self.problems.add(line, name, row[name], f"{seen[name]}, as an earlier row says of this merchant, or nothing")
+                    self.problems.add(
+                        line,
+                        name,
+                        row[name],
+                        f"{seen[name]}, as an earlier row says of this merchant, or nothing",
+                    )
                 seen[name] = row[name] if seen[name] is None else seen[name]
         return self.problems.total == before

@@ -1,4 +1,6 @@
-"""Cells of a merchants file as values: numbers as people and spreadsheets write them, codes spelt exactly, keys kept as they are."""
+"""Cells of a merchants file as values: numbers as people and spreadsheets write them, codes spelt exactly,
+keys kept as they are.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _WHOLE_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})\.0+")
 _SCIENTIFIC = re.compile(r"([1-9])(?:\.([0-9]{1,20}))?[eE]\+([0-9]{1,2})")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::00(?:\.0+)?)?")
-_SHORTENED_FROM = 11  # spreadsheets show whole numbers of 12 and more digits as a power of ten, with their last digits gone
+# spreadsheets show whole numbers of 12 and more digits as a power of ten, with their last digits gone
+_SHORTENED_FROM = 11
 
 
 class BadValue(ValueError):
@@ -26,24 +29,33 @@ class BadValue(ValueError):
 
 
 def merchant_id_of(key: str) -> int:
-    """The id of a key: a plain positive integer below 2**63 is its own; any other text has a positive 63-bit hash of its exact letters.
+    """The id of a key: a plain positive integer below 2**63 is its own.
 
-    The hash is the first eight bytes, little-endian, of SHA-256 over the framed domain `closedworld.merchant_ref.v1` and the framed key,
-    its highest bit cleared. Keys whose ids are equal are refused by the reader, so no two keys of a world share one.
+    Any other text has a positive 63-bit hash of its exact letters.
+
+    The hash is the first eight bytes, little-endian, of SHA-256 over the framed domain
+    `closedworld.merchant_ref.v1` and the framed key, its highest bit cleared. Keys whose ids are equal are
+    refused by the reader, so no two keys of a world share one.
     """
     if _PLAIN_ID.fullmatch(key) and int(key) < 1 << 63:
         return int(key)
     word = hashlib.sha256(frame(KEY_LAW) + frame(key)).digest()[:8]
-    return int.from_bytes(word, "little") & (2**63 - 1) or 1  # 0 is nobody's id; as likely as a collision with 1
+    # 0 is nobody's id; as likely as a collision with 1
+    return int.from_bytes(word, "little") & (2**63 - 1) or 1
 
 
 def pointed(text: str, decimal_comma: bool) -> str:
-    """A number's text with a point before its decimals; under `decimal_comma` a point is no part of a number."""
+    """A number's text with a point before its decimals; under `decimal_comma` a point is
+    no part of a number.
+    """
     return (text.replace(".", "?") if "." in text else text.replace(",", ".", 1)) if decimal_comma else text
 
 
 def key(value: Any, decimal_comma: bool) -> str:
-    """The exact text of a merchant's key; whole numbers in another notation (1.001E+03, 1001.0) are the number they are."""
+    """The exact text of a merchant's key.
+
+    Whole numbers in another notation (1.001E+03, 1001.0) are the number they are.
+    """
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 2.0**53:
             return str(int(value))
@@ -96,7 +108,11 @@ def microdegrees(value: Any, limit: int, decimal_comma: bool) -> int:
     found = number(text, decimal_comma and text is value)
     if found is None or abs(found) > limit:
         comma = "; a decimal comma needs --decimal-comma" if "," in str(value) and not decimal_comma else ""
-        comma = "; with --decimal-comma a point is no decimal sign" if decimal_comma and "." in str(value) else comma
+        comma = (
+            "; with --decimal-comma a point is no decimal sign"
+            if decimal_comma and "." in str(value)
+            else comma
+        )
         raise BadValue(f"decimal degrees -{limit} .. {limit}{comma}")
     tenths = int(found.scaleb(7).copy_abs())  # digits behind the seventh are cut
     micro = (tenths + 5) // 10

@@ -1,6 +1,14 @@
-"""5B: from expected demand to single arrivals - latent co-movement, counts, instants, routes - and their audit."""
+"""5B: from expected demand to single arrivals - latent co-movement, counts, instants,
+routes - and their audit.
+"""
 
-from sim.segments.arrivals_5b import s1_grid_and_groups, s2_latent_field, s3_bucket_counts, s4_arrival_events, s5_audit
+from sim.segments.arrivals_5b import (
+    s1_grid_and_groups,
+    s2_latent_field,
+    s3_bucket_counts,
+    s4_arrival_events,
+    s5_audit,
+)
 from sim.state.declaration import Segment
 
 SEGMENT = Segment.of(

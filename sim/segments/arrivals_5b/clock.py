@@ -47,4 +47,6 @@ def clock_of(ctx: Context) -> Clock:
     """The clock of a state that reads tz_timetable_cache (sorted by tzid, instant)."""
     table = ctx.load("tz_timetable_cache")
     zones = np.arange(len(ctx.vocabulary("tzid")) + 1)
-    return Clock(np.searchsorted(table.tzid, zones).astype(np.uint64), table.transition_utc, table.offset_minutes)
+    return Clock(
+        np.searchsorted(table.tzid, zones).astype(np.uint64), table.transition_utc, table.offset_minutes
+    )

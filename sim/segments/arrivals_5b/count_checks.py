@@ -1,11 +1,13 @@
 """Counts against their law: mean, and index of dispersion.
 
-Estimator: D = sum (N - mu)^2 / sum mu over all rows of a class, zero rows included, against sum (mu + mu^2 / kappa) / sum mu. Given the
-means the rows are independent, E(N - mu)^2 = v = mu + mu^2 / kappa exactly, and Var (N - mu)^2 = v^2 (2 + 6 / kappa) + v (NB2's
-fourth moment), so the standard error is known: 0.3 % for 10^6 rows of mean 1. Where it is large the limit is the sampling error, that
-of a chi-square variable of equal spread (a few busy rows decide it, so it is skewed) and, as scenarios share their draws, of one
-scenario. The mean is held to the limit of a chi-square variable of equal skewness: NB2's third moment is v (1 + 2 mu / kappa). With
-a few expected arrivals that is three or four more of them, where sigmas alone would call one honest arrival too many.
+Estimator: D = sum (N - mu)^2 / sum mu over all rows of a class, zero rows included, against sum (mu + mu^2 /
+kappa) / sum mu. Given the means the rows are independent, E(N - mu)^2 = v = mu + mu^2 / kappa exactly, and
+Var (N - mu)^2 = v^2 (2 + 6 / kappa) + v (NB2's fourth moment), so the standard error is known: 0.3 % for 10^6
+rows of mean 1. Where it is large the limit is the sampling error, that of a chi-square variable of equal
+spread (a few busy rows decide it, so it is skewed) and, as scenarios share their draws, of one scenario. The
+mean is held to the limit of a chi-square variable of equal skewness: NB2's third moment is v (1 + 2 mu /
+kappa). With a few expected arrivals that is three or four more of them, where sigmas alone would call one
+honest arrival too many.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
     gates = ctx.params.realism_gates_5B
     sigma, scenarios = float(gates.false_alarm_sigma), len(ctx.scenarios)
     arrivals = {scenario: int(totals.get(f"in.{scenario}", 0)) for scenario in ctx.scenarios}
-    note = "a scenario without arrivals is a mistake in its priors: see demand_policy_5A.volume_scale and scenarios_5A"
+    note = (
+        "a scenario without arrivals is a mistake in its priors: see demand_policy_5A.volume_scale and "
+        "scenarios_5A"
+    )
     found = [Check("some arrivals", all(arrivals.values()), arrivals, "at least 1 in each scenario", note)]
     for code, name in enumerate(ctx.vocabulary("demand_class")):
         mu, variance = real(totals, f"mu.{code}"), real(totals, f"variance.{code}")
@@ -56,15 +61,34 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
             continue
         ratio = int(totals[f"arrivals.{code}"]) / mu
         third = real(totals, f"third.{code}")
-        limit = skewed_limit(8.0 * variance * variance * variance / (third * third * scenarios), sigma)  # 8 / skewness^2 of one scenario
+        # 8 / skewness^2 of one scenario
+        limit = skewed_limit(8.0 * variance * variance * variance / (third * third * scenarios), sigma)
         within = max(gates.counts.mean_tolerance, limit * square_root(variance * scenarios) / mu)
-        found.append(Check(f"mean count {name}", abs(ratio - 1.0) <= within, ratio, {"value": 1, "within": within}, "arrivals / intensity"))
+        found.append(
+            Check(
+                f"mean count {name}",
+                abs(ratio - 1.0) <= within,
+                ratio,
+                {"value": 1, "within": within},
+                "arrivals / intensity",
+            )
+        )
         index, law = real(totals, f"squares.{code}") / mu, variance / mu
         error = square_root(real(totals, f"spread.{code}")) / variance
         freedom = 2.0 / (error * error)
-        within = max(gates.counts.dispersion_tolerance, paired_limit(freedom, sigma, scenarios) / freedom - 1.0)
+        within = max(
+            gates.counts.dispersion_tolerance, paired_limit(freedom, sigma, scenarios) / freedom - 1.0
+        )
         # Poisson has exactly 1: there the index may fall on either side of it.
         passed = abs(index / law - 1.0) <= within and (index > 1.0 or law * (1.0 - within) <= 1.0)
         figures = {"value": law, "relative_within": within, "standard_error": error}
-        found.append(Check(f"dispersion {name}", passed, index, figures, "index of dispersion of counts against the law's; above 1"))
+        found.append(
+            Check(
+                f"dispersion {name}",
+                passed,
+                index,
+                figures,
+                "index of dispersion of counts against the law's; above 1",
+            )
+        )
     return found

@@ -23,7 +23,8 @@ def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual: Array, grid
     day = counts.bucket_index // np.uint32(a_day)
     days = run_offsets(counts.merchant_id, day)
     head = days[:-1].astype(np.int64)
-    # A place for each key of the day's merchant: at most as many as keys times days, and in key order as they stand.
+    # A place for each key of the day's merchant: at most as many as keys times days, and in key order as they
+    # stand.
     merchants = run_offsets(keys.merchant_id)
     start = merchants[:-1].astype(np.int64)
     owner = np.searchsorted(keys.merchant_id[start], counts.merchant_id[head])

@@ -11,8 +11,9 @@ from sim.state.declaration import Check, Totals
 def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
     """Pooled over all paths of one family.
 
-    Autocorrelation: sum s_t s_t+1 / sum s_t^2, whose expectation given the paths is the mean of phi weighted with sum s_t^2 and whose
-    standard error is sqrt(sum (1 - phi^2) s_t^2) / sum s_t^2: 0.002 for 50 paths of 336 hours at phi = 0.96, so 0.02 is ten of them.
+    Autocorrelation: sum s_t s_t+1 / sum s_t^2, whose expectation given the paths is the mean of phi weighted
+    with sum s_t^2 and whose standard error is sqrt(sum (1 - phi^2) s_t^2) / sum s_t^2: 0.002 for 50 paths of
+    336 hours at phi = 0.96, so 0.02 is ten of them.
 
     Args:
         ctx: Context of a state that declares config `realism_gates_5B`.
@@ -24,7 +25,9 @@ def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
     sigma = float(gates.false_alarm_sigma) * square_root(len(ctx.scenarios))
     values, early = int(totals[f"{name}.values"]), whole(totals, f"{name}.early")
     mean = int(totals[f"{name}.sum"]) / (values * UNIT)
-    mean_limit = max(gates.latent.mean_tolerance, sigma * square_root(real(totals, f"{name}.mean_variance")) / values)
+    mean_limit = max(
+        gates.latent.mean_tolerance, sigma * square_root(real(totals, f"{name}.mean_variance")) / values
+    )
     variance = whole(totals, f"{name}.squares") / (values * UNIT * UNIT)
     freedom = 2.0 * values * values / real(totals, f"{name}.square_variance")
     limit = paired_limit(freedom, float(gates.false_alarm_sigma), len(ctx.scenarios))
@@ -36,6 +39,18 @@ def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
     note = f"standardised {name} paths, {values} values"
     return [
         Check(f"{name} mean", abs(mean) <= mean_limit, mean, {"value": 0, "within": mean_limit}, note),
-        Check(f"{name} variance", abs(variance - 1.0) <= variance_limit, variance, {"value": 1, "within": variance_limit}, note),
-        Check(f"{name} autocorrelation", abs(found - theory) <= lag_limit, found, {"value": theory, "within": lag_limit}, note),
+        Check(
+            f"{name} variance",
+            abs(variance - 1.0) <= variance_limit,
+            variance,
+            {"value": 1, "within": variance_limit},
+            note,
+        ),
+        Check(
+            f"{name} autocorrelation",
+            abs(found - theory) <= lag_limit,
+            found,
+            {"value": theory, "within": lag_limit},
+            note,
+        ),
     ]

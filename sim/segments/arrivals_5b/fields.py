@@ -13,7 +13,9 @@ from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 
 UNIT = 4096
-"""Standardised field values are summed as whole 1/4096s: 8 standard deviations squared still leave room for 2**32 of them."""
+"""Standardised field values are summed as whole 1/4096s: 8 standard deviations squared still leave room for
+2**32 of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,16 @@ def group_paths(ctx: Context, groups: Frame, hours: float) -> Paths:
     """Paths of groups.
 
     Args:
-        ctx: Context of a state that declares config `arrival_lgcp_config_5B` and kernels `entity_hash`, `exp_map`.
+        ctx: Context of a state that declares config `arrival_lgcp_config_5B` and kernels `entity_hash`,
+            `exp_map`.
         groups: One row of s1_grouping_5B a group.
         hours: Length of a bucket.
     """
-    shape = pair_entity(ctx, ctx.name_hashes("demand_class")[groups.demand_class], ctx.name_hashes("channel")[groups.channel_group])
+    shape = pair_entity(
+        ctx,
+        ctx.name_hashes("demand_class")[groups.demand_class],
+        ctx.name_hashes("channel")[groups.channel_group],
+    )
     cell = (groups.zone_group.astype(np.uint64) << np.uint64(32)) | groups.merchant_bucket
     place = pair_entity(ctx, ctx.name_hashes("virtual_band")[groups.virtual_band], cell)
     sigma, length = _strength(ctx, groups, shared=False)
@@ -69,29 +76,43 @@ def group_paths(ctx: Context, groups: Frame, hours: float) -> Paths:
 
 
 def shock_paths(ctx: Context, pairs: Frame, hours: float) -> Paths:
-    """Paths of (legal_country_iso, demand_class) pairs, one row a pair with its scenario_band; see `group_paths`."""
-    entity = pair_entity(ctx, ctx.name_hashes("country")[pairs.legal_country_iso], ctx.name_hashes("demand_class")[pairs.demand_class])
+    """Paths of (legal_country_iso, demand_class) pairs, one row a pair with its scenario_band.
+
+    See `group_paths`.
+    """
+    entity = pair_entity(
+        ctx,
+        ctx.name_hashes("country")[pairs.legal_country_iso],
+        ctx.name_hashes("demand_class")[pairs.demand_class],
+    )
     sigma, length = _strength(ctx, pairs, shared=True)
     return Paths(entity, sigma, _decay(ctx, length, hours))
 
 
 def _strength(ctx: Context, rows: Frame, shared: bool) -> tuple[Array, Array]:
-    """Standard deviation, and correlation length in hours, of the group part or of the part shared by a country and class.
+    """Standard deviation, and correlation length in hours, of the group part or of the part shared by a
+    country and class.
 
     The shared part cannot know channel and virtual band: it takes its share of the variance at factor 1.
     """
     policy = ctx.params.arrival_lgcp_config_5B
     classes, bands = ctx.vocabulary("demand_class"), ctx.vocabulary("scenario_band")
-    sigma = by_code(policy.sigma_base, bands)[rows.scenario_band] * _class_figure(policy.classes, classes, "sigma")[rows.demand_class]
+    sigma = (
+        by_code(policy.sigma_base, bands)[rows.scenario_band]
+        * _class_figure(policy.classes, classes, "sigma")[rows.demand_class]
+    )
     length = (
-        by_code(policy.length_base_hours, bands)[rows.scenario_band] * _class_figure(policy.classes, classes, "length")[rows.demand_class]
+        by_code(policy.length_base_hours, bands)[rows.scenario_band]
+        * _class_figure(policy.classes, classes, "length")[rows.demand_class]
     )
     share = float(policy.shock_variance_share)
     if not shared:
         sigma = sigma * by_code(policy.sigma_channel, ctx.vocabulary("channel"))[rows.channel_group]
         sigma = sigma * by_code(policy.sigma_virtual_band, ctx.vocabulary("virtual_band"))[rows.virtual_band]
         share = 1.0 - share
-    sigma = np.minimum(np.maximum(sigma, policy.sigma_range[0]), policy.sigma_range[1]) * np.sqrt(np.float64(share))
+    sigma = np.minimum(np.maximum(sigma, policy.sigma_range[0]), policy.sigma_range[1]) * np.sqrt(
+        np.float64(share)
+    )
     length = np.minimum(np.maximum(length, policy.length_range_hours[0]), policy.length_range_hours[1])
     return sigma, length * np.float64(policy.shock_length_factor) if shared else length
 
@@ -113,10 +134,15 @@ def _decay(ctx: Context, length: Array, hours: float) -> Array:
 def count_moments(ctx: PartitionContext, name: str, paths: Paths, z: Array, buckets: int) -> None:
     """Add what `moment_checks` needs of the paths a partition publishes.
 
-    Sums run over standardised values s = z / sigma in whole 1/4096s. Of each path: the sums of s, s^2, s_t s_t+1, and s_t^2 over all t
-    but the last; the latter weighted with phi and with 1 - phi^2; and the sampling variances of the sums of s and s^2.
+    Sums run over standardised values s = z / sigma in whole 1/4096s. Of each path: the sums of s, s^2, s_t
+    s_t+1, and s_t^2 over all t but the last; the latter weighted with phi and with 1 - phi^2; and the
+    sampling variances of the sums of s and s^2.
     """
-    s = np.floor(z / np.repeat(paths.sigma, buckets) * np.float64(UNIT) + 0.5).astype(np.int64).reshape(-1, buckets)
+    s = (
+        np.floor(z / np.repeat(paths.sigma, buckets) * np.float64(UNIT) + 0.5)
+        .astype(np.int64)
+        .reshape(-1, buckets)
+    )
     early = (s[:, :-1] * s[:, :-1]).sum(axis=1)
     ctx.count(f"{name}.values", s.size)
     ctx.count(f"{name}.sum", int(s.sum()))

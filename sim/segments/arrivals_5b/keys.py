@@ -71,7 +71,9 @@ def _code(merchants: Array, merchant: Array, country: Array, zone: Array) -> Arr
 
 
 def settlement_of_key(keys: Frame, settlement: Frame) -> Array:
-    """Zone in which each key's virtual arrivals settle (int16 code), -1 for merchants without a settlement row."""
+    """Zone in which each key's virtual arrivals settle (int16 code),
+    -1 for merchants without a settlement row.
+    """
     zone = np.full(len(keys), -1, dtype=np.int16)
     if len(settlement) == 0:
         return zone
@@ -83,5 +85,8 @@ def settlement_of_key(keys: Frame, settlement: Frame) -> Array:
 
 def show(ctx: Context, keys: Frame, row: int) -> str:
     """`merchant 123, DE, Europe/Berlin` of a key, for error examples."""
-    country, zone = ctx.vocabulary("country")[keys.legal_country_iso[row]], ctx.vocabulary("tzid")[keys.tzid[row]]
+    country, zone = (
+        ctx.vocabulary("country")[keys.legal_country_iso[row]],
+        ctx.vocabulary("tzid")[keys.tzid[row]],
+    )
     return f"merchant {keys.merchant_id[row]}, {country}, {zone}"

@@ -1,4 +1,7 @@
-"""What may serve a key, from the catalogues: sorted id lists with weights. The alias tables arrivals were drawn from are not looked at."""
+"""What may serve a key, from the catalogues: sorted id lists with weights.
+
+The alias tables arrivals were drawn from are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,20 @@ from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame, concat
 
-_SITE = {"merchant_id": "merchant_id", "country": "legal_country_iso", "tzid": "tzid", "id": "site_id", "weight": "weight_q"}
-_EDGE = {"merchant_id": "merchant_id", "country": "country_iso", "tzid": "tzid", "id": "edge_id", "weight": "weight_q"}
+_SITE = {
+    "merchant_id": "merchant_id",
+    "country": "legal_country_iso",
+    "tzid": "tzid",
+    "id": "site_id",
+    "weight": "weight_q",
+}
+_EDGE = {
+    "merchant_id": "merchant_id",
+    "country": "country_iso",
+    "tzid": "tzid",
+    "id": "edge_id",
+    "weight": "weight_q",
+}
 
 
 @dataclass(frozen=True)
@@ -62,13 +77,27 @@ def members_of(ctx: Context, part: Partition, keys: Frame) -> Members:
     kind = (np.arange(len(both)) >= len(site)).astype(np.uint8)
     offsets = run_offsets(kind, both.merchant_id, both.country, both.tzid)
     shift = np.uint64(len(site))
-    return Members(both.id, both.weight, offsets, run_of_row(offsets), len(site), site_first, site_count, edge_first + shift, edge_count)
+    return Members(
+        both.id,
+        both.weight,
+        offsets,
+        run_of_row(offsets),
+        len(site),
+        site_first,
+        site_count,
+        edge_first + shift,
+        edge_count,
+    )
 
 
 def _sites(ctx: Context, part: Partition) -> Frame:
-    """Sites with their zone and weight, by (merchant, country, zone, id); 2A and 2B must agree on the zone."""
+    """Sites with their zone and weight, by (merchant, country, zone,
+    id); 2A and 2B must agree on the zone.
+    """
     key = ("merchant_id", "legal_country_iso", "site_order", "site_id", "tzid")
-    weights = ctx.load("s1_site_weights_2B", rows=tuple(part.spec["s1_site_weights_2B"]), columns=(*key, "weight_q"))
+    weights = ctx.load(
+        "s1_site_weights_2B", rows=tuple(part.spec["s1_site_weights_2B"]), columns=(*key, "weight_q")
+    )
     zones = ctx.load("site_timezones", rows=tuple(part.spec["site_timezones"]), columns=key)
     if any(not np.array_equal(weights[name], zones[name]) for name in key):
         raise ValidationError(

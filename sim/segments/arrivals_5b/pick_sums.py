@@ -10,10 +10,13 @@ from sim.state.context import PartitionContext
 from sim.state.frames import Array
 
 
-def count_chi_square(ctx: PartitionContext, name: str, tally: Array, weight: Array, offsets: Array, least: float) -> None:
+def count_chi_square(
+    ctx: PartitionContext, name: str, tally: Array, weight: Array, offsets: Array, least: float
+) -> None:
     """Add Pearson's chi-square of each group's picks against its weights, and its degrees of freedom.
 
-    Cells whose expectation is below `least` are pooled into one; if that is still below, the test is of the other cells given their total.
+    Cells whose expectation is below `least` are pooled into one; if that is still below, the test is of the
+    other cells given their total.
 
     Args:
         ctx: Context.
@@ -40,7 +43,10 @@ def count_chi_square(ctx: PartitionContext, name: str, tally: Array, weight: Arr
     expected = (drawn / mass)[group[single]] * weight[single].astype(np.float64)
     several = pooled & used
     rest = picks - big_tally.astype(np.float64)
-    terms = (_terms(tally[single].astype(np.float64), expected), _terms(rest[several], (picks * rest_share)[several]))
+    terms = (
+        _terms(tally[single].astype(np.float64), expected),
+        _terms(rest[several], (picks * rest_share)[several]),
+    )
     add_real(ctx, f"{name}.statistic", np.concatenate(terms))
     ctx.count(f"{name}.freedom", int((cells[used] - 1).sum()))
 
@@ -51,11 +57,15 @@ def _terms(found: Array, expected: Array) -> Array:
     return terms
 
 
-def count_collisions(ctx: PartitionContext, name: str, picks: Array, bounds: Array, group: Array, weight: Array, offsets: Array) -> None:
-    """Add, over all rows (one merchant, hour and key), the pairs of picks from one group that fell on the same member.
+def count_collisions(
+    ctx: PartitionContext, name: str, picks: Array, bounds: Array, group: Array, weight: Array, offsets: Array
+) -> None:
+    """Add, over all rows (one merchant, hour and key), the pairs of picks from one group that fell on the
+    same member.
 
-    Given n picks with probabilities p, the pairs have mean n(n-1)/2 S2 and variance n(n-1)/2 (S2 - S2^2) + n(n-1)(n-2) (S3 - S2^2),
-    Sk = sum p^k: -log2(pairs / all pairs) estimates the collision entropy within a bucket.
+    Given n picks with probabilities p, the pairs have mean n(n-1)/2 S2 and variance n(n-1)/2 (S2 - S2^2) +
+    n(n-1)(n-2) (S3 - S2^2), Sk = sum p^k: -log2(pairs / all pairs) estimates the collision entropy within a
+    bucket.
 
     Args:
         ctx: Context.

@@ -53,7 +53,9 @@ def count_places(
     _count_coin(ctx, keys, key_row[row[served]], member[served] >= members.sites)
 
 
-def _count_busiest(ctx: PartitionContext, counts: Frame, picks: Array, members: Members, least: float) -> None:
+def _count_busiest(
+    ctx: PartitionContext, counts: Frame, picks: Array, members: Members, least: float
+) -> None:
     """Chi-square inside the count rows with the most arrivals that had a choice; ties go to the first.
 
     `picks` are sorted within segments, hence by count row.

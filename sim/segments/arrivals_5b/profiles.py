@@ -1,4 +1,6 @@
-"""Minute-of-hour profiles as alias tables: one for each class and each slot of the local hour a bucket can begin with."""
+"""Minute-of-hour profiles as alias tables: one for each class and each slot of the local hour a bucket can
+begin with.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,13 @@ class Profiles:
         return self.slot_minutes * 60_000_000
 
     def table_of(self, demand_class: Array, minute: Array) -> Array:
-        """First row (uint32) of the table of each bucket: its class, and the local minute of the hour it begins with."""
+        """First row (uint32) of the table of each bucket: its class,
+        and the local minute of the hour it begins with.
+        """
         begins = HOUR_MINUTES // self.slot_minutes
-        table = demand_class.astype(np.uint32) * np.uint32(begins) + (minute // self.slot_minutes).astype(np.uint32)
+        table = demand_class.astype(np.uint32) * np.uint32(begins) + (minute // self.slot_minutes).astype(
+            np.uint32
+        )
         return table * np.uint32(self.slots)
 
 
@@ -45,14 +51,17 @@ def profiles_of(ctx: Context, bucket_us: int) -> Profiles:
     """Profiles for buckets of a length.
 
     Args:
-        ctx: Context of a state that declares configs `demand_classes_5A`, `arrival_placement_policy_5B` and kernel `alias_build`.
+        ctx: Context of a state that declares configs `demand_classes_5A`, `arrival_placement_policy_5B` and
+            kernel `alias_build`.
         bucket_us: Length of a bucket: a whole number of slots, at most an hour.
     """
     slot_minutes = int(ctx.params.arrival_placement_policy_5B.slot_seconds) // 60
     begins = HOUR_MINUTES // slot_minutes
     slots = bucket_us // (slot_minutes * 60_000_000)
     classes = ctx.params.demand_classes_5A.classes
-    hour = np.array([classes[name].minute_of_hour_profile for name in ctx.vocabulary("demand_class")], dtype=np.uint64)
+    hour = np.array(
+        [classes[name].minute_of_hour_profile for name in ctx.vocabulary("demand_class")], dtype=np.uint64
+    )
     wanted = (np.arange(begins)[:, None] + np.arange(slots)) % begins
     weight = np.ascontiguousarray(hour[:, wanted]).reshape(-1)
     offsets = np.arange(0, len(weight) + 1, slots, dtype=np.uint64)

@@ -19,7 +19,9 @@ _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold 
 
 @dataclass(frozen=True)
 class Routes:
-    """Arguments of kernel `route_arrivals` that describe keys and places, and each key's settlement zone (int16)."""
+    """Arguments of kernel `route_arrivals` that describe keys and places,
+    and each key's settlement zone (int16).
+    """
 
     arguments: Mapping[str, Array]
     settlement: Array
@@ -41,8 +43,8 @@ def routes_of(ctx: PartitionContext, part: Partition, keys: Frame, key_row: Arra
         key_row: uint32: keys that have arrivals.
 
     Raises:
-        ValidationError: A key with arrivals lacks a table its coin can need: `SITE_TABLE_MISSING`, `EDGE_TABLE_MISSING`; or its merchant
-            has no settlement zone: `SETTLEMENT_MISSING`.
+        ValidationError: A key with arrivals lacks a table its coin can need: `SITE_TABLE_MISSING`,
+            `EDGE_TABLE_MISSING`; or its merchant has no settlement zone: `SETTLEMENT_MISSING`.
     """
     site = ctx.load("s2_alias_2B", rows=tuple(part.spec["s2_alias_2B"]))
     edge = ctx.load("edge_alias_3B", rows=tuple(part.spec["edge_alias_3B"]))
@@ -51,17 +53,39 @@ def routes_of(ctx: PartitionContext, part: Partition, keys: Frame, key_row: Arra
     coin = coin_of(keys.virtual_share)
     rows = np.bincount(key_row, minlength=len(keys))
     lost = (rows > 0) & (coin != ALWAYS) & (site_slots == 0)
-    _require(ctx, keys, rows, lost, "SITE_TABLE_MISSING", "no alias table in s2_alias_2B", "2B publishes tables for zones that own a site")
+    _require(
+        ctx,
+        keys,
+        rows,
+        lost,
+        "SITE_TABLE_MISSING",
+        "no alias table in s2_alias_2B",
+        "2B publishes tables for zones that own a site",
+    )
     lost = (rows > 0) & (coin > 0) & (edge_slots == 0)
     _require(
-        ctx, keys, rows, lost, "EDGE_TABLE_MISSING", "no alias table in edge_alias_3B", "3B publishes tables for zones that own an edge"
+        ctx,
+        keys,
+        rows,
+        lost,
+        "EDGE_TABLE_MISSING",
+        "no alias table in edge_alias_3B",
+        "3B publishes tables for zones that own an edge",
     )
     settlement = keys.tzid
     if ctx.params.arrival_routing_policy_5B.virtual_settlement == "merchant":
-        settlement = settlement_of_key(keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"])))
+        settlement = settlement_of_key(
+            keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"]))
+        )
         lost = (rows > 0) & (coin > 0) & (settlement < 0)
         _require(
-            ctx, keys, rows, lost, "SETTLEMENT_MISSING", "no row in virtual_settlement_3B", "3B settles HYBRID and VIRTUAL_ONLY merchants"
+            ctx,
+            keys,
+            rows,
+            lost,
+            "SETTLEMENT_MISSING",
+            "no row in virtual_settlement_3B",
+            "3B settles HYBRID and VIRTUAL_ONLY merchants",
         )
     arguments = {
         "virtual_below": coin,
@@ -84,7 +108,10 @@ def _require(ctx: Context, keys: Frame, rows: Array, lost: Array, code: str, lac
     raise ValidationError(
         f"5B.S4.{code}",
         f"arrival expansion cannot route {int(rows[where].sum())} bucket rows",
-        expected="one table per (merchant, country, tzid) with such demand, and a settlement zone per online merchant",
+        expected=(
+            "one table per (merchant, country, tzid) with such demand, and a settlement zone per online "
+            "merchant"
+        ),
         found=f"{lacks} for {len(where)} keys; {why}, 5A gave these zones demand",
         examples=[f"{show(ctx, keys, row)}: {lacks}" for row in where[:5].tolist()],
         total=len(where),

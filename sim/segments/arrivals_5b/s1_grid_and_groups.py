@@ -1,7 +1,8 @@
 """5B.S1: the UTC bucket grid of a scenario, and which keys move together.
 
-A group is what its keys share: scenario band, demand class, channel, virtual band, zone group (hash of the tzid), and a hash bucket of the
-merchant. Ids are dense in the order of those parts; draws are addressed by the parts, never by the id.
+A group is what its keys share: scenario band, demand class, channel, virtual band, zone group (hash of the
+tzid), and a hash bucket of the merchant. Ids are dense in the order of those parts; draws are addressed by
+the parts, never by the id.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def preflight(ctx: Context) -> None:
     """A horizon that does not fit the time grid is refused before anything is built."""
     for name in ctx.scenarios:
         horizon = horizon_of(ctx.params.scenario_horizon_5A, name)
-        _require_aligned(ctx, horizon.start_us, horizon.end_us, horizon.buckets, horizon.bucket_seconds * 1_000_000)
+        _require_aligned(
+            ctx, horizon.start_us, horizon.end_us, horizon.buckets, horizon.bucket_seconds * 1_000_000
+        )
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -47,7 +50,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(f"largest.{part.scenario}", int(members.max(initial=0)))
     ctx.count(f"shared.{part.scenario}", int(members[members > 1].sum()))
     ctx.count(f"several.{part.scenario}", int((members > 1).sum()))
-    ctx.count(f"median.{part.scenario}", int(np.sort(members)[(len(members) - 1) // 2]) if len(members) else 0)
+    ctx.count(
+        f"median.{part.scenario}", int(np.sort(members)[(len(members) - 1) // 2]) if len(members) else 0
+    )
     return {"s1_time_grid_5B": _grid(ctx, manifest), "s1_grouping_5B": grouping}
 
 
@@ -73,13 +78,25 @@ def _require_aligned(ctx: Context, start: int, end: int, buckets: int, width: in
     """Refuse a horizon (us since 1970) that is no whole number of days of buckets (us) the grid takes."""
     policy = ctx.params.time_grid_policy_5B
     slot = int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000
-    aligned = start % DAY_US == 0 and end - start == buckets * width and (end - start) % DAY_US == 0 and width % slot == 0
-    if not aligned or width // 1_000_000 not in policy.bucket_seconds or not 0 < buckets <= policy.largest_bucket_count:
+    aligned = (
+        start % DAY_US == 0
+        and end - start == buckets * width
+        and (end - start) % DAY_US == 0
+        and width % slot == 0
+    )
+    if (
+        not aligned
+        or width // 1_000_000 not in policy.bucket_seconds
+        or not 0 < buckets <= policy.largest_bucket_count
+    ):
         raise ContractError(
             "5B.S1.HORIZON_NOT_ALIGNED",
             "the scenario's horizon does not fit the time grid",
             found=f"{buckets} buckets of {width // 1_000_000} s from {start} to {end} us since epoch",
-            expected=f"whole UTC days, at most {policy.largest_bucket_count} buckets of {list(policy.bucket_seconds)} s",
+            expected=(
+                f"whole UTC days, at most {policy.largest_bucket_count} buckets of "
+                f"{list(policy.bucket_seconds)} s"
+            ),
             where="config/layer2/5A/scenario_horizon.yaml",
             do="change the dates or bucket_seconds there, or time_grid_policy_5B",
         )
@@ -94,7 +111,13 @@ def _groups(ctx: Context, band: int) -> Frame:
     online, offline = ctx.code("virtual_band", "virtual"), ctx.code("virtual_band", "physical")
     virtual = np.where(keys.virtual_share >= 0.5, online, offline).astype(np.int16)
     natural = np.zeros(len(keys), dtype=np.int64)
-    for values, bits in ((keys.demand_class, 15), (keys.channel_group, 8), (virtual, 2), (zone_group, 8), (bucket, 16)):
+    for values, bits in (
+        (keys.demand_class, 15),
+        (keys.channel_group, 8),
+        (virtual, 2),
+        (zone_group, 8),
+        (bucket, 16),
+    ):
         natural = (natural << bits) | values
     _, group = np.unique(natural, return_inverse=True)
     return keys.select(*KEY).with_columns(
@@ -112,12 +135,20 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     gates = ctx.params.realism_gates_5B.grouping
     found = []
     for scenario in ctx.scenarios:
-        keys, groups, largest, shared = (int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "largest", "shared"))
+        keys, groups, largest, shared = (
+            int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "largest", "shared")
+        )
         floor = min(gates.groups_floor, keys // gates.keys_a_group)
         most = gates.largest_share * keys + gates.largest_allowance_keys
         least = gates.shared_share_floor * min(1.0, keys / gates.full_scale_keys)
         found += [
-            Check(f"groups {scenario}", groups >= floor, groups, floor, "at least this many groups, by the number of keys"),
+            Check(
+                f"groups {scenario}",
+                groups >= floor,
+                groups,
+                floor,
+                "at least this many groups, by the number of keys",
+            ),
             Check(f"largest group {scenario}", largest <= most, largest, most, "keys in the largest group"),
             Check(
                 f"shared groups {scenario}",
@@ -134,10 +165,19 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """How groups are made up, scenario by scenario."""
     found = []
     for scenario in ctx.scenarios:
-        keys, groups, several, median = (int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "several", "median"))
+        keys, groups, several, median = (
+            int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "several", "median")
+        )
         found += [
-            Measurement(f"median group members {scenario}", median, "keys", "the lower one, of an even number of groups"),
+            Measurement(
+                f"median group members {scenario}",
+                median,
+                "keys",
+                "the lower one, of an even number of groups",
+            ),
             Measurement(f"mean group members {scenario}", keys / max(1, groups), "keys"),
-            Measurement(f"groups of several members {scenario}", several / max(1, groups), "share", "of all groups"),
+            Measurement(
+                f"groups of several members {scenario}", several / max(1, groups), "share", "of all groups"
+            ),
         ]
     return found

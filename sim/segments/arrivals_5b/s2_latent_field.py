@@ -1,7 +1,8 @@
 """5B.S2: demand that moves together - a latent log-Gaussian field on top of 5A's intensities.
 
-lambda_realised = lambda x clip(exp(Zg - sg^2/2) x exp(Zc - sc^2/2)): Zg is an Ornstein-Uhlenbeck path of the key's group, Zc one shared by
-all demand of a country and class (log-Gaussian Cox process: Moller, Syversveen, Waagepetersen 1998). phi = exp(-bucket / length).
+lambda_realised = lambda x clip(exp(Zg - sg^2/2) x exp(Zc - sc^2/2)): Zg is an Ornstein-Uhlenbeck path of the
+key's group, Zc one shared by all demand of a country and class (log-Gaussian Cox process: Moller, Syversveen,
+Waagepetersen 1998). phi = exp(-bucket / length).
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ STATE = State(
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """One partition for each file of 5A's surface; each also publishes its slice of the groups' and countries' paths."""
+    """One partition for each file of 5A's surface.
+
+    Each also publishes its slice of the groups' and countries' paths.
+    """
     parts = []
     for scenario in ctx.scenarios:
         files = surfaces.files(ctx, scenario)
@@ -73,18 +77,24 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     if first < stop:
         groups = _groups(grouping).slice(first, stop)
         owners = groups.select("group_id")
-        z = _published(ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), owners, buckets)
+        z = _published(
+            ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), owners, buckets
+        )
         frames["s2_latent_field_5B"] = _path_frame(owners, z, buckets)
     first, stop = part.spec["pairs"]
     if first < stop:
         pairs = _pairs(grouping).slice(first, stop)
         owners = pairs.select("legal_country_iso", "demand_class")
-        z = _published(ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), owners, buckets)
+        z = _published(
+            ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), owners, buckets
+        )
         frames["s2_country_shock_5B"] = _path_frame(owners, z, buckets)
     return frames
 
 
-def _published(ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, owners: Frame, buckets: int) -> Array:
+def _published(
+    ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, owners: Frame, buckets: int
+) -> Array:
     z = paths.draw(ctx, stream, buckets)
     count_moments(ctx, name, paths, z, buckets)
     ctx.count(f"{name}.paths", len(paths.entity))
@@ -96,7 +106,9 @@ def _published(ctx: PartitionContext, part: Partition, stream: str, name: str, p
 
 def _path_frame(owners: Frame, z: Array, buckets: int) -> Frame:
     columns = {name: np.repeat(owners[name], buckets) for name in owners}
-    return Frame({**columns, "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(owners)), "latent_z": z})
+    return Frame(
+        {**columns, "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(owners)), "latent_z": z}
+    )
 
 
 def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: int, hours: float) -> Frame:
@@ -104,7 +116,10 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
     keys = _surface_keys(surface, grouping, buckets)
     _, field_head, field_of_key = np.unique(keys.group_id, return_index=True, return_inverse=True)
     _, shock_head, shock_of_key = np.unique(_pair(keys), return_index=True, return_inverse=True)
-    field, shock = group_paths(ctx, keys.take(field_head), hours), shock_paths(ctx, keys.take(shock_head), hours)
+    field, shock = (
+        group_paths(ctx, keys.take(field_head), hours),
+        shock_paths(ctx, keys.take(shock_head), hours),
+    )
     lowest, highest = ctx.params.arrival_lgcp_config_5B.factor_range
     offsets = run_offsets(keys.merchant_id)
     members = run_lengths(offsets)
@@ -127,16 +142,23 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
 
 
 def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:
-    """The grouping rows of the surface's keys, which are a run of it: both are sorted by key, and every key has every bucket."""
+    """The grouping rows of the surface's keys, which are a run of it: both are sorted by key,
+    and every key has every bucket.
+    """
     heads = surface.take(np.arange(0, len(surface), buckets))
     start = int(np.searchsorted(grouping.merchant_id, heads.merchant_id[0])) if len(heads) else 0
     keys = grouping.slice(start, start + len(heads))
-    dense = len(surface) == len(keys) * buckets and bool((surface.bucket_index.reshape(-1, buckets) == np.arange(buckets)).all())
+    dense = len(surface) == len(keys) * buckets and bool(
+        (surface.bucket_index.reshape(-1, buckets) == np.arange(buckets)).all()
+    )
     if not dense or any(not np.array_equal(keys[name], heads[name]) for name in KEY):
         raise ValidationError(
             "5B.S2.SURFACE_NOT_DENSE",
             "5A's surface does not hold every bucket of every key of its profile",
-            found=f"{len(surface)} rows, {len(heads)} keys from merchant {heads.merchant_id[0] if len(heads) else 'none'}",
+            found=(
+                f"{len(surface)} rows, {len(heads)} keys from merchant "
+                f"{heads.merchant_id[0] if len(heads) else 'none'}"
+            ),
             expected=f"{buckets} rows for each key of merchant_zone_profile_5A, in order",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 5A.S5",
         )
@@ -151,5 +173,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         blocks = int(totals[f"{name}.blocks"])
         entry = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws", "blocks")]
         expected = [int(totals[f"{name}.paths"]), int(totals[f"{name}.values"]), blocks]
-        found.append(Check(f"ledger {stream}", entry == expected, entry, expected, "paths, values and blocks equal what was published"))
+        found.append(
+            Check(
+                f"ledger {stream}",
+                entry == expected,
+                entry,
+                expected,
+                "paths, values and blocks equal what was published",
+            )
+        )
     return found

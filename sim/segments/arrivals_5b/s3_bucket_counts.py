@@ -1,7 +1,7 @@
 """5B.S3: how many arrivals fall in each bucket.
 
-N ~ NB2(mu, kappa): mean mu, variance mu + mu^2 / kappa (Hilbe 2011, eq. 8.6), or Poisson by policy, drawn by exact inversion.
-Rows with mu = 0 draw nothing; rows with N = 0 are counted in the summary, not stored.
+N ~ NB2(mu, kappa): mean mu, variance mu + mu^2 / kappa (Hilbe 2011, eq. 8.6), or Poisson by policy, drawn by
+exact inversion. Rows with mu = 0 draw nothing; rows with N = 0 are counted in the summary, not stored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ _BLOCK_BITS = np.uint64(16)
 
 def plan(ctx: Context) -> list[Partition]:
     """One partition in, one partition out."""
-    return [Partition(part, scenario) for scenario in ctx.scenarios for part in range(len(ctx.files("s2_realised_intensity_5B", scenario)))]
+    return [
+        Partition(part, scenario)
+        for scenario in ctx.scenarios
+        for part in range(len(ctx.files("s2_realised_intensity_5B", scenario)))
+    ]
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -77,7 +81,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=(*KEY, "scenario_band", "demand_class"))
+    grouping = ctx.load(
+        "s1_grouping_5B", scenario=part.scenario, columns=(*KEY, "scenario_band", "demand_class")
+    )
     first = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[0], side="left"))
     stop = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[-1], side="right"))
     return grouping.slice(first, stop)
@@ -131,7 +137,9 @@ def _summary(ctx: Context, part: Partition, rows: Frame, count: Array) -> Frame:
             "arrivals": sum_by_run(count.astype(np.uint64), offsets),
             "stored_rows": stored.astype(np.uint32),
             "zero_rows": (width - stored).astype(np.uint32),
-            "expected_q": sum_by_run(np.floor(rows.lambda_realised * np.float64(1 << 20)).astype(np.uint64), offsets),
+            "expected_q": sum_by_run(
+                np.floor(rows.lambda_realised * np.float64(1 << 20)).astype(np.uint64), offsets
+            ),
         }
     )
 
@@ -141,17 +149,27 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     stream = "5B.bucket_count"
     found = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws")]
     expected = [int(totals["positive_rows"]), int(totals["parts"])]
-    ledger = Check(f"ledger {stream}", found == expected, found, expected, "rows with demand, and ceil(mu / part_mean) draws for each")
+    ledger = Check(
+        f"ledger {stream}",
+        found == expected,
+        found,
+        expected,
+        "rows with demand, and ceil(mu / part_mean) draws for each",
+    )
     return [*dispersion_checks(ctx, totals), ledger]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """How far counts scatter about their means, over all classes, and how many buckets stay empty."""
     codes = [code for code in range(len(ctx.vocabulary("demand_class"))) if real(totals, f"mu.{code}") > 0.0]
-    squares, mu, variance = (sum(real(totals, f"{name}.{code}") for code in codes) for name in ("squares", "mu", "variance"))
+    squares, mu, variance = (
+        sum(real(totals, f"{name}.{code}") for code in codes) for name in ("squares", "mu", "variance")
+    )
     figures = {"found": squares / max(1.0, mu), "law": variance / max(1.0, mu)}
     stored, rows = int(totals["stored_rows"]), int(totals["rows"])
     return [
-        Measurement("index of dispersion", figures, "", "sum of (N - mu)^2 over sum of mu, all rows; 1 for Poisson"),
+        Measurement(
+            "index of dispersion", figures, "", "sum of (N - mu)^2 over sum of mu, all rows; 1 for Poisson"
+        ),
         Measurement("empty buckets", (rows - stored) / max(1, rows), "share", "of all keys and buckets"),
     ]

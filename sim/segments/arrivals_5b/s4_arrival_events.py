@@ -1,7 +1,8 @@
 """5B.S4: every count becomes that many arrivals, each with an instant and a place.
 
-Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot. Place: the key's own coin says site or
-edge, the key's own alias table says which. Arrivals are put in time order inside each (merchant, bucket); buckets are in order already.
+Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot. Place: the
+key's own coin says site or edge, the key's own alias table says which. Arrivals are put in time order inside
+each (merchant, bucket); buckets are in order already.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
     keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
     key_row = key_of_row(ctx, keys, counts)
-    entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)[key_row]
+    entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)[
+        key_row
+    ]
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
     total = int(offset[-1])
     if total != part.spec["arrivals"]:
@@ -109,16 +112,34 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     names = counts.select(*KEY, "bucket_index")
     for stream in STATE.streams:
         c0 = counts.bucket_index.astype(np.uint64) << _RANK_BITS
-        ctx.ledger(stream, c0, entity, draws=2, entities=counts.count_n, scenario=part.scenario, names=dict(names.items()))
+        ctx.ledger(
+            stream,
+            c0,
+            entity,
+            draws=2,
+            entities=counts.count_n,
+            scenario=part.scenario,
+            names=dict(names.items()),
+        )
     ctx.count("arrivals", total)
     ctx.count("planned", int(part.spec["arrivals"]))
     ctx.count("virtual", int(virtual.sum()))
     went = ctx.on_host(np.bincount(row[(packed[virtual] & _LOW).astype(np.int64)], minlength=len(counts)))
-    return {"arrival_events_5B": events, "s4_arrival_summary_5B": day_summary(counts, keys, key_row, went, grid)}
+    return {
+        "arrival_events_5B": events,
+        "s4_arrival_summary_5B": day_summary(counts, keys, key_row, went, grid),
+    }
 
 
 def _placed(
-    ctx: PartitionContext, counts: Frame, keys: Frame, key_row: Array, entity: Array, source: tuple[Array, Array], grid: Frame, clock: Clock
+    ctx: PartitionContext,
+    counts: Frame,
+    keys: Frame,
+    key_row: Array,
+    entity: Array,
+    source: tuple[Array, Array],
+    grid: Frame,
+    clock: Clock,
 ) -> Array:
     """Offset in the bucket in us << 32 | position, one an arrival."""
     profiles: Profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
@@ -189,7 +210,10 @@ def _routed(
 
 
 def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: int) -> Array:
-    """Running number within the merchant, in time order; the first merchant goes on where the partition before ended."""
+    """Running number within the merchant, in time order.
+
+    The first merchant goes on where the partition before ended.
+    """
     merchants = run_offsets(counts.merchant_id)
     bounds = offset[merchants.astype(np.int64)].astype(np.int64)
     before = -bounds[:-1]
@@ -211,4 +235,11 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Share of arrivals without a till: it is decided upstream."""
-    return [Measurement("virtual share", int(totals["virtual"]) / max(1, int(totals["arrivals"])), "share", "of all arrivals")]
+    return [
+        Measurement(
+            "virtual share",
+            int(totals["virtual"]) / max(1, int(totals["arrivals"])),
+            "share",
+            "of all arrivals",
+        )
+    ]

@@ -1,8 +1,9 @@
 """5B.S5: every published arrival is looked at again and derived from other sources than it was made from.
 
-Counts: recounted against s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid, transition table, order, numbering. Place:
-sorted catalogues instead of alias tables. Laws: chi-square of places, overall and in the busiest merchant-hours; entropy of places inside
-buckets; chi-square of slots; the virtual coin. As the recount is exact, 5B.S3's dispersion holds for the published arrivals too.
+Counts: recounted against s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid, transition table,
+order, numbering. Place: sorted catalogues instead of alias tables. Laws: chi-square of places, overall and in
+the busiest merchant-hours; entropy of places inside buckets; chi-square of slots; the virtual coin. As the
+recount is exact, 5B.S3's dispersion holds for the published arrivals too.
 """
 
 from __future__ import annotations
@@ -39,14 +40,32 @@ STATE = State(
         "virtual_settlement_3B": ROW_LEVEL,
         "tz_timetable_cache": ROW_LEVEL,
     },
-    config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "demand_classes_5A", "realism_gates_5B"),
+    config=(
+        "arrival_placement_policy_5B",
+        "arrival_routing_policy_5B",
+        "demand_classes_5A",
+        "realism_gates_5B",
+    ),
     writes=(),
-    kernels=("alias_build", "match_keys", "recount_buckets", "utc_offset", "verify_arrivals", "verify_routes"),
+    kernels=(
+        "alias_build",
+        "match_keys",
+        "recount_buckets",
+        "utc_offset",
+        "verify_arrivals",
+        "verify_routes",
+    ),
     per_scenario=True,
     resident=True,
 )
 
-_SOURCES = ("merchant_zone_profile_5A", "s1_site_weights_2B", "site_timezones", "edge_catalogue_3B", "virtual_settlement_3B")
+_SOURCES = (
+    "merchant_zone_profile_5A",
+    "s1_site_weights_2B",
+    "site_timezones",
+    "edge_catalogue_3B",
+    "virtual_settlement_3B",
+)
 TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
 PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
 
@@ -84,7 +103,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     members = members_of(ctx, part, keys)
     member = _routes(ctx, part, events, keys, key_row, row, members)
     ctx.count("rows", len(events))
-    ctx.count("zone", ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))))
+    ctx.count(
+        "zone", ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid"))))
+    )
     ctx.count("virtual", int(events.is_virtual.sum()))
     _count_slots(ctx, part, counts, keys, key_row, row, slot)
     count_places(ctx, counts, keys, key_row, (segments, bounds), row, member, members)
@@ -92,7 +113,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array, Array, Array]:
-    """Runs of count rows of one (merchant, bucket), the arrivals they must hold, and each arrival's count row."""
+    """Runs of count rows of one (merchant, bucket), the arrivals they must hold,
+    and each arrival's count row.
+    """
     segments = run_offsets(counts.merchant_id, counts.bucket_index)
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
     bounds = offset[segments.astype(np.int64)]
@@ -136,10 +159,20 @@ def _times(ctx: PartitionContext, part: Partition, events: Frame) -> Array:
     return ctx.on_host(slot)
 
 
-def _routes(ctx: PartitionContext, part: Partition, events: Frame, keys: Frame, key_row: Array, row: Array, members: Members) -> Array:
+def _routes(
+    ctx: PartitionContext,
+    part: Partition,
+    events: Frame,
+    keys: Frame,
+    key_row: Array,
+    row: Array,
+    members: Members,
+) -> Array:
     coin, settlement = coin_of(keys.virtual_share), keys.tzid
     if ctx.params.arrival_routing_policy_5B.virtual_settlement == "merchant":
-        settlement = settlement_of_key(keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"])))
+        settlement = settlement_of_key(
+            keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"]))
+        )
     fault, member = ctx.kernels.verify_routes(
         row=row,
         virtual=events.is_virtual.view(np.uint8),
@@ -175,7 +208,15 @@ def _count_faults(ctx: PartitionContext, names: tuple[str, ...], fault: Array) -
         ctx.count(name, int((fault & np.uint8(1 << bit) != 0).sum()) if fault.any() else 0)
 
 
-def _count_slots(ctx: PartitionContext, part: Partition, counts: Frame, keys: Frame, key_row: Array, row: Array, slot: Array) -> None:
+def _count_slots(
+    ctx: PartitionContext,
+    part: Partition,
+    counts: Frame,
+    keys: Frame,
+    key_row: Array,
+    row: Array,
+    slot: Array,
+) -> None:
     """Arrivals by profile and slot; arrivals with a fault are left out, they have failed already."""
     grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
     profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
@@ -190,15 +231,34 @@ def _count_slots(ctx: PartitionContext, part: Partition, counts: Frame, keys: Fr
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No fault in any row; laws within what an honest run may deviate."""
     rows = int(totals["rows"])
-    faults = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, f"arrivals, of {rows}") for name in TIME_FAULTS + PLACE_FAULTS]
+    faults = [
+        Check(name, int(totals[name]) == 0, int(totals[name]), 0, f"arrivals, of {rows}")
+        for name in TIME_FAULTS + PLACE_FAULTS
+    ]
     wrong, count_rows = int(totals["wrong_counts"]), int(totals["count_rows"])
     return [
-        Check("conservation per key and bucket", wrong == 0, wrong, 0, f"count rows, of {count_rows}, recounted otherwise"),
+        Check(
+            "conservation per key and bucket",
+            wrong == 0,
+            wrong,
+            0,
+            f"count rows, of {count_rows}, recounted otherwise",
+        ),
         *faults,
         chi_square_check(ctx, totals, "places", "sites and edges of every key against their weights"),
-        chi_square_check(ctx, totals, "busiest hours", "sites and edges inside single merchant-hours with the most arrivals"),
+        chi_square_check(
+            ctx,
+            totals,
+            "busiest hours",
+            "sites and edges inside single merchant-hours with the most arrivals",
+        ),
         collision_check(ctx, totals, "places in a bucket"),
-        chi_square_check(ctx, totals, "slots of the hour", "arrivals by class, first slot of the bucket and slot, against the profiles"),
+        chi_square_check(
+            ctx,
+            totals,
+            "slots of the hour",
+            "arrivals by class, first slot of the bucket and slot, against the profiles",
+        ),
         coin_check(ctx, totals),
     ]
 

@@ -17,7 +17,8 @@ _SUMMARY = "s3_count_summary_5B"
 
 @dataclass(frozen=True)
 class Days:
-    """Merchant-days with arrivals, in order, as s3_count_summary_5B counts them: 16 bytes each, since a large world has 10^8 of them.
+    """Merchant-days with arrivals, in order, as s3_count_summary_5B counts them: 16 bytes each,
+    since a large world has 10^8 of them.
 
     Attributes:
         merchants: uint64, m: merchants with arrivals, in order.
@@ -48,7 +49,9 @@ def days_with_arrivals(ctx: Context, scenario: str | None) -> Days:
     merchants, first_days = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
     days = 0
     for part in range(len(files)):
-        table = ctx.load(_SUMMARY, scenario=scenario, part=part, columns=("merchant_id", "arrivals", "stored_rows"))
+        table = ctx.load(
+            _SUMMARY, scenario=scenario, part=part, columns=("merchant_id", "arrivals", "stored_rows")
+        )
         some = table.arrivals > 0
         merchant = table.merchant_id[some]
         starts = run_starts(merchant)
@@ -66,7 +69,9 @@ def days_with_arrivals(ctx: Context, scenario: str | None) -> Days:
 
 
 def cut(days: Days, limit: int) -> list[int]:
-    """Day numbers at which partitions begin, and the end: as many whole days as fit `limit` arrivals, at least one."""
+    """Day numbers at which partitions begin, and the end: as many whole days as fit `limit` arrivals,
+    at least one.
+    """
     edges = [0]
     while edges[-1] < len(days):
         reach = int(np.searchsorted(days.arrivals, days.arrivals[edges[-1]] + limit, side="right")) - 1
@@ -84,7 +89,8 @@ def spec_of(days: Days, first: int, stop: int, sources: Mapping[str, Array]) -> 
         sources: Sorted merchant_id column of each further input, by dataset id.
 
     Returns:
-        rows of the counts, arrivals, number of the first arrival within its merchant, and a row range for each source.
+        rows of the counts, arrivals, number of the first arrival within its merchant, and a row range for
+        each source.
     """
     one, last = days.merchant_of(first), days.merchant_of(stop - 1)
     before = int(days.arrivals[first] - days.arrivals[days.first_days[one]])
@@ -94,7 +100,10 @@ def spec_of(days: Days, first: int, stop: int, sources: Mapping[str, Array]) -> 
         "arrivals": int(days.arrivals[stop] - days.arrivals[first]),
         "first_seq": before + 1,
         **{
-            name: [int(np.searchsorted(merchants, low, side="left")), int(np.searchsorted(merchants, high, side="right"))]
+            name: [
+                int(np.searchsorted(merchants, low, side="left")),
+                int(np.searchsorted(merchants, high, side="right")),
+            ]
             for name, merchants in sources.items()
         },
     }

@@ -21,7 +21,8 @@ def add(ctx: PartitionContext, name: str, words: Array) -> None:
 
 
 def add_real(ctx: PartitionContext, name: str, values: Array) -> None:
-    """Add non-negative float64 row figures as floor(value * 2**16), split into halves before they become integers.
+    """Add non-negative float64 row figures as floor(value * 2**16),
+    split into halves before they become integers.
 
     A figure may be as large as 2**79 / rows: fourth moments of busy buckets do exceed 2**48.
     """
@@ -49,8 +50,8 @@ def square_root(value: float) -> float:
 def chi_square_limit(freedom: float, sigma: float) -> float:
     """Value a chi-square variable exceeds as rarely as a normal one exceeds `sigma` (Wilson & Hilferty 1931).
 
-    With next to no freedom the formula falls below the variable itself, from where its cube root no longer grows. The limit stays
-    what it is there: a variable with less freedom exceeds no value more often.
+    With next to no freedom the formula falls below the variable itself, from where its cube root no longer
+    grows. The limit stays what it is there: a variable with less freedom exceeds no value more often.
     """
     freedom = max(freedom, 8.0 / (9.0 * sigma * sigma))
     spread = 2.0 / (9.0 * freedom)
@@ -59,15 +60,19 @@ def chi_square_limit(freedom: float, sigma: float) -> float:
 
 
 def paired_limit(freedom: float, sigma: float, scenarios: int) -> float:
-    """`chi_square_limit` for a sum over scenarios that share their draws: at worst `scenarios` times one scenario's statistic."""
+    """`chi_square_limit` for a sum over scenarios that share their draws:
+    at worst `scenarios` times one scenario's statistic.
+    """
     return scenarios * chi_square_limit(freedom / scenarios, sigma)
 
 
 def skewed_limit(freedom: float, sigma: float) -> float:
-    """The same for a standardised chi-square variable, in standard deviations: about `sigma` when `freedom` is large.
+    """The same for a standardised chi-square variable, in standard deviations:
+    about `sigma` when `freedom` is large.
 
-    A sum of independent terms with variances v and skewness at most sqrt(8) (that of one squared normal) has at most the skewness of a
-    chi-square variable with `freedom` = (sum v)^3 / (sum v^1.5)^2 (Pearson type III approximation).
+    A sum of independent terms with variances v and skewness at most sqrt(8) (that of one squared normal) has
+    at most the skewness of a chi-square variable with `freedom` = (sum v)^3 / (sum v^1.5)^2 (Pearson type III
+    approximation).
     """
     return (chi_square_limit(freedom, sigma) - freedom) / square_root(2.0 * freedom)
 

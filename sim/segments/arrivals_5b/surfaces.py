@@ -1,4 +1,5 @@
-"""Demand by UTC bucket: 5A's UTC surface where the run publishes it, else 5A's local surface through the timetable, to the same rows.
+"""Demand by UTC bucket: 5A's UTC surface where the run publishes it, else 5A's local surface through the
+timetable, to the same rows.
 
 Both are published by the same partitions of 5A.S5, so file k of either holds the same keys.
 """
@@ -28,7 +29,8 @@ def utc_surface(ctx: Context, part: Partition) -> Frame:
     """One file of the surface: the key's columns, `bucket_index`, `lambda_utc_scenario`.
 
     Raises:
-        ValidationError: `5B.S2.SURFACE_NOT_DENSE`: the local surface does not hold every local bucket of every key.
+        ValidationError: `5B.S2.SURFACE_NOT_DENSE`: the local surface does not hold every local bucket of
+            every key.
     """
     if ctx.publishes(UTC, part.scenario):
         return ctx.load(UTC, scenario=part.scenario, part=part.index)

@@ -1,4 +1,6 @@
-"""2A.S1: the time zone of each site is that of its city, so a site's country, place and clock cannot disagree."""
+"""2A.S1: the time zone of each site is that of its city, so a site's country,
+place and clock cannot disagree.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count("unknown_city", np.count_nonzero(cities.city_id[row] != sites.city_id))
     ctx.count("zone_abroad", np.count_nonzero(cities.country_iso[row] != sites.legal_country_iso))
     ctx.count("sites_by_zone", np.bincount(tzid, minlength=len(ctx.vocabulary("tzid"))))
-    return {"site_timezones": sites.select("merchant_id", "legal_country_iso", "site_order", "site_id").with_columns(tzid=tzid)}
+    return {
+        "site_timezones": sites.select(
+            "merchant_id", "legal_country_iso", "site_order", "site_id"
+        ).with_columns(tzid=tzid)
+    }
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -41,10 +47,31 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     top = np.argsort(-by_zone, kind="stable")[: ctx.params.realism_gates_2A.zones_reported]
     clocked = np.isin(np.flatnonzero(by_zone), ctx.reference("tz_transitions").tzid)
     rows = sum(file.rows for file in ctx.files("site_locations"))
-    spread = {"zones": int(np.count_nonzero(by_zone)), "top": {names[zone]: int(by_zone[zone]) for zone in top.tolist()}}
+    spread = {
+        "zones": int(np.count_nonzero(by_zone)),
+        "top": {names[zone]: int(by_zone[zone]) for zone in top.tolist()},
+    }
     return [
         Check("every site has a zone", totals["sites"] == rows, totals["sites"], rows, "one row a site"),
-        Check("sites in unknown cities", totals["unknown_city"] == 0, totals["unknown_city"], 0, "the city is in the snapshot"),
-        Check("zones of another country", totals["zone_abroad"] == 0, totals["zone_abroad"], 0, "the city is in the site's country"),
-        Check("every zone has a clock", bool(clocked.all()), spread, {"zones_without_transitions": 0}, "zones in use, the largest by name"),
+        Check(
+            "sites in unknown cities",
+            totals["unknown_city"] == 0,
+            totals["unknown_city"],
+            0,
+            "the city is in the snapshot",
+        ),
+        Check(
+            "zones of another country",
+            totals["zone_abroad"] == 0,
+            totals["zone_abroad"],
+            0,
+            "the city is in the site's country",
+        ),
+        Check(
+            "every zone has a clock",
+            bool(clocked.all()),
+            spread,
+            {"zones_without_transitions": 0},
+            "zones in use, the largest by name",
+        ),
     ]

@@ -1,7 +1,8 @@
-"""2A.S2: what every clock does over the horizon - the offset in force when it begins, and each change until it ends.
+"""2A.S2: what every clock does over the horizon - the offset in force when it begins,
+and each change until it ends.
 
-A margin on both sides covers local days that begin before or end after the horizon in UTC. The offsets come from the sealed
-snapshot of the IANA database; a horizon it does not cover is refused, never extrapolated.
+A margin on both sides covers local days that begin before or end after the horizon in UTC. The offsets come
+from the sealed snapshot of the IANA database; a horizon it does not cover is refused, never extrapolated.
 """
 
 from __future__ import annotations
@@ -39,13 +40,21 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     rows = clocks.take(needed)
     begins = rows.take(run_starts(rows.tzid))
     gates = ctx.params.realism_gates_2A.offset_minutes
-    legal = (rows.offset_minutes >= gates.minimum) & (rows.offset_minutes <= gates.maximum) & (rows.offset_minutes % gates.multiple_of == 0)
+    legal = (
+        (rows.offset_minutes >= gates.minimum)
+        & (rows.offset_minutes <= gates.maximum)
+        & (rows.offset_minutes % gates.multiple_of == 0)
+    )
     ctx.count("zones_at_begin", np.count_nonzero(begins.transition_utc_s <= first_s))
     ctx.count("illegal_offsets", np.count_nonzero(~legal))
     ctx.count("changes", len(rows) - len(begins))
     return {
         "tz_timetable_cache": Frame(
-            {"tzid": rows.tzid, "transition_utc": rows.transition_utc_s * _MICRO, "offset_minutes": rows.offset_minutes}
+            {
+                "tzid": rows.tzid,
+                "transition_utc": rows.transition_utc_s * _MICRO,
+                "offset_minutes": rows.offset_minutes,
+            }
         )
     }
 
@@ -56,7 +65,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     law = f"{gates.minimum} to {gates.maximum} minutes, whole multiples of {gates.multiple_of}"
     found = {"zones": totals["zones_at_begin"], "changes_within": totals["changes"]}
     return [
-        Check("zones known from the beginning", totals["zones_at_begin"] == zones, found, {"zones": zones}, "one offset at the start"),
+        Check(
+            "zones known from the beginning",
+            totals["zones_at_begin"] == zones,
+            found,
+            {"zones": zones},
+            "one offset at the start",
+        ),
         Check("legal offsets", totals["illegal_offsets"] == 0, totals["illegal_offsets"], 0, law),
     ]
 
@@ -82,9 +97,17 @@ def _span(ctx: Context) -> tuple[int, int]:
         raise ContractError(
             "2A.S2.HORIZON_NOT_COVERED",
             "the time zone snapshot does not cover the horizon and its margins",
-            found=f"{_day(horizon.first_day)} to {_day(horizon.first_day + horizon.days)}, and {margin // _DAY_S} days on each side",
-            expected=f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})",
+            found=(
+                f"{_day(horizon.first_day)} to {_day(horizon.first_day + horizon.days)}, and "
+                f"{margin // _DAY_S} days on each side"
+            ),
+            expected=(
+                f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})"
+            ),
             where="config/layer2/5A/scenario_horizon.yaml",
-            do="choose other dates, or rebuild config/reference with a longer span (config/reference/build.py)",
+            do=(
+                "choose other dates, or rebuild config/reference with a longer span "
+                "(config/reference/build.py)"
+            ),
         )
     return first_s, last_s

@@ -1,4 +1,6 @@
-"""6A: who pays, with what, from where - parties, accounts, instruments, devices, addresses, and who of them means harm."""
+"""6A: who pays, with what, from where - parties, accounts, instruments, devices, addresses,
+and who of them means harm.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""Cells (region, segment): how they lean, and how a world's total is shared over them and on over countries, exactly.
+"""Cells (region, segment): how they lean, and how a world's total is shared over them and on over countries,
+exactly.
 
-A world total = round(mean x holders). It is shared over the cells by largest remainder in proportion to size x factor, where
+A world total = round(mean x holders). It is shared over the cells by largest remainder in proportion to size
+x factor, where
 
     factor = exp(clip(sum of weight x (score - 0.5), +- limit))
 
-and each cell's units over its countries by largest remainder in proportion to size. So the mean of the prior holds in every world,
-and segments and regions only share it out.
+and each cell's units over its countries by largest remainder in proportion to size. So the mean of the prior
+holds in every world, and segments and regions only share it out.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ class Leanings:
 
     def check(self, ctx: Context, segment_tilt: Tilt, region_tilt: Tilt, where: str) -> None:
         """Refuse a tilt on a scale nobody has a score on (`<state>.VOCABULARY_MISMATCH`)."""
-        require_words(ctx, segment_tilt, self.segments, f"{where} (segment)", "of segment scores", complete=False)
+        require_words(
+            ctx, segment_tilt, self.segments, f"{where} (segment)", "of segment scores", complete=False
+        )
         require_words(ctx, region_tilt, self.regions, f"{where} (region)", "of region scores", complete=False)
 
     def factor(self, ctx: Context, segment_tilt: Tilt, region_tilt: Tilt, limit: float) -> Array:
@@ -82,7 +86,9 @@ class Leanings:
 
 def cell_words(ctx: Context, rows: Frame) -> Array:
     """Words that break ties between rows of different country or segment: uint64."""
-    return pair_entity(ctx, ctx.name_hashes("country")[rows.country_iso], ctx.name_hashes("segment")[rows.segment_id])
+    return pair_entity(
+        ctx, ctx.name_hashes("country")[rows.country_iso], ctx.name_hashes("segment")[rows.segment_id]
+    )
 
 
 def world_total(mean: float, holders: int) -> int:
@@ -90,7 +96,9 @@ def world_total(mean: float, holders: int) -> int:
     return int(np.floor(np.float64(mean) * np.float64(holders) + 0.5))
 
 
-def share_out(ctx: Context, total: int, rows: Frame, size: Array, factor: Array, chance: Array, what: str) -> Array:
+def share_out(
+    ctx: Context, total: int, rows: Frame, size: Array, factor: Array, chance: Array, what: str
+) -> Array:
     """Whole units of each row.
 
     Args:
@@ -132,7 +140,9 @@ def share_out(ctx: Context, total: int, rows: Frame, size: Array, factor: Array,
     return units
 
 
-def require_room(ctx: Context, what: str, rows: Frame, units: Array, holders: Array, cap: int, where: str) -> None:
+def require_room(
+    ctx: Context, what: str, rows: Frame, units: Array, holders: Array, cap: int, where: str
+) -> None:
     """Refuse cells that hold more units than their caps allow.
 
     Raises:
@@ -141,7 +151,10 @@ def require_room(ctx: Context, what: str, rows: Frame, units: Array, holders: Ar
     full = np.flatnonzero(units > holders * np.uint64(cap))
     if len(full):
         at = int(full[0])
-        country, segment = ctx.vocabulary("country")[rows.country_iso[at]], ctx.vocabulary("segment")[rows.segment_id[at]]
+        country, segment = (
+            ctx.vocabulary("country")[rows.country_iso[at]],
+            ctx.vocabulary("segment")[rows.segment_id[at]],
+        )
         raise ValidationError(
             f"{ctx.state.id}.CAPS_INFEASIBLE",
             f"{what}: {len(full)} cell(s) must hold more than their caps allow",
@@ -166,5 +179,8 @@ def check_links(ctx: Context, vocabulary: str, links: Mapping[str, Any] | Any, w
         late = [other for other in links[name] if words.index(other) >= words.index(name)]
         problems += [f"{name} requires {other}, which is decided later" for other in late]
         problems += [] if links[name] else [f"{name} requires one of nothing"]
-    what, do = "A linkage rule can never be met.", f"name {vocabulary}s that come earlier in contracts/vocabularies.yaml"
+    what, do = (
+        "A linkage rule can never be met.",
+        f"name {vocabulary}s that come earlier in contracts/vocabularies.yaml",
+    )
     refuse(ctx, "LINKAGE_IMPOSSIBLE", what, problems, where, do)

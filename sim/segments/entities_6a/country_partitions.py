@@ -10,7 +10,8 @@ from sim.state.frames import Frame
 
 
 def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:
-    """Country codes [first, stop) of each file of s1_party_base_6A, and its rows; together they are all countries.
+    """Country codes [first, stop) of each file of s1_party_base_6A, and its rows;
+    together they are all countries.
 
     Countries without parties belong to the file before them, those before the first to it.
     """
@@ -19,7 +20,11 @@ def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:
     # The cell each later file begins with: ids are contiguous in the order of cells.
     begins = np.searchsorted(summary.first_party_id.astype(np.int64), ends)
     countries = len(ctx.vocabulary("country"))
-    edges = [0, *(int(summary.country_iso[row]) if row < len(summary) else countries for row in begins.tolist()), countries]
+    edges = [
+        0,
+        *(int(summary.country_iso[row]) if row < len(summary) else countries for row in begins.tolist()),
+        countries,
+    ]
     return [(edges[index], edges[index + 1], file.rows) for index, file in enumerate(files)]
 
 

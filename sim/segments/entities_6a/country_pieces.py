@@ -1,4 +1,6 @@
-"""Pieces of the entity world that can be looked at alone: whole countries with everything that belongs to them."""
+"""Pieces of the entity world that can be looked at alone:
+whole countries with everything that belongs to them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame, concat
 
-TABLES = {"s2_account_base_6A": "country_iso", "s4_device_base_6A": "home_country_iso", "s4_ip_base_6A": "country_iso"}
+TABLES = {
+    "s2_account_base_6A": "country_iso",
+    "s4_device_base_6A": "home_country_iso",
+    "s4_ip_base_6A": "country_iso",
+}
 _PARTIES = 1 << 18
 
 
@@ -33,7 +39,10 @@ class Piece:
 
 
 def plan_pieces(ctx: Context) -> list[Partition]:
-    """Runs of whole countries of about 2**18 parties; together they hold every row of every base, countries without parties included."""
+    """Runs of whole countries of about 2**18 parties.
+
+    Together they hold every row of every base, countries without parties included.
+    """
     summary = ctx.load("s1_party_summary_6A", columns=("country_iso", "parties"))
     countries = len(ctx.vocabulary("country"))
     parties = np.zeros(countries + 1, dtype=np.uint64)
@@ -74,7 +83,9 @@ def country_offsets(ctx: Context, dataset: str, column: str) -> Array:
 
 
 def _link_offsets(ctx: Context) -> Array:
-    """First row of each country in s4_ip_links_6A, which is sorted by address, and its length: int64, countries + 1."""
+    """First row of each country in s4_ip_links_6A, which is sorted by address, and its length: int64,
+    countries + 1.
+    """
     counts = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
     for part in range(len(ctx.files("s4_ip_base_6A"))):
         ips = ctx.load("s4_ip_base_6A", part=part, columns=("country_iso", "links"))
@@ -83,12 +94,16 @@ def _link_offsets(ctx: Context) -> Array:
 
 
 def rows_with_ids(ctx: Context, dataset: str, rows: tuple[int, int], columns: tuple[str, ...]) -> Frame:
-    """Rows of a table sorted by an id (its first column here) whose id is one of a base's rows `rows`, i.e. rows[0] < id <= rows[1]."""
+    """Rows of a table sorted by an id (its first column here) whose id is one of a base's rows `rows`,
+    i.e. rows[0] < id <= rows[1].
+    """
     bounds = np.array([rows[0] + 1, rows[1] + 1], dtype=np.uint64)
     found = []
     for number, file in enumerate(ctx.files(dataset)):
         keys = file.keys
-        if "first" in keys and (int(keys["last"][0]) < int(bounds[0]) or int(keys["first"][0]) >= int(bounds[1])):
+        if "first" in keys and (
+            int(keys["last"][0]) < int(bounds[0]) or int(keys["first"][0]) >= int(bounds[1])
+        ):
             continue
         frame = ctx.load(dataset, part=number, columns=columns)
         low, high = np.searchsorted(frame[columns[0]], bounds).tolist()
@@ -99,9 +114,11 @@ def rows_with_ids(ctx: Context, dataset: str, rows: tuple[int, int], columns: tu
 
 
 def row_of(ids: Array, rows: tuple[int, int]) -> Array:
-    """Rows within a piece of ids of a base: int64; -1 for ids of other pieces, and for 0, which absent ids are read as.
+    """Rows within a piece of ids of a base: int64; -1 for ids of other pieces, and for 0,
+    which absent ids are read as.
 
-    Ids count from 1; smaller ones than the piece's wrap to huge rows, so one comparison finds both kinds of strangers.
+    Ids count from 1; smaller ones than the piece's wrap to huge rows, so one comparison finds both kinds of
+    strangers.
     """
     row = ids - np.uint64(1 + rows[0])
     outside = row >= np.uint64(rows[1] - rows[0])

@@ -1,7 +1,8 @@
 """Households of a partition: who belongs to which, and how many addresses each home or premises needs.
 
-A RETAIL household is a home; every other party is alone in its own, its premises. Both get one address, or as many as the caps of
-devices and parties on one address ask for; devices and members are then spread evenly over them.
+A RETAIL household is a home; every other party is alone in its own, its premises. Both get one address, or as
+many as the caps of devices and parties on one address ask for; devices and members are then spread evenly
+over them.
 """
 
 from __future__ import annotations
@@ -67,14 +68,18 @@ def addresses_needed(ctx: Context, homes: Households, devices: Array) -> Array:
         devices: int64, h: devices that belong to their members.
     """
     caps = ctx.params.ip_prior_6A
-    most = np.where(homes.private, np.int64(caps.devices_per_ip.RESIDENTIAL), np.int64(caps.devices_per_ip.CORPORATE))
+    most = np.where(
+        homes.private, np.int64(caps.devices_per_ip.RESIDENTIAL), np.int64(caps.devices_per_ip.CORPORATE)
+    )
     parties = np.where(homes.private, np.int64(caps.parties_per_home), np.int64(1))
     needed: Array = np.maximum(np.maximum(-(-devices // most), -(-homes.size // parties)), np.int64(1))
     return needed
 
 
 def spread_evenly(household: Array, needed: Array) -> Array:
-    """Which of its household's addresses each row uses: int64, n; rows of a household are dealt out in blocks of equal size.
+    """Which of its household's addresses each row uses: int64, n.
+
+    Rows of a household are dealt out in blocks of equal size.
 
     Args:
         household: int64, n: household of each row.

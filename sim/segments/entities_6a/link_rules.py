@@ -1,4 +1,6 @@
-"""The one table of which ids a link's role fills: links are made by it and published rows are held against it."""
+"""The one table of which ids a link's role fills: links are made by it and published rows are held against
+it.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,14 @@ def ip_demands(ctx: Context) -> Array:
 
 
 def _demands(ctx: Context, vocabulary: str, roles: Params, ids: tuple[str, ...]) -> Array:
-    return np.array([[name in roles[role] for name in ids] for role in ctx.vocabulary(vocabulary)], dtype=np.bool_)
+    return np.array(
+        [[name in roles[role] for name in ids] for role in ctx.vocabulary(vocabulary)], dtype=np.bool_
+    )
 
 
-def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array, ownerless: Array | None = None) -> int:
+def wrong_ids(
+    demands: Array, links: Frame, ids: tuple[str, ...], role: Array, ownerless: Array | None = None
+) -> int:
     """Rows in which the filled ids are not exactly those their role demands; over the rows as published.
 
     Args:
@@ -52,7 +58,8 @@ def wrong_ids(demands: Array, links: Frame, ids: tuple[str, ...], role: Array, o
         links: Rows.
         ids: Columns.
         role: Role of each row.
-        ownerless: bool, one a row: links of things that no party owns, which therefore have no party_id to fill; None for no such links.
+        ownerless: bool, one a row: links of things that no party owns, which therefore have no party_id to
+            fill; None for no such links.
     """
     wrong = np.zeros(len(role), dtype=np.bool_)
     for number, name in enumerate(ids):

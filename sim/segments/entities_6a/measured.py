@@ -9,8 +9,13 @@ from sim.state.frames import Array
 
 
 def histogram(counts: Array, most: int) -> Array:
-    """How many holders have 0, 1, 2 .. most; those above, whom another check refuses, count as most: int64, most + 1."""
-    table: Array = np.bincount(np.minimum(counts, most).astype(np.int64, copy=False), minlength=most + 1).astype(np.int64)
+    """How many holders have 0, 1, 2 .. most.
+
+    Those above, whom another check refuses, count as most: int64, most + 1.
+    """
+    table: Array = np.bincount(
+        np.minimum(counts, most).astype(np.int64, copy=False), minlength=most + 1
+    ).astype(np.int64)
     return table
 
 
@@ -18,7 +23,8 @@ def recount(holder: Array, kind: Array, shape: tuple[int, int]) -> Array:
     """Rows of each (holder, kind): uint16, holders x kinds.
 
     Args:
-        holder: int64, n: rows of one holder and kind are adjacent (a stranger among them would show as a count too low).
+        holder: int64, n: rows of one holder and kind are adjacent (a stranger among them would show as a
+            count too low).
         kind: n.
         shape: Holders and kinds.
     """

@@ -16,12 +16,17 @@ PERMILLE = 1000
 
 def numbers(ctx: Context, vocabulary: str, values: Params) -> Array:
     """Figure of each value of a vocabulary, float64; 0 for those the config does not name."""
-    return np.array([float(values[name]) if name in values else 0.0 for name in ctx.vocabulary(vocabulary)], dtype=np.float64)
+    return np.array(
+        [float(values[name]) if name in values else 0.0 for name in ctx.vocabulary(vocabulary)],
+        dtype=np.float64,
+    )
 
 
 def integers(ctx: Context, vocabulary: str, values: Params) -> Array:
     """Integer of each value of a vocabulary, int64; 0 for those the config does not name."""
-    return np.array([int(values[name]) if name in values else 0 for name in ctx.vocabulary(vocabulary)], dtype=np.int64)
+    return np.array(
+        [int(values[name]) if name in values else 0 for name in ctx.vocabulary(vocabulary)], dtype=np.int64
+    )
 
 
 def matrix(ctx: Context, rows: str, columns: str, values: Params) -> Array:
@@ -51,7 +56,10 @@ def pick(ctx: Context, tables: AliasTables, words: Array, kind: Array) -> Array:
 
 
 def odds(ctx: Context, vocabulary: str, lists: Params) -> Array:
-    """Permille of 0, 1, 2, ... things by value of a vocabulary: int64, values x longest list; all at 0 for those not named."""
+    """Permille of 0, 1, 2, ... things by value of a vocabulary: int64, values x longest list.
+
+    All at 0 for those not named.
+    """
     names, named = ctx.vocabulary(vocabulary), dict(lists.items())
     width = max(len(entries) for entries in named.values())
     table = np.zeros((len(names), width), dtype=np.int64)
@@ -63,7 +71,11 @@ def odds(ctx: Context, vocabulary: str, lists: Params) -> Array:
 
 def sum_problems(label: str, rows: Sequence[tuple[str, Sequence[int]]]) -> list[str]:
     """One sentence for each named list of permille that does not sum to 1000."""
-    return [f"{label}.{name} sums to {sum(entries)}, not {PERMILLE}" for name, entries in rows if sum(entries) != PERMILLE]
+    return [
+        f"{label}.{name} sums to {sum(entries)}, not {PERMILLE}"
+        for name, entries in rows
+        if sum(entries) != PERMILLE
+    ]
 
 
 def values_of(mix: Params) -> list[int]:
@@ -77,6 +89,8 @@ def prefix(counts: Array) -> Array:
 
 
 def permille_word(permille: Array) -> Array:
-    """Largest word plus one of an event of that permille, as uint64 (2**64 is cut to 2**64 - 1): event = word < limit."""
+    """Largest word plus one of an event of that permille, as uint64 (2**64 is cut to 2**64 - 1):
+    event = word < limit.
+    """
     whole = np.uint64(((1 << 64) - 1) // PERMILLE)
     return permille.astype(np.uint64) * whole

@@ -1,4 +1,6 @@
-"""One cell after another, units spread over holders: weights from addressed draws, exact totals, caps never exceeded."""
+"""One cell after another, units spread over holders: weights from addressed draws, exact totals,
+caps never exceeded.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,14 @@ class Law:
 
 
 def spread(
-    ctx: PartitionContext, law: Law, offsets: Array, cell: Array, c0: Array, room: Array, eligible: Array, streams: tuple[str, str]
+    ctx: PartitionContext,
+    law: Law,
+    offsets: Array,
+    cell: Array,
+    c0: Array,
+    room: Array,
+    eligible: Array,
+    streams: tuple[str, str],
 ) -> Array:
     """Units of each holder.
 
@@ -42,7 +51,8 @@ def spread(
         c0: uint64, n: address part of the holder.
         room: uint32, n: most units it can take.
         eligible: bool, n: whether it may hold any.
-        streams: Stream of weights (one draw a holder), and of where systematic sampling starts (one draw a cell).
+        streams: Stream of weights (one draw a holder), and of where systematic sampling starts (one draw a
+            cell).
 
     Returns:
         uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
@@ -55,7 +65,11 @@ def spread(
     ctx.ledger(starts, zeros, law.entity, draws=1)
     weight = ctx.kernels.gated_weight(x=word, idle=law.idle[cell], sigma=law.sigma[cell])
     count: Array = ctx.kernels.capped_share(
-        offset=offsets, weight=np.where(eligible, weight, np.uint64(0)), cap=room, units=law.units, start=start
+        offset=offsets,
+        weight=np.where(eligible, weight, np.uint64(0)),
+        cap=room,
+        units=law.units,
+        start=start,
     )
     return count
 

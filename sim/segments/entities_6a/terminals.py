@@ -16,12 +16,16 @@ _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 
 def terminal_sites(ctx: Context) -> Frame:
-    """Sites with terminals, sorted by country, merchant and order; with `cash` (bool): whether their terminals give cash."""
+    """Sites with terminals, sorted by country, merchant and order; with `cash` (bool):
+    whether their terminals give cash.
+    """
     outlets = ctx.load("outlet_catalogue", columns=_KEY)
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel"))
     row = np.searchsorted(merchants.merchant_id, outlets.merchant_id)
     takes = merchants.channel[row] != ctx.code("channel", "card_not_present")
-    cash = np.isin(merchants.mcc[row], np.array(ctx.params.device_prior_6A.terminals.cash_mccs, dtype=np.uint16))
+    cash = np.isin(
+        merchants.mcc[row], np.array(ctx.params.device_prior_6A.terminals.cash_mccs, dtype=np.uint16)
+    )
     sites = outlets.with_columns(cash=cash).take(takes)
     return sites.sort("legal_country_iso", "merchant_id", "site_order")
 
@@ -37,14 +41,20 @@ def terminals_per_site(ctx: Context, sites: Frame) -> Array:
     """Terminals of each site: uint64; one draw a site."""
     law = ctx.params.device_prior_6A.terminals
     word, _ = ctx.kernels.philox_block(key=ctx.stream(COUNT), c0=_site_word(ctx, sites), c1=sites.merchant_id)
-    factor = ctx.kernels.lognormal_factor(x=word, mu=np.zeros(len(sites)), sigma=np.full(len(sites), float(law.sigma)))
-    wanted: Array = np.clip(np.floor(factor * np.float64(law.median) + 0.5), 1, law.max_per_site).astype(np.uint64)
+    factor = ctx.kernels.lognormal_factor(
+        x=word, mu=np.zeros(len(sites)), sigma=np.full(len(sites), float(law.sigma))
+    )
+    wanted: Array = np.clip(np.floor(factor * np.float64(law.median) + 0.5), 1, law.max_per_site).astype(
+        np.uint64
+    )
     return wanted
 
 
 def _site_word(ctx: Context, sites: Frame) -> Array:
     """Low counter word of each site: uint64."""
-    word: Array = (country_letters(ctx)[sites.legal_country_iso] << np.uint64(40)) | (sites.site_order.astype(np.uint64) << np.uint64(8))
+    word: Array = (country_letters(ctx)[sites.legal_country_iso] << np.uint64(40)) | (
+        sites.site_order.astype(np.uint64) << np.uint64(8)
+    )
     return word
 
 
@@ -55,7 +65,10 @@ def in_countries(sites: Frame, column: str, countries: tuple[int, int]) -> Frame
 
 
 def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
-    """Terminals of these sites: `site` (int64, row in `sites`), `device_type`, `os_family` (int16); two draws each."""
+    """Terminals of these sites: `site` (int64, row in `sites`), `device_type`, `os_family` (int16).
+
+    Two draws each.
+    """
     count = terminals_per_site(ctx, sites)
     ctx.ledger(COUNT, _site_word(ctx, sites), sites.merchant_id, draws=1)
     offsets = prefix(count)
@@ -71,9 +84,23 @@ def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(KIND), c0=c0, c1=merchant_id)
     ctx.ledger(KIND, c0, merchant_id, draws=2)
     law = ctx.params.device_prior_6A.terminals
-    mixes = mix_tables(ctx, np.stack([numbers(ctx, "device_type", law.mix_permille), numbers(ctx, "device_type", law.cash_mix_permille)]))
+    mixes = mix_tables(
+        ctx,
+        np.stack(
+            [
+                numbers(ctx, "device_type", law.mix_permille),
+                numbers(ctx, "device_type", law.cash_mix_permille),
+            ]
+        ),
+    )
     kind = pick(ctx, mixes, x0, sites.cash[site])
-    return Frame({"site": site, "device_type": kind.astype(np.int16), "os_family": pick(ctx, os_tables(ctx), x1, kind).astype(np.int16)})
+    return Frame(
+        {
+            "site": site,
+            "device_type": kind.astype(np.int16),
+            "os_family": pick(ctx, os_tables(ctx), x1, kind).astype(np.int16),
+        }
+    )
 
 
 def os_tables(ctx: Context) -> AliasTables:
@@ -84,4 +111,9 @@ def os_tables(ctx: Context) -> AliasTables:
 def os_mixes(ctx: Context) -> Array:
     """Permille of operating systems: float64, device types x systems."""
     kinds = ctx.params.device_taxonomy_6A.types
-    return matrix(ctx, "device_type", "os_family", Params({name: kind.os_permille.plain() for name, kind in kinds.items()}))
+    return matrix(
+        ctx,
+        "device_type",
+        "os_family",
+        Params({name: kind.os_permille.plain() for name, kind in kinds.items()}),
+    )

@@ -1,4 +1,6 @@
-"""Configuration keyed by words of a vocabulary: every word known, none missing, mixes complete - or refused before a state runs."""
+"""Configuration keyed by words of a vocabulary: every word known, none missing,
+mixes complete - or refused before a state runs.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,19 @@ def refuse(ctx: Context, name: str, what: str, problems: Iterable[str], where: s
     """Raise `ContractError` `<state>.<name>` listing the problems, unless there are none."""
     listed = list(problems)
     if listed:
-        raise ContractError(f"{ctx.state.id}.{name}", what, examples=listed, total=len(listed), where=where, do=do)
+        raise ContractError(
+            f"{ctx.state.id}.{name}", what, examples=listed, total=len(listed), where=where, do=do
+        )
 
 
-def require_words(ctx: Context, found: Iterable[str], expected: Iterable[str], where: str, vocabulary: str, complete: bool = True) -> None:
+def require_words(
+    ctx: Context,
+    found: Iterable[str],
+    expected: Iterable[str],
+    where: str,
+    vocabulary: str,
+    complete: bool = True,
+) -> None:
     """Refuse keys or values that are not the expected words of a vocabulary.
 
     Args:
@@ -45,10 +56,23 @@ def require_words(ctx: Context, found: Iterable[str], expected: Iterable[str], w
     problems = [f"{word!r} is not one of {', '.join(right)}" for word in have if word not in right]
     problems += [f"{word!r} is missing" for word in right if complete and word not in have]
     what = f"{where} does not use the words of vocabulary {vocabulary}."
-    refuse(ctx, "VOCABULARY_MISMATCH", what, problems, where, "correct the word there, or in contracts/vocabularies.yaml")
+    refuse(
+        ctx,
+        "VOCABULARY_MISMATCH",
+        what,
+        problems,
+        where,
+        "correct the word there, or in contracts/vocabularies.yaml",
+    )
 
 
-def parts(ctx: Context, vocabulary: str, mix: Mapping[str, int] | Any, where: str, allowed: Iterable[str] | None = None) -> Array:
+def parts(
+    ctx: Context,
+    vocabulary: str,
+    mix: Mapping[str, int] | Any,
+    where: str,
+    allowed: Iterable[str] | None = None,
+) -> Array:
     """Parts of ten thousand by code of a vocabulary: uint64.
 
     Args:
@@ -69,7 +93,9 @@ def parts(ctx: Context, vocabulary: str, mix: Mapping[str, int] | Any, where: st
     return np.array([entry(mix, word, 0) for word in words], dtype=np.uint64)
 
 
-def parts_by_region(ctx: Context, vocabulary: str, mixes: Any, where: str, allowed: Iterable[str] | None = None) -> Array:
+def parts_by_region(
+    ctx: Context, vocabulary: str, mixes: Any, where: str, allowed: Iterable[str] | None = None
+) -> Array:
     """`parts` of every region: uint64, regions x words."""
     regions = ctx.vocabulary("region")
     require_words(ctx, mixes, regions, where, "region")
@@ -86,10 +112,15 @@ def region_of_country(ctx: Context) -> Array:
     regions = ctx.vocabulary("region")
     table = ctx.reference("countries")
     strangers = sorted(set(table.region.tolist()) - set(regions))
-    where, do = "contracts/vocabularies.yaml", "add the region to vocabulary region and to every prior by region"
+    where, do = (
+        "contracts/vocabularies.yaml",
+        "add the region to vocabulary region and to every prior by region",
+    )
     refuse(ctx, "REGION_UNKNOWN", "A country's region is not in vocabulary region.", strangers, where, do)
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
-    codes[table.country_iso] = np.array([regions.index(name) for name in table.region.tolist()], dtype=np.int16)
+    codes[table.country_iso] = np.array(
+        [regions.index(name) for name in table.region.tolist()], dtype=np.int16
+    )
     return codes
 
 
@@ -108,7 +139,14 @@ def segment_types(ctx: Context) -> Array:
     names = ctx.vocabulary("segment")
     require_words(ctx, segments, names, "party_taxonomy_6A.segments", "segment")
     types = ctx.vocabulary("party_type")
-    require_words(ctx, [segments[name].party_type for name in names], types, "party_taxonomy_6A.segments.*.party_type", "party_type", False)
+    require_words(
+        ctx,
+        [segments[name].party_type for name in names],
+        types,
+        "party_taxonomy_6A.segments.*.party_type",
+        "party_type",
+        False,
+    )
     return np.array([types.index(segments[name].party_type) for name in names], dtype=np.int16)
 
 

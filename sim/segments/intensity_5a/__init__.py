@@ -1,4 +1,6 @@
-"""5A: how much each merchant is expected to sell where and when - profiles, weekly shapes, calendars, surfaces."""
+"""5A: how much each merchant is expected to sell where and when - profiles, weekly shapes, calendars,
+surfaces.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Why demand is moved: the factor of each event type on each (country, time zone, class) with demand, and the event that makes it.
+"""Why demand is moved: the factor of each event type on each (country, time zone, class) with demand,
+and the event that makes it.
 
-Factors are told as runs of local buckets over which type, event and factor stay the same; what no row speaks of is factor 1. They are
-computed here from the calendar by array arithmetic, apart from kernel `overlay_factor`, which makes the surfaces: 5A.S5 holds the two
-against each other in every cell.
+Factors are told as runs of local buckets over which type, event and factor stay the same; what no row speaks
+of is factor 1. They are computed here from the calendar by array arithmetic, apart from kernel
+`overlay_factor`, which makes the surfaces: 5A.S5 holds the two against each other in every cell.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from sim.state.params import Params
 _NO_WRAP = np.int64(1) << np.int64(40)  # more local buckets than any horizon has
 
 
-def factor_runs(ctx: Context, combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params) -> Frame:
+def factor_runs(
+    ctx: Context, combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params
+) -> Frame:
     """Rows of `scenario_overlay_factors_5A`.
 
     Args:
@@ -37,13 +40,22 @@ def factor_runs(ctx: Context, combinations: Frame, calendar: Frame, clock: Local
     low, high = (np.array([law[name] for law in types], dtype=np.float64) for name in ("low", "high"))
     group = (owner * len(types) + kind) * _NO_WRAP + cell
     order = np.argsort(group, kind="stable")
-    order = order[_decisive(group[order], calendar.scope_rank[event[order]], np.where(least[kind], value, -value)[order])]
+    order = order[
+        _decisive(
+            group[order], calendar.scope_rank[event[order]], np.where(least[kind], value, -value)[order]
+        )
+    ]
     owner, event, cell, kind = (column[order] for column in (owner, event, cell, kind))
     factor = np.minimum(np.maximum(value[order], low[kind]), high[kind])
     moved = np.flatnonzero(factor != 1.0)
     owner, event, cell, kind, factor = (column[moved] for column in (owner, event, cell, kind, factor))
     goes_on = np.zeros(len(cell), dtype=np.bool_)
-    goes_on[1:] = (owner[1:] == owner[:-1]) & (event[1:] == event[:-1]) & (factor[1:] == factor[:-1]) & (cell[1:] == cell[:-1] + 1)
+    goes_on[1:] = (
+        (owner[1:] == owner[:-1])
+        & (event[1:] == event[:-1])
+        & (factor[1:] == factor[:-1])
+        & (cell[1:] == cell[:-1] + 1)
+    )
     start = np.flatnonzero(~goes_on)
     length = np.diff(np.append(start, len(cell)))
     owner, event, cell, kind, factor = (column[start] for column in (owner, event, cell, kind, factor))
@@ -61,8 +73,12 @@ def factor_runs(ctx: Context, combinations: Frame, calendar: Frame, clock: Local
     )
 
 
-def _moments(combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon) -> tuple[Array, Array, Array, Array]:
-    """Every (combination, event, cell) in which an event is in force at the middle of the cell, and the factor it has there."""
+def _moments(
+    combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon
+) -> tuple[Array, Array, Array, Array]:
+    """Every (combination, event, cell) in which an event is in force at the middle of the cell,
+    and the factor it has there.
+    """
     link, event = scope_links(combinations, calendar)
     seen: Array = np.diff(link.astype(np.int64))
     owner = np.repeat(np.arange(len(combinations)), seen)
@@ -82,12 +98,15 @@ def _moments(combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon
         (stop[row] - second, calendar.ramp_out_seconds[event].astype(np.int64)),
     ):
         rising = np.flatnonzero(passed < ramp)
-        weight[rising] = np.minimum(weight[rising], passed[rising].astype(np.float64) / ramp[rising].astype(np.float64))
+        weight[rising] = np.minimum(
+            weight[rising], passed[rising].astype(np.float64) / ramp[rising].astype(np.float64)
+        )
     return owner[row], event, cell, 1.0 + (calendar.factor[event] - 1.0) * weight
 
 
 def _decisive(group: Array, rank: Array, value: Array) -> Array:
-    """Position of the row that counts in each group: the highest rank, of these the least value, of these the first; int64.
+    """Position of the row that counts in each group: the highest rank, of these the least value,
+    of these the first; int64.
 
     Args:
         group: int64, never falling.
@@ -105,7 +124,8 @@ def _decisive(group: Array, rank: Array, value: Array) -> Array:
 
 
 def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, policy: Params) -> int:
-    """Cells in which the product of the table's factors, type after type, is not exactly the factor that the surface was made with.
+    """Cells in which the product of the table's factors, type after type,
+    is not exactly the factor that the surface was made with.
 
     Args:
         ctx: Context, for vocabularies.
@@ -118,7 +138,10 @@ def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, p
     combination = np.unique(own)
     rows = np.flatnonzero(np.isin(known, combination))
     length = table.local_buckets[rows].astype(np.int64)
-    first = cells.offset[:-1].astype(np.int64)[np.searchsorted(combination, known[rows])] + table.local_bucket_index[rows]
+    first = (
+        cells.offset[:-1].astype(np.int64)[np.searchsorted(combination, known[rows])]
+        + table.local_bucket_index[rows]
+    )
     begin = np.cumsum(length) - length
     cell = np.repeat(first - begin, length) + np.arange(int(length.sum()))
     kind, factor = (np.repeat(table[name][rows], length) for name in ("event_type", "factor"))
@@ -128,4 +151,3 @@ def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, p
         total[cell[mine]] *= factor[mine]
     total = np.minimum(np.maximum(total, policy.total.low), policy.total.high)
     return int((total != ctx.on_host(cells.factor)).sum())
-

@@ -38,7 +38,9 @@ def packed(keys: Frame) -> Array:
     return code
 
 
-def factor_cells(ctx: Context, keys: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params) -> FactorCells:
+def factor_cells(
+    ctx: Context, keys: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params
+) -> FactorCells:
     """Factor of each key's combination in each local bucket, at the middle of the bucket.
 
     Args:
@@ -86,24 +88,32 @@ def scope_links(combinations: Frame, calendar: Frame) -> tuple[Array, Array]:
         calendar: Rows of `scenario_calendar_5A`.
 
     Returns:
-        Offsets (uint64, combinations + 1) and event rows (uint32), a combination's by type, then by falling scope rank.
+        Offsets (uint64, combinations + 1) and event rows (uint32), a combination's by type, then by falling
+        scope rank.
     """
     owners, events = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for rank in np.unique(calendar.scope_rank).tolist():
         rows = np.flatnonzero(calendar.scope_rank == rank)
-        of_event, of_combination = np.zeros(len(rows), dtype=np.int64), np.zeros(len(combinations), dtype=np.int64)
+        of_event, of_combination = (
+            np.zeros(len(rows), dtype=np.int64),
+            np.zeros(len(combinations), dtype=np.int64),
+        )
         for column, name, bit in SCOPE:
             if rank & bit:
                 of_event = (of_event << 16) | calendar[column][rows].astype(np.int64)
                 of_combination = (of_combination << 16) | combinations[name].astype(np.int64)
         order = np.argsort(of_event, kind="stable")
-        low, high = (np.searchsorted(of_event[order], of_combination, side=side) for side in ("left", "right"))
+        low, high = (
+            np.searchsorted(of_event[order], of_combination, side=side) for side in ("left", "right")
+        )
         count = high - low
         owner = np.repeat(np.arange(len(combinations)), count)
         position = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
         owners.append(owner)
         events.append(rows[order[np.repeat(low, count) + position]])
     owner, event = np.concatenate(owners), np.concatenate(events)
-    order = np.lexsort((event, -calendar.scope_rank[event].astype(np.int64), calendar.event_type[event], owner))
+    order = np.lexsort(
+        (event, -calendar.scope_rank[event].astype(np.int64), calendar.event_type[event], owner)
+    )
     link = np.append(0, np.cumsum(np.bincount(owner, minlength=len(combinations)))).astype(np.uint64)
     return link, event[order].astype(np.uint32)

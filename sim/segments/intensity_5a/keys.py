@@ -21,12 +21,16 @@ def repeated(keys: Frame, times: int | Array) -> dict[str, Array]:
 def weekend_rule_of_country(ctx: Context) -> Array:
     """Code of the weekend rule of each country: int16, by country code.
 
-    Needs config `demand_policy_5A` and reference `countries`, whose `weekend_days` read like `6,7` (Monday = 1).
+    Needs config `demand_policy_5A` and reference `countries`, whose `weekend_days` read like `6,7` (Monday =
+    1).
 
     Raises:
         ContractError: `5A.S3.WEEKEND_UNKNOWN`: no rule has a country's weekend days.
     """
-    rules = {",".join(str(day) for day in sorted(days)): name for name, days in ctx.params.demand_policy_5A.weekend_rules.items()}
+    rules = {
+        ",".join(str(day) for day in sorted(days)): name
+        for name, days in ctx.params.demand_policy_5A.weekend_rules.items()
+    }
     countries = ctx.reference("countries")
     unknown = sorted(set(countries.weekend_days.tolist()) - set(rules))
     if unknown:
@@ -39,14 +43,17 @@ def weekend_rule_of_country(ctx: Context) -> Array:
             do="add the rule to demand_policy_5A.weekend_rules and to the vocabulary weekend_rule",
         )
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
-    codes[countries.country_iso] = [ctx.code("weekend_rule", rules[days]) for days in countries.weekend_days.tolist()]
+    codes[countries.country_iso] = [
+        ctx.code("weekend_rule", rules[days]) for days in countries.weekend_days.tolist()
+    ]
     return codes
 
 
 def shape_row(ctx: Context, keys: Frame) -> Array:
     """Which shape of `class_zone_shape_5A` each key follows: int64, counted in shapes of 168 rows.
 
-    The table holds every (class, channel, weekend rule) in order of their codes, so a shape is found by arithmetic.
+    The table holds every (class, channel, weekend rule) in order of their codes, so a shape is found by
+    arithmetic.
 
     Args:
         ctx: Context of a state that may see what `weekend_rule_of_country` needs.

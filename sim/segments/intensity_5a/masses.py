@@ -47,7 +47,11 @@ def shares(mass: Array, reference: Array, weekend: Array) -> Array:
     total = np.maximum(day.sum(axis=1), 1)
     # Python integers: mass x 10**6 may pass 63 bits.
     return np.array(
-        [[int(part) * PART // int(whole) for part, whole in zip(column, total, strict=True)] for column in parts], dtype=np.int64
+        [
+            [int(part) * PART // int(whole) for part, whole in zip(column, total, strict=True)]
+            for column in parts
+        ],
+        dtype=np.int64,
     ).T
 
 

@@ -1,6 +1,8 @@
-"""Overlay events of a scenario: what config, calendar and reference say happens on local clocks, before any demand is known.
+"""Overlay events of a scenario: what config, calendar and reference say happens on local clocks,
+before any demand is known.
 
-Everything is decided per country, zone and class, never from the merchants of the world: another world has the same calendar.
+Everything is decided per country, zone and class, never from the merchants of the world: another world has
+the same calendar.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ EVERY_CLASS = "all"
 
 @dataclass(frozen=True)
 class Event:
-    """One row of the calendar. Scope parts are codes, `ANY` where they do not restrict; times are local wall-clock seconds."""
+    """One row of the calendar.
+
+    Scope parts are codes, `ANY` where they do not restrict; times are local wall-clock seconds.
+    """
 
     kind: str
     name: str
@@ -74,7 +79,9 @@ class World:
         return start < (self.last_day + 1) * DAY_S and stop > self.first_day * DAY_S
 
     def months(self) -> Iterator[Month]:
-        """The months in which something may begin that touches the horizon: a year and a month on both sides."""
+        """The months in which something may begin that touches the horizon:
+        a year and a month on both sides.
+        """
         return months_between(self.first_day - 400, self.last_day + 400)
 
 
@@ -84,7 +91,9 @@ def holiday_events(world: World, policy: Params) -> Iterator[Event]:
         for day, name in days.items():
             if world.first_day <= day <= world.last_day:
                 for label, factor in _factors(world, policy.factors):
-                    yield Event("HOLIDAY", name, day * DAY_S, (day + 1) * DAY_S, factor, country=country, label=label)
+                    yield Event(
+                        "HOLIDAY", name, day * DAY_S, (day + 1) * DAY_S, factor, country=country, label=label
+                    )
 
 
 def payday_events(world: World, policy: Params) -> Iterator[Event]:
@@ -95,19 +104,30 @@ def payday_events(world: World, policy: Params) -> Iterator[Event]:
             nominal.setdefault(world.countries[iso], group.days)
     for country in world.countries.values():
         days = {
-            _working_day(world, country, month.day(day)) for month in world.months() for day in nominal.get(country, policy.default_days)
+            _working_day(world, country, month.day(day))
+            for month in world.months()
+            for day in nominal.get(country, policy.default_days)
         }
         for day in sorted(days):
             start, stop = day * DAY_S, day * DAY_S + policy.window_hours * _HOUR_S
             if world.touches(start, stop):
-                ramps = {"ramp_in": policy.ramp_in_hours * _HOUR_S, "ramp_out": policy.ramp_out_hours * _HOUR_S}
+                ramps = {
+                    "ramp_in": policy.ramp_in_hours * _HOUR_S,
+                    "ramp_out": policy.ramp_out_hours * _HOUR_S,
+                }
                 for label, factor in _factors(world, policy.factors):
-                    yield Event("PAYDAY", "payday", start, stop, factor, country=country, label=label, **ramps)
+                    yield Event(
+                        "PAYDAY", "payday", start, stop, factor, country=country, label=label, **ramps
+                    )
 
 
 def window_events(world: World, name: str, window: Params) -> Iterator[Event]:
     """A window of a scenario, everywhere or in the countries of its regions."""
-    places = [ANY] if not window.regions else [code for code in world.countries.values() if world.region[code] in window.regions]
+    places = (
+        [ANY]
+        if not window.regions
+        else [code for code in world.countries.values() if world.region[code] in window.regions]
+    )
     ramps = {"ramp_in": window.ramp_in_hours * _HOUR_S, "ramp_out": window.ramp_out_hours * _HOUR_S}
     for day in sorted(set(anchor_days(world, window.anchor))):
         start = day * DAY_S + window.start_hour * _HOUR_S
@@ -150,7 +170,9 @@ def _working_day(world: World, country: int, day: int) -> int:
     return day
 
 
-def world_of(horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countries: Any, holidays: Any) -> World:
+def world_of(
+    horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countries: Any, holidays: Any
+) -> World:
     """The world of a horizon.
 
     Args:
@@ -160,7 +182,9 @@ def world_of(horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countr
         holidays: Frame of the reference table `holidays` (`date` in days since 1970).
     """
     closed: dict[int, dict[int, str]] = {}
-    for country, day, name in zip(holidays.country_iso.tolist(), holidays.date.tolist(), holidays.name.tolist(), strict=True):
+    for country, day, name in zip(
+        holidays.country_iso.tolist(), holidays.date.tolist(), holidays.name.tolist(), strict=True
+    ):
         closed.setdefault(country, {})[day] = name
     codes = countries.country_iso.tolist()
     return World(
@@ -169,7 +193,8 @@ def world_of(horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countr
         countries={name: code for code, name in enumerate(vocabulary["country"])},
         region=dict(zip(codes, countries.region.tolist(), strict=True)),
         weekend={
-            code: frozenset(int(day) for day in days.split(",")) for code, days in zip(codes, countries.weekend_days.tolist(), strict=True)
+            code: frozenset(int(day) for day in days.split(","))
+            for code, days in zip(codes, countries.weekend_days.tolist(), strict=True)
         },
         holidays=closed,
     )

@@ -3,8 +3,9 @@
     physical = class median x brand x sum of site scales x channel multiplier x group weight x (1 - virtual share)
     virtual  = class median x brand x lognormal x channel and virtual multiplier x edge group weight x virtual share
 
-The class follows from MCC and channel; the virtual part uses the MCC's card_not_present class. A key with both parts is shaped
-by the class of the larger one. Brand is one factor a merchant; site scales are 2B's, so a chain's zones are not drawn anew.
+The class follows from MCC and channel; the virtual part uses the MCC's card_not_present class. A key with
+both parts is shaped by the class of the larger one. Brand is one factor a merchant; site scales are 2B's, so
+a chain's zones are not drawn anew.
 """
 
 from __future__ import annotations
@@ -45,12 +46,22 @@ _LARGEST = {"top 1 %": 100, "top 5 %": 20, "top 10 %": 10}
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Profiles of all merchants."""
     merchants = _merchants(ctx)
-    sites = ctx.load("s4_group_weights_2B", columns=("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale_q"))
+    sites = ctx.load(
+        "s4_group_weights_2B",
+        columns=("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale_q"),
+    )
     edges = ctx.load("edge_group_weights_3B", columns=("merchant_id", "country_iso", "tzid", "weight_q"))
     physical, virtual = _as_given(ctx, merchants, *_merchant_volumes(ctx, merchants, sites))
     at_site = np.searchsorted(merchants.merchant_id, sites.merchant_id)
     at_edge = np.searchsorted(merchants.merchant_id, edges.merchant_id)
-    rows = _keys(sites, edges, at_site, at_edge, physical[at_site] * as_share(sites.weight_q), virtual[at_edge] * as_share(edges.weight_q))
+    rows = _keys(
+        sites,
+        edges,
+        at_site,
+        at_edge,
+        physical[at_site] * as_share(sites.weight_q),
+        virtual[at_edge] * as_share(edges.weight_q),
+    )
     profile = _profile(ctx, merchants, rows)
     _count_given(ctx, merchants, profile)
     groups = (at_site, sites.legal_country_iso, sites.weight_q), (at_edge, edges.country_iso, edges.weight_q)
@@ -58,7 +69,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
     ctx.count("volume", fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
     ctx.count("volume of the largest", _of_the_largest(profile))
-    ctx.count("too_large", int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()))
+    ctx.count(
+        "too_large",
+        int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()),
+    )
     return {"merchant_zone_profile_5A": profile}
 
 
@@ -66,7 +80,9 @@ def _of_the_largest(profile: Frame) -> Array:
     """Weekly arrivals of the largest merchants together, one figure for each part of `_LARGEST`: int64."""
     volume = fixed_point(profile.weekly_volume_expected, 0)
     of_merchant = np.sort(sum_by_run(volume, run_offsets(profile.merchant_id)).astype(np.int64))[::-1]
-    return np.array([of_merchant[: -(-len(of_merchant) // part)].sum() for part in _LARGEST.values()], dtype=np.int64)
+    return np.array(
+        [of_merchant[: -(-len(of_merchant) // part)].sum() for part in _LARGEST.values()], dtype=np.int64
+    )
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -88,7 +104,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             {"off": 0},
             "the keys of a merchant sum to the weekly_volume its user gave, times the scale, to 2**-20 of it",
         ),
-        Check("largest weekly volume", int(totals["too_large"]) == 0, int(totals["too_large"]), 0, f"keys above {limit} a week"),
+        Check(
+            "largest weekly volume",
+            int(totals["too_large"]) == 0,
+            int(totals["too_large"]),
+            0,
+            f"keys above {limit} a week",
+        ),
     ]
 
 
@@ -96,11 +118,18 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Class mix, size of a week, and how much of it the largest merchants have."""
     mix = dict(zip(ctx.vocabulary("demand_class"), np.asarray(totals["classes"]).tolist(), strict=True))
     largest = np.asarray(totals["volume of the largest"]).tolist()
-    shares = {name: part / max(1, int(totals["volume"])) for name, part in zip(_LARGEST, largest, strict=True)}
+    shares = {
+        name: part / max(1, int(totals["volume"])) for name, part in zip(_LARGEST, largest, strict=True)
+    }
     return [
         Measurement("keys by class", mix, "keys"),
         Measurement("weekly volume", int(totals["volume"]), "arrivals", "expected in an ordinary week"),
-        Measurement("upper shares of weekly volume", shares, "share", "what the largest merchants have of all expected arrivals"),
+        Measurement(
+            "upper shares of weekly volume",
+            shares,
+            "share",
+            "what the largest merchants have of all expected arrivals",
+        ),
     ]
 
 
@@ -116,11 +145,15 @@ def _merchants(ctx: Context) -> Frame:
             expected=f"the {len(merchants)} of merchant_catalogue_1A, in order",
             do="closedworld verify RUN; then build the run again",
         )
-    given = ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc", "demand_class", "weekly_volume"))
+    given = ctx.load(
+        "merchant_supplied_1A", columns=("merchant_id", "law_mcc", "demand_class", "weekly_volume")
+    )
     law = replaced(merchants.merchant_id, merchants.mcc, given, "law_mcc")
     own, online = _classes(ctx, merchants.with_columns(mcc=law))
     own = replaced(merchants.merchant_id, own, given, "demand_class")
-    weekly = replaced(merchants.merchant_id, np.zeros(len(merchants), dtype=np.float64), given, "weekly_volume")
+    weekly = replaced(
+        merchants.merchant_id, np.zeros(len(merchants), dtype=np.float64), given, "weekly_volume"
+    )
     merchants = merchants.with_columns(own_class=own, online_class=online, given_volume=weekly)
     return merchants.with_columns(virtual_mode=modes.virtual_mode, virtual_share=modes.virtual_share)
 
@@ -142,7 +175,10 @@ def _classes(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
             do="add the MCC to the taxonomy, or correct the merchant",
         )
     channels = ctx.vocabulary("channel")
-    table = np.array([[ctx.code("demand_class", row.demand_class[name]) for name in channels] for row in mccs], dtype=np.int16)
+    table = np.array(
+        [[ctx.code("demand_class", row.demand_class[name]) for name in channels] for row in mccs],
+        dtype=np.int16,
+    )
     return table[at, merchants.channel], table[at, ctx.code("channel", "card_not_present")]
 
 
@@ -151,7 +187,9 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     policy, classes = ctx.params.demand_policy_5A, ctx.params.demand_classes_5A.classes
     names = ctx.vocabulary("demand_class")
     median = np.array([classes[name].weekly_volume_per_site_median for name in names], dtype=np.float64)
-    channel = np.array([policy.channel_multiplier[name] for name in ctx.vocabulary("channel")], dtype=np.float64)
+    channel = np.array(
+        [policy.channel_multiplier[name] for name in ctx.vocabulary("channel")], dtype=np.float64
+    )
     common = merchants.brand_factor * channel[merchants.channel] * np.float64(policy.volume_scale)
 
     scale = np.zeros(len(merchants), dtype=np.float64)
@@ -165,15 +203,22 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     sigma = np.array([classes[name].site_sigma for name in names], dtype=np.float64)
     drawn = _virtual_scale(ctx, merchants.merchant_id[online], sigma[merchants.online_class[online]])
     modes = ctx.vocabulary("virtual_mode")
-    mode = np.array([policy.virtual_multiplier[name] if name != "NON_VIRTUAL" else 0.0 for name in modes], dtype=np.float64)
+    mode = np.array(
+        [policy.virtual_multiplier[name] if name != "NON_VIRTUAL" else 0.0 for name in modes],
+        dtype=np.float64,
+    )
     base = median[merchants.online_class[online]] * common[online] * mode[merchants.virtual_mode[online]]
     virtual[online] = base * drawn * merchants.virtual_share[online]
-    ctx.count("virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
+    ctx.count(
+        "virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum())
+    )
     return physical, virtual
 
 
 def _as_given(ctx: Context, merchants: Frame, physical: Array, virtual: Array) -> tuple[Array, Array]:
-    """Volumes of merchants whose user said how much they sell, in the proportion the law gives: float64, float64."""
+    """Volumes of merchants whose user said how much they sell, in the proportion the law gives: float64,
+    float64.
+    """
     wanted = _wanted(ctx, merchants)
     drawn = physical + virtual
     factor = np.where((wanted > 0.0) & (drawn > 0.0), wanted / np.where(drawn > 0.0, drawn, 1.0), 1.0)
@@ -192,7 +237,10 @@ def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> Non
     offsets = run_offsets(profile.merchant_id)
     found = np.zeros(len(merchants), dtype=np.float64)
     owner = np.searchsorted(merchants.merchant_id, profile.merchant_id[offsets[:-1].astype(np.int64)])
-    found[owner] = sum_by_run(fixed_point(profile.weekly_volume_expected, _VOLUME_BITS), offsets).astype(np.float64) * 2.0**-_VOLUME_BITS
+    found[owner] = (
+        sum_by_run(fixed_point(profile.weekly_volume_expected, _VOLUME_BITS), offsets).astype(np.float64)
+        * 2.0**-_VOLUME_BITS
+    )
     keys = np.zeros(len(merchants), dtype=np.float64)
     keys[owner] = np.diff(offsets.astype(np.int64))
     slack = wanted * 2.0**-20 + keys * 2.0**-_VOLUME_BITS  # every key is cut to whole units
@@ -209,8 +257,13 @@ def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> A
     return factor
 
 
-def _keys(sites: Frame, edges: Frame, at_site: Array, at_edge: Array, physical: Array, virtual: Array) -> Frame:
-    """The union of site groups and edge groups, one row a (merchant, country, zone); `owner` is the merchant's row."""
+def _keys(
+    sites: Frame, edges: Frame, at_site: Array, at_edge: Array, physical: Array, virtual: Array
+) -> Frame:
+    """The union of site groups and edge groups, one row a (merchant, country, zone).
+
+    `owner` is the merchant's row.
+    """
     both = Frame(
         {
             "owner": np.concatenate([at_site, at_edge]),
@@ -221,13 +274,18 @@ def _keys(sites: Frame, edges: Frame, at_site: Array, at_edge: Array, physical: 
         }
     ).sort("owner", "country", "tzid")
     offsets = run_offsets(both.owner, both.country, both.tzid)
-    # A key has at most one site group and one edge group, so each column has at most one value a run that is not 0.
+    # A key has at most one site group and one edge group, so each column has at most one value a run that is
+    # not 0.
     run, size = run_of_row(offsets), len(offsets) - 1
     columns: dict[str, Array] = {"physical": np.zeros(size), "virtual": np.zeros(size)}
     for name, column in columns.items():
         filled = both[name] > 0.0
         column[run[filled]] = both[name][filled]
-    return both.take(offsets[:-1].astype(np.int64)).select("owner", "country", "tzid").with_columns(None, **columns)
+    return (
+        both.take(offsets[:-1].astype(np.int64))
+        .select("owner", "country", "tzid")
+        .with_columns(None, **columns)
+    )
 
 
 def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
@@ -243,7 +301,9 @@ def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
             "legal_country_iso": rows.country,
             "tzid": rows.tzid,
             "channel_group": merchants.channel[owner],
-            "demand_class": np.where(mainly_virtual, merchants.online_class[owner], merchants.own_class[owner]),
+            "demand_class": np.where(
+                mainly_virtual, merchants.online_class[owner], merchants.own_class[owner]
+            ),
             "virtual_mode": merchants.virtual_mode[owner],
             "weekly_volume_expected": total,
             "virtual_share": rows.virtual / total,
@@ -254,14 +314,25 @@ def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
 
 
 def _count_coverage(
-    ctx: PartitionContext, share: Array, sites: tuple[Array, Array, Array], edges: tuple[Array, Array, Array], profile: Frame
+    ctx: PartitionContext,
+    share: Array,
+    sites: tuple[Array, Array, Array],
+    edges: tuple[Array, Array, Array],
+    profile: Frame,
 ) -> None:
-    """Merchant-country pairs that own weight and a part of the demand, and how many of them the profile lacks.
+    """Merchant-country pairs that own weight and a part of the demand,
+    and how many of them the profile lacks.
 
-    `share` is the virtual share by merchant row; `sites` and `edges` are (merchant row, country, weight) of the groups.
+    `share` is the virtual share by merchant row; `sites` and `edges` are (merchant row, country, weight) of
+    the groups.
     """
     sold = (sites[2] > 0) & (share[sites[0]] < 1.0), (edges[2] > 0) & (share[edges[0]] > 0.0)
-    pairs = Frame({name: np.concatenate([sites[at][sold[0]], edges[at][sold[1]]]) for at, name in enumerate(("owner", "country"))})
+    pairs = Frame(
+        {
+            name: np.concatenate([sites[at][sold[0]], edges[at][sold[1]]])
+            for at, name in enumerate(("owner", "country"))
+        }
+    )
     pairs = pairs.sort("owner", "country")
     wanted = len(run_starts(pairs.owner, pairs.country))
     found = len(run_starts(profile.merchant_id, profile.legal_country_iso))

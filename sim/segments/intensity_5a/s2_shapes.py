@@ -3,8 +3,8 @@
     value(minute of day) = floor + sum of amp x exp(-d^2 / (2 sigma^2)),  d the distance round the clock
     weight(day)          = day weight x weekend factor on the weekend days of the rule
 
-An hour's value is the mean of its 60 minutes (taken at their middles). The 168 products are shared out of exactly 2**40 by
-largest remainder, so a shape sums to 1 without rounding.
+An hour's value is the mean of its 60 minutes (taken at their middles). The 168 products are shared out of
+exactly 2**40 by largest remainder, so a shape sums to 1 without rounding.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     names = (ctx.vocabulary("demand_class"), ctx.vocabulary("channel"), ctx.vocabulary("weekend_rule"))
     classes, rules = ctx.params.demand_classes_5A.classes, ctx.params.demand_policy_5A.weekend_rules
     weeks = [
-        day_weights(classes[label], rules[rule])[:, None] * day_profile(ctx, classes[label].shape[channel])[None, :]
+        day_weights(classes[label], rules[rule])[:, None]
+        * day_profile(ctx, classes[label].shape[channel])[None, :]
         for label in names[0]
         for channel in names[1]
         for rule in names[2]
@@ -67,7 +68,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     shapes = np.asarray(totals["shapes"])
     by_hour = shapes[:, :, 0].reshape(*shapes.shape[:2], 7, 24).sum(axis=2)
     return [
-        Check("shapes sum to 1", int(totals["bad_sums"]) == 0, int(totals["bad_sums"]), 0, "shapes whose integers do not sum to 2**40"),
+        Check(
+            "shapes sum to 1",
+            int(totals["bad_sums"]) == 0,
+            int(totals["bad_sums"]),
+            0,
+            "shapes whose integers do not sum to 2**40",
+        ),
         *_online_checks(ctx, by_hour),
         _channels_differ(ctx, by_hour),
     ]
@@ -108,14 +115,24 @@ def _online_checks(ctx: Context, by_hour: Array) -> list[Check]:
             found = {"peak_hour": int(day.argmax()), "quiet_hour": int(day.argmin())}
             expected = {name: [gate[name]["from"], gate[name]["to"]] for name in found}
             passed = all(expected[name][0] <= hour <= expected[name][1] for name, hour in found.items())
-            results.append(Check(f"hours of {label} {channel}", passed, found, expected, "local hours of the day"))
+            results.append(
+                Check(f"hours of {label} {channel}", passed, found, expected, "local hours of the day")
+            )
     return results
 
 
 def _channels_differ(ctx: Context, by_hour: Array) -> Check:
-    """Total variation distance between card_present and card_not_present of each class, in permille of the week."""
+    """Total variation distance between card_present and card_not_present of each class,
+    in permille of the week.
+    """
     present, remote = (by_hour[:, ctx.code("channel", name)] for name in ("card_present", "card_not_present"))
     distance = np.abs(present - remote).sum(axis=1) * 500 // WEIGHT_TOTAL
     found = dict(zip(ctx.vocabulary("demand_class"), distance.tolist(), strict=True))
     least = ctx.params.realism_gates_5A.channel_distance_permille
-    return Check("channels differ", bool((distance >= least).all()), found, least, "permille of the week sold at other hours")
+    return Check(
+        "channels differ",
+        bool((distance >= least).all()),
+        found,
+        least,
+        "permille of the week sold at other hours",
+    )

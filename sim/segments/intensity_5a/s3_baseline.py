@@ -31,7 +31,9 @@ def preflight(ctx: Context) -> None:
 
 def plan(ctx: Context) -> list[Partition]:
     """Whole merchants, about 2**20 rows a partition."""
-    return whole_runs(ctx.load("merchant_zone_profile_5A", columns=("merchant_id",)).merchant_id, PARTITION_ROWS // HOURS)
+    return whole_runs(
+        ctx.load("merchant_zone_profile_5A", columns=("merchant_id",)).merchant_id, PARTITION_ROWS // HOURS
+    )
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -63,17 +65,25 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     rules, channels = len(ctx.vocabulary("weekend_rule")), len(ctx.vocabulary("channel"))
     shape = frame.shape_q.astype(np.int64).reshape(-1, channels, rules, HOURS)
     volume = np.asarray(totals["volume"]).reshape(-1, channels, rules, 1)
-    # Volumes are cut to 30 bits and shares to 26, so that the products and their sums stay below 2**63 for any world, and a class of a
-    # few arrivals keeps its fractions.
+    # Volumes are cut to 30 bits and shares to 26, so that the products and their sums stay below 2**63 for
+    # any world, and a class of a few arrivals keeps its fractions.
     expected = ((volume >> max(0, int(volume.max()).bit_length() - 30)) * (shape >> 14)).sum(axis=1)
     found = np.asarray(totals["mass"]).reshape(-1, channels, rules, HOURS).sum(axis=1)
-    weekend = weekend_hours([ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")])
+    weekend = weekend_hours(
+        [ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")]
+    )
     apart = np.abs(shares(found, expected, weekend) - shares(expected, expected, weekend))
     apart[expected.sum(axis=(1, 2)) == 0] = 0
     worst = dict(zip(FIGURES, (apart.max(axis=0) * 100 / PART).tolist(), strict=True))
     points = ctx.params.realism_gates_5A.baseline_points
     return [
-        Check("weekly mass of every key", int(totals["bad_weeks"]) == 0, int(totals["bad_weeks"]), 0, f"of {int(totals['keys'])} keys"),
+        Check(
+            "weekly mass of every key",
+            int(totals["bad_weeks"]) == 0,
+            int(totals["bad_weeks"]),
+            0,
+            f"of {int(totals['keys'])} keys",
+        ),
         Check(
             "hours of each class follow its shape",
             max(worst.values()) <= points,

@@ -1,9 +1,12 @@
-"""5A.S4: what happens over the horizon - holidays, paydays, seasons, campaigns, outages, stress - and every zone's local clock.
+"""5A.S4: what happens over the horizon - holidays, paydays, seasons, campaigns, outages,
+stress - and every zone's local clock.
 
-What it comes to is told beside it: the factors of each country, zone and class that has demand, with the events behind them.
+What it comes to is told beside it: the factors of each country, zone and class that has demand, with the
+events behind them.
 
-Events are told in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn a zone and local day, so a longer
-horizon only adds days. The calendar is a state of its own because every partition of the surfaces needs all of it.
+Events are told in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn a zone and local
+day, so a longer horizon only adds days. The calendar is a state of its own because every partition of the
+surfaces needs all of it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,15 @@ from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
 from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.factors import packed
-from sim.segments.intensity_5a.overlays import ANY, Event, World, holiday_events, payday_events, window_events, world_of
+from sim.segments.intensity_5a.overlays import (
+    ANY,
+    Event,
+    World,
+    holiday_events,
+    payday_events,
+    window_events,
+    world_of,
+)
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
@@ -32,7 +43,12 @@ STATE = State(
     reads={"tz_timetable_cache": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
     config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A"),
     reference=("countries", "holidays"),
-    writes=("scenario_manifest_5A", "scenario_calendar_5A", "scenario_zone_calendar_5A", "scenario_overlay_factors_5A"),
+    writes=(
+        "scenario_manifest_5A",
+        "scenario_calendar_5A",
+        "scenario_zone_calendar_5A",
+        "scenario_overlay_factors_5A",
+    ),
     streams=("5A.outage",),
     kernels=("philox_block", "open_uniform", "bounded_integer", "entity_hash"),
     per_scenario=True,
@@ -43,13 +59,20 @@ _DAY_MINUTES = 1440
 
 
 def preflight(ctx: Context) -> None:
-    """Horizons that are none, without holidays or of no scenario, windows nobody defines, factors out of bounds: refused before all."""
+    """Horizons that are none, without holidays or of no scenario, windows nobody defines, factors out of
+    bounds: refused before all.
+    """
     horizons, known = ctx.params.scenario_horizon_5A, ctx.params.scenarios_5A.scenarios
     span_of(horizons)
     unknown = [name for name in horizons.scenarios if name not in known]
     if unknown:
         expected = ", ".join(known)
-        raise _invalid("SCENARIO_UNKNOWN", "scenario_horizon_5A speaks of scenarios nobody defines.", ", ".join(unknown), expected)
+        raise _invalid(
+            "SCENARIO_UNKNOWN",
+            "scenario_horizon_5A speaks of scenarios nobody defines.",
+            ", ".join(unknown),
+            expected,
+        )
     policy = ctx.params.overlay_policy_5A
     for name in ctx.scenarios:
         _, events = _told(ctx, name, horizon_of(horizons, name))
@@ -74,7 +97,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             "events": np.array([len(events)], dtype=np.uint32),
         }
     )
-    ctx.count(f"events.{part.scenario}", np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type"))))
+    ctx.count(
+        f"events.{part.scenario}", np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type")))
+    )
     return {
         "scenario_manifest_5A": manifest,
         "scenario_calendar_5A": events,
@@ -94,8 +119,14 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Events of each scenario by type."""
     types = ctx.vocabulary("event_type")
-    mixes = {name: dict(zip(types, np.asarray(totals[f"events.{name}"]).tolist(), strict=True)) for name in ctx.scenarios}
-    return [Measurement(f"events of {name}", mix, "rows", "rows of the calendar by type") for name, mix in mixes.items()]
+    mixes = {
+        name: dict(zip(types, np.asarray(totals[f"events.{name}"]).tolist(), strict=True))
+        for name in ctx.scenarios
+    }
+    return [
+        Measurement(f"events of {name}", mix, "rows", "rows of the calendar by type")
+        for name, mix in mixes.items()
+    ]
 
 
 def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
@@ -127,8 +158,13 @@ def _require_bounded(policy: Params, events: list[Event]) -> None:
     for event in events:
         bounds = policy.types[event.kind]
         if not bounds.low <= event.factor <= bounds.high:
-            found, expected = f"{event.kind} {event.name}: factor {event.factor}", f"{bounds.low} .. {bounds.high}"
-            raise _invalid("FACTOR_OUT_OF_BOUNDS", "An event's factor leaves the bounds of its type.", found, expected)
+            found, expected = (
+                f"{event.kind} {event.name}: factor {event.factor}",
+                f"{bounds.low} .. {bounds.high}",
+            )
+            raise _invalid(
+                "FACTOR_OUT_OF_BOUNDS", "An event's factor leaves the bounds of its type.", found, expected
+            )
 
 
 def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
@@ -140,13 +176,17 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
     words = _outage_words(ctx, scenario, ctx.name_hashes("tzid")[zone], day)
     hit = np.flatnonzero(ctx.kernels.open_uniform(x=words[0]) < policy.probability_per_zone_day)
     minute = _below(ctx, words[1][hit], _DAY_MINUTES)
-    length = np.array(policy.durations_minutes, dtype=np.int64)[_below(ctx, words[2][hit], len(policy.durations_minutes))]
+    length = np.array(policy.durations_minutes, dtype=np.int64)[
+        _below(ctx, words[2][hit], len(policy.durations_minutes))
+    ]
     start = day[hit] * DAY_S + minute * 60
     rows = zip(zone[hit].tolist(), start.tolist(), (start + length * 60).tolist(), strict=True)
     return [Event("OUTAGE", "outage", begin, end, policy.factor, tzid=code) for code, begin, end in rows]
 
 
-def _outage_words(ctx: PartitionContext, scenario: str, zone_hash: Array, day: Array) -> tuple[Array, Array, Array]:
+def _outage_words(
+    ctx: PartitionContext, scenario: str, zone_hash: Array, day: Array
+) -> tuple[Array, Array, Array]:
     """Three random words a (zone, local day): uint64."""
     key, counter = ctx.stream("5A.outage", scenario), day.astype(np.uint64) << np.uint64(1)
     first, second = ctx.kernels.philox_block(key=key, c0=counter, c1=zone_hash)
@@ -163,7 +203,10 @@ def _below(ctx: Context, words: Array, bound: int) -> Array:
 
 def _calendar(ctx: Context, events: list[Event]) -> Frame:
     """Events as rows of `scenario_calendar_5A`."""
-    names = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") for name in {event.name for event in events}}
+    names = {
+        name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+        for name in {event.name for event in events}
+    }
     kind = np.array([ctx.code("event_type", event.kind) for event in events], dtype=np.int16)
     scope = {
         "country_iso": np.array([event.country for event in events], dtype=np.int16),
@@ -172,12 +215,16 @@ def _calendar(ctx: Context, events: list[Event]) -> Frame:
     }
     start = np.array([event.start for event in events], dtype=np.int64)
     ramps = np.array([[event.ramp_in, event.ramp_out] for event in events], dtype=np.uint32).reshape(-1, 2)
-    event_id = pair_entity(ctx, np.array([names[event.name] for event in events], dtype=np.uint64), kind.astype(np.uint64))
+    event_id = pair_entity(
+        ctx, np.array([names[event.name] for event in events], dtype=np.uint64), kind.astype(np.uint64)
+    )
     vocabularies = {"country_iso": "country", "tzid": "tzid", "demand_class": "demand_class"}
     for column, vocabulary in vocabularies.items():
         hashes = np.append(ctx.name_hashes(vocabulary), np.uint64(0))  # ANY = -1 takes the last
         event_id = pair_entity(ctx, event_id, hashes[scope[column]])
-    shape = np.where(ramps.any(axis=1), ctx.code("event_shape", "ramp"), ctx.code("event_shape", "constant")).astype(np.int16)
+    shape = np.where(
+        ramps.any(axis=1), ctx.code("event_shape", "ramp"), ctx.code("event_shape", "constant")
+    ).astype(np.int16)
     frame = Frame(
         {
             "event_id": pair_entity(ctx, event_id, start.astype(np.uint64)),
@@ -224,28 +271,48 @@ def _refuse_unknown(config: Params, policy: Params, world: World, name: str) -> 
     windows = [key for key in config.scenarios[name].windows if key not in config.windows]
     if windows:
         raise _invalid(
-            "WINDOW_UNKNOWN", f"Scenario {name} uses windows nobody defines.", ", ".join(windows), "keys of scenarios_5A.windows"
+            "WINDOW_UNKNOWN",
+            f"Scenario {name} uses windows nobody defines.",
+            ", ".join(windows),
+            "keys of scenarios_5A.windows",
         )
-    countries = [iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries]
+    countries = [
+        iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries
+    ]
     if countries:
         raise _invalid(
-            "COUNTRY_UNKNOWN", "A payday group lists countries the snapshot lacks.", ", ".join(countries), "ISO 3166-1 alpha-2 codes"
+            "COUNTRY_UNKNOWN",
+            "A payday group lists countries the snapshot lacks.",
+            ", ".join(countries),
+            "ISO 3166-1 alpha-2 codes",
         )
 
 
 def _refuse_uncovered(dates: Array, world: World) -> None:
     """A horizon past the holiday table would silently have none."""
     if world.first_day < int(dates.min()) or world.last_day > int(dates.max()):
-        first, last, begin, end = np.array([world.first_day, world.last_day, dates.min(), dates.max()]).astype("datetime64[D]")
+        first, last, begin, end = np.array(
+            [world.first_day, world.last_day, dates.min(), dates.max()]
+        ).astype("datetime64[D]")
         raise ContractError(
             "5A.S4.HOLIDAYS_NOT_COVERED",
             "The snapshot's holidays do not cover the horizon and the local days around it.",
             found=f"{first} .. {last}",
             expected=f"within {begin} .. {end}",
             where="config/layer2/5A/scenario_horizon.yaml",
-            do="choose other dates (--set scenario_horizon_5A.start=..., scenario_horizon_5A.end=...), or rebuild config/reference",
+            do=(
+                "choose other dates (--set scenario_horizon_5A.start=..., scenario_horizon_5A.end=...), or "
+                "rebuild config/reference"
+            ),
         )
 
 
 def _invalid(name: str, what: str, found: str, expected: str) -> ContractError:
-    return ContractError(f"5A.S4.{name}", what, found=found, expected=expected, where="config/layer2/5A/", do="correct the config pack")
+    return ContractError(
+        f"5A.S4.{name}",
+        what,
+        found=found,
+        expected=expected,
+        where="config/layer2/5A/",
+        do="correct the config pack",
+    )

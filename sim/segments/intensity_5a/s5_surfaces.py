@@ -3,7 +3,8 @@
     local(key, bucket) = weekly volume x shape(hour of the week) x hours in a bucket x overlay factor
     utc(key, bucket)   = local(key, local bucket of the UTC bucket's midpoint)
 
-Nothing is normalised, neither over merchants nor over the horizon: an overlay moves the keys in its scope and no other.
+Nothing is normalised, neither over merchants nor over the horizon: an overlay moves the keys in its scope and
+no other.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ _BITS = 20  # of kernel hour_mass
 
 @dataclass(frozen=True)
 class Surface:
-    """Demand of some keys on local and UTC buckets; a key's local rows are `offset[k]` .. `offset[k + 1] - 1`."""
+    """Demand of some keys on local and UTC buckets; a key's local rows are `offset[k]` ..
+
+    `offset[k + 1] - 1`.
+    """
 
     offset: Array
     bucket: Array
@@ -62,8 +66,12 @@ class Surface:
 
 
 def preflight(ctx: Context) -> None:
-    """A scenario without any surface is refused before anything is built: nothing would say what its demand is."""
-    nothing = [name for name in ctx.scenarios if not any(ctx.publishes(dataset, name) for dataset in STATE.writes)]
+    """A scenario without any surface is refused before anything is built:
+    nothing would say what its demand is.
+    """
+    nothing = [
+        name for name in ctx.scenarios if not any(ctx.publishes(dataset, name) for dataset in STATE.writes)
+    ]
     if nothing:
         raise ContractError(
             "5A.S5.NO_SURFACE",
@@ -81,7 +89,10 @@ def plan(ctx: Context) -> list[Partition]:
     parts = []
     for scenario in ctx.scenarios:
         buckets = _horizon(ctx, scenario).buckets
-        parts += [replace(part, scenario=scenario) for part in whole_runs(merchants, max(1, PARTITION_ROWS // buckets))]
+        parts += [
+            replace(part, scenario=scenario)
+            for part in whole_runs(merchants, max(1, PARTITION_ROWS // buckets))
+        ]
     return parts
 
 
@@ -119,12 +130,32 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     results = []
     for name in ctx.scenarios:
         found = [int(totals[f"{figure}.{name}"]) for figure in ("keys", "pairs")]
-        apart, outside, cells = (int(totals[f"{figure}.{name}"]) for figure in ("mass_apart", "outside_bounds", "cells"))
+        apart, outside, cells = (
+            int(totals[f"{figure}.{name}"]) for figure in ("mass_apart", "outside_bounds", "cells")
+        )
         results += [
-            Check(f"coverage of {name}", found == [len(profile), pairs], found, [len(profile), pairs], "keys and merchant-country pairs"),
-            Check(f"local and UTC mass of {name}", apart == 0, apart, 0, "key-hours of the week whose exact sums differ"),
+            Check(
+                f"coverage of {name}",
+                found == [len(profile), pairs],
+                found,
+                [len(profile), pairs],
+                "keys and merchant-country pairs",
+            ),
+            Check(
+                f"local and UTC mass of {name}",
+                apart == 0,
+                apart,
+                0,
+                "key-hours of the week whose exact sums differ",
+            ),
             _factors_check(ctx, totals, name),
-            Check(f"overlay bounds of {name}", outside == 0, outside, 0, f"of {cells} cells; {int(totals[f'affected.{name}'])} not 1"),
+            Check(
+                f"overlay bounds of {name}",
+                outside == 0,
+                outside,
+                0,
+                f"of {cells} cells; {int(totals[f'affected.{name}'])} not 1",
+            ),
             _hours_check(ctx, totals, name),
         ]
     return results
@@ -141,7 +172,10 @@ def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalC
     known = ctx.load("scenario_zone_calendar_5A", scenario=scenario)
     row = np.searchsorted(known.tzid, clock.tzid)
     size = np.diff(clock.offset.astype(np.int64)).astype(np.uint32)
-    if not (np.array_equal(known.local_origin[row], clock.origin_s * MICRO) and np.array_equal(known.local_buckets[row], size)):
+    if not (
+        np.array_equal(known.local_origin[row], clock.origin_s * MICRO)
+        and np.array_equal(known.local_buckets[row], size)
+    ):
         raise ValidationError(
             "5A.S5.CLOCK_DIFFERS",
             "A time zone's local buckets are not where the scenario's calendar says.",
@@ -152,15 +186,22 @@ def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalC
     return clock
 
 
-def _surface(ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array) -> Surface:
+def _surface(
+    ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array
+) -> Surface:
     """Local demand, and its projection on UTC."""
     policy = ctx.params.overlay_policy_5A
-    cells = factor_cells(ctx, keys, ctx.load("scenario_calendar_5A", scenario=scenario), clock, horizon, policy)
+    cells = factor_cells(
+        ctx, keys, ctx.load("scenario_calendar_5A", scenario=scenario), clock, horizon, policy
+    )
     table = ctx.load("scenario_overlay_factors_5A", scenario=scenario)
     ctx.count(f"factors_apart.{scenario}", factors_apart(ctx, keys, cells, table, policy))
     ctx.count(f"cells.{scenario}", len(cells.factor))
     ctx.count(f"affected.{scenario}", int((cells.factor != 1.0).sum()))
-    ctx.count(f"outside_bounds.{scenario}", int(((cells.factor < policy.total.low) | (cells.factor > policy.total.high)).sum()))
+    ctx.count(
+        f"outside_bounds.{scenario}",
+        int(((cells.factor < policy.total.low) | (cells.factor > policy.total.high)).sum()),
+    )
     zone = clock.zone_of(keys.tzid)
     offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
     bucket, multiplicity, local = ctx.kernels.local_surface(
@@ -188,7 +229,13 @@ def _surface(ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCale
 
 
 def _count_masses(
-    ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array, surface: Surface
+    ctx: PartitionContext,
+    scenario: str,
+    keys: Frame,
+    clock: LocalCalendar,
+    horizon: Horizon,
+    shapes: Array,
+    surface: Surface,
 ) -> None:
     """Mass by key and local hour of the week: local against UTC, and against demand without overlays."""
     zone, buckets = clock.zone_of(keys.tzid), horizon.buckets
@@ -213,25 +260,43 @@ def _count_masses(
     zones = len(clock.tzid)
     label = np.repeat(np.arange(zones), buckets) * HOURS + clock.utc_hour
     seen = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
-    plain = keys.weekly_volume_expected[:, None] * shapes.reshape(groups, HOURS)[row] * (horizon.bucket_seconds / HOUR_S)
-    ctx.count(f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups))
-    ctx.count(f"mass.{scenario}", class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups))
+    plain = (
+        keys.weekly_volume_expected[:, None]
+        * shapes.reshape(groups, HOURS)[row]
+        * (horizon.bucket_seconds / HOUR_S)
+    )
+    ctx.count(
+        f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups)
+    )
+    ctx.count(
+        f"mass.{scenario}", class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups)
+    )
 
 
 def _factors_check(ctx: Context, totals: Totals, scenario: str) -> Check:
-    """The told factors against those applied, in every cell of every key; and each names an event of the calendar."""
+    """The told factors against those applied, in every cell of every key;
+    and each names an event of the calendar.
+    """
     table = ctx.load("scenario_overlay_factors_5A", scenario=scenario, columns=("event_id",))
     events = ctx.load("scenario_calendar_5A", scenario=scenario, columns=("event_id",)).event_id
     found = [int(totals[f"factors_apart.{scenario}"]), int((~np.isin(table.event_id, events)).sum())]
-    note = f"of {int(totals[f'cells.{scenario}'])} cells other than the product of {len(table)} told factors; factors of no event"
+    note = (
+        f"of {int(totals[f'cells.{scenario}'])} cells other than the product of {len(table)} told factors; "
+        "factors of no event"
+    )
     return Check(f"overlay factors of {scenario}", found == [0, 0], found, 0, note)
 
 
 def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:
     """Weekend, night and peak-hour mass of each class with overlays against the same hours without them."""
     rules, channels = len(ctx.vocabulary("weekend_rule")), len(ctx.vocabulary("channel"))
-    by_class = [np.asarray(totals[f"{name}.{scenario}"]).reshape(-1, channels, rules, HOURS).sum(axis=1) for name in ("mass", "plain")]
-    weekend = weekend_hours([ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")])
+    by_class = [
+        np.asarray(totals[f"{name}.{scenario}"]).reshape(-1, channels, rules, HOURS).sum(axis=1)
+        for name in ("mass", "plain")
+    ]
+    weekend = weekend_hours(
+        [ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")]
+    )
     mass, plain = (shares(side, by_class[1], weekend) for side in by_class)
     apart = np.abs(mass - plain)
     apart[by_class[1].sum(axis=(1, 2)) == 0] = 0
@@ -240,4 +305,10 @@ def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:
     limits = ctx.params.realism_gates_5A.overlay_points if band == "baseline" else None
     passed = limits is None or all(found[name] <= limits[name] for name in FIGURES)
     expected = limits.plain() if limits is not None else None
-    return Check(f"hours of each class in {scenario}", passed, found, expected, "points moved by overlays, worst class; gated in baselines")
+    return Check(
+        f"hours of each class in {scenario}",
+        passed,
+        found,
+        expected,
+        "points moved by overlays, worst class; gated in baselines",
+    )

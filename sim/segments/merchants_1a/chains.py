@@ -1,8 +1,9 @@
 """Chains: how many outlets a merchant has, in how many countries, in which ones.
 
-Size: one outlet unless a trade-dependent coin says chain; a chain has 1 + F outlets, F ~ NB2(mu, kappa) given F >= 1, with mu the
-trade's mean times a lognormal, so sizes are heavy-tailed. Reach: Poisson(rate x F ** exponent) foreign countries, drawn without
-replacement by an exponential race on market size x affinity (Efraimidis & Spirakis 2006).
+Size: one outlet unless a trade-dependent coin says chain; a chain has 1 + F outlets, F ~ NB2(mu, kappa) given
+F >= 1, with mu the trade's mean times a lognormal, so sizes are heavy-tailed. Reach: Poisson(rate x F **
+exponent) foreign countries, drawn without replacement by an exponential race on market size x affinity
+(Efraimidis & Spirakis 2006).
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     law = taxonomy(ctx)
     kind = np.searchsorted(law.mcc, merchants.mcc[open_to])
     coin = ctx.kernels.bounded_integer(
-        x=merchant_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]), bound=np.full(len(open_to), 1_000_000, dtype=np.uint64)
+        x=merchant_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]),
+        bound=np.full(len(open_to), 1_000_000, dtype=np.uint64),
     )
     chance = law.multi_site_permille * np.uint64(policy.multi_site.scale_permille)
     is_chain = coin < chance[kind]
     chain, kind = open_to[is_chain], kind[is_chain]
     merchant_id = merchants.merchant_id[chain]
     sigma = np.full(len(chain), policy.outlets.tail_sigma, dtype=np.float64)
-    tail = ctx.kernels.lognormal_factor(x=merchant_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma)
+    tail = ctx.kernels.lognormal_factor(
+        x=merchant_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
+    )
     mean = np.minimum(law.site_mean[kind] * tail, np.float64(policy.outlets.largest_mean))
     further, draws = ctx.kernels.draw_counts(
         key=ctx.stream("1A.outlet_count"),
@@ -61,10 +65,12 @@ def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
     """Outlets of each merchant by country.
 
     Returns:
-        One row a merchant and country, sorted: row i64 (of `merchants`), country i16, outlets u64 (at least 1).
+        One row a merchant and country, sorted: row i64 (of `merchants`), country i16, outlets u64 (at least
+        1).
     """
     row, country, pull = _abroad(ctx, merchants, outlets)
-    # The home row leads its merchant's rows; its weight is in proportion to what the merchant's foreign countries weigh.
+    # The home row leads its merchant's rows; its weight is in proportion to what the merchant's foreign
+    # countries weigh.
     rows = np.concatenate([np.arange(len(merchants)), row])
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
@@ -100,7 +106,9 @@ def home_ladder(ctx: Context) -> tuple[Array, Array]:
 
 
 def _home_permille(ctx: Context, outlets: Array) -> Array:
-    """Share of its outlets a chain of this size keeps at home: uint64, n, by the first step of the ladder that reaches it."""
+    """Share of its outlets a chain of this size keeps at home: uint64, n,
+    by the first step of the ladder that reaches it.
+    """
     reach, permille = home_ladder(ctx)
     share: Array = permille[np.searchsorted(reach, outlets)]
     return share
@@ -123,7 +131,9 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
     ctx.ledger("1A.foreign_reach", np.zeros_like(merchant_id), merchant_id, draws=draws)
     many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(policy.reach.most_countries))
     chain, many = chain[many > 0], many[many > 0]
-    pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[merchants.home_country_iso[chain]]
+    pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[
+        merchants.home_country_iso[chain]
+    ]
     c0, c1 = np.tile(codes, len(chain)), np.repeat(merchants.merchant_id[chain], len(codes))
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.foreign_choice"), c0=c0, c1=c1)
     ctx.ledger("1A.foreign_choice", c0, c1, draws=1)
@@ -136,9 +146,11 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
 
 
 def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
-    """Count the Pearson residuals of F, and their squares, under its own law: each chain's F less its mean, over its deviation.
+    """Count the Pearson residuals of F, and their squares, under its own law: each chain's F less its mean,
+    over its deviation.
 
-    With p0 = (1 + mu / kappa) ** -kappa: E[F] = mu / (1 - p0), E[F**2] = (mu + mu**2 / kappa + mu**2) / (1 - p0).
+    With p0 = (1 + mu / kappa) ** -kappa: E[F] = mu / (1 - p0), E[F**2] = (mu + mu**2 / kappa + mu**2) / (1 -
+    p0).
     """
     kappa = np.float64(ctx.params.outlet_policy_1A.outlets.dispersion)
     p0 = power(ctx, 1.0 + mean / kappa, -float(kappa))

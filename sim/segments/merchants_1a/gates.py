@@ -17,10 +17,11 @@ _SCOPE = {
 
 
 def country_share_check(ctx: Context, merchants: Array) -> Check:
-    """No country holds more than `times_market_share` its share of the card market, but for the spread of small counts.
+    """No country holds more than `times_market_share` its share of the card market,
+    but for the spread of small counts.
 
-    The yardstick is the gate's own market (people x income), not the prior the merchants were drawn from: a prior that gives
-    Bermuda twice the United States fails here.
+    The yardstick is the gate's own market (people x income), not the prior the merchants were drawn from: a
+    prior that gives Bermuda twice the United States fails here.
 
     Args:
         ctx: Context of a state that declares what `market_size` needs, and `realism_gates_1A`.
@@ -28,23 +29,42 @@ def country_share_check(ctx: Context, merchants: Array) -> Check:
     """
     gate = ctx.params.realism_gates_1A.country_share
     market = market_size(ctx, gate.yardstick)
-    limit = np.float64(gate.times_market_share * int(merchants.sum())) * market.astype(np.float64) / np.float64(int(market.sum()))
+    limit = (
+        np.float64(gate.times_market_share * int(merchants.sum()))
+        * market.astype(np.float64)
+        / np.float64(int(market.sum()))
+    )
     allowed = limit + np.float64(gate.sigmas) * np.sqrt(limit) + np.float64(gate.slack_merchants)
     worst = widest(merchants.astype(np.float64), allowed)
-    found = {"country": ctx.vocabulary("country")[worst], "merchants": int(merchants[worst]), "of": int(merchants.sum())}
-    note = f"no country above {gate.times_market_share} times its market share; the closest is shown; {_scope(ctx)}"
+    found = {
+        "country": ctx.vocabulary("country")[worst],
+        "merchants": int(merchants[worst]),
+        "of": int(merchants.sum()),
+    }
+    note = (
+        f"no country above {gate.times_market_share} times its market share; the closest is shown; "
+        f"{_scope(ctx)}"
+    )
     passed = bool((merchants <= allowed).all())
-    return Check("country share of merchants", passed, found, {"merchants_at_most": float(allowed[worst])}, note)
+    return Check(
+        "country share of merchants", passed, found, {"merchants_at_most": float(allowed[worst])}, note
+    )
 
 
 def single_outlet_check(ctx: Context, totals: Totals) -> Check:
-    """Share of merchants with exactly one outlet, counted in the published catalogue; the slack is whole merchants."""
+    """Share of merchants with exactly one outlet, counted in the published catalogue.
+
+    The slack is whole merchants.
+    """
     gate = ctx.params.realism_gates_1A.single_outlet_share
     merchants, single, slack = totals["gated_merchants"], totals["gated_single"], 1000 * gate.slack_merchants
     low, high = gate.minimum_permille * merchants - slack, gate.maximum_permille * merchants + slack
     note = f"single-outlet merchants are in the catalogue and are most of it; {_scope(ctx)}"
     found = {"single": single, "merchants": merchants}
-    expected = {"permille": [gate.minimum_permille, gate.maximum_permille], "slack_merchants": gate.slack_merchants}
+    expected = {
+        "permille": [gate.minimum_permille, gate.maximum_permille],
+        "slack_merchants": gate.slack_merchants,
+    }
     return Check("single-outlet share", low <= 1000 * single <= high, found, expected, note)
 
 
@@ -54,17 +74,26 @@ def foreign_outlets_check(ctx: Context, totals: Totals) -> Check:
     outlets, abroad = totals["gated_outlets"], totals["gated_outlets_abroad"]
     passed = 1000 * abroad <= gate.maximum_permille * outlets + 1000 * gate.slack_outlets
     expected = {"permille_at_most": gate.maximum_permille, "slack_outlets": gate.slack_outlets}
-    return Check("outlets outside the home country", passed, {"abroad": abroad, "outlets": outlets}, expected, _scope(ctx))
+    return Check(
+        "outlets outside the home country",
+        passed,
+        {"abroad": abroad, "outlets": outlets},
+        expected,
+        _scope(ctx),
+    )
 
 
 def outlet_law_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Sizes of chains against mean and variance of their zero-truncated NB2 laws.
 
-    A residual has mean 0 and variance 1, its square mean 1 and the variance policy states (2 + excess kurtosis of the law).
+    A residual has mean 0 and variance 1, its square mean 1 and the variance policy states (2 + excess
+    kurtosis of the law).
     """
     gate, chains = ctx.params.realism_gates_1A.outlet_law, totals["law_chains"]
     return [
-        _residual_check("sizes of chains, mean", totals["law_residual_q"], 0, chains, (gate.mean_sigmas, gate.mean_slack)),
+        _residual_check(
+            "sizes of chains, mean", totals["law_residual_q"], 0, chains, (gate.mean_sigmas, gate.mean_slack)
+        ),
         _residual_check(
             "sizes of chains, spread",
             totals["law_square_q"],
@@ -75,10 +104,14 @@ def outlet_law_checks(ctx: Context, totals: Totals) -> list[Check]:
     ]
 
 
-def _residual_check(name: str, found_q: int, expected: int, variance: int, allowance: tuple[float, float]) -> Check:
+def _residual_check(
+    name: str, found_q: int, expected: int, variance: int, allowance: tuple[float, float]
+) -> Check:
     found, spread = from_fixed(np.array([found_q])), np.array([variance], dtype=np.float64)
     note = "sum over chains of the residuals of F, or of their squares, under the zero-truncated NB2"
-    return sampling_check(name, ["all chains"], found, np.array([expected], dtype=np.float64), spread, allowance, note)
+    return sampling_check(
+        name, ["all chains"], found, np.array([expected], dtype=np.float64), spread, allowance, note
+    )
 
 
 def _scope(ctx: Context) -> str:

@@ -1,4 +1,6 @@
-"""How big a card market each country is, and how strongly a chain at home in one country is drawn to another."""
+"""How big a card market each country is, and how strongly a chain at home in one
+country is drawn to another.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,15 @@ def market_size(ctx: Context, market: Params) -> Array:
     """
     countries = ctx.reference("countries")
     people = power(ctx, countries.population.astype(np.float64), market.population_exponent)
-    factor = np.array([market.income_factor_permille[group] for group in countries.income_group], dtype=np.float64)
+    factor = np.array(
+        [market.income_factor_permille[group] for group in countries.income_group], dtype=np.float64
+    )
     return np.floor(people * factor).astype(np.uint64)
 
 
 def affinity(ctx: Context, size: Array, bonds: Params) -> Array:
-    """Pull of each country (column) on a chain at home in another (row): market size x a factor for every bond they share.
+    """Pull of each country (column) on a chain at home in another (row):
+    market size x a factor for every bond they share.
 
     Args:
         ctx: Context of a state that declares reference `countries`.
@@ -39,7 +44,12 @@ def affinity(ctx: Context, size: Array, bonds: Params) -> Array:
     """
     countries = ctx.reference("countries")
     pull = np.repeat(size.astype(np.float64)[None, :], len(countries), axis=0)
-    for bond, column in (("subregion", "subregion"), ("region", "region"), ("language", "main_language"), ("currency", "currency")):
+    for bond, column in (
+        ("subregion", "subregion"),
+        ("region", "region"),
+        ("language", "main_language"),
+        ("currency", "currency"),
+    ):
         shared = countries[column][:, None] == countries[column][None, :]
         pull = pull * np.where(shared, np.float64(bonds[bond]), 1.0)
     pull = pull * np.where(_borders(ctx), np.float64(bonds.border), 1.0)

@@ -1,8 +1,8 @@
 """1A.S1: who the merchants are - country, trade, channel, and how strong the brand is.
 
-Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so adding merchants
-changes none that were there. The user's own merchants keep the properties they were given and draw only the brand; policy says
-whether they replace the generated ones or join them.
+Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so
+adding merchants changes none that were there. The user's own merchants keep the properties they were given
+and draw only the brand; policy says whether they replace the generated ones or join them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,21 @@ STATE = State(
     config=("merchant_universe_1A", "mcc_taxonomy_1A", "realism_gates_1A"),
     reference=("countries",),
     external=("merchants_input_1A",),
-    streams=("1A.merchant_id", "1A.merchant_country", "1A.merchant_mcc", "1A.merchant_channel", "1A.merchant_brand"),
+    streams=(
+        "1A.merchant_id",
+        "1A.merchant_country",
+        "1A.merchant_mcc",
+        "1A.merchant_channel",
+        "1A.merchant_brand",
+    ),
     kernels=("bounded_integer", "exp_map", "log_map", "lognormal_factor", "philox_block"),
 )
 
 
 def preflight(ctx: Context) -> None:
-    """A taxonomy that contradicts itself, and ids of the user that the seed generates too, are refused before anything is built."""
+    """A taxonomy that contradicts itself, and ids of the user that the seed generates too,
+    are refused before anything is built.
+    """
     require_consistent(ctx)
     if ctx.external("merchants_input_1A") is not None:
         _supplied(ctx, _generated_ids(ctx))
@@ -48,16 +56,25 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     merchants = concat([generated, supplied]).sort("merchant_id")
     sigma = np.full(len(merchants), ctx.params.merchant_universe_1A.brand_sigma, dtype=np.float64)
     brand = ctx.kernels.lognormal_factor(
-        x=merchant_words(ctx, "1A.merchant_brand", merchants.merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
+        x=merchant_words(ctx, "1A.merchant_brand", merchants.merchant_id),
+        mu=sigma * sigma * -0.5,
+        sigma=sigma,
     )
     gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
     mccs = np.searchsorted(taxonomy(ctx).mcc, generated.mcc)
     ctx.count("merchants", len(merchants))
     ctx.count("generated", len(generated))
-    ctx.count("gated_by_country", np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country"))))
-    ctx.count("generated_by_country", np.bincount(generated.home_country_iso, minlength=len(ctx.vocabulary("country"))))
+    ctx.count(
+        "gated_by_country", np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country")))
+    )
+    ctx.count(
+        "generated_by_country",
+        np.bincount(generated.home_country_iso, minlength=len(ctx.vocabulary("country"))),
+    )
     ctx.count("generated_by_mcc", np.bincount(mccs, minlength=len(ctx.params.mcc_taxonomy_1A.mccs)))
-    ctx.count("generated_by_channel", np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel"))))
+    ctx.count(
+        "generated_by_channel", np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel")))
+    )
     return {"merchant_catalogue_1A": merchants.with_columns(brand_factor=brand)}
 
 
@@ -67,7 +84,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     allowance = (gates.mix.sigmas, gates.mix.slack_merchants)
     mix = channel_permille(ctx).astype(np.float64) / 1000.0
     by_mcc = totals["generated_by_mcc"].astype(np.float64)[:, None]
-    # Two-step law: given its MCC a merchant's channel is one trial, so means and variances add up over the MCCs.
+    # Two-step law: given its MCC a merchant's channel is one trial, so means and variances add up over the
+    # MCCs.
     expected = from_fixed(fixed(by_mcc * mix).sum(axis=0))
     variance = from_fixed(fixed(by_mcc * mix * (1.0 - mix)).sum(axis=0))
     generated, everyone = totals["generated"], totals["merchants"]
@@ -108,7 +126,9 @@ def _generated_ids(ctx: Context) -> Array:
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
     rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
-    merchant_id, _ = ctx.kernels.philox_block(key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank))
+    merchant_id, _ = ctx.kernels.philox_block(
+        key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank)
+    )
     return np.asarray(merchant_id)
 
 
@@ -117,11 +137,16 @@ def _generated(ctx: PartitionContext) -> Frame:
     rank = np.arange(len(merchant_id), dtype=np.uint64)
     ctx.ledger("1A.merchant_id", rank, np.zeros_like(rank), draws=1)
     kinds = taxonomy(ctx)
-    country = _choose(ctx, merchant_words(ctx, "1A.merchant_country", merchant_id), market_size(ctx, universe.country_market))
+    country = _choose(
+        ctx,
+        merchant_words(ctx, "1A.merchant_country", merchant_id),
+        market_size(ctx, universe.country_market),
+    )
     kind = _choose(ctx, merchant_words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
     upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
     ticket = ctx.kernels.bounded_integer(
-        x=merchant_words(ctx, "1A.merchant_channel", merchant_id), bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
+        x=merchant_words(ctx, "1A.merchant_channel", merchant_id),
+        bound=np.full(len(merchant_id), 1000, dtype=np.uint64),
     )
     return Frame(
         {
@@ -137,7 +162,14 @@ def _supplied(ctx: Context, taken: Array) -> Frame:
     rows = ctx.external("merchants_input_1A")
     if rows is None:
         empty = np.empty(0, dtype=np.int16)
-        return Frame({"merchant_id": empty.astype(np.uint64), "mcc": empty.astype(np.uint16), "channel": empty, "home_country_iso": empty})
+        return Frame(
+            {
+                "merchant_id": empty.astype(np.uint64),
+                "mcc": empty.astype(np.uint16),
+                "channel": empty,
+                "home_country_iso": empty,
+            }
+        )
     first = rows.take(run_starts(rows.merchant_id))
     both = np.intersect1d(first.merchant_id, taken, assume_unique=True)
     if len(both):
@@ -149,11 +181,20 @@ def _supplied(ctx: Context, taken: Array) -> Frame:
             total=len(both),
             do="renumber these merchants, or run with another --seed",
         )
-    return Frame({"merchant_id": first.merchant_id, "mcc": first.mcc, "channel": first.channel, "home_country_iso": first.country})
+    return Frame(
+        {
+            "merchant_id": first.merchant_id,
+            "mcc": first.mcc,
+            "channel": first.channel,
+            "home_country_iso": first.country,
+        }
+    )
 
 
 def _choose(ctx: Context, words: Array, weight: Array) -> Array:
-    """Index drawn with probability weight / total (off by less than 2**-64), by inversion of the cumulative weights."""
+    """Index drawn with probability weight / total (off by less than 2**-64),
+    by inversion of the cumulative weights.
+    """
     upper = np.cumsum(weight)
     ticket = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), upper[-1], dtype=np.uint64))
     index: Array = np.searchsorted(upper, ticket, side="right")

@@ -1,7 +1,7 @@
 """1A.S2: the outlets of every merchant, by country.
 
-Most merchants have one outlet; chains are sized and spread in `chains.py`; the user's merchants keep the outlets they were
-given. Card-not-present merchants have their legal seat. Every merchant is in the catalogue.
+Most merchants have one outlet; chains are sized and spread in `chains.py`; the user's merchants keep the
+outlets they were given. Card-not-present merchants have their legal seat. Every merchant is in the catalogue.
 """
 
 from __future__ import annotations
@@ -64,11 +64,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     drawn = merchants.take(~np.isin(merchants.merchant_id, given.merchant_id))
     brought = _brought(supplied)
     law = replaced(drawn.merchant_id, drawn.mcc, brought, "law_mcc")
-    rows = concat([_drawn_rows(ctx, drawn.with_columns(mcc=law)), given]).sort("merchant_id", "legal_country_iso")
+    rows = concat([_drawn_rows(ctx, drawn.with_columns(mcc=law)), given]).sort(
+        "merchant_id", "legal_country_iso"
+    )
     pairs = run_offsets(rows.merchant_id, rows.legal_country_iso)
     order = np.arange(1, len(rows) + 1) - pairs[:-1].astype(np.int64)[run_of_row(pairs)]
     place = country_letters(ctx)[rows.legal_country_iso] << np.uint64(32) | order.astype(np.uint64)
-    outlets = rows.with_columns(site_order=order.astype(np.uint32), site_id=pair_entity(ctx, rows.merchant_id, place))
+    outlets = rows.with_columns(
+        site_order=order.astype(np.uint32), site_id=pair_entity(ctx, rows.merchant_id, place)
+    )
     _count(ctx, merchants, outlets, drawn.merchant_id, supplied.merchant_id)
     return {"outlet_catalogue": outlets, "merchant_supplied_1A": brought}
 
@@ -77,7 +81,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """The gates on outlets, chain sizes against their law, the ledger against the rows."""
     present = totals["merchants"] == totals["merchants_with_outlets"]
     return [
-        Check("every merchant has an outlet", present, totals["merchants_with_outlets"], totals["merchants"], "no merchant is lost"),
+        Check(
+            "every merchant has an outlet",
+            present,
+            totals["merchants_with_outlets"],
+            totals["merchants"],
+            "no merchant is lost",
+        ),
         single_outlet_check(ctx, totals),
         foreign_outlets_check(ctx, totals),
         *outlet_law_checks(ctx, totals),
@@ -94,7 +104,13 @@ def _drawn_rows(ctx: PartitionContext, merchants: Frame) -> Frame:
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(places.outlets)])
     row, _ = ctx.kernels.expand_rows(offset=offset, dims={"m": int(offset[-1])})
     nowhere = np.zeros(len(row), dtype=np.int32)
-    return _rows(merchants.merchant_id[places.row[row]], places.country[row], nowhere, nowhere, nowhere.astype(np.bool_))
+    return _rows(
+        merchants.merchant_id[places.row[row]],
+        places.country[row],
+        nowhere,
+        nowhere,
+        nowhere.astype(np.bool_),
+    )
 
 
 def _supplied(ctx: PartitionContext, merchants: Frame) -> Frame:
@@ -103,16 +119,25 @@ def _supplied(ctx: PartitionContext, merchants: Frame) -> Frame:
     if rows is None:
         empty = np.empty(0, dtype=np.int32)
         dtypes = {"country": np.int16, "outlet_country": np.int16, "lat_udeg": np.int32, "lon_udeg": np.int32}
-        return Frame({"merchant_id": empty.astype(np.uint64), **{name: empty.astype(dtype) for name, dtype in dtypes.items()}})
+        return Frame(
+            {
+                "merchant_id": empty.astype(np.uint64),
+                **{name: empty.astype(dtype) for name, dtype in dtypes.items()},
+            }
+        )
     return rows.take(np.isin(rows.merchant_id, merchants.merchant_id))
 
 
 def _brought(supplied: Frame) -> Frame:
-    """Rows of `merchant_supplied_1A`: what the file says of each of its merchants, the same in all its rows."""
+    """Rows of `merchant_supplied_1A`: what the file says of each of its merchants,
+    the same in all its rows.
+    """
     if len(supplied) == 0:
         return nothing_supplied()
     offsets = run_offsets(supplied.merchant_id)
-    first = supplied.take(offsets[:-1].astype(np.int64)).select(*(name for name in SUPPLIED_DTYPES if name != "rows"))
+    first = supplied.take(offsets[:-1].astype(np.int64)).select(
+        *(name for name in SUPPLIED_DTYPES if name != "rows")
+    )
     return first.with_columns(rows=np.diff(offsets).astype(np.uint32))
 
 
@@ -129,7 +154,12 @@ def _given(supplied: Frame) -> Frame:
 
 
 def _rows(merchant_id: Array, country: Array, lat_udeg: Array, lon_udeg: Array, located: Array) -> Frame:
-    columns = {"merchant_id": merchant_id, "legal_country_iso": country, "given_lat_udeg": lat_udeg, "given_lon_udeg": lon_udeg}
+    columns = {
+        "merchant_id": merchant_id,
+        "legal_country_iso": country,
+        "given_lat_udeg": lat_udeg,
+        "given_lon_udeg": lon_udeg,
+    }
     return Frame(columns, {"given_lat_udeg": located, "given_lon_udeg": located})
 
 
@@ -141,7 +171,11 @@ def _count(ctx: PartitionContext, merchants: Frame, outlets: Frame, drawn: Array
     countries = np.diff(run_offsets(pair_owner))
     at = np.searchsorted(merchants.merchant_id, owner)
     is_drawn = np.isin(owner, drawn)
-    gated = ~np.isin(owner, supplied) if ctx.params.realism_gates_1A.applies_to == "generated" else np.ones(len(owner), dtype=np.bool_)
+    gated = (
+        ~np.isin(owner, supplied)
+        if ctx.params.realism_gates_1A.applies_to == "generated"
+        else np.ones(len(owner), dtype=np.bool_)
+    )
     abroad = outlets.legal_country_iso != np.repeat(merchants.home_country_iso[at], size.astype(np.int64))
     ctx.count("merchants", len(merchants))
     ctx.count("merchants_with_outlets", len(owner))
@@ -149,6 +183,9 @@ def _count(ctx: PartitionContext, merchants: Frame, outlets: Frame, drawn: Array
     ctx.count("gated_single", np.count_nonzero(gated & (size == 1)))
     ctx.count("gated_outlets", int(size[gated].astype(np.int64).sum()))
     ctx.count("gated_outlets_abroad", np.count_nonzero(abroad & np.repeat(gated, size.astype(np.int64))))
-    ctx.count("rows_open_to_chains", np.count_nonzero(is_drawn & (merchants.channel[at] != ctx.code("channel", "card_not_present"))))
+    ctx.count(
+        "rows_open_to_chains",
+        np.count_nonzero(is_drawn & (merchants.channel[at] != ctx.code("channel", "card_not_present"))),
+    )
     ctx.count("rows_chains", np.count_nonzero(is_drawn & (size > 1)))
     ctx.count("rows_abroad", np.count_nonzero(is_drawn & (countries > 1)))

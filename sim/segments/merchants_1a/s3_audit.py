@@ -1,7 +1,8 @@
-"""1A.S3: one look at the whole catalogue - a site id names one outlet of the world, in whatever part it was made.
+"""1A.S3: one look at the whole catalogue - a site id names one outlet of the world,
+in whatever part it was made.
 
-Ids are hashes of the outlet's key: n outlets collide with probability below n**2 / 2**65, so this refuses some three worlds of
-ten million outlets in a million.
+Ids are hashes of the outlet's key: n outlets collide with probability below n**2 / 2**65, so this refuses
+some three worlds of ten million outlets in a million.
 """
 
 from __future__ import annotations
@@ -26,6 +27,18 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No id names two outlets."""
     rows = sum(file.rows for file in ctx.files("outlet_catalogue"))
     return [
-        Check("site ids name one outlet each", totals["repeated"] == 0, totals["repeated"], 0, "site_id is unique over all merchants"),
-        Check("all outlets looked at", totals["outlets"] == rows, totals["outlets"], rows, "rows of the published catalogue"),
+        Check(
+            "site ids name one outlet each",
+            totals["repeated"] == 0,
+            totals["repeated"],
+            0,
+            "site_id is unique over all merchants",
+        ),
+        Check(
+            "all outlets looked at",
+            totals["outlets"] == rows,
+            totals["outlets"],
+            rows,
+            "rows of the published catalogue",
+        ),
     ]

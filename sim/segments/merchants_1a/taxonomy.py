@@ -12,36 +12,63 @@ from sim.state.frames import Array, Frame
 def taxonomy(ctx: Context) -> Frame:
     """One row an MCC, ascending: mcc u16, share_weight u64, multi_site_permille u64, site_mean f64."""
     entries = ctx.params.mcc_taxonomy_1A.mccs
-    dtypes = {"mcc": np.uint16, "share_weight": np.uint64, "multi_site_permille": np.uint64, "site_mean": np.float64}
-    return Frame({name: np.array([entry[name] for entry in entries], dtype=dtype) for name, dtype in dtypes.items()}).sort("mcc")
+    dtypes = {
+        "mcc": np.uint16,
+        "share_weight": np.uint64,
+        "multi_site_permille": np.uint64,
+        "site_mean": np.float64,
+    }
+    return Frame(
+        {name: np.array([entry[name] for entry in entries], dtype=dtype) for name, dtype in dtypes.items()}
+    ).sort("mcc")
 
 
 def channel_permille(ctx: Context) -> Array:
-    """Channel mix of each MCC in `taxonomy` order: uint64, mccs x channels (columns are channel codes); rows sum to 1000."""
+    """Channel mix of each MCC in `taxonomy` order: uint64, mccs x channels (columns are channel codes).
+
+    Rows sum to 1000.
+    """
     entries = sorted(ctx.params.mcc_taxonomy_1A.mccs, key=lambda entry: int(entry.mcc))
-    return np.array([[entry.channel_mix[name] for name in ctx.vocabulary("channel")] for entry in entries], dtype=np.uint64)
+    return np.array(
+        [[entry.channel_mix[name] for name in ctx.vocabulary("channel")] for entry in entries],
+        dtype=np.uint64,
+    )
 
 
 def require_consistent(ctx: Context) -> None:
-    """What the taxonomy's schema cannot say: each code once, in a listed sector, its channels summing to 1000.
+    """What the taxonomy's schema cannot say: each code once, in a listed sector,
+    its channels summing to 1000.
 
     Raises:
         ContractError: `1A.S1.TAXONOMY_INCONSISTENT`.
     """
     pack = ctx.params.mcc_taxonomy_1A
     codes = [entry.mcc for entry in pack.mccs]
-    problems = [f"mcc {code}: {codes.count(code)} times" for code in sorted(set(codes)) if codes.count(code) > 1]
-    problems += [f"mcc {entry.mcc}: sector {entry.sector!r} is not listed" for entry in pack.mccs if entry.sector not in pack.sectors]
+    problems = [
+        f"mcc {code}: {codes.count(code)} times" for code in sorted(set(codes)) if codes.count(code) > 1
+    ]
+    problems += [
+        f"mcc {entry.mcc}: sector {entry.sector!r} is not listed"
+        for entry in pack.mccs
+        if entry.sector not in pack.sectors
+    ]
     sums = {entry.mcc: sum(share for _, share in entry.channel_mix.items()) for entry in pack.mccs}
     problems += [f"mcc {code}: channel_mix sums to {total}" for code, total in sums.items() if total != 1000]
     for entry in pack.mccs:
         sums = {channel: law.hybrid + law.virtual_only for channel, law in entry.virtual.items()}
-        problems += [f"mcc {entry.mcc}: virtual.{channel} sums to {total}" for channel, total in sums.items() if total > 1000]
+        problems += [
+            f"mcc {entry.mcc}: virtual.{channel} sums to {total}"
+            for channel, total in sums.items()
+            if total > 1000
+        ]
     if problems:
         raise ContractError(
             "1A.S1.TAXONOMY_INCONSISTENT",
             "the merchant taxonomy contradicts itself",
-            expected="each code once, in a listed sector, with channels summing to 1000 and virtual shares to at most 1000",
+            expected=(
+                "each code once, in a listed sector, with channels summing to 1000 and virtual shares to at "
+                "most 1000"
+            ),
             examples=problems,
             where="config/layer1/1A/mcc_taxonomy.yaml",
             do="correct the entries above",

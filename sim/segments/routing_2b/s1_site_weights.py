@@ -1,7 +1,8 @@
 """2B.S1: how much each site of a merchant sells, relative to its others.
 
-site_scale = (city population / reference population) ** a x lognormal(mean 1, sigma): sites in bigger cities sell more, and equal
-cities differ. Weights are the scales' shares in each merchant as exact integers of 2**-40.
+site_scale = (city population / reference population) ** a x lognormal(mean 1, sigma): sites in bigger cities
+sell more, and equal cities differ. Weights are the scales' shares in each merchant as exact integers of
+2**-40.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from sim.state.frames import Array, Frame
 
 STREAM = "2B.site_scale"
 FACTOR_BITS = 20
-# A scale is below 2**10 and a merchant has fewer than 2**21 sites, so 2**32 keeps a merchant's sum inside 63 bits.
+# A scale is below 2**10 and a merchant has fewer than 2**21 sites, so 2**32 keeps a merchant's sum inside 63
+# bits.
 SCALE_BITS = 32
 
 STATE = State(
@@ -50,7 +52,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     offsets = run_offsets(sites.merchant_id)
     weight_q = exact_weights(ctx, fixed_point(scale, SCALE_BITS), offsets)
     _count(ctx, sites, factor, weight_q, offsets)
-    return {"s1_site_weights_2B": sites.with_columns(site_scale=scale, weight_q=weight_q, p_weight=as_share(weight_q))}
+    return {
+        "s1_site_weights_2B": sites.with_columns(
+            site_scale=scale, weight_q=weight_q, p_weight=as_share(weight_q)
+        )
+    }
 
 
 def _city_factor(ctx: Context, city_id: Array) -> Array:
@@ -75,7 +81,9 @@ def _site_factor(ctx: PartitionContext, sites: Frame, sigma: float) -> Array:
 
 
 def _count(ctx: PartitionContext, sites: Frame, factor: Array, weight_q: Array, offsets: Array) -> None:
-    """Counters of the checks: sites, their factors, and how far the largest site of big merchants stands out."""
+    """Counters of the checks: sites, their factors, and how far the largest site of big
+    merchants stands out.
+    """
     first = offsets[:-1].astype(np.int64)
     size = np.diff(offsets).astype(np.int64)
     top = np.maximum.reduceat(weight_q, first) if len(first) else weight_q
@@ -84,16 +92,25 @@ def _count(ctx: PartitionContext, sites: Frame, factor: Array, weight_q: Array, 
     ctx.count("factor_q", int(fixed_point(factor, FACTOR_BITS).sum()))
     ctx.count("big_merchants", int(big.sum()))
     # Largest share over equal share, in permille.
-    ctx.count("big_top_permille", int(((top.astype(np.int64) >> 20) * size * 1000 >> (WEIGHT_BITS - 20))[big].sum()))
+    ctx.count(
+        "big_top_permille", int(((top.astype(np.int64) >> 20) * size * 1000 >> (WEIGHT_BITS - 20))[big].sum())
+    )
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Every site has a weight; the site factor has mean 1; big merchants are skewed, but not to a single site."""
+    """Every site has a weight.
+
+    The site factor has mean 1; big merchants are skewed, but not to a single site.
+    """
     gates = ctx.params.realism_gates_2B
     sites = int(totals["sites"])
     expected = sum(file.rows for file in ctx.files("site_timezones"))
     sigma = np.full(1, ctx.params.site_weight_policy_2B.site_sigma)
-    deviation = np.sqrt(ctx.kernels.exp_map(x=sigma * sigma) - 1.0) * gates.factor_mean_z / np.sqrt(np.float64(max(sites, 1)))
+    deviation = (
+        np.sqrt(ctx.kernels.exp_map(x=sigma * sigma) - 1.0)
+        * gates.factor_mean_z
+        / np.sqrt(np.float64(max(sites, 1)))
+    )
     slack = int(np.floor(deviation * 2.0**FACTOR_BITS)[0]) + 1
     mean = int(totals["factor_q"]) // max(sites, 1)
     result = [
@@ -110,5 +127,12 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     if big >= gates.skew_min_merchants:
         bounds = (gates.skew_min_permille, gates.skew_max_permille)
         found = int(totals["big_top_permille"]) // big
-        result.append(between_check("largest site stands out", found, bounds, f"its share over an equal share, permille, {big} merchants"))
+        result.append(
+            between_check(
+                "largest site stands out",
+                found,
+                bounds,
+                f"its share over an equal share, permille, {big} merchants",
+            )
+        )
     return result

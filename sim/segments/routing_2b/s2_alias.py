@@ -1,6 +1,7 @@
 """2B.S2: alias tables of sites per (merchant, country, tzid): what 5B routes physical arrivals by.
 
-Exact integers (Walker 1977; Vose 1991): a slot is taken with probability weight_q / sum, off by less than (size + 1) * 2**-64.
+Exact integers (Walker 1977; Vose 1991): a slot is taken with probability weight_q / sum, off by less than
+(size + 1) * 2**-64.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Tables of the merchants of one file."""
     columns = ("merchant_id", "legal_country_iso", "tzid", "site_id", "weight_q")
-    sites = ctx.load("s1_site_weights_2B", part=part.index, columns=columns).sort("merchant_id", "legal_country_iso", "tzid")
+    sites = ctx.load("s1_site_weights_2B", part=part.index, columns=columns).sort(
+        "merchant_id", "legal_country_iso", "tzid"
+    )
     offsets = run_offsets(sites.merchant_id, sites.legal_country_iso, sites.tzid)
     tables = build_alias(ctx, offsets, sites.weight_q)
     slot = np.arange(len(sites)) - offsets[:-1].astype(np.int64)[run_of_row(offsets)]
@@ -57,5 +60,11 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     wrong = int(totals["wrong_tables"])
     return [
         Check("one slot a site", int(totals["slots"]) == sites, int(totals["slots"]), sites),
-        Check("slots are picked by weight", wrong == 0, wrong, 0, "partitions with a slot off its weight, recomputed from the tables"),
+        Check(
+            "slots are picked by weight",
+            wrong == 0,
+            wrong,
+            0,
+            "partitions with a slot off its weight, recomputed from the tables",
+        ),
     ]

@@ -29,7 +29,9 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Sums over the sites of each group; integers, so in any order."""
     columns = ("merchant_id", "legal_country_iso", "tzid", "site_scale", "weight_q")
-    sites = ctx.load("s1_site_weights_2B", part=part.index, columns=columns).sort("merchant_id", "legal_country_iso", "tzid")
+    sites = ctx.load("s1_site_weights_2B", part=part.index, columns=columns).sort(
+        "merchant_id", "legal_country_iso", "tzid"
+    )
     offsets = run_offsets(sites.merchant_id, sites.legal_country_iso, sites.tzid)
     first = offsets[:-1].astype(np.int64)
     keys = sites.select("merchant_id", "legal_country_iso", "tzid").take(first)
@@ -56,5 +58,11 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     units = int(totals["merchants"]) * (WEIGHT_TOTAL >> 20)
     return [
         Check("every site is in one group", int(totals["sites"]) == rows, int(totals["sites"]), rows),
-        Check("weights are conserved", int(totals["weight_units"]) == units, int(totals["weight_units"]), units, "in 2**-20 of a merchant"),
+        Check(
+            "weights are conserved",
+            int(totals["weight_units"]) == units,
+            int(totals["weight_units"]),
+            units,
+            "in 2**-20 of a merchant",
+        ),
     ]

@@ -19,9 +19,15 @@ def band_of_city(ctx: Context, cities: Cities) -> Array:
 
 def band_shares(ctx: Context, cities: Cities) -> Array:
     """Probability that a site of a country lies in a city of each band: float64, countries x bands."""
-    weight = power(ctx, cities.frame.population.astype(np.float64), ctx.params.placement_policy_1B.population_exponent)
+    weight = power(
+        ctx, cities.frame.population.astype(np.float64), ctx.params.placement_policy_1B.population_exponent
+    )
     bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
     mass = np.zeros((len(ctx.vocabulary("country")), bands), dtype=np.int64)
-    np.add.at(mass, (cities.frame.country_iso, band_of_city(ctx, cities)), np.floor(weight * 65536.0).astype(np.int64))
+    np.add.at(
+        mass,
+        (cities.frame.country_iso, band_of_city(ctx, cities)),
+        np.floor(weight * 65536.0).astype(np.int64),
+    )
     share: Array = mass.astype(np.float64) / np.maximum(mass.sum(axis=1), 1).astype(np.float64)[:, None]
     return share

@@ -16,10 +16,12 @@ _BLOCK = 256  # sites held against all cities of a country at a time: some 10 MB
 def nearest_cities(ctx: Context, cities: Cities, outlets: Frame) -> Array:
     """City row (int64, n) nearest to each outlet's given coordinates, within its legal country.
 
-    Distances are flat around the city: degrees of longitude shrunk by the city's latitude. Equally near: the smaller row.
+    Distances are flat around the city: degrees of longitude shrunk by the city's latitude. Equally near: the
+    smaller row.
 
     Raises:
-        ContractError: `1B.S1.SITE_FAR_FROM_COUNTRY` where the nearest city is farther away than policy allows.
+        ContractError: `1B.S1.SITE_FAR_FROM_COUNTRY` where the nearest city is farther away than policy
+            allows.
     """
     found = np.zeros(len(outlets), dtype=np.int64)
     distance = np.zeros(len(outlets), dtype=np.float64)
@@ -36,8 +38,12 @@ def nearest_cities(ctx: Context, cities: Cities, outlets: Frame) -> Array:
 
 def _squares(cities: Frame, outlets: Frame) -> Array:
     """Squared distances in microdegrees of latitude: float64, outlets x cities."""
-    north = (outlets.given_lat_udeg.astype(np.int64)[:, None] - cities.lat_udeg.astype(np.int64)[None, :]).astype(np.float64)
-    turn = np.abs(outlets.given_lon_udeg.astype(np.int64)[:, None] - cities.lon_udeg.astype(np.int64)[None, :])
+    north = (
+        outlets.given_lat_udeg.astype(np.int64)[:, None] - cities.lat_udeg.astype(np.int64)[None, :]
+    ).astype(np.float64)
+    turn = np.abs(
+        outlets.given_lon_udeg.astype(np.int64)[:, None] - cities.lon_udeg.astype(np.int64)[None, :]
+    )
     east = np.minimum(turn, _TURN - turn).astype(np.float64) / cities.lon_scale[None, :]
     square: Array = north * north + east * east
     return square
@@ -54,7 +60,8 @@ def _refuse_far(ctx: Context, outlets: Frame, distance: Array) -> None:
         f"{len(far)} outlet(s) of the merchants file are nowhere near a city of their country",
         expected=f"within {limit / 1e6:g} degrees of one (placement_policy_1B.given_within_udeg)",
         examples=[
-            f"merchant {outlets.merchant_id[row]}, {names[outlets.legal_country_iso[row]]}: lat {outlets.given_lat_udeg[row] / 1e6}, "
+            f"merchant {outlets.merchant_id[row]}, {names[outlets.legal_country_iso[row]]}: lat "
+            f"{outlets.given_lat_udeg[row] / 1e6}, "
             f"lon {outlets.given_lon_udeg[row] / 1e6}, nearest {distance[row] / 1e6:.2f} degrees away"
             for row in far[:5].tolist()
         ],

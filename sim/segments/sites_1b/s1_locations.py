@@ -1,4 +1,5 @@
-"""1B.S1: where each outlet is - a city drawn by population within its country, and a point on the city's disk.
+"""1B.S1: where each outlet is - a city drawn by population within its country,
+and a point on the city's disk.
 
 Outlets for which the user gave coordinates keep them; their city is the nearest of their country.
 """
@@ -31,7 +32,9 @@ _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 
 def preflight(ctx: Context) -> None:
-    """Coordinates of the user that are nowhere near a city of their country are refused before anything is built."""
+    """Coordinates of the user that are nowhere near a city of their country are refused before anything is
+    built.
+    """
     rows = ctx.external("merchants_input_1A")
     if rows is None or not rows.present("lat_udeg").any():
         return
@@ -45,13 +48,17 @@ def preflight(ctx: Context) -> None:
         }
     )
     nearest_cities(
-        ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent), places.take(rows.present("lat_udeg"))
+        ctx,
+        cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent),
+        places.take(rows.present("lat_udeg")),
     )
 
 
 def plan(ctx: Context) -> list[Partition]:
     """A partition for each file of outlets."""
-    return [Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("outlet_catalogue"))]
+    return [
+        Partition(number, spec={"file": number}) for number, _ in enumerate(ctx.files("outlet_catalogue"))
+    ]
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -60,7 +67,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     cities = cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent)
     given = outlets.present("given_lat_udeg")
     city = np.empty(len(outlets), dtype=np.int64)
-    lat, lon = outlets.given_lat_udeg.astype(np.float64) / MICRO, outlets.given_lon_udeg.astype(np.float64) / MICRO
+    lat, lon = (
+        outlets.given_lat_udeg.astype(np.float64) / MICRO,
+        outlets.given_lon_udeg.astype(np.float64) / MICRO,
+    )
     city[given] = nearest_cities(ctx, cities, outlets.take(given))
     city[~given], lat[~given], lon[~given] = _drawn(ctx, cities, outlets.take(~given))
     sites = outlets.select(*_KEY).with_columns(city_id=cities.frame.city_id[city], lat_deg=lat, lon_deg=lon)
@@ -74,8 +84,20 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     share = band_shares(ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent))
     sites = totals["drawn_by_country"].astype(np.float64)[:, None]
     return [
-        Check("sites beyond their city", totals["beyond_city"] == 0, totals["beyond_city"], 0, "within its radius, or policy's limit"),
-        Check("cities of another country", totals["foreign_city"] == 0, totals["foreign_city"], 0, "the city is in the legal country"),
+        Check(
+            "sites beyond their city",
+            totals["beyond_city"] == 0,
+            totals["beyond_city"],
+            0,
+            "within its radius, or policy's limit",
+        ),
+        Check(
+            "cities of another country",
+            totals["foreign_city"] == 0,
+            totals["foreign_city"],
+            0,
+            "the city is in the legal country",
+        ),
         sampling_check(
             "sites by city size",
             [f"band {number}" for number in range(share.shape[1])],
@@ -92,10 +114,14 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array, Array, Array]:
     """City row i64, latitude and longitude f64 of outlets without given coordinates."""
-    place = country_letters(ctx)[outlets.legal_country_iso] << np.uint64(40) | outlets.site_order.astype(np.uint64) << np.uint64(8)
+    place = country_letters(ctx)[outlets.legal_country_iso] << np.uint64(40) | outlets.site_order.astype(
+        np.uint64
+    ) << np.uint64(8)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_city"), c0=place, c1=outlets.merchant_id)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place, c1=outlets.merchant_id)
-    x2, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place | np.uint64(1), c1=outlets.merchant_id)
+    x2, _ = ctx.kernels.philox_block(
+        key=ctx.stream("1B.site_place"), c0=place | np.uint64(1), c1=outlets.merchant_id
+    )
     ctx.ledger("1B.site_city", place, outlets.merchant_id, draws=1)
     ctx.ledger("1B.site_place", place, outlets.merchant_id, draws=3)
     city = cities.pick(ctx, word, outlets.legal_country_iso)
@@ -103,10 +129,13 @@ def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array
     return city, lat, lon
 
 
-def _count(ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, city: Array, given: Array) -> None:
+def _count(
+    ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, city: Array, given: Array
+) -> None:
     """Count, in the rows as they will be published, what the checks are held against."""
     policy, table = ctx.params.placement_policy_1B, cities.frame
-    radius = table.jitter_radius_udeg[city].astype(np.float64) * np.float64(policy.reach) + 1.0  # 1: whole microdegrees
+    # 1: whole microdegrees
+    radius = table.jitter_radius_udeg[city].astype(np.float64) * np.float64(policy.reach) + 1.0
     limit = np.where(given, np.float64(policy.given_within_udeg) + 1.0, radius)
     north = np.abs(sites.lat_deg * MICRO - table.lat_udeg[city].astype(np.float64))
     east = np.abs(sites.lon_deg * MICRO - table.lon_udeg[city].astype(np.float64))
@@ -114,6 +143,9 @@ def _count(ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, 
     ctx.count("beyond_city", np.count_nonzero((north > limit) | (east > limit * table.lon_scale[city])))
     ctx.count("foreign_city", np.count_nonzero(table.country_iso[city] != sites.legal_country_iso))
     ctx.count("rows_drawn", np.count_nonzero(~given))
-    ctx.count("drawn_by_country", np.bincount(outlets.legal_country_iso[~given], minlength=len(ctx.vocabulary("country"))))
+    ctx.count(
+        "drawn_by_country",
+        np.bincount(outlets.legal_country_iso[~given], minlength=len(ctx.vocabulary("country"))),
+    )
     bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
     ctx.count("drawn_by_band", np.bincount(band_of_city(ctx, cities)[city[~given]], minlength=bands))

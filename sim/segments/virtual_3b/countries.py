@@ -3,9 +3,10 @@
     share(c | home, reach) = floor_r * [c = home] + (1 - floor_r) * w(c) / sum w
     w(c) = (online population + offset) ** a  x  purchasing power of c's income group  x  affinity(home, c) ** b_r
 
-affinity is the product of a factor for each thing the countries have in common; countries that share none of what a reach asks
-for are outside it. An edge's country is drawn from share ** breadth (renormalised), and its weight carries share over the
-probability it was drawn with (importance weighting), so that rare countries are met and still weigh what they should.
+affinity is the product of a factor for each thing the countries have in common; countries that share none of
+what a reach asks for are outside it. An edge's country is drawn from share ** breadth (renormalised), and its
+weight carries share over the probability it was drawn with (importance weighting), so that rare countries are
+met and still weigh what they should.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def country_law(ctx: Context) -> CountryLaw:
     """The law for every home country and reach.
 
     Args:
-        ctx: Context of a state that declares `edge_policy_3B`, reference `countries`, kernels `alias_build`, `exp_map`, `log_map`.
+        ctx: Context of a state that declares `edge_policy_3B`, reference `countries`, kernels `alias_build`,
+            `exp_map`, `log_map`.
     """
     policy = ctx.params.edge_policy_3B
     relations = country_relations(ctx)
@@ -55,7 +57,10 @@ def country_law(ctx: Context) -> CountryLaw:
     size = _online_size(ctx)
     shares = np.empty((len(ctx.vocabulary("virtual_reach")), countries, countries))
     for name, reach in policy.reach.items():
-        drawn = power(ctx, affinity.ravel(), reach.affinity_exponent).reshape(countries, countries) * size[None, :]
+        drawn = (
+            power(ctx, affinity.ravel(), reach.affinity_exponent).reshape(countries, countries)
+            * size[None, :]
+        )
         inside = relations[reach.scope[0]]
         for relation in reach.scope[1:]:
             inside = inside | relations[relation]
@@ -72,7 +77,9 @@ def country_law(ctx: Context) -> CountryLaw:
     tables = build_alias(ctx, offsets, np.floor(draw * 2.0**_DRAW_BITS).astype(np.uint64))
     share_q = np.floor(flat * 2.0**WEIGHT_BITS).astype(np.uint64).reshape(cells, countries)
     # Countries of share 0 are never drawn; 1 stands in for them, since 0 ** 0 has no logarithm.
-    return CountryLaw(countries, share_q, tables, power(ctx, np.where(flat > 0.0, flat, 1.0), 1.0 - policy.country_breadth))
+    return CountryLaw(
+        countries, share_q, tables, power(ctx, np.where(flat > 0.0, flat, 1.0), 1.0 - policy.country_breadth)
+    )
 
 
 def country_relations(ctx: Context) -> dict[str, Array]:
@@ -91,7 +98,12 @@ def country_relations(ctx: Context) -> dict[str, Array]:
     }
 
 
-_SAME = {"same_subregion": "subregion", "same_region": "region", "same_language": "main_language", "same_currency": "currency"}
+_SAME = {
+    "same_subregion": "subregion",
+    "same_region": "region",
+    "same_language": "main_language",
+    "same_currency": "currency",
+}
 
 
 def _online_size(ctx: Context) -> Array:
@@ -101,4 +113,7 @@ def _online_size(ctx: Context) -> Array:
     spending = np.zeros(len(table))
     for group, factor in policy.purchasing_power.items():
         spending = np.where(table.income_group == group, np.float64(factor), spending)
-    return power(ctx, online + np.float64(policy.online_population_offset), policy.online_population_exponent) * spending
+    return (
+        power(ctx, online + np.float64(policy.online_population_offset), policy.online_population_exponent)
+        * spending
+    )

@@ -1,4 +1,6 @@
-"""What the edges of all merchants are held against: nobody without edges, and demand where the law says customers are."""
+"""What the edges of all merchants are held against: nobody without edges,
+and demand where the law says customers are.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Fr
     part = law.share_q >> np.uint64(WEIGHT_BITS - 20)
     spread = (part * (np.uint64(1 << 20) - part)) >> np.uint64(10)
     ctx.count("mix_spread", (cells[:, None] * spread).sum(axis=0).astype(np.int64))
-    ctx.count("weight_squares", int(sum_by_run((edges.weight_q >> _SQUARE_SHIFT) ** np.uint64(2), offsets).sum()) >> 10)
+    ctx.count(
+        "weight_squares",
+        int(sum_by_run((edges.weight_q >> _SQUARE_SHIFT) ** np.uint64(2), offsets).sum()) >> 10,
+    )
 
 
 def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list[Check]:
@@ -68,8 +73,18 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
     merchants, covered, edges = (int(totals[name]) for name in ("merchants", "merchants_with_edges", "edges"))
     expected = sum(file.rows for file in ctx.files("virtual_settlement_3B"))
     result = [
-        Check("every online merchant has edges", merchants == covered == expected, [merchants, covered], expected),
-        between_check("edges in all", edges, (merchants * policy.edges_min, merchants * policy.edges_max), "within the policy's bounds"),
+        Check(
+            "every online merchant has edges",
+            merchants == covered == expected,
+            [merchants, covered],
+            expected,
+        ),
+        between_check(
+            "edges in all",
+            edges,
+            (merchants * policy.edges_min, merchants * policy.edges_max),
+            "within the policy's bounds",
+        ),
         ledger_check(totals, footprint, merchants, 2),
         ledger_check(totals, edge, edges, 6),
     ]
@@ -82,10 +97,30 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
     top = (gates.top_edge_min_permille, gates.top_edge_max_permille)
     return [
         *result,
-        between_check("edges a merchant vary", spread, (gates.edges_cv_permille, 10_000), "coefficient of variation, permille"),
-        between_check("countries a merchant vary", breadth, (gates.countries_cv_permille, 10_000), "coefficient of variation, permille"),
-        between_check("demand from home", int(totals["home_weight"]) * 1000 // unit, home, "weight of edges in the home country, permille"),
-        between_check("largest edge", int(totals["top_weight"]) * 1000 // unit, top, "mean share of a merchant's largest edge, permille"),
+        between_check(
+            "edges a merchant vary",
+            spread,
+            (gates.edges_cv_permille, 10_000),
+            "coefficient of variation, permille",
+        ),
+        between_check(
+            "countries a merchant vary",
+            breadth,
+            (gates.countries_cv_permille, 10_000),
+            "coefficient of variation, permille",
+        ),
+        between_check(
+            "demand from home",
+            int(totals["home_weight"]) * 1000 // unit,
+            home,
+            "weight of edges in the home country, permille",
+        ),
+        between_check(
+            "largest edge",
+            int(totals["top_weight"]) * 1000 // unit,
+            top,
+            "mean share of a merchant's largest edge, permille",
+        ),
         _mix_check(totals, merchants, gates.mix_bias_ppm, gates.mix_noise_factor),
     ]
 
@@ -96,22 +131,32 @@ def _variation(count: int, total: int, squares: int) -> int:
 
 
 def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int) -> Check:
-    """Total variation distance between the weights' country mix and the law's, against bias plus sampling noise.
+    """Total variation distance between the weights' country mix and the law's,
+    against bias plus sampling noise.
 
-    A merchant's share in a country of share p varies by p * (1 - p) * sum of its squared weights; merchants add up. Half the mean
-    absolute deviation of a normal is 0.4 of its standard deviation; a country cannot be off by more than all it should have and as
-    much again. Self-normalised importance weights are biased by about 1 / edges: `bias_ppm`.
+    A merchant's share in a country of share p varies by p * (1 - p) * sum of its squared weights; merchants
+    add up. Half the mean absolute deviation of a normal is 0.4 of its standard deviation; a country cannot be
+    off by more than all it should have and as much again. Self-normalised importance weights are biased by
+    about 1 / edges: `bias_ppm`.
     """
     found = [int(value) for value in totals["mix_observed"]]
     law = [int(value) for value in totals["mix_expected"]]
     whole = sum(law)
-    distance = sum(abs(a * whole // max(1, sum(found)) - b) for a, b in zip(found, law, strict=True)) * 500_000 // whole
-    # Mean sum of squares, in 2**-_SQUARES_BITS; spread in 2**-30; the deviation of a country in ppm of all demand.
+    distance = (
+        sum(abs(a * whole // max(1, sum(found)) - b) for a, b in zip(found, law, strict=True))
+        * 500_000
+        // whole
+    )
+    # Mean sum of squares, in 2**-_SQUARES_BITS; spread in 2**-30; the deviation of a country in ppm of all
+    # demand.
     squares = int(totals["weight_squares"]) // merchants
     noise = 0
     for spread, share in zip(totals["mix_spread"], law, strict=True):
         deviation = isqrt((int(spread) * squares * 10**12) >> (30 + _SQUARES_BITS)) // merchants
         noise += min(deviation * 4 // 10, share * 1_000_000 // whole)
     limit = bias_ppm + noise_factor * noise
-    note = f"total variation distance of the countries' weights from the law, ppm; expected sampling noise {noise}"
+    note = (
+        "total variation distance of the countries' weights from the law, ppm; expected sampling noise "
+        f"{noise}"
+    )
     return Check("customers are where the law says", distance <= limit, distance, limit, note)

@@ -1,4 +1,5 @@
-"""3B.S1: which merchants sell online: NON_VIRTUAL, HYBRID or VIRTUAL_ONLY by the odds of their MCC and channel.
+"""3B.S1: which merchants sell online: NON_VIRTUAL, HYBRID or VIRTUAL_ONLY by the odds of their MCC and
+channel.
 
 A HYBRID merchant's online share of demand is uniform between its channel's bounds.
 """
@@ -35,7 +36,9 @@ def preflight(ctx: Context) -> None:
         if bounds.low > bounds.high:
             found = f"hybrid_share.{channel}: {bounds.low} > {bounds.high}"
             do = "correct config/layer1/3B/virtual_policy.yaml or the override"
-            raise ContractError("3B.S1.POLICY_IMPOSSIBLE", "a lower bound exceeds its upper bound", found=found, do=do)
+            raise ContractError(
+                "3B.S1.POLICY_IMPOSSIBLE", "a lower bound exceeds its upper bound", found=found, do=do
+            )
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -45,8 +48,15 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Mode and online share of a range of merchants."""
-    merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "mcc", "channel"))
-    law = replaced(merchants.merchant_id, merchants.mcc, ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc")), "law_mcc")
+    merchants = ctx.load(
+        "merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "mcc", "channel")
+    )
+    law = replaced(
+        merchants.merchant_id,
+        merchants.mcc,
+        ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc")),
+        "law_mcc",
+    )
     only, either = _odds(ctx, merchants.with_columns(mcc=law))
     mode = np.full(len(merchants), ctx.code("virtual_mode", "NON_VIRTUAL"), dtype=np.int16)
     may = np.flatnonzero(either > 0)
@@ -89,7 +99,9 @@ def _draw_permille(ctx: PartitionContext, merchant_id: Array) -> Array:
     zeros = np.zeros(len(merchant_id), dtype=np.uint64)
     word, _ = ctx.kernels.philox_block(key=ctx.stream(MODE), c0=zeros, c1=merchant_id)
     ctx.ledger(MODE, zeros, merchant_id, draws=1)
-    value: Array = ctx.kernels.bounded_integer(x=word, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
+    value: Array = ctx.kernels.bounded_integer(
+        x=word, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
+    ).astype(np.int64)
     return value
 
 
@@ -117,18 +129,31 @@ def _count(ctx: PartitionContext, mode: Array, only: Array, either: Array) -> No
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """One row a merchant; as many of each mode as the odds say, within z standard deviations of the Poisson binomial law."""
+    """One row a merchant; as many of each mode as the odds say, within z standard deviations of the Poisson
+    binomial law.
+    """
     z = ctx.params.realism_gates_3B.mode_z
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
     result = [
-        Check("one row a merchant", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants),
+        Check(
+            "one row a merchant", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants
+        ),
         ledger_check(totals, MODE, int(totals["drawn"]), 1),
         ledger_check(totals, SHARE, int(totals["found_HYBRID"]), 1),
     ]
     for name in ("VIRTUAL_ONLY", "HYBRID"):
         found, mean = int(totals[f"found_{name}"]), int(totals[f"expected_permille_{name}"])
-        # Units of a thousandth merchant; one whole merchant of slack keeps tiny worlds from failing on rounding.
+        # Units of a thousandth merchant; one whole merchant of slack keeps tiny worlds from failing on
+        # rounding.
         off = max(0, abs(1000 * found - mean) - 1000)
         passed = off * off <= z * z * int(totals[f"variance_ppm_{name}"])
-        result.append(Check(f"{name} merchants", passed, found, mean // 1000, f"expected from MCC and channel, within {z} sd"))
+        result.append(
+            Check(
+                f"{name} merchants",
+                passed,
+                found,
+                mean // 1000,
+                f"expected from MCC and channel, within {z} sd",
+            )
+        )
     return result

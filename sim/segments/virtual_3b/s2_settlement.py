@@ -1,4 +1,7 @@
-"""3B.S2: where an online merchant settles: a city of its home country, drawn by population; its clock cuts the business day."""
+"""3B.S2: where an online merchant settles: a city of its home country, drawn by population.
+
+Its clock cuts the business day.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """City, place and zone of the online merchants of a range."""
     mode = ctx.load("virtual_classification_3B", rows=rows_of(part), columns=("virtual_mode",)).virtual_mode
-    merchants = ctx.load("merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "home_country_iso"))
+    merchants = ctx.load(
+        "merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "home_country_iso")
+    )
     online = merchants.take(mode != ctx.code("virtual_mode", "NON_VIRTUAL"))
     cities = cities_by_population(ctx, ctx.params.virtual_policy_3B.settlement_city_exponent)
     zeros = np.zeros(len(online), dtype=np.uint64)

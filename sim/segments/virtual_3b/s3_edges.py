@@ -1,8 +1,10 @@
-"""3B.S3: an online merchant's edges: places where its customers are, each with its share of the merchant's online demand.
+"""3B.S3: an online merchant's edges: places where its customers are,
+each with its share of the merchant's online demand.
 
-A merchant draws a reach (REGIONAL, CONTINENTAL, GLOBAL) and a number of edges (lognormal, more for bigger brands); each edge draws a
-country from the law of its merchant's home and reach, a city by population, a point near it, and a lognormal weight. Edges are
-addressed by merchant and rank, so another merchant or a longer list changes none of them.
+A merchant draws a reach (REGIONAL, CONTINENTAL, GLOBAL) and a number of edges (lognormal, more for bigger
+brands); each edge draws a country from the law of its merchant's home and reach, a city by population, a
+point near it, and a lognormal weight. Edges are addressed by merchant and rank, so another merchant or a
+longer list changes none of them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, To
 from sim.state.frames import Array, Frame
 
 FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
-_EDGE_TAG = np.uint64(0x6564676500000000)  # ASCII "edge" above the rank: ids of edges and of other things never share a key
+# ASCII "edge" above the rank: ids of edges and of other things never share a key
+_EDGE_TAG = np.uint64(0x6564676500000000)
 
 STATE = State(
     id="3B.S3",
@@ -43,12 +46,16 @@ def preflight(ctx: Context) -> None:
     """A policy that contradicts itself is refused before anything is built."""
     policy = ctx.params.edge_policy_3B
     sums = {mode: sum(mix[reach] for reach in mix) for mode, mix in policy.reach_permille.items()}
-    problems = [f"reach_permille.{mode} sums to {total}, not 1000" for mode, total in sums.items() if total != 1000]
+    problems = [
+        f"reach_permille.{mode} sums to {total}, not 1000" for mode, total in sums.items() if total != 1000
+    ]
     if policy.edges_min > policy.edges_max:
         problems.append(f"edges_min > edges_max: {policy.edges_min} > {policy.edges_max}")
     if problems:
         do = "correct config/layer1/3B/edge_policy.yaml or the override"
-        raise ContractError("3B.S3.POLICY_IMPOSSIBLE", "the edge policy contradicts itself", examples=problems, do=do)
+        raise ContractError(
+            "3B.S3.POLICY_IMPOSSIBLE", "the edge policy contradicts itself", examples=problems, do=do
+        )
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -59,7 +66,9 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """All edges of a range of online merchants."""
     policy, law = ctx.params.edge_policy_3B, country_law(ctx)
-    online = ctx.load("virtual_settlement_3B", rows=rows_of(part), columns=("merchant_id", "settlement_country_iso"))
+    online = ctx.load(
+        "virtual_settlement_3B", rows=rows_of(part), columns=("merchant_id", "settlement_country_iso")
+    )
     reach, count = _footprint(ctx, online.merchant_id)
     cell = reach * law.countries + online.settlement_country_iso
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(count)))
@@ -100,7 +109,9 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
     zeros = np.zeros(len(merchant_id), dtype=np.uint64)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=zeros, c1=merchant_id)
     ctx.ledger(FOOTPRINT, zeros, merchant_id, draws=2)
-    per_mille = ctx.kernels.bounded_integer(x=x0, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)).astype(np.int64)
+    per_mille = ctx.kernels.bounded_integer(
+        x=x0, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
+    ).astype(np.int64)
     reaches = ctx.vocabulary("virtual_reach")
     limits = np.zeros((len(ctx.vocabulary("virtual_mode")), len(reaches)), dtype=np.int64)
     for name, shares in policy.reach_permille.items():

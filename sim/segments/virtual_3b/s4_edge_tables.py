@@ -1,4 +1,6 @@
-"""3B.S4: alias tables of edges per (merchant, country, tzid), the zones' shares, the routing policy used, and an order-free hash."""
+"""3B.S4: alias tables of edges per (merchant, country, tzid), the zones' shares, the routing policy used,
+and an order-free hash.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     slot = (np.arange(len(edges)) - first[run_of_row(offsets)]).astype(np.uint32)
     weight_q = sum_by_run(edges.weight_q, offsets)
     place = country_zone_entity(ctx, edges.country_iso, edges.tzid)
-    row_hash = pair_entity(ctx, pair_entity(ctx, edges.merchant_id, place), pair_entity(ctx, edges.edge_id, edges.weight_q))
+    row_hash = pair_entity(
+        ctx, pair_entity(ctx, edges.merchant_id, place), pair_entity(ctx, edges.edge_id, edges.weight_q)
+    )
     ctx.count("edges", len(edges))
     ctx.count("groups", len(first))
     ctx.count("merchants", len(run_offsets(edges.merchant_id)) - 1)
@@ -50,7 +54,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count("hash_low", int((row_hash & _LOW).sum()))
     keys = edges.select(*_KEYS)
     return {
-        "edge_alias_3B": keys.with_columns(slot=slot, threshold=tables.threshold, alias_slot=tables.alias, edge_id=edges.edge_id),
+        "edge_alias_3B": keys.with_columns(
+            slot=slot, threshold=tables.threshold, alias_slot=tables.alias, edge_id=edges.edge_id
+        ),
         "edge_group_weights_3B": keys.take(first).with_columns(
             edges=np.diff(offsets).astype(np.uint32), weight_q=weight_q, p_group=as_share(weight_q)
         ),
@@ -79,12 +85,16 @@ def finish(ctx: Context, totals: Totals) -> Frames:
     }
     return {
         "virtual_routing_policy_3B": Frame(policy),
-        "edge_universe_hash_3B": Frame({name: np.array([value], dtype=np.uint64) for name, value in whole.items()}),
+        "edge_universe_hash_3B": Frame(
+            {name: np.array([value], dtype=np.uint64) for name, value in whole.items()}
+        ),
     }
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Edges and weights are conserved, slots are picked by weight, and no two edges of the world share an id."""
+    """Edges and weights are conserved, slots are picked by weight,
+    and no two edges of the world share an id.
+    """
     rows = sum(file.rows for file in ctx.files("edge_catalogue_3B"))
     units = int(totals["merchants"]) * (WEIGHT_TOTAL >> 20)
     wrong = int(totals["wrong_tables"])
@@ -92,7 +102,19 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     twins = int((ids[1:] == ids[:-1]).sum())
     return [
         Check("one slot an edge", int(totals["edges"]) == rows, int(totals["edges"]), rows),
-        Check("weights are conserved", int(totals["weight_units"]) == units, int(totals["weight_units"]), units, "in 2**-20 of a merchant"),
-        Check("slots are picked by weight", wrong == 0, wrong, 0, "partitions with a slot off its weight, recomputed from the tables"),
+        Check(
+            "weights are conserved",
+            int(totals["weight_units"]) == units,
+            int(totals["weight_units"]),
+            units,
+            "in 2**-20 of a merchant",
+        ),
+        Check(
+            "slots are picked by weight",
+            wrong == 0,
+            wrong,
+            0,
+            "partitions with a slot off its weight, recomputed from the tables",
+        ),
         Check("edge ids are unique", twins == 0, twins, 0, "over all merchants"),
     ]

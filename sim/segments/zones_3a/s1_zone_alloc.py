@@ -49,10 +49,16 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def finish(ctx: Context, totals: Totals) -> Frames:
-    """Sum mod 2**64 of a hash of every row: equal exactly when the zones are, in whatever order they were made."""
+    """Sum mod 2**64 of a hash of every row: equal exactly when the zones are,
+    in whatever order they were made.
+    """
     universe = ((int(totals["hash_high"]) << 32) + int(totals["hash_low"])) % (1 << 64)
     row = {"rows": int(totals["zones"]), "sites": int(totals["sites"]), "universe_hash": universe}
-    return {"zone_alloc_universe_hash": Frame({name: np.array([value], dtype=np.uint64) for name, value in row.items()})}
+    return {
+        "zone_alloc_universe_hash": Frame(
+            {name: np.array([value], dtype=np.uint64) for name, value in row.items()}
+        )
+    }
 
 
 def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zones_in_pair: Array) -> None:
@@ -80,7 +86,9 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
 
 
 def _country_zones(ctx: Context) -> tuple[Array, Array]:
-    """Which zones each country's cities are in (bool, countries x zones), and which countries really are divided (bool)."""
+    """Which zones each country's cities are in (bool, countries x zones),
+    and which countries really are divided (bool).
+    """
     cities = ctx.reference("cities")
     people = np.zeros((len(ctx.vocabulary("country")), len(ctx.vocabulary("tzid"))), dtype=np.int64)
     np.add.at(people, (cities.country_iso, cities.tzid), np.maximum(cities.population, np.int64(1)))
@@ -90,7 +98,9 @@ def _country_zones(ctx: Context) -> tuple[Array, Array]:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Sites are conserved, zones belong to their countries, routing has the same zones, divided countries show it."""
+    """Sites are conserved, zones belong to their countries, routing has the same zones,
+    divided countries show it.
+    """
     gates = ctx.params.realism_gates_3A
     rows = sum(file.rows for file in ctx.files("site_timezones"))
     groups = sum(file.rows for file in ctx.files("s4_group_weights_2B"))
@@ -99,11 +109,24 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     result = [
         Check("sites are conserved", found == [rows, rows], found, [rows, rows]),
         Check("no zone of another country", foreign == 0, foreign, 0),
-        Check("one zone a routing group", zones == groups, zones, groups, "zone_alloc against s4_group_weights_2B"),
+        Check(
+            "one zone a routing group",
+            zones == groups,
+            zones,
+            groups,
+            "zone_alloc against s4_group_weights_2B",
+        ),
     ]
     watched = int(totals["watched_pairs"])
     if watched >= gates.multi_zone_min_pairs:
         share = int(totals["watched_multi"]) * 1000 // watched
-        note = f"of {watched} merchants with {gates.multi_zone_min_sites} sites or more in a divided country, permille in several zones"
-        result.append(between_check("divided countries show several zones", share, (gates.multi_zone_min_permille, 1000), note))
+        note = (
+            f"of {watched} merchants with {gates.multi_zone_min_sites} sites or more in a divided country, "
+            "permille in several zones"
+        )
+        result.append(
+            between_check(
+                "divided countries show several zones", share, (gates.multi_zone_min_permille, 1000), note
+            )
+        )
     return result

@@ -1,7 +1,9 @@
-"""`contracts/answers/`: the JSON Schema of every answer a command gives with `--json`, one file a kind of answer.
+"""`contracts/answers/`: the JSON Schema of every answer a command gives with `--json`,
+one file a kind of answer.
 
-An answer names its file: `"schema": "closedworld.run/1"` is `run.yaml`. These schemas are for programs that read answers; nothing here is
-compiled into the contracts or moves a run id (`contracts/decisions/0009-answers.md`).
+An answer names its file: `"schema": "closedworld.run/1"` is `run.yaml`. These schemas are for programs that
+read answers; nothing here is compiled into the contracts or moves a run id
+(`contracts/decisions/0009-answers.md`).
 """
 
 from __future__ import annotations
@@ -44,22 +46,44 @@ class Answers:
         for name, file in self.located.items():
             value = file.value
             if not isinstance(value, dict) or value.get("$id") != _id(name):
-                problems.append(_invalid("An answer's file must begin with its own $id.", "another", f"$id: {_id(name)}", file.where()))
+                problems.append(
+                    _invalid(
+                        "An answer's file must begin with its own $id.",
+                        "another",
+                        f"$id: {_id(name)}",
+                        file.where(),
+                    )
+                )
                 continue
             if not value.get("description"):
-                problems.append(_invalid("An answer must say what it tells.", "nothing", "description", file.where()))
+                problems.append(
+                    _invalid("An answer must say what it tells.", "nothing", "description", file.where())
+                )
             problems += schema_problems(documents, file, ())
             if name == COMMON:
                 continue
             if value.get("additionalProperties") is not False:
-                problems.append(_invalid("An answer lists all its keys.", "no", "additionalProperties: false", file.where()))
+                problems.append(
+                    _invalid(
+                        "An answer lists all its keys.", "no", "additionalProperties: false", file.where()
+                    )
+                )
             named = value.get("properties", {}).get("schema", {})
             if named != {"const": f"closedworld.{name}/1"}:
-                problems.append(_invalid("An answer names its schema.", repr(named), f"const: closedworld.{name}/1", file.where()))
+                problems.append(
+                    _invalid(
+                        "An answer names its schema.",
+                        repr(named),
+                        f"const: closedworld.{name}/1",
+                        file.where(),
+                    )
+                )
         combine(problems, "The schemas of answers are not well formed")
 
     def problems(self, text: str) -> list[str]:
-        """What is wrong with one answer, as printed: nothing if it is one JSON object that its schema allows."""
+        """What is wrong with one answer, as printed: nothing if it is one JSON object
+        that its schema allows.
+        """
         document = json.loads(text)
         name = str(document.get("schema", "")).removeprefix("closedworld.").removesuffix("/1")
         if name not in self.names:

@@ -1,8 +1,9 @@
-"""Configuration of a run: config packs, presets and `--set` overrides, resolved and validated before anything is hashed.
+"""Configuration of a run: config packs, presets and `--set` overrides,
+resolved and validated before anything is hashed.
 
 A preset is a file under `config/presets/` that names overrides; `--set key=value` adds more on top. Keys read
-`<artefact id>.<key>.<key>`. The resolved values are what the parameter hash covers, so two ways of asking for the same
-values are the same run.
+`<artefact id>.<key>.<key>`. The resolved values are what the parameter hash covers, so two ways of asking for
+the same values are the same run.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Configuration:
 
 
 def config_folder(root: Path) -> Folder:
-    """A configuration directory, each of whose files is read at most once: what is hashed is what was parsed, and what was proven."""
+    """A configuration directory, each of whose files is read at most once:
+    what is hashed is what was parsed, and what was proven.
+    """
     return Folder(root, "SHELL.CONFIG_UNREADABLE", "the configuration cannot be read")
 
 
@@ -87,12 +90,18 @@ def load_preset(contracts: Contracts, config: Folder, name: str) -> Preset:
 
 def preset_names(config: Folder) -> list[str]:
     """Names of all presets, sorted."""
-    names = (name.split("/")[1].removesuffix(".yaml") for name in config.below("presets/", ".yaml") if name.count("/") == 1)
+    names = (
+        name.split("/")[1].removesuffix(".yaml")
+        for name in config.below("presets/", ".yaml")
+        if name.count("/") == 1
+    )
     return sorted(name for name in names if is_name(WORD, name))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split `key=value`; the value is read as strict YAML, so `true`, `3`, `0.5`, `NO` and lists mean what they mean in files.
+    """Split `key=value`.
+
+    The value is read as strict YAML, so `true`, `3`, `0.5`, `NO` and lists mean what they mean in files.
 
     Raises:
         UsageError: If there is no `=` or no key.
@@ -100,7 +109,12 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise UsageError("SHELL.OVERRIDE_INVALID", "an override is not key=value", found=text, expected="<artefact id>.<key>=<value>")
+        raise UsageError(
+            "SHELL.OVERRIDE_INVALID",
+            "an override is not key=value",
+            found=text,
+            expected="<artefact id>.<key>=<value>",
+        )
     return key.strip(), load_text(value, f"--set {key.strip()}").value
 
 
@@ -117,11 +131,16 @@ def plain_override(key: str, value: Any) -> Any:
             "SHELL.OVERRIDE_INVALID",
             f"the value given for {key} is none that a config file can hold",
             found=f"{type(value).__name__}: {str(value)[:100]}",
-            expected="text, a whole or finite number, True, False, None, or a list or mapping of these; a date as text: 2026-01-05",
+            expected=(
+                "text, a whole or finite number, True, False, None, or a list or mapping of these; a date "
+                "as text: 2026-01-05"
+            ),
         ) from error
 
 
-def resolve(contracts: Contracts, config: Folder, overrides: Sequence[tuple[str, Mapping[str, Any]]]) -> Configuration:
+def resolve(
+    contracts: Contracts, config: Folder, overrides: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Configuration:
     """Load every registered config pack, apply overrides in order, validate the result.
 
     Args:
@@ -130,7 +149,8 @@ def resolve(contracts: Contracts, config: Folder, overrides: Sequence[tuple[str,
         overrides: (where they come from, values by key): the preset's, then the user's.
 
     Raises:
-        ContractError: If a file is missing or malformed, or an override names nothing or makes a pack invalid.
+        ContractError: If a file is missing or malformed, or an override names nothing or makes a pack
+            invalid.
     """
     documents: dict[str, Any] = {}
     params: dict[str, Params] = {}
@@ -160,7 +180,10 @@ def resolve(contracts: Contracts, config: Folder, overrides: Sequence[tuple[str,
         try:
             validate_document(contracts, artefact.schema, Located(content, located.name, located.marks))
         except ContractError as error:
-            given = [f"{artefact.id}.{path}={value!r} ({source})" for path, (source, value) in by_artefact.get(artefact.id, {}).items()]
+            given = [
+                f"{artefact.id}.{path}={value!r} ({source})"
+                for path, (source, value) in by_artefact.get(artefact.id, {}).items()
+            ]
             error.do = "; ".join([error.do] * bool(error.do) + [f"overridden: {text}" for text in given])
             raise
         documents[artefact.path] = content

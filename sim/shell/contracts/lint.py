@@ -1,8 +1,8 @@
 """Prove that contracts, configuration and states agree, and report everything that does not, at once.
 
-`load_contracts` has already proven that every file parses, follows its meta-schema and refers only to what exists. What is left
-is agreement: between tables and the keys over them, between dictionaries and the states that read and write, between
-registries and the files under `config/`.
+`load_contracts` has already proven that every file parses, follows its meta-schema and refers only to what
+exists. What is left is agreement: between tables and the keys over them, between dictionaries and the states
+that read and write, between registries and the files under `config/`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> 
 
 
 def prove_agreement(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> None:
-    """`lint`, unless the same code has already passed it for the same contracts and for what was read of the same configuration.
+    """`lint`, unless the same code has already passed it for the same contracts and for what was read of the
+    same configuration.
 
     Raises:
         ContractError: Listing everything that does not agree.
@@ -119,7 +120,9 @@ def prove_agreement(contracts: Contracts, config: Folder, states: Iterable[State
     for name in config.names:  # a file that is no pack's is found by its name alone
         packs = name.endswith(".yaml") and name.startswith(("layer", "presets/"))
         examined.append((f"config/{name}", _digest(config, name) if packs else "named"))
-    examined += [(f"pack/{artefact.path}", _digest(config, artefact.path)) for artefact in contracts.artefacts.values()]
+    examined += [
+        (f"pack/{artefact.path}", _digest(config, artefact.path)) for artefact in contracts.artefacts.values()
+    ]
     prove_once("lint", examined, lambda: lint(contracts, config, facts).require())
 
 
@@ -137,18 +140,32 @@ def _file_order(item: ContractError) -> tuple[str, int]:
     return name, int(rest.partition(":")[0] or 0)
 
 
-def _datasets_and_states(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
+def _datasets_and_states(
+    contracts: Contracts, states: list[StateFacts], places: Places
+) -> Iterator[ContractError]:
     """produced_by <-> writes, consumed_by <-> reads."""
     for id, dataset in contracts.datasets.items():
         writers = sorted(state.id for state in states if id in state.writes)
-        if writers != ([] if dataset.produced_by == SHELL or dataset.segment == EVENTS else [dataset.produced_by]):
+        if writers != (
+            [] if dataset.produced_by == SHELL or dataset.segment == EVENTS else [dataset.produced_by]
+        ):
             where = places.of("datasets", id, "produced_by")
-            yield problem(f"{id} must have one producer.", f"written by {', '.join(writers) or 'no state'}", dataset.produced_by, where)
+            yield problem(
+                f"{id} must have one producer.",
+                f"written by {', '.join(writers) or 'no state'}",
+                dataset.produced_by,
+                where,
+            )
         readers = sorted(state.id for state in states if id in state.reads)
         declared = sorted(dataset.consumed_by)
         if readers != declared:
             where = places.of("datasets", id, "consumed_by")
-            yield problem(f"{id} is read by others than it says.", f"read by {_list(readers)}", f"consumed_by {_list(declared)}", where)
+            yield problem(
+                f"{id} is read by others than it says.",
+                f"read by {_list(readers)}",
+                f"consumed_by {_list(declared)}",
+                where,
+            )
 
 
 def _states(contracts: Contracts, states: list[StateFacts]) -> Iterator[ContractError]:
@@ -167,26 +184,48 @@ def _states(contracts: Contracts, states: list[StateFacts]) -> Iterator[Contract
         for kind, names, known in named:
             for name in names:
                 if name not in known:
-                    yield problem(f"State {state.id} names an unknown {kind}.", name, f"a {kind}", state.id, nearest(name, known))
+                    yield problem(
+                        f"State {state.id} names an unknown {kind}.",
+                        name,
+                        f"a {kind}",
+                        state.id,
+                        nearest(name, known),
+                    )
         for name, scope in state.reads.items():
             if scope not in SCOPES:
-                yield problem(f"State {state.id} reads {name} in an unknown scope.", scope, " or ".join(SCOPES), state.id)
+                yield problem(
+                    f"State {state.id} reads {name} in an unknown scope.",
+                    scope,
+                    " or ".join(SCOPES),
+                    state.id,
+                )
 
 
 def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
-    """Every stream is drawn from, every field addressed by and every config pack read: a prior nobody reads only looks like a knob."""
+    """Every stream is drawn from, every field addressed by and every config pack read:
+    a prior nobody reads only looks like a knob.
+    """
     streams = {name for state in states for name in state.streams}
     for name in contracts.streams:
         if name not in streams:
-            yield problem(f"Stream {name} is drawn from by no state.", "no user", "a state", places.of("streams", name))
+            yield problem(
+                f"Stream {name} is drawn from by no state.", "no user", "a state", places.of("streams", name)
+            )
     named = {field.name for stream in contracts.streams.values() for field in stream.all_fields}
     for name in contracts.streams.fields:
         if name not in named:
-            yield problem(f"Field {name} is part of no address.", "no user", "a stream", places.of("fields", name))
+            yield problem(
+                f"Field {name} is part of no address.", "no user", "a stream", places.of("fields", name)
+            )
     packs = {name for state in states for name in state.config}
     for name in contracts.artefacts:
         if name not in packs:
-            yield problem(f"Config pack {name} is read by no state.", "no reader", "a state", places.of("artefacts", name))
+            yield problem(
+                f"Config pack {name} is read by no state.",
+                "no reader",
+                "a state",
+                places.of("artefacts", name),
+            )
 
 
 def _config_files(contracts: Contracts, config: Folder, places: Places) -> Iterator[ContractError]:
@@ -196,17 +235,31 @@ def _config_files(contracts: Contracts, config: Folder, places: Places) -> Itera
     for id, artefact in contracts.artefacts.items():
         where = places.of("artefacts", id, "path")
         if artefact.path in registered:
-            yield problem(f"{artefact.path} is registered twice.", f"{id} and {registered[artefact.path]}", "one pack a file", where)
+            yield problem(
+                f"{artefact.path} is registered twice.",
+                f"{id} and {registered[artefact.path]}",
+                "one pack a file",
+                where,
+            )
             continue
         registered[artefact.path] = id
-        if artefact.path not in names and not (config.root / artefact.path).is_file():  # below a linked directory nothing is listed
-            yield problem(f"Config pack {id} has no file.", "nothing", f"{config.root.name}/{artefact.path}", where)
+        # below a linked directory nothing is listed
+        if artefact.path not in names and not (config.root / artefact.path).is_file():
+            yield problem(
+                f"Config pack {id} has no file.", "nothing", f"{config.root.name}/{artefact.path}", where
+            )
             continue
         yield from _document(contracts, config, artefact.path, artefact.schema)
     for relative in config.below("layer"):
         if relative not in registered and not (config.root / relative).is_dir():
             name = f"{config.root.name}/{relative}"
-            yield problem("A config file belongs to no pack.", relative, "a registered path", f"{name}:1:1", nearest(relative, registered))
+            yield problem(
+                "A config file belongs to no pack.",
+                relative,
+                "a registered path",
+                f"{name}:1:1",
+                nearest(relative, registered),
+            )
 
 
 def _presets(contracts: Contracts, config: Folder) -> Iterator[ContractError]:
@@ -221,12 +274,20 @@ def _presets(contracts: Contracts, config: Folder) -> Iterator[ContractError]:
             pack = key.partition(".")[0]
             if pack not in contracts.artefacts:
                 where = located.where(("set", key))
-                yield problem("A preset overrides an unknown pack.", pack, "a config pack", where, nearest(pack, contracts.artefacts))
+                yield problem(
+                    "A preset overrides an unknown pack.",
+                    pack,
+                    "a config pack",
+                    where,
+                    nearest(pack, contracts.artefacts),
+                )
 
 
 def _document(contracts: Contracts, config: Folder, relative: str, schema: str) -> Iterator[ContractError]:
     try:
-        yield from document_problems(contracts.documents, schema, load_from(config, relative, f"{config.root.name}/{relative}"))
+        yield from document_problems(
+            contracts.documents, schema, load_from(config, relative, f"{config.root.name}/{relative}")
+        )
     except ContractError as error:
         if error.code == config.code:
             raise

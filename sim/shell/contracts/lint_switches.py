@@ -1,4 +1,6 @@
-"""Lint rules of optional datasets: each has a switch, the switch exists, and whoever makes or reads the dataset may see it."""
+"""Lint rules of optional datasets: each has a switch, the switch exists,
+and whoever makes or reads the dataset may see it.
+"""
 
 from __future__ import annotations
 
@@ -35,21 +37,33 @@ class SwitchFacts(Protocol):
         """Ids of inputs the user may give."""
 
 
-def switch_problems(contracts: Contracts, states: Sequence[SwitchFacts], places: Places) -> Iterator[ContractError]:
+def switch_problems(
+    contracts: Contracts, states: Sequence[SwitchFacts], places: Places
+) -> Iterator[ContractError]:
     """Problems of every optional dataset."""
     for dataset in contracts.datasets.values():
         yield from _references(contracts, dataset, places)
         where, switch = places.of("datasets", dataset.id, "status"), dataset.published_when
         if dataset.required != (switch is None):
             found = "required, with a switch" if dataset.required else "optional, without one"
-            yield problem(f"{dataset.id}: an optional dataset, and no other, has a switch.", found, "published_when with optional", where)
+            yield problem(
+                f"{dataset.id}: an optional dataset, and no other, has a switch.",
+                found,
+                "published_when with optional",
+                where,
+            )
         if switch is None:
             continue
         yield from _switch(contracts, dataset, switch, places.of("datasets", dataset.id, "published_when"))
         for state in states:
             if (dataset.id in state.writes or dataset.id in state.reads) and not _sees(state, switch):
                 expected = f"{switch.config or switch.external} among its declared inputs"
-                yield problem(f"State {state.id} cannot tell whether {dataset.id} is published.", "not declared", expected, state.id)
+                yield problem(
+                    f"State {state.id} cannot tell whether {dataset.id} is published.",
+                    "not declared",
+                    expected,
+                    state.id,
+                )
 
 
 def _sees(state: SwitchFacts, switch: Switch) -> bool:
@@ -62,7 +76,10 @@ def _references(contracts: Contracts, dataset: Dataset, places: Places) -> Itera
         target = contracts.datasets.get(key.dataset)
         if target is not None and target.published_when not in (None, dataset.published_when):
             where = places.of("datasets", dataset.id, "foreign_keys", number)
-            found, expected = f"{target.id}: when {target.published_when}", "a dataset that is published whenever this one is"
+            found, expected = (
+                f"{target.id}: when {target.published_when}",
+                "a dataset that is published whenever this one is",
+            )
             yield problem(f"{dataset.id} refers to what may not be published.", found, expected, where)
 
 
@@ -72,9 +89,18 @@ def _switch(contracts: Contracts, dataset: Dataset, switch: Switch, where: str) 
     pack = contracts.artefacts.get(switch.config)
     if pack is None:
         do = nearest(switch.config, contracts.artefacts)
-        yield problem(f"{dataset.id} is switched by an unknown config pack.", switch.config, "a config pack", where, do)
+        yield problem(
+            f"{dataset.id} is switched by an unknown config pack.", switch.config, "a config pack", where, do
+        )
         return
     schema: Mapping[str, Any] = resolve(contracts.documents, pack.schema, where)
-    if schema.get("properties", {}).get(switch.key) != {"type": "boolean"} or switch.key not in schema.get("required", ()):
+    if schema.get("properties", {}).get(switch.key) != {"type": "boolean"} or switch.key not in schema.get(
+        "required", ()
+    ):
         found = f"{pack.id}.{switch.key}: {schema.get('properties', {}).get(switch.key, 'no such key')}"
-        yield problem(f"{dataset.id} is switched by what is no switch.", found, "a required key of type boolean, true or false", where)
+        yield problem(
+            f"{dataset.id} is switched by what is no switch.",
+            found,
+            "a required key of type boolean, true or false",
+            where,
+        )

@@ -38,7 +38,9 @@ class Places:
                     if isinstance(entry, Mapping) and "id" in entry:
                         self._entries[(kind, str(entry["id"]))] = (file, (kind, number))
             if isinstance(file.value, Mapping) and {"fields", "streams"} <= set(file.value):
-                self._entries |= {("fields", str(name)): (file, ("fields", name)) for name in file.value["fields"]}
+                self._entries |= {
+                    ("fields", str(name)): (file, ("fields", name)) for name in file.value["fields"]
+                }
 
     def of(self, kind: str, id: str, *inside: str | int) -> str:
         """`file:line:col` of an entry, or of something inside it."""
@@ -56,24 +58,41 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
     for dataset in contracts.datasets.values():
         if not _is_log(dataset) and homes.setdefault(dataset.path, dataset.id) != dataset.id:
             where = places.of("datasets", dataset.id, "path")
-            yield problem(f"{dataset.id} lies where {homes[dataset.path]} does.", dataset.path, "a path of its own", where)
+            yield problem(
+                f"{dataset.id} lies where {homes[dataset.path]} does.",
+                dataset.path,
+                "a path of its own",
+                where,
+            )
         users.setdefault(dataset.table.id, []).append(dataset.id)
         yield from _layout(dataset, places)
         yield from _keys(dataset, places)
         for column in dataset.table.columns:
             yield from _column(dataset, column, known_vocabularies)
         for number, _ in enumerate(dataset.foreign_keys):
-            yield from _foreign_key(contracts, dataset, number, places.of("datasets", dataset.id, "foreign_keys", number))
+            yield from _foreign_key(
+                contracts, dataset, number, places.of("datasets", dataset.id, "foreign_keys", number)
+            )
         for number, law in enumerate(dataset.invariants):
             yield from _invariant(dataset, law, places.of("datasets", dataset.id, "invariants", number))
     for name, file in contracts.located.items():
-        for table in file.value.get("tables", {}) if name.endswith("schemas.yaml") and not name.startswith("meta/") else ():
+        for table in (
+            file.value.get("tables", {})
+            if name.endswith("schemas.yaml") and not name.startswith("meta/")
+            else ()
+        ):
             owners = users.get(f"{file.value['$id']}#/tables/{table}", [])
             # What users supply is described like a table and belongs to no dataset.
-            shared = name.endswith(f"/{EVENTS}/schemas.yaml") and owners  # streams whose events are alike share a table
+            # streams whose events are alike share a table
+            shared = name.endswith(f"/{EVENTS}/schemas.yaml") and owners
             if not shared and len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
                 found = ", ".join(owners) or "no dataset"
-                yield problem(f"Table {table} must belong to one dataset.", found, "one dataset", file.where(("tables", table)))
+                yield problem(
+                    f"Table {table} must belong to one dataset.",
+                    found,
+                    "one dataset",
+                    file.where(("tables", table)),
+                )
 
 
 def _is_log(dataset: Dataset) -> bool:
@@ -88,10 +107,17 @@ def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:
     folder = dataset.produced_by.split(".")[0] if dataset.segment == EVENTS else dataset.segment
     expected = f"data/layer{dataset.layer}/{folder}/{dataset.id.removesuffix('_' + dataset.segment)}"
     if dataset.path != expected:
-        yield problem(f"{dataset.id} lies elsewhere.", dataset.path, expected, places.of("datasets", dataset.id, "path"))
+        yield problem(
+            f"{dataset.id} lies elsewhere.", dataset.path, expected, places.of("datasets", dataset.id, "path")
+        )
     if dataset.partitioning not in (PARTITION_KEYS[:2], PARTITION_KEYS):
         found, where = ", ".join(dataset.partitioning), places.of("datasets", dataset.id, "partitioning")
-        yield problem(f"{dataset.id} is partitioned otherwise.", found, ", ".join(PARTITION_KEYS) + " (the last if by scenario)", where)
+        yield problem(
+            f"{dataset.id} is partitioned otherwise.",
+            found,
+            ", ".join(PARTITION_KEYS) + " (the last if by scenario)",
+            where,
+        )
 
 
 def _keys(dataset: Dataset, places: Places) -> Iterator[ContractError]:
@@ -103,13 +129,24 @@ def _keys(dataset: Dataset, places: Places) -> Iterator[ContractError]:
                 yield _no_column(dataset, name, where)
             elif key == "primary_key" and (column.nullable or column.type == "float64"):
                 found = "nullable" if column.nullable else column.type
-                yield problem(f"{dataset.id}.{name} cannot be part of a primary key.", found, "a present, exact value", where)
+                yield problem(
+                    f"{dataset.id}.{name} cannot be part of a primary key.",
+                    found,
+                    "a present, exact value",
+                    where,
+                )
 
 
 def _column(dataset: Dataset, column: Column, vocabularies: set[str]) -> Iterator[ContractError]:
     where, name = column.where, f"{dataset.id}.{column.name}"
     if column.vocabulary is not None and column.vocabulary not in vocabularies:
-        yield problem(f"{name} has no vocabulary.", column.vocabulary, "a vocabulary", where, nearest(column.vocabulary, vocabularies))
+        yield problem(
+            f"{name} has no vocabulary.",
+            column.vocabulary,
+            "a vocabulary",
+            where,
+            nearest(column.vocabulary, vocabularies),
+        )
     low, high = column.minimum, column.maximum
     if low is not None and high is not None and low > high:
         yield problem(f"{name} has an empty range.", f"{low}..{high}", "minimum <= maximum", where)
@@ -117,17 +154,33 @@ def _column(dataset: Dataset, column: Column, vocabularies: set[str]) -> Iterato
         limits = np.iinfo(np.dtype(column.numpy_dtype))
         for bound in (low, high):
             if bound is not None and not int(limits.min) <= bound <= int(limits.max):
-                yield problem(f"{name} has a bound its type cannot hold.", str(bound), f"{limits.min}..{limits.max}", where)
+                yield problem(
+                    f"{name} has a bound its type cannot hold.",
+                    str(bound),
+                    f"{limits.min}..{limits.max}",
+                    where,
+                )
 
 
 def _foreign_key(contracts: Contracts, dataset: Dataset, number: int, where: str) -> Iterator[ContractError]:
     key = dataset.foreign_keys[number]
     target = contracts.datasets.get(key.dataset)
     if target is None:
-        yield problem(f"{dataset.id} refers to nothing.", key.dataset, "a dataset", where, nearest(key.dataset, contracts.datasets))
+        yield problem(
+            f"{dataset.id} refers to nothing.",
+            key.dataset,
+            "a dataset",
+            where,
+            nearest(key.dataset, contracts.datasets),
+        )
         return
     if len(key.columns) != len(key.to):
-        yield problem(f"{dataset.id} refers unevenly.", f"{len(key.columns)} to {len(key.to)} columns", "as many as in `to`", where)
+        yield problem(
+            f"{dataset.id} refers unevenly.",
+            f"{len(key.columns)} to {len(key.to)} columns",
+            "as many as in `to`",
+            where,
+        )
         return
     for here, there in zip(key.columns, key.to, strict=True):
         column, other = _find(dataset, here), _find(target, there)
@@ -155,12 +208,27 @@ def _invariant(dataset: Dataset, law: Invariant, where: str) -> Iterator[Contrac
     found = {name: column for name, column in columns.items() if column is not None}
     if within and set(within) != set(dataset.sort_order[: len(within)]):
         order = ", ".join(dataset.sort_order)
-        yield problem(f"{dataset.id}: {law.law} needs groups that are sorted together.", ", ".join(within), f"a prefix of {order}", where)
+        yield problem(
+            f"{dataset.id}: {law.law} needs groups that are sorted together.",
+            ", ".join(within),
+            f"a prefix of {order}",
+            where,
+        )
     if law.law in ("contiguous", "sums_to") and found[params["column"]].type not in INTEGERS:
-        yield problem(f"{dataset.id}: {law.law} is about integers.", found[params["column"]].type, "an integer type", where)
+        yield problem(
+            f"{dataset.id}: {law.law} is about integers.",
+            found[params["column"]].type,
+            "an integer type",
+            where,
+        )
     if law.law == "contiguous":
         if params["column"] not in dataset.sort_order:
-            yield problem(f"{dataset.id}: contiguous needs its column in the sort order.", params["column"], "a sorted column", where)
+            yield problem(
+                f"{dataset.id}: contiguous needs its column in the sort order.",
+                params["column"],
+                "a sorted column",
+                where,
+            )
         if found[params["column"]].nullable:
             yield problem(f"{dataset.id}: a numbered column has no gaps.", "nullable", "not nullable", where)
     if law.law == "exactly_one_present":
@@ -170,7 +238,12 @@ def _invariant(dataset: Dataset, law: Invariant, where: str) -> Iterator[Contrac
     if law.law == "at_least":
         kinds = [column.type for column in found.values()]
         if len(set(kinds)) > 1 and not all(kind in INTEGERS for kind in kinds):
-            yield problem(f"{dataset.id}: at_least compares unlike types.", ", ".join(kinds), "integers, or one type", where)
+            yield problem(
+                f"{dataset.id}: at_least compares unlike types.",
+                ", ".join(kinds),
+                "integers, or one type",
+                where,
+            )
 
 
 def _find(dataset: Dataset, name: str) -> Column | None:
@@ -178,4 +251,10 @@ def _find(dataset: Dataset, name: str) -> Column | None:
 
 
 def _no_column(dataset: Dataset, name: str, where: str) -> ContractError:
-    return problem(f"{dataset.id} has no column {name!r}.", name, "a declared column", where, nearest(name, dataset.table.names))
+    return problem(
+        f"{dataset.id} has no column {name!r}.",
+        name,
+        "a declared column",
+        where,
+        nearest(name, dataset.table.names),
+    )

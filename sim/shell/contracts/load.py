@@ -1,4 +1,5 @@
-"""Read and compile `contracts/`: every file parsed strictly, validated against its meta-schema, turned into dataclasses.
+"""Read and compile `contracts/`: every file parsed strictly, validated against its meta-schema,
+turned into dataclasses.
 
     contracts/vocabularies.yaml            closed lists of category values
     contracts/**/schemas.yaml              table contracts and document schemas
@@ -7,8 +8,9 @@
     contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
     contracts/meta/*.yaml                  the schemas of all of these
 
-`contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`): neither is part of the world's
-identity. All files are read before anything is reported, so one run of `closedworld contracts lint` shows every broken file.
+`contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`):
+neither is part of the world's identity. All files are read before anything is reported, so one run of
+`closedworld contracts lint` shows every broken file.
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sim.ground.contract_types import Artefact, Column, Contracts, Dataset, ForeignKey, Invariant, Switch, TableContract, nearest
+from sim.ground.contract_types import (
+    Artefact,
+    Column,
+    Contracts,
+    Dataset,
+    ForeignKey,
+    Invariant,
+    Switch,
+    TableContract,
+    nearest,
+)
 from sim.ground.errors import ContractError
 from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
 from sim.ground.names import COLUMN, CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
@@ -39,17 +51,26 @@ _KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "stream
 
 
 def load_contracts(root: Path) -> Contracts:
-    """Everything under `root`, compiled; compiled once for as long as no file has other bytes. Each file is read once a call.
+    """Everything under `root`, compiled; compiled once for as long as no file has other bytes.
+
+    Each file is read once a call.
 
     Raises:
-        ContractError: `SHELL.YAML_INVALID`, `SHELL.DOCUMENT_INVALID`, `SHELL.SCHEMA_REF_UNRESOLVED`, or `SHELL.CONTRACT_INVALID`
-            when problems of several kinds were found; all problems are listed.
+        ContractError: `SHELL.YAML_INVALID`, `SHELL.DOCUMENT_INVALID`, `SHELL.SCHEMA_REF_UNRESOLVED`, or
+            `SHELL.CONTRACT_INVALID` when problems of several kinds were found; all problems are listed.
     """
     folder = Folder(root, "SHELL.CONTRACTS_UNREADABLE", "The contracts cannot be read.")
-    names = [name for name in folder.below("", ".yaml") if not name.startswith(OUTSIDE)] if root.is_dir() else []
+    names = (
+        [name for name in folder.below("", ".yaml") if not name.startswith(OUTSIDE)] if root.is_dir() else []
+    )
     if not names:
         raise ContractError(
-            "SHELL.CONTRACTS_MISSING", "There are no contracts here.", "no .yaml file", "a contracts folder", str(root), "check --contracts"
+            "SHELL.CONTRACTS_MISSING",
+            "There are no contracts here.",
+            "no .yaml file",
+            "a contracts folder",
+            str(root),
+            "check --contracts",
         )
     problems: list[ContractError] = []
     for name in names:
@@ -66,12 +87,18 @@ def load_contracts(root: Path) -> Contracts:
 @lru_cache(maxsize=4)
 def _compile(root: Path, files: tuple[tuple[str, bytes], ...]) -> Contracts:
     located = {relative: load_bytes(data, f"{root.name}/{relative}") for relative, data in files}
-    problems = [problem for relative, file in located.items() for problem in _identity_problems(relative, file)]
+    problems = [
+        problem for relative, file in located.items() for problem in _identity_problems(relative, file)
+    ]
     combine(problems, "The contracts cannot be read")
     documents = {_name(relative): file.value for relative, file in located.items()}
 
     def well_formed() -> None:
-        problems = [problem for relative, file in located.items() for problem in _file_problems(documents, relative, file)]
+        problems = [
+            problem
+            for relative, file in located.items()
+            for problem in _file_problems(documents, relative, file)
+        ]
         combine(problems, "The contracts are not well formed")
 
     prove_once("contracts", [("contracts", contracts_digest(_digests(located).items()))], well_formed)
@@ -87,7 +114,11 @@ def _kind(relative: str) -> str | None:
     parts = Path(relative).with_suffix("").parts
     if relative == "vocabularies.yaml":
         return "vocabularies"
-    return _KIND_BY_FOLDER.get(parts[0]) if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER else _KIND_BY_STEM.get(parts[-1])
+    return (
+        _KIND_BY_FOLDER.get(parts[0])
+        if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER
+        else _KIND_BY_STEM.get(parts[-1])
+    )
 
 
 def _name(relative: str) -> str:
@@ -98,13 +129,24 @@ def _name(relative: str) -> str:
 def _identity_problems(relative: str, file: Located) -> list[ContractError]:
     expected = _name(relative)
     if _kind(relative) is None:
-        return [_invalid("This file has no place in contracts/.", relative, "one of the known file kinds", file.where())]
+        return [
+            _invalid(
+                "This file has no place in contracts/.", relative, "one of the known file kinds", file.where()
+            )
+        ]
     if isinstance(file.value, dict) and _kind(relative) in ("kernel", "streams"):
         # Nothing refers to kernels and streams by reference, so their names may go without saying.
         file.value.setdefault("$id", expected)
     if not isinstance(file.value, dict) or file.value.get("$id") != expected:
         found = repr(file.value.get("$id")) if isinstance(file.value, dict) else type(file.value).__name__
-        return [_invalid("A contract file must begin with its own $id.", found, f"$id: {expected}", file.where(("$id",)))]
+        return [
+            _invalid(
+                "A contract file must begin with its own $id.",
+                found,
+                f"$id: {expected}",
+                file.where(("$id",)),
+            )
+        ]
     return []
 
 
@@ -114,7 +156,14 @@ def _file_problems(documents: Mapping[str, Any], relative: str, file: Located) -
     if kind == "meta":
         return schema_problems(documents, file, ())
     if f"closedworld:meta/{kind}" not in documents:
-        return [_invalid(f"There is no meta-schema for {kind} files.", "nothing", f"contracts/meta/{kind}.yaml", file.where())]
+        return [
+            _invalid(
+                f"There is no meta-schema for {kind} files.",
+                "nothing",
+                f"contracts/meta/{kind}.yaml",
+                file.where(),
+            )
+        ]
     problems += document_problems(documents, f"closedworld:meta/{kind}", file)
     if not problems and kind == "schemas":
         for name in file.value.get("documents", {}):
@@ -153,7 +202,9 @@ class _Builder:
                 for number, entry in enumerate(value["datasets"]):
                     path: JsonPath = ("datasets", number)
                     if self.once("dataset", entry["id"], file.where(path)):
-                        self.attempt(datasets, entry["id"], lambda e=entry, p=path, f=file: self.dataset(e, f, p))
+                        self.attempt(
+                            datasets, entry["id"], lambda e=entry, p=path, f=file: self.dataset(e, f, p)
+                        )
             elif kind == "registry":
                 for number, entry in enumerate(value["artefacts"]):
                     path = ("artefacts", number)
@@ -166,7 +217,9 @@ class _Builder:
             elif kind == "kernel":
                 if value["name"] != Path(relative).stem:
                     where = file.where(("name",))
-                    self.problems.append(_invalid("A kernel is called as its file.", value["name"], Path(relative).stem, where))
+                    self.problems.append(
+                        _invalid("A kernel is called as its file.", value["name"], Path(relative).stem, where)
+                    )
                 kernels[value["name"]] = value
             elif kind == "streams":
                 drawn.append(file)
@@ -179,7 +232,9 @@ class _Builder:
             digest=contracts_digest(files.items()),
             files=files,
             vocabularies={name: tuple(values) for name, values in vocabularies["vocabularies"].items()},
-            reference_vocabularies={name: (at["table"], at["column"]) for name, at in vocabularies["from_reference"].items()},
+            reference_vocabularies={
+                name: (at["table"], at["column"]) for name, at in vocabularies["from_reference"].items()
+            },
             datasets=datasets,
             artefacts=artefacts,
             kernels=kernels,
@@ -195,7 +250,9 @@ class _Builder:
         first = self.places.setdefault((kind, id), where)
         if first == where:
             return True
-        self.problems.append(_invalid(f"A {kind} is declared twice.", f"{id}, first at {first}", "each id once", where))
+        self.problems.append(
+            _invalid(f"A {kind} is declared twice.", f"{id}, first at {first}", "each id once", where)
+        )
         return False
 
     def attempt(self, into: dict[str, Dataset], id: str, make: Any) -> None:
@@ -208,9 +265,17 @@ class _Builder:
         resolve(self.documents, entry["schema"], file.where((*path, "schema")))
         # These become SQL identifiers and paths, whatever meta-schemas a contracts folder brings with it.
         named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", entry["path"])]
-        for kind, key, name in [*named, *((PARTITION_KEY, "partitioning", name) for name in entry["partitioning"])]:
+        for kind, key, name in [
+            *named,
+            *((PARTITION_KEY, "partitioning", name) for name in entry["partitioning"]),
+        ]:
             if not is_name(kind, name):
-                raise _invalid("A dataset has a name that none may have.", repr(name)[:200], kind.pattern, file.where((*path, key)))
+                raise _invalid(
+                    "A dataset has a name that none may have.",
+                    repr(name)[:200],
+                    kind.pattern,
+                    file.where((*path, key)),
+                )
         return Dataset(
             id=entry["id"],
             **_segment(file),
@@ -221,7 +286,8 @@ class _Builder:
             primary_key=tuple(entry["primary_key"]),
             sort_order=tuple(entry["sort_order"]),
             foreign_keys=tuple(
-                ForeignKey(tuple(key["columns"]), key["dataset"], tuple(key["to"])) for key in entry.get("foreign_keys", ())
+                ForeignKey(tuple(key["columns"]), key["dataset"], tuple(key["to"]))
+                for key in entry.get("foreign_keys", ())
             ),
             invariants=tuple(
                 Invariant(law["law"], {name: _frozen(value) for name, value in law.items() if name != "law"})
@@ -244,11 +310,22 @@ class _Builder:
         for number, name in enumerate(names):
             if not is_name(COLUMN, name):
                 where = file.where((*path, "columns", number))
-                raise _invalid("A column has a name that none may have.", repr(name)[:200], COLUMN.pattern, where)
+                raise _invalid(
+                    "A column has a name that none may have.", repr(name)[:200], COLUMN.pattern, where
+                )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise _invalid("A column is declared twice.", ", ".join(twice), "each column once", file.where(path), nearest(twice[0], ()))
-        columns = (Column(**column, where=file.where((*path, "columns", number))) for number, column in enumerate(value["columns"]))
+            raise _invalid(
+                "A column is declared twice.",
+                ", ".join(twice),
+                "each column once",
+                file.where(path),
+                nearest(twice[0], ()),
+            )
+        columns = (
+            Column(**column, where=file.where((*path, "columns", number)))
+            for number, column in enumerate(value["columns"])
+        )
         return TableContract(ref, value["description"], tuple(columns), file.where(path))
 
 

@@ -11,8 +11,11 @@ from sim.rng import AddressError, Field, Stream, Streams
 from sim.shell.contracts.strict_yaml import JsonPath, Located
 
 
-def compile_streams(files: Sequence[Located], once: Callable[[str, str, str], bool]) -> tuple[Streams, list[ContractError]]:
-    """All streams, and every expression that is not of the grammar or does not fit (see `sim/rng/grammar.py`).
+def compile_streams(
+    files: Sequence[Located], once: Callable[[str, str, str], bool]
+) -> tuple[Streams, list[ContractError]]:
+    """All streams, and every expression that is not of the grammar or does not fit (see
+    `sim/rng/grammar.py`).
 
     Args:
         files: Files that follow their meta-schema.
@@ -27,7 +30,11 @@ def compile_streams(files: Sequence[Located], once: Callable[[str, str, str], bo
             into[id] = make()
         except AddressError as error:
             where = file.where((*path, error.key))
-            problems.append(ContractError("SHELL.CONTRACT_INVALID", error.what, error.found, error.expected, where, error.do))
+            problems.append(
+                ContractError(
+                    "SHELL.CONTRACT_INVALID", error.what, error.found, error.expected, where, error.do
+                )
+            )
 
     for file in files:
         for name, entry in file.value.get("fields", {}).items():

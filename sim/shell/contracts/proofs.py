@@ -1,7 +1,8 @@
 """Remembered proofs: content that was examined and found good is not examined again by the same code.
 
-A proof is an empty file whose name is a digest of the law, the examining code and everything examined. It can only save time:
-other content, other code or a lost cache means examining again, and a refusal is never remembered.
+A proof is an empty file whose name is a digest of the law, the examining code and everything examined. It can
+only save time: other content, other code or a lost cache means examining again, and a refusal is never
+remembered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YAML 1.2 core scalars: what a plain word of a config file means.
 
-Stricter than the core schema where a reader could be mistaken: numbers with leading zeros stay strings (`010` is 8 in one
-YAML version and 10 in the next), and infinities and not-a-number are refused.
+Stricter than the core schema where a reader could be mistaken: numbers with leading zeros stay strings (`010`
+is 8 in one YAML version and 10 in the next), and infinities and not-a-number are refused.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _RADIX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# Everything but tab and newline below U+0020, DEL and C1, the separators other readers take for line ends, a byte order
-# mark inside the text, surrogates and non-characters.
+# Everything but tab and newline below U+0020, DEL and C1, the separators other readers take for line ends, a
+# byte order mark inside the text, surrogates and non-characters.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 
 
 def refuse(what: str, where: str, found: str, expected: str, do: str = "") -> NoReturn:
     """Raise the one error of the YAML reader."""
-    raise ContractError(code="SHELL.YAML_INVALID", what=what, where=where, found=found[:_SHOWN], expected=expected, do=do)
+    raise ContractError(
+        code="SHELL.YAML_INVALID", what=what, where=where, found=found[:_SHOWN], expected=expected, do=do
+    )
 
 
 def scalar_value(event: Any, where: str) -> Any:

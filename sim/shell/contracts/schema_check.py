@@ -1,8 +1,8 @@
 """Closed validation: JSON Schema 2020-12 over our own files, which can neither fetch nor loop.
 
-jsonschema follows `http:` and `file:` references by default. Here the registry holds the contract files and nothing else,
-and whatever else a `$ref` names is an error before anything is validated. Every problem of a document is reported at once,
-each with its line and, for a misspelt key, the key that was probably meant.
+jsonschema follows `http:` and `file:` references by default. Here the registry holds the contract files and
+nothing else, and whatever else a `$ref` names is an error before anything is validated. Every problem of a
+document is reported at once, each with its line and, for a misspelt key, the key that was probably meant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def _integer(_checker: Any, value: Any) -> bool:
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
     """`pattern` with an end anchor that means the end: Python's `$` also matches before a last newline."""
-    if isinstance(value, str) and not re.search(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern, value):
+    if isinstance(value, str) and not re.search(
+        pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern, value
+    ):
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
@@ -71,14 +73,23 @@ def unresolved(ref: str, where: str, documents: Mapping[str, Any]) -> ContractEr
     id, _, pointer = ref.partition("#")
     if id not in documents:
         known = "one of this contracts folder's own $ids"
-        return ContractError("SHELL.SCHEMA_REF_UNRESOLVED", "A reference leads outside.", ref, known, where, nearest(id, documents))
+        return ContractError(
+            "SHELL.SCHEMA_REF_UNRESOLVED",
+            "A reference leads outside.",
+            ref,
+            known,
+            where,
+            nearest(id, documents),
+        )
     parts = pointer.strip("/").split("/")
     target = documents[id]
     for part in parts[:-1]:
         target = target.get(part, {}) if isinstance(target, Mapping) else {}
     siblings = target if isinstance(target, Mapping) else {}
     do = nearest(parts[-1], siblings)
-    return ContractError("SHELL.SCHEMA_REF_UNRESOLVED", "A reference names nothing.", ref, "an existing anchor", where, do)
+    return ContractError(
+        "SHELL.SCHEMA_REF_UNRESOLVED", "A reference names nothing.", ref, "an existing anchor", where, do
+    )
 
 
 def validate_document(contracts: Contracts, schema_ref: str, located: Located) -> None:
@@ -92,7 +103,10 @@ def validate_document(contracts: Contracts, schema_ref: str, located: Located) -
     Raises:
         ContractError: `SHELL.DOCUMENT_INVALID` listing every problem, or `SHELL.SCHEMA_REF_UNRESOLVED`.
     """
-    combine(document_problems(contracts.documents, schema_ref, located), f"{located.name} does not follow its schema")
+    combine(
+        document_problems(contracts.documents, schema_ref, located),
+        f"{located.name} does not follow its schema",
+    )
 
 
 def document_problems(documents: Mapping[str, Any], schema_ref: str, located: Located) -> list[ContractError]:
@@ -121,7 +135,14 @@ def combine(problems: list[ContractError], what: str) -> None:
     codes = {problem.code for problem in problems}
     rows = tuple(row_text(problem) for problem in problems)
     code = codes.pop() if len(codes) == 1 else "SHELL.CONTRACT_INVALID"
-    raise ContractError(code, f"{what}: {len(rows)} problems.", f"{len(rows)} problems", "none", problems[0].where, examples=rows)
+    raise ContractError(
+        code,
+        f"{what}: {len(rows)} problems.",
+        f"{len(rows)} problems",
+        "none",
+        problems[0].where,
+        examples=rows,
+    )
 
 
 def row_text(problem: ContractError) -> str:
@@ -148,19 +169,43 @@ def _explain(error: jsonschema.ValidationError, located: Located) -> list[tuple[
     if error.validator == "additionalProperties" and error.validator_value is False:
         known = tuple(schema.get("properties", ()))
         patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", ())]
-        unknown = [key for key in instance if key not in known and not any(pattern.search(key) for pattern in patterns)]
-        return [((*path, key), _problem(located, (*path, key), "Unknown key.", key, "a known key", nearest(key, known))) for key in unknown]
+        unknown = [
+            key
+            for key in instance
+            if key not in known and not any(pattern.search(key) for pattern in patterns)
+        ]
+        return [
+            (
+                (*path, key),
+                _problem(located, (*path, key), "Unknown key.", key, "a known key", nearest(key, known)),
+            )
+            for key in unknown
+        ]
     if error.validator == "required":
         # jsonschema reports one missing key an error and names it in the message only.
         missing = error.message.removesuffix(" is a required property").strip("'\"")
-        return [(path, _problem(located, path, "A key is missing.", ", ".join(instance) or "no keys", f"the key {missing!r}", ""))]
+        return [
+            (
+                path,
+                _problem(
+                    located,
+                    path,
+                    "A key is missing.",
+                    ", ".join(instance) or "no keys",
+                    f"the key {missing!r}",
+                    "",
+                ),
+            )
+        ]
     found = _shown(instance)
     if schema is False or error.validator_value is False:
         return [(path, _problem(located, path, "This key does not belong here.", found, "no such key", ""))]
     return [(path, _problem(located, path, "A value does not fit.", found, _expected(error), _hint(error)))]
 
 
-def _problem(located: Located, path: JsonPath, what: str, found: str, expected: str, do: str) -> ContractError:
+def _problem(
+    located: Located, path: JsonPath, what: str, found: str, expected: str, do: str
+) -> ContractError:
     text = f"{what[:-1]} at {json_path(path)}."
     return ContractError("SHELL.DOCUMENT_INVALID", text, found, expected, located.where(path), do)
 
@@ -197,6 +242,17 @@ def _hint(error: jsonschema.ValidationError) -> str:
     value: Any = error.validator_value
     if error.validator == "enum" and isinstance(error.instance, str):
         return nearest(error.instance, [item for item in value if isinstance(item, str)])
-    if error.validator == "type" and error.instance in ("yes", "no", "on", "off", "Yes", "No", "YES", "NO", "ON", "OFF"):
+    if error.validator == "type" and error.instance in (
+        "yes",
+        "no",
+        "on",
+        "off",
+        "Yes",
+        "No",
+        "YES",
+        "NO",
+        "ON",
+        "OFF",
+    ):
         return "YAML 1.2 booleans are true and false"
     return ""

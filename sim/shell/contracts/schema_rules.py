@@ -33,7 +33,12 @@ def schema_problems(documents: Mapping[str, Any], file: Located, path: JsonPath)
     for part in path:
         value = value[part]
     problems = [
-        _invalid("A schema is not valid.", error.message[:200], "JSON Schema 2020-12", file.where((*path, *error.absolute_path)))
+        _invalid(
+            "A schema is not valid.",
+            error.message[:200],
+            "JSON Schema 2020-12",
+            file.where((*path, *error.absolute_path)),
+        )
         for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(value)
     ]
     if problems:
@@ -59,16 +64,32 @@ def _rules(
                 yield from _loop(documents, full, file.where((*at, keyword)))
     for keyword in ("$id", "$anchor", "$dynamicAnchor"):
         if keyword in schema and not (top and at == ()):
-            yield _invalid("A schema inside a file has no name of its own.", keyword, "a JSON pointer", file.where((*at, keyword)))
+            yield _invalid(
+                "A schema inside a file has no name of its own.",
+                keyword,
+                "a JSON pointer",
+                file.where((*at, keyword)),
+            )
     patterns = [((*at, "pattern"), schema["pattern"])] if "pattern" in schema else []
-    patterns += [((*at, "patternProperties", pattern), pattern) for pattern in schema.get("patternProperties", {})]
+    patterns += [
+        ((*at, "patternProperties", pattern), pattern) for pattern in schema.get("patternProperties", {})
+    ]
     for where, pattern in patterns:
         problem = pattern_problem(pattern)
         if problem:
             yield _invalid("A pattern is not safe.", pattern, problem, file.where(where))
     whole = "documents" in at[:1] and not set(at) & set(_PARTIAL)
-    if whole and schema.get("type") == "object" and not {"additionalProperties", "unevaluatedProperties"} & set(schema):
-        yield _invalid("A schema lets unknown keys pass.", "no additionalProperties", "additionalProperties: false", file.where(at))
+    if (
+        whole
+        and schema.get("type") == "object"
+        and not {"additionalProperties", "unevaluatedProperties"} & set(schema)
+    ):
+        yield _invalid(
+            "A schema lets unknown keys pass.",
+            "no additionalProperties",
+            "additionalProperties: false",
+            file.where(at),
+        )
 
 
 def _loop(documents: Mapping[str, Any], ref: str, where: str) -> Iterator[ContractError]:
@@ -87,7 +108,12 @@ def _loop(documents: Mapping[str, Any], ref: str, where: str) -> Iterator[Contra
                 target = str(schema[keyword])
                 target = base + target if target.startswith("#") else target
                 if target in trail:
-                    yield _invalid("References form a loop.", " -> ".join((*trail, target)), "references without a loop", where)
+                    yield _invalid(
+                        "References form a loop.",
+                        " -> ".join((*trail, target)),
+                        "references without a loop",
+                        where,
+                    )
                     return
                 if target not in seen:
                     try:
@@ -117,8 +143,8 @@ def _subschemas(value: Any, path: JsonPath) -> Iterator[tuple[JsonPath, Mapping[
 def pattern_problem(pattern: str) -> str:
     """What a pattern should have been, or nothing.
 
-    Python's `re` backtracks: a repeated group that itself holds a repetition or a choice can take time exponential in the
-    length of the text (`^(a+)+$`). Such groups are refused rather than analysed.
+    Python's `re` backtracks: a repeated group that itself holds a repetition or a choice can take time
+    exponential in the length of the text (`^(a+)+$`). Such groups are refused rather than analysed.
     """
     if not (pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")):
         return "a pattern anchored as ^...$"

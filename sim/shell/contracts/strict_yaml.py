@@ -1,12 +1,14 @@
 """The one YAML reader: YAML 1.2 core scalars, no surprises, every value with its line.
 
-Configuration is input, so it is read as input: `NO` is Norway and not false, `010` and `12:30:00` are strings, a key given
-twice is refused instead of silently lost, and whatever a small config file never needs (anchors, aliases, tags, merge keys,
-several documents, not-a-number, deep nesting, megabytes) is refused by name and place.
+Configuration is input, so it is read as input: `NO` is Norway and not false, `010` and `12:30:00` are
+strings, a key given twice is refused instead of silently lost, and whatever a small config file never needs
+(anchors, aliases, tags, merge keys, several documents, not-a-number, deep nesting, megabytes) is refused by
+name and place.
 
-PyYAML turns text into events (by libyaml where it was built with it, which is ten times faster); this module builds plain values
-from the events with its own stack. So nothing recurses, and a document nested 200,000 deep stops at level 65. PyYAML's composer,
-which recurses - and crashes there in libyaml's case -, is never reached.
+PyYAML turns text into events (by libyaml where it was built with it, which is ten times faster); this module
+builds plain values from the events with its own stack. So nothing recurses, and a document nested 200,000
+deep stops at level 65. PyYAML's composer, which recurses - and crashes there in libyaml's case -, is never
+reached.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ def load(path: Path, name: str | None = None) -> Located:
 
 
 def load_from(folder: Folder, relative: str, name: str) -> Located:
-    """The document in a file of a folder, which is read at most once however often it is asked for; see `load`.
+    """The document in a file of a folder, which is read at most once however often it is asked for.
+
+    See `load`.
 
     Raises:
         ContractError: `SHELL.YAML_INVALID`, or the folder's own refusal.
@@ -128,7 +132,9 @@ def _check_size(size: int, name: str) -> None:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of plain containers, so no caller can change what the cache holds. Depth is at most `MAX_DEPTH`."""
+    """A copy of plain containers, so no caller can change what the cache holds. Depth is
+    at most `MAX_DEPTH`.
+    """
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -145,7 +151,10 @@ class _Events(Reader, Scanner, Parser):
         Parser.__init__(self)
 
     def forward(self, length: int = 1) -> None:
-        """Skip `length` characters. `_parse` leaves no line end but newline, so this need not look at each of them."""
+        """Skip `length` characters.
+
+        `_parse` leaves no line end but newline, so this need not look at each of them.
+        """
         skipped = self.buffer[self.pointer : self.pointer + length]
         self.pointer += length
         self.index += length
@@ -174,9 +183,17 @@ class _Open:
 def _parse(text: str, name: str) -> tuple[Any, dict[JsonPath, Mark]]:
     control = CONTROL.search(text := text.replace("\r\n", "\n"))
     if control:
-        line, column = text.count("\n", 0, control.start()) + 1, control.start() - text.rfind("\n", 0, control.start())
+        line, column = (
+            text.count("\n", 0, control.start()) + 1,
+            control.start() - text.rfind("\n", 0, control.start()),
+        )
         found = f"U+{ord(control[0]):04X}"
-        refuse("The file holds a control character.", f"{name}:{line}:{column}", found, "printable text, tabs and newlines")
+        refuse(
+            "The file holds a control character.",
+            f"{name}:{line}:{column}",
+            found,
+            "printable text, tabs and newlines",
+        )
     try:
         return _build(_events(text), name)
     except yaml.MarkedYAMLError as error:
@@ -217,7 +234,12 @@ def _build(events: Iterator[Any], name: str) -> tuple[Any, dict[JsonPath, Mark]]
         marks.setdefault(path, (line, column))
         if kind is not yaml.ScalarEvent:
             if len(stack) == MAX_DEPTH:
-                refuse("The document is nested too deeply.", where, f"more than {MAX_DEPTH} levels", f"at most {MAX_DEPTH}")
+                refuse(
+                    "The document is nested too deeply.",
+                    where,
+                    f"more than {MAX_DEPTH} levels",
+                    f"at most {MAX_DEPTH}",
+                )
             stack.append(_Open(value, path))
     return (root[0] if root else None), marks
 
@@ -253,8 +275,20 @@ def _key(event: Any, scalar: Any, where: str, parent: _Open, marks: dict[JsonPat
     if event.implicit[0] and event.value == "<<":
         refuse("Merge keys are not allowed.", where, "<<", "a plain key", "write the entries out")
     if not isinstance(scalar, str):
-        refuse("A key must be a string.", where, event.value or "nothing", "a string", f'write "{event.value}" in quotes')
+        refuse(
+            "A key must be a string.",
+            where,
+            event.value or "nothing",
+            "a string",
+            f'write "{event.value}" in quotes',
+        )
     if scalar in parent.value:
         first = marks[(*parent.path, scalar)][0]
-        refuse("A key is given twice.", where, f"{scalar!r} again, first on line {first}", "each key once", "remove one of them")
+        refuse(
+            "A key is given twice.",
+            where,
+            f"{scalar!r} again, first on line {first}",
+            "each key once",
+            "remove one of them",
+        )
     return scalar

@@ -1,4 +1,6 @@
-"""Contracts as rows of text, for people who ask what a dataset, config pack, kernel, stream or vocabulary is."""
+"""Contracts as rows of text, for people who ask what a dataset, config pack, kernel,
+stream or vocabulary is.
+"""
 
 from __future__ import annotations
 
@@ -63,17 +65,29 @@ def contract_rows(contracts: Contracts, id: str) -> ContractText:
     inputs = _inputs(contracts)
     if id in inputs:
         columns = [Column(**column) for column in inputs[id]["columns"]]
-        return ContractText("input", id, inputs[id]["description"], [("given by", "users")], _HEADERS, _columns(columns), inputs[id])
+        return ContractText(
+            "input",
+            id,
+            inputs[id]["description"],
+            [("given by", "users")],
+            _HEADERS,
+            _columns(columns),
+            inputs[id],
+        )
     if id in contracts.artefacts:
         return _artefact(contracts, contracts.artefacts[id])
     if id in contracts.kernels:
         return _kernel(id, contracts.kernels[id])
     if id in contracts.streams:
         stream = contracts.streams[id]
-        facts = [(name, str(getattr(stream, name))) for name in ("entity", "c0", "c1", "draws", "blocks", "scope")]
+        facts = [
+            (name, str(getattr(stream, name))) for name in ("entity", "c0", "c1", "draws", "blocks", "scope")
+        ]
         rows = [(field.name, str(field.bits), field.text, field.meaning) for field in stream.all_fields]
         about = stream.description or stream.entity
-        return ContractText("stream", id, about, facts, ("field", "bits", "made of", "meaning"), rows, stream.document())
+        return ContractText(
+            "stream", id, about, facts, ("field", "bits", "made of", "meaning"), rows, stream.document()
+        )
     if id in contracts.vocabularies:
         values = contracts.vocabularies[id]
         return ContractText(
@@ -88,7 +102,13 @@ def contract_rows(contracts: Contracts, id: str) -> ContractText:
     if id in contracts.reference_vocabularies:
         table, column = contracts.reference_vocabularies[id]
         return ContractText(
-            "vocabulary", id, f"{table}.{column} of the reference snapshot, in file order", (), (), (), {"table": table, "column": column}
+            "vocabulary",
+            id,
+            f"{table}.{column} of the reference snapshot, in file order",
+            (),
+            (),
+            (),
+            {"table": table, "column": column},
         )
     known = [name for _, name, _ in listing(contracts)]
     raise UsageError("SHELL.UNKNOWN_CONTRACT", f"nothing called {id!r} is declared", do=nearest(id, known))
@@ -103,7 +123,10 @@ def _dataset(dataset: Dataset) -> ContractText:
         ("primary key", ", ".join(dataset.primary_key)),
         ("sorted by", ", ".join(dataset.sort_order)),
     ]
-    facts += [("foreign key", f"({', '.join(key.columns)}) -> {key.dataset} ({', '.join(key.to)})") for key in dataset.foreign_keys]
+    facts += [
+        ("foreign key", f"({', '.join(key.columns)}) -> {key.dataset} ({', '.join(key.to)})")
+        for key in dataset.foreign_keys
+    ]
     facts += [("law", f"{law.law} {_plain(law.params)}") for law in dataset.invariants]
     rows = _columns(dataset.table.columns)
     document = {
@@ -118,33 +141,54 @@ def _dataset(dataset: Dataset) -> ContractText:
         "consumed_by": list(dataset.consumed_by),
         "primary_key": list(dataset.primary_key),
         "sort_order": list(dataset.sort_order),
-        "foreign_keys": [{"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)} for key in dataset.foreign_keys],
+        "foreign_keys": [
+            {"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)}
+            for key in dataset.foreign_keys
+        ],
         "invariants": [{"law": law.law, **_plain(law.params)} for law in dataset.invariants],
-        "columns": [{name: value for name, value in vars(column).items() if value not in (None, "")} for column in dataset.table.columns],
+        "columns": [
+            {name: value for name, value in vars(column).items() if value not in (None, "")}
+            for column in dataset.table.columns
+        ],
     }
     return ContractText("dataset", dataset.id, dataset.description, facts, _HEADERS, rows, document)
 
 
 def _columns(columns: Sequence[Column]) -> list[tuple[str, ...]]:
-    return [(c.name, _type(c), "null" if c.nullable else "", c.unit, _bounds(c), c.encoding or "", c.description) for c in columns]
+    return [
+        (c.name, _type(c), "null" if c.nullable else "", c.unit, _bounds(c), c.encoding or "", c.description)
+        for c in columns
+    ]
 
 
 def _inputs(contracts: Contracts) -> dict[str, Any]:
     """Tables that users supply: described like any other, and belonging to no dataset."""
     files = [
-        file.value.get("tables", {}) for name, file in contracts.located.items() if name.endswith("schemas.yaml") and "meta/" not in name
+        file.value.get("tables", {})
+        for name, file in contracts.located.items()
+        if name.endswith("schemas.yaml") and "meta/" not in name
     ]
     return {name: table for tables in files for name, table in tables.items() if INPUT_TABLE.fullmatch(name)}
 
 
 def _artefact(contracts: Contracts, artefact: Artefact) -> ContractText:
-    facts = [("file", f"config/{artefact.path}"), ("role", artefact.role), ("key", artefact.manifest_key), ("schema", artefact.schema)]
+    facts = [
+        ("file", f"config/{artefact.path}"),
+        ("role", artefact.role),
+        ("key", artefact.manifest_key),
+        ("schema", artefact.schema),
+    ]
     name, _, pointer = artefact.schema.partition("#")
     schema: Any = contracts.documents[name]
     for part in pointer.strip("/").split("/"):
         schema = schema[part]
     rows = [
-        (key, str(value.get("type", "")), "required" if key in schema.get("required", ()) else "", str(value.get("description", "")))
+        (
+            key,
+            str(value.get("type", "")),
+            "required" if key in schema.get("required", ()) else "",
+            str(value.get("description", "")),
+        )
         for key, value in schema.get("properties", {}).items()
     ]
     return ContractText(
@@ -160,7 +204,10 @@ def _artefact(contracts: Contracts, artefact: Artefact) -> ContractText:
 
 def _kernel(id: str, kernel: Mapping[str, Any]) -> ContractText:
     facts = [("one thread", str(kernel["thread"])), ("arithmetic", str(kernel["arithmetic"]))]
-    facts += [("draws", f"{stream.get('name', '')} {stream['draws']}: {stream['address']}".strip()) for stream in kernel["streams"]]
+    facts += [
+        ("draws", f"{stream.get('name', '')} {stream['draws']}: {stream['address']}".strip())
+        for stream in kernel["streams"]
+    ]
     facts += [("refuses", f"{error['name']}: {error['message']}") for error in kernel["errors"]]
     rows = [
         (
@@ -173,7 +220,15 @@ def _kernel(id: str, kernel: Mapping[str, Any]) -> ContractText:
         )
         for arg in kernel["args"]
     ]
-    return ContractText("kernel", id, str(kernel["why"]), facts, ("argument", "dtype", "kind", "dir", "length", "meaning"), rows, kernel)
+    return ContractText(
+        "kernel",
+        id,
+        str(kernel["why"]),
+        facts,
+        ("argument", "dtype", "kind", "dir", "length", "meaning"),
+        rows,
+        kernel,
+    )
 
 
 def _type(column: Column) -> str:
@@ -183,7 +238,10 @@ def _type(column: Column) -> str:
 def _bounds(column: Column) -> str:
     if column.minimum is None and column.maximum is None:
         return ""
-    return f"{'' if column.minimum is None else column.minimum} .. {'' if column.maximum is None else column.maximum}"
+    return (
+        f"{'' if column.minimum is None else column.minimum} .. "
+        f"{'' if column.maximum is None else column.maximum}"
+    )
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What a run tells while it is at work: typed events, told once, heard by whoever renders them (`progress.py`, `run_log.py`).
+"""What a run tells while it is at work: typed events, told once, heard by whoever renders them
+(`progress.py`, `run_log.py`).
 
-Events are outside every digest. They come one at a time, from whatever thread, the same under every executor: where partitions
-are computed elsewhere, `sent` stands for the stages that only the worker sees.
+Events are outside every digest. They come one at a time, from whatever thread, the same under every executor:
+where partitions are computed elsewhere, `sent` stands for the stages that only the worker sees.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class InputRead:
 
 @dataclass(frozen=True)
 class KernelsCompiling:
-    """Kernels that this machine has not compiled yet are being compiled, before any state begins: so many of them are done."""
+    """Kernels that this machine has not compiled yet are being compiled, before any state begins:
+    so many of them are done.
+    """
 
     backend: str
     done: int
@@ -50,8 +53,8 @@ class KernelsCompiling:
 class SegmentSealed:
     """A segment's gates are open and its inputs sealed.
 
-    `gates` are upstream flags: segment, bundle_sha256, flag_sha256. `inputs` are sealed rows: key, path, role, status, read_scope,
-    sha256, and the method by which what is read is held against that.
+    `gates` are upstream flags: segment, bundle_sha256, flag_sha256. `inputs` are sealed rows: key, path,
+    role, status, read_scope, sha256, and the method by which what is read is held against that.
     """
 
     segment: str
@@ -94,7 +97,9 @@ class PartitionEnded:
 
 @dataclass(frozen=True)
 class Checked:
-    """The checks of a state, with their figures: name, passed and, where there are such, dataset, rows, found, expected."""
+    """The checks of a state, with their figures: name, passed and, where there are such, dataset, rows,
+    found, expected.
+    """
 
     state: str
     checks: tuple[Mapping[str, Any], ...]
@@ -129,7 +134,10 @@ class SegmentPassed:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """How it ended: `outcome` is complete, partial (as `--until` asked), refused, stopped or bug; `code` and `what` tell a refusal."""
+    """How it ended: `outcome` is complete, partial (as `--until` asked), refused, stopped or bug.
+
+    `code` and `what` tell a refusal.
+    """
 
     outcome: str
     exit_code: int

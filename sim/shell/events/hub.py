@@ -37,7 +37,10 @@ class Progress:
         if isinstance(event, StateBegan):
             self.__init__(event.state, event.title, event.number, event.of, event.partitions)  # type: ignore[misc]
         elif isinstance(event, Stage):
-            self.flying[event.partition] = (event.stage, max(event.rows, self.flying.get(event.partition, ("", 0))[1]))
+            self.flying[event.partition] = (
+                event.stage,
+                max(event.rows, self.flying.get(event.partition, ("", 0))[1]),
+            )
         elif isinstance(event, PartitionEnded):
             self.flying.pop(event.partition, None)
             self.done += 1
@@ -100,7 +103,12 @@ class Hub:
                     self._listeners.remove(listener)
                     why = f"{type(error).__name__}: {error}"
                     with contextlib.suppress(OSError, ValueError):
-                        sys.stderr.write(one_line(f"warning: {type(listener).__name__} tells no more ({why}); the run goes on") + "\n")
+                        sys.stderr.write(
+                            one_line(
+                                f"warning: {type(listener).__name__} tells no more ({why}); the run goes on"
+                            )
+                            + "\n"
+                        )
 
     def close(self) -> None:
         """Close all."""

@@ -1,4 +1,7 @@
-"""Progress on stderr: a live bar on a terminal, one line a state elsewhere. Never on stdout, never part of any output."""
+"""Progress on stderr: a live bar on a terminal, one line a state elsewhere.
+
+Never on stdout, never part of any output.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,11 @@ def _left(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+        if whole >= 3600
+        else f"{whole // 60}:{whole % 60:02}"
+    )
 
 
 def where(position: Position) -> str:
@@ -83,13 +90,19 @@ class Lines:
                 self._say(f"{event.input} {line}")
         elif isinstance(event, KernelsCompiling):
             if event.done in (0, event.kernels) or now - self._told >= _EVERY:
-                self._say(f"kernels  {event.done}/{event.kernels} compiled, once for this machine  {event.seconds:.1f}s")
+                self._say(
+                    f"kernels  {event.done}/{event.kernels} compiled, once for this machine  "
+                    f"{event.seconds:.1f}s"
+                )
         elif isinstance(event, StateBegan):
             self._told = now
         elif isinstance(event, StateEnded):
             note = event.error_code or event.note or rate(event.rows, event.seconds)
             failed = "  FAILED" if event.status == "FAIL" else ""
-            self._say(f"{event.state}  {event.title}  {event.rows:,} rows  {event.seconds:.2f}s  {note}{failed}{_of(event, progress)}")
+            self._say(
+                f"{event.state}  {event.title}  {event.rows:,} rows  {event.seconds:.2f}s  "
+                f"{note}{failed}{_of(event, progress)}"
+            )
         elif progress.state and now - self._told >= _EVERY:
             self._say(where(progress))
 
@@ -103,11 +116,16 @@ class Lines:
 
 
 def _of(event: StateEnded, progress: Position) -> str:
-    return f"  ({progress.number} of {progress.of})" if progress.state == event.state and progress.number else ""
+    return (
+        f"  ({progress.number} of {progress.of})" if progress.state == event.state and progress.number else ""
+    )
 
 
 class Bars:
-    """A live line for the state under way, and one that stays for every state that ended; they fit 80 columns."""
+    """A live line for the state under way, and one that stays for every state that ended.
+
+    They fit 80 columns.
+    """
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -133,20 +151,34 @@ class Bars:
             self._progress.update(self._task, total=event.kernels, completed=event.done)
             self._progress.update(self._task, description="compiling kernels", what=what, visible=not over)
             if over:
-                self._progress.print(f"[green]ok[/] {event.kernels} kernels compiled, once for this machine {event.seconds:>9.2f}s")
+                self._progress.print(
+                    f"[green]ok[/] {event.kernels} kernels compiled, once for this machine "
+                    f"{event.seconds:>9.2f}s"
+                )
         elif isinstance(event, StateEnded):
             self._progress.update(self._task, visible=False)
-            figures = f"{event.rows:>12,} rows {event.seconds:>7.2f}s  {event.error_code or event.note or rate(event.rows, event.seconds)}"
+            figures = (
+                f"{event.rows:>12,} rows {event.seconds:>7.2f}s  "
+                f"{event.error_code or event.note or rate(event.rows, event.seconds)}"
+            )
             mark = "[red]no[/]" if event.status == "FAIL" else "[green]ok[/]"
             self._progress.print(f"{mark} {_literal(f'{event.state:<5} {event.title:<22.22} {figures}')}")
         elif isinstance(event, StateBegan | Stage | PartitionEnded) and progress.partitions:
             busiest = max(progress.stages, key=lambda stage: progress.stages[stage], default="")
             rows = _short(progress.rows_so_far)
-            what = f"{progress.done}/{progress.partitions} {busiest:<9.10} {rows:>6} rows  ETA {_left(progress.eta)}"
+            what = (
+                f"{progress.done}/{progress.partitions} {busiest:<9.10} {rows:>6} rows  ETA "
+                f"{_left(progress.eta)}"
+            )
             about = f"state {progress.number} of {progress.of}  {progress.state:<5} {progress.title:<16.16}"
             total = progress.partitions
             self._progress.update(
-                self._task, total=total, completed=progress.completed, description=one_line(about), what=one_line(what), visible=True
+                self._task,
+                total=total,
+                completed=progress.completed,
+                description=one_line(about),
+                what=one_line(what),
+                visible=True,
             )
 
     def close(self) -> None:

@@ -1,6 +1,9 @@
-"""Events as lines: JSON for programs (`--json-events`, `--log FILE`), text for people (`--verbose`). All three say the same.
+"""Events as lines: JSON for programs (`--json-events`, `--log FILE`), text for people (`--verbose`).
 
-Stages of partitions are many; they are told as `progress`, now and then. The form of the lines is `contracts/meta/event.yaml`.
+All three say the same.
+
+Stages of partitions are many; they are told as `progress`, now and then. The form of the lines is
+`contracts/meta/event.yaml`.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ class Told:
         every: Seconds between lines of progress.
     """
 
-    def __init__(self, write: Callable[[str], None], form: Callable[[str, dict[str, Any], float], str], every: float) -> None:
+    def __init__(
+        self, write: Callable[[str], None], form: Callable[[str, dict[str, Any], float], str], every: float
+    ) -> None:
         self._write, self._form, self._every = write, form, every
         self._began = self._last = time.monotonic()
 
@@ -83,7 +88,9 @@ def _position(progress: Progress) -> dict[str, Any]:
 
 def counts(event: events.SegmentSealed) -> dict[str, dict[str, int]]:
     """Sealed inputs by role and by status."""
-    return {name: dict(sorted(Counter(row[name] for row in event.inputs).items())) for name in ("role", "status")}
+    return {
+        name: dict(sorted(Counter(row[name] for row in event.inputs).items())) for name in ("role", "status")
+    }
 
 
 def json_line(name: str, fields: dict[str, Any], elapsed: float) -> str:
@@ -107,17 +114,27 @@ def _began(e: dict[str, Any]) -> list[str]:
     scenarios = ", ".join(e["scenarios"])
     why = f" ({e['why']})" if e["why"] else ""
     return [
-        f"run {e['run_id']} begins: preset {e['preset']}, seed {e['seed']}, scenarios {scenarios}; {e['states']} states"
+        (
+            f"run {e['run_id']} begins: preset {e['preset']}, seed {e['seed']}, scenarios {scenarios}; "
+            f"{e['states']} states"
+        )
         + (f", until {e['until']}" if e["until"] else ""),
         f"  in {e['run_dir']}; backend {e['backend']}{why}, executor {e['executor']}, {e['workers']} workers",
     ]
 
 
 def _sealed(e: dict[str, Any]) -> list[str]:
-    told = [f"{e['segment']}  {e['title']}: sealed; " + "; ".join(f"{name} {_counted(found)}" for name, found in e["counts"].items())]
+    told = [
+        f"{e['segment']}  {e['title']}: sealed; "
+        + "; ".join(f"{name} {_counted(found)}" for name, found in e["counts"].items())
+    ]
     told += [f"  gate {gate['segment']} PASS, bundle {gate['bundle_sha256'][:16]}" for gate in e["gates"]]
-    listed = [row for row in e["inputs"] if row["role"] != "CONTRACT"]  # one a contract file: the log has them all
-    return told + [f"  {row['status']:<8} {row['role']:<20} {row['key']}  {row['path']}  ({row['method']})" for row in listed]
+    # one a contract file: the log has them all
+    listed = [row for row in e["inputs"] if row["role"] != "CONTRACT"]
+    return told + [
+        f"  {row['status']:<8} {row['role']:<20} {row['key']}  {row['path']}  ({row['method']})"
+        for row in listed
+    ]
 
 
 def _counted(found: dict[str, int]) -> str:
@@ -129,7 +146,9 @@ def _checked(e: dict[str, Any]) -> list[str]:
     told = [f"{e['state']}  {good} of {len(e['checks'])} checks passed"]
     for check in e["checks"]:
         name = f"{check['dataset']}: {check['name']}" if check.get("dataset") else check["name"]
-        figures = [f"{part} {_figure(check[part])}" for part in ("rows", "found", "expected") if part in check]
+        figures = [
+            f"{part} {_figure(check[part])}" for part in ("rows", "found", "expected") if part in check
+        ]
         told.append(f"  {'ok ' if check['passed'] else 'NOT'} {name}  {', '.join(figures)}")
     return told
 
@@ -147,20 +166,27 @@ def _ended(e: dict[str, Any]) -> list[str]:
 _TEXTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "run_began": _began,
     "input_read": lambda e: [f"{e['input']} {line}" for line in e["lines"]],
-    "kernels_compiling": lambda e: [f"kernels {e['done']}/{e['kernels']} compiled for {e['backend']} in {e['seconds']:.1f} s"],
+    "kernels_compiling": lambda e: [
+        f"kernels {e['done']}/{e['kernels']} compiled for {e['backend']} in {e['seconds']:.1f} s"
+    ],
     "segment_sealed": _sealed,
     "state_began": lambda e: [
-        f"{e['state']}  {e['title']} begins (state {e['number']} of {e['of']}, {e['partitions']} partitions): {e['objective']}"
+        (
+            f"{e['state']}  {e['title']} begins (state {e['number']} of {e['of']}, {e['partitions']} "
+            f"partitions): {e['objective']}"
+        )
     ],
     "progress": lambda e: [e["text"]],
     "checked": _checked,
     "state_ended": _ended,
     "segment_passed": lambda e: [
-        f"{e['segment']}  {'had passed before' if e['taken_over'] else 'passed'}: {e['checks']} checks, {e['datasets']} datasets,"
+        f"{e['segment']}  {'had passed before' if e['taken_over'] else 'passed'}: {e['checks']} checks, "
+        f"{e['datasets']} datasets,"
         f" {e['rows']:,} rows, {e['bytes'] / 1e6:,.1f} MB, bundle {e['bundle_sha256'][:16]}"
     ],
     "run_ended": lambda e: [
-        f"run ended: {e['outcome']}, exit {e['exit_code']}, {e['seconds']:.2f} s" + (f"; {e['code']}: {e['what']}" if e["code"] else "")
+        f"run ended: {e['outcome']}, exit {e['exit_code']}, {e['seconds']:.2f} s"
+        + (f"; {e['code']}: {e['what']}" if e["code"] else "")
     ],
 }
 
@@ -181,7 +207,9 @@ def _to_stderr(text: str) -> None:
 
 
 class LogFile(Told):
-    """JSON lines appended to a file. If it cannot be written any more, one warning says so and the run goes on without it.
+    """JSON lines appended to a file.
+
+    If it cannot be written any more, one warning says so and the run goes on without it.
 
     Args:
         path: The file; made if it is not there.
@@ -198,7 +226,10 @@ class LogFile(Told):
         self._number: int | None = None
         try:
             place = path.resolve()
-            inside = any(folder == run_dir.resolve() or (folder / RECEIPT_NAME).is_file() for folder in (place, *place.parents))
+            inside = any(
+                folder == run_dir.resolve() or (folder / RECEIPT_NAME).is_file()
+                for folder in (place, *place.parents)
+            )
         except (OSError, RuntimeError) as error:  # RuntimeError: links in a ring
             raise self._refused(error) from error
         if inside:
@@ -211,7 +242,11 @@ class LogFile(Told):
             )
         try:
             # A pipe without a reader is refused instead of waited for.
-            self._number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
+            self._number = os.open(
+                path,
+                os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY,
+                0o644,
+            )
             if stat.S_ISDIR(os.fstat(self._number).st_mode):
                 raise IsADirectoryError(f"{path} is a directory")
             os.write(self._number, b"")
@@ -234,9 +269,20 @@ class LogFile(Told):
                 data = data[os.write(self._number, data) :]
         except OSError as error:
             self.close()
-            sys.stderr.write(one_line(f"warning: the log {self._path} ends here ({error.strerror or error}); the run goes on") + "\n")
+            sys.stderr.write(
+                one_line(
+                    f"warning: the log {self._path} ends here ({error.strerror or error}); the run goes on"
+                )
+                + "\n"
+            )
 
     def _refused(self, error: Exception) -> StorageError:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         do = "a path that can be written, or no --log"
-        return StorageError("SHELL.LOG_NOT_WRITABLE", "the log cannot be written", found=str(why), where=str(self._path), do=do)
+        return StorageError(
+            "SHELL.LOG_NOT_WRITABLE",
+            "the log cannot be written",
+            found=str(why),
+            where=str(self._path),
+            do=do,
+        )

@@ -29,7 +29,9 @@ from sim.state.records import Published
 from sim.state.switches import named
 
 
-def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -> tuple[StateManifest, str, int]:
+def execute(
+    program: Program, ctx: Context, run: StateRun, inputs_digest: str
+) -> tuple[StateManifest, str, int]:
     """Run a state to its manifest.
 
     Args:
@@ -39,10 +41,12 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
         inputs_digest: Digest of the seal and of the manifests of earlier states of the segment.
 
     Returns:
-        The published manifest, its SHA-256, and the number of partitions taken over from an interrupted attempt.
+        The published manifest, its SHA-256, and the number of partitions taken over from an interrupted
+        attempt.
 
     Raises:
-        ContractError: `SHELL.TOO_MANY_FILES`: more partitions than a manifest can list; if that is sure, before any is computed.
+        ContractError: `SHELL.TOO_MANY_FILES`: more partitions than a manifest can list; if that is sure,
+            before any is computed.
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
     state = program.state
@@ -73,7 +77,10 @@ def execute(program: Program, ctx: Context, run: StateRun, inputs_digest: str) -
             sums.add(missing.pop(part.name), part.scenario, result)
             _ended(run, state.id, result, False)
     if missing:
-        raise RuntimeError(f"{len(missing)} of {len(plan)} partitions of {state.id} never came, {next(iter(missing))} among them")
+        raise RuntimeError(
+            f"{len(missing)} of {len(plan)} partitions of {state.id} never came, {next(iter(missing))} "
+            "among them"
+        )
     run.reporter.tell(Stage(state.id, "", "concluding"))
     manifest, digest = _conclude(program, ctx, run, staging, sums, len(plan))
     staging.discard()
@@ -89,11 +96,18 @@ def _ended(run: StateRun, state: str, result: PartitionResult, resumed: bool) ->
 def _binding(plan: list[Partition], inputs_digest: str) -> str:
     """Digest of everything finished partitions depend on."""
     spec = canonical_json([[part.index, part.scenario, dict(part.spec)] for part in plan])
-    return named_digest("staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))])
+    return named_digest(
+        "staging", [("inputs", inputs_digest), ("code", code_digest()), ("plan", sha256_bytes(spec))]
+    )
 
 
-def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int) -> tuple[StateManifest, str]:
-    """Check what spans partitions, publish, write the manifest; `end` is the place after the last partition's."""
+def _conclude(
+    program: Program, ctx: Context, run: StateRun, staging: Staging, sums: RunningSums, end: int
+) -> tuple[StateManifest, str]:
+    """Check what spans partitions, publish, write the manifest.
+
+    `end` is the place after the last partition's.
+    """
     state = program.state
     totals = sums.totals(state.streams)
     grouped = dict(sums.files())
@@ -113,7 +127,9 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
             files=tuple(files),
             content_blake3=combine_digests([file.content_blake3 for file in files]),
         )
-        for (dataset_id, scenario), files in sorted(grouped.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
+        for (dataset_id, scenario), files in sorted(
+            grouped.items(), key=lambda entry: (entry[0][0], entry[0][1] or "")
+        )
     ]
     for item in published:
         across = check_key_ranges([file.keys for file in item.files], run.contracts.dataset(item.dataset))
@@ -122,7 +138,9 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     asked = ctx.to_publish()
     missing = sorted(named(key) for key in asked - set(grouped))
     if not set(grouped) <= asked:
-        raise ValueError(f"{state.id} made what is switched off: {sorted(named(key) for key in set(grouped) - asked)}")
+        raise ValueError(
+            f"{state.id} made what is switched off: {sorted(named(key) for key in set(grouped) - asked)}"
+        )
     checked = None if failed or missing else program.checks
     model = [] if checked is None else list(on_backend(program, ctx, run, None, lambda: checked(ctx, totals)))
     checks = sums.checks() + [_model_row(check) for check in model]
@@ -132,7 +150,9 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
     measure = program.measure
     told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
     measured = [_measured_row(figure) for figure in told]
-    manifest = StateManifest(state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured))
+    manifest = StateManifest(
+        state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured)
+    )
     data = manifest.encode()
     run.reporter.tell(Stage(state.id, "", "publishing"))
     for item in published:
@@ -144,27 +164,50 @@ def _conclude(program: Program, ctx: Context, run: StateRun, staging: Staging, s
 
 
 def _path(run: StateRun, dataset: Dataset, scenario: str | None) -> str:
-    values = {"seed": run.identity["seed"], "manifest_fingerprint": run.identity["manifest_fingerprint"], "scenario_id": scenario}
+    values = {
+        "seed": run.identity["seed"],
+        "manifest_fingerprint": run.identity["manifest_fingerprint"],
+        "scenario_id": scenario,
+    }
     return "/".join([dataset.path, *(f"{key}={values[key]}" for key in dataset.partitioning)])
 
 
 def _model_row(check: Check) -> dict[str, Any]:
-    return {"name": check.name, "passed": check.passed, "found": check.found, "expected": check.expected, "note": check.note}
+    return {
+        "name": check.name,
+        "passed": check.passed,
+        "found": check.found,
+        "expected": check.expected,
+        "note": check.note,
+    }
 
 
 def _measured_row(figure: Measurement) -> dict[str, Any]:
-    return {"name": figure.name, "severity": INFO, "found": figure.found, "unit": figure.unit, "note": figure.note}
+    return {
+        "name": figure.name,
+        "severity": INFO,
+        "found": figure.found,
+        "unit": figure.unit,
+        "note": figure.note,
+    }
 
 
-def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]) -> None:
+def _refuse(
+    program: Program, staging: Staging, failed: list[dict[str, Any]], missing: list[str], model: list[Check]
+) -> None:
     kept = staging.quarantine()
     examples = [
-        f"{row['dataset']}: {row['name']}: found {row['found']}, expected {row['expected']} {' | '.join(row['examples'][:2])}"
+        (
+            f"{row['dataset']}: {row['name']}: found {row['found']}, expected {row['expected']} "
+            f"{' | '.join(row['examples'][:2])}"
+        )
         for row in failed
     ]
     examples += [f"{dataset}: not written" for dataset in missing]
     examples += [
-        f"{check.name}: found {_plain(check.found)}, expected {_plain(check.expected)} {check.note}" for check in model if not check.passed
+        f"{check.name}: found {_plain(check.found)}, expected {_plain(check.expected)} {check.note}"
+        for check in model
+        if not check.passed
     ]
     raise ValidationError(
         f"{program.state.id}.CHECKS_FAILED",
@@ -172,7 +215,10 @@ def _refuse(program: Program, staging: Staging, failed: list[dict[str, Any]], mi
         examples=examples,
         total=len(examples),
         where=str(kept),
-        do=f"look at the quarantined files; then correct the config the check names{_bounds(program)} and run again (another run id)",
+        do=(
+            f"look at the quarantined files; then correct the config the check names{_bounds(program)} and "
+            "run again (another run id)"
+        ),
     )
 
 

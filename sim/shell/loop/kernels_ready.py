@@ -16,7 +16,12 @@ from sim.state.declaration import Segment
 
 
 def compile_missing(
-    backend: Backend, run_dir: Path, segments: Sequence[Segment], until: str | None, executor: Executor | None, reporter: Reporter
+    backend: Backend,
+    run_dir: Path,
+    segments: Sequence[Segment],
+    until: str | None,
+    executor: Executor | None,
+    reporter: Reporter,
 ) -> None:
     """Compile what the states to come will call and this machine has not compiled yet.
 
@@ -38,13 +43,17 @@ def compile_missing(
         for program in segment.programs
         if program.state.id in asked and not state_path(run_dir, program.state.id).is_file()
     ]
-    missing = backend.compiled.missing(kernel for state in to_run for kernel in state.kernels) if to_run else []
+    missing = (
+        backend.compiled.missing(kernel for state in to_run for kernel in state.kernels) if to_run else []
+    )
     if not missing:
         return
     started = time.monotonic()
 
     def tell(done: int) -> None:
-        reporter.tell(KernelsCompiling(backend.name, done, len(missing), round(time.monotonic() - started, 3)))
+        reporter.tell(
+            KernelsCompiling(backend.name, done, len(missing), round(time.monotonic() - started, 3))
+        )
 
     tell(0)
     backend.compiled.compile(missing, len(os.sched_getaffinity(0)), tell)

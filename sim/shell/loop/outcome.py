@@ -26,8 +26,10 @@ class RunResult:
         run_dir: The run directory.
         rows: One entry a state: what `segment_state_runs` says.
         bundles: Segments that passed, in order.
-        taken_over: Those of them that an earlier invocation built: `SIZES_CHECKED` says what was looked at of their files.
-        stopped_after: State after which the run ended as asked, its segment not passed; None if it went to the end of a segment.
+        taken_over: Those of them that an earlier invocation built: `SIZES_CHECKED` says what was looked at of
+            their files.
+        stopped_after: State after which the run ended as asked, its segment not passed; None if it went to
+            the end of a segment.
         session: Name of this invocation, unlike any other.
     """
 
@@ -39,7 +41,9 @@ class RunResult:
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-def state_row(segment: Segment, state: str, status: str, rows: int, reused: int, started: float, error: str = "") -> StateRow:
+def state_row(
+    segment: Segment, state: str, status: str, rows: int, reused: int, started: float, error: str = ""
+) -> StateRow:
     """A row of `segment_state_runs`; `started` is of `time.perf_counter`."""
     return StateRow(
         layer=segment.layer,
@@ -55,7 +59,9 @@ def state_row(segment: Segment, state: str, status: str, rows: int, reused: int,
 
 
 def gate_row(segment: Segment, bundle: Bundle, status: str, started: float) -> StateRow:
-    """The row of a segment's gate: the rows of every dataset it vouches for, built now (PASS) or earlier (PROVEN)."""
+    """The row of a segment's gate: the rows of every dataset it vouches for,
+    built now (PASS) or earlier (PROVEN).
+    """
     return state_row(segment, segment.gate, status, sum(item.rows for item in bundle.datasets), 0, started)
 
 
@@ -64,7 +70,9 @@ def describe(result: RunResult) -> dict[str, Any]:
     return {
         "run_dir": str(result.run_dir),
         "segments": {code: bundle.digest for code, bundle in result.bundles.items()},
-        "checks_passed": sum(len(bundle.checks) for code, bundle in result.bundles.items() if code not in result.taken_over),
+        "checks_passed": sum(
+            len(bundle.checks) for code, bundle in result.bundles.items() if code not in result.taken_over
+        ),
         "taken_over": dict.fromkeys(result.taken_over, SIZES_CHECKED),
         "stopped_after": result.stopped_after,
         "states": [vars(row) for row in result.rows],

@@ -1,9 +1,12 @@
-"""A dry run: what a request would build, what of it is published already, and how big it may get. Nothing is written.
+"""A dry run: what a request would build, what of it is published already, and how big it may get.
 
-Of what is published, names, kinds and sizes are looked at; `run` hashes what it takes over from a segment that has not passed, and every
-file that a state reads.
+Nothing is written.
 
-Partitions are told where the inputs they depend on are published; volumes of what is not built yet are estimates, and say so.
+Of what is published, names, kinds and sizes are looked at; `run` hashes what it takes over from a segment
+that has not passed, and every file that a state reads.
+
+Partitions are told where the inputs they depend on are published; volumes of what is not built yet are
+estimates, and say so.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ class PlannedState:
     """One state of a plan.
 
     Attributes:
-        status: `published` (by an earlier run, its segment perhaps not yet passed; sizes checked, bytes not read) or `to run`.
+        status: `published` (by an earlier run, its segment perhaps not yet passed; sizes checked, bytes not
+            read) or `to run`.
         partitions: How many partitions it would compute, or None where that depends on rows not built yet.
         staged: Partitions an interrupted run left behind; they are verified before they are used again.
         rows: Rows of a published state, else None.
@@ -69,7 +73,11 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready mapping."""
-        return {**asdict(self), "states": [asdict(state) for state in self.states], "estimate": dict(self.estimate)}
+        return {
+            **asdict(self),
+            "states": [asdict(state) for state in self.states],
+            "estimate": dict(self.estimate),
+        }
 
 
 def plan_run(prepared: Prepared, backend: Backend, out: Path) -> Plan:
@@ -127,14 +135,17 @@ def plan_run(prepared: Prepared, backend: Backend, out: Path) -> Plan:
 def _estimate(prepared: Prepared, backend: Backend) -> Mapping[str, int]:
     """Rough volumes, by a rehearsal where the model asks for one."""
     model = prepared.model
-    return {} if model.estimate is None else model.estimate(prepared.facts, partial(rehearse, prepared, backend))
+    return (
+        {} if model.estimate is None else model.estimate(prepared.facts, partial(rehearse, prepared, backend))
+    )
 
 
 def require_space(prepared: Prepared, out: Path) -> None:
-    """Refuse a run whose world clearly does not fit: less than half of the estimate, what is there already aside, is free.
+    """Refuse a run whose world clearly does not fit: less than half of the estimate,
+    what is there already aside, is free.
 
-    Half, because estimates are rough: a refusal here should never be wrong. A disk that fills up later stops the run too, and
-    what was finished by then is kept.
+    Half, because estimates are rough: a refusal here should never be wrong. A disk that fills up later stops
+    the run too, and what was finished by then is kept.
 
     Raises:
         StorageError: `SHELL.DISK_TOO_SMALL`.
@@ -147,7 +158,12 @@ def require_space(prepared: Prepared, out: Path) -> None:
     whole = prepared.model.estimate(prepared.facts, None)["bytes"]
     if free >= whole // 2:
         return  # whatever is there already: looking at every file of a large run takes seconds
-    there = sum(path.lstat().st_size for part in ("data", "staging") for path in (run_dir / part).rglob("*") if path.is_file())
+    there = sum(
+        path.lstat().st_size
+        for part in ("data", "staging")
+        for path in (run_dir / part).rglob("*")
+        if path.is_file()
+    )
     needed = max(0, whole - there)
     if free < needed // 2:
         raise StorageError(
@@ -156,7 +172,10 @@ def require_space(prepared: Prepared, out: Path) -> None:
             found=f"{free:,} bytes free",
             expected=f"about {needed:,} bytes needed",
             where=str(existing),
-            do="free some space, choose another --out, or a smaller world (closedworld plan estimates without building)",
+            do=(
+                "free some space, choose another --out, or a smaller world (closedworld plan estimates "
+                "without building)"
+            ),
         )
 
 
@@ -169,5 +188,7 @@ def _partitions(program: Program, prepared: Prepared, store: Store, backend: Bac
     return len(program.partitions(ctx))
 
 
-def _planned(segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None) -> PlannedState:
+def _planned(
+    segment: Segment, program: Program, status: str, partitions: int | None, staged: int, rows: int | None
+) -> PlannedState:
     return PlannedState(segment.code, program.state.id, program.state.title, status, partitions, staged, rows)

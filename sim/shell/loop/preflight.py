@@ -1,8 +1,9 @@
 """What the request alone decides is refused at once, by `plan` and by `run`, before any state has run.
 
-A state says in `preflight` which requests it could never serve: dates without a calendar, priors that contradict themselves, places that
-are nowhere. Preflights decide nothing but refusal, so they may look at the whole configuration, reference and user input - more than
-the state declares and its segment seals -, and at nothing that is built.
+A state says in `preflight` which requests it could never serve: dates without a calendar, priors that
+contradict themselves, places that are nowhere. Preflights decide nothing but refusal, so they may look at the
+whole configuration, reference and user input - more than the state declares and its segment seals -, and at
+nothing that is built.
 """
 
 from __future__ import annotations

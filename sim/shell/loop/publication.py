@@ -1,6 +1,9 @@
-"""What happens to a segment once it has passed, and where upstream rows are read from. By default: nothing, and the run directory.
+"""What happens to a segment once it has passed, and where upstream rows are read from.
 
-`sim.objects.upload` publishes to an object store with these five calls; the run loop knows nothing else about it.
+By default: nothing, and the run directory.
+
+`sim.objects.upload` publishes to an object store with these five calls; the run loop knows nothing else about
+it.
 """
 
 from __future__ import annotations
@@ -25,8 +28,18 @@ class Publication:
     def begin(self, run_dir: Path, identity: Mapping[str, Any], codes: Sequence[str]) -> None:
         """The run lock is held and the receipt lies in the run directory; no segment was looked at yet."""
 
-    def prove(self, run_dir: Path, code: str, codes: Sequence[str], identity: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
-        """The bundle of a segment whose flag lies in the run directory; arguments and refusals as `require_passed`."""
+    def prove(
+        self,
+        run_dir: Path,
+        code: str,
+        codes: Sequence[str],
+        identity: Mapping[str, Any],
+        before: Mapping[str, Bundle],
+    ) -> Bundle:
+        """The bundle of a segment whose flag lies in the run directory.
+
+        Arguments and refusals as `require_passed`.
+        """
         return require_passed(run_dir, code, codes, identity, before)
 
     def passed(self, run_dir: Path, bundle: Bundle) -> None:

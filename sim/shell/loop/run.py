@@ -1,4 +1,6 @@
-"""The loop over segments and states: gate, seal, execute, bundle; skip what is proven, resume what was begun."""
+"""The loop over segments and states: gate, seal, execute, bundle; skip what is proven,
+resume what was begun.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,12 @@ class Options:
         until: Last segment to build, or last state, whose segment does not pass then; None for all.
         order_seed: Shuffle partitions (tests), or None.
         executor: Who computes partitions; its owner closes it.
-        verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where another one runs; 0 for none.
-        device_slots: Partitions with rows on a device at once, for backends that have one; None for as many as are computed at once.
-        rng_events: States whose random events are published once their segments have passed; see `rng_events.py`.
+        verify_fraction: Share of partitions, and at least one a state, recomputed on the cpu backend where
+            another one runs; 0 for none.
+        device_slots: Partitions with rows on a device at once, for backends that have one; None for as many
+            as are computed at once.
+        rng_events: States whose random events are published once their segments have passed; see
+            `rng_events.py`.
         memory: Memory limit of this process; the executor's own.
         publication: Where passed segments go beyond the run directory.
     """
@@ -118,7 +123,10 @@ class Run:
         return self.result.run_dir
 
     def executor(self) -> Executor:
-        """Who computes partitions. Threads of our own are made anew for each state: what they learn of memory is about one state."""
+        """Who computes partitions.
+
+        Threads of our own are made anew for each state: what they learn of memory is about one state.
+        """
         return self.options.executor or LocalExecutor(self.options.workers, self.options.memory)
 
     def build(self) -> RunResult:
@@ -142,7 +150,8 @@ class Run:
                 options.publication.begin(run_dir, prepared.identity, gate_codes(segments))
                 self._segments()
             except BaseException:
-                with contextlib.suppress(SimError):  # what stopped the run is told, not that its report could not be written either
+                # what stopped the run is told, not that its report could not be written either
+                with contextlib.suppress(SimError):
                     write_state_runs(run_dir, prepared, self.result.rows)
                 raise
             write_state_runs(run_dir, prepared, self.result.rows)
@@ -151,7 +160,9 @@ class Run:
         return self.result
 
     def _share_device(self) -> None:
-        """Let as many partitions hold rows on the device at once as are computed at once, or as the user says."""
+        """Let as many partitions hold rows on the device at once as are computed at once,
+        or as the user says.
+        """
         if self.backend.slots is not None:
             threads = self.options.executor.threads if self.options.executor else self.options.workers
             self.backend.slots.resize(self.options.device_slots or max(1, min(threads, MOST_SLOTS)))
@@ -187,7 +198,9 @@ class Run:
         settle_published(gates_dir(self.run_dir, segment.code) / FLAG_NAME, self.run_dir / "staging")
         codes = [*self.result.bundles, segment.code]
         proven = self.result.bundles
-        bundle = self.options.publication.prove(self.run_dir, segment.code, codes, self.prepared.identity, proven)
+        bundle = self.options.publication.prove(
+            self.run_dir, segment.code, codes, self.prepared.identity, proven
+        )
         require_checks(self.prepared.contracts, segment, bundle.datasets, bundle.checks)
         self.store.register(bundle.datasets)
         self.result.taken_over.append(segment.code)
@@ -207,7 +220,9 @@ class Run:
                 self.result.stopped_after = program.state.id
                 return
         rows = [{"state": manifest.state, **check} for manifest in manifests for check in manifest.checks]
-        require_checks(prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows)
+        require_checks(
+            prepared.contracts, segment, [item for manifest in manifests for item in manifest.datasets], rows
+        )
         started = time.perf_counter()
         parents = {code: bundle.flag_sha256 for code, bundle in upstream.items()}
         index = encode_index(segment.code, prepared.identity, parents, proofs, manifests)
@@ -243,7 +258,9 @@ class Run:
         seal = encode_seal(segment.code, prepared.identity, rows)
         documents = {
             f"sealed_inputs_{segment.code}.json": seal,
-            f"s0_gate_receipt_{segment.code}.json": encode_receipt(segment.code, prepared.identity, upstream, seal, len(rows)),
+            f"s0_gate_receipt_{segment.code}.json": encode_receipt(
+                segment.code, prepared.identity, upstream, seal, len(rows)
+            ),
         }
         for name, data in documents.items():
             publish_document(self.run_dir / "staging", folder / name, data, "A segment is sealed once.")
@@ -266,7 +283,8 @@ class Run:
         started, state = time.perf_counter(), program.state
         settle_published(path, self.run_dir / "staging" / state.id)
         manifest = StateManifest.decode(read_published(path), str(path))
-        require_state(self.run_dir, manifest, deep=True)  # every byte, since the segment's flag will vouch for it
+        # every byte, since the segment's flag will vouch for it
+        require_state(self.run_dir, manifest, deep=True)
         self.store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)
         self.result.rows.append(state_row(segment, state.id, "PROVEN", rows, 0, started))
@@ -289,7 +307,9 @@ class Run:
             order_seed=self.options.order_seed,
             reporter=self.reporter,
             verify_fraction=self.options.verify_fraction,
-            describe_job=partial(describe_job, prepared, self.backend, state.id, readable, self.result.session),
+            describe_job=partial(
+                describe_job, prepared, self.backend, state.id, readable, self.result.session
+            ),
             place=place,
         )
         try:
@@ -307,7 +327,9 @@ class Run:
         self.reporter.tell(ended(state.title, self.result.rows[-1], note))
         return manifest, digest
 
-    def _failed(self, segment: Segment, program: Program, run: StateRun, error: BaseException, started: float) -> None:
+    def _failed(
+        self, segment: Segment, program: Program, run: StateRun, error: BaseException, started: float
+    ) -> None:
         """Note and tell that a state failed."""
         state, code = program.state, str(getattr(error, "code", type(error).__name__))
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed

@@ -42,7 +42,11 @@ def states_until(segments: Sequence[Segment], until: str | None) -> list[str]:
 def place_of(segments: Sequence[Segment], until: str | None, state: str) -> tuple[int, int]:
     """Which state of the run a state is, of how many; a segment's gate counts as its last."""
     ids = states_until(segments, until)
-    last = [place for place, one in enumerate(ids, start=1) if one == state or one.partition(".")[0] == state.partition(".")[0]]
+    last = [
+        place
+        for place, one in enumerate(ids, start=1)
+        if one == state or one.partition(".")[0] == state.partition(".")[0]
+    ]
     return (ids.index(state) + 1 if state in ids else max(last, default=len(ids))), len(ids)
 
 
@@ -67,10 +71,13 @@ def run_began(
     return [began, *(InputRead(one.name, tuple(one.echo())) for one in prepared.supplied.values())]
 
 
-def sealed(segment: Segment, upstream: Mapping[str, Bundle], rows: Iterable[Mapping[str, Any]]) -> SegmentSealed:
+def sealed(
+    segment: Segment, upstream: Mapping[str, Bundle], rows: Iterable[Mapping[str, Any]]
+) -> SegmentSealed:
     """A segment's open gates and sealed inputs."""
     gates = [
-        {"segment": code, "bundle_sha256": bundle.digest, "flag_sha256": bundle.flag_sha256} for code, bundle in sorted(upstream.items())
+        {"segment": code, "bundle_sha256": bundle.digest, "flag_sha256": bundle.flag_sha256}
+        for code, bundle in sorted(upstream.items())
     ]
     inputs = [
         {
@@ -98,14 +105,20 @@ def _method(row: Mapping[str, Any]) -> str:
 def passed(bundle: Bundle, taken_over: bool) -> SegmentPassed:
     """A segment's flag lies there."""
     rows, size = sum(item.rows for item in bundle.datasets), sum(item.bytes for item in bundle.datasets)
-    return SegmentPassed(bundle.segment, bundle.digest, len(bundle.checks), len(bundle.datasets), rows, size, taken_over)
+    return SegmentPassed(
+        bundle.segment, bundle.digest, len(bundle.checks), len(bundle.datasets), rows, size, taken_over
+    )
 
 
 def objective(program: Program) -> str:
     """What a state is for: the first line of its module, or its title where that says something else."""
-    functions = [one for one in (program.compute, program.plan, program.finish, program.checks) if one is not None]
+    functions = [
+        one for one in (program.compute, program.plan, program.finish, program.checks) if one is not None
+    ]
     for function in functions:
-        said = (getattr(sys.modules.get(function.__module__), "__doc__", None) or "").strip().partition("\n")[0]
+        said = (
+            (getattr(sys.modules.get(function.__module__), "__doc__", None) or "").strip().partition("\n")[0]
+        )
         if said.startswith(f"{program.state.id}: "):
             return said.removeprefix(f"{program.state.id}: ").rstrip(".")
     return program.state.title
@@ -113,4 +126,13 @@ def objective(program: Program) -> str:
 
 def ended(title: str, row: StateRow, note: str) -> StateEnded:
     """A state's row of the run report, as the event that ends it."""
-    return StateEnded(row.state, title, row.status, row.rows, row.wall_ms / 1000, row.partitions_resumed, row.error_code, note)
+    return StateEnded(
+        row.state,
+        title,
+        row.status,
+        row.rows,
+        row.wall_ms / 1000,
+        row.partitions_resumed,
+        row.error_code,
+        note,
+    )

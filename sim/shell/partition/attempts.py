@@ -1,13 +1,15 @@
-"""Attempts at partitions by other processes: each writes in a directory of its own, and the driver alone takes files over.
+"""Attempts at partitions by other processes: each writes in a directory of its own,
+and the driver alone takes files over.
 
     staging/<state>/attempts/<job>/            made by the driver, one a driver process and state; put away when it ends
         job.json                               what all partitions of the state share
         <partition>.<random>/                  made by a worker when it begins; taken over by the driver when it has answered
 
-A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never reaches outside of it. So
-two attempts at one partition cannot meet, and a worker that was given up and comes back to life (a zombie) finds its
-directory gone: it can neither change what was staged or published since, nor bring a discarded staging directory back.
-An attempt directory that is still there and not done is the mark of a worker that died (or has stopped for good).
+A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never reaches
+outside of it. So two attempts at one partition cannot meet, and a worker that was given up and comes back to
+life (a zombie) finds its directory gone: it can neither change what was staged or published since, nor bring
+a discarded staging directory back. An attempt directory that is still there and not done is the mark of a
+worker that died (or has stopped for good).
 """
 
 from __future__ import annotations
@@ -49,8 +51,13 @@ class Attempt(Staging):
         except FileNotFoundError:
             raise Stale(f"{room} does not exist") from None
 
-    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]) -> Result:
-        """Write one part file, named after its dataset; what `meanwhile` returns, called while the disk is busy with it."""
+    def write(
+        self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]
+    ) -> Result:
+        """Write one part file, named after its dataset.
+
+        What `meanwhile` returns, called while the disk is busy with it.
+        """
         try:
             result: Result = write_new(self.path / attempt_file(dataset), data, meanwhile)
         except StorageError:
@@ -60,7 +67,10 @@ class Attempt(Staging):
         return result
 
     def record(self, result: PartitionResult) -> None:
-        """Leave a mark that the worker outlived the attempt. The answer is the receipt, and the driver keeps it."""
+        """Leave a mark that the worker outlived the attempt.
+
+        The answer is the receipt, and the driver keeps it.
+        """
         try:
             (self.path / DONE_NAME).touch(mode=0o664)
         except FileNotFoundError:
@@ -90,7 +100,8 @@ class Attempts:
         self._staging = staging
         self._room = room(staging.path, self.digest)
         with storage_errors(self._room, "preparing staging"):
-            put_away(self._room.parent)  # of a driver that is no more: its workers, if any, lose their footing here
+            # of a driver that is no more: its workers, if any, lose their footing here
+            put_away(self._room.parent)
             make_directories(self._room)
         write_new(self._room / JOB_NAME, job)
 
@@ -103,7 +114,10 @@ class Attempts:
         source = self._room / attempt
         for dataset, part in result.files.items():
             folder = self._staging.ready(self._staging.directory(dataset, scenario))
-            with storage_errors(source, "taking over a worker's files (is the run directory on a file system all hosts share?)"):
+            with storage_errors(
+                source,
+                "taking over a worker's files (is the run directory on a file system all hosts share?)",
+            ):
                 (source / attempt_file(dataset)).replace(folder / part.name)
         self._staging.record(result)
         with storage_errors(source, "taking over a worker's files"):

@@ -25,7 +25,10 @@ def ran_out(state: str, part: str, found: str, where: str, do: str) -> StorageEr
 
 def help_alone(program: Program, ctx: Context) -> str:
     """What helps when a partition ran out of memory though no other was beside it in its process."""
-    return f"run again in more memory{smaller_partitions(program, ctx)}; it ran alone, so fewer --workers do not help: {_KEPT}"
+    return (
+        f"run again in more memory{smaller_partitions(program, ctx)}; it ran alone, so fewer --workers do "
+        f"not help: {_KEPT}"
+    )
 
 
 def help_for_workers(threads: int) -> str:
@@ -40,20 +43,36 @@ def help_for_workers(threads: int) -> str:
 
 
 def smaller_partitions(program: Program, ctx: Context) -> str:
-    """The words ", or ..." naming the setting that makes a state's partitions smaller; nothing if it has none."""
+    """The words ", or ..." naming the setting that makes a state's partitions smaller.
+
+    Nothing if it has none.
+    """
     packs = {pack: getattr(ctx.params, pack) for pack in program.state.config}
-    settings = [f"{pack}.{key}" for pack, params in packs.items() for key in params if key.endswith("_a_partition")]
+    settings = [
+        f"{pack}.{key}" for pack, params in packs.items() for key in params if key.endswith("_a_partition")
+    ]
     return f", or smaller partitions (--set {settings[0]}=..., which names another world)" if settings else ""
 
 
 def limit_passed(state: str, part: str | None, error: MemoryLimitPassed) -> StorageError:
-    """The refusal when the process took more than `--memory-limit` allows; `part` is None outside partitions."""
+    """The refusal when the process took more than `--memory-limit` allows;
+    `part` is None outside partitions.
+    """
     enough = -(-error.peak * 11 // 10 // _MIB)
     fewer = f"--workers {error.together - 1}, or with " if error.together > 1 else ""
-    beside = f", {error.together} partitions in flight" if error.together > 1 else ", one partition in flight" if error.together else ""
+    beside = (
+        f", {error.together} partitions in flight"
+        if error.together > 1
+        else ", one partition in flight"
+        if error.together
+        else ""
+    )
     return StorageError(
         "SHELL.MEMORY_LIMIT_PASSED",
-        f"{f'partition {part} of {state}' if part else f'{state}, outside its partitions,'} took more memory than --memory-limit allows",
+        (
+            f"{f'partition {part} of {state}' if part else f'{state}, outside its partitions,'} took more "
+            "memory than --memory-limit allows"
+        ),
         found=f"{error.peak:,} bytes resident at the highest{beside}",
         expected=f"at most {error.limit:,} bytes",
         do=f"run again with {fewer}--memory-limit {enough}MiB: {_KEPT}",

@@ -1,4 +1,7 @@
-"""One partition: compute, check every row, encode, stage, digest. Which partitions there are and what becomes of them: `execute.py`."""
+"""One partition: compute, check every row, encode, stage, digest.
+
+Which partitions there are and what becomes of them: `execute.py`.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,8 @@ class StateRun:
         backend: Where kernels run.
         executor: Who computes partitions.
         describe_job: What workers in other processes must know about this state; see `job.py`.
-        order_seed: Shuffles the order in which partitions are computed (tests); None begins with the heaviest.
+        order_seed: Shuffles the order in which partitions are computed (tests); None begins with the
+            heaviest.
         reporter: Who is told about progress.
         verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
         place: Which state of the run it is, of how many.
@@ -80,11 +84,13 @@ class StateRun:
     key_indexes: dict[tuple[str, str | None, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
 
 
-def compute_partition(program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition, verify: bool) -> PartitionResult:
+def compute_partition(
+    program: Program, ctx: Context, run: StateRun, staging: Staging, part: Partition, verify: bool
+) -> PartitionResult:
     """Compute a partition, check and stage its frames, leave a receipt.
 
-    On a device `compute` of a resident state and its copy to the host hold one of the slots; a host-only state's kernels hold one each for
-    as long as they run; checks, digest, Parquet and disk hold none.
+    On a device `compute` of a resident state and its copy to the host hold one of the slots; a host-only
+    state's kernels hold one each for as long as they run; checks, digest, Parquet and disk hold none.
 
     Args:
         program: The state.
@@ -98,7 +104,8 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
         ValidationError: A kernel refused a row.
         BackendError: The partition does not fit the device, or the device is wrong or failed.
         StorageError: An I/O failure while staging.
-        MemoryError: Memory ran out; it may be called again, when others that were beside it have come to rest.
+        MemoryError: Memory ran out; it may be called again, when others that were beside it have come to
+            rest.
     """
     told = partial(Stage, program.state.id, part.name)
     run.reporter.tell(told("computing"))
@@ -114,7 +121,9 @@ def compute_partition(program: Program, ctx: Context, run: StateRun, staging: St
     return result
 
 
-def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) -> tuple[PartitionContext, Frames]:
+def _computed(
+    program: Program, ctx: Context, run: StateRun, part: Partition
+) -> tuple[PartitionContext, Frames]:
     """What the partition counted, and its frames in host memory."""
     assert program.compute is not None
     compute = program.compute
@@ -126,12 +135,17 @@ def _computed(program: Program, ctx: Context, run: StateRun, part: Partition) ->
     return on_backend(program, ctx, run, part, work)
 
 
-def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]) -> Result:
-    """Work of a state's function; a partition of a resident state waits for a turn on the device, everything else begins at once.
+def on_backend(
+    program: Program, ctx: Context, run: StateRun, part: Partition | None, work: Callable[[], Result]
+) -> Result:
+    """Work of a state's function.
+
+    A partition of a resident state waits for a turn on the device, everything else begins at once.
 
     Raises:
         ValidationError: A kernel refused a row.
-        BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone. `SHELL.DEVICE_FAULT`: the device failed.
+        BackendError: `SHELL.OUT_OF_DEVICE_MEMORY`: it does not fit even alone. `SHELL.DEVICE_FAULT`: the
+            device failed.
     """
     name = f"partition {part.name} of {program.state.id}" if part else f"the whole of {program.state.id}"
     try:
@@ -149,7 +163,10 @@ def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | 
             f"the device failed while computing {name}, {fault.after}",
             found=str(fault),
             where=_where(program, part),
-            do="look at nvidia-smi and dmesg; the same command, with --backend cpu too, goes on where it stopped",
+            do=(
+                "look at nvidia-smi and dmesg; the same command, with --backend cpu too, goes on where it "
+                "stopped"
+            ),
         ) from fault
     except OutOfDeviceMemory as error:
         raise BackendError(
@@ -157,7 +174,10 @@ def on_backend(program: Program, ctx: Context, run: StateRun, part: Partition | 
             f"{name} does not fit the device, even alone (--device-slots 1)",
             found=str(error),
             where=_where(program, part),
-            do=f"a device with more memory, --backend cpu{smaller_partitions(program, ctx)}; finished partitions are kept",
+            do=(
+                f"a device with more memory, --backend cpu{smaller_partitions(program, ctx)}; finished "
+                "partitions are kept"
+            ),
         ) from None
 
 
@@ -172,25 +192,45 @@ def part_file(part: Partition) -> str:
 
 
 def stage_frames(
-    program: Program, run: StateRun, staging: Staging, scenario: str | None, name: str, frames: Frames, result: PartitionResult
+    program: Program,
+    run: StateRun,
+    staging: Staging,
+    scenario: str | None,
+    name: str,
+    frames: Frames,
+    result: PartitionResult,
 ) -> None:
-    """Check every row of the frames against contracts, then stage them as files; a frame that fails is recorded, not staged."""
+    """Check every row of the frames against contracts, then stage them as files.
+
+    A frame that fails is recorded, not staged.
+    """
     for dataset_id, frame in frames.items():
         if dataset_id not in program.state.writes:
-            raise ValueError(f"{program.state.id} returned {dataset_id!r}, which it does not declare to write")
+            raise ValueError(
+                f"{program.state.id} returned {dataset_id!r}, which it does not declare to write"
+            )
         dataset = run.contracts.dataset(dataset_id)
         neighbours = Neighbours(frame)
         checks = check_frame(frame, dataset, run.store.vocabularies, neighbours=neighbours)
-        checks += [check_foreign_key(frame, fk, _referenced(run, fk, scenario), neighbours) for fk in dataset.foreign_keys]
+        checks += [
+            check_foreign_key(frame, fk, _referenced(run, fk, scenario), neighbours)
+            for fk in dataset.foreign_keys
+        ]
         result.checks += [check_row(dataset_id, check) for check in checks]
         if not all(check.passed for check in checks):
             continue
-        metadata = {**{key: str(value) for key, value in run.identity.items()}, "dataset": dataset_id, "scenario": scenario or ""}
+        metadata = {
+            **{key: str(value) for key, value in run.identity.items()},
+            "dataset": dataset_id,
+            "scenario": scenario or "",
+        }
         run.reporter.tell(Stage(program.state.id, "" if result.name == FINISH else result.name, "writing"))
         data = memoryview(encode_parquet(frame, dataset, run.store.vocabularies, metadata))
         digests = partial(_digests, data, frame, dataset, run.store.vocabularies)
         sha256, digest = staging.write(dataset_id, scenario, name, data, digests)
-        result.files[dataset_id] = PartFile(name, len(data), len(frame), sha256, digest, key_range(frame, dataset, neighbours))
+        result.files[dataset_id] = PartFile(
+            name, len(data), len(frame), sha256, digest, key_range(frame, dataset, neighbours)
+        )
 
 
 def _digests(data: memoryview, frame: Frame, dataset: Dataset, vocab: Vocabularies) -> tuple[str, str]:

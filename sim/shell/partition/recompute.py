@@ -1,7 +1,8 @@
 """Holding a device against the CPU: a seeded sample of partitions is computed twice, and nothing may differ.
 
-A GPU that computes wrongly without saying so is rare and real. One partition of every state, and a fraction of all, are recomputed on
-the `cpu` backend; frames are compared by content digest, counters and the RNG ledger by value.
+A GPU that computes wrongly without saying so is rare and real. One partition of every state, and a fraction
+of all, are recomputed on the `cpu` backend; frames are compared by content digest, counters and the RNG
+ledger by value.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ DISAGREES = "SHELL.BACKEND_DISAGREES"
 
 
 def sampled(fraction: float, run_id: str, state: str, parts: Sequence[Partition]) -> frozenset[str]:
-    """Names of the partitions to compute twice: each with the given chance by a hash of its name, and at least one; none for 0.
+    """Names of the partitions to compute twice: each with the given chance by a hash of its name,
+    and at least one; none for 0.
 
     Args:
         fraction: 0 .. 1.
@@ -31,7 +33,9 @@ def sampled(fraction: float, run_id: str, state: str, parts: Sequence[Partition]
     """
     if fraction <= 0 or not parts:
         return frozenset()
-    drawn = {part.name: hashlib.sha256(f"{run_id}/{state}/{part.name}".encode()).digest()[:8] for part in parts}
+    drawn = {
+        part.name: hashlib.sha256(f"{run_id}/{state}/{part.name}".encode()).digest()[:8] for part in parts
+    }
     limit = int(fraction * 2**64)
     least = min(drawn, key=lambda name: drawn[name])
     return frozenset(name for name, word in drawn.items() if int.from_bytes(word, "little") < limit) | {least}
@@ -67,25 +71,39 @@ def hold_against(
     expected = program.compute(again, part)
     for dataset in sorted({*frames, *expected}):
         digests = [
-            table_digest(side[dataset], contracts.dataset(dataset), store.vocabularies) if dataset in side else "no frame"
+            table_digest(side[dataset], contracts.dataset(dataset), store.vocabularies)
+            if dataset in side
+            else "no frame"
             for side in (frames, expected)
         ]
         if digests[0] != digests[1]:
             raise _differs(program, part, f"dataset {dataset}", digests[0], digests[1])
     for name in sorted({*inner.counters, *again.counters}):
-        counts = [side.counters[name].tolist() if name in side.counters else "no counter" for side in (inner, again)]
+        counts = [
+            side.counters[name].tolist() if name in side.counters else "no counter" for side in (inner, again)
+        ]
         if counts[0] != counts[1]:
             raise _differs(program, part, f"counter {name}", str(counts[0])[:80], str(counts[1])[:80])
     if inner.ledger_rows != again.ledger_rows:
-        raise _differs(program, part, "RNG ledger", str(list(inner.ledger_rows.values())), str(list(again.ledger_rows.values())))
+        raise _differs(
+            program,
+            part,
+            "RNG ledger",
+            str(list(inner.ledger_rows.values())),
+            str(list(again.ledger_rows.values())),
+        )
 
 
 def _differs(program: Program, part: Partition, what: str, found: str, wanted: str) -> BackendError:
     return BackendError(
         DISAGREES,
-        f"the device computed {program.state.id}, partition {part.name}, {what}, otherwise than the cpu backend",
+        (
+            f"the device computed {program.state.id}, partition {part.name}, {what}, otherwise than the cpu "
+            "backend"
+        ),
         found=found,
         expected=f"{wanted} by the cpu backend",
-        do="nothing of this state was published; do not trust the device: run again with --backend cpu and another --out,"
+        do="nothing of this state was published; do not trust the device: run again with --backend cpu and "
+        "another --out,"
         " then compare what this device published before with closedworld diff RUN_A RUN_B",
     )

@@ -1,10 +1,11 @@
 """`--rng-events`: the draws of a state one by one, as tables behind a gate of their own.
 
-An event follows from its address, so events are made after the fact: the state's partitions are computed again from published rows, what
-they tell `ctx.ledger` is kept, and their frames are thrown away. Nothing of the world depends on it. To the shell this is one more
-segment for each state - planned, checked over all rows, staged, resumed and published like any other, by threads or by workers of
-a cluster -, whose gate holds the flags of the segments up to the state's own. Its sums must equal the ledger that the
-state's segment was sealed with.
+An event follows from its address, so events are made after the fact: the state's partitions are computed
+again from published rows, what they tell `ctx.ledger` is kept, and their frames are thrown away. Nothing of
+the world depends on it. To the shell this is one more segment for each state - planned, checked over all
+rows, staged, resumed and published like any other, by threads or by workers of a cluster -, whose gate holds
+the flags of the segments up to the state's own. Its sums must equal the ledger that the state's segment was
+sealed with.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def event_dataset(stream: str) -> str:
 
 def drawing(segments: Sequence[Segment]) -> dict[str, Program]:
     """States that draw random numbers, by id, in the order of the run."""
-    return {program.state.id: program for segment in segments for program in segment.programs if program.state.streams}
+    return {
+        program.state.id: program
+        for segment in segments
+        for program in segment.programs
+        if program.state.streams
+    }
 
 
 def gate_codes(segments: Sequence[Segment]) -> tuple[str, ...]:
@@ -41,23 +47,31 @@ def require_events(asked: Sequence[str], until: str | None, segments: Sequence[S
     """Ids of the states meant by `--rng-events`: states, or segments for all their states that draw.
 
     Raises:
-        UsageError: `SHELL.NO_SUCH_EVENTS`: nothing draws there, or it comes after the last segment that is built.
+        UsageError: `SHELL.NO_SUCH_EVENTS`: nothing draws there, or it comes after the last segment that is
+            built.
     """
     codes = [segment.code for segment in segments]
     last = until.split(".")[0] if until else ""
-    built = codes[: codes.index(last) + (until in codes)] if last in codes else codes  # a state ends before its segment has passed
+    # a state ends before its segment has passed
+    built = codes[: codes.index(last) + (until in codes)] if last in codes else codes
     states = [state for state in drawing(segments) if state.split(".")[0] in built]
     wanted: set[str] = set()
     for name in asked:
         meant = [state for state in states if name in (state, state.split(".")[0])]
         if not meant:
             what = f"no state that is built and draws random numbers is meant by {name!r}"
-            raise UsageError("SHELL.NO_SUCH_EVENTS", what, expected=", ".join([*dict.fromkeys(s.split(".")[0] for s in states), *states]))
+            raise UsageError(
+                "SHELL.NO_SUCH_EVENTS",
+                what,
+                expected=", ".join([*dict.fromkeys(s.split(".")[0] for s in states), *states]),
+            )
         wanted.update(meant)
     return tuple(state for state in states if state in wanted)
 
 
-def event_segment(segments: Sequence[Segment], state: str, bundles: Mapping[str, Bundle] | None = None) -> Segment:
+def event_segment(
+    segments: Sequence[Segment], state: str, bundles: Mapping[str, Bundle] | None = None
+) -> Segment:
     """The segment that publishes the events of a state.
 
     Args:
@@ -83,7 +97,9 @@ def event_segment(segments: Sequence[Segment], state: str, bundles: Mapping[str,
         assert bundles is not None
         return _against_ledger(state, ctx, totals, bundles[owner.code])
 
-    return Segment(code, owner.layer, declared.title, (Program(declared, compute, program.plan, None, checks),))
+    return Segment(
+        code, owner.layer, declared.title, (Program(declared, compute, program.plan, None, checks),)
+    )
 
 
 def program_called(segments: Sequence[Segment], state: str) -> Program | None:
@@ -91,7 +107,9 @@ def program_called(segments: Sequence[Segment], state: str) -> Program | None:
     for origin in drawing(segments):
         if state.split(".")[0] == event_code(origin):
             return event_segment(segments, origin).programs[0]
-    return next((program for segment in segments for program in segment.programs if program.state.id == state), None)
+    return next(
+        (program for segment in segments for program in segment.programs if program.state.id == state), None
+    )
 
 
 def _events(program: Program, ctx: PartitionContext, part: Partition) -> Frames:
@@ -103,7 +121,11 @@ def _events(program: Program, ctx: PartitionContext, part: Partition) -> Frames:
     frames: Frames = {}
     for stream in program.state.streams:
         dataset = ctx.written(event_dataset(stream))
-        names = {column.name: column.numpy_dtype for column in dataset.table.columns if column.name not in ("part", *COUNTERS, *FIGURES)}
+        names = {
+            column.name: column.numpy_dtype
+            for column in dataset.table.columns
+            if column.name not in ("part", *COUNTERS, *FIGURES)
+        }
         frame = log.frame(stream, part.index, ctx.event_unit(stream), names)
         for figure in FIGURES:
             ctx.count(_counter(stream, part.scenario, figure), int(frame[figure].sum()))
@@ -116,20 +138,35 @@ def _counter(stream: str, scenario: str | None, figure: str) -> str:
 
 
 def _against_ledger(state: str, ctx: Context, totals: Totals, bundle: Bundle) -> list[Check]:
-    """Sums over all events of each stream and scenario against the ledger the segment was sealed with, key and all."""
-    sealed = {(row["stream"], row["scenario"]): row for row in bundle.document["ledger"] if row["state"] == state}
+    """Sums over all events of each stream and scenario against the ledger the segment was sealed with,
+    key and all.
+    """
+    sealed = {
+        (row["stream"], row["scenario"]): row for row in bundle.document["ledger"] if row["state"] == state
+    }
     result = []
     for stream in ctx.state.streams:
         found, expected = {}, {}
         by_scenario = SCENARIO_KEY in ctx.written(event_dataset(stream)).partitioning
         for scenario in ctx.scenarios if by_scenario else (None,):
             key = f"{ctx.stream(stream, scenario):016x}"
-            found[scenario or ""] = [key, *(int(totals.get(_counter(stream, scenario, figure), 0)) for figure in FIGURES)]
+            found[scenario or ""] = [
+                key,
+                *(int(totals.get(_counter(stream, scenario, figure), 0)) for figure in FIGURES),
+            ]
             row: Mapping[str, Any] = sealed.get((stream, scenario), {"key": key})
             expected[scenario or ""] = [row["key"], *(int(row.get(figure, 0)) for figure in FIGURES)]
         note = "key, entities, draws and blocks over all events equal the ledger of the segment's index"
         result.append(Check(f"ledger {stream}", found == expected, found, expected, note))
     known = {(stream, scenario) for stream in ctx.state.streams for scenario in (None, *ctx.scenarios)}
     strange = sorted(f"{stream} {scenario or ''}".strip() for stream, scenario in set(sealed) - known)
-    result.append(Check("streams of the ledger", not strange, strange, [], "every ledger row of the state is of a stream it declares"))
+    result.append(
+        Check(
+            "streams of the ledger",
+            not strange,
+            strange,
+            [],
+            "every ledger row of the state is of a stream it declares",
+        )
+    )
     return result

@@ -1,7 +1,7 @@
 """Staging of one state: part files and their receipts, before anything is published.
 
-Each finished partition leaves its files and one receipt. After a kill, a partition whose receipt and files agree is taken
-as done; anything else in staging is thrown away and computed again.
+Each finished partition leaves its files and one receipt. After a kill, a partition whose receipt and files
+agree is taken as done; anything else in staging is thrown away and computed again.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Staging:
     Args:
         root: `runs/<id>/staging`.
         state: State id.
-        binding: Digest of everything a finished partition depends on (inputs, code, plan); a receipt made under
-            another binding is not reused.
+        binding: Digest of everything a finished partition depends on (inputs, code, plan); a receipt made
+            under another binding is not reused.
     """
 
     def __init__(self, root: Path, state: str, binding: str) -> None:
@@ -85,23 +85,32 @@ class Staging:
                 write_new(mark, self.binding.encode())
 
     def directory(self, dataset: str, scenario: str | None) -> Path:
-        """Where the part files of a dataset (and scenario) are staged; named after the dataset, so names cannot collide."""
+        """Where the part files of a dataset (and scenario) are staged.
+
+        Named after the dataset, so names cannot collide.
+        """
         return self.path / "data" / dataset / (scenario or "_")
 
     def ready(self, folder: Path) -> Path:
-        """A directory inside staging, there and durable: seen to once, as nobody else takes it away while this is at work."""
+        """A directory inside staging, there and durable: seen to once,
+        as nobody else takes it away while this is at work.
+        """
         if folder not in self._ready:
             with storage_errors(folder, "preparing staging"):
                 make_directories(folder)
             self._ready.add(folder)
         return folder
 
-    def write(self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]) -> Result:
+    def write(
+        self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]
+    ) -> Result:
         """Write one part file; what `meanwhile` returns, called while the disk is busy with it."""
         return self._write(self.ready(self.directory(dataset, scenario)) / name, data, meanwhile)
 
     def _write(self, path: Path, data: bytes | memoryview, meanwhile: Callable[[], Result]) -> Result:
-        """Write under a name of this attempt's own, then take the final one: a task computed twice at once disturbs nobody."""
+        """Write under a name of this attempt's own, then take the final one:
+        a task computed twice at once disturbs nobody.
+        """
         attempt = self.ready(self.path / "writing") / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
         with storage_errors(attempt, "preparing staging"):
             attempt.unlink(missing_ok=True)
@@ -111,12 +120,21 @@ class Staging:
         return result
 
     def record(self, result: PartitionResult) -> None:
-        """Leave the receipt of a finished partition: written last, so that it never promises a missing file."""
+        """Leave the receipt of a finished partition: written last,
+        so that it never promises a missing file.
+        """
         body = canonical_json(encode_result(result))
-        self._write(self.path / "receipts" / f"{result.name}.json", sha256_bytes(body).encode() + b"\n" + body, lambda: None)
+        self._write(
+            self.path / "receipts" / f"{result.name}.json",
+            sha256_bytes(body).encode() + b"\n" + body,
+            lambda: None,
+        )
 
     def finished(self, name: str, scenario: str | None) -> PartitionResult | None:
-        """The result of a partition finished earlier under the same binding, its files re-hashed; None if there is none."""
+        """The result of a partition finished earlier under the same binding, its files re-hashed.
+
+        None if there is none.
+        """
         path = self.path / "receipts" / f"{name}.json"
         with storage_errors(path, "reading a staged partition"):
             digest, _, body = (_plain(path) or b"").partition(b"\n")
@@ -134,7 +152,9 @@ class Staging:
         return result
 
     def drop_strangers(self, dataset: str, scenario: str | None, names: Mapping[str, str]) -> None:
-        """Remove staged files of partitions that are not part of the plan (left by an interrupted attempt)."""
+        """Remove staged files of partitions that are not part of the plan (left by an
+        interrupted attempt).
+        """
         folder = self.directory(dataset, scenario)
         with storage_errors(folder, "preparing staging"):
             for entry in list(os.scandir(folder)):
@@ -154,7 +174,8 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the directory after the state was published; what cannot be removed harms nobody."""
-        with contextlib.suppress(OSError):  # rmtree closes twice when closing fails, whatever it was told to ignore
+        # rmtree closes twice when closing fails, whatever it was told to ignore
+        with contextlib.suppress(OSError):
             shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -164,7 +185,9 @@ def _plain(path: Path) -> bytes | None:
 
 
 def put_away(path: Path) -> None:
-    """Remove a tree under a name nobody knows, so that a late writer can neither be caught half-way nor bring it back."""
+    """Remove a tree under a name nobody knows, so that a late writer can neither be caught half-way nor bring
+    it back.
+    """
     gone = path.with_name(f"{path.name}.gone-{uuid.uuid4().hex}")
     with contextlib.suppress(FileNotFoundError):
         path.rename(gone)

@@ -1,7 +1,8 @@
 """What a state's partitions came to, folded result by result as they arrive.
 
-A result with all its checks is some 16 kB; what its state needs of it later is its file entries. The order in which results arrive
-changes nothing: sums are of integers, and everything else is taken in plan order, by the place each partition has in the plan.
+A result with all its checks is some 16 kB; what its state needs of it later is its file entries. The order in
+which results arrive changes nothing: sums are of integers, and everything else is taken in plan order, by the
+place each partition has in the plan.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from sim.state.records import LedgerRow, PartFile
 
 @dataclass
 class _Merged:
-    """One contract check over the partitions seen so far; `expected` is what the last of them in plan order says."""
+    """One contract check over the partitions seen so far.
+
+    `expected` is what the last of them in plan order says.
+    """
 
     passed: bool
     rows: int
@@ -57,13 +61,18 @@ class RunningSums:
         self.add_checks(place, result.checks)
 
     def add_checks(self, place: int, rows: Iterable[dict[str, Any]]) -> None:
-        """Take over outcomes of contract checks; `place` as in `add`, past the plan's end for checks of the whole state."""
+        """Take over outcomes of contract checks.
+
+        `place` as in `add`, past the plan's end for checks of the whole state.
+        """
         for row in rows:
             if not row["passed"]:
                 self._failed.append((place, row))
             merged = self._checks.get((row["dataset"], row["name"]))
             if merged is None:
-                self._checks[row["dataset"], row["name"]] = _Merged(row["passed"], row["rows"], place, row["expected"])
+                self._checks[row["dataset"], row["name"]] = _Merged(
+                    row["passed"], row["rows"], place, row["expected"]
+                )
                 continue
             merged.passed = merged.passed and row["passed"]
             merged.rows += row["rows"]
@@ -71,7 +80,9 @@ class RunningSums:
                 merged.place, merged.expected = place, row["expected"]
 
     def totals(self, streams: Sequence[str]) -> dict[str, Any]:
-        """Counters by name, int or int64 array, and `rng.<stream>.entities | draws | blocks` of each stream over all scenarios."""
+        """Counters by name, int or int64 array, and `rng.<stream>.entities | draws | blocks` of each stream
+        over all scenarios.
+        """
         totals: dict[str, Any] = {}
         for name, value in sorted(self._counters.items()):
             totals[name] = int(value) if value.ndim == 0 else value
@@ -92,7 +103,13 @@ class RunningSums:
     def checks(self) -> list[dict[str, Any]]:
         """Each contract check once, over all rows, sorted by dataset and name."""
         return [
-            {"dataset": dataset, "name": name, "passed": merged.passed, "rows": merged.rows, "expected": merged.expected}
+            {
+                "dataset": dataset,
+                "name": name,
+                "passed": merged.passed,
+                "rows": merged.rows,
+                "expected": merged.expected,
+            }
             for (dataset, name), merged in sorted(self._checks.items())
         ]
 

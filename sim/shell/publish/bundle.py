@@ -1,10 +1,11 @@
 """The bundle as bytes: the index, and `_passed.flag` over it. Nothing here touches a file; `gate.py` does.
 
-One law for every segment, `bundle-v3`: the flag holds the SHA-256 of the index, the number of checks behind it and the
-SHA-256 over their names; the index lists every published file with its digests, every check with its figures, every state
-manifest, the seal, and the flags of every segment before it. Figures that gate nothing stand in a list of their own,
-`measurements`, which no flag counts. So flags form a hash chain: editing a segment together
-with its own flag still breaks the flags after it. "Passed" says how many checks passed, and which.
+One law for every segment, `bundle-v3`: the flag holds the SHA-256 of the index, the number of checks behind
+it and the SHA-256 over their names; the index lists every published file with its digests, every check with
+its figures, every state manifest, the seal, and the flags of every segment before it. Figures that gate
+nothing stand in a list of their own, `measurements`, which no flag counts. So flags form a hash chain:
+editing a segment together with its own flag still breaks the flags after it. "Passed" says how many checks
+passed, and which.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def check_names(checks: Iterable[Mapping[str, Any]]) -> list[CheckName]:
 
 
 def encode_flag(segment: str, index: bytes) -> bytes:
-    """Bytes of `_passed.flag`, ASCII canonical JSON and a newline: digest of the index, number and names of its checks.
+    """Bytes of `_passed.flag`, ASCII canonical JSON and a newline: digest of the index,
+    number and names of its checks.
 
     Raises:
         GateError: If the index is not a JSON object of this law.
@@ -109,7 +111,12 @@ def encode_flag(segment: str, index: bytes) -> bytes:
     """
     names = check_names(load_json(index, f"{segment}: index", BUNDLE_LAW)["checks"])
     checks = {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))}
-    return canonical_json({"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": sha256_bytes(index), "checks": checks}) + b"\n"
+    return (
+        canonical_json(
+            {"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": sha256_bytes(index), "checks": checks}
+        )
+        + b"\n"
+    )
 
 
 def read_flag(data: bytes, segment: str, where: str) -> str:
@@ -122,7 +129,12 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
     digest, checks = document.get("bundle_sha256"), document.get("checks")
     figures = checks if isinstance(checks, dict) else {}
     number, names = figures.get("number"), figures.get("names_sha256")
-    wanted = {"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": digest, "checks": {"number": number, "names_sha256": names}}
+    wanted = {
+        "law": BUNDLE_LAW,
+        "segment": segment,
+        "bundle_sha256": digest,
+        "checks": {"number": number, "names_sha256": names},
+    }
     sound = is_name(DIGEST, digest) and is_name(DIGEST, names) and type(number) is int
     if not sound or data != canonical_json(wanted) + b"\n":
         raise GateError(

@@ -1,4 +1,6 @@
-"""A run's first document, and how large documents may be: receipts, seals, manifests, indexes, read whole before anything is known."""
+"""A run's first document, and how large documents may be: receipts, seals, manifests, indexes, read whole
+before anything is known.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,14 @@ RECEIPT_LAW = "run-receipt-v1"
 RECEIPT_NAME = "run_receipt.json"
 
 DOCUMENT_BYTES = 1 << 26
-"""Readers refuse what is larger, so that a hostile directory cannot fill memory; so nothing larger may be written."""
+"""Readers refuse what is larger, so that a hostile directory cannot fill memory;
+so nothing larger may be written.
+"""
 
 LEAST_ENTRY_BYTES = 256
-"""A file's entry in a manifest is longer: two digests of 64 digits, a name, two numbers, the names of six fields, indentation."""
+"""A file's entry in a manifest is longer: two digests of 64 digits, a name, two numbers,
+the names of six fields, indentation.
+"""
 
 
 def require_readable(size: int, files: int, whose: str) -> None:
@@ -31,5 +37,8 @@ def require_readable(size: int, files: int, whose: str) -> None:
             f"{whose} has more partitions than its list of files can hold, so it cannot be published",
             found=f"{files:,} files, {size:,} bytes or more to list them",
             expected=f"at most {DOCUMENT_BYTES:,} bytes",
-            do="a smaller world, or larger partitions: --set arrival_placement_policy_5B.arrivals_a_partition=... (another world's id)",
+            do=(
+                "a smaller world, or larger partitions: --set "
+                "arrival_placement_policy_5B.arrivals_a_partition=... (another world's id)"
+            ),
         )

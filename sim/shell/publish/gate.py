@@ -1,6 +1,7 @@
 """The hash gate: the only module that decides whether what is published may be read. No PASS, no read.
 
-What a flag and an index say is `bundle.py`; here they are read from a run directory and held against its files.
+What a flag and an index say is `bundle.py`; here they are read from a run directory and held against its
+files.
 """
 
 from __future__ import annotations
@@ -124,12 +125,18 @@ def verify_bundle(
 
 
 def directory_problems(run_dir: Path, item: Published, deep: bool) -> list[str]:
-    """Where a published directory is not as listed: names, kinds and sizes, and if these hold and it is `deep`, every byte."""
+    """Where a published directory is not as listed: names, kinds and sizes,
+    and if these hold and it is `deep`, every byte.
+    """
     directory, digests = run_dir / item.path, {part.name: part.file_sha256 for part in item.files}
     problems = compare_directory(directory, digests, hashes=False)
     if not problems:  # a file of another size is not worth hashing, and may be of any size
         sizes = [(part, (directory / part.name).stat().st_size) for part in item.files]
-        problems = [f"{directory / p.name}: {size} bytes, published with {p.bytes}" for p, size in sizes if size != p.bytes]
+        problems = [
+            f"{directory / p.name}: {size} bytes, published with {p.bytes}"
+            for p, size in sizes
+            if size != p.bytes
+        ]
     return problems or (compare_directory(directory, digests) if deep else [])
 
 
@@ -144,7 +151,9 @@ def require_state(run_dir: Path, manifest: StateManifest, deep: bool) -> None:
         raise gate_refused(manifest.state, problems, "SHELL.PUBLISHED_FILE_MISSING")
 
 
-def gate_refused(whose: str, problems: list[str], code: str = "SHELL.UPSTREAM_HASHGATE_DIGEST_MISMATCH") -> GateError:
+def gate_refused(
+    whose: str, problems: list[str], code: str = "SHELL.UPSTREAM_HASHGATE_DIGEST_MISMATCH"
+) -> GateError:
     """The refusal for a segment or state whose published files are not what its index or manifest says."""
     return GateError(
         code,
@@ -165,7 +174,9 @@ def require_file(path: Path, digest: str) -> None:
 
 
 def require_bytes(path: Path, digest: str, size: int = DOCUMENT_BYTES) -> bytes:
-    """The bytes of a published file, at most `size` of them, which must be those that were published; read once.
+    """The bytes of a published file, at most `size` of them, which must be those that were published.
+
+    Read once.
 
     Raises:
         GateError: As `require_file`.

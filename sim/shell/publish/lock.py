@@ -57,11 +57,15 @@ class RunLock:
         return self
 
     def _still_there(self) -> bool:
-        """Whether the locked file is still the directory's: a removal may have come between opening and locking."""
+        """Whether the locked file is still the directory's: a removal may have come between opening and
+        locking.
+        """
         try:
             return os.path.samestat(os.fstat(self._fd), self._path.lstat())
         except FileNotFoundError:
             return False
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._fd)

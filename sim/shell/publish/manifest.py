@@ -1,6 +1,8 @@
-"""What a state published: files, rows, digests, checks, ledger - the list by which every later reader opens files.
+"""What a state published: files, rows, digests, checks, ledger - the list by which every later reader opens
+files.
 
-A manifest is JSON, written once by the state that made the files, and never reconstructed from a directory listing.
+A manifest is JSON, written once by the state that made the files, and never reconstructed from a directory
+listing.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class StateManifest:
         """
         document = load_json(data, where, STATE_LAW)
         try:
-            if not isinstance(document["identity"], dict) or not all(isinstance(check, dict) for check in document["checks"]):
+            if not isinstance(document["identity"], dict) or not all(
+                isinstance(check, dict) for check in document["checks"]
+            ):
                 raise TypeError("identity or checks that are not objects")
             if not is_name(STATE, document["state"]):
                 raise TypeError(f"a state called {str(document['state'])[:100]!r}")
@@ -101,7 +105,10 @@ def encode_published(item: Published) -> dict[str, Any]:
 
 
 def encode_file(part: PartFile) -> dict[str, Any]:
-    """JSON form of a `PartFile`; written out, since `asdict` copies key by key and a manifest has an entry a file."""
+    """JSON form of a `PartFile`.
+
+    Written out, since `asdict` copies key by key and a manifest has an entry a file.
+    """
     return {
         "name": part.name,
         "bytes": part.bytes,
@@ -113,7 +120,8 @@ def encode_file(part: PartFile) -> dict[str, Any]:
 
 
 def decode_published(document: Mapping[str, Any]) -> Published:
-    """A `Published` from its JSON form: every name one that a run may use, every path inside the run directory.
+    """A `Published` from its JSON form: every name one that a run may use,
+    every path inside the run directory.
 
     Raises:
         GateError: If it is none that a run wrote.
@@ -121,11 +129,15 @@ def decode_published(document: Mapping[str, Any]) -> Published:
     dataset, scenario, path = document["dataset"], document["scenario"], document["path"]
     if not is_name(DATASET, dataset) or not (scenario is None or is_name(SCENARIO, scenario)):
         raise damaged(
-            str(path)[:200], f"a dataset called {str(dataset)[:100]!r} of scenario {str(scenario)[:100]!r}", "names a run may use"
+            str(path)[:200],
+            f"a dataset called {str(dataset)[:100]!r} of scenario {str(scenario)[:100]!r}",
+            "names a run may use",
         )
     if not is_name(FOLDER, path):
         raise damaged(
-            str(path)[:200], f"a path {str(path)[:200]!r} that leaves the run directory, or is none a run uses", "data/.../key=value"
+            str(path)[:200],
+            f"a path {str(path)[:200]!r} that leaves the run directory, or is none a run uses",
+            "data/.../key=value",
         )
     files = tuple(decode_file(part) for part in document["files"])
     if not is_name(DIGEST, document["content_blake3"]):
@@ -142,9 +154,16 @@ def decode_file(document: Mapping[str, Any]) -> PartFile:
     """
     part = PartFile(**document)
     if not is_name(PART, part.name):
-        raise damaged(str(part.name)[:200], f"a file called {str(part.name)[:200]!r}", "part-00000.parquet, and so on")
+        raise damaged(
+            str(part.name)[:200], f"a file called {str(part.name)[:200]!r}", "part-00000.parquet, and so on"
+        )
     figures = all(type(figure) is int and 0 <= figure < 2**63 for figure in (part.rows, part.bytes))
-    if not (figures and is_name(DIGEST, part.file_sha256) and is_name(DIGEST, part.content_blake3) and isinstance(part.keys, dict)):
+    if not (
+        figures
+        and is_name(DIGEST, part.file_sha256)
+        and is_name(DIGEST, part.content_blake3)
+        and isinstance(part.keys, dict)
+    ):
         raise damaged(part.name, f"file entry {part.name!r} with figures or digests that no file has")
     return part
 
@@ -156,7 +175,13 @@ def decode_ledger(document: Mapping[str, Any]) -> LedgerRow:
         TypeError: If it is none that a run wrote.
     """
     row = LedgerRow(**document)
-    named = is_name(STREAM, row.stream) and is_name(PHILOX_KEY, row.key) and (row.scenario is None or is_name(SCENARIO, row.scenario))
-    if not named or not all(type(figure) is int and 0 <= figure < 2**64 for figure in (row.entities, row.draws, row.blocks)):
+    named = (
+        is_name(STREAM, row.stream)
+        and is_name(PHILOX_KEY, row.key)
+        and (row.scenario is None or is_name(SCENARIO, row.scenario))
+    )
+    if not named or not all(
+        type(figure) is int and 0 <= figure < 2**64 for figure in (row.entities, row.draws, row.blocks)
+    ):
         raise TypeError("a ledger row that no state wrote")
     return row

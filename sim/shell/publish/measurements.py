@@ -16,6 +16,8 @@ def read_measurements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         TypeError: If it is not a list of figures of severity INFO: nothing that gates may stand there.
     """
     rows = document["measurements"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("severity") == INFO for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and row.get("severity") == INFO for row in rows
+    ):
         raise TypeError("measurements that are not figures of severity INFO")
     return rows

@@ -1,4 +1,6 @@
-"""A run writes into directories of its own: a link planted in one would have it read or write somewhere else."""
+"""A run writes into directories of its own: a link planted in one would have it read or
+write somewhere else.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ FOLDERS = ("data", "gates", "ledger", "reports", "staging")
 
 
 def require_own_folders(run_dir: Path) -> None:
-    """Refuse a run directory that is a symbolic link, or that holds one in place of a directory or a file of a run.
+    """Refuse a run directory that is a symbolic link, or that holds one in place of a directory or a file of
+    a run.
 
     Raises:
         GateError: `SHELL.RUN_FOLDER_LINKED`, naming the links.

@@ -1,8 +1,8 @@
 """Publishing: the only module that puts files where readers look.
 
-Protocol (checked by the shell tests): write with O_EXCL -> fsync file -> fsync directories bottom up -> read back and
-re-hash -> `renameat2(RENAME_NOREPLACE)` -> fsync parent. A published name is never written again. After a failed fsync
-nothing is retried: the staging directory is given up.
+Protocol (checked by the shell tests): write with O_EXCL -> fsync file -> fsync directories bottom up -> read
+back and re-hash -> `renameat2(RENAME_NOREPLACE)` -> fsync parent. A published name is never written again.
+After a failed fsync nothing is retried: the staging directory is given up.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def fsync_directory(path: Path) -> None:
 def make_directories(path: Path) -> None:
     """Create a directory and its missing parents, each made durable in its parent.
 
-    The deepest one that exists is made durable as well: a process killed between `mkdir` and `fsync` leaves a directory
-    that its successor finds and a power cut still takes away.
+    The deepest one that exists is made durable as well: a process killed between `mkdir` and `fsync` leaves a
+    directory that its successor finds and a power cut still takes away.
     """
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
-    if os.access(path.parent, os.R_OK):  # a parent that may not be read holds nothing this user's runs created
+    # a parent that may not be read holds nothing this user's runs created
+    if os.access(path.parent, os.R_OK):
         fsync_directory(path.parent)
     for directory in reversed(missing):
         with contextlib.suppress(FileExistsError):
@@ -55,7 +56,10 @@ def make_directories(path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes | memoryview, meanwhile: Callable[[], Any] = lambda: None) -> Any:
-    """Create a read-only file, write all of `data`, do `meanwhile` (returned) as the disk works, fsync it. Refuses an existing name."""
+    """Create a read-only file, write all of `data`, do `meanwhile` (returned) as the disk works, fsync it.
+
+    Refuses an existing name.
+    """
     with storage_errors(path, "writing a file", len(data)):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
         try:
@@ -167,7 +171,8 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
 
 
 def settle_published(target: Path, staging: Path) -> None:
-    """Make durable what an earlier process published as `target` out of `staging`: it may not have lived to do so.
+    """Make durable what an earlier process published as `target` out of `staging`:
+    it may not have lived to do so.
 
     Whoever finds a published name and tells it as done calls this first.
     """
@@ -177,7 +182,9 @@ def settle_published(target: Path, staging: Path) -> None:
 
 
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
-    """Everything in which a published directory differs from its list of files; empty when it is as listed."""
+    """Everything in which a published directory differs from its list of files;
+    empty when it is as listed.
+    """
     if path.is_symlink() or not path.is_dir():
         return [f"{path}: missing directory"]
     present = {entry.name: entry for entry in os.scandir(path)}
@@ -212,10 +219,14 @@ def read_published(path: Path, limit: int = DOCUMENT_BYTES) -> bytes:
         gone = error.errno == errno.ENOENT
         raise GateError(
             "SHELL.PUBLISHED_FILE_MISSING" if gone else "SHELL.PUBLISHED_FILE_INVALID",
-            "a published file cannot be opened" if gone else "a published file is not a plain file of sane size",
+            "a published file cannot be opened"
+            if gone
+            else "a published file is not a plain file of sane size",
             found=os.strerror(errno.ENOENT) if gone else error.found,
             where=str(path),
-            do="run again to rebuild it, or restore the run directory from a copy" if gone else "restore the run directory from a copy",
+            do="run again to rebuild it, or restore the run directory from a copy"
+            if gone
+            else "restore the run directory from a copy",
         ) from error
 
 
@@ -234,7 +245,9 @@ def _read_back(path: Path, digest: str) -> None:
 
 
 def _settle(target: Path, source: Path) -> None:
-    """Make a rename durable, an earlier attempt's too: the new name, then the disappearance of the old one."""
+    """Make a rename durable, an earlier attempt's too: the new name,
+    then the disappearance of the old one.
+    """
     fsync_directory(target.parent)
     fsync_directory(source.parent)
 

@@ -1,8 +1,9 @@
-"""Sealed inputs and gate receipts: what a segment was allowed to read, with digests, decided before it reads anything.
+"""Sealed inputs and gate receipts: what a segment was allowed to read, with digests,
+decided before it reads anything.
 
-Behind a gate stand all segments that came before, whether or not one of their rows is read: their flags and indexes are sealed.
-The seal is derived from the states' declarations, never kept by hand. Bulk inputs are sealed by the digests their producer
-published, so nothing is re-read and nothing is unsealed.
+Behind a gate stand all segments that came before, whether or not one of their rows is read: their flags and
+indexes are sealed. The seal is derived from the states' declarations, never kept by hand. Bulk inputs are
+sealed by the digests their producer published, so nothing is re-read and nothing is unsealed.
 """
 
 from __future__ import annotations
@@ -59,17 +60,35 @@ def sealed_rows(
     """
     states = [program.state for program in segment.programs]
     rows = []
-    for artefact in (contracts.artefact(name) for name in sorted({name for state in states for name in state.config})):
+    for artefact in (
+        contracts.artefact(name) for name in sorted({name for state in states for name in state.config})
+    ):
         digest = sha256_bytes(canonical_json(documents[artefact.path]))
         path = f"config/{artefact.path}"
-        rows.append(_row(artefact.layer, artefact.segment, artefact.manifest_key, path, artefact.schema, artefact.role, digest))
+        rows.append(
+            _row(
+                artefact.layer,
+                artefact.segment,
+                artefact.manifest_key,
+                path,
+                artefact.schema,
+                artefact.role,
+                digest,
+            )
+        )
     for table in sorted({name for state in states for name in state.reference}):
         path = f"config/reference/{table}.parquet"
         rows.append(_row(0, "REFERENCE", f"reference.{table}", path, "", "REFERENCE", reference[table]))
     for name in sorted({name for state in states for name in state.external}):
         given = name in externals
         row = _row(0, "EXTERNAL", f"external.{name}", "", "", "EXTERNAL_INPUT", externals.get(name, ""))
-        rows.append({**row, "status": "OPTIONAL" if given else "IGNORED", "notes": "" if given else "the run was given none"})
+        rows.append(
+            {
+                **row,
+                "status": "OPTIONAL" if given else "IGNORED",
+                "notes": "" if given else "the run was given none",
+            }
+        )
     own = own_datasets(segment)
     scopes = dict.fromkeys(segment.present, METADATA_ONLY)
     for state in states:
@@ -85,17 +104,48 @@ def sealed_rows(
         if not published and not entry.required:
             row = _row(entry.layer, entry.segment, dataset, entry.path, entry.table.id, "UPSTREAM_EGRESS", "")
             notes = f"not published: it is when {entry.published_when}"
-            rows.append({**row, "partition_keys": list(entry.partitioning), "read_scope": scope, "status": "IGNORED", "notes": notes})
+            rows.append(
+                {
+                    **row,
+                    "partition_keys": list(entry.partitioning),
+                    "read_scope": scope,
+                    "status": "IGNORED",
+                    "notes": notes,
+                }
+            )
             continue
-        row = _row(entry.layer, entry.segment, dataset, entry.path, entry.table.id, "UPSTREAM_EGRESS", named_digest("sealed-files", files))
+        row = _row(
+            entry.layer,
+            entry.segment,
+            dataset,
+            entry.path,
+            entry.table.id,
+            "UPSTREAM_EGRESS",
+            named_digest("sealed-files", files),
+        )
         row["status"] = "REQUIRED" if entry.required else "OPTIONAL"
         content = ", ".join(f"{item.scenario or 'all'}: {item.content_blake3}" for item in published)
-        rows.append({**row, "partition_keys": list(entry.partitioning), "read_scope": scope, "notes": f"content_blake3 {content}"})
+        rows.append(
+            {
+                **row,
+                "partition_keys": list(entry.partitioning),
+                "read_scope": scope,
+                "notes": f"content_blake3 {content}",
+            }
+        )
     for code, bundle in bundles.items():
         layer = next(dataset.layer for dataset in contracts.datasets.values() if dataset.segment == code)
-        for key, role, digest in (("bundle", "UPSTREAM_GATE_BUNDLE", bundle.digest), ("flag", "UPSTREAM_GATE_FLAG", bundle.flag_sha256)):
+        for key, role, digest in (
+            ("bundle", "UPSTREAM_GATE_BUNDLE", bundle.digest),
+            ("flag", "UPSTREAM_GATE_FLAG", bundle.flag_sha256),
+        ):
             file = "index.json" if key == "bundle" else "_passed.flag"
-            rows.append({**_row(layer, code, f"{code}.{key}", f"gates/{code}/{file}", "", role, digest), "read_scope": METADATA_ONLY})
+            rows.append(
+                {
+                    **_row(layer, code, f"{code}.{key}", f"gates/{code}/{file}", "", role, digest),
+                    "read_scope": METADATA_ONLY,
+                }
+            )
     for name, digest in contracts.files.items():
         row = _row(0, "CONTRACTS", f"contract.{name}", f"{_CONTRACTS}{name}", "", "CONTRACT", digest)
         rows.append({**row, "read_scope": METADATA_ONLY})
@@ -104,13 +154,23 @@ def sealed_rows(
 
 def encode_seal(segment: str, identity: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Bytes of `sealed_inputs_<SEG>.json`."""
-    return pretty_json({"law": SEAL_LAW, "segment": segment, "identity": dict(identity), "inputs": [dict(row) for row in rows]})
+    return pretty_json(
+        {
+            "law": SEAL_LAW,
+            "segment": segment,
+            "identity": dict(identity),
+            "inputs": [dict(row) for row in rows],
+        }
+    )
 
 
-def encode_receipt(segment: str, identity: Mapping[str, Any], bundles: Mapping[str, Bundle], seal: bytes, rows: int) -> bytes:
+def encode_receipt(
+    segment: str, identity: Mapping[str, Any], bundles: Mapping[str, Bundle], seal: bytes, rows: int
+) -> bytes:
     """Bytes of `s0_gate_receipt_<SEG>.json`: which gates were open, and which seal was set behind them."""
     upstream = {
-        code: {"status": "PASS", "bundle_sha256": bundle.digest, "flag_sha256": bundle.flag_sha256} for code, bundle in bundles.items()
+        code: {"status": "PASS", "bundle_sha256": bundle.digest, "flag_sha256": bundle.flag_sha256}
+        for code, bundle in bundles.items()
     }
     return pretty_json(
         {
@@ -134,7 +194,9 @@ def _absent(segment: Segment, dataset: str, producer: str) -> GateError:
     )
 
 
-def _row(layer: int, segment: str, key: str, path: str, schema: str, role: str, digest: str) -> dict[str, Any]:
+def _row(
+    layer: int, segment: str, key: str, path: str, schema: str, role: str, digest: str
+) -> dict[str, Any]:
     return {
         "owner_layer": layer,
         "owner_segment": segment,

@@ -27,7 +27,9 @@ def is_events(code: str) -> bool:
 
 
 def held_by(code: str, passed: Iterable[str]) -> list[str]:
-    """Segments whose flags a gate holds: all that come before it, and no events; those of a state up to the state's own segment.
+    """Segments whose flags a gate holds: all that come before it, and no events.
+
+    Those of a state up to the state's own segment.
 
     Args:
         code: Code of the gate.

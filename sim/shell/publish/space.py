@@ -28,7 +28,10 @@ def require_files(existing: Path, least: int) -> None:
         raise StorageError(
             "SHELL.DISK_TOO_SMALL",
             "there are not enough free files (inodes) for this world; nothing was started",
-            found=f"{left:,} files (inodes) free, {os.statvfs(existing).f_bavail * os.statvfs(existing).f_frsize:,} bytes free",
+            found=(
+                f"{left:,} files (inodes) free, "
+                f"{os.statvfs(existing).f_bavail * os.statvfs(existing).f_frsize:,} bytes free"
+            ),
             expected=f"at least {least:,} files (inodes)",
             where=str(existing),
             do="remove files, or choose another --out",

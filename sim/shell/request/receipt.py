@@ -1,4 +1,6 @@
-"""`run_receipt.json`: what a run directory says it is, read from anybody's directory and held against its own content."""
+"""`run_receipt.json`: what a run directory says it is, read from anybody's directory and held against its own
+content.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def read_receipt(run_dir: Path) -> dict[str, Any]:
     for name in ("reference", "externals"):
         if not all(is_name(DIGEST, value) for value in receipt[name].values()):
             raise damaged(str(path), f"{name} that are not digests")
-    if not 0 <= receipt["seed"] < 2**64 or not all(is_name(SCENARIO, scenario) for scenario in receipt["scenarios"]):
+    if not 0 <= receipt["seed"] < 2**64 or not all(
+        is_name(SCENARIO, scenario) for scenario in receipt["scenarios"]
+    ):
         raise damaged(str(path), "a seed or scenario that no run can have")
     for name, kind in (
         ("run_id", RUN_ID),
@@ -66,7 +70,9 @@ def require_receipt(run_dir: Path, identity: Mapping[str, Any]) -> None:
     path = run_dir / RECEIPT_NAME
     problems = identity_problems(run_dir, receipt)
     problems += [
-        f"{path}: {name} {receipt[name]!r}, this request's is {identity[name]!r}" for name in IDENTITY if receipt[name] != identity[name]
+        f"{path}: {name} {receipt[name]!r}, this request's is {identity[name]!r}"
+        for name in IDENTITY
+        if receipt[name] != identity[name]
     ]
     if problems:
         raise refused(problems)
@@ -79,7 +85,11 @@ def identity_problems(run_dir: Path, receipt: Mapping[str, Any]) -> list[str]:
         "parameter_hash": parameter_hash(receipt["parameters"]),
         "run_id": run_id(receipt["manifest_fingerprint"], receipt["seed"], receipt["scenarios"]),
     }
-    return [f"{path}: {name} {receipt[name]}, its content makes {value}" for name, value in made.items() if receipt[name] != value]
+    return [
+        f"{path}: {name} {receipt[name]}, its content makes {value}"
+        for name, value in made.items()
+        if receipt[name] != value
+    ]
 
 
 def refused(problems: Sequence[str]) -> GateError:

@@ -1,6 +1,7 @@
 """From a request to an identity: contracts, configuration, reference and external inputs become one run id.
 
-`prepare` reads everything that decides the content of a run and nothing else; `plan`, `run` and `doctor` all start here.
+`prepare` reads everything that decides the content of a run and nothing else; `plan`, `run` and `doctor` all
+start here.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ class Prepared:
         }
 
     def receipt(self, backend: Backend, executor: str) -> dict[str, Any]:
-        """Content of `run_receipt.json`: identity, resolved parameters, and provenance that is outside every digest."""
+        """Content of `run_receipt.json`: identity, resolved parameters,
+        and provenance that is outside every digest.
+        """
         files = {name: _file_name(file.path) for name, file in self.request.inputs.items()}
         return {
             "law": RECEIPT_LAW,
@@ -146,12 +149,19 @@ def prepare(request: Request, model: Model) -> Prepared:
         UsageError: Unknown preset or scenario, impossible seed.
     """
     if not 0 <= request.seed < 2**64:
-        raise UsageError("SHELL.SEED_INVALID", "the seed does not fit 64 bits", found=str(request.seed), expected="0 .. 2**64 - 1")
+        raise UsageError(
+            "SHELL.SEED_INVALID",
+            "the seed does not fit 64 bits",
+            found=str(request.seed),
+            expected="0 .. 2**64 - 1",
+        )
     contracts = load_contracts(request.contracts)
     config = config_folder(request.config)
     preset = load_preset(contracts, config, request.preset)
     preset_file = str(request.config / "presets" / f"{preset.name}.yaml")
-    configuration = resolve(contracts, config, [(preset_file, preset.overrides), ("--set", request.overrides)])
+    configuration = resolve(
+        contracts, config, [(preset_file, preset.overrides), ("--set", request.overrides)]
+    )
     reference = Reference(request.config / "reference")
     vocabularies = {name: tuple(values) for name, values in contracts.vocabularies.items()}
     for name, (table, column) in contracts.reference_vocabularies.items():

@@ -1,7 +1,7 @@
 """The contracts a run was built with, against those at hand: who may judge which run.
 
-A segment's seal names every contract file by digest. Only by those can it be told which checks were demanded of it, and only through those
-can its tables be read.
+A segment's seal names every contract file by digest. Only by those can it be told which checks were demanded
+of it, and only through those can its tables be read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Judge:
         self.unknown: list[str] = []
 
     def problems(self, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
-        """What is demanded of a segment and missing. One that was built with other contracts is noted as not judged."""
+        """What is demanded of a segment and missing.
+
+        One that was built with other contracts is noted as not judged.
+        """
         if sealed_contracts(self._run_dir, bundle.segment) != self._contracts.digest:
             self.unknown.append(bundle.segment)
             return []
@@ -48,7 +51,8 @@ class Judge:
 
 
 def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict[Key, Switch]:
-    """Optional datasets that the segments of a run that passed do not publish, and what each would be published for.
+    """Optional datasets that the segments of a run that passed do not publish,
+    and what each would be published for.
 
     Nothing for segments built with other contracts than those given: what those left out cannot be told.
 
@@ -58,15 +62,23 @@ def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict
         contracts: The contracts at hand.
     """
     judged = [code for code in passed if sealed_contracts(run_dir, code) == contracts.digest]
-    own = [item for item in contracts.datasets.values() if item.published_when and item.produced_by.split(".")[0] in judged]
+    own = [
+        item
+        for item in contracts.datasets.values()
+        if item.published_when and item.produced_by.split(".")[0] in judged
+    ]
     if not own:
         return {}
     choices = Choices.of_receipt(contracts, read_receipt(run_dir))
     off = directories(own, choices) - asked_for(own, choices)
-    return {key: switch for key in sorted(off, key=str) if (switch := contracts.dataset(key[0]).published_when)}
+    return {
+        key: switch for key in sorted(off, key=str) if (switch := contracts.dataset(key[0]).published_when)
+    }
 
 
-def require_same_contracts(run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]) -> None:
+def require_same_contracts(
+    run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]
+) -> None:
     """Refuse to judge a run by other contracts or another reference snapshot than it was built with.
 
     Raises:

@@ -1,4 +1,6 @@
-"""The catalogue of outputs: every dataset with its place, keys, joins, part in the model, gate, switch and columns."""
+"""The catalogue of outputs: every dataset with its place, keys, joins, part in the model, gate,
+switch and columns.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def catalogue(contracts: Contracts) -> list[dict[str, Any]]:
     joined: dict[str, list[dict[str, Any]]] = {}
     for dataset in contracts.datasets.values():
         for key in dataset.foreign_keys:
-            joined.setdefault(key.dataset, []).append({"columns": list(key.to), "dataset": dataset.id, "by": list(key.columns)})
+            joined.setdefault(key.dataset, []).append(
+                {"columns": list(key.to), "dataset": dataset.id, "by": list(key.columns)}
+            )
     return [_entry(dataset, makers, joined.get(dataset.id, [])) for dataset in contracts.datasets.values()]
 
 
@@ -43,10 +47,15 @@ def _entry(dataset: Dataset, makers: Iterable[str], joined: list[dict[str, Any]]
         "produced_by": dataset.produced_by,
         "consumed_by": list(dataset.consumed_by),
         "gate": _gate(dataset),
-        "published_when": f"asked for by --rng-events {state_of(dataset.produced_by)}" if _is_event(dataset) else switch and str(switch),
+        "published_when": f"asked for by --rng-events {state_of(dataset.produced_by)}"
+        if _is_event(dataset)
+        else switch and str(switch),
         "primary_key": list(dataset.primary_key),
         "sort_order": list(dataset.sort_order),
-        "foreign_keys": [{"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)} for key in dataset.foreign_keys],
+        "foreign_keys": [
+            {"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)}
+            for key in dataset.foreign_keys
+        ],
         "referred_to_by": joined,
         "columns": [
             {

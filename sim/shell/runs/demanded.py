@@ -1,8 +1,9 @@
 """Checks that contracts demand: a segment that ran fewer does not pass, however green the others are.
 
-Contract checks follow from the tables: `check_frame` makes them, and here their names are told again from the contract alone, so
-that a check which is no longer made is missed. Model checks are named in the `checks` of a segment's registry, by state; `*`
-stands for the categories, scenarios or streams that one check is made for, of which at least one must have been checked.
+Contract checks follow from the tables: `check_frame` makes them, and here their names are told again from the
+contract alone, so that a check which is no longer made is missed. Model checks are named in the `checks` of a
+segment's registry, by state; `*` stands for the categories, scenarios or streams that one check is made for,
+of which at least one must have been checked.
 
 The run loop asks before it writes a flag and before it builds on one; `verify` asks of runs it did not build.
 """
@@ -23,7 +24,9 @@ from sim.state.switches import Choices, asked_for, named
 
 
 def contract_checks(dataset: Dataset) -> list[str]:
-    """Names of every check the contract of a dataset asks for, each once (laws over the same columns share a check)."""
+    """Names of every check the contract of a dataset asks for,
+    each once (laws over the same columns share a check).
+    """
     names = ["schema", "sort_order", "primary_key", "seam.sort_order", "seam.primary_key"]
     for column in dataset.table.columns:
         if column.type == "category":
@@ -38,7 +41,9 @@ def contract_checks(dataset: Dataset) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def missing_checks(
+    contracts: Contracts, states: Iterable[str], datasets: Iterable[str], rows: Iterable[Mapping[str, Any]]
+) -> list[str]:
     """Demanded checks that are not among those that ran, each as `state or dataset: name`.
 
     Args:
@@ -50,19 +55,26 @@ def missing_checks(contracts: Contracts, states: Iterable[str], datasets: Iterab
     ran: dict[str, set[str]] = {}
     for row in rows:
         ran.setdefault(str(row.get("dataset") or row["state"]), set()).add(str(row["name"]))
-    wanted = [(dataset, name) for dataset in sorted(set(datasets)) for name in contract_checks(contracts.dataset(dataset))]
+    wanted = [
+        (dataset, name)
+        for dataset in sorted(set(datasets))
+        for name in contract_checks(contracts.dataset(dataset))
+    ]
     missing = [f"{owner}: {name}" for owner, name in wanted if name not in ran.get(owner, ())]
     for state in states:
         found = ran.get(state, set())
-        missing += [f"{state}: {name}" for name in contracts.checks.get(state, ()) if not fnmatch.filter(found, name)]
+        missing += [
+            f"{state}: {name}" for name in contracts.checks.get(state, ()) if not fnmatch.filter(found, name)
+        ]
     return missing
 
 
 def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
-    """What contracts demand of a segment and its bundle does not hold, datasets and checks by name; and what nobody asked for.
+    """What contracts demand of a segment and its bundle does not hold, datasets and checks by name;
+    and what nobody asked for.
 
-    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the contracts, and which of
-    the optional ones by the request.
+    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the
+    contracts, and which of the optional ones by the request.
 
     Args:
         contracts: The contracts it was built with.
@@ -74,8 +86,11 @@ def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, An
     problems = [f"no contract declares {name!r}" for name in sorted(published - set(contracts.datasets))]
     try:
         problems += _unlike_asked(contracts, bundle, Choices.of_receipt(contracts, receipt))
-    except (KeyError, TypeError, AttributeError) as error:  # its parameters are anybody's: no contract has been held against them
-        problems.append(f"the receipt does not say which optional datasets were asked for: {type(error).__name__} {error}")
+    except (KeyError, TypeError, AttributeError) as error:
+        # its parameters are anybody's: no contract has been held against them
+        problems.append(
+            f"the receipt does not say which optional datasets were asked for: {type(error).__name__} {error}"
+        )
     missing = missing_checks(contracts, states, published & set(contracts.datasets), bundle.checks)
     return problems + [f"check {name!r} is demanded by the contracts and did not run" for name in missing]
 
@@ -87,10 +102,14 @@ def _unlike_asked(contracts: Contracts, bundle: Bundle, choices: Choices) -> lis
     found = {(item.dataset, item.scenario) for item in bundle.datasets if item.dataset in contracts.datasets}
     missing, unasked = (sorted(named(key) for key in keys) for keys in (asked - found, found - asked))
     problems = [f"dataset {name!r} is demanded by the contracts and not published" for name in missing]
-    return problems + [f"dataset {name!r} is published, and the request does not ask for it" for name in unasked]
+    return problems + [
+        f"dataset {name!r} is published, and the request does not ask for it" for name in unasked
+    ]
 
 
-def require_checks(contracts: Contracts, segment: Segment, published: Iterable[Published], rows: Iterable[Mapping[str, Any]]) -> None:
+def require_checks(
+    contracts: Contracts, segment: Segment, published: Iterable[Published], rows: Iterable[Mapping[str, Any]]
+) -> None:
     """Refuse a segment that ran fewer checks than its contracts demand.
 
     Raises:

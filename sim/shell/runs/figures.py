@@ -1,4 +1,6 @@
-"""Figures of what a run published, by dataset and scenario: what every answer that tells of a run says in the same words."""
+"""Figures of what a run published, by dataset and scenario: what every answer that tells of a run says in the
+same words.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def bundle_figures(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
 
 
 def manifest_figures(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """Figures of every state that was published, its segment passed or not, as its manifest tells them. Proves nothing.
+    """Figures of every state that was published, its segment passed or not, as its manifest tells them.
+
+    Proves nothing.
 
     Raises:
         GateError: If a manifest is damaged.

@@ -1,4 +1,7 @@
-"""Which run a user means: a directory, or the first characters of one's name. Every command and `sim.world.open` ask here."""
+"""Which run a user means: a directory, or the first characters of one's name.
+
+Every command and `sim.world.open` ask here.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,17 @@ _SHOWN = 5
 
 
 def looks_like_a_run(path: Path) -> bool:
-    """Whether something called as a receipt lies there, or gates do: enough to be told what is wrong with it. Proves nothing."""
+    """Whether something called as a receipt lies there, or gates do: enough to be told what is wrong with it.
+
+    Proves nothing.
+    """
     return os.path.isdir(path) and (os.path.lexists(path / RECEIPT_NAME) or os.path.isdir(path / "gates"))  # noqa: PTH112 - no refusal, ever
 
 
 def _named(name: str, prefix: str) -> bool:
-    """Whether a run may be called so: a name that begins with a dot is no run's, but what a removal moved aside."""
+    """Whether a run may be called so: a name that begins with a dot is no run's,
+    but what a removal moved aside.
+    """
     return name.startswith(prefix) and not name.startswith(".")
 
 
@@ -32,18 +40,27 @@ def runs_in(folder: Path, prefix: str = "") -> list[Path]:
     if not os.path.isdir(folder):  # noqa: PTH112 - false, and no exception, for names no path can have
         return []
     try:
-        return sorted(entry for entry in folder.iterdir() if _named(entry.name, prefix) and looks_like_a_run(entry))
+        return sorted(
+            entry for entry in folder.iterdir() if _named(entry.name, prefix) and looks_like_a_run(entry)
+        )
     except OSError as error:
         do = "see to its permissions, or name the run by its own directory"
-        raise StorageError("SHELL.IO_READ_FAILED", "a folder of runs cannot be listed", str(error.strerror), "", str(folder), do) from error
+        raise StorageError(
+            "SHELL.IO_READ_FAILED",
+            "a folder of runs cannot be listed",
+            str(error.strerror),
+            "",
+            str(folder),
+            do,
+        ) from error
 
 
 def find_run(run: str | Path, root: Path = RUNS) -> Path:
     """The run directory a user means.
 
     Args:
-        run: A run directory; or a folder and the first characters of a run in it (`some/dir/67d`); or these characters alone, of a run
-            under `root` or, where none begins so, in the current directory.
+        run: A run directory; or a folder and the first characters of a run in it (`some/dir/67d`); or these
+            characters alone, of a run under `root` or, where none begins so, in the current directory.
         root: Directory that holds run directories.
 
     Raises:
@@ -68,7 +85,12 @@ def find_run(run: str | Path, root: Path = RUNS) -> Path:
         "SHELL.RUN_NOT_FOUND",
         f"{text!r} fits {len(found)} runs" if found else f"there is no run called {text!r}",
         found=listed if found else f"other runs: {listed}" if there else "no run directory there",
-        expected="a run directory or its URL, the first characters of a run id under ./runs, or a folder and these: some/folder/67d",
+        expected=(
+            "a run directory or its URL, the first characters of a run id under ./runs, or a folder and "
+            "these: some/folder/67d"
+        ),
         where=str(where.absolute()),
-        do=f"closedworld status --out {shlex.quote(str(where))} lists the runs there" if there else "closedworld run builds one",
+        do=f"closedworld status --out {shlex.quote(str(where))} lists the runs there"
+        if there
+        else "closedworld run builds one",
     )

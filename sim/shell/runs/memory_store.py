@@ -32,7 +32,10 @@ class MemoryStore:
     def published(self, dataset: str, scenario: str | None = None) -> Published:
         """See `Store.published`: files that have rows and nothing else."""
         frames = self.held(dataset, scenario)
-        files = tuple(PartFile(f"part-{number:05d}.parquet", 0, len(frame), "", "") for number, frame in enumerate(frames))
+        files = tuple(
+            PartFile(f"part-{number:05d}.parquet", 0, len(frame), "", "")
+            for number, frame in enumerate(frames)
+        )
         return Published(dataset, scenario, "", files, "")
 
     def load(

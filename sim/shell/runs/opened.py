@@ -1,7 +1,8 @@
 """A run directory opened for reading: receipt, identity and the bundles of the segments that passed.
 
-Run directories come from other people and other machines, so nothing in one is trusted: shapes are checked before values are
-used, names must stay inside the directory, and only regular files are read. No PASS, no read.
+Run directories come from other people and other machines, so nothing in one is trusted: shapes are checked
+before values are used, names must stay inside the directory, and only regular files are read. No PASS, no
+read.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class OpenRun:
 
 
 def open_run(run_dir: Path, codes: Sequence[str]) -> OpenRun:
-    """Open a run for reading: identity, flags, indexes and chain must hold, files must be there in their sizes.
+    """Open a run for reading: identity, flags, indexes and chain must hold,
+    files must be there in their sizes.
 
     Args:
         run_dir: Run directory.
@@ -82,7 +84,9 @@ def open_run(run_dir: Path, codes: Sequence[str]) -> OpenRun:
     return OpenRun(run_dir, receipt, bundles, unfinished_segments(run_dir, codes))
 
 
-def require_passed(run_dir: Path, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]) -> Bundle:
+def require_passed(
+    run_dir: Path, code: str, codes: Sequence[str], receipt: Mapping[str, Any], before: Mapping[str, Bundle]
+) -> Bundle:
     """The bundle of a segment that passed, or a refusal.
 
     Args:
@@ -107,39 +111,55 @@ def passed_segments(run_dir: Path, codes: Sequence[str]) -> list[str]:
     return [code for code in codes if (gates_dir(run_dir, code) / FLAG_NAME).is_file()]
 
 
-def unfinished_segments(run_dir: Path, codes: Sequence[str], passed: Sequence[str] | None = None) -> tuple[str, ...]:
+def unfinished_segments(
+    run_dir: Path, codes: Sequence[str], passed: Sequence[str] | None = None
+) -> tuple[str, ...]:
     """Segments that have a gate directory and no flag.
 
     Args:
         run_dir: Run directory.
         codes: All segment codes in build order.
-        passed: Segments found to have passed before; any other that has begun counts as unfinished, even if it passed meanwhile.
+        passed: Segments found to have passed before; any other that has begun counts as unfinished, even if
+            it passed meanwhile.
     """
     done = passed_segments(run_dir, codes) if passed is None else passed
     return tuple(code for code in codes if code not in done and gates_dir(run_dir, code).is_dir())
 
 
 def linked_folder(run_dir: Path, paths: Iterable[str]) -> Path | None:
-    """The first directory on the way to one of these paths that is a symbolic link: what lies behind is not this run's."""
+    """The first directory on the way to one of these paths that is a symbolic link:
+    what lies behind is not this run's.
+    """
     folders = {folder for path in paths for folder in Path(path).parents} - {Path()}
     return next((run_dir / folder for folder in sorted(folders) if (run_dir / folder).is_symlink()), None)
 
 
 def index_problems(run_dir: Path, bundle: Bundle) -> list[str]:
-    """Where an index is not what its states' manifests make: an index rewritten together with its flag is told by them."""
+    """Where an index is not what its states' manifests make: an index rewritten together with its flag is
+    told by them.
+    """
     document, folder = bundle.document, gates_dir(run_dir, bundle.segment)
     paths = [folder / name for name in document["documents"] if name.startswith("states/")]
-    manifests = {manifest.state: manifest for manifest in (StateManifest.decode(read_published(path), str(path)) for path in paths)}
+    manifests = {
+        manifest.state: manifest
+        for manifest in (StateManifest.decode(read_published(path), str(path)) for path in paths)
+    }
     states = [str(state) for state in document["states"]]
     if sorted(manifests) != sorted(states):
         return [f"{folder}: manifests of {sorted(manifests)}, expected those of {sorted(states)}"]
     made = encode_index(
-        bundle.segment, document["identity"], document["parents"], document["documents"], [manifests[state] for state in states]
+        bundle.segment,
+        document["identity"],
+        document["parents"],
+        document["documents"],
+        [manifests[state] for state in states],
     )
     found = sha256_bytes(made)
     if found == bundle.digest:
         return []
-    return [f"{folder / 'index.json'}: SHA-256 {bundle.digest}, expected {found} as its states' manifests make"]
+    return [
+        f"{folder / 'index.json'}: SHA-256 {bundle.digest}, expected {found} as its states' manifests make"
+    ]
 
 
 def require_plain_folders(run_dir: Path, paths: Iterable[str]) -> None:
@@ -161,7 +181,8 @@ def state_files(run_dir: Path, codes: Iterable[str]) -> Iterator[tuple[str, Path
 
 
 def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
-    """A passed segment's bundle, with every field of its index of the right shape and every path inside the run.
+    """A passed segment's bundle, with every field of its index of the right shape and every path inside the
+    run.
 
     Raises:
         GateError: If flag and index do not belong together, or the index cannot be what a run wrote.
@@ -177,7 +198,10 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
     if document["segment"] != code:
         raise damaged(where, f"an index of {document['segment']!r}", f"an index of {code}")
     named = [(SEGMENT, name, digest) for name, digest in document["parents"].items()]
-    for kind, name, digest in [*named, *((DOCUMENT, name, digest) for name, digest in document["documents"].items())]:
+    for kind, name, digest in [
+        *named,
+        *((DOCUMENT, name, digest) for name, digest in document["documents"].items()),
+    ]:
         if not is_name(kind, name) or not is_name(DIGEST, digest):
             raise damaged(where, f"the entry {name[:200]!r}", "a name inside the run, and a digest")
     strangers = sorted(set(document["parents"]) - set(codes))
@@ -185,7 +209,10 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
         raise damaged(where, f"a parent called {strangers[0]!r}", "segment codes")
     if not all(isinstance(row, dict) for name in ("checks", "ledger") for row in document[name]):
         raise damaged(where, "checks or ledger rows that are not objects")
-    if not all(is_name(STATE, state) for state in [*document["states"], *(row.get("state") for row in document["checks"])]):
+    if not all(
+        is_name(STATE, state)
+        for state in [*document["states"], *(row.get("state") for row in document["checks"])]
+    ):
         raise damaged(where, "a state of a name that no segment gives")
     try:
         read_measurements(document)
@@ -202,7 +229,9 @@ def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
         _published(item, document["identity"], where)
     if len({item.path for item in bundle.datasets}) != len(bundle.datasets):
         raise damaged(where, "one directory listed twice")
-    read = [f"{item.path}/*" for item in bundle.datasets] + [f"gates/{code}/{name}" for name in document["documents"]]
+    read = [f"{item.path}/*" for item in bundle.datasets] + [
+        f"gates/{code}/{name}" for name in document["documents"]
+    ]
     read += [f"gates/{parent}/{FLAG_NAME}" for parent in document["parents"]]
     require_plain_folders(run_dir, read)
     return bundle
@@ -214,15 +243,26 @@ def segment_problems(bundle: Bundle, receipt: Mapping[str, Any], before: Mapping
     for name in IDENTITY:
         if bundle.document["identity"].get(name) != receipt[name]:
             found = bundle.document["identity"].get(name)
-            problems.append(f"gates/{bundle.segment}/index.json: {name} {found!r}, expected {receipt[name]!r} by the receipt")
+            problems.append(
+                f"gates/{bundle.segment}/index.json: {name} {found!r}, expected {receipt[name]!r} by the "
+                "receipt"
+            )
     for parent, digest in bundle.document["parents"].items():
         if parent not in before:
-            problems.append(f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here")
+            problems.append(
+                f"gates/{bundle.segment}/index.json: built on {parent}, which has not passed here"
+            )
         elif before[parent].flag_sha256 != digest:
-            problems.append(f"gates/{parent}/{FLAG_NAME}: SHA-256 {before[parent].flag_sha256}, but {bundle.segment} was built on {digest}")
+            problems.append(
+                f"gates/{parent}/{FLAG_NAME}: SHA-256 {before[parent].flag_sha256}, but {bundle.segment} "
+                f"was built on {digest}"
+            )
     for earlier in held_by(bundle.segment, before):
         if earlier not in bundle.document["parents"]:
-            problems.append(f"gates/{bundle.segment}/index.json: does not hold the flag of {earlier}, which comes before it")
+            problems.append(
+                f"gates/{bundle.segment}/index.json: does not hold the flag of {earlier}, which comes "
+                "before it"
+            )
     return problems
 
 
@@ -241,9 +281,14 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
     problems = []
     # Another model version frames another name, which only that version can recompute.
     if receipt["model_version"] == MODEL_VERSION and made != receipt["manifest_fingerprint"]:
-        problems.append(f"{path}: contracts {contracts} make fingerprint {made}, expected {receipt['manifest_fingerprint']}")
+        problems.append(
+            f"{path}: contracts {contracts} make fingerprint {made}, expected "
+            f"{receipt['manifest_fingerprint']}"
+        )
     for row in rows:
-        key, template, digest = (str(row.get(name)) for name in ("manifest_key", "path_template", "sha256_hex"))
+        key, template, digest = (
+            str(row.get(name)) for name in ("manifest_key", "path_template", "sha256_hex")
+        )
         expected: str | None = digest
         if row.get("owner_segment") == "REFERENCE":
             expected = receipt["reference"].get(key.removeprefix("reference."))
@@ -251,7 +296,11 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
             expected = receipt["externals"].get(key.removeprefix("external."), "")
         elif template.startswith("config/"):
             name = template.removeprefix("config/")
-            expected = sha256_bytes(canonical_json(receipt["parameters"][name])) if name in receipt["parameters"] else None
+            expected = (
+                sha256_bytes(canonical_json(receipt["parameters"][name]))
+                if name in receipt["parameters"]
+                else None
+            )
         if expected != digest:
             problems.append(f"{path}: {key} sealed with SHA-256 {digest}, the receipt's is {expected}")
     return problems

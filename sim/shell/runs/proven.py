@@ -1,7 +1,8 @@
 """Which files were proven to be the published ones, and that they still are those files.
 
-A proof is of bytes, and costs reading them all; what is remembered is whose bytes they were: device, inode, size, and the times of the
-last change of content and of inode. A file for which one of these is another is read again; other bytes under a proven name are refused.
+A proof is of bytes, and costs reading them all; what is remembered is whose bytes they were: device, inode,
+size, and the times of the last change of content and of inode. A file for which one of these is another is
+read again; other bytes under a proven name are refused.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from sim.ground.plain_file import identity
 from sim.shell.publish.gate import require_file
 
 _TRIES = 5
-"""A copy that shares files (`cp -al`) touches their inodes while they are read: their bytes are looked at again."""
+"""A copy that shares files (`cp -al`) touches their inodes while they are read:
+their bytes are looked at again.
+"""
 
 
 class ProvenFiles:
@@ -27,7 +30,8 @@ class ProvenFiles:
         self._lock = threading.Lock()
 
     def require(self, files: Iterable[tuple[Path, str]]) -> None:
-        """Every file must be the published one: checked once, several at a time, and again if it is another file now.
+        """Every file must be the published one: checked once, several at a time,
+        and again if it is another file now.
 
         Args:
             files: Path and published SHA-256.
@@ -38,7 +42,10 @@ class ProvenFiles:
         listed = list(files)
         with self._lock:
             known = {path: self._proven.get(path) for path, _ in listed}
-        side_by_side(lambda entry: self._prove(*entry), [(path, digest) for path, digest in listed if known[path] != (digest, _now(path))])
+        side_by_side(
+            lambda entry: self._prove(*entry),
+            [(path, digest) for path, digest in listed if known[path] != (digest, _now(path))],
+        )
 
     def _prove(self, path: Path, digest: str) -> None:
         for _ in range(_TRIES):

@@ -1,7 +1,9 @@
-"""Removing a run: whole or not at all as far as anybody can see, nothing that is not a run's, and nothing through a link.
+"""Removing a run: whole or not at all as far as anybody can see, nothing that is not a run's,
+and nothing through a link.
 
-The run is renamed aside while its lock is held, then its receipt goes, then everything else. Killed anywhere in between, what is left has
-a name that no command takes for a run; the next removal in that folder clears it.
+The run is renamed aside while its lock is held, then its receipt goes, then everything else. Killed anywhere
+in between, what is left has a name that no command takes for a run; the next removal in that folder clears
+it.
 """
 
 from __future__ import annotations
@@ -56,10 +58,21 @@ def look(run_dir: Path) -> Removable:
         mode = path.lstat().st_mode
         receipt = path / RECEIPT_NAME
         if not stat.S_ISDIR(mode) or not receipt.is_file() or receipt.is_symlink():
-            found = "a symbolic link" if stat.S_ISLNK(mode) else f"no {RECEIPT_NAME} in it" if stat.S_ISDIR(mode) else "no directory"
+            found = (
+                "a symbolic link"
+                if stat.S_ISLNK(mode)
+                else f"no {RECEIPT_NAME} in it"
+                if stat.S_ISDIR(mode)
+                else "no directory"
+            )
             what = "this is no run directory, so it is not removed"
             raise UsageError(
-                "SHELL.NOT_A_RUN", what, found, f"a directory that holds {RECEIPT_NAME}", str(path), "closedworld status lists runs"
+                "SHELL.NOT_A_RUN",
+                what,
+                found,
+                f"a directory that holds {RECEIPT_NAME}",
+                str(path),
+                "closedworld status lists runs",
             )
         files = size = 0
         others: list[str] = []
@@ -74,7 +87,8 @@ def look(run_dir: Path) -> Removable:
             )
             if not ours:
                 others.append(str(entry))
-            lock = depth == 0 and entry.name == ".lock"  # removal takes it, which makes it and writes a name into it
+            # removal takes it, which makes it and writes a name into it
+            lock = depth == 0 and entry.name == ".lock"
             if not folder and not lock:
                 files, size = files + 1, size + kind.st_size
     if others:
@@ -102,7 +116,12 @@ def remove_run(run: Removable) -> None:
     with RunLock(run.path):
         if look(run.path) != run:
             do = "run the same command again"
-            raise LockedError("SHELL.RUN_CHANGED", "the run changed while it was being removed; nothing was", where=str(run.path), do=do)
+            raise LockedError(
+                "SHELL.RUN_CHANGED",
+                "the run changed while it was being removed; nothing was",
+                where=str(run.path),
+                do=do,
+            )
         if not rename_new(run.path, aside):
             raise FileExistsError(aside)  # a name drawn from 2**122
         _clear(aside)
@@ -130,11 +149,16 @@ def _system(path: Path, doing: str) -> Iterator[None]:
         found = f"{errno.errorcode.get(error.errno or 0, '?')}: {error.strerror or error}"
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(path)
         do = "see to the permissions, then run the same command again"
-        raise StorageError("SHELL.IO_REMOVE_FAILED", f"{doing} failed", found=found, where=where, do=do) from error
+        raise StorageError(
+            "SHELL.IO_REMOVE_FAILED", f"{doing} failed", found=found, where=where, do=do
+        ) from error
 
 
 def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, int]]:
-    """Every entry below a folder with its depth; links are not followed, folders that are not a run's not entered."""
+    """Every entry below a folder with its depth.
+
+    Links are not followed, folders that are not a run's not entered.
+    """
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:

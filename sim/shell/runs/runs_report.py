@@ -1,7 +1,7 @@
 """Run reports: one row a state and invocation, as the contracted dataset `segment_state_runs_<layer>`.
 
-They hold wall times and memory, so they are outside every digest. Each invocation adds one new file a layer, published as every
-document is - read back before it gets its name; nothing is rewritten.
+They hold wall times and memory, so they are outside every digest. Each invocation adds one new file a layer,
+published as every document is - read back before it gets its name; nothing is rewritten.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def write_state_runs(run_dir: Path, prepared: Prepared, rows: Sequence[StateRow]
                 "step": np.arange(len(mine), dtype=np.uint32),
                 "segment": np.array([row.segment for row in mine], dtype=object),
                 "state": np.array([row.state for row in mine], dtype=object),
-                "status": np.array([prepared.vocabularies["state_status"].index(row.status) for row in mine], dtype=np.int16),
+                "status": np.array(
+                    [prepared.vocabularies["state_status"].index(row.status) for row in mine], dtype=np.int16
+                ),
                 "error_code": np.array([row.error_code for row in mine], dtype=object),
                 "rows": np.array([row.rows for row in mine], dtype=np.uint64),
                 "partitions_resumed": np.array([row.partitions_resumed for row in mine], dtype=np.uint32),
@@ -77,8 +79,12 @@ def write_state_runs(run_dir: Path, prepared: Prepared, rows: Sequence[StateRow]
         broken = [check for check in check_frame(frame, dataset, prepared.vocabularies) if not check.passed]
         if broken:
             found = f"{broken[0].name}: {broken[0].found}"
-            raise ValidationError("SHELL.RUN_REPORT_INVALID", "the run report breaks its contract", found=found)
-        data = encode_parquet(frame, dataset, prepared.vocabularies, {"run_id": prepared.run_id, "dataset": dataset.id})
+            raise ValidationError(
+                "SHELL.RUN_REPORT_INVALID", "the run report breaks its contract", found=found
+            )
+        data = encode_parquet(
+            frame, dataset, prepared.vocabularies, {"run_id": prepared.run_id, "dataset": dataset.id}
+        )
         folder = run_dir / dataset.path
         with storage_errors(folder, "writing the run report"):
             number = len(list(folder.glob("part-*.parquet")))

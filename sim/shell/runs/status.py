@@ -43,7 +43,8 @@ class RunStatus:
     """One run directory at a glance.
 
     Attributes:
-        state: `running` (someone holds its lock), `complete` (every segment passed), `partial`, or `damaged` (no usable receipt).
+        state: `running` (someone holds its lock), `complete` (every segment passed), `partial`, or `damaged`
+            (no usable receipt).
         passed: Segments that passed, in build order.
         holder: Who holds the lock, as they wrote it; empty when nobody does.
         note: What is wrong with it, if anything is.
@@ -66,8 +67,15 @@ def list_runs(root: Path, codes: Sequence[str]) -> list[RunStatus]:
     """Every run directory under `root`, oldest first."""
     if not root.is_dir():
         return []
-    found = [entry for entry in root.iterdir() if not entry.name.startswith(".") and (entry / RECEIPT_NAME).is_file()]
-    return [run_status(entry, codes) for entry in sorted(found, key=lambda entry: ((entry / RECEIPT_NAME).stat().st_mtime_ns, entry.name))]
+    found = [
+        entry
+        for entry in root.iterdir()
+        if not entry.name.startswith(".") and (entry / RECEIPT_NAME).is_file()
+    ]
+    return [
+        run_status(entry, codes)
+        for entry in sorted(found, key=lambda entry: ((entry / RECEIPT_NAME).stat().st_mtime_ns, entry.name))
+    ]
 
 
 def run_status(run_dir: Path, codes: Sequence[str]) -> RunStatus:
@@ -78,10 +86,32 @@ def run_status(run_dir: Path, codes: Sequence[str]) -> RunStatus:
     try:
         receipt = read_receipt(run_dir)
     except SimError as error:
-        return RunStatus(run_dir.name, str(run_dir), "damaged", "", "", (), passed, holder, f"{error.what}: {error.found}", size)
+        return RunStatus(
+            run_dir.name,
+            str(run_dir),
+            "damaged",
+            "",
+            "",
+            (),
+            passed,
+            holder,
+            f"{error.what}: {error.found}",
+            size,
+        )
     state = "running" if held else "complete" if len(passed) == len(codes) else "partial"
     scenarios = tuple(receipt["scenarios"])
-    return RunStatus(receipt["run_id"], str(run_dir), state, receipt["preset"], str(receipt["seed"]), scenarios, passed, holder, "", size)
+    return RunStatus(
+        receipt["run_id"],
+        str(run_dir),
+        state,
+        receipt["preset"],
+        str(receipt["seed"]),
+        scenarios,
+        passed,
+        holder,
+        "",
+        size,
+    )
 
 
 def size_of(folder: Path) -> int:
@@ -98,7 +128,10 @@ def size_of(folder: Path) -> int:
 
 
 def asked_for(run_dir: Path) -> dict[str, Any]:
-    """How a run was asked for, as its receipt tells: overrides and user files by name, rows and digest. Empty for a damaged receipt."""
+    """How a run was asked for, as its receipt tells: overrides and user files by name, rows and digest.
+
+    Empty for a damaged receipt.
+    """
     try:
         receipt = read_receipt(run_dir)
     except SimError:
@@ -144,7 +177,8 @@ def probe_lock(run_dir: Path) -> tuple[bool, str]:
 
 
 def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a state, latest invocation last seen: state, status, rows, seconds, resumed partitions, memory, error.
+    """One row a state, latest invocation last seen: state, status, rows, seconds, resumed partitions,
+    memory, error.
 
     From the run reports where there are any; states whose report is missing are told from their manifests.
 
@@ -187,13 +221,17 @@ def report_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
             require_bounded_table(str(path), data, _REPORT_MEMORY)
             with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
                 if file.metadata.num_rows > _REPORT_ROWS:
-                    raise pa.ArrowInvalid(f"{file.metadata.num_rows:,} rows by its footer, at most {_REPORT_ROWS:,} are written")
-                table = file.read(columns=REPORT_SCHEMA.names, use_threads=False)  # as in reference.py: the bytes are Python's
+                    raise pa.ArrowInvalid(
+                        f"{file.metadata.num_rows:,} rows by its footer, at most {_REPORT_ROWS:,} are written"
+                    )
+                # as in reference.py: the bytes are Python's
+                table = file.read(columns=REPORT_SCHEMA.names, use_threads=False)
             if not table.schema.remove_metadata().equals(REPORT_SCHEMA):
                 raise pa.ArrowInvalid(f"other columns: {table.schema.names}")
         except MemoryError:  # Arrow's is an ArrowException too
             raise
-        except (OSError, pa.ArrowException, UnicodeDecodeError, GateError) as error:  # names that are no UTF-8, more than a report can be
+        except (OSError, pa.ArrowException, UnicodeDecodeError, GateError) as error:
+            # names that are no UTF-8, more than a report can be
             found = error.found if isinstance(error, GateError) else str(error).strip().splitlines()[0]
             raise UsageError(
                 "SHELL.REPORT_UNREADABLE",

@@ -1,7 +1,7 @@
 """The rows a run may read: published datasets by manifest, verified when first opened.
 
-A file's SHA-256 is checked when a state first opens it, and again if another file has taken its name since; page checksums are verified on
-every read. Files are found by manifest, never by listing a directory.
+A file's SHA-256 is checked when a state first opens it, and again if another file has taken its name since;
+page checksums are verified on every read. Files are found by manifest, never by listing a directory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ class Store:
         vocabularies: All sealed lists, static and from the reference.
     """
 
-    def __init__(self, run_dir: Path, contracts: Contracts, reference: Reference, vocabularies: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        contracts: Contracts,
+        reference: Reference,
+        vocabularies: Mapping[str, tuple[str, ...]],
+    ) -> None:
         self.reference = reference
         self.vocabularies = dict(vocabularies)
         self._run_dir, self._contracts = run_dir, contracts
@@ -94,7 +100,9 @@ class Store:
         """Rows of a published dataset; see `Context.load`."""
         item = self.published(dataset, scenario)
         wanted = tuple(columns) if columns is not None else None
-        frames = [self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
+        frames = [
+            self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)
+        ]
         return frames[0] if len(frames) == 1 else concat(frames)
 
     def load_to(
@@ -107,11 +115,19 @@ class Store:
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
     ) -> Frame:
-        """Rows of a published dataset, decoded in device memory from the verified bytes of its files; see `Context.load`."""
+        """Rows of a published dataset, decoded in device memory from the verified bytes of its files.
+
+        See `Context.load`.
+        """
         item, contract = self.published(dataset, scenario), self._contracts.dataset(dataset)
-        wanted = [contract.table.column(name) for name in (contract.table.names if columns is None else columns)]
+        wanted = [
+            contract.table.column(name) for name in (contract.table.names if columns is None else columns)
+        ]
         sealed = {column.name: tuple(vocabulary_of(contract, column, self.vocabularies)) for column in wanted}
-        specs = [ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, sealed[column.name]) for column in wanted]
+        specs = [
+            ColumnSpec(column.name, column.type, column.numpy_dtype, column.nullable, sealed[column.name])
+            for column in wanted
+        ]
         frames = []
         for file, low, high in pieces(item, part, rows):
             path = self._run_dir / item.path / file.name
@@ -133,7 +149,9 @@ class Store:
                 self._frames.move_to_end(key)
                 return self._frames[key]
         self._verify(path, file)
-        frame = read_parquet(path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file)
+        frame = read_parquet(
+            path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file
+        )
         with self._lock:
             again = self._frames.pop(key, None)  # another thread read it meanwhile
             self._held += _bytes(frame) - (0 if again is None else _bytes(again))
@@ -146,7 +164,9 @@ class Store:
         self._proven.require([(path, file.file_sha256)])
 
 
-def pieces(item: Published, part: int | None, rows: tuple[int, int] | None) -> list[tuple[PartFile, int, int]]:
+def pieces(
+    item: Published, part: int | None, rows: tuple[int, int] | None
+) -> list[tuple[PartFile, int, int]]:
     """Files and the half-open row range wanted of each; never nothing.
 
     Args:

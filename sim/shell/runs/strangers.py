@@ -12,11 +12,21 @@ from sim.shell.publish.gate import FLAG_NAME, INDEX_NAME
 
 
 def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence[str]) -> list[str]:
-    """Everything under data/ and gates/ that no bundle lists; directories of unfinished segments are not looked into."""
-    files = {f"{item.path}/{part.name}" for bundle in bundles.values() for item in bundle.datasets for part in item.files}
+    """Everything under data/ and gates/ that no bundle lists.
+
+    Directories of unfinished segments are not looked into.
+    """
+    files = {
+        f"{item.path}/{part.name}"
+        for bundle in bundles.values()
+        for item in bundle.datasets
+        for part in item.files
+    }
     for code, bundle in bundles.items():
         files |= {f"gates/{code}/{name}" for name in (*bundle.document["documents"], INDEX_NAME, FLAG_NAME)}
-    folders = {"data", "gates"} | {path.rsplit("/", depth)[0] for path in files for depth in range(1, path.count("/") + 1)}
+    folders = {"data", "gates"} | {
+        path.rsplit("/", depth)[0] for path in files for depth in range(1, path.count("/") + 1)
+    }
     skipped = {f"gates/{code}" for code in unfinished}
     problems = []
     for top in ("data", "gates"):
@@ -26,14 +36,20 @@ def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence
             elif stat.S_ISDIR(mode) and path not in folders:
                 problems.append(f"{run_dir / path}: a directory that no bundle lists")
             elif not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-                problems.append(f"{run_dir / path}: is {stat.filemode(mode)}, expected plain files and directories")
+                problems.append(
+                    f"{run_dir / path}: is {stat.filemode(mode)}, expected plain files and directories"
+                )
             elif stat.S_ISREG(mode) and path not in files:
                 problems.append(f"{run_dir / path}: a file that no bundle lists")
     return problems
 
 
-def _walk(run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinished: frozenset[str]) -> Iterator[tuple[str, int]]:
-    """(relative path, mode) of every entry below `top`, links not followed, unlisted directories not entered."""
+def _walk(
+    run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinished: frozenset[str]
+) -> Iterator[tuple[str, int]]:
+    """(relative path, mode) of every entry below `top`, links not followed,
+    unlisted directories not entered.
+    """
     try:
         yield top, (run_dir / top).lstat().st_mode
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """Verification of a whole run: every byte accounted for, nothing missing, nothing added.
 
-Shallow verification holds names, kinds and sizes against the bundles; deep verification also re-hashes every file and
-recomputes the logical digest of every table. Either holds each segment against the checks its contracts demand, if those are at
-hand. Everything wrong is listed; nothing is repaired.
+Shallow verification holds names, kinds and sizes against the bundles; deep verification also re-hashes every
+file and recomputes the logical digest of every table. Either holds each segment against the checks its
+contracts demand, if those are at hand. Everything wrong is listed; nothing is repaired.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import identity_problems, read_receipt
 from sim.shell.runs.built_with import Judge, require_same_contracts
 from sim.shell.runs.figures import bundle_figures
-from sim.shell.runs.opened import index_problems, open_segment, passed_segments, seal_problems, segment_problems, unfinished_segments
+from sim.shell.runs.opened import (
+    index_problems,
+    open_segment,
+    passed_segments,
+    seal_problems,
+    segment_problems,
+    unfinished_segments,
+)
 from sim.shell.runs.strangers import strangers
 from sim.shell.tables.digest import combine_digests, table_digest
 from sim.shell.tables.parquet import read_parquet
@@ -55,7 +62,8 @@ class VerifyReport:
         deep: Whether every byte was hashed.
         segments: Verified segments in build order.
         not_built: Segments this run does not hold.
-        checks_not_judged: Segments built with other contracts than those at hand: what those demanded cannot be told.
+        checks_not_judged: Segments built with other contracts than those at hand: what those demanded cannot
+            be told.
         problems: Everything wrong, each naming its file, what was found and what was expected.
         figures: Rows, files and bytes of the verified datasets.
     """
@@ -111,35 +119,65 @@ def verify_run(
     for code in passed:
         try:
             bundle = open_segment(run_dir, code, codes)
-            problems += segment_problems(bundle, receipt, bundles) + index_problems(run_dir, bundle) + seal_problems(run_dir, code, receipt)
+            problems += (
+                segment_problems(bundle, receipt, bundles)
+                + index_problems(run_dir, bundle)
+                + seal_problems(run_dir, code, receipt)
+            )
             problems += judge.problems(bundle, receipt)
         except GateError as error:
             problems.append(problem_line(error))
             continue
         bundles[code] = bundle
         # Sizes first: a file that is not the published one is not worth hashing, and may be of any size.
-        shallow = verify_bundle(run_dir, bundle, deep=False, on_bytes=lambda size: None if content else on_bytes(size))
+        shallow = verify_bundle(
+            run_dir, bundle, deep=False, on_bytes=lambda size: None if content else on_bytes(size)
+        )
         problems += shallow
         if content is not None and not shallow:
             problems += verify_bundle(run_dir, bundle, deep=True, on_bytes=on_bytes, content=content)
         files = [part for item in bundle.datasets for part in item.files]
         rows, size = sum(part.rows for part in files), sum(part.bytes for part in files)
-        reports.append(SegmentReport(code, bundle.digest, len(bundle.datasets), len(files), rows, size, len(bundle.document["checks"])))
+        reports.append(
+            SegmentReport(
+                code,
+                bundle.digest,
+                len(bundle.datasets),
+                len(files),
+                rows,
+                size,
+                len(bundle.document["checks"]),
+            )
+        )
     unfinished, found = _strangers(run_dir, codes, passed, bundles)
     problems += [
-        f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again finishes it" for code in unfinished
+        (
+            f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again "
+            "finishes it"
+        )
+        for code in unfinished
     ]
     problems += found
     begun = {*passed, *unfinished}
     absent = tuple(code for code in codes if code not in begun and not is_events(code))
     told = tuple(bundle_figures(bundles.values()))
-    return VerifyReport(receipt["run_id"], content is not None, tuple(reports), absent, tuple(problems), tuple(judge.unknown), told)
+    return VerifyReport(
+        receipt["run_id"],
+        content is not None,
+        tuple(reports),
+        absent,
+        tuple(problems),
+        tuple(judge.unknown),
+        told,
+    )
 
 
 def _strangers(
     run_dir: Path, codes: Sequence[str], passed: Sequence[str], bundles: Mapping[str, Bundle]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """(unfinished segments, strangers): a writer at work may begin a segment while its directories are walked; then walk again."""
+    """(unfinished segments, strangers): a writer at work may begin a segment while its directories are
+    walked; then walk again.
+    """
     unfinished = unfinished_segments(run_dir, codes, passed)
     while True:
         found = strangers(run_dir, bundles, unfinished)
@@ -149,7 +187,9 @@ def _strangers(
         unfinished = begun
 
 
-def content_check_of(run_dir: Path, codes: Sequence[str], contracts: Path | None = None, config: Path | None = None) -> ContentCheck:
+def content_check_of(
+    run_dir: Path, codes: Sequence[str], contracts: Path | None = None, config: Path | None = None
+) -> ContentCheck:
     """`content_check` with contracts and reference snapshot read from disk, the packaged ones by default.
 
     Raises:
@@ -163,28 +203,41 @@ def content_check_of(run_dir: Path, codes: Sequence[str], contracts: Path | None
 
 def sealed_vocabularies(contracts: Contracts, reference: Reference) -> dict[str, tuple[str, ...]]:
     """All vocabularies by name: those of the contracts and those filled from the reference snapshot."""
-    filled = {name: reference.vocabulary(table, column) for name, (table, column) in contracts.reference_vocabularies.items()}
+    filled = {
+        name: reference.vocabulary(table, column)
+        for name, (table, column) in contracts.reference_vocabularies.items()
+    }
     return {**contracts.vocabularies, **filled}
 
 
-def content_check(run_dir: Path, contracts: Contracts, vocabularies: Mapping[str, Sequence[str]]) -> ContentCheck:
+def content_check(
+    run_dir: Path, contracts: Contracts, vocabularies: Mapping[str, Sequence[str]]
+) -> ContentCheck:
     """A function that recomputes the content digests of a published directory."""
 
     def check(item: Published) -> list[str]:
         if item.dataset not in contracts.datasets:
             return [f"{run_dir / item.path}: no contract declares {item.dataset!r}"]
         dataset = contracts.datasets[item.dataset]
-        found = side_by_side(lambda part: _part_problems(run_dir / item.path / part.name, part, dataset, vocabularies), item.files)
+        found = side_by_side(
+            lambda part: _part_problems(run_dir / item.path / part.name, part, dataset, vocabularies),
+            item.files,
+        )
         problems = [problem for part in found for problem in part]
         whole = combine_digests([part.content_blake3 for part in item.files])
         if whole != item.content_blake3:
-            problems.append(f"{run_dir / item.path}: content BLAKE3 {whole} over its files, published as {item.content_blake3}")
+            problems.append(
+                f"{run_dir / item.path}: content BLAKE3 {whole} over its files, published as "
+                f"{item.content_blake3}"
+            )
         return problems
 
     return check
 
 
-def _part_problems(path: Path, part: PartFile, dataset: Dataset, vocabularies: Mapping[str, Sequence[str]]) -> list[str]:
+def _part_problems(
+    path: Path, part: PartFile, dataset: Dataset, vocabularies: Mapping[str, Sequence[str]]
+) -> list[str]:
     try:
         frame = read_parquet(path, dataset, vocabularies, part=part)
     except GateError as error:

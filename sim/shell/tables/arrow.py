@@ -1,7 +1,8 @@
 """Frames <-> Arrow tables, by contract: explicit schemas, nothing inferred, fixed-width columns never copied.
 
 Category columns are `dictionary<int16, string>` whose dictionary is the whole sealed vocabulary; times are
-`timestamp[us, UTC]`; ids stay uint64. Strings, booleans and masks are packed anew, since their layouts differ.
+`timestamp[us, UTC]`; ids stay uint64. Strings, booleans and masks are packed anew, since their layouts
+differ.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def arrow_type(column: Column) -> pa.DataType:
         return pa.timestamp("us", tz="UTC")
     if column.type == "category":
         return pa.dictionary(pa.int16(), pa.string())
-    return {"bool": pa.bool_(), "float64": pa.float64(), "string": pa.string()}.get(column.type) or getattr(pa, column.type)()
+    return {"bool": pa.bool_(), "float64": pa.float64(), "string": pa.string()}.get(column.type) or getattr(
+        pa, column.type
+    )()
 
 
 def arrow_schema(dataset: Dataset, vocab: Vocabularies, metadata: Mapping[str, str]) -> pa.Schema:
@@ -38,7 +41,10 @@ def arrow_schema(dataset: Dataset, vocab: Vocabularies, metadata: Mapping[str, s
     """
     for column in dataset.table.columns:
         vocabulary_of(dataset, column, vocab)
-    fields = [pa.field(column.name, arrow_type(column), nullable=column.nullable) for column in dataset.table.columns]
+    fields = [
+        pa.field(column.name, arrow_type(column), nullable=column.nullable)
+        for column in dataset.table.columns
+    ]
     return pa.schema(fields, metadata=dict(metadata))
 
 
@@ -46,8 +52,8 @@ def to_arrow(frame: Frame, dataset: Dataset, vocab: Vocabularies, metadata: Mapp
     """A frame as an Arrow table over the same memory (booleans, masks and strings are packed anew).
 
     Raises:
-        ValidationError: `SHELL.TABLE_SCHEMA` naming the column that is missing, unknown, of another dtype, or holds nulls or codes
-            it must not.
+        ValidationError: `SHELL.TABLE_SCHEMA` naming the column that is missing, unknown, of another dtype, or
+            holds nulls or codes it must not.
     """
     schema = arrow_schema(dataset, vocab, metadata)
     problem = schema_problem(frame, dataset)
@@ -65,21 +71,40 @@ def schema_problem(frame: Frame, dataset: Dataset) -> tuple[str, str, str] | Non
             return f"an unknown column {name!r}", "the columns of the contract", nearest(name, table.names)
     for column in table.columns:
         if column.name not in frame:
-            return f"no column {column.name!r}", f"{column.name}: {column.type}", "compute it or drop it from the contract"
+            return (
+                f"no column {column.name!r}",
+                f"{column.name}: {column.type}",
+                "compute it or drop it from the contract",
+            )
         dtype, shape = frame[column.name].dtype, frame[column.name].shape
         good = dtype.kind in "OU" if column.type == "string" else dtype == np.dtype(column.numpy_dtype)
         if not good or len(shape) != 1:
-            return f"{column.name} of dtype {dtype}, shape {shape}", f"{column.numpy_dtype}, 1-d ({column.type})", "convert it in the state"
+            return (
+                f"{column.name} of dtype {dtype}, shape {shape}",
+                f"{column.numpy_dtype}, 1-d ({column.type})",
+                "convert it in the state",
+            )
         mask = frame.valid.get(column.name)
         if mask is not None and mask.dtype != np.bool_:
-            return f"{column.name} with a mask of dtype {mask.dtype}", "a bool mask", "convert it in the state"
+            return (
+                f"{column.name} with a mask of dtype {mask.dtype}",
+                "a bool mask",
+                "convert it in the state",
+            )
         if mask is not None and not column.nullable and not mask.all():
-            return f"{int((~mask).sum())} nulls in {column.name}", "no nulls", "declare it nullable or fill it"
+            return (
+                f"{int((~mask).sum())} nulls in {column.name}",
+                "no nulls",
+                "declare it nullable or fill it",
+            )
     return None
 
 
-def from_arrow(table: pa.Table, dataset: Dataset, vocab: Vocabularies, columns: Sequence[str] | None = None) -> Frame:
-    """An Arrow table as a frame: zero-copy for single-chunk fixed-width columns, null slots zeroed, categories as sealed codes.
+def from_arrow(
+    table: pa.Table, dataset: Dataset, vocab: Vocabularies, columns: Sequence[str] | None = None
+) -> Frame:
+    """An Arrow table as a frame: zero-copy for single-chunk fixed-width columns, null slots zeroed,
+    categories as sealed codes.
 
     Args:
         table: Its schema must be the contract's (or the named columns of it), metadata aside.
@@ -91,14 +116,20 @@ def from_arrow(table: pa.Table, dataset: Dataset, vocab: Vocabularies, columns: 
         ValidationError: `SHELL.TABLE_SCHEMA` on another schema, or a category value outside its vocabulary.
     """
     wanted = [dataset.table.column(name) for name in (dataset.table.names if columns is None else columns)]
-    expected = pa.schema([pa.field(column.name, arrow_type(column), nullable=column.nullable) for column in wanted])
+    expected = pa.schema(
+        [pa.field(column.name, arrow_type(column), nullable=column.nullable) for column in wanted]
+    )
     if not table.schema.equals(expected):
         raise _schema_error(dataset, *schema_difference(table.schema, expected))
     values: dict[str, Array] = {}
     masks: dict[str, Array] = {}
     for column in wanted:
         chunked = table[column.name]
-        array = chunked.chunk(0) if chunked.num_chunks == 1 else pa.concat_arrays(chunked.chunks or [pa.array([], chunked.type)])
+        array = (
+            chunked.chunk(0)
+            if chunked.num_chunks == 1
+            else pa.concat_arrays(chunked.chunks or [pa.array([], chunked.type)])
+        )
         if array.null_count and not column.nullable:
             raise _schema_error(dataset, f"{array.null_count} nulls in {column.name}", "no nulls", "")
         mask = _unpack(array.is_valid()) if array.null_count else None
@@ -114,7 +145,14 @@ def vocabulary_of(dataset: Dataset, column: Column, vocab: Vocabularies) -> Sequ
         return ()
     if column.vocabulary not in vocab:
         what = f"The vocabulary of {dataset.id}.{column.name} is not loaded."
-        raise ValidationError("SHELL.VOCABULARY_MISSING", what, column.vocabulary, "a vocabulary", "", nearest(column.vocabulary, vocab))
+        raise ValidationError(
+            "SHELL.VOCABULARY_MISSING",
+            what,
+            column.vocabulary,
+            "a vocabulary",
+            "",
+            nearest(column.vocabulary, vocab),
+        )
     return vocab[column.vocabulary]
 
 
@@ -126,7 +164,9 @@ def _to_array(frame: Frame, dataset: Dataset, column: Column, vocab: Vocabularie
         return pa.array(values.tolist(), pa.string(), mask=~mask if mask is not None and nulls else None)
     bits = pa.py_buffer(np.packbits(mask, bitorder="little")) if mask is not None and nulls else None
     if column.type == "bool":
-        return pa.Array.from_buffers(pa.bool_(), rows, [bits, pa.py_buffer(np.packbits(values, bitorder="little"))], nulls)
+        return pa.Array.from_buffers(
+            pa.bool_(), rows, [bits, pa.py_buffer(np.packbits(values, bitorder="little"))], nulls
+        )
     data = pa.py_buffer(np.ascontiguousarray(values))
     if column.type != "category":
         return pa.Array.from_buffers(arrow_type(column), rows, [bits, data], nulls)
@@ -139,7 +179,9 @@ def _to_array(frame: Frame, dataset: Dataset, column: Column, vocab: Vocabularie
     return pa.DictionaryArray.from_arrays(indices, pa.array(vocabulary, pa.string()), safe=False)
 
 
-def _from_array(array: pa.Array, mask: Array | None, dataset: Dataset, column: Column, vocab: Vocabularies) -> Array:
+def _from_array(
+    array: pa.Array, mask: Array | None, dataset: Dataset, column: Column, vocab: Vocabularies
+) -> Array:
     if column.type == "string":
         values: Array = np.array(array.to_pylist(), dtype=object)
         if mask is not None:
@@ -153,12 +195,21 @@ def _from_array(array: pa.Array, mask: Array | None, dataset: Dataset, column: C
     return zero_nulls(_view(array, np.dtype(column.numpy_dtype)), mask)
 
 
-def _sealed_codes(codes: Array, mask: Array | None, written: list[Any], dataset: Dataset, column: Column, vocab: Vocabularies) -> Array:
+def _sealed_codes(
+    codes: Array,
+    mask: Array | None,
+    written: list[Any],
+    dataset: Dataset,
+    column: Column,
+    vocab: Vocabularies,
+) -> Array:
     """Codes into a file's dictionary as codes into the sealed vocabulary."""
     sealed = vocabulary_of(dataset, column, vocab)
     present = codes if mask is None else codes[mask]
     if len(present) and (int(present.min()) < 0 or int(present.max()) >= len(written)):
-        raise _schema_error(dataset, f"codes outside the dictionary of {column.name}", f"0..{len(written) - 1}", "")
+        raise _schema_error(
+            dataset, f"codes outside the dictionary of {column.name}", f"0..{len(written) - 1}", ""
+        )
     if written == list(sealed[: len(written)]):
         return codes
     place = {value: code for code, value in enumerate(sealed)}
@@ -167,7 +218,12 @@ def _sealed_codes(codes: Array, mask: Array | None, written: list[Any], dataset:
     strange = np.unique(codes[moved < 0])
     if len(strange):
         what = f"{written[int(strange[0])]!r} in {column.name}"
-        raise _schema_error(dataset, what, f"a value of {column.vocabulary}", code_hint(str(written[int(strange[0])]), sealed, {}))
+        raise _schema_error(
+            dataset,
+            what,
+            f"a value of {column.vocabulary}",
+            code_hint(str(written[int(strange[0])]), sealed, {}),
+        )
     return moved
 
 
@@ -184,7 +240,9 @@ def _unpack(array: pa.Array) -> Array:
     if len(array) == 0:
         return np.empty(0, dtype=np.bool_)
     bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
-    return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(np.bool_)
+    return np.unpackbits(bits, count=array.offset + len(array), bitorder="little")[array.offset :].view(
+        np.bool_
+    )
 
 
 def schema_difference(found: pa.Schema, expected: pa.Schema) -> tuple[str, str, str]:
@@ -196,9 +254,20 @@ def schema_difference(found: pa.Schema, expected: pa.Schema) -> tuple[str, str, 
             return str(found.field(field.name)), str(field), ""
     extra = [name for name in found.names if name not in expected.names]
     if extra:
-        return f"an unknown column {extra[0]!r}", "the columns of the contract", nearest(extra[0], expected.names)
+        return (
+            f"an unknown column {extra[0]!r}",
+            "the columns of the contract",
+            nearest(extra[0], expected.names),
+        )
     return f"columns {found.names}", f"columns {expected.names}", ""
 
 
 def _schema_error(dataset: Dataset, found: str, expected: str, do: str) -> ValidationError:
-    return ValidationError("SHELL.TABLE_SCHEMA", f"{dataset.id} does not follow its contract.", found, expected, dataset.where, do)
+    return ValidationError(
+        "SHELL.TABLE_SCHEMA",
+        f"{dataset.id} does not follow its contract.",
+        found,
+        expected,
+        dataset.where,
+        do,
+    )

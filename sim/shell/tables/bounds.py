@@ -1,9 +1,10 @@
 """What a published Parquet file may ask of a reader, decided by its footer before any page is decoded.
 
-A file comes from anybody, and a few bytes can say a great many: a run of equal values, a page that unpacks to gigabytes, a dictionary of
-one long text that every row names. So the footer is held against the manifest, packing against what our writer uses (snappy at most makes
-64 bytes out of 3), and what the rows take in memory against the file's size: at most `LEAST` plus `RATIO` times its bytes. Files of ours
-take up to 150 times; what is refused is none of ours.
+A file comes from anybody, and a few bytes can say a great many: a run of equal values, a page that unpacks to
+gigabytes, a dictionary of one long text that every row names. So the footer is held against the manifest,
+packing against what our writer uses (snappy at most makes 64 bytes out of 3), and what the rows take in
+memory against the file's size: at most `LEAST` plus `RATIO` times its bytes. Files of ours take up to 150
+times; what is refused is none of ours.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[
         stream: The file; it is left open.
 
     Returns:
-        Bytes its rows take in memory, texts counted by their pointers, and its columns of texts, as `text_columns`.
+        Bytes its rows take in memory, texts counted by their pointers, and its columns of texts, as
+        `text_columns`.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_INVALID`: it is none that a run wrote.
@@ -78,13 +80,25 @@ def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[
     file = pq.ParquetFile(stream)
     footer = file.metadata
     names = footer.schema.names
-    if len(names) > MOST_COLUMNS or footer.num_columns != len(names) or not all(is_name(COLUMN, name) for name in names):
-        raise _refused(where, f"{footer.num_columns} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of plain names")
+    if (
+        len(names) > MOST_COLUMNS
+        or footer.num_columns != len(names)
+        or not all(is_name(COLUMN, name) for name in names)
+    ):
+        raise _refused(
+            where,
+            f"{footer.num_columns} columns, {names[:3]} and so on",
+            f"at most {MOST_COLUMNS} flat columns of plain names",
+        )
     said = f"{footer.num_rows} rows in {footer.num_row_groups} row groups by its footer"
     if footer.num_rows != part.rows or footer.num_row_groups > part.rows // ROW_GROUP_ROWS + 1:
         raise _refused(where, said, f"{part.rows} rows")
     try:
-        groups = list(row_groups(footer_bytes(stream), footer.schema, _ITEMS * (1 + len(names)) * (1 + footer.num_row_groups)))
+        groups = list(
+            row_groups(
+                footer_bytes(stream), footer.schema, _ITEMS * (1 + len(names)) * (1 + footer.num_row_groups)
+            )
+        )
     except Malformed as error:
         raise _refused(where, str(error), "a footer as a run writes it") from error
     if sum(rows for rows, _ in groups) != part.rows:
@@ -99,7 +113,9 @@ def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[
                 raise _refused(where, f"{name}: {found}", f"{rows} values, packed as {' or '.join(_CODECS)}")
             if chunk.unpacked > chunk.packed * _UNPACKED + 4096:
                 found = f"{chunk.unpacked} bytes out of {chunk.packed}"
-                raise _refused(where, f"{name}: {found}", f"no more than snappy can unpack, {_UNPACKED} times")
+                raise _refused(
+                    where, f"{name}: {found}", f"no more than snappy can unpack, {_UNPACKED} times"
+                )
             packed += chunk.packed
             decoded += rows * _WIDTHS[chunk.physical]
     if packed > part.bytes:
@@ -117,7 +133,9 @@ def require_room(where: str, part: PartFile, decoded: int) -> None:
     most = LEAST + RATIO * part.bytes
     if decoded > most:
         raise _refused(
-            where, f"{decoded:,} bytes of rows out of {part.bytes:,}", f"at most {most:,}: {LEAST:,} and {RATIO} times its bytes"
+            where,
+            f"{decoded:,} bytes of rows out of {part.bytes:,}",
+            f"at most {most:,}: {LEAST:,} and {RATIO} times its bytes",
         )
     free = resident.available()
     if free is not None and decoded > max(LEAST, free):
@@ -137,7 +155,8 @@ def require_bounded_table(where: str, data: bytes, most: int) -> None:
     Args:
         where: What it is called in a refusal.
         data: The file.
-        most: Most bytes its pages may become, its rows may take, and its texts may take at the width of the longest of their column.
+        most: Most bytes its pages may become, its rows may take, and its texts may take at the width of the
+            longest of their column.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_INVALID`: it takes more, or does not tell what it takes.
@@ -148,22 +167,43 @@ def require_bounded_table(where: str, data: bytes, most: int) -> None:
         file = pq.ParquetFile(stream)
         rows, names, plain = file.metadata.num_rows, file.metadata.schema.names, file.schema_arrow.names
         try:
-            for chunk in (chunk for _, chunks in row_groups(footer_bytes(stream), file.metadata.schema, _MOST_ITEMS) for chunk in chunks):
+            for chunk in (
+                chunk
+                for _, chunks in row_groups(footer_bytes(stream), file.metadata.schema, _MOST_ITEMS)
+                for chunk in chunks
+            ):
                 if chunk.flaw or chunk.physical not in _WIDTHS:
                     raise _refused(where, f"{chunk.path}: {chunk.flaw or chunk.physical}", ", ".join(_WIDTHS))
                 texts |= {chunk.path} if chunk.physical == "BYTE_ARRAY" else set()
                 for page in page_headers(data, chunk.begin, chunk.end):
                     unpacked += page.uncompressed
                     if page.encoding == DELTA_BYTE_ARRAY and chunk.physical == "BYTE_ARRAY":
-                        raise _refused(where, f"{chunk.path}: DELTA_BYTE_ARRAY pages, whose size cannot be told", "pages of known size")
+                        raise _refused(
+                            where,
+                            f"{chunk.path}: DELTA_BYTE_ARRAY pages, whose size cannot be told",
+                            "pages of known size",
+                        )
         except Malformed as error:
             raise _refused(where, str(error), "an intact Parquet file") from error
-    if len(names) > MOST_COLUMNS or len(set(names)) != len(names) or names != plain or not texts <= set(names):
-        raise _refused(where, f"{len(names)} columns, {names[:3]} and so on", f"at most {MOST_COLUMNS} flat columns of their own names")
+    if (
+        len(names) > MOST_COLUMNS
+        or len(set(names)) != len(names)
+        or names != plain
+        or not texts <= set(names)
+    ):
+        raise _refused(
+            where,
+            f"{len(names)} columns, {names[:3]} and so on",
+            f"at most {MOST_COLUMNS} flat columns of their own names",
+        )
     decoded = rows * len(names) * 8
     if max(unpacked, decoded) > most:
-        raise _refused(where, f"{max(unpacked, decoded):,} bytes of rows out of {len(data):,}", f"at most {most:,}")
-    with pq.ParquetFile(pa.BufferReader(data), read_dictionary=sorted(texts), page_checksum_verification=True) as file:
+        raise _refused(
+            where, f"{max(unpacked, decoded):,} bytes of rows out of {len(data):,}", f"at most {most:,}"
+        )
+    with pq.ParquetFile(
+        pa.BufferReader(data), read_dictionary=sorted(texts), page_checksum_verification=True
+    ) as file:
         taken = max(decoded + text_bytes(file, sorted(texts)), text_width(file, sorted(texts)) * 4 * rows)
     if taken > most:
         raise _refused(where, f"{taken:,} bytes of rows out of {len(data):,}", f"at most {most:,}")

@@ -18,8 +18,8 @@ class CheckResult:
     """What a check found.
 
     Attributes:
-        name: `schema`, `range.<column>`, `codes.<column>`, `finite.<column>`, `sort_order`, `primary_key`, `<law>.<column>`,
-            `foreign_key.<columns>`, or `seam.<check>` for checks across partitions.
+        name: `schema`, `range.<column>`, `codes.<column>`, `finite.<column>`, `sort_order`, `primary_key`,
+            `<law>.<column>`, `foreign_key.<columns>`, or `seam.<check>` for checks across partitions.
         passed: Whether every row passed.
         rows: Rows looked at: all of them.
         found: What was there.
@@ -40,16 +40,26 @@ def passed(name: str, frame: Frame, found: str = "", expected: str = "") -> Chec
     return CheckResult(name, True, len(frame), found, expected)
 
 
-def failed(name: str, frame: Frame, dataset: Dataset, bad: Array, expected: str, *columns: str) -> CheckResult:
-    """A check failed by the rows where `bad` (bool, one a row) is set; `columns` are shown beside the primary key."""
+def failed(
+    name: str, frame: Frame, dataset: Dataset, bad: Array, expected: str, *columns: str
+) -> CheckResult:
+    """A check failed by the rows where `bad` (bool, one a row) is set.
+
+    `columns` are shown beside the primary key.
+    """
     rows = np.flatnonzero(bad)
     shown = (*dataset.primary_key, *(name for name in columns if name not in dataset.primary_key))
-    return CheckResult(name, False, len(frame), f"{len(rows)} of {len(frame)} rows", expected, examples(frame, shown, rows))
+    return CheckResult(
+        name, False, len(frame), f"{len(rows)} of {len(frame)} rows", expected, examples(frame, shown, rows)
+    )
 
 
 def examples(frame: Frame, names: Sequence[str], rows: Array) -> tuple[str, ...]:
     """`row 17: merchant_id=5, site_id=9` for the first few of `rows`."""
-    return tuple(f"row {row}: " + ", ".join(f"{name}={value_at(frame, name, int(row))}" for name in names) for row in rows[:EXAMPLE_LIMIT])
+    return tuple(
+        f"row {row}: " + ", ".join(f"{name}={value_at(frame, name, int(row))}" for name in names)
+        for row in rows[:EXAMPLE_LIMIT]
+    )
 
 
 def value_at(frame: Frame, name: str, row: int) -> Any:

@@ -8,9 +8,10 @@ Law `closedworld.table.v1`, all lengths and counts little-endian, frame(b) = u32
     piece   = BLAKE3( frame("closedworld.table.v1") + u32 columns + column digests in contract order )
     dataset = BLAKE3( frame("closedworld.dataset.v1") + u64 pieces + piece digests in file order )
 
-Values are fixed-width little-endian; booleans and validity are one byte; the values of null slots are zero; categories are int16
-codes into the vocabulary framed in the header; strings are frame(utf8) each. binary64 is hashed as its bits, so -0.0 and 0.0
-are different contents (no arithmetic of ours should make one where the other is meant); NaN never gets here (`checks.py`).
+Values are fixed-width little-endian; booleans and validity are one byte; the values of null slots are zero;
+categories are int16 codes into the vocabulary framed in the header; strings are frame(utf8) each. binary64 is
+hashed as its bits, so -0.0 and 0.0 are different contents (no arithmetic of ours should make one where the
+other is meant); NaN never gets here (`checks.py`).
 
 Contiguous columns are hashed in place; BLAKE3 runs at several GB/s a core.
 """
@@ -32,7 +33,9 @@ from sim.state.frames import Array, Frame
 assert sys.byteorder == "little", "values are hashed as they lie in memory"
 
 
-def column_digest(column: Column, values: Array, valid: Array | None, vocabulary: Sequence[str] = ()) -> bytes:
+def column_digest(
+    column: Column, values: Array, valid: Array | None, vocabulary: Sequence[str] = ()
+) -> bytes:
     """32-byte digest of one column of one partition.
 
     Args:
@@ -42,9 +45,12 @@ def column_digest(column: Column, values: Array, valid: Array | None, vocabulary
         vocabulary: All values of a category column's vocabulary.
 
     Raises:
-        ValueError: If the array's dtype is not the contract's (a digest of reinterpreted bytes would be meaningless).
+        ValueError: If the array's dtype is not the contract's (a digest of reinterpreted bytes would be
+            meaningless).
     """
-    digest = blake3(framed("closedworld.column.v1") + framed(column.name) + framed(column.type) + bytes([column.nullable]))
+    digest = blake3(
+        framed("closedworld.column.v1") + framed(column.name) + framed(column.type) + bytes([column.nullable])
+    )
     if column.type == "category":
         digest.update(_framed_list(tuple(vocabulary)))
     digest.update(struct.pack("<Q", len(values)))
@@ -88,7 +94,12 @@ def table_digest(frame: Frame, contract: Dataset | TableContract, vocab: Mapping
     """
     table = contract.table if isinstance(contract, Dataset) else contract
     pieces = [
-        column_digest(column, frame[column.name], frame.valid.get(column.name), vocab[column.vocabulary] if column.vocabulary else ())
+        column_digest(
+            column,
+            frame[column.name],
+            frame.valid.get(column.name),
+            vocab[column.vocabulary] if column.vocabulary else (),
+        )
         for column in table.columns
     ]
     head = framed("closedworld.table.v1") + struct.pack("<I", len(pieces))

@@ -18,9 +18,10 @@ _LONGEST = 24
 class _Values:
     """Distinct ascending values and where to find them.
 
-    Integers are found by their leading bits: ids are spread evenly (or lie densely), so a table of 2 to 4 times as many buckets
-    as values leaves a few values a bucket, and a look-up is two or three gathers instead of a binary search. Anything else, and
-    integers that crowd into few buckets, are searched for. Ids without a gap are their own index and need no table at all.
+    Integers are found by their leading bits: ids are spread evenly (or lie densely), so a table of 2 to 4
+    times as many buckets as values leaves a few values a bucket, and a look-up is two or three gathers
+    instead of a binary search. Anything else, and integers that crowd into few buckets, are searched for. Ids
+    without a gap are their own index and need no table at all.
     """
 
     def __init__(self, values: Array) -> None:
@@ -42,7 +43,10 @@ class _Values:
             self._starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
 
     def _offsets(self, column: Array) -> Array:
-        """Distance from the least value as uint64; two's complement makes it right for signed values, and huge for smaller ones."""
+        """Distance from the least value as uint64.
+
+        Two's complement makes it right for signed values, and huge for smaller ones.
+        """
         return column.astype(np.uint64, copy=False) - self._low
 
     def holds(self, column: Array) -> Array:
@@ -53,7 +57,9 @@ class _Values:
         return known
 
     def find(self, column: Array) -> Array:
-        """A position for each element, int64: its own where it is one of the values, anything valid where it is not."""
+        """A position for each element, int64: its own where it is one of the values,
+        anything valid where it is not.
+        """
         last = len(self.values) - 1
         if self._dense:
             return np.minimum(self._offsets(column), np.uint64(last)).astype(np.int64)
@@ -84,15 +90,20 @@ class KeyIndex:
     def __init__(self, frame: Frame, to: Sequence[str]) -> None:
         self.to = tuple(to)
         self.dtypes = tuple(frame[name].dtype for name in to)
-        # Each level: the distinct values of one more column, and the distinct (code so far, value) pairs as packed codes.
+        # Each level: the distinct values of one more column, and the distinct (code so far, value) pairs as
+        # packed codes.
         self._levels: list[tuple[_Values, _Values]] = []
-        # Where the first column tells every row by itself: where it is found, and the others beside it. Pairs would take far more.
+        # Where the first column tells every row by itself: where it is found, and the others beside it. Pairs
+        # would take far more.
         self._first: tuple[_Values, tuple[Array, ...]] | None = None
         present = _present(frame, to)
         columns = [frame[name] if present is None else frame[name][present] for name in to]
         if len(columns) > 1 and len(columns[0]) and len(distinct := _distinct(columns[0])) == len(columns[0]):
             order = None if distinct is columns[0] else np.argsort(columns[0])
-            self._first = _Values(distinct), tuple(column if order is None else column[order] for column in columns[1:])
+            self._first = (
+                _Values(distinct),
+                tuple(column if order is None else column[order] for column in columns[1:]),
+            )
             return
         code = np.zeros(len(columns[0]), dtype=np.int64)
         for number, column in enumerate(columns):
@@ -128,7 +139,10 @@ class KeyIndex:
         """Positions whose key is not known, block by block: temporaries stay in cache."""
         found = [np.empty(0, dtype=np.int64)]
         for start in range(0, len(columns[0]), _BLOCK):
-            found.append(np.flatnonzero(~self._contains([column[start : start + _BLOCK] for column in columns])) + start)
+            found.append(
+                np.flatnonzero(~self._contains([column[start : start + _BLOCK] for column in columns]))
+                + start
+            )
         return np.concatenate(found)
 
     def _contains(self, columns: Sequence[Array]) -> Array:
@@ -157,8 +171,12 @@ class KeyIndex:
         return known
 
 
-def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex, neighbours: Neighbours | None = None) -> CheckResult:
-    """Every row's key must name a row of the referenced table; rows in which part of the key is null name none and pass.
+def check_foreign_key(
+    frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex, neighbours: Neighbours | None = None
+) -> CheckResult:
+    """Every row's key must name a row of the referenced table.
+
+    Rows in which part of the key is null name none and pass.
 
     Args:
         frame: The partition whose rows refer.
@@ -172,7 +190,9 @@ def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex
     columns = [frame[column] for column in fk.columns]
     for column, values, dtype in zip(fk.columns, columns, index.dtypes, strict=True):
         if values.dtype != dtype and not (values.dtype.kind in "OU" and dtype.kind in "OU"):
-            return CheckResult(name, False, len(frame), f"{column} of dtype {values.dtype}", f"{dtype}, as in {fk.dataset}")
+            return CheckResult(
+                name, False, len(frame), f"{column} of dtype {values.dtype}", f"{dtype}, as in {fk.dataset}"
+            )
     if len(frame) == 0:
         return CheckResult(name, True, 0, "no rows", expected)
     present = _present(frame, fk.columns)
@@ -184,7 +204,14 @@ def check_foreign_key(frame: Frame, fk: ForeignKey, referenced: Frame | KeyIndex
     if len(missing) == 0:
         return CheckResult(name, True, len(frame), f"{len(columns[0])} keys", expected)
     missing = missing if present is None else np.flatnonzero(present)[missing]
-    return CheckResult(name, False, len(frame), f"{len(missing)} keys without a row", expected, examples(frame, fk.columns, missing))
+    return CheckResult(
+        name,
+        False,
+        len(frame),
+        f"{len(missing)} keys without a row",
+        expected,
+        examples(frame, fk.columns, missing),
+    )
 
 
 def _present(frame: Frame, names: Sequence[str]) -> Array | None:

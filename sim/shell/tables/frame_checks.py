@@ -1,8 +1,9 @@
 """Complete, vectorised checks of tables: every row of every partition, never a sample.
 
-`check_frame` proves one partition against its contract. What spans partitions - order, uniqueness, numbering - is proven from
-the first and last keys each partition reports (`key_range`), so no partition is looked at twice. `keys.py` holds the key
-arithmetic, `laws.py` the invariants, `foreign_keys.py` the membership of foreign keys.
+`check_frame` proves one partition against its contract. What spans partitions - order, uniqueness,
+numbering - is proven from the first and last keys each partition reports (`key_range`), so no partition is
+looked at twice. `keys.py` holds the key arithmetic, `laws.py` the invariants, `foreign_keys.py` the
+membership of foreign keys.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def check_frame(
         frame: The partition, in file order.
         dataset: Its contract.
         vocab: All vocabularies by name.
-        previous_key: The sort key of the row before this partition, as `key_range` gives it. None: there is none, the partition
-            is the first. `()`: not known; order and numbering across the seam are left to `check_key_ranges`.
+        previous_key: The sort key of the row before this partition, as `key_range` gives it. None: there is
+            none, the partition is the first. `()`: not known; order and numbering across the seam are left to
+            `check_key_ranges`.
         neighbours: Of this frame, for whoever goes on to ask the same questions.
 
     Returns:
@@ -60,11 +62,24 @@ def check_frame(
     return results
 
 
-def _column_checks(frame: Frame, dataset: Dataset, column: Column, vocab: Mapping[str, Sequence[str]]) -> list[CheckResult]:
+def _column_checks(
+    frame: Frame, dataset: Dataset, column: Column, vocab: Mapping[str, Sequence[str]]
+) -> list[CheckResult]:
     values, valid = frame[column.name], frame.valid.get(column.name)
     results: list[CheckResult] = []
     if column.type == "category" and column.vocabulary:
-        results.append(_range(frame, dataset, column, f"codes.{column.name}", values, valid, 0, len(vocab[column.vocabulary]) - 1))
+        results.append(
+            _range(
+                frame,
+                dataset,
+                column,
+                f"codes.{column.name}",
+                values,
+                valid,
+                0,
+                len(vocab[column.vocabulary]) - 1,
+            )
+        )
     if column.type == "float64":
         results.append(_finite(frame, dataset, column, values))
     if column.minimum is not None or column.maximum is not None:
@@ -83,13 +98,17 @@ def _range(
     low: int | float | None,
     high: int | float | None,
 ) -> CheckResult:
-    """Values of present slots within [low, high]. The extremes decide; offenders are looked for only when there are some."""
+    """Values of present slots within [low, high].
+
+    The extremes decide; offenders are looked for only when there are some.
+    """
     present = values if valid is None or valid.all() else values[valid]
     if len(present) == 0:
         return passed(name, frame)
     least, most = present.min(), present.max()
     expected = f"{low if low is not None else 'any'}..{high if high is not None else 'any'}"
-    # NumPy compares its integers with Python ints of any size exactly; NaN compares false and is the finite check's business.
+    # NumPy compares its integers with Python ints of any size exactly; NaN compares false and is the finite
+    # check's business.
     if not ((low is not None and least < low) or (high is not None and most > high)):
         return passed(name, frame, f"{least}..{most}", expected)
     bad = np.zeros(len(values), dtype=np.bool_)
@@ -103,7 +122,9 @@ def _range(
 
 
 def _finite(frame: Frame, dataset: Dataset, column: Column, values: Array) -> CheckResult:
-    """No NaN and no infinity anywhere, null slots included: nothing downstream could compare or hash them sensibly."""
+    """No NaN and no infinity anywhere, null slots included: nothing downstream could compare or hash them
+    sensibly.
+    """
     name = f"finite.{column.name}"
     for start in range(0, len(values), _BLOCK):
         if not np.isfinite(values[start : start + _BLOCK]).all():
@@ -111,7 +132,9 @@ def _finite(frame: Frame, dataset: Dataset, column: Column, values: Array) -> Ch
     return passed(name, frame)
 
 
-def _sort_order(frame: Frame, dataset: Dataset, previous_key: tuple[Any, ...] | None, neighbours: Neighbours) -> CheckResult:
+def _sort_order(
+    frame: Frame, dataset: Dataset, previous_key: tuple[Any, ...] | None, neighbours: Neighbours
+) -> CheckResult:
     descending, _ = neighbours.compared(dataset.sort_order)
     expected = "non-decreasing " + ", ".join(dataset.sort_order)
     bad = np.flatnonzero(descending) + 1
@@ -120,7 +143,9 @@ def _sort_order(frame: Frame, dataset: Dataset, previous_key: tuple[Any, ...] | 
     if len(bad) == 0:
         return passed("sort_order", frame, "in order", expected)
     found = f"{len(bad)} rows before their predecessor"
-    return CheckResult("sort_order", False, len(frame), found, expected, examples(frame, dataset.sort_order, bad))
+    return CheckResult(
+        "sort_order", False, len(frame), found, expected, examples(frame, dataset.sort_order, bad)
+    )
 
 
 def first_key(frame: Frame, dataset: Dataset) -> tuple[Any, ...]:

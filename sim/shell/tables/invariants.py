@@ -5,8 +5,8 @@
     sums_to              within each group, `column` sums to `total` (128-bit exact)
     at_least             `column` >= `other` wherever both are present
 
-Groups are runs of rows with equal `within` columns: the sort order keeps them together (proven by `lint.py`). A group of
-`contiguous` may go on in the next partition; a group of `sums_to` must lie in one partition.
+Groups are runs of rows with equal `within` columns: the sort order keeps them together (proven by `lint.py`).
+A group of `contiguous` may go on in the next partition; a group of `sums_to` must lie in one partition.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def law_name(law: Invariant) -> str:
 
 
 def check_law(
-    frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours | None = None
+    frame: Frame,
+    dataset: Dataset,
+    law: Invariant,
+    previous_key: tuple[Any, ...] | None,
+    neighbours: Neighbours | None = None,
 ) -> CheckResult:
     """One invariant over one partition; `previous_key` and `neighbours` as in `check_frame`."""
     if len(frame) == 0:
@@ -50,27 +54,44 @@ def check_law(
 
 
 def _contiguous(
-    frame: Frame, dataset: Dataset, law: Invariant, previous_key: tuple[Any, ...] | None, neighbours: Neighbours
+    frame: Frame,
+    dataset: Dataset,
+    law: Invariant,
+    previous_key: tuple[Any, ...] | None,
+    neighbours: Neighbours,
 ) -> CheckResult:
     column, within, start = law.params["column"], tuple(law.params["within"]), int(law.params["start"])
     values = frame[column]
     starts = neighbours.starts(within)
     bad = np.zeros(len(values), dtype=np.bool_)
-    # Differences wrap: the least value of the type is one more than the greatest, and no predecessor of its own fits before it.
+    # Differences wrap: the least value of the type is one more than the greatest, and no predecessor of its
+    # own fits before it.
     least = np.iinfo(values.dtype).min
     for first in range(1, len(values), _BLOCK):
-        here, before = values[first : first + _BLOCK], values[first - 1 : first - 1 + _BLOCK][: len(values) - first]
+        here, before = (
+            values[first : first + _BLOCK],
+            values[first - 1 : first - 1 + _BLOCK][: len(values) - first],
+        )
         bad[first : first + _BLOCK] = (here - before != 1) | (here == least)
     bad[starts] = values[starts] != start
     expected = f"{start}, {start + 1}, ... within " + ", ".join(within)
     if previous_key is not None:
-        bad[0] = bool(previous_key) and int(values[0]) != _first_expected(frame, dataset, column, within, start, previous_key)
+        bad[0] = bool(previous_key) and int(values[0]) != _first_expected(
+            frame, dataset, column, within, start, previous_key
+        )
     if not bad.any():
         return passed(law_name(law), frame, "", expected)
     return failed(law_name(law), frame, dataset, bad, expected, *within, column)
 
 
-def _first_expected(frame: Frame, dataset: Dataset, column: str, within: tuple[str, ...], start: int, previous_key: tuple[Any, ...]) -> int:
+def _first_expected(
+    frame: Frame,
+    dataset: Dataset,
+    column: str,
+    within: tuple[str, ...],
+    start: int,
+    previous_key: tuple[Any, ...],
+) -> int:
     """Number the first row must carry, given the sort key of the row before the partition."""
     before = dict(zip(dataset.sort_order, previous_key, strict=True))
     goes_on = all(before[name] == frame[name][0].item() for name in within)
@@ -107,7 +128,9 @@ def _sums_to(frame: Frame, dataset: Dataset, law: Invariant, neighbours: Neighbo
     sums = [(int(high[group]) << 32) + (int(low[group]) & _LOW) for group in bad[:5]]
     rows = examples(frame, within, starts[bad])
     shown = tuple(f"{text}: sum {value}" for text, value in zip(rows, sums, strict=True))
-    return CheckResult(law_name(law), False, len(frame), f"{len(bad)} of {len(starts)} groups", expected, shown)
+    return CheckResult(
+        law_name(law), False, len(frame), f"{len(bad)} of {len(starts)} groups", expected, shown
+    )
 
 
 def _at_least(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:

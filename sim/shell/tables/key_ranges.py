@@ -18,9 +18,10 @@ def key_range(frame: Frame, dataset: Dataset, neighbours: Neighbours | None = No
     """JSON-able facts about a partition's keys; `neighbours` as in `check_frame`.
 
     Returns:
-        `rows`; and unless there are none: `first`, `last` (sort keys of the first and last row, in `sort_order`),
-        `first_primary`, `last_primary` (their primary keys), `primary_increasing` (primary keys strictly increase row by row).
-        Integers, categories as codes, times as microseconds; null is None.
+        `rows`; and unless there are none: `first`, `last` (sort keys of the first and last row, in
+        `sort_order`), `first_primary`, `last_primary` (their primary keys), `primary_increasing` (primary
+        keys strictly increase row by row). Integers, categories as codes, times as microseconds; null is
+        None.
     """
     rows = len(frame)
     if rows == 0:
@@ -49,8 +50,22 @@ def check_key_ranges(ranges: Sequence[Mapping[str, Any]], dataset: Dataset) -> l
     filled = [(number, part) for number, part in enumerate(ranges) if part["rows"]]
     seams = list(pairwise(filled))
     unordered = [_seam(a, b, "last", "first") for a, b in seams if is_after(a[1]["last"], b[1]["first"])]
-    results = [_result("seam.sort_order", ranges, unordered, "each partition begins where the one before it ended, or later")]
-    results.append(_result("seam.primary_key", ranges, _unproven(dataset, filled, seams), "keys of different partitions differ"))
+    results = [
+        _result(
+            "seam.sort_order",
+            ranges,
+            unordered,
+            "each partition begins where the one before it ended, or later",
+        )
+    ]
+    results.append(
+        _result(
+            "seam.primary_key",
+            ranges,
+            _unproven(dataset, filled, seams),
+            "keys of different partitions differ",
+        )
+    )
     for law in dataset.invariants:
         if law.law == "contiguous":
             text = f"{law.params['column']} counts on from {law.params['start']} across partitions"
@@ -71,7 +86,11 @@ def _unproven(dataset: Dataset, filled: Sequence[Part], seams: Sequence[tuple[Pa
     while width < len(dataset.sort_order) and dataset.sort_order[width] in dataset.primary_key:
         width += 1
     # Partitions that share no value of the sorted part of the key share no key.
-    return [_seam(a, b, "last", "first") for a, b in seams if not is_after(b[1]["first"][:width], a[1]["last"][:width])]
+    return [
+        _seam(a, b, "last", "first")
+        for a, b in seams
+        if not is_after(b[1]["first"][:width], a[1]["last"][:width])
+    ]
 
 
 def _breaks(dataset: Dataset, law: Invariant, filled: Sequence[Part]) -> list[str]:
@@ -99,4 +118,7 @@ def _seam(a: Part, b: Part, last: str, first: str) -> str:
 
 
 def _key(frame: Frame, names: Sequence[str], row: int) -> list[Any]:
-    return [int(value) if isinstance(value, bool) else value for value in (value_at(frame, name, row) for name in names)]
+    return [
+        int(value) if isinstance(value, bool) else value
+        for value in (value_at(frame, name, row) for name in names)
+    ]

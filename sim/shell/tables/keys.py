@@ -17,7 +17,9 @@ _FEW = 16
 
 
 def key_columns(frame: Frame, names: Sequence[str]) -> list[Array]:
-    """The named columns as comparable arrays: a column that has nulls becomes (present, value with nulls zeroed)."""
+    """The named columns as comparable arrays: a column that has nulls becomes (present,
+    value with nulls zeroed).
+    """
     columns: list[Array] = []
     for name in names:
         mask = frame.valid.get(name)
@@ -49,12 +51,17 @@ def compare_rows(columns: Sequence[Array], starts: Array | None = None) -> tuple
         if starts is not None:
             low, high = np.searchsorted(starts, [start + 1, stop + 1])
             known = starts[low:high] - (start + 1)
-        _compare_block([column[start : stop + 1] for column in columns], before[start:stop], equal[start:stop], known)
+        _compare_block(
+            [column[start : stop + 1] for column in columns], before[start:stop], equal[start:stop], known
+        )
     return before, equal
 
 
 def _compare_block(columns: Sequence[Array], lower: Array, tied: Array, known: Array | None) -> None:
-    """Settle `lower` (false so far) and `tied` (true so far) of one block; `known` is where the first column differs, or None."""
+    """Settle `lower` (false so far) and `tied` (true so far) of one block.
+
+    `known` is where the first column differs, or None.
+    """
     split: Array | None = None  # where the first column decides, if those are few
     for number, column in enumerate(columns):
         here, after = column[:-1], column[1:]
@@ -102,8 +109,8 @@ def same_as_before(columns: Sequence[Array]) -> Array:
 def has_duplicates(columns: Sequence[Array]) -> Array:
     """Rows (ascending) whose key already occurs in an earlier row.
 
-    Equal keys have equal 64-bit mixes, so sorted mixes without equal neighbours prove that no key repeats; where mixes do repeat,
-    the keys themselves are compared. Exact, and as fast as sorting integers.
+    Equal keys have equal 64-bit mixes, so sorted mixes without equal neighbours prove that no key repeats;
+    where mixes do repeat, the keys themselves are compared. Exact, and as fast as sorting integers.
     """
     rows = len(columns[0])
     if rows < 2:
@@ -122,7 +129,9 @@ def has_duplicates(columns: Sequence[Array]) -> Array:
 
 
 def _mix(columns: Sequence[Array]) -> Array:
-    """One uint64 a row, equal for equal keys (multiply and fold, after Steele, Lea and Flood 2014, SplitMix64)."""
+    """One uint64 a row, equal for equal keys (multiply and fold, after Steele, Lea and Flood 2014,
+    SplitMix64).
+    """
     mix = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
         mix ^= _comparable(column)

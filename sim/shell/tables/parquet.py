@@ -1,10 +1,14 @@
-"""Parquet files of datasets, by contract. `arrow.py` holds the conversion between frames and Arrow; both names are public here.
+"""Parquet files of datasets, by contract.
 
-Files are written by pyarrow on every backend: format 2.6, page checksums, row groups of 1,048,576 rows, the encoding each
-column's contract names. Compression is snappy: on columns that are delta or dictionary encoded already, zstd level 1 saved 4 %
-of the bytes and cost a fifth of the writing speed and almost half of the reading speed. Category columns carry no min/max: sorted by
-merchant, a row group of a million rows holds most countries and zones, so nothing could be skipped, and finding them took 49 of the
-131 ns an arrival needs in the writer. Rows are handed to the encoders 32,768 at a time: by pyarrow's 1,024, the same bytes take 4 % longer.
+`arrow.py` holds the conversion between frames and Arrow; both names are public here.
+
+Files are written by pyarrow on every backend: format 2.6, page checksums, row groups of 1,048,576 rows, the
+encoding each column's contract names. Compression is snappy: on columns that are delta or dictionary encoded
+already, zstd level 1 saved 4 % of the bytes and cost a fifth of the writing speed and almost half of the
+reading speed. Category columns carry no min/max: sorted by merchant, a row group of a million rows holds most
+countries and zones, so nothing could be skipped, and finding them took 49 of the 131 ns an arrival needs in
+the writer. Rows are handed to the encoders 32,768 at a time: by pyarrow's 1,024, the same bytes take 4 %
+longer.
 """
 
 from __future__ import annotations
@@ -17,7 +21,15 @@ import pyarrow.parquet as pq
 
 from sim.ground.contract_types import Column, Dataset
 from sim.ground.errors import GateError, SimError, StorageError, ValidationError
-from sim.shell.tables.arrow import Vocabularies, arrow_schema, arrow_type, from_arrow, schema_difference, schema_problem, to_arrow
+from sim.shell.tables.arrow import (
+    Vocabularies,
+    arrow_schema,
+    arrow_type,
+    from_arrow,
+    schema_difference,
+    schema_problem,
+    to_arrow,
+)
 from sim.shell.tables.bounds import ROW_GROUP_ROWS, require_bounded_file
 from sim.state.frames import Frame
 from sim.state.records import PartFile
@@ -36,12 +48,19 @@ __all__ = [
 
 BATCH_ROWS = 32_768
 COMPRESSION = "snappy"
-_PARQUET_ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "byte_stream_split": "BYTE_STREAM_SPLIT"}
-# Few distinct values are the rule for these; elsewhere building a dictionary only to give it up is wasted work.
+_PARQUET_ENCODINGS = {
+    "plain": "PLAIN",
+    "delta": "DELTA_BINARY_PACKED",
+    "byte_stream_split": "BYTE_STREAM_SPLIT",
+}
+# Few distinct values are the rule for these; elsewhere building a dictionary only to give it up is wasted
+# work.
 _DICTIONARY_BY_DEFAULT = ("category", "string", "int16", "uint16", "int8", "uint8")
 
 
-def encode_parquet(frame: Frame, dataset: Dataset, vocab: Vocabularies, metadata: Mapping[str, str]) -> pa.Buffer:
+def encode_parquet(
+    frame: Frame, dataset: Dataset, vocab: Vocabularies, metadata: Mapping[str, str]
+) -> pa.Buffer:
     """A frame as the bytes of one Parquet file; equal frames give equal bytes on one pyarrow version.
 
     Raises:
@@ -52,7 +71,9 @@ def encode_parquet(frame: Frame, dataset: Dataset, vocab: Vocabularies, metadata
     return sink.getvalue()
 
 
-def write_parquet(frame: Frame, dataset: Dataset, vocab: Vocabularies, path: Path, metadata: Mapping[str, str]) -> None:
+def write_parquet(
+    frame: Frame, dataset: Dataset, vocab: Vocabularies, path: Path, metadata: Mapping[str, str]
+) -> None:
     """Write a frame as one Parquet file, the same bytes as `encode_parquet`. Syncing is the publisher's part.
 
     Raises:
@@ -65,7 +86,12 @@ def write_parquet(frame: Frame, dataset: Dataset, vocab: Vocabularies, path: Pat
     except OSError as error:
         text = error.strerror or str(error)
         raise StorageError(
-            "SHELL.IO_WRITE_FAILED", "A file could not be written.", text, "", str(path), "free space, then resume"
+            "SHELL.IO_WRITE_FAILED",
+            "A file could not be written.",
+            text,
+            "",
+            str(path),
+            "free space, then resume",
         ) from error
 
 
@@ -114,7 +140,9 @@ def read_parquet(
         GateError: `SHELL.PUBLISHED_FILE_INVALID` if the file is damaged or follows another contract.
         StorageError: `SHELL.IO_READ_FAILED` if the system refuses to read it.
     """
-    names = [dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)]
+    names = [
+        dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)
+    ]
     try:
         if part is not None:
             require_bounded_file(str(path), part, lambda: pa.OSFile(str(path)))
@@ -122,14 +150,22 @@ def read_parquet(
             _require_schema(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)
             if table.num_rows != file.metadata.num_rows:  # page headers carry no checksum of their own
-                raise damaged(path, dataset, f"{table.num_rows} rows in its pages", f"{file.metadata.num_rows} rows by its footer")
+                raise damaged(
+                    path,
+                    dataset,
+                    f"{table.num_rows} rows in its pages",
+                    f"{file.metadata.num_rows} rows by its footer",
+                )
         return from_arrow(table.select(names), dataset, vocab, names)
     except MemoryError:  # Arrow's is an ArrowException too, and says nothing about the file
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
-        # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says nothing about the file.
+        # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says
+        # nothing about the file.
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
-            raise StorageError("SHELL.IO_READ_FAILED", "A file could not be read.", str(error), "", str(path), "run again") from error
+            raise StorageError(
+                "SHELL.IO_READ_FAILED", "A file could not be read.", str(error), "", str(path), "run again"
+            ) from error
         raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
     except ValidationError as error:
         raise damaged(path, dataset, error.found, error.expected) from error
@@ -168,4 +204,11 @@ def _is_dictionary(column: Column) -> bool:
 def damaged(path: Path, dataset: Dataset, found: str, expected: str) -> SimError:
     """The refusal of a published file that cannot be used."""
     what = f"A published file of {dataset.id} cannot be used."
-    return GateError("SHELL.PUBLISHED_FILE_INVALID", what, found, expected, str(path), "restore it, or remove the run and run again")
+    return GateError(
+        "SHELL.PUBLISHED_FILE_INVALID",
+        what,
+        found,
+        expected,
+        str(path),
+        "restore it, or remove the run and run again",
+    )

@@ -44,7 +44,8 @@ class Reference:
         """Table name -> SHA-256 of its file, for all tables: of the very bytes that rows are taken from.
 
         Raises:
-            ContractError: `SHELL.REFERENCE_INVALID` if a table's file is no plain file of at most `MAX_TABLE_BYTES` bytes.
+            ContractError: `SHELL.REFERENCE_INVALID` if a table's file is no plain file of at most
+                `MAX_TABLE_BYTES` bytes.
         """
         return {name: self._file(name).sha256 for name in TABLES}
 
@@ -62,7 +63,9 @@ class Reference:
         return {key.decode(): value.decode() for key, value in raw.items()}
 
     def frame(self, name: str, vocabularies: Mapping[str, tuple[str, ...]]) -> Frame:
-        """A table as a `Frame`: `country_iso` and `tzid` as codes into the sealed lists, other text as numpy str."""
+        """A table as a `Frame`: `country_iso` and `tzid` as codes into the sealed lists,
+        other text as numpy str.
+        """
         with self._lock:
             cached = self._frames.get(name)
         if cached is not None:
@@ -99,18 +102,24 @@ class Reference:
         with self._lock:
             if name not in self._tables:
                 try:
-                    with pq.ParquetFile(pa.BufferReader(self._file(name).data), page_checksum_verification=True) as file:
+                    with pq.ParquetFile(
+                        pa.BufferReader(self._file(name).data), page_checksum_verification=True
+                    ) as file:
                         rows = file.metadata.num_rows
                         if rows > MAX_TABLE_ROWS:
-                            raise self._invalid(name, f"{rows:,} rows by its footer", f"at most {MAX_TABLE_ROWS:,} rows")
+                            raise self._invalid(
+                                name, f"{rows:,} rows by its footer", f"at most {MAX_TABLE_ROWS:,} rows"
+                            )
                         require_bounded_table(name, self._file(name).data, MAX_TABLE_MEMORY)
-                        # A thread of Arrow could be the last to hold Python's bytes, and give them up when the interpreter ends: an abort.
+                        # A thread of Arrow could be the last to hold Python's bytes, and give them up when
+                        # the interpreter ends: an abort.
                         self._tables[name] = file.read(use_threads=False)
                 except GateError as error:
                     raise self._invalid(name, error.found, error.expected) from error
                 except MemoryError:  # Arrow's is an ArrowException too
                     raise
-                except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
+                except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                    # the last: names that are no UTF-8
                     raise self._invalid(name, str(error), "a readable Parquet file") from error
             return self._tables[name]
 

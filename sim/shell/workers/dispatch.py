@@ -1,4 +1,6 @@
-"""The driver's side of spreading a state's partitions: what an executor does with them, here or in other processes."""
+"""The driver's side of spreading a state's partitions: what an executor does with them,
+here or in other processes.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from sim.executors import ClusterLost, ExecutorUnavailable, MemoryLimitPassed, OutOfMemory, Transient, WorkLost
+from sim.executors import (
+    ClusterLost,
+    ExecutorUnavailable,
+    MemoryLimitPassed,
+    OutOfMemory,
+    Transient,
+    WorkLost,
+)
 from sim.ground import errors
 from sim.ground.identity import canonical_json, pretty_json
 from sim.ground.json_text import load_json
 from sim.shell.events.events import Stage
 from sim.shell.partition.attempts import Attempts
-from sim.shell.partition.out_of_memory import OUT_OF_MEMORY, help_alone, help_for_workers, limit_passed, ran_out
+from sim.shell.partition.out_of_memory import (
+    OUT_OF_MEMORY,
+    help_alone,
+    help_for_workers,
+    limit_passed,
+    ran_out,
+)
 from sim.shell.partition.partition import StateRun, compute_partition, part_file
 from sim.shell.partition.recompute import sampled
 from sim.shell.partition.staging import PartitionResult, Staging, decode_result
@@ -30,8 +45,8 @@ def compute_all(
     """Compute partitions on the run's executor; each has its receipt in staging when it comes.
 
     Raises:
-        WorkerError: `SHELL.WORKERS_DIED` naming the partition, `SHELL.WORKER_ANSWER_INVALID`, `SHELL.CLUSTER_LOST`,
-            `SHELL.EXECUTOR_UNAVAILABLE`.
+        WorkerError: `SHELL.WORKERS_DIED` naming the partition, `SHELL.WORKER_ANSWER_INVALID`,
+            `SHELL.CLUSTER_LOST`, `SHELL.EXECUTOR_UNAVAILABLE`.
         StorageError: `SHELL.OUT_OF_MEMORY`, `SHELL.MEMORY_LIMIT_PASSED`.
         SimError: Whatever refused a partition.
     """
@@ -50,13 +65,21 @@ def compute_all(
         ) from lost
     except OutOfMemory as lost:
         part = cast(Partition, lost.item)
-        raise ran_out(program.state.id, part.name, lost.found, str(staging.path), help_alone(program, ctx)) from lost
+        raise ran_out(
+            program.state.id, part.name, lost.found, str(staging.path), help_alone(program, ctx)
+        ) from lost
     except MemoryLimitPassed as lost:
-        raise limit_passed(program.state.id, cast(Partition, lost.item).name if lost.item else None, lost) from lost
+        raise limit_passed(
+            program.state.id, cast(Partition, lost.item).name if lost.item else None, lost
+        ) from lost
     except ClusterLost as lost:
-        raise errors.WorkerError("SHELL.CLUSTER_LOST", "the cluster went away", found=str(lost), do=_RESUME) from lost
+        raise errors.WorkerError(
+            "SHELL.CLUSTER_LOST", "the cluster went away", found=str(lost), do=_RESUME
+        ) from lost
     except ExecutorUnavailable as lost:
-        raise errors.WorkerError("SHELL.EXECUTOR_UNAVAILABLE", "there is no cluster to work on", found=str(lost)) from lost
+        raise errors.WorkerError(
+            "SHELL.EXECUTOR_UNAVAILABLE", "there is no cluster to work on", found=str(lost)
+        ) from lost
     finally:
         work.close()
 
@@ -64,8 +87,13 @@ def compute_all(
 class PartitionWork:
     """A state's partitions as work for executors; implements `sim.executors.Work`."""
 
-    def __init__(self, program: Program, ctx: Context, run: StateRun, staging: Staging, twice: frozenset[str]) -> None:
-        """Args: the state, its context, where and how; `twice` names partitions to be recomputed on the cpu backend."""
+    def __init__(
+        self, program: Program, ctx: Context, run: StateRun, staging: Staging, twice: frozenset[str]
+    ) -> None:
+        """Args: the state, its context, where and how.
+
+        `twice` names partitions to be recomputed on the cpu backend.
+        """
         self._program, self._ctx, self._run, self._staging, self._twice = program, ctx, run, staging, twice
         self._attempts: Attempts | None = None
 
@@ -75,11 +103,14 @@ class PartitionWork:
 
     def here(self, part: Partition) -> PartitionResult:
         """Compute it in this process."""
-        return compute_partition(self._program, self._ctx, self._run, self._staging, part, part.name in self._twice)
+        return compute_partition(
+            self._program, self._ctx, self._run, self._staging, part, part.name in self._twice
+        )
 
     def remote(self) -> Callable[[str], str]:
         """What workers run."""
-        from sim.shell.workers.worker import compute  # workers load the run loop, which is what imports this module
+        # workers load the run loop, which is what imports this module
+        from sim.shell.workers.worker import compute
 
         return compute
 
@@ -112,14 +143,23 @@ class PartitionWork:
             attempt = str(reply["attempt"]) if result else ""
             error = None if result else self._refusal(part, reply, worker)
         except (errors.GateError, LookupError, TypeError, ValueError, AttributeError) as strange:
-            found = strange.found if isinstance(strange, errors.SimError) else f"{type(strange).__name__}: {strange}"
+            found = (
+                strange.found
+                if isinstance(strange, errors.SimError)
+                else f"{type(strange).__name__}: {strange}"
+            )
             raise self._strange(part, found) from strange
         if error is not None:
             raise Transient(error) if reply.get("transient") else error
         assert result is not None
         names = {file.name for file in result.files.values()} | {part_file(part)}
         known = set(result.files) <= set(self._program.state.writes) and names == {part_file(part)}
-        if not known or result.name != part.name or attempt != Path(attempt).name or not attempt.startswith(f"{part.name}."):
+        if (
+            not known
+            or result.name != part.name
+            or attempt != Path(attempt).name
+            or not attempt.startswith(f"{part.name}.")
+        ):
             raise self._strange(part, f"{worker} answered with {attempt!r} and {sorted(result.files)}")
         self._opened().take(attempt, result, part.scenario)
         return result
@@ -128,7 +168,10 @@ class PartitionWork:
         """The error for an answer that no worker of this version gives; nothing of it was used."""
         return errors.WorkerError(
             "SHELL.WORKER_ANSWER_INVALID",
-            f"a worker's answer is none to what it was asked for: partition {part.name} of {self._program.state.id}",
+            (
+                f"a worker's answer is none to what it was asked for: partition {part.name} of "
+                f"{self._program.state.id}"
+            ),
             found=found[:500],
             expected=f"files of {part.name!r}, or a refusal",
             do=f"restart the workers with this version; {_RESUME}",

@@ -1,7 +1,8 @@
 """What a worker in another process must know to compute partitions of a state, as JSON: the job.
 
-A job names its inputs by digest: the request (from which a worker derives contracts, parameters and vocabularies itself),
-the manifests of everything published so far, and what both sides must agree on before a single row is computed.
+A job names its inputs by digest: the request (from which a worker derives contracts, parameters and
+vocabularies itself), the manifests of everything published so far, and what both sides must agree on before a
+single row is computed.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ _VERSIONS = ("closedworld", "numpy", "pyarrow", "numba")
 
 
 def encode_request(request: Request) -> dict[str, Any]:
-    """JSON form of a request; packaged directories are left out, since every host has its own copy of those."""
+    """JSON form of a request; packaged directories are left out,
+    since every host has its own copy of those.
+    """
     return {
         "preset": request.preset,
         "seed": request.seed,
         "scenarios": list(request.scenarios),
         "overrides": dict(request.overrides),
-        "inputs": {name: {"path": str(file.path.resolve()), "form": dict(file.form)} for name, file in request.inputs.items()},
+        "inputs": {
+            name: {"path": str(file.path.resolve()), "form": dict(file.form)}
+            for name, file in request.inputs.items()
+        },
         "contracts": None if request.contracts == contracts_root() else str(request.contracts.resolve()),
         "config": None if request.config == config_root() else str(request.config.resolve()),
     }
@@ -42,7 +48,9 @@ def decode_request(document: Mapping[str, Any]) -> Request:
         seed=document["seed"],
         scenarios=tuple(document["scenarios"]),
         overrides=document["overrides"],
-        inputs={name: UserFile(Path(file["path"]), file["form"]) for name, file in document["inputs"].items()},
+        inputs={
+            name: UserFile(Path(file["path"]), file["form"]) for name, file in document["inputs"].items()
+        },
         contracts=contracts_root() if document["contracts"] is None else Path(document["contracts"]),
         config=config_root() if document["config"] is None else Path(document["config"]),
     )
@@ -62,7 +70,9 @@ def agreed(prepared: Prepared, backend: Backend, code: str) -> dict[str, str]:
     }
 
 
-def published_manifests(bundles: Mapping[str, Bundle], segment: str, proofs: Mapping[str, str]) -> dict[str, str]:
+def published_manifests(
+    bundles: Mapping[str, Bundle], segment: str, proofs: Mapping[str, str]
+) -> dict[str, str]:
     """State manifests a worker may read: path under the run directory -> SHA-256.
 
     Args:
@@ -72,7 +82,10 @@ def published_manifests(bundles: Mapping[str, Bundle], segment: str, proofs: Map
     """
     documents = {code: bundle.document["documents"] for code, bundle in bundles.items()} | {segment: proofs}
     return {
-        f"gates/{code}/{name}": digest for code, names in documents.items() for name, digest in names.items() if name.startswith("states/")
+        f"gates/{code}/{name}": digest
+        for code, names in documents.items()
+        for name, digest in names.items()
+        if name.startswith("states/")
     }
 
 

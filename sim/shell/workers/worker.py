@@ -1,10 +1,11 @@
 """A partition in a worker process: `compute` is the one function a cluster calls, text in and text out.
 
-What crosses the wire is the name of `compute`, a short JSON text, and a JSON answer. (dask sends the reference to a
-function as its module and name; no object of the engine is ever serialised, and no byte of data travels this way.) All else a
-worker derives itself: contracts and parameters from the request, rows from published files through the ordinary store, which
-holds them against the digests of the driver's manifests. It then compares what it derived with what the driver has, and
-refuses to compute on any difference. It writes nothing outside its attempt (see `attempts.py`).
+What crosses the wire is the name of `compute`, a short JSON text, and a JSON answer. (dask sends the
+reference to a function as its module and name; no object of the engine is ever serialised, and no byte of
+data travels this way.) All else a worker derives itself: contracts and parameters from the request, rows from
+published files through the ordinary store, which holds them against the digests of the driver's manifests. It
+then compares what it derived with what the driver has, and refuses to compute on any difference. It writes
+nothing outside its attempt (see `attempts.py`).
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ def compute(text: str) -> str:
         text: JSON object: run_dir, state, job (SHA-256 of the job document), index, scenario, spec, verify.
 
     Returns:
-        JSON object with `law`, `worker` and one of: `result` and `attempt` (name of the directory holding the files),
-        `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a traceback).
+        JSON object with `law`, `worker` and one of: `result` and `attempt` (name of the directory holding the
+        files), `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a
+        traceback).
     """
     task = json.loads(text)
     part = Partition(task["index"], task["scenario"], task["spec"])
@@ -79,12 +81,20 @@ def compute(text: str) -> str:
         answer = {"stale": str(stale)}
     except SimError as error:
         fields = {name: value for name, value in error.as_json().items() if name != "exit_code"}
-        answer = {"refused": {"class": type(error).__name__, **fields}, "transient": isinstance(error, StorageError)}
+        answer = {
+            "refused": {"class": type(error).__name__, **fields},
+            "transient": isinstance(error, StorageError),
+        }
     except Exception as error:
-        answer = {"failed": traceback.format_exc(limit=-8), "transient": isinstance(error, OSError | MemoryError)}
+        answer = {
+            "failed": traceback.format_exc(limit=-8),
+            "transient": isinstance(error, OSError | MemoryError),
+        }
     if attempt is not None and "result" not in answer:
         attempt.give_up()
-    return canonical_json({"law": REPLY_LAW, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}).decode()
+    return canonical_json(
+        {"law": REPLY_LAW, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}
+    ).decode()
 
 
 def _computed(job: _Job, attempt: Attempt, part: Partition, verify: bool) -> PartitionResult:
@@ -104,11 +114,15 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
     if sha256_bytes(data) != digest:
         raise _differs("job document", sha256_bytes(data), digest, str(path))
     document = load_json(data, str(path), JOB_LAW)
-    prepared, store = _opened(run_dir, document["session"], canonical_json(document["request"]).decode(), document["model"])
+    prepared, store = _opened(
+        run_dir, document["session"], canonical_json(document["request"]).decode(), document["model"]
+    )
     try:
         backend = get_backend(document["backend"])
     except BackendUnavailable as error:
-        raise BackendError("SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor on that host") from error
+        raise BackendError(
+            "SHELL.BACKEND_UNAVAILABLE", str(error), do="closedworld doctor on that host"
+        ) from error
     for name, value in agreed(prepared, backend, _CODE).items():
         if document["agreed"].get(name) != value:
             raise _differs(name, value, str(document["agreed"].get(name)), str(Path(__file__).parents[3]))
@@ -133,7 +147,9 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
 
 @lru_cache(maxsize=1)
 def _opened(run_dir: str, session: str, request: str, model: str) -> tuple[Prepared, Store]:
-    """The request and the run's store, once a process and driver session: what a store has verified holds for that long."""
+    """The request and the run's store, once a process and driver session:
+    what a store has verified holds for that long.
+    """
     keep_freed_memory()
     prepared = prepare(decode_request(json.loads(request)), importlib.import_module(model).MODEL)
     return prepared, Store(Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies)
@@ -157,5 +173,8 @@ def _differs(name: str, here: str, there: str, where: str) -> WorkerError:
         found=f"{here} on the worker",
         expected=f"{there} on the driver",
         where=where,
-        do="install the same version with the same dependencies everywhere, restart the workers, then run again",
+        do=(
+            "install the same version with the same dependencies everywhere, restart the workers, then run "
+            "again"
+        ),
     )

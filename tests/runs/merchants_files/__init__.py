@@ -1,4 +1,6 @@
-"""Merchants files as banks have them, made by code so that every byte is in sight: what is in each, and what is told of it."""
+"""Merchants files as banks have them, made by code so that every byte is in sight: what is in each,
+and what is told of it.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
 """Three merchants, two of them with keys that look alike, and two outlets."""
 
 
-def text(header: Sequence[str] = HEADER, rows: Sequence[Sequence[str]] = ROWS, delimiter: str = ",", end: str = "\n") -> str:
+def text(
+    header: Sequence[str] = HEADER,
+    rows: Sequence[Sequence[str]] = ROWS,
+    delimiter: str = ",",
+    end: str = "\n",
+) -> str:
     """Rows as separated values, quoted where they must be."""
 
     def cell(value: str) -> str:
-        return '"' + value.replace('"', '""') + '"' if any(char in value for char in (delimiter, '"', "\n")) else value
+        return (
+            '"' + value.replace('"', '""') + '"'
+            if any(char in value for char in (delimiter, '"', "\n"))
+            else value
+        )
 
     return "".join(delimiter.join(cell(value) for value in row) + end for row in (header, *rows))
 
@@ -42,18 +53,38 @@ def comma(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 WIDE = (*HEADER, "Branch Manager", "weekly_volume")
 SAME: dict[str, tuple[str, bytes, dict[str, Any], dict[str, Any]]] = {
-    "plain": ("m.csv", text().encode(), {}, {"encoding": "UTF-8", "delimiter": "comma", "skipped": 0, "ignored": []}),
+    "plain": (
+        "m.csv",
+        text().encode(),
+        {},
+        {"encoding": "UTF-8", "delimiter": "comma", "skipped": 0, "ignored": []},
+    ),
     "semicolon, decimal comma, Windows": (
         "m.csv",
         text(rows=comma(ROWS), delimiter=";", end="\r\n").encode("cp1252"),
         {"decimal_comma": True},
         {"encoding": "UTF-8", "delimiter": "semicolon"},
     ),
-    "comma between values and in numbers": ("m.csv", text(rows=comma(ROWS)).encode(), {"decimal_comma": True}, {"delimiter": "comma"}),
+    "comma between values and in numbers": (
+        "m.csv",
+        text(rows=comma(ROWS)).encode(),
+        {"decimal_comma": True},
+        {"delimiter": "comma"},
+    ),
     "tab": ("m.tsv", text(delimiter="\t").encode(), {}, {"delimiter": "tab"}),
     "bar, capital suffix": ("M.CSV", text(delimiter="|").encode(), {}, {"delimiter": "bar"}),
-    "byte order mark": ("m.csv", text().encode("utf-8-sig"), {}, {"encoding": "UTF-8 with a byte order mark"}),
-    "UTF-16 from Excel": ("m.csv", text(delimiter="\t", end="\r\n").encode("utf-16"), {}, {"encoding": "UTF-16", "delimiter": "tab"}),
+    "byte order mark": (
+        "m.csv",
+        text().encode("utf-8-sig"),
+        {},
+        {"encoding": "UTF-8 with a byte order mark"},
+    ),
+    "UTF-16 from Excel": (
+        "m.csv",
+        text(delimiter="\t", end="\r\n").encode("utf-16"),
+        {},
+        {"encoding": "UTF-16", "delimiter": "tab"},
+    ),
     "UTF-16 big-endian": ("m.csv", b"\xfe\xff" + text().encode("utf-16-be"), {}, {"encoding": "UTF-16"}),
     "separator line": ("m.csv", b"sep=;\r\n" + text(delimiter=";").encode(), {}, {"delimiter": "semicolon"}),
     "headers as people write them": (
@@ -62,22 +93,41 @@ SAME: dict[str, tuple[str, bytes, dict[str, Any], dict[str, Any]]] = {
         {},
         {"ignored": []},
     ),
-    "empty rows": ("m.csv", text(rows=[ROWS[0], ("",) * 7, *ROWS[1:], (" ",) * 7]).encode() + b"\n\n", {}, {"skipped": 4}),
-    "blanks around values": ("m.csv", text(rows=[[f" {value} " for value in row] for row in ROWS]).encode(), {}, {}),
+    "empty rows": (
+        "m.csv",
+        text(rows=[ROWS[0], ("",) * 7, *ROWS[1:], (" ",) * 7]).encode() + b"\n\n",
+        {},
+        {"skipped": 4},
+    ),
+    "blanks around values": (
+        "m.csv",
+        text(rows=[[f" {value} " for value in row] for row in ROWS]).encode(),
+        {},
+        {},
+    ),
     "further columns": (
         "m.csv",
-        text(header=(*HEADER, "Branch Manager", ""), rows=[(*row, "Zoë", "") for row in ROWS]).encode("cp1252"),
+        text(header=(*HEADER, "Branch Manager", ""), rows=[(*row, "Zoë", "") for row in ROWS]).encode(
+            "cp1252"
+        ),
         {},
         {"encoding": "Windows-1252", "ignored": ["branch_manager"]},
     ),
     "delimiter at the end of rows": ("m.csv", text().replace("\n", ",\n").encode(), {}, {"ignored": []}),
     "numbers as a spreadsheet has them": (
         "m.csv",
-        text(rows=[("1.001E+03", "5.411E+03", *ROWS[0][2:5], "5.25200E+01", "1.34050E+1"), *ROWS[1:]]).encode(),
+        text(
+            rows=[("1.001E+03", "5.411E+03", *ROWS[0][2:5], "5.25200E+01", "1.34050E+1"), *ROWS[1:]]
+        ).encode(),
         {},
         {},
     ),
-    "numbers as pandas has them": ("m.csv", text(rows=[("1001.0", "5411.0", *ROWS[0][2:]), *ROWS[1:]]).encode(), {}, {}),
+    "numbers as pandas has them": (
+        "m.csv",
+        text(rows=[("1001.0", "5411.0", *ROWS[0][2:]), *ROWS[1:]]).encode(),
+        {},
+        {},
+    ),
     "Parquet, all text": (
         "m.parquet",
         parquet({name: [row[at] or None for row in ROWS] for at, name in enumerate(HEADER)}),
@@ -107,15 +157,55 @@ SAME: dict[str, tuple[str, bytes, dict[str, Any], dict[str, Any]]] = {
 REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "UTF-16 without a mark": ("m.csv", text().encode("utf-16-le"), {}, "NUL bytes"),
     "no text": ("m.csv", bytes(range(1, 256)) * 9, {}, "neither UTF-8 nor Windows-1252"),
-    "a mark that lies": ("m.csv", b"\xef\xbb\xbf" + "merchant_id,ü".encode("cp1252"), {}, "UTF-8 with a byte order mark"),
-    "a column twice": ("m.csv", text(header=(*HEADER, "Lat "), rows=[(*row, "1") for row in ROWS]).encode(), {}, "lat twice"),
-    "a required column misspelt": ("m.csv", text(header=("merchantid", *HEADER[1:])).encode(), {}, "Did you mean 'merchantid'?"),
+    "a mark that lies": (
+        "m.csv",
+        b"\xef\xbb\xbf" + "merchant_id,ü".encode("cp1252"),
+        {},
+        "UTF-8 with a byte order mark",
+    ),
+    "a column twice": (
+        "m.csv",
+        text(header=(*HEADER, "Lat "), rows=[(*row, "1") for row in ROWS]).encode(),
+        {},
+        "lat twice",
+    ),
+    "a required column misspelt": (
+        "m.csv",
+        text(header=("merchantid", *HEADER[1:])).encode(),
+        {},
+        "Did you mean 'merchantid'?",
+    ),
     "a row that is cut off": ("m.csv", text().encode() + b"9,5411\n", {}, "2 of 7 fields"),
-    "a row with too much": ("m.csv", text().encode() + b"9,5411,mixed,DE,,,,x\n", {}, "8 fields for 7 columns"),
-    "decimal commas not asked for": ("m.csv", text(rows=comma(ROWS), delimiter=";").encode(), {}, "needs --decimal-comma"),
-    "decimal points under --decimal-comma": ("m.csv", text().encode(), {"decimal_comma": True}, "a point is no decimal sign"),
-    "digits a spreadsheet cut off": ("m.csv", text(rows=[("1.00123E+15", *ROWS[0][1:])]).encode(), {}, "has cut its end off"),
-    "no whole number": ("m.csv", text(rows=[("1.5E+00", *ROWS[0][1:])]).encode(), {}, "a whole number or a text"),
+    "a row with too much": (
+        "m.csv",
+        text().encode() + b"9,5411,mixed,DE,,,,x\n",
+        {},
+        "8 fields for 7 columns",
+    ),
+    "decimal commas not asked for": (
+        "m.csv",
+        text(rows=comma(ROWS), delimiter=";").encode(),
+        {},
+        "needs --decimal-comma",
+    ),
+    "decimal points under --decimal-comma": (
+        "m.csv",
+        text().encode(),
+        {"decimal_comma": True},
+        "a point is no decimal sign",
+    ),
+    "digits a spreadsheet cut off": (
+        "m.csv",
+        text(rows=[("1.00123E+15", *ROWS[0][1:])]).encode(),
+        {},
+        "has cut its end off",
+    ),
+    "no whole number": (
+        "m.csv",
+        text(rows=[("1.5E+00", *ROWS[0][1:])]).encode(),
+        {},
+        "a whole number or a text",
+    ),
     "a key with a line in it": ("m.csv", text(rows=[("a\nb", *ROWS[0][1:])]).encode(), {}, "printable"),
     "open at one end": (
         "m.csv",
@@ -123,8 +213,18 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
         {},
         "both or neither, and different",
     ),
-    "no time": ("m.csv", text(header=(*HEADER, "open_from", "open_to"), rows=[(*ROWS[0], "24:00", "08:60")]).encode(), {}, "a time of day"),
-    "no volume": ("m.csv", text(header=(*HEADER, "weekly_volume"), rows=[(*ROWS[0], "0")]).encode(), {}, "a number above 0"),
+    "no time": (
+        "m.csv",
+        text(header=(*HEADER, "open_from", "open_to"), rows=[(*ROWS[0], "24:00", "08:60")]).encode(),
+        {},
+        "a time of day",
+    ),
+    "no volume": (
+        "m.csv",
+        text(header=(*HEADER, "weekly_volume"), rows=[(*ROWS[0], "0")]).encode(),
+        {},
+        "a number above 0",
+    ),
     "two volumes": (
         "m.csv",
         text(header=(*HEADER, "weekly_volume"), rows=[(*ROWS[0], "10"), (*ROWS[1], "20")]).encode(),

@@ -1,4 +1,6 @@
-"""What the parties of all partitions are held against: counts, mixes, households, and the table of priors against measured."""
+"""What the parties of all partitions are held against: counts, mixes, households,
+and the table of priors against measured.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,22 @@ def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
     members = np.bincount(own, minlength=len(head))
     lead = head[np.minimum(own, len(head) - 1)] if len(head) else own
     retail = parties.party_type[head] == ctx.code("party_type", "RETAIL")
-    table = np.bincount(parties.region_id[head[retail]].astype(np.int64) * (sizes + 1) + members[retail], minlength=regions * (sizes + 1))
+    table = np.bincount(
+        parties.region_id[head[retail]].astype(np.int64) * (sizes + 1) + members[retail],
+        minlength=regions * (sizes + 1),
+    )
     ctx.count("parties", len(parties))
     ctx.count("id_gaps", int((np.diff(ids) != 1).sum()))
     ctx.count("households", len(head))
     ctx.count("household_gaps", abs(int((members > 0).sum()) - len(head)))
-    torn = (parties.country_iso != parties.country_iso[lead]) | (parties.home_city_id != parties.home_city_id[lead])
+    torn = (parties.country_iso != parties.country_iso[lead]) | (
+        parties.home_city_id != parties.home_city_id[lead]
+    )
     ctx.count("torn_households", int((torn | (parties.home_lat_deg != parties.home_lat_deg[lead])).sum()))
-    ctx.count("shared_by_others", int((members[parties.party_type[head] != ctx.code("party_type", "RETAIL")] != 1).sum()))
+    ctx.count(
+        "shared_by_others",
+        int((members[parties.party_type[head] != ctx.code("party_type", "RETAIL")] != 1).sum()),
+    )
     ctx.count("size_by_region", table.astype(np.int64))
     mix = parties.region_id.astype(np.int64) * segments + parties.segment_id
     ctx.count("segment_by_region", np.bincount(mix, minlength=regions * segments))
@@ -65,11 +75,20 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
     largest = {"country": ctx.vocabulary("country")[top], "permille": share, **_concentration(country)}
     cap = gates.country_share_max_permille
     homes = int(world.countries.households.sum())
-    whole = [int(totals[name]) for name in ("id_gaps", "household_gaps", "torn_households", "shared_by_others")]
+    whole = [
+        int(totals[name]) for name in ("id_gaps", "household_gaps", "torn_households", "shared_by_others")
+    ]
     ranges = [
-        between_check("business share", business, tuple(gates.business_share_permille), "permille of parties"),
+        between_check(
+            "business share", business, tuple(gates.business_share_permille), "permille of parties"
+        ),
         _effective_check(ctx, segments, gates.effective_segments_permille),
-        between_check("parties an outlet", parties // max(1, outlets), tuple(gates.parties_per_outlet), f"{outlets} outlets"),
+        between_check(
+            "parties an outlet",
+            parties // max(1, outlets),
+            tuple(gates.parties_per_outlet),
+            f"{outlets} outlets",
+        ),
         Check(
             "largest country",
             share <= cap or len(world.countries) == 1,
@@ -81,8 +100,20 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
     return [
         *(ranges if parties >= gates.judged_from else []),
         Check("parties in all", parties == expected, parties, expected, "by expected arrivals, clamped"),
-        Check("parties of each country", bool((country == planned).all()), int((country != planned).sum()), 0, "countries that differ"),
-        Check("ids and households are whole", whole == [0, 0, 0, 0], whole, 0, "id gaps; empty, torn and wrongly shared households"),
+        Check(
+            "parties of each country",
+            bool((country == planned).all()),
+            int((country != planned).sum()),
+            0,
+            "countries that differ",
+        ),
+        Check(
+            "ids and households are whole",
+            whole == [0, 0, 0, 0],
+            whole,
+            0,
+            "id gaps; empty, torn and wrongly shared households",
+        ),
         Check("households in all", int(totals["households"]) == homes, int(totals["households"]), homes),
         _mix_check(ctx, "party types", types, _expected(ctx, "type"), gates.mix_tolerance_permille),
         _mix_check(ctx, "segments", segments, _expected(ctx, "segment"), gates.mix_tolerance_permille),
@@ -103,7 +134,9 @@ def _by_type(ctx: Context, totals: Totals) -> tuple[Array, Array]:
 
 
 def _expected(ctx: Context, level: str) -> Array:
-    """Prior share of each type or segment in its region, in parts of 10**8 (type) or 10**8 (type part x segment part): int64."""
+    """Prior share of each type or segment in its region, in parts of 10**8 (type) or 10**8 (type part x
+    segment part): int64.
+    """
     mix, taxonomy = ctx.params.segmentation_prior_6A, ctx.params.party_taxonomy_6A.segments
     rows = []
     for region in ctx.vocabulary("region"):
@@ -125,14 +158,22 @@ def _effective_check(ctx: Context, segments: Array, least: Any) -> Check:
     taxonomy, world = ctx.params.party_taxonomy_6A.segments, segments.sum(axis=0)
     found = {}
     for name in ctx.vocabulary("party_type"):
-        own = [int(world[code]) for code, word in enumerate(ctx.vocabulary("segment")) if taxonomy[word].party_type == name]
+        own = [
+            int(world[code])
+            for code, word in enumerate(ctx.vocabulary("segment"))
+            if taxonomy[word].party_type == name
+        ]
         found[name] = sum(own) ** 2 * 1000 // max(1, sum(count * count for count in own))
     passed = all(found[name] >= least[name] for name in found)
-    return Check("effective segments", passed, found, least.plain(), "inverse Simpson index by party type, permille")
+    return Check(
+        "effective segments", passed, found, least.plain(), "inverse Simpson index by party type, permille"
+    )
 
 
 def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: int) -> Check:
-    """Shares by region against their prior: within the tolerance, plus one party a country and cell that rounding may move."""
+    """Shares by region against their prior: within the tolerance,
+    plus one party a country and cell that rounding may move.
+    """
     per_region = found.sum(axis=1)
     wanted = prior * per_region[:, None] // 100_000_000
     rounding = len(ctx.vocabulary("country"))
@@ -145,7 +186,13 @@ def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: i
     widest |= {"found": int(found[region, word]), "prior": int(wanted[region, word])}
     world = {code: int(count) for code, count in zip(words, found.sum(axis=0), strict=True)}
     note = "share of each region within the tolerance; the widest is shown"
-    return Check(f"mix of {name}", bool((off <= allowed).all()), {**widest, "world": world}, {"permille": tolerance}, note)
+    return Check(
+        f"mix of {name}",
+        bool((off <= allowed).all()),
+        {**widest, "world": world},
+        {"permille": tolerance},
+        note,
+    )
 
 
 def _household_check(ctx: Context, totals: Totals, tolerance: int) -> Check:
@@ -161,7 +208,13 @@ def _household_check(ctx: Context, totals: Totals, tolerance: int) -> Check:
         slack = len(mix) * len(ctx.vocabulary("country")) * 1000
         passed &= abs(people * 1000 - prior * homes // 10) <= prior * homes // 10 * tolerance // 1000 + slack
         figures[name] = {"mean_permille": people * 1000 // max(1, homes), "prior_permille": prior // 10}
-    return Check("members of a household", bool(passed), figures, {"permille": tolerance}, "mean by region against the size mix")
+    return Check(
+        "members of a household",
+        bool(passed),
+        figures,
+        {"permille": tolerance},
+        "mean by region against the size mix",
+    )
 
 
 def _concentration(country: Array) -> dict[str, int]:
@@ -170,4 +223,7 @@ def _concentration(country: Array) -> dict[str, int]:
     total, count = int(held.sum()), len(held)
     squares = sum(int(value) ** 2 for value in held)
     ranked = sum((2 * (at + 1) - count - 1) * int(value) for at, value in enumerate(held))
-    return {"hhi_permille": squares * 1000 // max(1, total * total), "gini_permille": ranked * 1000 // max(1, count * total)}
+    return {
+        "hhi_permille": squares * 1000 // max(1, total * total),
+        "gini_permille": ranked * 1000 // max(1, count * total),
+    }

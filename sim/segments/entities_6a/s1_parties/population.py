@@ -1,9 +1,12 @@
-"""How many parties live where: world size, countries, types, segments, households. Small tables that every partition recomputes.
+"""How many parties live where: world size, countries, types, segments, households.
+
+Small tables that every partition recomputes.
 
 parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an outlet; clamped
 country    ~ (outlets + o) ** a x (arrivals + b) ** c, between a floor and a cap
 type       by the region's mix, segment by the mix of region and type: largest remainder at each level
-households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one household is smaller
+households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one
+household is smaller
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.entities import pair_entity
 from sim.recipes.weights import power
-from sim.segments.entities_6a.terms import parts_by_region, refuse, region_of_country, require_words, segment_types
+from sim.segments.entities_6a.terms import (
+    parts_by_region,
+    refuse,
+    region_of_country,
+    require_words,
+    segment_types,
+)
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 
@@ -31,7 +40,8 @@ class Population:
 
     Attributes:
         summary: Rows of `s1_party_summary_6A`.
-        countries: One row a country: `country_iso`, `parties`, `households`, `first_household` (ids from 1), all uint64 but the first.
+        countries: One row a country: `country_iso`, `parties`, `households`, `first_household` (ids from 1),
+            all uint64 but the first.
         members: uint64, countries x sizes: RETAIL parties in households of 1, 2, 3 .. members.
     """
 
@@ -44,7 +54,8 @@ def population(ctx: Context) -> Population:
     """The population of a world.
 
     Args:
-        ctx: Context of a state that declares `KERNELS`, reference `countries`, the priors of parties, and reads outlets and demand.
+        ctx: Context of a state that declares `KERNELS`, reference `countries`, the priors of parties, and
+            reads outlets and demand.
     """
     places = _countries(ctx)
     region = region_of_country(ctx)[places.country_iso]
@@ -57,7 +68,9 @@ def population(ctx: Context) -> Population:
     size = np.arange(1, members.shape[1] + 1, dtype=np.uint64)
     homes = ((members + size - np.uint64(1)) // size).sum(axis=1) + places.parties - retail
     first = np.cumsum(homes) - homes + np.uint64(1)
-    return Population(summary, places.with_columns(None, retail=retail, households=homes, first_household=first), members)
+    return Population(
+        summary, places.with_columns(None, retail=retail, households=homes, first_household=first), members
+    )
 
 
 def check_priors(ctx: Context) -> None:
@@ -66,29 +79,50 @@ def check_priors(ctx: Context) -> None:
     region_of_country(ctx)
     _mixes(ctx)
     require_words(ctx, house.size_mix, ctx.vocabulary("region"), "household_prior_6A.size_mix", "region")
-    require_words(ctx, house.crowding, retail_segments(ctx), "household_prior_6A.crowding", "segment (RETAIL)")
-    problems = [f"size_mix.{name} sums to {sum(mix)}, not 10000" for name, mix in house.size_mix.items() if sum(mix) != 10_000]
+    require_words(
+        ctx, house.crowding, retail_segments(ctx), "household_prior_6A.crowding", "segment (RETAIL)"
+    )
+    problems = [
+        f"size_mix.{name} sums to {sum(mix)}, not 10000"
+        for name, mix in house.size_mix.items()
+        if sum(mix) != 10_000
+    ]
     lengths = {len(mix) for _, mix in house.size_mix.items()}
     problems += ["size_mix has lists of different lengths"] if len(lengths) > 1 else []
     if prior.min_parties > prior.max_parties:
         problems.append(f"min_parties > max_parties: {prior.min_parties} > {prior.max_parties}")
-    refuse(ctx, "PRIORS_IMPOSSIBLE", "The priors of parties contradict themselves.", problems, "config/layer3/6A/priors", "correct them")
+    refuse(
+        ctx,
+        "PRIORS_IMPOSSIBLE",
+        "The priors of parties contradict themselves.",
+        problems,
+        "config/layer3/6A/priors",
+        "correct them",
+    )
 
 
 def retail_segments(ctx: Context) -> list[str]:
     """Names of the RETAIL segments."""
     types = segment_types(ctx)
-    return [name for code, name in enumerate(ctx.vocabulary("segment")) if types[code] == ctx.code("party_type", "RETAIL")]
+    return [
+        name
+        for code, name in enumerate(ctx.vocabulary("segment"))
+        if types[code] == ctx.code("party_type", "RETAIL")
+    ]
 
 
 def _countries(ctx: Context) -> Frame:
     """Countries with demand or outlets and their parties, by code."""
     prior = ctx.params.population_prior_6A
     count = len(ctx.vocabulary("country"))
-    outlets = np.bincount(ctx.load("outlet_catalogue", columns=("legal_country_iso",)).legal_country_iso, minlength=count)
+    outlets = np.bincount(
+        ctx.load("outlet_catalogue", columns=("legal_country_iso",)).legal_country_iso, minlength=count
+    )
     profile = ctx.load("merchant_zone_profile_5A", columns=("legal_country_iso", "weekly_volume_expected"))
     arrivals_q = np.zeros(count, dtype=np.uint64)
-    np.add.at(arrivals_q, profile.legal_country_iso, fixed_point(profile.weekly_volume_expected, _ARRIVAL_BITS))
+    np.add.at(
+        arrivals_q, profile.legal_country_iso, fixed_point(profile.weekly_volume_expected, _ARRIVAL_BITS)
+    )
     arrivals = arrivals_q.astype(np.float64) / np.float64(1 << _ARRIVAL_BITS)
     total = np.float64(int(arrivals_q.sum())) / np.float64(1 << _ARRIVAL_BITS)
     size = prior.size
@@ -110,7 +144,9 @@ def _countries(ctx: Context) -> Frame:
             expected="a merchant with demand",
             do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
         )
-    parties = _between(ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, world), world)
+    parties = _between(
+        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, world), world
+    )
     return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
 
 
@@ -128,16 +164,24 @@ def _bounds(ctx: Context, used: Array, world: int) -> tuple[Array, Array]:
 
 
 def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: int) -> Array:
-    """`world` parties shared in proportion to weight, each country within its bounds: clip and redistribute."""
+    """`world` parties shared in proportion to weight, each country within its bounds:
+    clip and redistribute.
+    """
     floor, cap = bounds
     if int(cap.sum()) < world or int(floor.sum()) > world:
         raise ValidationError(
             "6A.S1.COUNTRY_BOUNDS_INFEASIBLE",
             "No distribution of parties over countries is within the bounds.",
-            found=f"{world} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over {len(cap)} countries",
+            found=(
+                f"{world} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over "
+                f"{len(cap)} countries"
+            ),
             expected="a lower and an upper sum around the number of parties",
             where="config/layer3/6A/priors/population.yaml",
-            do="change population_prior_6A.country_share_max_permille, parties_per_inhabitant_max_permille or country_floor_ppm",
+            do=(
+                "change population_prior_6A.country_share_max_permille, parties_per_inhabitant_max_permille "
+                "or country_floor_ppm"
+            ),
         )
     count = floor.copy()
     free = np.flatnonzero((cap > floor) & (weight > 0))
@@ -146,14 +190,18 @@ def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: in
             free = np.flatnonzero(cap > count)
             weight = cap - count
         offsets = np.array([0, len(free)], dtype=np.uint64)
-        wanted = count[free] + largest_remainder(ctx, weight[free], offsets, np.array([left], dtype=np.uint64))
+        wanted = count[free] + largest_remainder(
+            ctx, weight[free], offsets, np.array([left], dtype=np.uint64)
+        )
         count[free] = np.minimum(wanted, cap[free])
         free = free[count[free] < cap[free]]
     return count
 
 
 def _mixes(ctx: Context) -> tuple[Array, Array, Array]:
-    """Type of each segment (int16), parts of types by region, parts of segments (within their type) by region (uint64)."""
+    """Type of each segment (int16), parts of types by region, parts of segments (within their type) by region
+    (uint64).
+    """
     mix, types = ctx.params.segmentation_prior_6A, segment_types(ctx)
     names = ctx.vocabulary("party_type")
     by_type = parts_by_region(ctx, "party_type", mix.party_type_mix, "segmentation_prior_6A.party_type_mix")
@@ -161,7 +209,9 @@ def _mixes(ctx: Context) -> tuple[Array, Array, Array]:
     by_segment = np.zeros((len(by_type), len(types)), dtype=np.uint64)
     for code, name in enumerate(names):
         own = [segment for at, segment in enumerate(ctx.vocabulary("segment")) if types[at] == code]
-        by_segment += parts_by_region(ctx, "segment", mix.segment_mix[name], f"segmentation_prior_6A.segment_mix.{name}", own)
+        by_segment += parts_by_region(
+            ctx, "segment", mix.segment_mix[name], f"segmentation_prior_6A.segment_mix.{name}", own
+        )
     return types, by_type, by_segment
 
 
@@ -170,7 +220,9 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
     types, by_type, by_segment = _mixes(ctx)
     kinds, rows = by_type.shape[1], len(places)
     offsets = np.arange(rows + 1, dtype=np.uint64) * np.uint64(kinds)
-    of_type = largest_remainder(ctx, by_type[region].ravel(), offsets, places.parties, _chance(ctx, places, "party_type"))
+    of_type = largest_remainder(
+        ctx, by_type[region].ravel(), offsets, places.parties, _chance(ctx, places, "party_type")
+    )
     of_type = of_type.reshape(rows, kinds)
     parties = np.zeros((rows, len(types)), dtype=np.uint64)
     chance = _chance(ctx, places, "segment").reshape(rows, len(types))
@@ -178,7 +230,9 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
         own = np.flatnonzero(types == kind)
         offsets = np.arange(rows + 1, dtype=np.uint64) * np.uint64(len(own))
         weight = by_segment[region][:, own].ravel()
-        shared = largest_remainder(ctx, weight, offsets, of_type[:, kind], np.ascontiguousarray(chance[:, own]).ravel())
+        shared = largest_remainder(
+            ctx, weight, offsets, of_type[:, kind], np.ascontiguousarray(chance[:, own]).ravel()
+        )
         parties[:, own] = shared.reshape(rows, len(own))
     at, segment = np.nonzero(parties)
     found = parties[at, segment]
@@ -195,9 +249,15 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
 
 
 def _chance(ctx: Context, places: Frame, vocabulary: str) -> Array:
-    """Words that break ties between the words of a vocabulary in each country: uint64, countries x words, flat."""
+    """Words that break ties between the words of a vocabulary in each country: uint64, countries x words,
+    flat.
+    """
     words = ctx.name_hashes(vocabulary)
-    return pair_entity(ctx, np.repeat(ctx.name_hashes("country")[places.country_iso], len(words)), np.tile(words, len(places)))
+    return pair_entity(
+        ctx,
+        np.repeat(ctx.name_hashes("country")[places.country_iso], len(words)),
+        np.tile(words, len(places)),
+    )
 
 
 def _members(ctx: Context, retail: Array, region: Array) -> Array:
@@ -206,4 +266,6 @@ def _members(ctx: Context, retail: Array, region: Array) -> Array:
     weight = np.array([mix[name] for name in ctx.vocabulary("region")], dtype=np.uint64)
     weight = weight * np.arange(1, weight.shape[1] + 1, dtype=np.uint64)
     offsets = np.arange(len(retail) + 1, dtype=np.uint64) * np.uint64(weight.shape[1])
-    return largest_remainder(ctx, weight[region].ravel(), offsets, retail).reshape(len(retail), weight.shape[1])
+    return largest_remainder(ctx, weight[region].ravel(), offsets, retail).reshape(
+        len(retail), weight.shape[1]
+    )

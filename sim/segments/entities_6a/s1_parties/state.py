@@ -1,8 +1,9 @@
 """6A.S1: the customers of banks - how many, where, of which type and segment, in which household and home.
 
-Counts are exact (see `population`); what is drawn is who lives with whom and where. RETAIL parties of a country line up in the order of an
-exponential race, so that segments with more pull come first, and fill its households from the largest to the smallest. A household's
-home is drawn at the address of its first member: a city by population, a point on the city's disk. Any other party is its own household.
+Counts are exact (see `population`); what is drawn is who lives with whom and where. RETAIL parties of a
+country line up in the order of an exponential race, so that segments with more pull come first, and fill its
+households from the largest to the smallest. A household's home is drawn at the address of its first member: a
+city by population, a point on the city's disk. Any other party is its own household.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ STATE = State(
     id="6A.S1",
     title="Parties",
     reads={"outlet_catalogue": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
-    config=("population_prior_6A", "segmentation_prior_6A", "household_prior_6A", "party_taxonomy_6A", "realism_gates_6A"),
+    config=(
+        "population_prior_6A",
+        "segmentation_prior_6A",
+        "household_prior_6A",
+        "party_taxonomy_6A",
+        "realism_gates_6A",
+    ),
     reference=("cities", "countries"),
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
     streams=(HOUSEHOLD, HOME),
@@ -41,7 +48,9 @@ def preflight(ctx: Context) -> None:
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """Runs of whole countries of about 2**18 parties: a household lies in one country, so in one partition."""
+    """Runs of whole countries of about 2**18 parties: a household lies in one country,
+    so in one partition.
+    """
     parties = population(ctx).countries.parties.astype(np.int64)
     batch = (np.cumsum(parties) - parties) // PARTITION_PARTIES
     edges = [0, *(np.flatnonzero(np.diff(batch)) + 1).tolist(), len(parties)]
@@ -56,17 +65,23 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     world = population(ctx)
     first, stop = part.spec["countries"]
     countries = world.countries.slice(first, stop)
-    inside = (world.summary.country_iso >= countries.country_iso[0]) & (world.summary.country_iso <= countries.country_iso[-1])
+    inside = (world.summary.country_iso >= countries.country_iso[0]) & (
+        world.summary.country_iso <= countries.country_iso[-1]
+    )
     summary = world.summary.take(np.flatnonzero(inside))
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(summary.parties)))
     cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
-    entity = pair_entity(ctx, ctx.name_hashes("country")[summary.country_iso], ctx.name_hashes("segment")[summary.segment_id])
+    entity = pair_entity(
+        ctx, ctx.name_hashes("country")[summary.country_iso], ctx.name_hashes("segment")[summary.segment_id]
+    )
     household, head = _households(ctx, world, (first, stop), summary, cell, rank, entity)
     homes = _homes(ctx, summary.country_iso[cell[head]], rank[head], entity[cell[head]])
     parties = Frame(
         {
             "party_id": np.arange(int(offsets[-1]), dtype=np.uint64) + summary.first_party_id[0],
-            **{name: summary[name][cell] for name in ("country_iso", "region_id", "party_type", "segment_id")},
+            **{
+                name: summary[name][cell] for name in ("country_iso", "region_id", "party_type", "segment_id")
+            },
             "household_id": household.astype(np.uint64) + countries.first_household[0],
             **{name: column[household] for name, column in homes.items()},
         }
@@ -76,9 +91,17 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _households(
-    ctx: PartitionContext, world: Population, span: tuple[int, int], summary: Frame, cell: Array, rank: Array, entity: Array
+    ctx: PartitionContext,
+    world: Population,
+    span: tuple[int, int],
+    summary: Frame,
+    cell: Array,
+    rank: Array,
+    entity: Array,
 ) -> tuple[Array, Array]:
-    """Household of each party (int64, from 0 in the partition) and first member of each household (int64 rows)."""
+    """Household of each party (int64, from 0 in the partition) and first member of each household (int64
+    rows).
+    """
     countries, members = world.countries.slice(*span), world.members[span[0] : span[1]].astype(np.int64)
     retail = summary.party_type == ctx.code("party_type", "RETAIL")
     people = np.flatnonzero(retail[cell])
@@ -90,7 +113,11 @@ def _households(
     # RETAIL households of a country come first in its ids, then one a party of another type.
     first = (countries.first_household - countries.first_household[0]).astype(np.int64)
     retail_homes = block_homes.reshape(members.shape).sum(axis=1)
-    block_first = (np.cumsum(block_homes.reshape(members.shape), axis=1) - block_homes.reshape(members.shape) + first[:, None]).ravel()
+    block_first = (
+        np.cumsum(block_homes.reshape(members.shape), axis=1)
+        - block_homes.reshape(members.shape)
+        + first[:, None]
+    ).ravel()
     block = np.repeat(np.arange(len(size)), block_members)
     place = np.arange(len(queue)) - np.repeat(np.cumsum(block_members) - block_members, block_members)
     home = block_first[block] + place // size[block]
@@ -102,7 +129,9 @@ def _households(
     head[home[leads]] = queue[leads]
     others = np.flatnonzero(~retail[cell])
     other_count = (countries.parties - countries.retail).astype(np.int64)
-    alone = np.repeat(first + retail_homes - (np.cumsum(other_count) - other_count), other_count) + np.arange(len(others))
+    alone = np.repeat(first + retail_homes - (np.cumsum(other_count) - other_count), other_count) + np.arange(
+        len(others)
+    )
     household[others] = alone
     head[alone] = others
     return household, head
@@ -118,7 +147,11 @@ def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, enti
     key = ctx.kernels.race_key(x=word, weight=pull[summary.segment_id][cell])
     order = np.empty(len(cell), dtype=np.int64)
     country = summary.country_iso[cell]
-    starts = np.flatnonzero(np.concatenate(([True], country[1:] != country[:-1]))) if len(cell) else np.zeros(0, dtype=np.int64)
+    starts = (
+        np.flatnonzero(np.concatenate(([True], country[1:] != country[:-1])))
+        if len(cell)
+        else np.zeros(0, dtype=np.int64)
+    )
     for begin, end in zip(starts, [*starts[1:], len(cell)], strict=True):
         order[begin:end] = begin + np.argsort(key[begin:end], kind="stable")
     return order

@@ -1,7 +1,7 @@
 """How many accounts of each type every (country, segment) holds: exact, small, recomputed by every partition.
 
-For a type whose holders must own another product, cells and countries are weighed by the accounts of that product, so that units only
-go where somebody may take them.
+For a type whose holders must own another product, cells and countries are weighed by the accounts of that
+product, so that units only go where somebody may take them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.entities import pair_entity
-from sim.segments.entities_6a.cells import Leanings, cell_words, check_links, require_room, share_out, world_total
-from sim.segments.entities_6a.terms import by_word, currency_of_country, entry, parts, refuse, require_words, segment_types
+from sim.segments.entities_6a.cells import (
+    Leanings,
+    cell_words,
+    check_links,
+    require_room,
+    share_out,
+    world_total,
+)
+from sim.segments.entities_6a.terms import (
+    by_word,
+    currency_of_country,
+    entry,
+    parts,
+    refuse,
+    require_words,
+    segment_types,
+)
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 
-CONFIG = ("party_taxonomy_6A", "region_context_6A", "account_taxonomy_6A", "product_mix_6A", "account_per_party_6A", "product_linkage_6A")
+CONFIG = (
+    "party_taxonomy_6A",
+    "region_context_6A",
+    "account_taxonomy_6A",
+    "product_mix_6A",
+    "account_per_party_6A",
+    "product_linkage_6A",
+)
 KERNELS = ("remainder_quota", "entity_hash", "exp_map")
 
 
@@ -26,7 +48,8 @@ class Accounts:
 
     Attributes:
         summary: Rows of `s1_party_summary_6A`.
-        beyond: uint64, rows x types: accounts beyond the one each party must have; all accounts where none is required.
+        beyond: uint64, rows x types: accounts beyond the one each party must have; all accounts where none is
+            required.
         total: uint64, rows x types: all accounts.
         first_id: uint64, rows x types: id of the first one; ids run by country, type, segment.
     """
@@ -42,7 +65,11 @@ def accounts(ctx: Context) -> Accounts:
     summary = ctx.load("s1_party_summary_6A")
     shape = (len(summary), len(ctx.vocabulary("account_type")))
     beyond, total = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
-    taxonomy, mix, links = ctx.params.account_taxonomy_6A.party_accounts, ctx.params.product_mix_6A, ctx.params.product_linkage_6A
+    taxonomy, mix, links = (
+        ctx.params.account_taxonomy_6A.party_accounts,
+        ctx.params.product_mix_6A,
+        ctx.params.product_linkage_6A,
+    )
     leanings, chance = Leanings.of(ctx), cell_words(ctx, summary)
     for code, name in party_account_types(ctx):
         rule, prior = taxonomy[name], mix.accounts[name]
@@ -55,10 +82,14 @@ def accounts(ctx: Context) -> Accounts:
             size = np.where(size > 0, total[:, parents].sum(axis=1), np.uint64(0))
         must = holders if rule.required else 0
         factor = leanings.factor(ctx, prior.segment_tilt, prior.region_tilt, mix.tilt_limit)
-        beyond[:, code] = share_out(ctx, world_total(prior.mean, holders) - must, summary, size, factor, chance, name)
+        beyond[:, code] = share_out(
+            ctx, world_total(prior.mean, holders) - must, summary, size, factor, chance, name
+        )
         total[:, code] = beyond[:, code] + (summary.parties * own if rule.required else np.uint64(0))
         cap = ctx.params.account_per_party_6A.accounts[name].cap
-        require_room(ctx, name, summary, total[:, code], room, cap, f"account_per_party_6A.accounts.{name}.cap")
+        require_room(
+            ctx, name, summary, total[:, code], room, cap, f"account_per_party_6A.accounts.{name}.cap"
+        )
     return Accounts(summary, beyond, total, _first_ids(summary, total))
 
 
@@ -69,7 +100,9 @@ def party_account_types(ctx: Context) -> list[tuple[int, str]]:
 
 
 def eligible_segments(ctx: Context, account_type: str) -> Array:
-    """Whether each segment may hold an account type: bool by segment code (its party type is not looked at)."""
+    """Whether each segment may hold an account type: bool by segment code (its party
+    type is not looked at).
+    """
     barred = ctx.params.product_linkage_6A.not_eligible
     names = entry(barred, account_type, ())
     return np.array([segment not in names for segment in ctx.vocabulary("segment")], dtype=np.bool_)
@@ -93,57 +126,130 @@ def _first_ids(summary: Frame, total: Array) -> Array:
 
 def check_products(ctx: Context) -> None:
     """Refuse taxonomies, priors and rules of accounts that contradict one another, before anything runs."""
-    taxonomy, rules, mix = ctx.params.account_taxonomy_6A, ctx.params.account_per_party_6A, ctx.params.product_mix_6A
+    taxonomy, rules, mix = (
+        ctx.params.account_taxonomy_6A,
+        ctx.params.account_per_party_6A,
+        ctx.params.product_mix_6A,
+    )
     links, types = ctx.params.product_linkage_6A, ctx.vocabulary("account_type")
     merchant = [taxonomy.merchant_accounts.settlement, taxonomy.merchant_accounts.reserve]
     party = list(taxonomy.party_accounts)
     require_words(ctx, [*party, *merchant], types, "account_taxonomy_6A", "account_type")
     kinds = ctx.vocabulary("party_type")
-    require_words(ctx, [rule.party_type for _, rule in taxonomy.party_accounts.items()], kinds, "account_taxonomy_6A", "party_type", False)
+    require_words(
+        ctx,
+        [rule.party_type for _, rule in taxonomy.party_accounts.items()],
+        kinds,
+        "account_taxonomy_6A",
+        "party_type",
+        False,
+    )
     require_words(ctx, mix.accounts, party, "product_mix_6A.accounts", "account_type (of parties)")
     require_words(ctx, rules.accounts, party, "account_per_party_6A.accounts", "account_type (of parties)")
     by_word(ctx, "party_type", rules.max_per_party, "account_per_party_6A.max_per_party")
-    by_word(ctx, "channel", taxonomy.merchant_accounts.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille")
+    by_word(
+        ctx,
+        "channel",
+        taxonomy.merchant_accounts.reserve_permille,
+        "account_taxonomy_6A.merchant_accounts.reserve_permille",
+    )
     check_links(ctx, "account_type", links.requires_any, "product_linkage_6A.requires_any")
-    require_words(ctx, links.not_eligible, party, "product_linkage_6A.not_eligible", "account_type (of parties)", False)
+    require_words(
+        ctx, links.not_eligible, party, "product_linkage_6A.not_eligible", "account_type (of parties)", False
+    )
     leanings = Leanings.of(ctx)
     for name, prior in mix.accounts.items():
         leanings.check(ctx, prior.segment_tilt, prior.region_tilt, f"product_mix_6A.accounts.{name}")
     for ledger, shares in ctx.params.account_life_6A.status_mix.items():
         parts(ctx, "account_status", shares, f"account_life_6A.status_mix.{ledger}")
     needed = {rule.ledger for _, rule in taxonomy.party_accounts.items()} | {"SETTLEMENT"}
-    require_words(ctx, ctx.params.account_life_6A.status_mix, sorted(needed), "account_life_6A.status_mix", "of ledgers in use")
-    require_words(ctx, ctx.params.account_life_6A.tenure_factor, sorted(needed), "account_life_6A.tenure_factor", "of ledgers in use")
+    require_words(
+        ctx,
+        ctx.params.account_life_6A.status_mix,
+        sorted(needed),
+        "account_life_6A.status_mix",
+        "of ledgers in use",
+    )
+    require_words(
+        ctx,
+        ctx.params.account_life_6A.tenure_factor,
+        sorted(needed),
+        "account_life_6A.tenure_factor",
+        "of ledgers in use",
+    )
     currency_of_country(ctx)
     where, do = "config/layer3/6A", "correct the mean, the cap or the rule named"
-    refuse(ctx, "POLICY_CONTRADICTS", "Accounts: priors and rules contradict one another.", _contradictions(ctx), where, do)
+    refuse(
+        ctx,
+        "POLICY_CONTRADICTS",
+        "Accounts: priors and rules contradict one another.",
+        _contradictions(ctx),
+        where,
+        do,
+    )
 
 
 def _contradictions(ctx: Context) -> list[str]:
-    taxonomy, rules, mix = ctx.params.account_taxonomy_6A, ctx.params.account_per_party_6A, ctx.params.product_mix_6A
+    taxonomy, rules, mix = (
+        ctx.params.account_taxonomy_6A,
+        ctx.params.account_per_party_6A,
+        ctx.params.product_mix_6A,
+    )
     links, problems = ctx.params.product_linkage_6A, []
-    kind = dict(zip(ctx.vocabulary("segment"), (ctx.vocabulary("party_type")[code] for code in segment_types(ctx)), strict=True))
+    kind = dict(
+        zip(
+            ctx.vocabulary("segment"),
+            (ctx.vocabulary("party_type")[code] for code in segment_types(ctx)),
+            strict=True,
+        )
+    )
     for name, rule in taxonomy.party_accounts.items():
-        mean, cap, most = mix.accounts[name].mean, rules.accounts[name].cap, rules.max_per_party[rule.party_type]
+        mean, cap, most = (
+            mix.accounts[name].mean,
+            rules.accounts[name].cap,
+            rules.max_per_party[rule.party_type],
+        )
         if rule.required and mean < 1:
-            problems.append(f"{name} is required of every party, but product_mix_6A gives a mean of {mean}, below 1")
+            problems.append(
+                f"{name} is required of every party, but product_mix_6A gives a mean of {mean}, below 1"
+            )
         if rule.required and (name in links.not_eligible or name in links.requires_any):
             problems.append(f"{name} is required of every party, but product_linkage_6A keeps some from it")
         if mean > min(cap, most):
             problems.append(f"{name}: mean {mean} is above the cap {min(cap, most)} of account_per_party_6A")
-        strangers = [segment for segment in entry(links.not_eligible, name, ()) if kind.get(segment) != rule.party_type]
-        problems += [f"not_eligible.{name}: {segment} is no {rule.party_type} segment" for segment in strangers]
+        strangers = [
+            segment for segment in entry(links.not_eligible, name, ()) if kind.get(segment) != rule.party_type
+        ]
+        problems += [
+            f"not_eligible.{name}: {segment} is no {rule.party_type} segment" for segment in strangers
+        ]
         own = [other for other, held in taxonomy.party_accounts.items() if held.party_type == rule.party_type]
         wrong = [other for other in entry(links.requires_any, name, ()) if other not in own]
-        problems += [f"requires_any.{name}: {other} is not held by {rule.party_type} parties" for other in wrong]
+        problems += [
+            f"requires_any.{name}: {other} is not held by {rule.party_type} parties" for other in wrong
+        ]
     for party_type, most in rules.max_per_party.items():
         own = [name for name, rule in taxonomy.party_accounts.items() if rule.party_type == party_type]
         mean = sum(mix.accounts[name].mean for name in own)
         if mean > most:
             problems.append(f"{party_type}: means sum to {mean}, above max_per_party {most}")
-    carried = {tag for segment in ctx.vocabulary("segment") for tag in ctx.params.party_taxonomy_6A.segments[segment].tags}
-    problems += [f"account_per_party_6A.tags.{tag}: no segment carries it" for tag in rules.tags if tag not in carried]
-    problems += [f"tag {tag} of party_taxonomy_6A is not in account_per_party_6A" for tag in sorted(carried) if tag not in rules.tags]
+    carried = {
+        tag
+        for segment in ctx.vocabulary("segment")
+        for tag in ctx.params.party_taxonomy_6A.segments[segment].tags
+    }
+    problems += [
+        f"account_per_party_6A.tags.{tag}: no segment carries it" for tag in rules.tags if tag not in carried
+    ]
+    problems += [
+        f"tag {tag} of party_taxonomy_6A is not in account_per_party_6A"
+        for tag in sorted(carried)
+        if tag not in rules.tags
+    ]
     for tag, effects in rules.tags.items():
-        problems += [f"account_per_party_6A.tags.{tag}: {name} is no account of parties" for name in effects if name not in rules.accounts]
+        problems += [
+            f"account_per_party_6A.tags.{tag}: {name} is no account of parties"
+            for name in effects
+            if name not in rules.accounts
+        ]
     return problems

@@ -1,4 +1,6 @@
-"""What the accounts of all partitions are held against: cells, caps, rules, dates, and the table of priors against measured."""
+"""What the accounts of all partitions are held against: cells, caps, rules, dates,
+and the table of priors against measured.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +49,18 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         by_type[code] = histogram(own[right], tallest)
     in_all = found.sum(axis=1, dtype=np.int64)
     most = np.array([limits.max_per_party[name] for name in ctx.vocabulary("party_type")])
-    cells = {name: np.repeat(summary[name], summary.parties.astype(np.int64)) for name in ("country_iso", "region_id")}
+    cells = {
+        name: np.repeat(summary[name], summary.parties.astype(np.int64))
+        for name in ("country_iso", "region_id")
+    }
     theirs = {**cells, "party_type": kind, "segment_id": segment}
-    ctx.count("unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items()))
+    ctx.count(
+        "unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items())
+    )
     ctx.count("rows", len(base))
-    ctx.count("misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum()))
+    ctx.count(
+        "misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum())
+    )
     ctx.count("over_cap", over + int((in_all > most[kind]).sum()))
     ctx.count("rule_breaks", broken)
     ctx.count("without_required", missing)
@@ -63,7 +72,10 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     ctx.count("card_holders", np.bincount(kind[carded], minlength=len(per_kind)).astype(np.int64))
     ctx.count("late_dates", int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()))
     statuses = len(ctx.vocabulary("account_status"))
-    ctx.count("status", np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses))
+    ctx.count(
+        "status",
+        np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses),
+    )
 
 
 def _most(ctx: Context) -> int:
@@ -71,7 +83,9 @@ def _most(ctx: Context) -> int:
     return max(int(most) for _, most in ctx.params.account_per_party_6A.max_per_party.items())
 
 
-def account_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str], merchant_streams: tuple[str, str]) -> list[Check]:
+def account_checks(
+    ctx: Context, totals: Totals, streams: tuple[str, str, str], merchant_streams: tuple[str, str]
+) -> list[Check]:
     """Model checks of 6A.S2.
 
     Args:
@@ -91,20 +105,51 @@ def account_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str], 
     drawn = int((world.summary.parties[:, None] * used).sum())
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
     result = [
-        Check("accounts of each cell", exact == [0, 0, 0], exact, 0, "types and rows off their total; ids and owners out of place"),
         Check(
-            "accounts carry what their owners are", unlike == 0, unlike, 0, "countries, regions, types and segments other than the owner's"
+            "accounts of each cell",
+            exact == [0, 0, 0],
+            exact,
+            0,
+            "types and rows off their total; ids and owners out of place",
         ),
-        Check("caps by type and in all", int(totals["over_cap"]) == 0, int(totals["over_cap"]), 0, "parties above a cap"),
-        Check("everybody has what is required", int(totals["without_required"]) == 0, int(totals["without_required"]), 0),
+        Check(
+            "accounts carry what their owners are",
+            unlike == 0,
+            unlike,
+            0,
+            "countries, regions, types and segments other than the owner's",
+        ),
+        Check(
+            "caps by type and in all",
+            int(totals["over_cap"]) == 0,
+            int(totals["over_cap"]),
+            0,
+            "parties above a cap",
+        ),
+        Check(
+            "everybody has what is required",
+            int(totals["without_required"]) == 0,
+            int(totals["without_required"]),
+            0,
+        ),
         Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),
-        Check("accounts are older than the horizon", int(totals["late_dates"]) == 0, int(totals["late_dates"]), 0),
+        Check(
+            "accounts are older than the horizon",
+            int(totals["late_dates"]) == 0,
+            int(totals["late_dates"]),
+            0,
+        ),
         _mean_check(ctx, found, gates.mean_tolerance_permille),
         _status_check(ctx, totals, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], int(used.sum()), 1),
         ledger_check(totals, streams[2], rows, 2),
-        Check("every merchant settles", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants),
+        Check(
+            "every merchant settles",
+            int(totals["merchants"]) == merchants,
+            int(totals["merchants"]),
+            merchants,
+        ),
         ledger_check(totals, merchant_streams[0], merchants, 1),
         ledger_check(totals, merchant_streams[1], merchants + int(totals["merchant_reserves"]), 2),
     ]
@@ -112,19 +157,30 @@ def account_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str], 
     for code, name in enumerate(ctx.vocabulary("party_type")):
         seen = figures(by_kind[code])
         bounds = tuple(gates.per_party_mean_permille[name])
-        note = f"mean, permille; p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} over {seen['holders']} parties"
+        note = (
+            f"mean, permille; p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} over "
+            f"{seen['holders']} parties"
+        )
         if seen["holders"] >= gates.judged_from:
             result.append(between_check(f"accounts a {name} party", seen["mean_permille"], bounds, note))
             share = int(np.asarray(totals["card_holders"])[code]) * 1000 // seen["holders"]
             penetration = tuple(gates.card_penetration_permille[name])
             result.append(
-                between_check(f"card penetration of {name} parties", share, penetration, "with a revolving credit account, permille")
+                between_check(
+                    f"card penetration of {name} parties",
+                    share,
+                    penetration,
+                    "with a revolving credit account, permille",
+                )
             )
     return result
 
 
 def _mean_check(ctx: Context, found: Array, tolerance: int) -> Check:
-    """Accounts a party of each type against the prior's mean; the totals are rounded, so one account is allowed for."""
+    """Accounts a party of each type against the prior's mean.
+
+    The totals are rounded, so one account is allowed for.
+    """
     table, passed = {}, True
     for code, name in party_account_types(ctx):
         seen = figures(found[code])
@@ -132,8 +188,18 @@ def _mean_check(ctx: Context, found: Array, tolerance: int) -> Check:
         total = int((found[code] * np.arange(found.shape[1])).sum())
         wanted = prior * seen["holders"]
         passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
-        table[name] = {"prior_permille": round(prior * 1000), "cap": ctx.params.account_per_party_6A.accounts[name].cap, **seen}
-    return Check("accounts a party against the prior", bool(passed), table, {"permille": tolerance}, "mean over all parties of the type")
+        table[name] = {
+            "prior_permille": round(prior * 1000),
+            "cap": ctx.params.account_per_party_6A.accounts[name].cap,
+            **seen,
+        }
+    return Check(
+        "accounts a party against the prior",
+        bool(passed),
+        table,
+        {"permille": tolerance},
+        "mean over all parties of the type",
+    )
 
 
 def _status_check(ctx: Context, totals: Totals, sigmas: float) -> Check:
@@ -146,4 +212,6 @@ def _status_check(ctx: Context, totals: Totals, sigmas: float) -> Check:
     labels = [f"{kind} {status}" for kind in ctx.vocabulary("account_type") for status in statuses]
     variance = expected * (1.0 - share)
     note = "states of accounts against the mix of their ledger"
-    return sampling_check("account states", labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), note)
+    return sampling_check(
+        "account states", labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), note
+    )

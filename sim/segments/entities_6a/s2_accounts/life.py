@@ -14,12 +14,20 @@ DAYS_A_YEAR = 365.25
 
 
 def account_life(
-    ctx: PartitionContext, stream: str, segment: Array, kind: Array, group: Array, entity: Array, rank: Array, index: Array
+    ctx: PartitionContext,
+    stream: str,
+    segment: Array,
+    kind: Array,
+    group: Array,
+    entity: Array,
+    rank: Array,
+    index: Array,
 ) -> tuple[Array, Array]:
     """Opening day and status of parties' accounts.
 
     Args:
-        ctx: Context of a state that declares the stream, `account_life_6A`, `party_taxonomy_6A`, `account_taxonomy_6A`.
+        ctx: Context of a state that declares the stream, `account_life_6A`, `party_taxonomy_6A`,
+            `account_taxonomy_6A`.
         stream: Two draws an account: age, status.
         segment: int16, k: owners' segment of each cell.
         kind: int64, k: account type of each cell.
@@ -45,7 +53,9 @@ def account_life(
 
 
 def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
-    """Days of opening of accounts aged median x lognormal years, at most `most` years, the day before the horizon at the latest: int32."""
+    """Days of opening of accounts aged median x lognormal years, at most `most` years, the day before the
+    horizon at the latest: int32.
+    """
     sigma = np.full(len(words), ctx.params.account_life_6A.tenure_sigma, dtype=np.float64)
     years = median * ctx.kernels.lognormal_factor(x=words, mu=np.zeros(len(words)), sigma=sigma)
     days = np.floor(np.minimum(years, most) * DAYS_A_YEAR).astype(np.int32)
@@ -54,12 +64,16 @@ def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
 
 
 def status_limits(ctx: Context) -> Array:
-    """Running totals of the status mix of each account type's ledger: uint64, types x statuses, in parts of ten thousand."""
+    """Running totals of the status mix of each account type's ledger: uint64, types x statuses,
+    in parts of ten thousand.
+    """
     taxonomy, mix = ctx.params.account_taxonomy_6A, ctx.params.account_life_6A.status_mix
     rows = []
     for name in ctx.vocabulary("account_type"):
         ledger = taxonomy.party_accounts[name].ledger if name in taxonomy.party_accounts else "SETTLEMENT"
-        rows.append(np.cumsum(parts(ctx, "account_status", mix[ledger], f"account_life_6A.status_mix.{ledger}")))
+        rows.append(
+            np.cumsum(parts(ctx, "account_status", mix[ledger], f"account_life_6A.status_mix.{ledger}"))
+        )
     return np.stack(rows)
 
 

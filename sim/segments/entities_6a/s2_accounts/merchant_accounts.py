@@ -16,12 +16,14 @@ STREAMS = (RESERVE, LIFE)
 def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     """Rows of `s2_merchant_account_base_6A`, ids from `first_id`, in the order merchant, type.
 
-    A merchant draws whether it has a reserve account (by channel); every account draws its age and status, and a reserve is not older
-    than the settlement account.
+    A merchant draws whether it has a reserve account (by channel); every account draws its age and status,
+    and a reserve is not older than the settlement account.
     """
     policy, life = ctx.params.account_taxonomy_6A.merchant_accounts, ctx.params.account_life_6A
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "channel", "home_country_iso"))
-    odds = by_word(ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille")
+    odds = by_word(
+        ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille"
+    )
     zeros = np.zeros(len(merchants), dtype=np.uint64)
     coin, _ = ctx.kernels.philox_block(key=ctx.stream(RESERVE), c0=zeros, c1=merchants.merchant_id)
     ctx.ledger(RESERVE, zeros, merchants.merchant_id, draws=1)
@@ -35,7 +37,9 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     c0 = second.astype(np.uint64) << np.uint64(8)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(LIFE), c0=c0, c1=rows.merchant_id)
     ctx.ledger(LIFE, c0, rows.merchant_id, draws=2)
-    median = np.full(len(rows), life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64)
+    median = np.full(
+        len(rows), life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64
+    )
     day = opened(ctx, x0, median, np.full(len(rows), life.merchant_tenure_max_years, dtype=np.float64))
     at = np.flatnonzero(second)
     day[at] = np.maximum(day[at], day[at - 1])

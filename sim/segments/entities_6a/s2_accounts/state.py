@@ -1,8 +1,9 @@
 """6A.S2: which party holds which accounts, since when and in what state.
 
-Totals of each cell are exact (see `account_cells`). Type by type, in the order of the vocabulary, a cell's accounts are spread over its
-parties by weights (idle, else lognormal), up to a cap by type and a cap in all, among those who are eligible and hold what the type
-requires. Required accounts are given to everybody first, so nobody is without one.
+Totals of each cell are exact (see `account_cells`). Type by type, in the order of the vocabulary, a cell's
+accounts are spread over its parties by weights (idle, else lognormal), up to a cap by type and a cap in all,
+among those who are eligible and hold what the type requires. Required accounts are given to everybody first,
+so nobody is without one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ import numpy as np
 from sim.recipes.horizon import span_of
 from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a.s2_accounts import cells as account_cells
-from sim.segments.entities_6a.s2_accounts.cells import Accounts, accounts, cell_entities, check_products, party_account_types
+from sim.segments.entities_6a.s2_accounts.cells import (
+    Accounts,
+    accounts,
+    cell_entities,
+    check_products,
+    party_account_types,
+)
 from sim.segments.entities_6a.s2_accounts.checks import account_checks, count_accounts
 from sim.segments.entities_6a.s2_accounts.life import account_life
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import STREAMS as MERCHANT_STREAMS
@@ -31,10 +38,19 @@ WEIGHT, START, LIFE = "6A.account_weight", "6A.account_start", "6A.account_life"
 STATE = State(
     id="6A.S2",
     title="Accounts",
-    reads={"s1_party_base_6A": METADATA_ONLY, "s1_party_summary_6A": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
+    reads={
+        "s1_party_base_6A": METADATA_ONLY,
+        "s1_party_summary_6A": ROW_LEVEL,
+        "merchant_catalogue_1A": ROW_LEVEL,
+    },
     config=(*account_cells.CONFIG, "account_life_6A", "scenario_horizon_5A", "realism_gates_6A"),
     reference=("countries",),
-    writes=("s2_account_base_6A", "s2_party_product_holdings_6A", "s2_merchant_account_base_6A", "s2_account_summary_6A"),
+    writes=(
+        "s2_account_base_6A",
+        "s2_party_product_holdings_6A",
+        "s2_merchant_account_base_6A",
+        "s2_account_summary_6A",
+    ),
     streams=(WEIGHT, START, LIFE, *MERCHANT_STREAMS),
     kernels=tuple(sorted({*account_cells.KERNELS, *SPREAD_KERNELS, "lognormal_factor", "bounded_integer"})),
 )
@@ -53,7 +69,9 @@ def plan(ctx: Context) -> list[Partition]:
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Accounts of the parties of a run of countries; the first partition also makes the merchants' accounts."""
+    """Accounts of the parties of a run of countries; the first partition also makes the
+    merchants' accounts.
+    """
     world, (first, stop) = accounts(ctx), rows_of(part)
     begin = world.summary.first_party_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
@@ -72,13 +90,19 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         }
     )
     count_accounts(ctx, cells.summary, held, base)
-    made = {"s2_account_base_6A": base, "s2_party_product_holdings_6A": holdings, "s2_account_summary_6A": summary}
+    made = {
+        "s2_account_base_6A": base,
+        "s2_party_product_holdings_6A": holdings,
+        "s2_account_summary_6A": summary,
+    }
     if part.index == 0:
         made["s2_merchant_account_base_6A"] = merchant_accounts(ctx, int(world.total.sum()) + 1)
     return made
 
 
-def _allocate(ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array, code: int, name: str) -> None:
+def _allocate(
+    ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array, code: int, name: str
+) -> None:
     """Give the parties of a partition their accounts of one type: fills column `code` of `held`."""
     rule, limits = ctx.params.account_taxonomy_6A.party_accounts[name], ctx.params.account_per_party_6A
     must = np.uint32(1 if rule.required else 0)
@@ -102,16 +126,22 @@ def _allocate(ctx: PartitionContext, cells: Accounts, entity: Array, first: int,
     room = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
     idle, sigma = weight_shape(ctx, name, summary.segment_id)
     law = Law(entity[rows], cells.beyond[rows, code], idle, sigma)
-    count = spread(ctx, law, offsets, cell, rank.astype(np.uint64) << np.uint64(8), room, eligible, (WEIGHT, START))
+    count = spread(
+        ctx, law, offsets, cell, rank.astype(np.uint64) << np.uint64(8), room, eligible, (WEIGHT, START)
+    )
     held[party, code] += count.astype(np.uint8)
 
 
 def weight_shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]:
-    """Idle probability and sigma of an account type in each segment, its tags' factors applied: float64 twice."""
+    """Idle probability and sigma of an account type in each segment, its tags' factors applied:
+    float64 twice.
+    """
     rule, tags = ctx.params.account_per_party_6A.accounts[name], ctx.params.account_per_party_6A.tags
     idle, sigma = [], []
     for word in ctx.vocabulary("segment"):
-        carried = [tags[tag][name] for tag in ctx.params.party_taxonomy_6A.segments[word].tags if name in tags[tag]]
+        carried = [
+            tags[tag][name] for tag in ctx.params.party_taxonomy_6A.segments[word].tags if name in tags[tag]
+        ]
         gate, width = rule.idle_permille / 1000.0, float(rule.sigma)
         for effect in carried:
             gate, width = gate * effect.idle, width * effect.sigma
@@ -120,7 +150,9 @@ def weight_shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]
     return np.array(idle, dtype=np.float64)[segment], np.array(sigma, dtype=np.float64)[segment]
 
 
-def _rows(ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array) -> tuple[Frame, Frame]:
+def _rows(
+    ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array
+) -> tuple[Frame, Frame]:
     """Rows of the account base and of the summary; every account knows its place from its cell's first id."""
     summary, codes = cells.summary, np.arange(cells.total.shape[1])
     row, kind = np.nonzero(cells.total)
@@ -132,17 +164,23 @@ def _rows(ctx: PartitionContext, cells: Accounts, entity: Array, first: int, hel
     owner = np.empty(int(offsets[-1]), dtype=np.uint64)
     index = np.empty(len(owner), dtype=np.uint32)
     for code in codes[cells.total.any(axis=0)]:
-        # Within a type, parties in order of ids are also in order of (country, segment): each cell's block is filled in turn.
+        # Within a type, parties in order of ids are also in order of (country, segment): each cell's block is
+        # filled in turn.
         party = np.flatnonzero(held[:, code])
-        which, nth = ctx.kernels.expand_rows(offset=prefix(held[party, code]), dims={"m": int(held[party, code].sum(dtype=np.int64))})
+        which, nth = ctx.kernels.expand_rows(
+            offset=prefix(held[party, code]), dims={"m": int(held[party, code].sum(dtype=np.int64))}
+        )
         at = np.flatnonzero((kind == code)[group])
         owner[at], index[at] = party[which].astype(np.uint64), nth
     rank = owner + np.uint64(first + 1) - summary.first_party_id[row][group]
-    open_date, status = account_life(ctx, LIFE, summary.segment_id[row], kind, group, entity[row, kind][group], rank, index)
+    open_date, status = account_life(
+        ctx, LIFE, summary.segment_id[row], kind, group, entity[row, kind][group], rank, index
+    )
     keys = summary.take(row)
     base = Frame(
         {
-            "account_id": np.arange(len(owner), dtype=np.uint64) + (cells.first_id[row, kind].min() if len(row) else np.uint64(1)),
+            "account_id": np.arange(len(owner), dtype=np.uint64)
+            + (cells.first_id[row, kind].min() if len(row) else np.uint64(1)),
             "owner_party_id": owner + np.uint64(first + 1),
             "account_type": kind.astype(np.int16)[group],
             **{name: keys[name][group] for name in OWNER_CELL},
@@ -154,7 +192,15 @@ def _rows(ctx: PartitionContext, cells: Accounts, entity: Array, first: int, hel
     ids = {"accounts": units, "first_account_id": cells.first_id[row, kind]}
     named = {name: keys[name] for name in ("country_iso", "segment_id", "region_id", "party_type")}
     columns = {"country_iso": named["country_iso"], "account_type": kind.astype(np.int16), **named, **ids}
-    order_names = ("country_iso", "account_type", "segment_id", "region_id", "party_type", "accounts", "first_account_id")
+    order_names = (
+        "country_iso",
+        "account_type",
+        "segment_id",
+        "region_id",
+        "party_type",
+        "accounts",
+        "first_account_id",
+    )
     return base, Frame({name: columns[name] for name in order_names})
 
 

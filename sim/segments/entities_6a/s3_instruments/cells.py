@@ -1,4 +1,6 @@
-"""How many instruments of each type the accounts of every (country, account type, segment) carry: exact, small, not published."""
+"""How many instruments of each type the accounts of every (country, account type, segment) carry: exact,
+small, not published.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.entities import pair_entity
-from sim.segments.entities_6a.cells import Leanings, cell_words, check_links, require_room, share_out, world_total
+from sim.segments.entities_6a.cells import (
+    Leanings,
+    cell_words,
+    check_links,
+    require_room,
+    share_out,
+    world_total,
+)
 from sim.segments.entities_6a.terms import by_word, entry, parts, parts_by_region, refuse, require_words
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
@@ -27,7 +36,8 @@ class Instruments:
 
     Attributes:
         summary: Rows of `s2_account_summary_6A`.
-        beyond: uint64, rows x types: instruments beyond the one each account must have; all where none is required.
+        beyond: uint64, rows x types: instruments beyond the one each account must have; all where none is
+            required.
         total: uint64, rows x types: all instruments.
     """
 
@@ -57,7 +67,9 @@ def instruments(ctx: Context) -> Instruments:
             must = holders if prior.required else 0
             factor = leanings.factor(ctx, tilt.segment, tilt.region, mix.tilt_limit)
             what = f"{name} of {account_type}"
-            beyond[own, code] = share_out(ctx, world_total(prior.mean, holders) - must, rows, size, factor, words[own], what)
+            beyond[own, code] = share_out(
+                ctx, world_total(prior.mean, holders) - must, rows, size, factor, words[own], what
+            )
             total[own, code] = beyond[own, code] + (rows.accounts if prior.required else np.uint64(0))
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
             where = f"instrument_per_account_6A.accounts.{account_type}.{name}.cap"
@@ -78,7 +90,9 @@ def account_entity(ctx: Context, summary: Frame) -> Array:
 
 def instrument_entity(ctx: Context, accounts: Array, code: int) -> Array:
     """Address part of the instruments of one type on the accounts of each row: uint64."""
-    return pair_entity(ctx, accounts, np.full(len(accounts), ctx.name_hashes("instrument_type")[code], dtype=np.uint64))
+    return pair_entity(
+        ctx, accounts, np.full(len(accounts), ctx.name_hashes("instrument_type")[code], dtype=np.uint64)
+    )
 
 
 def is_class(ctx: Context, *classes: str) -> Array:
@@ -88,33 +102,73 @@ def is_class(ctx: Context, *classes: str) -> Array:
 
 
 def check_instruments(ctx: Context) -> None:
-    """Refuse taxonomies, priors and rules of instruments that contradict one another, before anything runs."""
+    """Refuse taxonomies, priors and rules of instruments that contradict one another,
+    before anything runs.
+    """
     taxonomy, mix = ctx.params.instrument_taxonomy_6A, ctx.params.instrument_mix_6A
     words, schemes = ctx.vocabulary("instrument_type"), ctx.vocabulary("scheme")
     by_word(ctx, "instrument_type", taxonomy.instruments, "instrument_taxonomy_6A.instruments")
     held, spreads = "account_type (of parties)", ctx.params.instrument_per_account_6A.accounts
-    require_words(ctx, mix.accounts, list(ctx.params.account_taxonomy_6A.party_accounts), "instrument_mix_6A.accounts", held)
+    require_words(
+        ctx,
+        mix.accounts,
+        list(ctx.params.account_taxonomy_6A.party_accounts),
+        "instrument_mix_6A.accounts",
+        held,
+    )
     require_words(ctx, spreads, mix.accounts, "instrument_per_account_6A.accounts", held)
     by_word(ctx, "instrument_type", mix.tilts, "instrument_mix_6A.tilts")
     leanings = Leanings.of(ctx)
     for name, tilt in mix.tilts.items():
         leanings.check(ctx, tilt.segment, tilt.region, f"instrument_mix_6A.tilts.{name}")
     for name, rules in mix.accounts.items():
-        require_words(ctx, rules, words, f"instrument_mix_6A.accounts.{name}", "instrument_type", complete=False)
-        require_words(ctx, spreads[name], rules, f"instrument_per_account_6A.accounts.{name}", f"instrument_type (of {name})")
-    check_links(ctx, "instrument_type", ctx.params.instrument_linkage_6A.requires_any, "instrument_linkage_6A.requires_any")
+        require_words(
+            ctx, rules, words, f"instrument_mix_6A.accounts.{name}", "instrument_type", complete=False
+        )
+        require_words(
+            ctx,
+            spreads[name],
+            rules,
+            f"instrument_per_account_6A.accounts.{name}",
+            f"instrument_type (of {name})",
+        )
+    check_links(
+        ctx,
+        "instrument_type",
+        ctx.params.instrument_linkage_6A.requires_any,
+        "instrument_linkage_6A.requires_any",
+    )
     for kind, mixes in taxonomy.scheme_mix.items():
         parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
     rails, where = taxonomy.bank_rails, "instrument_taxonomy_6A.bank_rails"
     special = [rail for rules in (rails.by_country, rails.by_currency) for _, rail in rules.items()]
-    require_words(ctx, [rails.domestic, rails.international, *special], schemes, where, "scheme", complete=False)
-    require_words(ctx, rails.by_country, ctx.vocabulary("country"), f"{where}.by_country", "country", complete=False)
-    require_words(ctx, rails.by_currency, ctx.vocabulary("currency"), f"{where}.by_currency", "currency", complete=False)
-    carded = [name for name, rules in mix.accounts.items() if any(taxonomy.instruments[word] in (*CARDS, WALLET) for word in rules)]
-    require_words(ctx, taxonomy.brand_tier_mix, carded, "instrument_taxonomy_6A.brand_tier_mix", "account_type (with cards)")
+    require_words(
+        ctx, [rails.domestic, rails.international, *special], schemes, where, "scheme", complete=False
+    )
+    require_words(
+        ctx, rails.by_country, ctx.vocabulary("country"), f"{where}.by_country", "country", complete=False
+    )
+    require_words(
+        ctx, rails.by_currency, ctx.vocabulary("currency"), f"{where}.by_currency", "currency", complete=False
+    )
+    carded = [
+        name
+        for name, rules in mix.accounts.items()
+        if any(taxonomy.instruments[word] in (*CARDS, WALLET) for word in rules)
+    ]
+    require_words(
+        ctx,
+        taxonomy.brand_tier_mix,
+        carded,
+        "instrument_taxonomy_6A.brand_tier_mix",
+        "account_type (with cards)",
+    )
     for name, tiers in taxonomy.brand_tier_mix.items():
         parts(ctx, "brand_tier", tiers, f"instrument_taxonomy_6A.brand_tier_mix.{name}")
-    what, do = "Instruments: priors and rules contradict one another.", "correct the mean, the cap or the rule named"
+    what, do = (
+        "Instruments: priors and rules contradict one another.",
+        "correct the mean, the cap or the rule named",
+    )
     refuse(ctx, "POLICY_CONTRADICTS", what, _contradictions(ctx), "config/layer3/6A", do)
 
 
@@ -130,22 +184,34 @@ def _contradictions(ctx: Context) -> list[str]:
         for name, prior in priors.items():
             cap = rules.accounts[account_type][name].cap
             if prior.required and prior.mean < 1:
-                problems.append(f"{name} is required of every {account_type}, but its mean is {prior.mean}, below 1")
+                problems.append(
+                    f"{name} is required of every {account_type}, but its mean is {prior.mean}, below 1"
+                )
             if prior.mean > cap:
                 problems.append(f"{name} of {account_type}: mean {prior.mean} is above the cap {cap}")
             if name in links and not any(other in priors for other in links[name]):
-                problems.append(f"{name} of {account_type} requires one of {', '.join(links[name])}, which that account never carries")
+                problems.append(
+                    f"{name} of {account_type} requires one of {', '.join(links[name])}, which that account "
+                    "never carries"
+                )
             if name in links and prior.required:
                 problems.append(f"{name} of {account_type} is required and leans on others")
         mean = sum(prior.mean for _, prior in priors.items())
         if mean > rules.max_per_account:
-            problems.append(f"{account_type}: means sum to {mean}, above max_per_account {rules.max_per_account}")
+            problems.append(
+                f"{account_type}: means sum to {mean}, above max_per_account {rules.max_per_account}"
+            )
     for name, kind in classes.items():
         parents = entry(links, name, ())
         if kind == WALLET and (not parents or any(classes[other] not in CARDS for other in parents)):
-            problems.append(f"{name} is a wallet token: instrument_linkage_6A.requires_any.{name} must name cards, and only cards")
+            problems.append(
+                f"{name} is a wallet token: instrument_linkage_6A.requires_any.{name} must name cards, and "
+                "only cards"
+            )
     order = [classes[name] for name in ctx.vocabulary("instrument_type")]
     cards = [at for at, kind in enumerate(order) if kind in CARDS]
     if cards and cards != list(range(len(cards))):
-        problems.append("vocabulary instrument_type must list cards before all others: a token finds its card by place")
+        problems.append(
+            "vocabulary instrument_type must list cards before all others: a token finds its card by place"
+        )
     return problems

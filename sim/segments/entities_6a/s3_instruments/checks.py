@@ -1,4 +1,6 @@
-"""What the instruments of all partitions are held against: cells, caps, rules, dates, and the table of priors against measured."""
+"""What the instruments of all partitions are held against: cells, caps, rules, dates,
+and the table of priors against measured.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from sim.state.declaration import Check, Measurement, Totals
 from sim.state.frames import Array, Frame
 
 
-def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, base: Frame, first_id: int) -> None:
+def count_instruments(
+    ctx: PartitionContext, holders: Holders, counts: Array, base: Frame, first_id: int
+) -> None:
     """Integer sums of one partition, recounted from the published rows.
 
     Args:
@@ -50,7 +54,10 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
             table[at, code] = histogram(own[:, code], tallest)
         broken += int(own[:, ~listed].sum())
     ctx.count("rows", len(base))
-    ctx.count("misplaced", int((found != counts).sum()) + int((np.diff(base.instrument_id.astype(np.int64)) != 1).sum()))
+    ctx.count(
+        "misplaced",
+        int((found != counts).sum()) + int((np.diff(base.instrument_id.astype(np.int64)) != 1).sum()),
+    )
     ctx.count("wrong_owner", int((base.owner_party_id != holders.base.owner_party_id[account]).sum()))
     ctx.count("over_cap", over)
     ctx.count("without_required", missing)
@@ -67,18 +74,31 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     expires = base.present("expiry_month")
     wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)
     wrong |= expires & ((base.expiry_month < month) | (base.expiry_month < month_of_day(base.issue_date)))
-    cards, tokens = is_class(ctx, *CARDS)[base.instrument_type], np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type])
+    cards, tokens = (
+        is_class(ctx, *CARDS)[base.instrument_type],
+        np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type]),
+    )
     behind = (base.underlying_instrument_id[tokens] - np.uint64(first_id)).astype(np.int64)
     inside = (behind >= 0) & (behind < len(base))
     card = np.where(inside, behind, 0)
-    torn = ~inside | ~cards[card] | (base.account_id[card] != base.account_id[tokens]) if len(tokens) else np.zeros(0, dtype=np.bool_)
+    torn = (
+        ~inside | ~cards[card] | (base.account_id[card] != base.account_id[tokens])
+        if len(tokens)
+        else np.zeros(0, dtype=np.bool_)
+    )
     ctx.count("wrong_dates", int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()))
     ctx.count("torn_tokens", int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()))
     ctx.count("cards", int(cards.sum()))
     ctx.count("tokens", len(tokens))
     # Types x regions x schemes, and account types x tiers (of cards: a token has its card's).
-    shape = [len(ctx.vocabulary(name)) for name in ("instrument_type", "region", "scheme", "account_type", "brand_tier")]
-    region, account_type = holders.summary.region_id[holders.group[account]], holders.summary.account_type[holders.group[account]]
+    shape = [
+        len(ctx.vocabulary(name))
+        for name in ("instrument_type", "region", "scheme", "account_type", "brand_tier")
+    ]
+    region, account_type = (
+        holders.summary.region_id[holders.group[account]],
+        holders.summary.account_type[holders.group[account]],
+    )
     key = (base.instrument_type.astype(np.int64) * shape[1] + region) * shape[2] + base.scheme
     ctx.count("schemes", np.bincount(key, minlength=shape[0] * shape[1] * shape[2]))
     key = (account_type.astype(np.int64) * shape[4] + base.brand_tier)[cards]
@@ -99,22 +119,41 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
     np.add.at(planned, world.summary.account_type, world.total.astype(np.int64))
     measured = (table * np.arange(table.shape[2])).sum(axis=2)
     rows = int(world.total.sum())
-    exact = [int((measured != planned).sum()), int(totals["rows"]) - rows, int(totals["misplaced"]), int(totals["wrong_owner"])]
-    rules = [int(totals[name]) for name in ("over_cap", "without_required", "rule_breaks", "wrong_dates", "torn_tokens")]
+    exact = [
+        int((measured != planned).sum()),
+        int(totals["rows"]) - rows,
+        int(totals["misplaced"]),
+        int(totals["wrong_owner"]),
+    ]
+    rules = [
+        int(totals[name])
+        for name in ("over_cap", "without_required", "rule_breaks", "wrong_dates", "torn_tokens")
+    ]
     busy = world.beyond > 0
     drawn, cells = int((world.summary.accounts[:, None] * busy).sum()), int(busy.sum())
     per_account = np.asarray(totals["per_account"])
     carrying = (int(per_account.sum()) - int(per_account[0])) * 1000 // max(1, int(per_account.sum()))
-    note = "types off their total; rows off the total; ids and accounts out of place; owners that are not the account's"
+    note = (
+        "types off their total; rows off the total; ids and accounts out of place; owners that are not the "
+        "account's"
+    )
     return [
         Check("instruments of each cell", exact == [0, 0, 0, 0], exact, 0, note),
         Check("caps by type and in all", rules[0] == 0, rules[0], 0, "accounts above a cap"),
         Check("accounts have what is required", rules[1] == 0, rules[1], 0),
         Check("instrument linkage", rules[2] == 0, rules[2], 0, "accounts that carry what they may not"),
-        Check("dates are in order", rules[3] == 0, rules[3], 0, "opened <= issued < horizon <= expiry; a token not before its card"),
+        Check(
+            "dates are in order",
+            rules[3] == 0,
+            rules[3],
+            0,
+            "opened <= issued < horizon <= expiry; a token not before its card",
+        ),
         Check("every token has a card of its account", rules[4] == 0, rules[4], 0),
         _mean_check(ctx, table, gates.mean_tolerance_permille),
-        between_check("accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"),
+        between_check(
+            "accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"
+        ),
         *mix_checks(ctx, np.asarray(totals["schemes"]), np.asarray(totals["tiers"]), gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
@@ -138,24 +177,37 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
     for kind, mixes in taxonomy.scheme_mix.items():
         prior = parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
         labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in words]
-        result.append(_draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas))
+        result.append(
+            _draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas)
+        )
     names = list(taxonomy.brand_tier_mix)
-    prior = np.stack([parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"brand_tier_mix.{name}") for name in names])
-    found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[[ctx.code("account_type", name) for name in names]]
+    prior = np.stack(
+        [parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"brand_tier_mix.{name}") for name in names]
+    )
+    found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[
+        [ctx.code("account_type", name) for name in names]
+    ]
     labels = [f"{name} {tier}" for name in names for tier in ctx.vocabulary("brand_tier")]
     return [*result, _draws("tiers of cards", labels, found, prior, sigmas)]
 
 
 def _by_type(ctx: Context, schemes: Array) -> Array:
     """Instruments by type, region and scheme."""
-    return schemes.reshape(len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(ctx.vocabulary("scheme")))
+    return schemes.reshape(
+        len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(ctx.vocabulary("scheme"))
+    )
 
 
 def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
     """Instruments an account, and by scheme."""
     by_scheme = _by_type(ctx, np.asarray(totals["schemes"])).sum(axis=(0, 1)).tolist()
     return [
-        Measurement("instruments an account", figures(np.asarray(totals["per_account"])), "", "those without any included"),
+        Measurement(
+            "instruments an account",
+            figures(np.asarray(totals["per_account"])),
+            "",
+            "those without any included",
+        ),
         Measurement("schemes", dict(zip(ctx.vocabulary("scheme"), by_scheme, strict=True)), "instruments"),
     ]
 
@@ -165,11 +217,16 @@ def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: flo
     share = prior.astype(np.float64) / np.float64(WHOLE)
     expected = share * found.sum(axis=1)[:, None]
     variance = expected * (1.0 - share)
-    return sampling_check(name, labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), "independent picks")
+    return sampling_check(
+        name, labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), "independent picks"
+    )
 
 
 def _mean_check(ctx: Context, table: Array, tolerance: int) -> Check:
-    """Instruments an account of each type against the prior's mean; the totals are rounded, so one instrument is allowed for."""
+    """Instruments an account of each type against the prior's mean.
+
+    The totals are rounded, so one instrument is allowed for.
+    """
     shown, passed = {}, True
     for account_type, rules in ctx.params.instrument_mix_6A.accounts.items():
         at = ctx.code("account_type", account_type)
@@ -179,6 +236,12 @@ def _mean_check(ctx: Context, table: Array, tolerance: int) -> Check:
             wanted = rules[name].mean * seen["holders"]
             passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
-            shown[f"{account_type} {name}"] = {"prior_permille": round(rules[name].mean * 1000), "cap": cap, **seen}
+            shown[f"{account_type} {name}"] = {
+                "prior_permille": round(rules[name].mean * 1000),
+                "cap": cap,
+                **seen,
+            }
     note = "mean over all accounts of the type"
-    return Check("instruments an account against the prior", bool(passed), shown, {"permille": tolerance}, note)
+    return Check(
+        "instruments an account against the prior", bool(passed), shown, {"permille": tolerance}, note
+    )

@@ -57,7 +57,9 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     account, kind = filled[row] // kinds, (filled[row] % kinds).astype(np.int16)
     group = holders.group[account]
     address = holders.address[account] | (nth.astype(np.uint64) << np.uint64(8))
-    entity = np.stack([instrument_entity(ctx, holders.entity, code) for code in range(kinds)], axis=1)[group, kind]
+    entity = np.stack([instrument_entity(ctx, holders.entity, code) for code in range(kinds)], axis=1)[
+        group, kind
+    ]
     country, region = holders.summary.country_iso[group], holders.summary.region_id[group]
     opened = holders.base.open_date[account]
     shape = len(account)
@@ -72,7 +74,18 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     keys = kind.astype(np.int64) * len(ctx.vocabulary("region")) + region
     tier = holders.summary.account_type[group[cards]]
     _cards(ctx, columns, cards, address[cards], entity[cards], schemes, keys[cards], tier, opened[cards])
-    behind = _tokens(ctx, columns, tokens, address[tokens], entity[tokens], schemes, keys[tokens], account, is_class(ctx, *CARDS), counts)
+    behind = _tokens(
+        ctx,
+        columns,
+        tokens,
+        address[tokens],
+        entity[tokens],
+        schemes,
+        keys[tokens],
+        account,
+        is_class(ctx, *CARDS),
+        counts,
+    )
     has_token = np.zeros(shape, dtype=np.bool_)
     has_token[tokens] = True
     token_id, underlying = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
@@ -108,17 +121,23 @@ def _cards(
     account_type: Array,
     opened: Array,
 ) -> None:
-    """Scheme, tier and dates of cards: four draws each. A card is younger than its validity and its account."""
+    """Scheme, tier and dates of cards: four draws each. A card is younger than its
+    validity and its account.
+    """
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address, c1=entity)
     x2, x3 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address | np.uint64(1), c1=entity)
     ctx.ledger(CARD, address, entity, draws=4)
     columns["scheme"][at] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
     tiers, tier_group = _tier_tables(ctx)
-    columns["brand_tier"][at] = (tiers.pick(ctx, x1, tier_group[account_type]) % len(ctx.vocabulary("brand_tier"))).astype(np.int16)
+    columns["brand_tier"][at] = (
+        tiers.pick(ctx, x1, tier_group[account_type]) % len(ctx.vocabulary("brand_tier"))
+    ).astype(np.int16)
     validity = ctx.params.instrument_taxonomy_6A.validity_mix
     weight = np.array([row.parts for row in validity], dtype=np.uint64)
     table = build_alias(ctx, np.array([0, len(weight)], dtype=np.uint64), weight)
-    months = np.array([row.months for row in validity], dtype=np.int64)[table.pick(ctx, x2, np.zeros(len(at), dtype=np.int64))]
+    months = np.array([row.months for row in validity], dtype=np.int64)[
+        table.pick(ctx, x2, np.zeros(len(at), dtype=np.int64))
+    ]
     last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
     span = np.minimum(months * DAYS_A_MONTH, last - opened.astype(np.int64) + 1)
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
@@ -138,10 +157,12 @@ def _tokens(
     is_card: Array,
     counts: Array,
 ) -> Array:
-    """Wallet, card behind it and dates of wallet tokens: three draws each. Returns the card's row (int64, one a token).
+    """Wallet, card behind it and dates of wallet tokens: three draws each.
 
-    Cards come first among the rows of an account, so its k-th card is k rows after its first row. A token is issued after its card
-    and ends with it.
+    Returns the card's row (int64, one a token).
+
+    Cards come first among the rows of an account, so its k-th card is k rows after its first row. A token is
+    issued after its card and ends with it.
     """
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address, c1=entity)
     x2, _ = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address | np.uint64(1), c1=entity)
@@ -163,30 +184,49 @@ def _tokens(
 
 
 def _scheme_tables(ctx: Context) -> AliasTables:
-    """One table a (instrument type, region) over all schemes; types without a mix have an even one that is never used."""
+    """One table a (instrument type, region) over all schemes.
+
+    Types without a mix have an even one that is never used.
+    """
     taxonomy, schemes = ctx.params.instrument_taxonomy_6A, len(ctx.vocabulary("scheme"))
     rows = []
     for name in ctx.vocabulary("instrument_type"):
         kind = taxonomy.instruments[name]
         if kind in taxonomy.scheme_mix:
-            rows.append(parts_by_region(ctx, "scheme", taxonomy.scheme_mix[kind], f"instrument_taxonomy_6A.scheme_mix.{kind}"))
+            rows.append(
+                parts_by_region(
+                    ctx, "scheme", taxonomy.scheme_mix[kind], f"instrument_taxonomy_6A.scheme_mix.{kind}"
+                )
+            )
         else:
             rows.append(np.ones((len(ctx.vocabulary("region")), schemes), dtype=np.uint64))
     weight = np.concatenate(rows).ravel()
-    return build_alias(ctx, np.arange(len(weight) // schemes + 1, dtype=np.uint64) * np.uint64(schemes), weight)
+    return build_alias(
+        ctx, np.arange(len(weight) // schemes + 1, dtype=np.uint64) * np.uint64(schemes), weight
+    )
 
 
 def _tier_tables(ctx: Context) -> tuple[AliasTables, Array]:
     """Tables of tiers, and which of them each account type uses: int64 by code."""
     mixes, tiers = ctx.params.instrument_taxonomy_6A.brand_tier_mix, len(ctx.vocabulary("brand_tier"))
     names = [name for name in ctx.vocabulary("account_type") if name in mixes]
-    weight = np.concatenate([parts(ctx, "brand_tier", mixes[name], f"instrument_taxonomy_6A.brand_tier_mix.{name}") for name in names])
-    group = np.array([names.index(name) if name in names else 0 for name in ctx.vocabulary("account_type")], dtype=np.int64)
+    weight = np.concatenate(
+        [
+            parts(ctx, "brand_tier", mixes[name], f"instrument_taxonomy_6A.brand_tier_mix.{name}")
+            for name in names
+        ]
+    )
+    group = np.array(
+        [names.index(name) if name in names else 0 for name in ctx.vocabulary("account_type")], dtype=np.int64
+    )
     return build_alias(ctx, np.arange(len(names) + 1, dtype=np.uint64) * np.uint64(tiers), weight), group
 
 
 def _rails(ctx: Context) -> Array:
-    """Rail of bank accounts by instrument type and country: int16 codes of `scheme`; other types get the domestic one, to be replaced."""
+    """Rail of bank accounts by instrument type and country: int16 codes of `scheme`.
+
+    Other types get the domestic one, to be replaced.
+    """
     taxonomy = ctx.params.instrument_taxonomy_6A
     rails, code = taxonomy.bank_rails, {name: at for at, name in enumerate(ctx.vocabulary("scheme"))}
     currency = currency_of_country(ctx)
@@ -201,9 +241,11 @@ def _rails(ctx: Context) -> Array:
 
 
 def month_of_day(day: Array) -> Array:
-    """Months since 1970-01 of days since 1970-01-01 (int32 either way): the proleptic Gregorian calendar in whole numbers.
+    """Months since 1970-01 of days since 1970-01-01 (int32 either way):
+    the proleptic Gregorian calendar in whole numbers.
 
-    Years are counted from 1 March 0000, so that the leap day is a year's last (Hinnant, *chrono-compatible low-level date algorithms*).
+    Years are counted from 1 March 0000, so that the leap day is a year's last (Hinnant, *chrono-compatible
+    low-level date algorithms*).
     """
     shifted = day.astype(np.int32) + np.int32(719_468)
     era, of_era = shifted // 146_097, shifted % 146_097

@@ -1,7 +1,8 @@
 """6A.S3: the cards, wallet tokens and bank account handles that pay from each account.
 
-Totals of each cell (country, account type, segment, instrument type) are exact (see `instrument_cells`) and are spread over the cell's
-accounts as accounts are over parties. Instruments that lean on others only go where these are; a wallet token names its card.
+Totals of each cell (country, account type, segment, instrument type) are exact (see `instrument_cells`) and
+are spread over the cell's accounts as accounts are over parties. Instruments that lean on others only go
+where these are; a wallet token names its card.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     instruments,
     instruments_of,
 )
-from sim.segments.entities_6a.s3_instruments.checks import count_instruments, instrument_checks, instrument_measurements
+from sim.segments.entities_6a.s3_instruments.checks import (
+    count_instruments,
+    instrument_checks,
+    instrument_measurements,
+)
 from sim.segments.entities_6a.s3_instruments.rows import CARD, TOKEN, Holders, instrument_rows
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
 from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
@@ -32,12 +37,23 @@ WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
 STATE = State(
     id="6A.S3",
     title="Instruments",
-    reads={"s1_party_summary_6A": ROW_LEVEL, "s2_account_base_6A": ROW_LEVEL, "s2_account_summary_6A": ROW_LEVEL},
+    reads={
+        "s1_party_summary_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s2_account_summary_6A": ROW_LEVEL,
+    },
     config=(*instrument_cells.CONFIG, "scenario_horizon_5A", "realism_gates_6A"),
     reference=("countries",),
-    writes=("s3_instrument_base_6A", "s3_account_instrument_links_6A", "s3_party_instrument_holdings_6A", "s3_instrument_summary_6A"),
+    writes=(
+        "s3_instrument_base_6A",
+        "s3_account_instrument_links_6A",
+        "s3_party_instrument_holdings_6A",
+        "s3_instrument_summary_6A",
+    ),
     streams=(WEIGHT, START, CARD, TOKEN),
-    kernels=tuple(sorted({*instrument_cells.KERNELS, *SPREAD_KERNELS, "bounded_integer", "alias_build", "alias_pick"})),
+    kernels=tuple(
+        sorted({*instrument_cells.KERNELS, *SPREAD_KERNELS, "bounded_integer", "alias_build", "alias_pick"})
+    ),
 )
 
 
@@ -69,7 +85,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     count_instruments(ctx, holders, counts, base, before + 1)
     return {
         "s3_instrument_base_6A": base,
-        "s3_account_instrument_links_6A": base.select("account_id", "instrument_id", "instrument_type", "scheme"),
+        "s3_account_instrument_links_6A": base.select(
+            "account_id", "instrument_id", "instrument_type", "scheme"
+        ),
         "s3_party_instrument_holdings_6A": _holdings(holders, counts),
         "s3_instrument_summary_6A": _summary(cells),
     }
@@ -91,12 +109,16 @@ def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     return Holders(summary, group, account_entity(ctx, summary), address, base)
 
 
-def _allocate(ctx: PartitionContext, cells: Instruments, own: Array, holders: Holders, counts: Array, account_type: str) -> None:
+def _allocate(
+    ctx: PartitionContext, cells: Instruments, own: Array, holders: Holders, counts: Array, account_type: str
+) -> None:
     """Give the accounts of one type their instruments: fills their rows of `counts`."""
     limits, links = ctx.params.instrument_per_account_6A, ctx.params.instrument_linkage_6A.requires_any
     rules = ctx.params.instrument_mix_6A.accounts[account_type]
     size = cells.summary.accounts[own]
-    account = _ranges((cells.summary.first_account_id[own] - cells.summary.first_account_id[0]).astype(np.int64), size)
+    account = _ranges(
+        (cells.summary.first_account_id[own] - cells.summary.first_account_id[0]).astype(np.int64), size
+    )
     block = prefix(size)[:-1].astype(np.int64)
     required = [code for code, name in instruments_of(ctx, account_type) if rules[name].required]
     given = np.zeros((len(account), counts.shape[1]), dtype=np.uint8)
@@ -144,8 +166,13 @@ def _holdings(holders: Holders, counts: Array) -> Frame:
     sums = np.zeros((parties, kinds), dtype=np.uint16)
     for code in range(kinds):
         some = np.flatnonzero(counts[:, code])
-        # Counts of one account are below 256, so the sum of a party's fits 16 bits; np.add.at adds integers in any order.
-        np.add.at(sums[:, code], (owner[some] - np.uint64(first)).astype(np.int64), counts[some, code].astype(np.uint16))
+        # Counts of one account are below 256, so the sum of a party's fits 16 bits; np.add.at adds integers
+        # in any order.
+        np.add.at(
+            sums[:, code],
+            (owner[some] - np.uint64(first)).astype(np.int64),
+            counts[some, code].astype(np.uint16),
+        )
     party, kind = np.nonzero(sums)
     return Frame(
         {

@@ -1,4 +1,6 @@
-"""What devices are held against: exact totals and mixes, caps, roles, sharing inside households only, systems by their mix."""
+"""What devices are held against: exact totals and mixes, caps, roles, sharing inside households only,
+systems by their mix.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,14 @@ _PLACES = (
 
 
 def count_devices(
-    ctx: PartitionContext, parties: Frame, devices: Frame, base: Frame, links: Frame, reach: Reach, homes: Households, sites: Frame
+    ctx: PartitionContext,
+    parties: Frame,
+    devices: Frame,
+    base: Frame,
+    links: Frame,
+    reach: Reach,
+    homes: Households,
+    sites: Frame,
 ) -> None:
     """Integer sums of one partition over the rows as published."""
     kinds, countries = len(ctx.vocabulary("device_type")), len(ctx.vocabulary("country"))
@@ -49,7 +58,9 @@ def count_devices(
     ctx.count("above_party_cap", int((total > most).sum()))
     types = len(ctx.vocabulary("party_type"))
     seen = np.minimum(total, most + 1)
-    ctx.count("histogram", np.bincount(parties.party_type * np.int64(most + 2) + seen, minlength=types * (most + 2)))
+    ctx.count(
+        "histogram", np.bincount(parties.party_type * np.int64(most + 2) + seen, minlength=types * (most + 2))
+    )
     ctx.count("mix", np.bincount(parties.party_type[owner] * np.int64(kinds) + kind, minlength=types * kinds))
     place = base.home_country_iso * np.int64(kinds) + base.device_type
     per_device = np.diff(np.append(np.flatnonzero(links.link_no == 1), len(links)))
@@ -61,7 +72,10 @@ def count_devices(
     ctx.count("shared_by_country", np.bincount(place[shared], minlength=countries * kinds))
     ctx.count("links_by_country", _sums(place, per_device, countries * kinds))
     systems = len(ctx.vocabulary("os_family"))
-    ctx.count("systems", np.bincount(base.device_type * np.int64(systems) + base.os_family, minlength=kinds * systems))
+    ctx.count(
+        "systems",
+        np.bincount(base.device_type * np.int64(systems) + base.os_family, minlength=kinds * systems),
+    )
     home = homes.of_party[owner]
     may = homes.private[home] & (homes.size[home] > 1)
     ctx.count("shareable", np.bincount(kind[may], minlength=kinds))
@@ -73,7 +87,8 @@ def count_devices(
 
 
 def foreign_links(held: Frame, name: str, base: Frame, links: Frame) -> int:
-    """Links to accounts (or instruments) that another party than the device's own owns, looked up in their table.
+    """Links to accounts (or instruments) that another party than the device's own owns,
+    looked up in their table.
 
     Args:
         held: `name` (contiguous ids) and `owner_party_id` of the partition.
@@ -96,7 +111,9 @@ def _sums(group: Array, values: Array, groups: int) -> Array:
     return sums
 
 
-def _count_places(ctx: PartitionContext, homes: Households, devices: Array, sites: Frame, base: Frame, countries: int) -> None:
+def _count_places(
+    ctx: PartitionContext, homes: Households, devices: Array, sites: Frame, base: Frame, countries: int
+) -> None:
     needed = addresses_needed(ctx, homes, devices)
     links = devices + homes.size
     terminal = base.present("primary_merchant_id")
@@ -137,7 +154,12 @@ def summaries(ctx: Context, totals: Totals) -> Frames:
     }
 
 
-_BY_TYPE = (("devices", "by_country"), ("private", "private_by_country"), ("shared", "shared_by_country"), ("links", "links_by_country"))
+_BY_TYPE = (
+    ("devices", "by_country"),
+    ("private", "private_by_country"),
+    ("shared", "shared_by_country"),
+    ("links", "links_by_country"),
+)
 
 
 def device_checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -146,13 +168,20 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     zero = {
         "caps by type": ("above_type_cap", "parties and types above device_prior_6A.type_cap"),
         "caps by party": ("above_party_cap", "parties above device_prior_6A.max_per_party"),
-        "ids as the role demands": ("wrong_ids", "links whose filled ids are not those of graph_linkage_6A.device_roles"),
+        "ids as the role demands": (
+            "wrong_ids",
+            "links whose filled ids are not those of graph_linkage_6A.device_roles",
+        ),
         "shared inside the household": ("strangers", "users from another household, or the owner again"),
         "accounts and instruments of the owner": ("foreign", "links to what somebody else owns"),
     }
-    result = [Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()]
+    result = [
+        Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()
+    ]
     result += _means(ctx, totals)
-    shared = Params({name: entry.shared_permille for name, entry in ctx.params.device_linkage_6A.sharing.items()})
+    shared = Params(
+        {name: entry.shared_permille for name, entry in ctx.params.device_linkage_6A.sharing.items()}
+    )
     share = integers(ctx, "device_type", shared).astype(np.float64) / PERMILLE
     shareable = np.asarray(totals["shareable"]).astype(np.float64)
     slack = float(gates.shared_error_permille) * int(totals["devices"]) / PERMILLE / PERMILLE + 1.0
@@ -168,23 +197,51 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     for code, kind in enumerate(ctx.vocabulary("device_type")):
         count = int(systems[code].sum())
         if count:
-            allowance = (float(gates.sampling_sigma), 1.0 + count * float(gates.mix_error_permille) / PERMILLE)
+            allowance = (
+                float(gates.sampling_sigma),
+                1.0 + count * float(gates.mix_error_permille) / PERMILLE,
+            )
             labels = ctx.vocabulary("os_family")
             result.append(
-                multinomial_check(f"systems of {kind}", labels, systems[code], mixes[code], allowance, "operating systems by the taxonomy")
+                multinomial_check(
+                    f"systems of {kind}",
+                    labels,
+                    systems[code],
+                    mixes[code],
+                    allowance,
+                    "operating systems by the taxonomy",
+                )
             )
     places = {name: int(np.asarray(totals[f"place.{name}"]).sum()) for name in _PLACES}
     party_devices = int(np.asarray(totals["mix"]).sum())
     result.append(
-        Check("every site has a terminal", places["terminals"] >= places["terminal_sites"], places["terminals"], places["terminal_sites"])
+        Check(
+            "every site has a terminal",
+            places["terminals"] >= places["terminal_sites"],
+            places["terminals"],
+            places["terminal_sites"],
+        )
     )
     whole = [int(totals["devices"]), party_devices + places["terminals"]]
-    result.append(Check("every device has one owner", whole[0] == whole[1], whole[0], whole[1], "devices; parties' devices and terminals"))
+    result.append(
+        Check(
+            "every device has one owner",
+            whole[0] == whole[1],
+            whole[0],
+            whole[1],
+            "devices; parties' devices and terminals",
+        )
+    )
     roles = np.asarray(totals["roles"]).tolist()
     figures = dict(zip(ctx.vocabulary("device_link_role"), roles, strict=True))
     each = figures["PRIMARY_OWNER"] == party_devices and figures["MERCHANT_TERMINAL"] == places["terminals"]
     result.append(
-        Check("one owner link a device", each, figures, {"PRIMARY_OWNER": party_devices, "MERCHANT_TERMINAL": places["terminals"]})
+        Check(
+            "one owner link a device",
+            each,
+            figures,
+            {"PRIMARY_OWNER": party_devices, "MERCHANT_TERMINAL": places["terminals"]},
+        )
     )
     return [*result, ledger_check(totals, "6A.device", party_devices, 8), ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
             ledger_check(totals, "6A.terminal", places["terminals"], 2)]  # fmt: skip
@@ -205,19 +262,31 @@ def _means(ctx: Context, totals: Totals) -> list[Check]:
         off = abs(devices - mean * parties)
         found = {"parties": parties, "mean": round(devices / parties, 6), **percentiles(histogram[code])}
         allowed = mean * parties * gates.mean_error_permille / PERMILLE + 1.0
-        bounds = {"mean": mean, "error_permille": int(gates.mean_error_permille), "max": int(prior.max_per_party)}
+        bounds = {
+            "mean": mean,
+            "error_permille": int(gates.mean_error_permille),
+            "max": int(prior.max_per_party),
+        }
         result.append(Check(f"devices a {names[code]} party", off <= allowed, found, bounds))
         error = int(np.abs(mix[code] * PERMILLE - asked[code] * devices).max()) if devices else 0
         limit = (gates.type_error_permille * devices) + PERMILLE
         worst = round(error / max(devices, 1), 4)
         result.append(
-            Check(f"mix of devices of {names[code]}", error <= limit, worst, int(gates.type_error_permille), "largest error, permille")
+            Check(
+                f"mix of devices of {names[code]}",
+                error <= limit,
+                worst,
+                int(gates.type_error_permille),
+                "largest error, permille",
+            )
         )
     return result
 
 
 def percentiles(histogram: Array) -> dict[str, int]:
-    """Median, 99th percentile and largest value of a histogram by value: the least value that so many are at or below."""
+    """Median, 99th percentile and largest value of a histogram by value:
+    the least value that so many are at or below.
+    """
     total, reached = int(histogram.sum()), np.cumsum(histogram)
     if total == 0:
         return {"p50": 0, "p99": 0, "max": 0}

@@ -1,4 +1,6 @@
-"""Links of devices: owner, other users of the household, accounts and instruments of the owner, and merchants' terminals."""
+"""Links of devices: owner, other users of the household, accounts and instruments of the owner,
+and merchants' terminals.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def holdings_of(owner: Array, ids: Array, parties: int) -> Holdings:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many further rows each device has: other users, accounts, instruments; and where its draws begin in its owner's lists."""
+    """How many further rows each device has: other users, accounts, instruments;
+    and where its draws begin in its owner's lists.
+    """
 
     users: Array
     user_from: Array
@@ -53,7 +57,14 @@ class Reach:
     instrument_from: Array
 
 
-def reach_of(ctx: Context, devices: Frame, words: list[Array], homes: Households, accounts: Holdings, instruments: Holdings) -> Reach:
+def reach_of(
+    ctx: Context,
+    devices: Frame,
+    words: list[Array],
+    homes: Households,
+    accounts: Holdings,
+    instruments: Holdings,
+) -> Reach:
     """What each device of a party reaches; words as in stream 6A.device (draws 1 .. 7)."""
     law = ctx.params.device_linkage_6A
     kind, owner = devices.device_type, devices.owner
@@ -84,12 +95,19 @@ def _some(ctx: Context, lists: Params, kind: Array, words: Array, available: Arr
 
 def _below(ctx: Context, words: Array, bound: Array) -> Array:
     """Uniform integer below a bound (0 where the bound is 0): int64, n."""
-    value: Array = ctx.kernels.bounded_integer(x=words, bound=np.maximum(bound, 1).astype(np.uint64)).astype(np.int64)
+    value: Array = ctx.kernels.bounded_integer(x=words, bound=np.maximum(bound, 1).astype(np.uint64)).astype(
+        np.int64
+    )
     return value
 
 
 def link_rows(
-    ctx: PartitionContext, devices: Frame, reach: Reach, sources: dict[str, Array], homes: Households, lists: dict[str, Holdings]
+    ctx: PartitionContext,
+    devices: Frame,
+    reach: Reach,
+    sources: dict[str, Array],
+    homes: Households,
+    lists: dict[str, Holdings],
 ) -> Frame:
     """All links of a partition's devices, in the order device, role.
 
@@ -97,11 +115,15 @@ def link_rows(
         ctx: Context with `graph_linkage_6A`.
         devices: Rows in the order of their ids; `owner` is -1 for terminals.
         reach: Further rows of each device (0 for terminals).
-        sources: `device_id`, and `party_id` of the partition's parties, `merchant_id` of each device (terminals only).
+        sources: `device_id`, and `party_id` of the partition's parties, `merchant_id` of each device
+            (terminals only).
         homes: Households.
         lists: Accounts (`account_id`) and instruments (`instrument_id`) by owner.
     """
-    demands = {role: dict(zip(DEVICE_IDS, row, strict=True)) for role, row in zip(_roles(ctx), device_demands(ctx), strict=True)}
+    demands = {
+        role: dict(zip(DEVICE_IDS, row, strict=True))
+        for role, row in zip(_roles(ctx), device_demands(ctx), strict=True)
+    }
     code = {role: ctx.code("device_link_role", role) for role in demands}
     party = devices.owner >= 0
     size = 1 + reach.users + reach.accounts + reach.instruments
@@ -154,7 +176,9 @@ def _roles(ctx: Context) -> tuple[str, ...]:
 
 
 def _further(count: Array, at: Array) -> tuple[Array, Array, Array]:
-    """Row, device and rank of every further link: int64 each, for `count` rows of each device from row `at`."""
+    """Row, device and rank of every further link: int64 each,
+    for `count` rows of each device from row `at`.
+    """
     before = np.cumsum(count) - count
     device = np.repeat(np.arange(len(count)), count)
     position = np.arange(len(device))

@@ -49,7 +49,9 @@ def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cell
     first, last = (int(parties.party_id[0]), int(parties.party_id[-1])) if len(parties) else (1, 0)
     mine = np.flatnonzero((summary.first_party_id >= first) & (summary.first_party_id <= last))
     frame = summary.take(mine)
-    entity = pair_entity(ctx, ctx.name_hashes("country")[frame.country_iso], ctx.name_hashes("segment")[frame.segment_id])
+    entity = pair_entity(
+        ctx, ctx.name_hashes("country")[frame.country_iso], ctx.name_hashes("segment")[frame.segment_id]
+    )
     size = frame.parties.astype(np.int64)
     of_party = np.repeat(np.arange(len(frame)), size)
     start = frame.first_party_id.astype(np.int64) - first
@@ -73,7 +75,9 @@ def owned(ctx: PartitionContext, cells: Cells) -> Array:
             words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=c0, c1=entity)
         law = prior.owner[name]
         weight = ctx.kernels.gated_weight(
-            x=words[kind % 2], idle=np.full(len(entity), float(law.idle)), sigma=np.full(len(entity), float(law.sigma))
+            x=words[kind % 2],
+            idle=np.full(len(entity), float(law.idle)),
+            sigma=np.full(len(entity), float(law.sigma)),
         )
         kinds = np.full(len(cells.entity), kind, dtype=np.uint64)
         start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=kinds, c1=cells.entity)
@@ -93,7 +97,8 @@ def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
     """One row a device, in the order owner, type.
 
     Returns:
-        `owner` (int64, row of the party in the partition), `device_type` (int16), `c0` (uint64, block 0), `c1` (uint64): its address.
+        `owner` (int64, row of the party in the partition), `device_type` (int16), `c0` (uint64, block 0),
+        `c1` (uint64): its address.
     """
     flat = counts.ravel()
     some = np.flatnonzero(flat)
@@ -102,8 +107,19 @@ def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
     row = some[entry]
     owner = row // counts.shape[1]
     kind = row - owner * counts.shape[1]
-    c0 = (cells.rank[owner] << _RANK) | (kind.astype(np.uint64) << _TYPE) | (ordinal.astype(np.uint64) << _ORDINAL)
-    return Frame({"owner": owner, "device_type": kind.astype(np.int16), "c0": c0, "c1": cells.entity[cells.of_party[owner]]})
+    c0 = (
+        (cells.rank[owner] << _RANK)
+        | (kind.astype(np.uint64) << _TYPE)
+        | (ordinal.astype(np.uint64) << _ORDINAL)
+    )
+    return Frame(
+        {
+            "owner": owner,
+            "device_type": kind.astype(np.int16),
+            "c0": c0,
+            "c1": cells.entity[cells.of_party[owner]],
+        }
+    )
 
 
 def address_of(devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array]:
@@ -119,7 +135,11 @@ def address_of(devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array
     first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, dtype=np.int64)
     size = np.diff(np.append(first, len(key)))
     ordinal = (np.arange(len(key)) - np.repeat(first, size)).astype(np.uint64)
-    c0 = (cells.rank[owner] << _RANK) | (devices.device_type.astype(np.uint64) << _TYPE) | (ordinal << _ORDINAL)
+    c0 = (
+        (cells.rank[owner] << _RANK)
+        | (devices.device_type.astype(np.uint64) << _TYPE)
+        | (ordinal << _ORDINAL)
+    )
     return c0, cells.entity[cells.of_party[owner]]
 
 

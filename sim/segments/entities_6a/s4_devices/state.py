@@ -1,7 +1,8 @@
 """6A.S4: the devices of parties and the terminals of merchants, and everything a device is linked to.
 
-Totals of every cell are exact (see `device_targets`); inside a cell devices go to parties by zero-gated lognormal weights, nobody above a
-cap. Some devices are shared, only inside the owner's household; devices reach accounts and instruments of their owner.
+Totals of every cell are exact (see `device_targets`); inside a cell devices go to parties by zero-gated
+lognormal weights, nobody above a cap. Some devices are shared, only inside the owner's household; devices
+reach accounts and instruments of their owner.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from sim.segments.entities_6a.s4_devices.links import Reach, holdings_of, link_r
 from sim.segments.entities_6a.s4_devices.policy import require_possible
 from sim.segments.entities_6a.s4_devices.rows import cells_of, expand, owned
 from sim.segments.entities_6a.s4_devices.targets import device_targets
-from sim.segments.entities_6a.terminals import in_countries, online_merchants, os_tables, terminal_rows, terminal_sites, terminals_per_site
+from sim.segments.entities_6a.terminals import (
+    in_countries,
+    online_merchants,
+    os_tables,
+    terminal_rows,
+    terminal_sites,
+    terminals_per_site,
+)
 from sim.segments.entities_6a.terms import region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
@@ -68,7 +76,9 @@ def plan(ctx: Context) -> list[Partition]:
     np.add.at(devices, sites.legal_country_iso, terminals_per_site(ctx, sites).astype(np.int64))
     before = np.cumsum(devices) - devices
     return [
-        Partition(index, spec={"countries": [first, stop], "first_device": int(before[first]) + 1}, weight=rows)
+        Partition(
+            index, spec={"countries": [first, stop], "first_device": int(before[first]) + 1}, weight=rows
+        )
         for index, (first, stop, rows) in enumerate(country_ranges(ctx, summary))
     ]
 
@@ -86,11 +96,16 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     words = _words(ctx, mine)
     owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
     held = {
-        "account_id": ctx.load("s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id")),
-        "instrument_id": ctx.load("s3_instrument_base_6A", part=part.index, columns=("instrument_id", "owner_party_id")),
+        "account_id": ctx.load(
+            "s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id")
+        ),
+        "instrument_id": ctx.load(
+            "s3_instrument_base_6A", part=part.index, columns=("instrument_id", "owner_party_id")
+        ),
     }
     lists = {
-        name: holdings_of(frame.owner_party_id.astype(np.int64) - owner_row, frame[name], len(parties)) for name, frame in held.items()
+        name: holdings_of(frame.owner_party_id.astype(np.int64) - owner_row, frame[name], len(parties))
+        for name, frame in held.items()
     }
     reach = reach_of(ctx, mine, words, homes, lists["account_id"], lists["instrument_id"])
     system = pick(ctx, os_tables(ctx), words[0], mine.device_type).astype(np.int16)
@@ -108,12 +123,19 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ).take(order)
     reach = _padded(reach, len(standing), order)
     base = _base(ctx, part, devices, parties, sites, reach)
-    sources = {"device_id": base.device_id, "party_id": parties.party_id, "merchant_id": base.primary_merchant_id}
+    sources = {
+        "device_id": base.device_id,
+        "party_id": parties.party_id,
+        "merchant_id": base.primary_merchant_id,
+    }
     links = link_rows(ctx, devices, reach, sources, homes, lists)
     ctx.count("foreign", sum(foreign_links(frame, name, base, links) for name, frame in held.items()))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
-    ctx.count("place.online_merchants", np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))))
+    ctx.count(
+        "place.online_merchants",
+        np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))),
+    )
     return {"s4_device_base_6A": base, "s4_device_links_6A": links}
 
 
@@ -121,7 +143,9 @@ def _words(ctx: PartitionContext, devices: Frame) -> list[Array]:
     """Eight words a device of a party."""
     words: list[Array] = []
     for block in range(4):
-        words += ctx.kernels.philox_block(key=ctx.stream(DEVICE), c0=devices.c0 | np.uint64(block), c1=devices.c1)
+        words += ctx.kernels.philox_block(
+            key=ctx.stream(DEVICE), c0=devices.c0 | np.uint64(block), c1=devices.c1
+        )
     ctx.ledger(DEVICE, devices.c0, devices.c1, draws=8)
     return words
 
@@ -129,7 +153,9 @@ def _words(ctx: PartitionContext, devices: Frame) -> list[Array]:
 def _padded(reach: Reach, terminals: int, order: Array) -> Reach:
     """Reach of all devices in the order of their ids; terminals reach nothing else."""
     none = np.zeros(terminals, dtype=np.int64)
-    return replace(reach, **{name: np.concatenate([values, none])[order] for name, values in vars(reach).items()})
+    return replace(
+        reach, **{name: np.concatenate([values, none])[order] for name, values in vars(reach).items()}
+    )
 
 
 def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: Frame, reach: Reach) -> Frame:
@@ -149,12 +175,18 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
             "device_id": np.arange(len(devices), dtype=np.uint64) + np.uint64(part.spec["first_device"]),
             "device_type": devices.device_type,
             "os_family": devices.os_family,
-            "primary_party_id": np.where(owned_by_party, parties.party_id[row], none) if len(parties) else none,
-            "primary_merchant_id": np.where(owned_by_party, none, sites.merchant_id[site]) if len(sites) else none,
+            "primary_party_id": np.where(owned_by_party, parties.party_id[row], none)
+            if len(parties)
+            else none,
+            "primary_merchant_id": np.where(owned_by_party, none, sites.merchant_id[site])
+            if len(sites)
+            else none,
             "primary_site_id": np.where(owned_by_party, none, sites.site_id[site]) if len(sites) else none,
             "home_country_iso": devices.country,
             "home_region_id": region_of_country(ctx)[devices.country],
-            "shared_household_id": np.where(shared, parties.household_id[row], none) if len(parties) else none,
+            "shared_household_id": np.where(shared, parties.household_id[row], none)
+            if len(parties)
+            else none,
         },
         valid,
     )

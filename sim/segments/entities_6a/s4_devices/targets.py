@@ -1,4 +1,5 @@
-"""How many devices of each type every cell gets: exact totals by largest remainder, from the world down to country and segment.
+"""How many devices of each type every cell gets: exact totals by largest remainder,
+from the world down to country and segment.
 
 D(party type)            = round(parties x devices_per_party)
 D(party type, type)      = largest remainder of D by type_permille
@@ -24,8 +25,8 @@ def device_targets(ctx: Context) -> tuple[Frame, Array]:
     """Cells and their devices.
 
     Args:
-        ctx: Context of a state that reads `s1_party_summary_6A`, declares `device_prior_6A`, `party_taxonomy_6A` and kernels `exp_map`,
-            `remainder_quota`.
+        ctx: Context of a state that reads `s1_party_summary_6A`, declares `device_prior_6A`,
+            `party_taxonomy_6A` and kernels `exp_map`, `remainder_quota`.
 
     Returns:
         Rows of the summary in its order, and uint64, rows x device types: devices of each type.
@@ -47,7 +48,9 @@ def device_targets(ctx: Context) -> tuple[Frame, Array]:
             continue
         by_type = largest_remainder(ctx, mix[party_type], run_offsets(np.zeros(types)), whole)
         offsets = np.arange(types + 1, dtype=np.uint64) * np.uint64(len(rows))
-        units[rows] = largest_remainder(ctx, weight[rows].T.ravel(), offsets, by_type).reshape(types, len(rows)).T
+        units[rows] = (
+            largest_remainder(ctx, weight[rows].T.ravel(), offsets, by_type).reshape(types, len(rows)).T
+        )
     _require_room(ctx, cells, units)
     return cells, units
 
@@ -76,7 +79,11 @@ def _require_room(ctx: Context, cells: Frame, units: Array) -> None:
     bad = np.argwhere(units > room)
     if len(bad) == 0:
         return
-    segment, types, country = ctx.vocabulary("segment"), ctx.vocabulary("device_type"), ctx.vocabulary("country")
+    segment, types, country = (
+        ctx.vocabulary("segment"),
+        ctx.vocabulary("device_type"),
+        ctx.vocabulary("country"),
+    )
     examples = [
         f"{country[cells.country_iso[row]]} {segment[cells.segment_id[row]]} {types[kind]}: "
         f"{units[row, kind]} devices, room for {room[row, kind]}"

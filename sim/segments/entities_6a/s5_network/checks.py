@@ -1,4 +1,6 @@
-"""What addresses and their links are held against: both mixes, coverage, caps, sharing, places and roles, over all published rows."""
+"""What addresses and their links are held against: both mixes, coverage, caps, sharing, places and roles,
+over all published rows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from sim.state.frames import Array, Frame
 _MOST_IPS = 160
 _PPM = 1_000_000
 # Every number up to 64, then 32 bins an octave up to 2**15.
-_BIN_STARTS = np.array([*range(64), *((32 + part) << octave for octave in range(1, 10) for part in range(32))], dtype=np.int64)
+_BIN_STARTS = np.array(
+    [*range(64), *((32 + part) << octave for octave in range(1, 10) for part in range(32))], dtype=np.int64
+)
 _TABLES = ("ips", "site_ips", "device_links", "party_links", "merchant_links", "site_links")
 
 
@@ -79,10 +83,18 @@ def count_network(
     ctx.count("strangers", _strangers(base, users, owner, homes))
     abroad = int((base.country_iso[users.own] != devices.home_country_iso).sum())
     for dealt in users.dealt:
-        abroad += int((np.repeat(base.country_iso[dealt.ip], dealt.degree) != devices.home_country_iso[dealt.device]).sum())
-    ctx.count("abroad", abroad + int((base.country_iso[users.party_ip] != homes.country[homes.of_party]).sum()))
+        abroad += int(
+            (
+                np.repeat(base.country_iso[dealt.ip], dealt.degree) != devices.home_country_iso[dealt.device]
+            ).sum()
+        )
+    ctx.count(
+        "abroad", abroad + int((base.country_iso[users.party_ip] != homes.country[homes.of_party]).sum())
+    )
     classes = len(ctx.vocabulary("asn_class"))
-    ctx.count("classes", np.bincount(base.ip_type * np.int64(classes) + base.asn_class, minlength=kinds * classes))
+    ctx.count(
+        "classes", np.bincount(base.ip_type * np.int64(classes) + base.asn_class, minlength=kinds * classes)
+    )
     ctx.count("roles", np.bincount(links.link_role, minlength=len(ctx.vocabulary("ip_link_role"))))
     places = np.unique(base.country_iso * np.int64(kinds) + base.ip_type)
     ctx.count("places", len(places))
@@ -98,7 +110,9 @@ def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> in
     theirs = homes.of_party[np.maximum(who, 0)].astype(np.uint64) + first
     wrong = (who < 0) | (theirs != base.owner_household_id[users.own[rows]])
     parties = np.flatnonzero(home[users.party_ip])
-    other = homes.of_party[parties].astype(np.uint64) + first != base.owner_household_id[users.party_ip[parties]]
+    other = (
+        homes.of_party[parties].astype(np.uint64) + first != base.owner_household_id[users.party_ip[parties]]
+    )
     more = sum(int(dealt.degree[home[dealt.ip]].sum()) for dealt in users.dealt)
     return int(wrong.sum()) + int(other.sum()) + more
 
@@ -113,7 +127,10 @@ def _twins(dealt: Dealt, users: Users) -> int:
 
 
 def _tables(ctx: Context, totals: Totals) -> dict[str, Array]:
-    """Sums by region and kind: int64 each; `nodes` and `edges` leave merchants' sites and hosting out, which no mix speaks of."""
+    """Sums by region and kind: int64 each.
+
+    `nodes` and `edges` leave merchants' sites and hosting out, which no mix speaks of.
+    """
     shape = (len(ctx.vocabulary("region")), len(ctx.vocabulary("ip_type")))
     tables = {name: np.asarray(totals[f"table.{name}"], dtype=np.int64).reshape(shape) for name in _TABLES}
     tables["nodes"] = tables["ips"] - tables["site_ips"]
@@ -129,7 +146,13 @@ def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
     found = []
     for kind in range(kinds):
         figures = percentiles(bins[kind])
-        found.append({"p50": int(_BIN_STARTS[figures["p50"]]), "p99": int(_BIN_STARTS[figures["p99"]]), "max": int(most[kind])})
+        found.append(
+            {
+                "p50": int(_BIN_STARTS[figures["p50"]]),
+                "p99": int(_BIN_STARTS[figures["p99"]]),
+                "max": int(most[kind]),
+            }
+        )
     return found
 
 
@@ -143,11 +166,23 @@ def network_summary(ctx: Context, totals: Totals) -> Frame:
     for name, of in (("node_share_ppm", "nodes"), ("edge_share_ppm", "edges")):
         whole = np.maximum(tables[of].sum(axis=1), 1)
         shares[name] = (tables[of].ravel()[rows] * _PPM // whole[region]).astype(np.uint32)
-    counts = {name: tables[name].ravel()[rows].astype(np.uint64) for name in ("ips", "device_links", "party_links", "merchant_links")}
-    degrees = {
-        f"devices_{name}": np.array([figures[code][name] for code in kind.tolist()], dtype=np.uint32) for name in ("p50", "p99", "max")
+    counts = {
+        name: tables[name].ravel()[rows].astype(np.uint64)
+        for name in ("ips", "device_links", "party_links", "merchant_links")
     }
-    return Frame({"region_id": region.astype(np.int16), "ip_type": kind.astype(np.int16), **counts, **shares, **degrees})
+    degrees = {
+        f"devices_{name}": np.array([figures[code][name] for code in kind.tolist()], dtype=np.uint32)
+        for name in ("p50", "p99", "max")
+    }
+    return Frame(
+        {
+            "region_id": region.astype(np.int16),
+            "ip_type": kind.astype(np.int16),
+            **counts,
+            **shares,
+            **degrees,
+        }
+    )
 
 
 def network_checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -157,15 +192,28 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
         "devices on an address": ("above_device_cap", "addresses above ip_prior_6A.devices_per_ip"),
         "parties on a home": ("above_party_cap", "homes above ip_prior_6A.parties_per_home"),
         "one link a device and address": ("twins", "devices linked to an address twice"),
-        "ids as the role demands": ("wrong_ids", "links whose filled ids are not those of graph_linkage_6A.ip_roles"),
-        "links of devices name their owners": ("wrong_owners", "links of devices to another party than their owner"),
-        "homes serve one household": ("strangers", "devices and parties on the address of another household's home"),
+        "ids as the role demands": (
+            "wrong_ids",
+            "links whose filled ids are not those of graph_linkage_6A.ip_roles",
+        ),
+        "links of devices name their owners": (
+            "wrong_owners",
+            "links of devices to another party than their owner",
+        ),
+        "homes serve one household": (
+            "strangers",
+            "devices and parties on the address of another household's home",
+        ),
         "addresses lie where they are used": ("abroad", "links to an address of another country"),
     }
-    result = [Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()]
+    result = [
+        Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()
+    ]
     devices, covered = int(totals["devices"]), int(totals["covered"])
     enough = covered * PERMILLE >= int(gates.coverage_permille) * devices
-    result.append(Check("devices with an address", enough, [covered, devices], f"{gates.coverage_permille} permille"))
+    result.append(
+        Check("devices with an address", enough, [covered, devices], f"{gates.coverage_permille} permille")
+    )
     result += _mixes(ctx, totals)
     most = int(sum(int(value) for _, value in ctx.params.ip_prior_6A.ips_per_device.items())) + 1
     figures = percentiles(np.asarray(totals["ips_a_device"]))
@@ -173,23 +221,48 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
     for code, (name, figures) in enumerate(zip(names, _degree_figures(ctx, totals), strict=True)):
         cap = int(ctx.params.ip_prior_6A.devices_per_ip[name])
         result.append(
-            Check(f"degrees of {name}", figures["max"] <= cap, figures, {"max": cap}, "devices on an address; merchants' sites apart")
+            Check(
+                f"degrees of {name}",
+                figures["max"] <= cap,
+                figures,
+                {"max": cap},
+                "devices on an address; merchants' sites apart",
+            )
         )
         count = int(_tables(ctx, totals)["nodes"].sum(axis=0)[code])
         if name == "MOBILE":
-            heavy = count < PERMILLE or figures["p99"] * PERMILLE >= int(gates.tail_ratio_permille) * figures["p50"]
+            heavy = (
+                count < PERMILLE
+                or figures["p99"] * PERMILLE >= int(gates.tail_ratio_permille) * figures["p50"]
+            )
             note = f"p99 / p50 >= {gates.tail_ratio_permille} permille, held from {PERMILLE} addresses on"
             result.append(
-                Check("carriers' NAT is heavy-tailed", heavy, {"addresses": count, **figures}, int(gates.tail_ratio_permille), note)
+                Check(
+                    "carriers' NAT is heavy-tailed",
+                    heavy,
+                    {"addresses": count, **figures},
+                    int(gates.tail_ratio_permille),
+                    note,
+                )
             )
     classes, mixes = np.asarray(totals["classes"]).reshape(len(names), -1), asn_mixes(ctx).astype(np.uint64)
     for code, name in enumerate(names):
         count = int(classes[code].sum())
         if count:
-            allowance = (float(gates.sampling_sigma), 1.0 + count * float(gates.mix_error_permille) / PERMILLE)
+            allowance = (
+                float(gates.sampling_sigma),
+                1.0 + count * float(gates.mix_error_permille) / PERMILLE,
+            )
             note = "network classes by the taxonomy"
             result.append(
-                multinomial_check(f"networks of {name}", ctx.vocabulary("asn_class"), classes[code], mixes[code], allowance, note)
+                multinomial_check(
+                    f"networks of {name}",
+                    ctx.vocabulary("asn_class"),
+                    classes[code],
+                    mixes[code],
+                    allowance,
+                    note,
+                )
             )
     ips = int(np.asarray(totals["table.ips"]).sum())
     kinds = len(names)
@@ -209,7 +282,11 @@ def _mixes(ctx: Context, totals: Totals) -> list[Check]:
     edge = matrix(ctx, "region", "ip_type", prior.edge_permille).astype(np.int64)
     node = integers(ctx, "ip_type", prior.node_permille)
     expected = {
-        "links by kind": ("edges", (tables["edges"].sum(axis=1)[:, None] * edge).sum(axis=0), int(gates.edge_error_permille)),
+        "links by kind": (
+            "edges",
+            (tables["edges"].sum(axis=1)[:, None] * edge).sum(axis=0),
+            int(gates.edge_error_permille),
+        ),
         "addresses by kind": ("nodes", tables["nodes"].sum() * node, int(gates.node_error_permille)),
     }
     result = []
@@ -218,8 +295,17 @@ def _mixes(ctx: Context, totals: Totals) -> list[Check]:
         error = np.abs(found * PERMILLE - asked)
         # Countries have whole addresses and links: one each of every kind they have.
         allowed = tolerance * whole + PERMILLE * int(totals["places"])
-        shares = {kind: round(int(count) * 100 / whole, 2) for kind, count in zip(ctx.vocabulary("ip_type"), found.tolist(), strict=True)}
-        wish = {kind: round(int(part) / 10 / whole, 2) for kind, part in zip(ctx.vocabulary("ip_type"), asked.tolist(), strict=True)}
-        note = f"percent; largest error {round(int(error.max()) / 10 / whole, 3)} points, allowed {round(allowed / 10 / whole, 2)}"
+        shares = {
+            kind: round(int(count) * 100 / whole, 2)
+            for kind, count in zip(ctx.vocabulary("ip_type"), found.tolist(), strict=True)
+        }
+        wish = {
+            kind: round(int(part) / 10 / whole, 2)
+            for kind, part in zip(ctx.vocabulary("ip_type"), asked.tolist(), strict=True)
+        }
+        note = (
+            f"percent; largest error {round(int(error.max()) / 10 / whole, 3)} points, allowed "
+            f"{round(allowed / 10 / whole, 2)}"
+        )
         result.append(Check(name, bool((error <= allowed).all()), shares, wish, note))
     return result

@@ -37,17 +37,23 @@ class Users:
 def device_roles(ctx: Context) -> Array:
     """Role code of a device's link by kind of address: int16."""
     kinds = ctx.params.ip_taxonomy_6A.types
-    return np.array([ctx.code("ip_link_role", kinds[name].device_role) for name in ctx.vocabulary("ip_type")], dtype=np.int16)
+    return np.array(
+        [ctx.code("ip_link_role", kinds[name].device_role) for name in ctx.vocabulary("ip_type")],
+        dtype=np.int16,
+    )
 
 
-def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, Array], first_ip: int) -> tuple[Frame, dict[str, Array]]:
+def link_frame(
+    ctx: Context, addresses: Addresses, users: Users, ids: dict[str, Array], first_ip: int
+) -> tuple[Frame, dict[str, Array]]:
     """Rows of s4_ip_links_6A and how many links of devices, parties and merchants each address has.
 
     Args:
         ctx: Context with `graph_linkage_6A` and `ip_taxonomy_6A`.
         addresses: Addresses of the partition.
         users: Their users.
-        ids: `device_id` and `owner_party_id` (0 for terminals) by row of the device, `party_id` by row of the party.
+        ids: `device_id` and `owner_party_id` (0 for terminals) by row of the device, `party_id` by row of the
+            party.
         first_ip: Id of the first address.
     """
     many = len(addresses.kind)
@@ -67,11 +73,19 @@ def link_frame(ctx: Context, addresses: Addresses, users: Users, ids: dict[str, 
     columns = {name: np.zeros(total, dtype=np.uint64) for name in IP_IDS}
     order = _by_address(users.own)
     rows = _rows(users.own[order], own, start)
-    columns["device_id"][rows], columns["party_id"][rows] = ids["device_id"][order], ids["owner_party_id"][order]
+    columns["device_id"][rows], columns["party_id"][rows] = (
+        ids["device_id"][order],
+        ids["owner_party_id"][order],
+    )
     for dealt in users.dealt:
-        rows = np.repeat(start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree)
+        rows = np.repeat(
+            start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree
+        )
         rows += np.arange(len(rows))
-        columns["device_id"][rows], columns["party_id"][rows] = ids["device_id"][dealt.device], ids["owner_party_id"][dealt.device]
+        columns["device_id"][rows], columns["party_id"][rows] = (
+            ids["device_id"][dealt.device],
+            ids["owner_party_id"][dealt.device],
+        )
     order = _by_address(users.party_ip)
     rows = _rows(users.party_ip[order], degree["parties"], start + degree["devices"])
     columns["party_id"][rows] = ids["party_id"][order]
@@ -103,14 +117,20 @@ def _by_address(ip: Array) -> Array:
 
 
 def _rows(ip: Array, degree: Array, start: Array) -> Array:
-    """Row of each link, of links sorted by address: the address's first row of that sort, then one after the other."""
+    """Row of each link, of links sorted by address: the address's first row of that sort,
+    then one after the other.
+    """
     before = np.cumsum(degree) - degree
     rows: Array = start[ip] + np.arange(len(ip)) - before[ip]
     return rows
 
 
 def base_frame(
-    addresses: Addresses, owners: dict[str, tuple[Array, Array]], degree: dict[str, Array], region: Array, first_ip: int
+    addresses: Addresses,
+    owners: dict[str, tuple[Array, Array]],
+    degree: dict[str, Array],
+    region: Array,
+    first_ip: int,
 ) -> Frame:
     """Rows of s4_ip_base_6A.
 

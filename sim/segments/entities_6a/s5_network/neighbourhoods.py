@@ -11,15 +11,17 @@ from sim.state.frames import Array, Frame
 _HALF = np.uint64(32)
 
 
-def neighbourhood_frame(parties: Frame, homes: Households, holdings: dict[str, Array], devices: dict[str, Array], users: Users) -> Frame:
+def neighbourhood_frame(
+    parties: Frame, homes: Households, holdings: dict[str, Array], devices: dict[str, Array], users: Users
+) -> Frame:
     """Rows of s4_entity_neighbourhoods_6A.
 
     Args:
         parties: Parties of the partition.
         homes: Their households.
         holdings: `accounts` and `instruments`: row of the owner of each, int64.
-        devices: `owner` of each device (row of the party, -1 for terminals); `shared` (bool) of each device; `guest`: party of each
-            SECONDARY_USER link. Parties are int64 rows of the partition.
+        devices: `owner` of each device (row of the party, -1 for terminals); `shared` (bool) of each device;
+            `guest`: party of each SECONDARY_USER link. Parties are int64 rows of the partition.
         users: Users of addresses.
     """
     many = len(parties)
@@ -38,7 +40,9 @@ def neighbourhood_frame(parties: Frame, homes: Households, holdings: dict[str, A
         "ips": _different(users, owner, many),
         "home_parties": address_parties[users.party_ip] - 1,
     }
-    return Frame({"party_id": parties.party_id, **{name: values.astype(np.uint16) for name, values in figures.items()}})
+    return Frame(
+        {"party_id": parties.party_id, **{name: values.astype(np.uint16) for name, values in figures.items()}}
+    )
 
 
 def _different(users: Users, owner: Array, many: int) -> Array:

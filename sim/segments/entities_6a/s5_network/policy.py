@@ -15,10 +15,12 @@ _MOST_LINKS = 15
 
 
 def require_possible(ctx: Context) -> None:
-    """Refuse taxonomies without members, mixes that do not sum up, shares nobody can fill, and caps below the mean.
+    """Refuse taxonomies without members, mixes that do not sum up, shares nobody can fill,
+    and caps below the mean.
 
     Raises:
-        ContractError: `6A.S5.TAXONOMY_EMPTY`, `6A.S5.POLICY_IMPOSSIBLE`, `6A.S5.ZERO_WEIGHTS` or `6A.S5.CAPS_INFEASIBLE`.
+        ContractError: `6A.S5.TAXONOMY_EMPTY`, `6A.S5.POLICY_IMPOSSIBLE`, `6A.S5.ZERO_WEIGHTS` or
+            `6A.S5.CAPS_INFEASIBLE`.
     """
     priors = "config/layer3/6A/priors/ip_counts.yaml"
     refuse(
@@ -30,7 +32,12 @@ def require_possible(ctx: Context) -> None:
         "correct the file or the override",
     )
     refuse(
-        ctx, "POLICY_IMPOSSIBLE", "the priors of addresses contradict themselves", _mixes(ctx), priors, "correct the file or the override"
+        ctx,
+        "POLICY_IMPOSSIBLE",
+        "the priors of addresses contradict themselves",
+        _mixes(ctx),
+        priors,
+        "correct the file or the override",
     )
     refuse(
         ctx,
@@ -40,7 +47,14 @@ def require_possible(ctx: Context) -> None:
         priors,
         "correct the file or the override",
     )
-    refuse(ctx, "CAPS_INFEASIBLE", "the caps of addresses cannot be kept", _caps(ctx), priors, "correct the file or the override")
+    refuse(
+        ctx,
+        "CAPS_INFEASIBLE",
+        "the caps of addresses cannot be kept",
+        _caps(ctx),
+        priors,
+        "correct the file or the override",
+    )
 
 
 def _taxonomy(ctx: Context) -> Iterable[str]:
@@ -51,21 +65,34 @@ def _taxonomy(ctx: Context) -> Iterable[str]:
     for name, kind in types.items():
         place = {_HOME: "home", _OFFICE: "office"}.get(name, "pool")
         if kind.place != place:
-            yield f"ip_taxonomy_6A.types.{name}.place is {kind.place}; addresses of that name are made as {place}"
+            yield (
+                f"ip_taxonomy_6A.types.{name}.place is {kind.place}; addresses of that name are made as "
+                f"{place}"
+            )
         if kind.device_role not in _DEVICE_ROLES:
             right = " or ".join(_DEVICE_ROLES)
-            yield f"ip_taxonomy_6A.types.{name}.device_role is {kind.device_role}, which is no role of a device; {right} is"
+            yield (
+                f"ip_taxonomy_6A.types.{name}.device_role is {kind.device_role}, which is no role of a "
+                f"device; {right} is"
+            )
 
 
 def _mixes(ctx: Context) -> Iterable[str]:
     prior = ctx.params.ip_prior_6A
     for name, kind in ctx.params.ip_taxonomy_6A.types.items():
-        yield from sum_problems("ip_taxonomy_6A.types", [(f"{name}.asn_permille", values_of(kind.asn_permille))])
-    yield from sum_problems("ip_prior_6A.edge_permille", [(name, values_of(mix)) for name, mix in prior.edge_permille.items()])
+        yield from sum_problems(
+            "ip_taxonomy_6A.types", [(f"{name}.asn_permille", values_of(kind.asn_permille))]
+        )
+    yield from sum_problems(
+        "ip_prior_6A.edge_permille", [(name, values_of(mix)) for name, mix in prior.edge_permille.items()]
+    )
     yield from sum_problems("ip_prior_6A", [("node_permille", values_of(prior.node_permille))])
     for region, mix in prior.edge_permille.items():
         if mix[_HOME] == 0:
-            yield f"ip_prior_6A.edge_permille.{region}.{_HOME} is 0: links of homes are what the others are sized from"
+            yield (
+                f"ip_prior_6A.edge_permille.{region}.{_HOME} is 0: links of homes are what the others are "
+                "sized from"
+            )
     if prior.node_permille[_HOME] == 0:
         yield f"ip_prior_6A.node_permille.{_HOME} is 0: homes are what the others are sized from"
     for name, most in prior.ips_per_device.items():
@@ -80,7 +107,11 @@ def _weights(ctx: Context) -> Iterable[str]:
     prior = ctx.params.ip_prior_6A
     affinity = matrix(ctx, "device_type", "ip_type", prior.affinity).max(axis=0)
     for code, name in enumerate(ctx.vocabulary("ip_type")):
-        if name != _HOME and affinity[code] == 0 and any(mix[name] > 0 for _, mix in prior.edge_permille.items()):
+        if (
+            name != _HOME
+            and affinity[code] == 0
+            and any(mix[name] > 0 for _, mix in prior.edge_permille.items())
+        ):
             yield f"ip_prior_6A.affinity.*.{name} are all 0, yet edge_permille.*.{name} is not"
 
 
@@ -95,7 +126,13 @@ def _caps(ctx: Context) -> Iterable[str]:
             continue
         for region, mix in prior.edge_permille.items():
             if mix[name] > 0 and prior.ips_per_device[name] == 0:
-                yield f"ip_prior_6A.ips_per_device.{name} is 0, yet edge_permille.{region}.{name} is {mix[name]}"
+                yield (
+                    f"ip_prior_6A.ips_per_device.{name} is 0, yet edge_permille.{region}.{name} is "
+                    f"{mix[name]}"
+                )
             # A home has at least one link, so the mean address of the kind has at least this many.
             if mix[name] * int(node[home]) > int(cap[code]) * mix[_HOME] * int(node[code]):
-                yield f"ip_prior_6A.devices_per_ip.{name} is {int(cap[code])}, below the mean the mixes of {region} ask for"
+                yield (
+                    f"ip_prior_6A.devices_per_ip.{name} is {int(cap[code])}, below the mean the mixes of "
+                    f"{region} ask for"
+                )

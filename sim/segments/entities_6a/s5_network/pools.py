@@ -1,8 +1,9 @@
 """Links of parties' devices to addresses besides their own home or premises.
 
-For each kind: a country's links go to its devices by activity x affinity, nobody above its cap; a device's links go to different pools of
-the country's addresses (link s of a country to pool s mod P), so no device meets an address twice; inside a pool, addresses have
-lognormal sizes under their caps, each at least one link, and links are dealt to them in random order.
+For each kind: a country's links go to its devices by activity x affinity, nobody above its cap; a device's
+links go to different pools of the country's addresses (link s of a country to pool s mod P), so no device
+meets an address twice; inside a pool, addresses have lognormal sizes under their caps, each at least one
+link, and links are dealt to them in random order.
 """
 
 from __future__ import annotations
@@ -65,7 +66,12 @@ class Asking:
 
 
 def pool_links(
-    ctx: PartitionContext, targets: IpTargets, addresses: Addresses, asking: Asking, used: Array, span: tuple[int, int]
+    ctx: PartitionContext,
+    targets: IpTargets,
+    addresses: Addresses,
+    asking: Asking,
+    used: Array,
+    span: tuple[int, int],
 ) -> list[Dealt]:
     """All such links of a partition, one element a kind that has some.
 
@@ -85,21 +91,40 @@ def pool_links(
     idle = permille_word(integers(ctx, "ip_type", prior.idle_permille))
     spread = numbers(ctx, "ip_type", prior.degree_sigma)
     cap = integers(ctx, "ip_type", prior.devices_per_ip)
-    offsets = np.searchsorted(asking.country, np.arange(span[0], span[1] + 1, dtype=np.int16)).astype(np.uint64)
+    offsets = np.searchsorted(asking.country, np.arange(span[0], span[1] + 1, dtype=np.int16)).astype(
+        np.uint64
+    )
     found: list[Dealt] = []
     office = ctx.code("ip_type", "CORPORATE")
     # Draw 0 is the activity, draw 1 + kind the gate of a kind.
     ctx.ledger(DEMAND, asking.c0, asking.c1, draws=1 + len(cap))
     for kind in range(len(cap)):
         if (1 + kind) % 2 == 0:
-            words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=asking.c0 | np.uint64((1 + kind) // 2), c1=asking.c1)
+            words = ctx.kernels.philox_block(
+                key=ctx.stream(DEMAND), c0=asking.c0 | np.uint64((1 + kind) // 2), c1=asking.c1
+            )
         if targets.links[span[0] : span[1], kind].sum() == 0:
             continue
         taste = affinity[:, kind][asking.kind]
         # An organisation's devices are at work on its own premises already.
         may = (taste > 0) & asking.private if kind == office else taste > 0
-        weight = np.where(words[(1 + kind) % 2] < idle[kind], np.uint64(1), np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64))
-        found.append(_links_of_kind(ctx, targets, addresses, asking, kind, (offsets, weight, may), (spread[kind], cap[kind] - used), span))
+        weight = np.where(
+            words[(1 + kind) % 2] < idle[kind],
+            np.uint64(1),
+            np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64),
+        )
+        found.append(
+            _links_of_kind(
+                ctx,
+                targets,
+                addresses,
+                asking,
+                kind,
+                (offsets, weight, may),
+                (spread[kind], cap[kind] - used),
+                span,
+            )
+        )
     return found
 
 
@@ -119,9 +144,15 @@ def _links_of_kind(
     country = asking.country.astype(np.int64) - first
     entity = _entity_of(addresses, targets, kind, span)
     # Draw 0 of pool 0 begins the devices' shares.
-    start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=np.zeros(len(units), dtype=np.uint64), c1=entity)
+    start, _ = ctx.kernels.philox_block(
+        key=ctx.stream(START), c0=np.zeros(len(units), dtype=np.uint64), c1=entity
+    )
     count = ctx.kernels.capped_share(
-        offset=offsets, weight=weight, cap=np.where(may, pools[country], 0).astype(np.uint32), units=units.astype(np.uint64), start=start
+        offset=offsets,
+        weight=weight,
+        cap=np.where(may, pools[country], 0).astype(np.uint32),
+        units=units.astype(np.uint64),
+        start=start,
     )
     slots = prefix(count)
     total = int(slots[-1])
@@ -154,7 +185,9 @@ def _links_of_kind(
 
 
 def _entity_of(addresses: Addresses, targets: IpTargets, kind: int, span: tuple[int, int]) -> Array:
-    """Entity of (country, kind) for each country of the span: uint64; 0 where it has no such address and nothing is drawn."""
+    """Entity of (country, kind) for each country of the span: uint64;
+    0 where it has no such address and nothing is drawn.
+    """
     entity = np.zeros(span[1] - span[0], dtype=np.uint64)
     here = np.flatnonzero(targets.addresses[span[0] : span[1], kind])
     entity[here] = addresses.entity[addresses.start[here + span[0], kind]]
@@ -192,8 +225,14 @@ def _degrees(
     c0, c1 = (here % widest).astype(np.uint64) << np.uint64(8), entity[here // widest]
     _, word[here] = ctx.kernels.philox_block(key=ctx.stream(START), c0=c0, c1=c1)
     ctx.ledger(START, c0, c1, draws=2)
-    weight = ctx.kernels.gated_weight(x=addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma)))
+    weight = ctx.kernels.gated_weight(
+        x=addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma))
+    )
     more = ctx.kernels.capped_share(
-        offset=bounds, weight=weight, cap=np.maximum(room[ip] - sure, 0).astype(np.uint32), units=rest.astype(np.uint64), start=word
+        offset=bounds,
+        weight=weight,
+        cap=np.maximum(room[ip] - sure, 0).astype(np.uint32),
+        units=rest.astype(np.uint64),
+        start=word,
     )
     return ip, more.astype(np.int64) + sure

@@ -1,4 +1,6 @@
-"""Addresses of a partition of whole countries, in the order of their ids: country, kind, then homes or premises, shared ones, sites."""
+"""Addresses of a partition of whole countries, in the order of their ids: country, kind, then homes or
+premises, shared ones, sites.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Addresses:
     """One element an address unless said otherwise.
 
     Attributes:
-        start: int64, countries x kinds: position of the first address of a country and kind; only the partition's rows mean something.
+        start: int64, countries x kinds: position of the first address of a country and kind; only the
+            partition's rows mean something.
         country: int16.
         kind: int16.
         rank: int64, within country and kind.
@@ -52,20 +55,26 @@ def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int
     rank = np.arange(len(cell)) - start[first:stop].ravel()[cell]
     country, kind = cell // kinds + first, cell % kinds
     names = pair_entity(
-        ctx, np.repeat(ctx.name_hashes("country"), kinds), np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country")))
+        ctx,
+        np.repeat(ctx.name_hashes("country"), kinds),
+        np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country"))),
     )
     entity = names[country * kinds + kind]
     c0 = rank.astype(np.uint64) << np.uint64(8)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(IP), c0=c0, c1=entity)
     ctx.ledger(IP, c0, entity, draws=2)
     asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), x0, kind)
-    return Addresses(start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity)
+    return Addresses(
+        start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity
+    )
 
 
 def asn_mixes(ctx: Context) -> Array:
     """Permille of network classes: float64, kinds x classes."""
     kinds = ctx.params.ip_taxonomy_6A.types
-    return matrix(ctx, "ip_type", "asn_class", Params({name: kind.asn_permille.plain() for name, kind in kinds.items()}))
+    return matrix(
+        ctx, "ip_type", "asn_class", Params({name: kind.asn_permille.plain() for name, kind in kinds.items()})
+    )
 
 
 def first_address(homes: Households, needed: Array, addresses: Addresses, kinds: tuple[int, int]) -> Array:

@@ -1,8 +1,9 @@
 """6A.S5: IP addresses and who uses them.
 
-Every home has its own address, shared by its household and nobody else; every organisation's premises and every site with terminals have
-theirs; phones meet carriers' NAT, and devices meet public networks, hosting and proxies that they share with strangers. Homes and premises
-follow from who lives and works there, the other kinds from the prior's mixes (`ip_targets`), under caps that are never exceeded.
+Every home has its own address, shared by its household and nobody else; every organisation's premises and
+every site with terminals have theirs; phones meet carriers' NAT, and devices meet public networks, hosting
+and proxies that they share with strangers. Homes and premises follow from who lives and works there, the
+other kinds from the prior's mixes (`ip_targets`), under caps that are never exceeded.
 """
 
 from __future__ import annotations
@@ -44,11 +45,25 @@ STATE = State(
         "merchant_catalogue_1A": ROW_LEVEL,
         "outlet_catalogue": ROW_LEVEL,
     },
-    config=("ip_taxonomy_6A", "ip_prior_6A", "device_prior_6A", "graph_linkage_6A", "realism_gates_network_6A"),
+    config=(
+        "ip_taxonomy_6A",
+        "ip_prior_6A",
+        "device_prior_6A",
+        "graph_linkage_6A",
+        "realism_gates_network_6A",
+    ),
     reference=("countries",),
     writes=("s4_ip_base_6A", "s4_ip_links_6A", "s4_entity_neighbourhoods_6A", "s4_network_summary_6A"),
     streams=("6A.ip", "6A.ip_demand", "6A.ip_start", "6A.ip_link", HOSTING),
-    kernels=("alias_build", "alias_pick", "capped_share", "entity_hash", "expand_rows", "gated_weight", "philox_block"),
+    kernels=(
+        "alias_build",
+        "alias_pick",
+        "capped_share",
+        "entity_hash",
+        "expand_rows",
+        "gated_weight",
+        "philox_block",
+    ),
 )
 
 
@@ -71,14 +86,18 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Addresses, links and neighbourhoods of a run of countries."""
-    parties = ctx.load("s1_party_base_6A", part=part.index, columns=("party_id", "country_iso", "party_type", "household_id"))
+    parties = ctx.load(
+        "s1_party_base_6A", part=part.index, columns=("party_id", "country_iso", "party_type", "household_id")
+    )
     devices = ctx.load("s4_device_base_6A", part=part.index)
     targets, homes = ip_targets(ctx), households_of(ctx, parties)
     addresses = addresses_of(ctx, targets, span(part))
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
     mine = np.flatnonzero(devices.present("primary_party_id"))
     owner = np.full(len(devices), -1, dtype=np.int64)
-    owner[mine] = (devices.primary_party_id[mine] - parties.party_id[0]).astype(np.int64) if len(mine) else mine
+    owner[mine] = (
+        (devices.primary_party_id[mine] - parties.party_id[0]).astype(np.int64) if len(mine) else mine
+    )
     needed = addresses_needed(ctx, homes, np.bincount(homes.of_party[owner[mine]], minlength=len(homes.size)))
     kinds = (ctx.code("ip_type", "RESIDENTIAL"), ctx.code("ip_type", "CORPORATE"))
     first = first_address(homes, needed, addresses, kinds)
@@ -92,19 +111,45 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     cells = cells_of(ctx, *_no_units(ctx), parties)
     c0, c1 = address_of(devices.take(mine), owner[mine], cells)
     asking = Asking(
-        mine, owner[mine], len(parties), devices.device_type[mine], devices.home_country_iso[mine], homes.private[household], c0, c1
+        mine,
+        owner[mine],
+        len(parties),
+        devices.device_type[mine],
+        devices.home_country_iso[mine],
+        homes.private[household],
+        c0,
+        c1,
     )
     used = np.bincount(own, minlength=len(addresses.kind))
     dealt = pool_links(ctx, targets, addresses, asking, used, span(part))
     hosted, merchant = _hosted(ctx, targets, addresses, part)
-    users = Users(own, dealt, party_ip, *_merchants(np.concatenate([site_ip, hosted]), np.concatenate([sites.merchant_id, merchant])))
-    ids = {"device_id": devices.device_id, "owner_party_id": devices.primary_party_id, "party_id": parties.party_id}
+    users = Users(
+        own,
+        dealt,
+        party_ip,
+        *_merchants(np.concatenate([site_ip, hosted]), np.concatenate([sites.merchant_id, merchant])),
+    )
+    ids = {
+        "device_id": devices.device_id,
+        "owner_party_id": devices.primary_party_id,
+        "party_id": parties.party_id,
+    }
     links, degree = link_frame(ctx, addresses, users, ids, part.spec["first_ip"])
     base = base_frame(
-        addresses, _owners(homes, needed, first, parties, sites, site_ip), degree, region_of_country(ctx), part.spec["first_ip"]
+        addresses,
+        _owners(homes, needed, first, parties, sites, site_ip),
+        degree,
+        region_of_country(ctx),
+        part.spec["first_ip"],
     )
     count_network(ctx, part.index, base, links, users, degree, devices, owner, homes)
-    near = neighbourhood_frame(parties, homes, _holdings(ctx, part, parties), _device_users(ctx, part, parties, devices, owner), users)
+    near = neighbourhood_frame(
+        parties,
+        homes,
+        _holdings(ctx, part, parties),
+        _device_users(ctx, part, parties, devices, owner),
+        users,
+    )
     return {"s4_ip_base_6A": base, "s4_ip_links_6A": links, "s4_entity_neighbourhoods_6A": near}
 
 
@@ -114,7 +159,9 @@ def _no_units(ctx: Context) -> tuple[Frame, Array]:
 
 
 def _site_addresses(targets: IpTargets, addresses: Addresses, sites: Frame, kind: int) -> Array:
-    """Position of each site's address: the last ones of its country and kind, in the order of sites; int64."""
+    """Position of each site's address: the last ones of its country and kind,
+    in the order of sites; int64.
+    """
     country = sites.legal_country_iso
     before = (targets.offices + targets.shared)[:, kind]
     rank = np.arange(len(sites)) - np.searchsorted(country, country)
@@ -128,8 +175,12 @@ def _site_of(devices: Frame, sites: Frame, terminal: Array) -> Array:
     return order[np.searchsorted(sites.site_id[order], devices.primary_site_id[terminal])]
 
 
-def _hosted(ctx: PartitionContext, targets: IpTargets, addresses: Addresses, part: Partition) -> tuple[Array, Array]:
-    """Address and id of each merchant without terminals: one of its country's hosting addresses, all alike."""
+def _hosted(
+    ctx: PartitionContext, targets: IpTargets, addresses: Addresses, part: Partition
+) -> tuple[Array, Array]:
+    """Address and id of each merchant without terminals: one of its country's hosting addresses,
+    all alike.
+    """
     kind = ctx.code("ip_type", "DATACENTRE")
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     zeros = np.zeros(len(online), dtype=np.uint64)
@@ -137,9 +188,13 @@ def _hosted(ctx: PartitionContext, targets: IpTargets, addresses: Addresses, par
     ctx.ledger(HOSTING, zeros, online.merchant_id, draws=1)
     here = np.unique(online.home_country_iso)
     size = targets.shared[here, kind]
-    tables = build_alias(ctx, np.append(0, np.cumsum(size)).astype(np.uint64), np.ones(int(size.sum()), dtype=np.uint64))
+    tables = build_alias(
+        ctx, np.append(0, np.cumsum(size)).astype(np.uint64), np.ones(int(size.sum()), dtype=np.uint64)
+    )
     group = np.searchsorted(here, online.home_country_iso)
-    row = tables.pick(ctx, word, group) - tables.offsets[:-1].astype(np.int64)[group] if len(online) else group
+    row = (
+        tables.pick(ctx, word, group) - tables.offsets[:-1].astype(np.int64)[group] if len(online) else group
+    )
     return addresses.start[online.home_country_iso, kind] + row, online.merchant_id
 
 
@@ -148,7 +203,9 @@ def _merchants(ip: Array, merchant: Array) -> tuple[Array, Array]:
     return ip[order], merchant[order]
 
 
-def _owners(homes: Households, needed: Array, first: Array, parties: Frame, sites: Frame, site_ip: Array) -> dict[str, tuple[Array, Array]]:
+def _owners(
+    homes: Households, needed: Array, first: Array, parties: Frame, sites: Frame, site_ip: Array
+) -> dict[str, tuple[Array, Array]]:
     """Who an address belongs to: households, organisations, merchants."""
     household = np.repeat(np.arange(len(needed)), needed)
     position = first[household] + np.arange(len(household)) - np.repeat(np.cumsum(needed) - needed, needed)
@@ -164,11 +221,16 @@ def _owners(homes: Households, needed: Array, first: Array, parties: Frame, site
 def _holdings(ctx: Context, part: Partition, parties: Frame) -> dict[str, Array]:
     first = parties.party_id[0] if len(parties) else np.uint64(1)
     sources = {"accounts": "s2_account_base_6A", "instruments": "s3_instrument_base_6A"}
-    held = {name: ctx.load(id, part=part.index, columns=("owner_party_id",)).owner_party_id for name, id in sources.items()}
+    held = {
+        name: ctx.load(id, part=part.index, columns=("owner_party_id",)).owner_party_id
+        for name, id in sources.items()
+    }
     return {name: (owners - first).astype(np.int64) for name, owners in held.items()}
 
 
-def _device_users(ctx: Context, part: Partition, parties: Frame, devices: Frame, owner: Array) -> dict[str, Array]:
+def _device_users(
+    ctx: Context, part: Partition, parties: Frame, devices: Frame, owner: Array
+) -> dict[str, Array]:
     links = ctx.load("s4_device_links_6A", part=part.index, columns=("link_role", "party_id"))
     rows = np.flatnonzero(links.link_role == ctx.code("device_link_role", "SECONDARY_USER"))
     guest = (links.party_id[rows] - parties.party_id[0]).astype(np.int64) if len(rows) else rows

@@ -1,12 +1,14 @@
 """How many addresses of each kind every country has, and how many links of parties' devices go to them.
 
-Homes and premises say how many links and addresses they have; the mixes of the prior size the other kinds from the homes, by region:
+Homes and premises say how many links and addresses they have; the mixes of the prior size the other kinds
+from the homes, by region:
 
     links(kind)     = links of homes x edge share(kind) / edge share(home)      less what premises have already
     addresses(kind) = addresses of homes x node share(kind) / node share(home)  less premises
 
-and countries share them by the demand of their devices (sum of devices x affinity), as far as caps allow. Merchants' sites and hosted
-merchants come on top of both mixes: they follow from the merchants, not from the parties.
+and countries share them by the demand of their devices (sum of devices x affinity), as far as caps allow.
+Merchants' sites and hosted merchants come on top of both mixes: they follow from the merchants, not from the
+parties.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from sim.state.frames import Array, Frame
 
 _MIDDLE = np.uint64(1 << 63)
 _AFFINITY_UNITS = 1000
-# A kind may miss its target by this much before it is called infeasible: regions of a handful of parties cannot hold every kind.
+# A kind may miss its target by this much before it is called infeasible: regions of a handful of parties
+# cannot hold every kind.
 _SHORT_PERMILLE, _SHORT_LINKS = 20, 100
 
 
@@ -57,7 +60,8 @@ def ip_targets(ctx: Context) -> IpTargets:
     """The targets of the world.
 
     Args:
-        ctx: Context that reads `s4_place_summary_6A`, `s4_device_summary_6A`, with `ip_prior_6A` and kernel `capped_share`.
+        ctx: Context that reads `s4_place_summary_6A`, `s4_device_summary_6A`, with `ip_prior_6A` and kernel
+            `capped_share`.
 
     Raises:
         ValidationError: `6A.S5.ZERO_WEIGHTS` or `6A.S5.CAPS_INFEASIBLE`.
@@ -66,7 +70,9 @@ def ip_targets(ctx: Context) -> IpTargets:
     kinds, rows = len(ctx.vocabulary("ip_type")), len(places)
     home, office = ctx.code("ip_type", "RESIDENTIAL"), ctx.code("ip_type", "CORPORATE")
     devices, private = _devices(ctx, places)
-    affinity = np.floor(matrix(ctx, "device_type", "ip_type", prior.affinity) * _AFFINITY_UNITS + 0.5).astype(np.int64)
+    affinity = np.floor(matrix(ctx, "device_type", "ip_type", prior.affinity) * _AFFINITY_UNITS + 0.5).astype(
+        np.int64
+    )
     demand = _product(devices, affinity)
     eligible = _product(devices, affinity > 0)
     # An organisation's devices are at work on its own premises.
@@ -91,7 +97,9 @@ def ip_targets(ctx: Context) -> IpTargets:
         free = np.where((wish > 0) & (offices[order, kind] == 0), np.maximum(free, 1), free)
         open_ = free + offices[order, kind]
         hands = np.maximum(np.minimum(open_, most[kind]), 1)
-        room = np.minimum(eligible[order, kind] * np.minimum(open_, most[kind]), hands * (open_ // hands) * cap[kind])
+        room = np.minimum(
+            eligible[order, kind] * np.minimum(open_, most[kind]), hands * (open_ // hands) * cap[kind]
+        )
         held = np.zeros(rows, dtype=np.int64)
         held[:] = places.office_links[order] if kind == office else 0
         room = np.where(wish > 0, np.clip(room - held, 0, np.iinfo(np.int32).max), 0)
@@ -102,7 +110,9 @@ def ip_targets(ctx: Context) -> IpTargets:
         # Nobody owns an address of a pool, so each needs a link; premises have their owner's.
         free = np.minimum(free, np.where(offices[order, kind] > 0, np.maximum(got - most[kind], 0), got))
         shared[order, kind], made[order, kind] = free, got
-        pools[order, kind] = np.maximum(np.minimum(np.minimum(free + offices[order, kind], most[kind]), got), 1)
+        pools[order, kind] = np.maximum(
+            np.minimum(np.minimum(free + offices[order, kind], most[kind]), got), 1
+        )
     hosting = ctx.code("ip_type", "DATACENTRE")
     shared[:, hosting] = np.maximum(shared[:, hosting], (places.online_merchants > 0).astype(np.int64))
     return _by_country(ctx, places, offices, shared, made, pools)
@@ -177,11 +187,16 @@ def _require_met(ctx: Context, kind: int, target: int, possible: int, wish: int)
             f"links to {name} addresses do not fit under the caps",
             found=f"room for {possible} links",
             expected=f"{target} links by ip_prior_6A.edge_permille",
-            do=f"raise ip_prior_6A.devices_per_ip.{name}, ips_per_device.{name} or node_permille.{name}, or lower edge_permille.*.{name}",
+            do=(
+                f"raise ip_prior_6A.devices_per_ip.{name}, ips_per_device.{name} or node_permille.{name}, "
+                f"or lower edge_permille.*.{name}"
+            ),
         )
 
 
-def _by_country(ctx: Context, places: Frame, offices: Array, shared: Array, made: Array, pools: Array) -> IpTargets:
+def _by_country(
+    ctx: Context, places: Frame, offices: Array, shared: Array, made: Array, pools: Array
+) -> IpTargets:
     countries, kinds = len(ctx.vocabulary("country")), offices.shape[1]
 
     def spread(values: Array) -> Array:
@@ -192,4 +207,6 @@ def _by_country(ctx: Context, places: Frame, offices: Array, shared: Array, made
     homes, sites = np.zeros_like(offices), np.zeros_like(offices)
     homes[:, ctx.code("ip_type", "RESIDENTIAL")] = places.home_ips
     sites[:, ctx.code("ip_type", "CORPORATE")] = places.terminal_sites
-    return IpTargets(spread(homes), spread(offices), spread(shared), spread(sites), spread(made), spread(pools))
+    return IpTargets(
+        spread(homes), spread(offices), spread(shared), spread(sites), spread(made), spread(pools)
+    )

@@ -1,4 +1,6 @@
-"""What fraud roles are held against as they are made: exact targets, caps, causes that fit, rings and clusters that are some."""
+"""What fraud roles are held against as they are made: exact targets, caps, causes that fit,
+rings and clusters that are some.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles
 from sim.segments.entities_6a.s6_fraud_roles.plan import Targets
-from sim.segments.entities_6a.s6_fraud_roles.targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, MERCHANT_ORDER, PARTY_ORDER
+from sim.segments.entities_6a.s6_fraud_roles.targets import (
+    ACCOUNT_ORDER,
+    DEVICE_ORDER,
+    IP_ORDER,
+    MERCHANT_ORDER,
+    PARTY_ORDER,
+)
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, Totals
 from sim.state.frames import Array, Frame
@@ -19,7 +27,13 @@ _TYPES = {"account": "account_type", "device": "device_type", "ip": "ip_type"}
 
 
 def count_piece(
-    ctx: PartitionContext, people: Frame, groups: Frame, accounts: Frame, devices: Frame, ips: Frame, roles: Sequence[Roles]
+    ctx: PartitionContext,
+    people: Frame,
+    groups: Frame,
+    accounts: Frame,
+    devices: Frame,
+    ips: Frame,
+    roles: Sequence[Roles],
 ) -> None:
     """Integer sums of a piece, over its rows as published.
 
@@ -33,13 +47,28 @@ def count_piece(
         roles: Of parties, accounts, devices and addresses.
     """
     segments = len(ctx.vocabulary("segment"))
-    cell = np.repeat(groups.country_iso.astype(np.int64) * segments + groups.segment_id, groups.parties.astype(np.int64))
+    cell = np.repeat(
+        groups.country_iso.astype(np.int64) * segments + groups.segment_id, groups.parties.astype(np.int64)
+    )
     _tally(ctx, "party", cell, len(ctx.vocabulary("country")) * segments, roles[0])
-    tables = (("account", accounts, "country_iso"), ("device", devices, "home_country_iso"), ("ip", ips, "country_iso"))
+    tables = (
+        ("account", accounts, "country_iso"),
+        ("device", devices, "home_country_iso"),
+        ("ip", ips, "country_iso"),
+    )
     for (kind, frame, country), found in zip(tables, roles[1:], strict=True):
         types = len(ctx.vocabulary(_TYPES[kind]))
-        _tally(ctx, kind, frame[country].astype(np.int64) * types + frame[_TYPES[kind]], len(ctx.vocabulary("country")) * types, found)
-    types_of = np.bincount(people.party_type.astype(np.int64) * 2 + (roles[0].role == 0), minlength=2 * len(ctx.vocabulary("party_type")))
+        _tally(
+            ctx,
+            kind,
+            frame[country].astype(np.int64) * types + frame[_TYPES[kind]],
+            len(ctx.vocabulary("country")) * types,
+            found,
+        )
+    types_of = np.bincount(
+        people.party_type.astype(np.int64) * 2 + (roles[0].role == 0),
+        minlength=2 * len(ctx.vocabulary("party_type")),
+    )
     ctx.count("clean_by_type", types_of.reshape(-1, 2))
     _count_rings(ctx, roles[0])
 
@@ -59,7 +88,10 @@ def _tally(ctx: PartitionContext, kind: str, cell: Array, cells: int, found: Rol
 
 
 def _count_rings(ctx: PartitionContext, parties: Roles) -> None:
-    """Rings, those with somebody beside the organiser, and everybody in them; synthetic identities in clusters."""
+    """Rings, those with somebody beside the organiser, and everybody in them.
+
+    Synthetic identities in clusters.
+    """
     organiser, synthetic = ctx.code("party_role", "ORGANISER"), ctx.code("party_role", "SYNTHETIC_ID")
     members = parties.ring_id[parties.ringed & (parties.role != organiser) & (parties.role != synthetic)]
     ctx.count("rings", int((parties.role == organiser).sum()))
@@ -89,7 +121,12 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     party = np.zeros_like(totals["party_roles"])
     party[cell] = targets.parties.astype(np.int64)
     wanted = {"party": party}
-    for kind, array in (("account", targets.accounts), ("device", targets.devices), ("ip", targets.ips), ("merchant", targets.merchants)):
+    for kind, array in (
+        ("account", targets.accounts),
+        ("device", targets.devices),
+        ("ip", targets.ips),
+        ("merchant", targets.merchants),
+    ):
         wanted[kind] = array.astype(np.int64).transpose(1, 2, 0).reshape(-1, array.shape[0])
     result = []
     for kind, aim in wanted.items():
@@ -97,28 +134,44 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
         wrong = int((found[:, 1:] != aim[:, 1:]).sum())
         mix = dict(zip(ctx.vocabulary(f"{kind}_role"), found.sum(axis=0).tolist(), strict=True))
         note = f"{wrong} cells are off target; rows by role"
-        result.append(Check(f"{kind} roles are on target in every cell", wrong == 0, mix, {"cells off target": 0}, note))
+        result.append(
+            Check(f"{kind} roles are on target in every cell", wrong == 0, mix, {"cells off target": 0}, note)
+        )
     return result
 
 
 def _caps(ctx: Context, totals: Totals) -> list[Check]:
     """No role takes more of the world than its cap; rounding may add one a type."""
     entity = ctx.params.fraud_roles_entity_6A
-    caps = {"party": ctx.params.fraud_roles_party_6A, "account": entity.account, "device": entity.device, "ip": entity.ip}
+    caps = {
+        "party": ctx.params.fraud_roles_party_6A,
+        "account": entity.account,
+        "device": entity.device,
+        "ip": entity.ip,
+    }
     caps["merchant"] = ctx.params.fraud_roles_merchant_6A
     result = []
     for kind in KINDS:
         found = np.asarray(totals[f"{kind}_roles"]).sum(axis=0)
         total, law = int(found.sum()), caps[kind].world_cap_ppm
-        share = {name: int(found[ctx.code(f"{kind}_role", name)]) * 1_000_000 // max(1, total) for name in law}
+        share = {
+            name: int(found[ctx.code(f"{kind}_role", name)]) * 1_000_000 // max(1, total) for name in law
+        }
         slack = {name: len(dict(caps[kind].share_ppm[name].items())) for name in law}
-        kept = all((int(found[ctx.code(f"{kind}_role", name)]) - slack[name]) * 1_000_000 <= law[name] * total for name in law)
-        result.append(Check(f"{kind} roles keep their world caps", kept, share, dict(law.items()), "parts in a million"))
+        kept = all(
+            (int(found[ctx.code(f"{kind}_role", name)]) - slack[name]) * 1_000_000 <= law[name] * total
+            for name in law
+        )
+        result.append(
+            Check(f"{kind} roles keep their world caps", kept, share, dict(law.items()), "parts in a million")
+        )
     return result
 
 
 def _causes(ctx: Context, totals: Totals, kind: str) -> Check:
-    """Every row's cause is one its role may have, and it names a ring exactly where the cause asks for one."""
+    """Every row's cause is one its role may have, and it names a ring exactly where
+    the cause asks for one.
+    """
     taxonomy, found = ctx.params.fraud_role_taxonomy_6A, np.asarray(totals[f"{kind}_causes"])
     allowed = np.zeros(found.shape, dtype=np.bool_)
     allowed[0, ctx.code("role_cause", "NONE"), 0] = True
@@ -129,7 +182,13 @@ def _causes(ctx: Context, totals: Totals, kind: str) -> Check:
             allowed[(*at, 0)], allowed[(*at, 1)] = ring != "always", ring != "never"
     wrong = int(found[~allowed].sum())
     mix = dict(zip(ctx.vocabulary("role_cause"), found.sum(axis=(0, 2)).tolist(), strict=True))
-    return Check(f"{kind} roles have causes that fit", wrong == 0, mix, {"rows that do not fit": 0}, f"{wrong} rows; rows by cause")
+    return Check(
+        f"{kind} roles have causes that fit",
+        wrong == 0,
+        mix,
+        {"rows that do not fit": 0},
+        f"{wrong} rows; rows by cause",
+    )
 
 
 def _clean(ctx: Context, totals: Totals) -> list[Check]:
@@ -157,27 +216,48 @@ def _togetherness(ctx: Context, totals: Totals) -> list[Check]:
     few = synthetic < gates.clusters.identities_least
     floor = gates.clusters.clustered_permille
     figures = {"rings": rings, "peopled_permille": share}
-    identities = {"identities": synthetic, "clusters": int(totals["clusters"]), "clustered_permille": clustered}
+    identities = {
+        "identities": synthetic,
+        "clusters": int(totals["clusters"]),
+        "clustered_permille": clustered,
+    }
     least, fewest = gates.rings.peopled_permille, gates.rings.mean_members_permille
     held = {"from rings": gates.rings.rings_least}
     limits = {"permille": floor, "from identities": gates.clusters.identities_least}
     return [
-        Check("rings have members", small or share >= least, figures, {"permille": least, **held}, "permille with more than the organiser"),
+        Check(
+            "rings have members",
+            small or share >= least,
+            figures,
+            {"permille": least, **held},
+            "permille with more than the organiser",
+        ),
         Check("parties a ring", small or mean >= fewest, mean, {"permille": fewest, **held}, "mean"),
-        Check("synthetic identities live together", few or clustered >= floor, identities, limits, "permille in clusters"),
+        Check(
+            "synthetic identities live together",
+            few or clustered >= floor,
+            identities,
+            limits,
+            "permille in clusters",
+        ),
     ]
 
 
 def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     """Draws as the rows say."""
     parties = ctx.load("s1_party_summary_6A", columns=("parties",)).parties
-    racing = sum(int(parties[targets.parties[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER)
+    racing = sum(
+        int(parties[targets.parties[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER
+    )
     orders = {"account": ACCOUNT_ORDER, "device": DEVICE_ORDER, "ip": IP_ORDER, "merchant": MERCHANT_ORDER}
     rows = {kind: int(np.asarray(totals[f"{kind}_roles"]).sum()) for kind in orders}
     ringed = int(np.asarray(totals["merchant_causes"])[:, ctx.code("role_cause", "RING")].sum())
     return [
         ledger_check(totals, "6A.party_role", racing, 1),
-        *(ledger_check(totals, f"6A.{kind}_role", rows[kind] * len(order), 1) for kind, order in orders.items()),
+        *(
+            ledger_check(totals, f"6A.{kind}_role", rows[kind] * len(order), 1)
+            for kind, order in orders.items()
+        ),
         ledger_check(totals, "6A.ring_size", int(totals["rings"]), 1),
         ledger_check(totals, "6A.ring_seat", int(totals["meetings"]), 2),
         ledger_check(totals, "6A.synthetic_cluster", int(totals["cluster_candidates"]), 1),

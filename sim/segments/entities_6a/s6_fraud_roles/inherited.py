@@ -1,4 +1,7 @@
-"""Roles spread from parties to what they own and use: accounts, devices, addresses. Targets stay exact, owners decide where they fall."""
+"""Roles spread from parties to what they own and use: accounts, devices, addresses.
+
+Targets stay exact, owners decide where they fall.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,15 @@ _LEAST = np.uint64(64)
 _TERMINAL = np.uint64(1 << 63)
 
 
-def account_roles(ctx: PartitionContext, accounts: Frame, owner: Array, people: People, parties: Roles, targets: Array) -> Roles:
+def account_roles(
+    ctx: PartitionContext, accounts: Frame, owner: Array, people: People, parties: Roles, targets: Array
+) -> Roles:
     """Roles of the accounts of a piece.
 
     Args:
         ctx: Context of 6A.S6.
-        accounts: account_type, country_iso, owner_party_id, open_date, status; sorted by country, type, owner.
+        accounts: account_type, country_iso, owner_party_id, open_date, status; sorted by country, type,
+            owner.
         owner: int64: row of each account's owner.
         people: Parties of the piece.
         parties: Their roles.
@@ -39,30 +45,49 @@ def account_roles(ctx: PartitionContext, accounts: Frame, owner: Array, people: 
     offsets = run_offsets(accounts.country_iso, accounts.account_type)
     first = offsets[:-1].astype(np.int64)
     start = span_of(ctx.params.scenario_horizon_5A).first_day
-    fresh = np.where(accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000))
+    fresh = np.where(
+        accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000)
+    )
     ordinal = _ordinal(accounts.country_iso, accounts.account_type, accounts.owner_party_id)
     c0 = (accounts.account_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
     entity, single = people.entity[owner], np.arange(count + 1, dtype=np.uint64)
     for name in ACCOUNT_ORDER:
         code = ctx.code("account_role", name)
-        own = by_name(ctx, "account_status", law.status_permille[name])[accounts.status] * fresh // np.uint64(1000) * _UNIT
+        own = (
+            by_name(ctx, "account_status", law.status_permille[name])[accounts.status]
+            * fresh
+            // np.uint64(1000)
+            * _UNIT
+        )
         weight, source, _ = ctx.kernels.inherit_risk(
-            offset=single, link=owner.astype(np.uint32), factor=_factors(ctx, law.owner_permille[name], parties), own=own
+            offset=single,
+            link=owner.astype(np.uint32),
+            factor=_factors(ctx, law.owner_permille[name], parties),
+            own=own,
         )
         place = places(ctx, ACCOUNT, c0 | np.uint64(code), entity, _eligible(weight, found))
-        won = winners(ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]])
+        won = winners(
+            ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]]
+        )
         _give(ctx, found, code, won, source, parties)
     return found
 
 
 def device_roles(
-    ctx: PartitionContext, devices: Frame, links: Links, people: People, parties: Roles, merchant: Array, targets: Array
+    ctx: PartitionContext,
+    devices: Frame,
+    links: Links,
+    people: People,
+    parties: Roles,
+    merchant: Array,
+    targets: Array,
 ) -> Roles:
     """Roles of the devices of a piece.
 
     Args:
         ctx: Context of 6A.S6.
-        devices: device_type, home_country_iso, primary_party_id, primary_site_id; sorted by country, owner, type.
+        devices: device_type, home_country_iso, primary_party_id, primary_site_id; sorted by country, owner,
+            type.
         links: Who uses them.
         people: Parties of the piece.
         parties: Their roles.
@@ -76,7 +101,9 @@ def device_roles(
     offsets = run_offsets(country, kind)
     first = offsets[:-1].astype(np.int64)
     entity, c0 = _device_address(devices, links, people)
-    offset = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(links.users_of_device).astype(np.uint64)))
+    offset = np.concatenate(
+        (np.zeros(1, dtype=np.uint64), np.cumsum(links.users_of_device).astype(np.uint64))
+    )
     ringed = np.bincount(links.user_device[parties.ringed[links.user_party]], minlength=count) > 0
     trade = by_name(ctx, "merchant_role", law.merchant_permille)
     trade[ctx.code("merchant_role", "CLEAN")] = 1000
@@ -87,7 +114,10 @@ def device_roles(
         own = shared * inside // np.uint64(1000) * trade[merchant] // np.uint64(1000)
         own = np.minimum(own * _UNIT, np.uint64(0xFFFFFFFF))
         weight, source, _ = ctx.kernels.inherit_risk(
-            offset=offset, link=links.user_party.astype(np.uint32), factor=_factors(ctx, law.owner_permille[name], parties), own=own
+            offset=offset,
+            link=links.user_party.astype(np.uint32),
+            factor=_factors(ctx, law.owner_permille[name], parties),
+            own=own,
         )
         place = places(ctx, DEVICE, c0 | np.uint64(code), entity, _eligible(weight, found))
         won = order[winners(ctx, place[order], offsets, targets[code][country[first], kind[first]])]
@@ -103,24 +133,36 @@ def _device_address(devices: Frame, links: Links, people: People) -> tuple[Array
     """Hash of the owner (or the site) and the first counter word without a role: uint64, n each."""
     owned = devices.present("primary_party_id")
     owner = np.zeros(len(devices), dtype=np.int64)
-    owner[owned] = (devices.primary_party_id[owned] - people.frame.party_id[:1]).astype(np.int64) if len(people.frame) else 0
-    entity = np.where(owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id)
+    owner[owned] = (
+        (devices.primary_party_id[owned] - people.frame.party_id[:1]).astype(np.int64)
+        if len(people.frame)
+        else 0
+    )
+    entity = np.where(
+        owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id
+    )
     ordinal = np.where(owned, _ordinal(owned, entity, devices.device_type), _ordinal(owned, entity))
     c0 = (devices.device_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
     return entity, np.where(owned, c0, c0 | _TERMINAL)
 
 
 def ip_entities(ctx: Context, ips: Frame) -> Array:
-    """Address of everything drawn for an IP address: hash of country, type, class and rank in them: uint64, n."""
+    """Address of everything drawn for an IP address: hash of country, type, class and rank in them: uint64,
+    n.
+    """
     order = np.lexsort((ips.asn_class, ips.ip_type, ips.country_iso))
     rank = np.empty(len(ips), dtype=np.uint64)
     rank[order] = _ordinal(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
-    kind = pair_entity(ctx, ctx.name_hashes("ip_type")[ips.ip_type], ctx.name_hashes("asn_class")[ips.asn_class])
+    kind = pair_entity(
+        ctx, ctx.name_hashes("ip_type")[ips.ip_type], ctx.name_hashes("asn_class")[ips.asn_class]
+    )
     place = pair_entity(ctx, ctx.name_hashes("country")[ips.country_iso], kind)
     return pair_entity(ctx, place, rank)
 
 
-def ip_roles(ctx: PartitionContext, ips: Frame, links: Links, entity: Array, parties: Roles, targets: Array) -> Roles:
+def ip_roles(
+    ctx: PartitionContext, ips: Frame, links: Links, entity: Array, parties: Roles, targets: Array
+) -> Roles:
     """Roles of the addresses of a piece.
 
     Args:
@@ -139,11 +181,17 @@ def ip_roles(ctx: PartitionContext, ips: Frame, links: Links, entity: Array, par
     offset = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(users)))
     # Members of rings come before other risky users as the one whose ring the address is put to.
     risk = np.where(parties.role == 0, 1000, np.where(parties.ringed, 1002, 1001)).astype(np.uint32)
-    _, source, risky = ctx.kernels.inherit_risk(offset=offset, link=links.ip_party.view(np.uint32), factor=risk, own=users)
+    _, source, risky = ctx.kernels.inherit_risk(
+        offset=offset, link=links.ip_party.view(np.uint32), factor=risk, own=users
+    )
     share = risky.astype(np.uint64) * np.uint64(1000) // np.maximum(users, np.uint64(1))
     for name in IP_ORDER:
         code = ctx.code("ip_role", name)
-        weight = (np.uint64(1_000_000) + np.uint64(law.risky_users_permille[name]) * share) // np.uint64(1000) * _UNIT
+        weight = (
+            (np.uint64(1_000_000) + np.uint64(law.risky_users_permille[name]) * share)
+            // np.uint64(1000)
+            * _UNIT
+        )
         place = places(ctx, IP, np.full(count, np.uint64(code)), entity, _eligible(weight, found))
         won = winners(ctx, place, offsets, targets[code][ips.country_iso[first], ips.ip_type[first]])
         _give(ctx, found, code, won, source if name == "HIGH_RISK_IP" else np.full(count, NOBODY), parties)
@@ -156,7 +204,9 @@ def _ordinal(*columns: Array) -> Array:
     """Position of each row in its run of equal keys, from 0: uint64."""
     starts = run_starts(*columns)
     count = len(columns[0])
-    ordinal: Array = (np.arange(count) - np.repeat(starts, np.diff(np.append(starts, count)))).astype(np.uint64)
+    ordinal: Array = (np.arange(count) - np.repeat(starts, np.diff(np.append(starts, count)))).astype(
+        np.uint64
+    )
     return ordinal
 
 
@@ -174,7 +224,9 @@ def _eligible(weight: Array, found: Roles) -> Array:
 
 
 def _give(ctx: PartitionContext, found: Roles, code: int, won: Array, source: Array, parties: Roles) -> None:
-    """Winners have the role because of their risky owner, and belong to the owner's ring; or of themselves."""
+    """Winners have the role because of their risky owner,
+    and belong to the owner's ring; or of themselves.
+    """
     found.role[won] = code
     found.cause[won] = ctx.code("role_cause", "INDIVIDUAL")
     owned = won[source[won] != NOBODY]

@@ -1,4 +1,7 @@
-"""Who uses which device and address. Addresses serve their own country only (6A.S5 checks it), so countries stay independent."""
+"""Who uses which device and address.
+
+Addresses serve their own country only (6A.S5 checks it), so countries stay independent.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ def links_of(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> Links:
     """
     user_device, user_party = _users(ctx, piece)
     users_of_ip, ip_party = _callers(ctx, piece, devices, ips)
-    hidden = ip_party[np.repeat(_of_type(ctx, ips, ctx.params.fraud_roles_party_6A.anonymiser_ip_types), users_of_ip)]
+    hidden = ip_party[
+        np.repeat(_of_type(ctx, ips, ctx.params.fraud_roles_party_6A.anonymiser_ip_types), users_of_ip)
+    ]
     meeting_ip, meeting_party = _meetings(ctx, ips, users_of_ip, ip_party, piece)
     counts = np.bincount(user_device, minlength=len(devices))
     return Links(user_device, user_party, counts, users_of_ip, ip_party, hidden, meeting_ip, meeting_party)
@@ -73,7 +78,9 @@ def _callers(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> tuple[Ar
     """Links of each address to parties or their devices, and who they are."""
     reached = ctx.load("s4_ip_links_6A", rows=piece.ip_links, columns=("device_id", "party_id"))
     # Nobody stands at the end, where -1 points: terminals, and merchants without a device.
-    owners = np.concatenate((row_of(devices.primary_party_id, piece.parties), np.full(1, -1))).astype(np.int32)
+    owners = np.concatenate((row_of(devices.primary_party_id, piece.parties), np.full(1, -1))).astype(
+        np.int32
+    )
     party = row_of(reached.party_id, piece.parties).astype(np.int32)
     rest = np.flatnonzero(party < 0)
     party[rest] = owners[row_of(reached.device_id[rest], piece.tables["s4_device_base_6A"])]
@@ -92,5 +99,9 @@ def _meetings(ctx: Context, ips: Frame, users: Array, party: Array, piece: Piece
     pairs = np.sort(np.repeat(np.flatnonzero(hub), users[hub]) * size + party[np.repeat(hub, users)])
     pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])] if len(pairs) else pairs
     at, who = pairs // size, pairs % size
-    enough = np.bincount(at, minlength=len(ips))[at] >= int(rings.hub_least_parties) if len(at) else np.zeros(0, dtype=np.bool_)
+    enough = (
+        np.bincount(at, minlength=len(ips))[at] >= int(rings.hub_least_parties)
+        if len(at)
+        else np.zeros(0, dtype=np.bool_)
+    )
     return at[enough], who[enough]

@@ -1,4 +1,6 @@
-"""Merchants' roles: collusive by the risk of their trade and for a ring of their country, compromised by how and where they sell."""
+"""Merchants' roles: collusive by the risk of their trade and for a ring of their country,
+compromised by how and where they sell.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _MCCS = 10_000
 def merchants_of(ctx: Context) -> Frame:
     """Every merchant with the risk class of its trade: merchant_id, mcc_risk, channel, home_country_iso."""
     frame = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel", "home_country_iso"))
-    return frame.with_columns(mcc_risk=_classes(ctx)[frame.mcc]).select("merchant_id", "mcc_risk", "channel", "home_country_iso")
+    return frame.with_columns(mcc_risk=_classes(ctx)[frame.mcc]).select(
+        "merchant_id", "mcc_risk", "channel", "home_country_iso"
+    )
 
 
 def _classes(ctx: Context) -> Array:
@@ -35,7 +39,9 @@ def _classes(ctx: Context) -> Array:
 
 def class_counts(ctx: Context, merchants: Frame) -> Array:
     """Merchants of each risk class: uint64, 1 x classes."""
-    return np.bincount(merchants.mcc_risk, minlength=len(ctx.vocabulary("mcc_risk"))).astype(np.uint64)[None, :]
+    return np.bincount(merchants.mcc_risk, minlength=len(ctx.vocabulary("mcc_risk"))).astype(np.uint64)[
+        None, :
+    ]
 
 
 def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, rings: Array) -> Roles:
@@ -57,7 +63,9 @@ def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, ring
         law, code = ctx.params.fraud_roles_merchant_6A.score[name], ctx.code("merchant_role", name)
         weight = np.array([law.features[feature_name] for feature_name in FEATURES], dtype=np.int64)
         base = int(law.base_permille) * 1000
-        score = ctx.kernels.risk_score(base=base, least=1000, weight=weight, feature=feature.ravel(), dims={"n": len(merchants)})
+        score = ctx.kernels.risk_score(
+            base=base, least=1000, weight=weight, feature=feature.ravel(), dims={"n": len(merchants)}
+        )
         score = np.where(found.role == 0, score, np.uint64(0))
         tier = np.where((at_home > 0) | (name != "COLLUSIVE"), 0, 1).astype(np.uint8)
         c0 = np.full(len(merchants), np.uint64(code << 8))
@@ -88,7 +96,10 @@ def _features(ctx: Context, merchants: Frame) -> Array:
     size = np.zeros(len(merchants), dtype=np.int64)
     size[owner] = run_lengths(offsets)
     of_outlet = np.repeat(owner, run_lengths(offsets))
-    away = np.bincount(of_outlet[outlets.legal_country_iso != merchants.home_country_iso[of_outlet]], minlength=len(merchants))
+    away = np.bincount(
+        of_outlet[outlets.legal_country_iso != merchants.home_country_iso[of_outlet]],
+        minlength=len(merchants),
+    )
     online = np.zeros(len(ctx.vocabulary("channel")), dtype=np.uint16)
     online[ctx.code("channel", "card_not_present")], online[ctx.code("channel", "mixed")] = 1000, 500
     feature = np.zeros((len(FEATURES), len(merchants)), dtype=np.uint16)

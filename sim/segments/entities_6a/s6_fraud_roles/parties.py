@@ -34,16 +34,26 @@ class Roles:
 
     def frame(self, **keys: Array) -> Frame:
         """Rows of a role table under these leading columns."""
-        return Frame({**keys, "fraud_role": self.role, "cause": self.cause, "ring_id": self.ring_id}, {"ring_id": self.ringed})
+        return Frame(
+            {**keys, "fraud_role": self.role, "cause": self.cause, "ring_id": self.ring_id},
+            {"ring_id": self.ringed},
+        )
 
 
 def clean(ctx: PartitionContext, count: int) -> Roles:
     """Nobody has a role: arrays to be filled."""
     role, none = np.zeros(count, dtype=np.int16), ctx.code("role_cause", "NONE")
-    return Roles(role, np.full(count, none, dtype=np.int16), np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.bool_))
+    return Roles(
+        role,
+        np.full(count, none, dtype=np.int16),
+        np.zeros(count, dtype=np.uint64),
+        np.zeros(count, dtype=np.bool_),
+    )
 
 
-def party_roles(ctx: PartitionContext, people: People, groups: Frame, targets: Array, links: Links, ip_entity: Array) -> Roles:
+def party_roles(
+    ctx: PartitionContext, people: People, groups: Frame, targets: Array, links: Links, ip_entity: Array
+) -> Roles:
     """Roles of the parties of a piece.
 
     Args:
@@ -67,7 +77,9 @@ def party_roles(ctx: PartitionContext, people: People, groups: Frame, targets: A
     mules = _race(ctx, "MULE", people, targets, found.role, np.where(seated & ~helper, 0, 1))
     _seat(ctx, found, "MULE", rings, mules, seated & ~helper)
     tie = _household_ring(people, found)
-    associates = _race(ctx, "ASSOCIATE", people, targets, found.role, np.where(seated & helper, 0, np.where(tie > 0, 1, 2)))
+    associates = _race(
+        ctx, "ASSOCIATE", people, targets, found.role, np.where(seated & helper, 0, np.where(tie > 0, 1, 2))
+    )
     _seat(ctx, found, "ASSOCIATE", rings, associates, seated & helper)
     tied = associates[(tie[associates] > 0) & ~found.ringed[associates]]
     _give(ctx, found, "ASSOCIATE", "HOUSEHOLD_TIE", tied, tie[tied])
@@ -77,10 +89,14 @@ def party_roles(ctx: PartitionContext, people: People, groups: Frame, targets: A
     return found
 
 
-def _race(ctx: PartitionContext, name: str, people: People, targets: Array, role: Array, tier: Array) -> Array:
+def _race(
+    ctx: PartitionContext, name: str, people: People, targets: Array, role: Array, tier: Array
+) -> Array:
     """Rows of the winners of a role."""
     code = ctx.code("party_role", name)
-    runs = np.flatnonzero((targets[:, code] > 0)[np.repeat(np.arange(len(targets)), np.diff(people.offsets).astype(np.int64))])
+    runs = np.flatnonzero(
+        (targets[:, code] > 0)[np.repeat(np.arange(len(targets)), np.diff(people.offsets).astype(np.int64))]
+    )
     value = np.zeros(len(role), dtype=np.uint64)
     place = np.full(len(role), np.uint64(0xFFFFFFFFFFFFFFFF))
     value[runs] = np.where(role[runs] == 0, score(ctx, name, people)[runs], np.uint64(0))
@@ -89,7 +105,9 @@ def _race(ctx: PartitionContext, name: str, people: People, targets: Array, role
     return winners(ctx, place, people.offsets, targets[:, code])
 
 
-def _give(ctx: PartitionContext, found: Roles, name: str, cause: str, rows: Array, ring_id: Array | None) -> None:
+def _give(
+    ctx: PartitionContext, found: Roles, name: str, cause: str, rows: Array, ring_id: Array | None
+) -> None:
     found.role[rows] = ctx.code("party_role", name)
     found.cause[rows] = ctx.code("role_cause", cause)
     if ring_id is not None:

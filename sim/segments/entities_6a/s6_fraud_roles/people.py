@@ -40,7 +40,9 @@ class People:
     feature: Array
 
 
-def people_of(ctx: PartitionContext, piece: Piece, groups: Frame, accounts: Frame, owner: Array, links: Links) -> People:
+def people_of(
+    ctx: PartitionContext, piece: Piece, groups: Frame, accounts: Frame, owner: Array, links: Links
+) -> People:
     """Parties of a piece with their features.
 
     Args:
@@ -51,10 +53,16 @@ def people_of(ctx: PartitionContext, piece: Piece, groups: Frame, accounts: Fram
         owner: int64: row of each account's owner.
         links: Who uses what.
     """
-    frame = ctx.load("s1_party_base_6A", rows=piece.parties, columns=("party_id", "country_iso", "party_type", "household_id"))
+    frame = ctx.load(
+        "s1_party_base_6A",
+        rows=piece.parties,
+        columns=("party_id", "country_iso", "party_type", "household_id"),
+    )
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(groups.parties)))
     group = run_of_row(offsets)
-    cell = pair_entity(ctx, ctx.name_hashes("country")[groups.country_iso], ctx.name_hashes("segment")[groups.segment_id])[group]
+    cell = pair_entity(
+        ctx, ctx.name_hashes("country")[groups.country_iso], ctx.name_hashes("segment")[groups.segment_id]
+    )[group]
     rank = np.arange(len(frame), dtype=np.uint64) - offsets[:-1][group]
     feature = _features(ctx, frame, accounts, owner, links)
     return People(frame, offsets, pair_entity(ctx, cell, rank), rank, cell, feature)
@@ -66,11 +74,16 @@ def _features(ctx: PartitionContext, frame: Frame, accounts: Frame, owner: Array
     feature[0, links.hidden] = 1000
     feature[1, links.user_party[links.users_of_device[links.user_device] > 1]] = 1000
     ledgers = ctx.params.account_taxonomy_6A.party_accounts
-    credit = np.array([name in ledgers and ledgers[name].ledger in _CREDIT for name in ctx.vocabulary("account_type")])
+    credit = np.array(
+        [name in ledgers and ledgers[name].ledger in _CREDIT for name in ctx.vocabulary("account_type")]
+    )
     feature[2] = _filled(np.bincount(owner, minlength=count), "ACCOUNTS")
     feature[3] = _filled(np.bincount(owner[credit[accounts.account_type]], minlength=count), "CREDIT")
     feature[4] = _newness(ctx, accounts, owner, count)
-    first, stop = int(frame.household_id.min()) if count else 0, int(frame.household_id.max()) + 1 if count else 0
+    first, stop = (
+        int(frame.household_id.min()) if count else 0,
+        int(frame.household_id.max()) + 1 if count else 0,
+    )
     household = (frame.household_id - np.uint64(first)).astype(np.int64)
     feature[5] = _filled(np.bincount(household, minlength=stop - first)[household], "HOUSEHOLD")
     return feature
@@ -82,7 +95,9 @@ def _filled(count: Array, name: str) -> Array:
 
 
 def _newness(ctx: PartitionContext, accounts: Frame, owner: Array, count: int) -> Array:
-    """1000 for a first account opened on the day before the horizon, 0 from `new_days` before it, and for parties without account."""
+    """1000 for a first account opened on the day before the horizon, 0 from `new_days` before it,
+    and for parties without account.
+    """
     days = int(ctx.params.fraud_roles_party_6A.new_days)
     start = span_of(ctx.params.scenario_horizon_5A).first_day
     oldest = np.full(count, start, dtype=np.int64)
@@ -97,5 +112,7 @@ def score(ctx: PartitionContext, name: str, people: People) -> Array:
     weight = np.array([law.features[feature] for feature in FEATURES], dtype=np.int64)
     count = len(people.frame)
     base = int(law.base_permille) * 1000
-    found: Array = ctx.kernels.risk_score(base=base, least=1000, weight=weight, feature=people.feature.ravel(), dims={"n": count})
+    found: Array = ctx.kernels.risk_score(
+        base=base, least=1000, weight=weight, feature=people.feature.ravel(), dims={"n": count}
+    )
     return found

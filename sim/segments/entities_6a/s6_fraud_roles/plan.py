@@ -51,11 +51,21 @@ class Targets:
         full = {}
         for name in ("accounts", "devices", "ips"):
             part = np.array(spec[name], dtype=np.uint64)
-            full[name] = np.zeros((part.shape[0], len(ctx.vocabulary("country")), part.shape[2]), dtype=np.uint64)
+            full[name] = np.zeros(
+                (part.shape[0], len(ctx.vocabulary("country")), part.shape[2]), dtype=np.uint64
+            )
             full[name][:, first:stop] = part
         rows = np.array(spec["parties"], dtype=np.uint64).reshape(-1, len(ctx.vocabulary("party_role")))
         merchants, rings = (np.array(spec[name], dtype=np.uint64) for name in ("merchants", "rings"))
-        return cls(np.empty(0, dtype=np.int16), rows, full["accounts"], full["devices"], full["ips"], merchants, rings)
+        return cls(
+            np.empty(0, dtype=np.int16),
+            rows,
+            full["accounts"],
+            full["devices"],
+            full["ips"],
+            merchants,
+            rings,
+        )
 
 
 def targets_of(ctx: Context) -> Targets:
@@ -76,10 +86,16 @@ def targets_of(ctx: Context) -> Targets:
     return Targets(
         summary.country_iso,
         parties,
-        typed_targets(ctx, f"{pack}.account", ("account_type", "account_role"), entity.account, ACCOUNT_ORDER, accounts),
-        typed_targets(ctx, f"{pack}.device", ("device_type", "device_role"), entity.device, DEVICE_ORDER, devices),
+        typed_targets(
+            ctx, f"{pack}.account", ("account_type", "account_role"), entity.account, ACCOUNT_ORDER, accounts
+        ),
+        typed_targets(
+            ctx, f"{pack}.device", ("device_type", "device_role"), entity.device, DEVICE_ORDER, devices
+        ),
         typed_targets(ctx, f"{pack}.ip", ("ip_type", "ip_role"), entity.ip, IP_ORDER, _ip_counts(ctx)),
-        typed_targets(ctx, "fraud_roles_merchant_6A", ("mcc_risk", "merchant_role"), trade, MERCHANT_ORDER, classes),
+        typed_targets(
+            ctx, "fraud_roles_merchant_6A", ("mcc_risk", "merchant_role"), trade, MERCHANT_ORDER, classes
+        ),
         rings,
     )
 
@@ -107,5 +123,7 @@ def _ip_counts(ctx: Context) -> Array:
     counts = np.zeros(countries * kinds, dtype=np.uint64)
     for part in range(len(ctx.files("s4_ip_base_6A"))):
         rows = ctx.load("s4_ip_base_6A", part=part, columns=("country_iso", "ip_type"))
-        counts += np.bincount(rows.country_iso.astype(np.int64) * kinds + rows.ip_type, minlength=len(counts)).astype(np.uint64)
+        counts += np.bincount(
+            rows.country_iso.astype(np.int64) * kinds + rows.ip_type, minlength=len(counts)
+        ).astype(np.uint64)
     return counts.reshape(countries, kinds)

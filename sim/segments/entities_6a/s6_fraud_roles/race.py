@@ -1,4 +1,6 @@
-"""Races for roles: of each group, exactly as many as its target asks for, drawn without replacement in proportion to their scores."""
+"""Races for roles: of each group, exactly as many as its target asks for, drawn without replacement in
+proportion to their scores.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from sim.state.frames import Array
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def places(ctx: PartitionContext, stream: str, c0: Array, c1: Array, score: Array, tier: Array | None = None) -> Array:
+def places(
+    ctx: PartitionContext, stream: str, c0: Array, c1: Array, score: Array, tier: Array | None = None
+) -> Array:
     """Place of each entity in a race: uint64, n, smaller is earlier.
 
     Args:
@@ -53,7 +57,8 @@ def winners(ctx: Context, place: Array, offsets: Array, quota: Array) -> Array:
     row = np.arange(int(ends[-1])) + np.repeat(first - (ends - size), size)
     bits = np.uint64(max(1, (len(place) - 1).bit_length()))
     low = (np.uint64(1) << bits) - np.uint64(1)
-    # The row replaces the lowest bits of the place, so one integer sort orders both; at least 28 bits of the mantissa stay.
+    # The row replaces the lowest bits of the place, so one integer sort orders both; at least 28 bits of the
+    # mantissa stay.
     packed = (place[row] & ~low) | row.astype(np.uint64)
     inner = np.concatenate((np.zeros(1, dtype=np.uint64), ends.astype(np.uint64)))
     ctx.sort_segments(packed, inner)

@@ -1,7 +1,8 @@
 """Rings and clusters: who sits together before anybody has a role.
 
-A ring has one organiser and meets at one address that the organiser uses; its seats go to parties of the country who use that address
-too. A cluster of synthetic identities is a whole household. Both only put parties first in the races: cell targets stay exact.
+A ring has one organiser and meets at one address that the organiser uses; its seats go to parties of the
+country who use that address too. A cluster of synthetic identities is a whole household. Both only put
+parties first in the races: cell targets stay exact.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 
 SEAT, SIZE, CLUSTER = "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster"
-_RING_TAG = np.uint64(0x72696E6700000000)  # ASCII "ring" above the ordinal: no other thing of a country has this key
+# ASCII "ring" above the ordinal: no other thing of a country has this key
+_RING_TAG = np.uint64(0x72696E6700000000)
 _CLUSTER_TAG = np.uint64(0x636C7573)  # ASCII "clus"
 
 
@@ -46,7 +48,9 @@ def ring_ids(ctx: Context, country: Array, ordinal: Array) -> Array:
     return pair_entity(ctx, ctx.name_hashes("country")[country], _RING_TAG | ordinal.astype(np.uint64))
 
 
-def rings_of(ctx: PartitionContext, people: People, links: Links, ip_entity: Array, organiser: Array) -> Rings:
+def rings_of(
+    ctx: PartitionContext, people: People, links: Links, ip_entity: Array, organiser: Array
+) -> Rings:
     """Rings led by these organisers, and who may sit in them.
 
     Args:
@@ -77,7 +81,8 @@ def rings_of(ctx: PartitionContext, people: People, links: Links, ip_entity: Arr
     starts = offsets[:-1].astype(np.int64)
     rings_here[hub[starts]] = np.diff(offsets)
     first_here[hub[starts]] = starts
-    # Everybody else there: one address each, one of the rings that meet at it, seats in the order of the same word.
+    # Everybody else there: one address each, one of the rings that meet at it, seats in the order of the same
+    # word.
     guests = np.flatnonzero((rings_here[links.meeting_ip] > 0) & (ring_of_party[links.meeting_party] < 0))
     guests = guests[_first_by(links.meeting_party[guests], x0[guests])]
     place = links.meeting_ip[guests]
@@ -104,7 +109,9 @@ def _sizes(ctx: PartitionContext, country: Array, ordinal: Array) -> Array:
     """Seats of each ring: int64, by a zipf law (P(k) in proportion to k ** -exponent)."""
     law = ctx.params.fraud_roles_party_6A.rings.members
     sizes = np.arange(int(law.smallest), int(law.largest) + 1)
-    weight = np.floor(power(ctx, sizes.astype(np.float64), -law.exponent) * 2.0**40).astype(np.uint64) + np.uint64(1)
+    weight = np.floor(power(ctx, sizes.astype(np.float64), -law.exponent) * 2.0**40).astype(
+        np.uint64
+    ) + np.uint64(1)
     table = build_alias(ctx, np.array([0, len(sizes)], dtype=np.uint64), weight)
     c0, c1 = ordinal.astype(np.uint64) << np.uint64(8), ctx.name_hashes("country")[country]
     word, _ = ctx.kernels.philox_block(key=ctx.stream(SIZE), c0=c0, c1=c1)
@@ -113,10 +120,13 @@ def _sizes(ctx: PartitionContext, country: Array, ordinal: Array) -> Array:
     return found
 
 
-def clusters_of(ctx: PartitionContext, people: People, groups: Frame, targets: Array, free: Array) -> tuple[Array, Array]:
+def clusters_of(
+    ctx: PartitionContext, people: People, groups: Frame, targets: Array, free: Array
+) -> tuple[Array, Array]:
     """Households that are made up of synthetic identities.
 
-    Households of a country come in random order and are taken while their members fit `clusters.share_permille` of its target.
+    Households of a country come in random order and are taken while their members fit
+    `clusters.share_permille` of its target.
 
     Args:
         ctx: Context of 6A.S6.
@@ -154,4 +164,6 @@ def clusters_of(ctx: PartitionContext, people: People, groups: Frame, targets: A
     length = size[taken]
     at = np.arange(int(length.sum())) + np.repeat(offsets[:-1][taken] - (np.cumsum(length) - length), length)
     cluster[rows[at]] = np.repeat(np.arange(len(taken)), length)
-    return cluster, pair_entity(ctx, people.entity[rows[offsets[:-1][taken]]], np.full(len(taken), _CLUSTER_TAG))
+    return cluster, pair_entity(
+        ctx, people.entity[rows[offsets[:-1][taken]]], np.full(len(taken), _CLUSTER_TAG)
+    )

@@ -1,7 +1,10 @@
-"""6A.S6: static fraud roles with causes. Rings meet at addresses, made-up people share a home, roles spread to what risky parties own.
+"""6A.S6: static fraud roles with causes.
 
-Numbers of each role are exact (role_targets); who bears it is a race weighted by scores (role_race), in which those who sit together
-go first (role_rings). Accounts, devices and addresses inherit (role_inherited); merchants fall by their trade (role_merchants).
+Rings meet at addresses, made-up people share a home, roles spread to what risky parties own.
+
+Numbers of each role are exact (role_targets); who bears it is a race weighted by scores (role_race), in which
+those who sit together go first (role_rings). Accounts, devices and addresses inherit (role_inherited);
+merchants fall by their trade (role_merchants).
 """
 
 from __future__ import annotations
@@ -12,7 +15,12 @@ import numpy as np
 
 from sim.segments.entities_6a.country_pieces import Piece, piece_of, plan_pieces, row_of
 from sim.segments.entities_6a.s6_fraud_roles.checks import count_merchants, count_piece, role_checks
-from sim.segments.entities_6a.s6_fraud_roles.inherited import account_roles, device_roles, ip_entities, ip_roles
+from sim.segments.entities_6a.s6_fraud_roles.inherited import (
+    account_roles,
+    device_roles,
+    ip_entities,
+    ip_roles,
+)
 from sim.segments.entities_6a.s6_fraud_roles.links import links_of
 from sim.segments.entities_6a.s6_fraud_roles.merchants import merchant_roles, merchants_of
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, party_roles
@@ -66,7 +74,10 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """Runs of whole countries with their targets, and one partition for all merchants."""
     targets = targets_of(ctx)
-    pieces = [replace(part, spec={**part.spec, "targets": slice_of(targets, piece_of(part))}) for part in plan_pieces(ctx)]
+    pieces = [
+        replace(part, spec={**part.spec, "targets": slice_of(targets, piece_of(part))})
+        for part in plan_pieces(ctx)
+    ]
     merchants = {"merchants": targets.merchants.tolist(), "rings": targets.rings.tolist()}
     return [*pieces, Partition(len(pieces), spec=merchants)]
 
@@ -76,7 +87,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     if "merchants" in part.spec:
         merchants, roles = _merchants(ctx, part)
         count_merchants(ctx, merchants, roles)
-        return {"s5_merchant_fraud_roles_6A": roles.frame(merchant_id=merchants.merchant_id, mcc_risk=merchants.mcc_risk)}
+        return {
+            "s5_merchant_fraud_roles_6A": roles.frame(
+                merchant_id=merchants.merchant_id, mcc_risk=merchants.mcc_risk
+            )
+        }
     return _piece(ctx, part)
 
 
@@ -89,7 +104,9 @@ def _merchants(ctx: PartitionContext, part: Partition) -> tuple[Frame, Roles]:
 def _piece(ctx: PartitionContext, part: Partition) -> Frames:
     piece, targets = piece_of(part), Targets.restored(ctx, part.spec["targets"])
     summary = ctx.load("s1_party_summary_6A")
-    groups = summary.take((summary.country_iso >= piece.countries[0]) & (summary.country_iso < piece.countries[1]))
+    groups = summary.take(
+        (summary.country_iso >= piece.countries[0]) & (summary.country_iso < piece.countries[1])
+    )
     account_columns = ("account_id", "owner_party_id", "account_type", "country_iso", "open_date", "status")
     accounts = _rows(ctx, piece, "s2_account_base_6A", account_columns)
     devices = _rows(
@@ -103,7 +120,9 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
     address = ip_entities(ctx, ips)
     parties = party_roles(ctx, people, groups, targets.parties, links, address)
     by_account = account_roles(ctx, accounts, owner, people, parties, targets.accounts)
-    by_device = device_roles(ctx, devices, links, people, parties, _trade(ctx, part, devices), targets.devices)
+    by_device = device_roles(
+        ctx, devices, links, people, parties, _trade(ctx, part, devices), targets.devices
+    )
     by_ip = ip_roles(ctx, ips, links, address, parties, targets.ips)
     ctx.count("meetings", len(links.meeting_ip))
     count_piece(ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip))
@@ -120,13 +139,19 @@ def _rows(ctx: Context, piece: Piece, dataset: str, columns: tuple[str, ...]) ->
 
 
 def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
-    """Role of each terminal's merchant: int16; clean for other devices. Merchants' roles need no other piece, so they are raced again."""
+    """Role of each terminal's merchant: int16; clean for other devices.
+
+    Merchants' roles need no other piece, so they are raced again.
+    """
     role = np.zeros(len(devices), dtype=np.int16)
     terminals = np.flatnonzero(devices.present("primary_merchant_id"))
     if len(terminals):
-        again = ctx.for_partition(part)  # its ledger is not ours: these draws are accounted for where they are published
+        # its ledger is not ours: these draws are accounted for where they are published
+        again = ctx.for_partition(part)
         merchants, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))
-        role[terminals] = roles.role[np.searchsorted(merchants.merchant_id, devices.primary_merchant_id[terminals])]
+        role[terminals] = roles.role[
+            np.searchsorted(merchants.merchant_id, devices.primary_merchant_id[terminals])
+        ]
     return role
 
 

@@ -1,7 +1,9 @@
-"""How many of each fraud role, exactly: shares of the world's entities, split over cells and countries by largest remainder.
+"""How many of each fraud role, exactly: shares of the world's entities,
+split over cells and countries by largest remainder.
 
-World: round(share x N) of each type, within the world cap. Cells (region, segment): in proportion to parties x regional x segment tilt.
-Countries: in proportion to the entities that are still free. An entity bears one role, so what one role takes the next cannot.
+World: round(share x N) of each type, within the world cap. Cells (region, segment): in proportion to parties
+x regional x segment tilt. Countries: in proportion to the entities that are still free. An entity bears one
+role, so what one role takes the next cannot.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ MERCHANT_ORDER = ("COLLUSIVE", "COMPROMISED")
 
 
 def capped_shares(ctx: Context, weight: Array, cap: Array, offsets: Array, units: Array) -> Array:
-    """Largest remainder with a cap on each row: what a row cannot take goes to the others of its group by weight.
+    """Largest remainder with a cap on each row: what a row cannot take goes to the others of its group by
+    weight.
 
     Args:
         ctx: Context of a state that declares kernel `remainder_quota`.
@@ -58,7 +61,8 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
         ctx: Context of 6A.S6.
 
     Returns:
-        `s1_party_summary_6A`, sorted by country and segment, and uint64 counts: rows x roles (codes of `party_role`).
+        `s1_party_summary_6A`, sorted by country and segment, and uint64 counts: rows x roles (codes of
+        `party_role`).
     """
     prior = ctx.params.fraud_roles_party_6A
     summary = ctx.load("s1_party_summary_6A")
@@ -71,12 +75,23 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
     free = cells.parties.copy()
     counts = np.zeros((len(cells), len(ctx.vocabulary("party_role"))), dtype=np.uint64)
     for name in PARTY_ORDER:
-        share = by_name(ctx, "party_type", prior.share_ppm[name])[cells.party_type[types[:-1].astype(np.int64)]]
+        share = by_name(ctx, "party_type", prior.share_ppm[name])[
+            cells.party_type[types[:-1].astype(np.int64)]
+        ]
         parties = sum_by_run(cells.parties, types)
         units = np.minimum(rounded(share, parties), sum_by_run(free, types))
-        refuse_above_cap("fraud_roles_party_6A", name, int(units.sum()), int(parties.sum()), prior.world_cap_ppm[name], len(units))
+        refuse_above_cap(
+            "fraud_roles_party_6A",
+            name,
+            int(units.sum()),
+            int(parties.sum()),
+            prior.world_cap_ppm[name],
+            len(units),
+        )
         tilt = _tilt(ctx, name)[cells.region_id[first], cells.segment_id[first]]
-        by_cell = capped_shares(ctx, sum_by_run(cells.parties, inner) * tilt, sum_by_run(free, inner), types_of_cells, units)
+        by_cell = capped_shares(
+            ctx, sum_by_run(cells.parties, inner) * tilt, sum_by_run(free, inner), types_of_cells, units
+        )
         # Weights equal to caps: a largest remainder never exceeds them.
         taken = capped_shares(ctx, np.maximum(free, np.uint64(1)), free, inner, by_cell)
         free -= taken
@@ -94,14 +109,20 @@ def _tilt(ctx: Context, name: str) -> Array:
     for segment in ctx.vocabulary("segment"):
         scores = taxonomy[segment].scores
         # A profile a segment has no score for is neutral.
-        known = [(int(weight), scores[profile]) for profile, weight in prior.segment_permille[name].items() if profile in scores]
+        known = [
+            (int(weight), scores[profile])
+            for profile, weight in prior.segment_permille[name].items()
+            if profile in scores
+        ]
         total = 1000 + sum(weight * (round(1000 * score) - 500) // 1000 for weight, score in known)
         segments.append(max(int(prior.segment_least_permille), total))
     regions = by_name(ctx, "region", prior.region_permille[name])
     return regions[:, None] * np.array(segments, dtype=np.uint64)[None, :]
 
 
-def typed_targets(ctx: Context, pack: str, vocabulary: tuple[str, str], section: Params, order: Sequence[str], counts: Array) -> Array:
+def typed_targets(
+    ctx: Context, pack: str, vocabulary: tuple[str, str], section: Params, order: Sequence[str], counts: Array
+) -> Array:
     """Entities of each role by country and type.
 
     Args:
@@ -122,10 +143,14 @@ def typed_targets(ctx: Context, pack: str, vocabulary: tuple[str, str], section:
     offsets = np.arange(types + 1, dtype=np.uint64) * np.uint64(countries)
     world = sum_by_run(free.ravel(), offsets)
     for name in order:
-        units = np.minimum(rounded(by_name(ctx, kinds, section.share_ppm[name]), world), sum_by_run(free.ravel(), offsets))
+        units = np.minimum(
+            rounded(by_name(ctx, kinds, section.share_ppm[name]), world), sum_by_run(free.ravel(), offsets)
+        )
         refuse_above_cap(pack, name, int(units.sum()), int(world.sum()), section.world_cap_ppm[name], types)
         flat = free.ravel()
-        taken = capped_shares(ctx, np.maximum(flat, np.uint64(1)), flat, offsets, units).reshape(types, countries)
+        taken = capped_shares(ctx, np.maximum(flat, np.uint64(1)), flat, offsets, units).reshape(
+            types, countries
+        )
         free -= taken
         found[ctx.code(roles, name)] = taken.T
     return found

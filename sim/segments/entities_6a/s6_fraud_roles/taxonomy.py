@@ -8,7 +8,8 @@ from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.params import Params
 
-# What the model can give a role; a taxonomy that forbids one of them contradicts the model, one that allows more says what cannot be.
+# What the model can give a role; a taxonomy that forbids one of them contradicts the model, one that allows
+# more says what cannot be.
 GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
     "party_roles": {
         "SYNTHETIC_ID": ("SYNTHETIC_CLUSTER", "INDIVIDUAL"),
@@ -17,10 +18,19 @@ GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
         "ASSOCIATE": ("RING", "HOUSEHOLD_TIE", "INDIVIDUAL"),
         "FIRST_PARTY_ABUSER": ("INDIVIDUAL",),
     },
-    "account_roles": dict.fromkeys(("MULE_ACCOUNT", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY"), ("OWNER_ROLE", "INDIVIDUAL")),
+    "account_roles": dict.fromkeys(
+        ("MULE_ACCOUNT", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY"), ("OWNER_ROLE", "INDIVIDUAL")
+    ),
     "merchant_roles": {"COLLUSIVE": ("RING", "MCC_RISK"), "COMPROMISED": ("MCC_RISK",)},
-    "device_roles": {"REUSED_DEVICE": ("OWNER_ROLE", "SHARED_USE", "INDIVIDUAL"), "HIGH_RISK_DEVICE": ("OWNER_ROLE", "INDIVIDUAL")},
-    "ip_roles": {"SHARED_IP": ("SHARED_USE",), "PROXY_IP": ("SHARED_USE",), "HIGH_RISK_IP": ("OWNER_ROLE", "INDIVIDUAL")},
+    "device_roles": {
+        "REUSED_DEVICE": ("OWNER_ROLE", "SHARED_USE", "INDIVIDUAL"),
+        "HIGH_RISK_DEVICE": ("OWNER_ROLE", "INDIVIDUAL"),
+    },
+    "ip_roles": {
+        "SHARED_IP": ("SHARED_USE",),
+        "PROXY_IP": ("SHARED_USE",),
+        "HIGH_RISK_IP": ("OWNER_ROLE", "INDIVIDUAL"),
+    },
 }
 RING_OF_CAUSE = {
     "RING": "always",
@@ -53,9 +63,16 @@ def refuse_contradictions(ctx: Context) -> None:
 
 
 def _shares(ctx: Context) -> Iterator[str]:
-    """Shares of types that may not bear a role; roles of a type that take more than all of it; caps no type keeps."""
+    """Shares of types that may not bear a role.
+
+    Roles of a type that take more than all of it; caps no type keeps.
+    """
     taxonomy = ctx.params.fraud_role_taxonomy_6A
-    party, entity, trade = ctx.params.fraud_roles_party_6A, ctx.params.fraud_roles_entity_6A, ctx.params.fraud_roles_merchant_6A
+    party, entity, trade = (
+        ctx.params.fraud_roles_party_6A,
+        ctx.params.fraud_roles_entity_6A,
+        ctx.params.fraud_roles_merchant_6A,
+    )
     sections: list[tuple[str, Params, Params | None, str]] = [
         ("fraud_roles_party_6A", party, taxonomy.party_roles, "party_types"),
         ("fraud_roles_entity_6A.account", entity.account, taxonomy.account_roles, "types"),
@@ -85,10 +102,16 @@ def _causes(ctx: Context) -> Iterator[str]:
             said = taxonomy[kind][role].causes
             for cause in sorted(set(said) ^ set(causes)):
                 does = "lacks" if cause in causes else "allows"
-                yield f"fraud_role_taxonomy_6A.{kind}.{role}.causes {does} {cause}; the model gives {', '.join(causes)}"
+                yield (
+                    f"fraud_role_taxonomy_6A.{kind}.{role}.causes {does} {cause}; the model gives "
+                    f"{', '.join(causes)}"
+                )
     for cause, ring in RING_OF_CAUSE.items():
         if taxonomy.cause_ring[cause] != ring:
-            yield f"fraud_role_taxonomy_6A.cause_ring.{cause} is {taxonomy.cause_ring[cause]}, but such a row {_NAMES[ring]} a ring"
+            yield (
+                f"fraud_role_taxonomy_6A.cause_ring.{cause} is {taxonomy.cause_ring[cause]}, but such a row "
+                f"{_NAMES[ring]} a ring"
+            )
 
 
 _NAMES = {"always": "needs", "sometimes": "may have", "never": "cannot have"}

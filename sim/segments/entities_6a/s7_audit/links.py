@@ -1,4 +1,6 @@
-"""Who is linked to whom in a piece, looked at again from the published rows: sharing inside homes only, nobody left over."""
+"""Who is linked to whom in a piece, looked at again from the published rows: sharing inside homes only,
+nobody left over.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,16 @@ class World:
 def world_of(ctx: PartitionContext, piece: Piece) -> World:
     """Read a piece; instruments that do not follow their accounts are counted on the way."""
     rows = piece.tables
-    account_rows, device_rows, ip_rows = rows["s2_account_base_6A"], rows["s4_device_base_6A"], rows["s4_ip_base_6A"]
-    parties = ctx.load("s1_party_base_6A", rows=piece.parties, columns=("party_id", "country_iso", "party_type", "household_id"))
+    account_rows, device_rows, ip_rows = (
+        rows["s2_account_base_6A"],
+        rows["s4_device_base_6A"],
+        rows["s4_ip_base_6A"],
+    )
+    parties = ctx.load(
+        "s1_party_base_6A",
+        rows=piece.parties,
+        columns=("party_id", "country_iso", "party_type", "household_id"),
+    )
     accounts = ctx.load("s2_account_base_6A", rows=account_rows, columns=("account_id", "owner_party_id"))
     device_columns = ("device_id", "primary_party_id", "shared_household_id")
     devices = ctx.load("s4_device_base_6A", rows=device_rows, columns=device_columns)
@@ -68,7 +78,10 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
     named, device = reached.present("party_id"), reached.present("device_id")
     direct, both = np.flatnonzero(named & ~device), np.flatnonzero(named & device)
     ip_party[direct] = row_of(reached.party_id[direct], piece.parties)
-    ctx.count("device links of another party than the owner", int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()))
+    ctx.count(
+        "device links of another party than the owner",
+        int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()),
+    )
     return World(
         parties=parties,
         accounts=accounts,
@@ -90,7 +103,9 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
 
 
 def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[Frame, tuple[int, int]]:
-    """Instruments of these accounts, found by their links; links and base must be one another's mirror image."""
+    """Instruments of these accounts, found by their links;
+    links and base must be one another's mirror image.
+    """
     columns = ("account_id", "instrument_id", "instrument_type", "scheme")
     links = rows_with_ids(ctx, "s3_account_instrument_links_6A", account_rows, columns)
     rows = (int(links.instrument_id.min()) - 1, int(links.instrument_id.max())) if len(links) else (0, 0)
@@ -103,23 +118,34 @@ def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[
 def count_sharing(ctx: PartitionContext, world: World) -> None:
     """Strangers on things of a household or an organisation, and links to what the user does not own."""
     home, owner = world.parties.household_id, world.device_owner
-    users = np.isin(world.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")])
+    users = np.isin(
+        world.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")]
+    )
     device, party = world.used_device[users], world.used_party[users]
     strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
     ctx.count("strangers on devices", int(strange.sum()))
     count = np.bincount(device, minlength=len(world.devices))
     shared = world.devices.present("shared_household_id")
-    wrong = (shared != (count > 1)) | (shared & (owner >= 0) & (world.devices.shared_household_id != home[owner]))
+    wrong = (shared != (count > 1)) | (
+        shared & (owner >= 0) & (world.devices.shared_household_id != home[owner])
+    )
     ctx.count("shared_household_id other than the users'", int(wrong.sum()))
     for name, column, holder in (
         ("accounts of somebody else on a device", world.used_account, world.account_owner),
-        ("instruments of somebody else on a device", world.used_instrument, world.account_owner[world.instrument_account]),
+        (
+            "instruments of somebody else on a device",
+            world.used_instrument,
+            world.account_owner[world.instrument_account],
+        ),
     ):
         reached = np.flatnonzero(column >= 0)
         ctx.count(name, int((holder[column[reached]] != world.used_party[reached]).sum()))
     _count_lines(ctx, world)
     holder = world.accounts.owner_party_id[world.instrument_account]
-    ctx.count("instruments of another owner than their account's", int((holder != world.instruments.owner_party_id).sum()))
+    ctx.count(
+        "instruments of another owner than their account's",
+        int((holder != world.instruments.owner_party_id).sum()),
+    )
 
 
 def _count_lines(ctx: PartitionContext, world: World) -> None:
@@ -128,14 +154,22 @@ def _count_lines(ctx: PartitionContext, world: World) -> None:
     at, party = world.ip[private], world.ip_party[private]
     there = (party >= 0) & (world.parties.household_id[party] == world.ips.owner_household_id[at])
     ctx.count("strangers on home lines", int((~there).sum()))
-    ctx.count("home lines abroad", int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()))
+    ctx.count(
+        "home lines abroad",
+        int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()),
+    )
     # Private persons who work there may use the line of an organisation; other organisations have their own.
     held = np.flatnonzero(world.ip_party >= 0)
     office = held[world.ips.present("owner_party_id")[world.ip[held]]]
     other = world.parties.party_id[world.ip_party[office]] != world.ips.owner_party_id[world.ip[office]]
     private = world.parties.party_type[world.ip_party[office]] == ctx.code("party_type", "RETAIL")
-    ctx.count("other organisations on premises", int((other & ~(private & (world.ip_device[office] >= 0))).sum()))
-    ctx.count("addresses with other links than they say", int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()))
+    ctx.count(
+        "other organisations on premises", int((other & ~(private & (world.ip_device[office] >= 0))).sum())
+    )
+    ctx.count(
+        "addresses with other links than they say",
+        int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()),
+    )
     homes = world.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
     ctx.count("home lines of nobody", int((homes & ~world.ips.present("owner_household_id")).sum()))
 
@@ -173,7 +207,9 @@ def count_degrees(ctx: PartitionContext, world: World, widest: int) -> None:
         "instruments a party": np.bincount(world.account_owner[world.instrument_account], minlength=people),
         "devices a party": np.bincount(owned, minlength=people),
         "instruments an account": np.bincount(world.instrument_account, minlength=len(world.accounts)),
-        "addresses a device": np.bincount(world.ip_device[world.ip_device >= 0], minlength=len(world.devices)),
+        "addresses a device": np.bincount(
+            world.ip_device[world.ip_device >= 0], minlength=len(world.devices)
+        ),
     }
     for code, kind in enumerate(ctx.vocabulary("ip_type")):
         degrees[f"devices on {kind}"] = on_line[world.ips.ip_type == code]
@@ -184,7 +220,11 @@ def count_degrees(ctx: PartitionContext, world: World, widest: int) -> None:
 
 def count_neighbourhoods(ctx: PartitionContext, piece: Piece, world: World) -> None:
     """Published counts a party against a recount."""
-    rows = ctx.load("s4_entity_neighbourhoods_6A", rows=piece.parties, columns=("party_id", "accounts", "instruments", "devices_owned"))
+    rows = ctx.load(
+        "s4_entity_neighbourhoods_6A",
+        rows=piece.parties,
+        columns=("party_id", "accounts", "instruments", "devices_owned"),
+    )
     people = len(world.parties)
     recount = {
         "accounts": np.bincount(world.account_owner, minlength=people),

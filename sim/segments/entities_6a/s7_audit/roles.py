@@ -1,4 +1,6 @@
-"""Fraud roles of a piece, looked at again: they spread from owners, and those who belong together are connected."""
+"""Fraud roles of a piece, looked at again: they spread from owners,
+and those who belong together are connected.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,15 @@ _TABLES = (
 
 
 def roles_of(ctx: PartitionContext, piece: Piece, world: World) -> tuple[Frame, Frame, Frame, Frame]:
-    """Role rows of parties, accounts, devices and addresses; rows that are not one for one with the bases are counted."""
+    """Role rows of parties, accounts, devices and addresses.
+
+    Rows that are not one for one with the bases are counted.
+    """
     bases = (world.parties, world.accounts, world.devices, world.ips)
-    rows = (piece.parties, *(piece.tables[name] for name in ("s2_account_base_6A", "s4_device_base_6A", "s4_ip_base_6A")))
+    rows = (
+        piece.parties,
+        *(piece.tables[name] for name in ("s2_account_base_6A", "s4_device_base_6A", "s4_ip_base_6A")),
+    )
     found = []
     for (dataset, key), base, at in zip(_TABLES, bases, rows, strict=True):
         frame = ctx.load(dataset, rows=at, columns=(key, "fraud_role", "cause", "ring_id"))
@@ -44,7 +52,10 @@ def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame,
     risky_home[world.ip[linked][party[world.ip_party[linked]]]] = True
     tables = {
         "account": (party[world.account_owner], account),
-        "instrument": (party[world.account_owner[world.instrument_account]], account[world.instrument_account]),
+        "instrument": (
+            party[world.account_owner[world.instrument_account]],
+            account[world.instrument_account],
+        ),
         "device": (party[world.device_owner[owned]], device[owned]),
         "home_ip": (risky_home[homes], (roles[3].fraud_role == line)[homes]),
     }
@@ -53,7 +64,9 @@ def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame,
 
 
 def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ring: Array) -> None:
-    """Members of a ring who share no address with all others of it; clusters over several households; ties without a tie.
+    """Members of a ring who share no address with all others of it.
+
+    Clusters over several households; ties without a tie.
 
     Args:
         ctx: Context of 6A.S7.
@@ -61,7 +74,10 @@ def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ri
         parties: Roles of its parties.
         merchant_ring: uint64: rings of all collusive merchants that work for one.
     """
-    causes = {name: parties.cause == ctx.code("role_cause", name) for name in ("RING", "SYNTHETIC_CLUSTER", "HOUSEHOLD_TIE")}
+    causes = {
+        name: parties.cause == ctx.code("role_cause", name)
+        for name in ("RING", "SYNTHETIC_CLUSTER", "HOUSEHOLD_TIE")
+    }
     ring_id, home = parties.ring_id, world.parties.household_id
     members = np.flatnonzero(causes["RING"])
     names, ring_of, size = np.unique(ring_id[members], return_inverse=True, return_counts=True)
@@ -98,15 +114,26 @@ def spread_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Odds of a risky entity given a risky owner over the odds given a clean one."""
     gates, result = ctx.params.realism_gates_posture_6A.odds_ratio, []
     for name in SPREAD:
-        clean_clean, clean_risky, risky_clean, risky_risky = (int(value) for value in totals[f"spread.{name}"])
+        clean_clean, clean_risky, risky_clean, risky_risky = (
+            int(value) for value in totals[f"spread.{name}"]
+        )
         owned, total = risky_clean + risky_risky, clean_clean + clean_risky + risky_clean + risky_risky
         by_chance = owned * (clean_risky + risky_risky) // max(1, total)
         ratio = risky_risky * clean_clean * 1000 // max(1, risky_clean * clean_risky)
         least = int(gates[f"{name}_permille"])
         small = by_chance < int(gates.expected_rows)
-        figures = {"odds_ratio": ratio / 1000, "risky_of_risky": risky_risky, "by_chance": by_chance, "rows": total}
+        figures = {
+            "odds_ratio": ratio / 1000,
+            "risky_of_risky": risky_risky,
+            "by_chance": by_chance,
+            "rows": total,
+        }
         label = "home line" if name == "home_ip" else name
         limits = {"odds_ratio": least / 1000, "from by_chance": int(gates.expected_rows)}
         text = "told, not held, in small worlds"
-        result.append(Check(f"odds ratio of a risky {label}, risky owner", small or ratio >= least, figures, limits, text))
+        result.append(
+            Check(
+                f"odds ratio of a risky {label}, risky owner", small or ratio >= least, figures, limits, text
+            )
+        )
     return result

@@ -1,7 +1,9 @@
-"""6A.S7: the published entity world looked at again across all its tables: nobody shares with strangers, nobody is left over.
+"""6A.S7: the published entity world looked at again across all its tables: nobody shares with strangers,
+nobody is left over.
 
-Foreign keys, ranges and orders are the shell's; exact totals, caps and mixes are checked where they are made (6A.S1 to S6). Here are the
-laws that span tables, each derived from other rows than it was made from, and the degrees of the graph.
+Foreign keys, ranges and orders are the shell's; exact totals, caps and mixes are checked where they are made
+(6A.S1 to S6). Here are the laws that span tables, each derived from other rows than it was made from, and the
+degrees of the graph.
 """
 
 from __future__ import annotations
@@ -10,7 +12,14 @@ import numpy as np
 
 from sim.segments.entities_6a.country_pieces import piece_of, plan_pieces
 from sim.segments.entities_6a.s4_devices.checks import percentiles
-from sim.segments.entities_6a.s7_audit.links import count_degrees, count_neighbourhoods, count_orphans, count_sharing, whole, world_of
+from sim.segments.entities_6a.s7_audit.links import (
+    count_degrees,
+    count_neighbourhoods,
+    count_orphans,
+    count_sharing,
+    whole,
+    world_of,
+)
 from sim.segments.entities_6a.s7_audit.roles import count_rings, count_spread, roles_of, spread_checks
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
@@ -79,7 +88,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Audit a run of countries."""
     piece = piece_of(part)
     world = world_of(ctx, piece)
-    bases = (len(rows) for rows in (world.parties, world.accounts, world.instruments, world.devices, world.ips))
+    bases = (
+        len(rows) for rows in (world.parties, world.accounts, world.instruments, world.devices, world.ips)
+    )
     for (name, _), rows in zip(_TOTALS, (*bases, len(world.used_device), len(world.ip)), strict=True):
         ctx.count(f"seen.{name}", rows)
     count_sharing(ctx, world)
@@ -98,7 +109,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No fault in any row, no orphans, all rows seen; odds ratios."""
     result = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, "over all rows") for name in FAULTS]
-    orphans = {name.removeprefix("orphan."): int(value) for name, value in totals.items() if name.startswith("orphan.")}
+    orphans = {
+        name.removeprefix("orphan."): int(value)
+        for name, value in totals.items()
+        if name.startswith("orphan.")
+    }
     most = int(ctx.params.realism_gates_posture_6A.orphan_rows)
     result.append(Check("orphan rows", sum(orphans.values()) <= most, orphans, most, "rows nothing hangs on"))
     seen = {name: int(totals[f"seen.{name}"]) for name, _ in _TOTALS}
@@ -110,7 +125,9 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
-    """Rings, and degrees of every kind of entity: both are held against priors and caps where they are made."""
+    """Rings, and degrees of every kind of entity: both are held against priors and caps
+    where they are made.
+    """
     sizes = np.asarray(totals["ring sizes"])
     figures = {"rings": int(totals["rings"]), "clusters": int(totals["clusters"]), **percentiles(sizes)}
     result = [Measurement("parties at a ring's address", figures, "parties")]
@@ -118,5 +135,9 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
         histogram = np.asarray(totals[name])
         links = int(totals[name.replace("degree.", "links.")])
         shown = {"mean": round(links / max(1, int(histogram.sum())), 4), **percentiles(histogram)}
-        result.append(Measurement(name.removeprefix("degree."), shown, "", f"{_WIDEST} means more" if histogram[-1] else ""))
+        result.append(
+            Measurement(
+                name.removeprefix("degree."), shown, "", f"{_WIDEST} means more" if histogram[-1] else ""
+            )
+        )
     return result
