@@ -40,10 +40,14 @@ class Memory:
 
     Args:
         limit: Bytes there are; None for as many as the host has.
+
+    Attributes:
+        namespace: The functions of its arrays (`gpu_kernels/namespace.py`), who puts itself here.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
+        self.namespace: Any = None
         self.used = 0
         self.peak = 0
         self._lock = threading.RLock()  # a finalizer may run inside `_claim` of the same thread
@@ -155,11 +159,6 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __iter__(self) -> Any:
         raise TypeError("one row at a time is one copy at a time: use .get() or .tolist()")
 
-    def _namespace(self) -> Any:
-        from gpu_kernels.namespace import Namespace  # the two know each other
-
-        return Namespace(self._memory)
-
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
     ) -> Any:
@@ -176,7 +175,7 @@ class DeviceArray(NDArrayOperatorsMixin):
         return out[0]
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        counterpart = getattr(self._namespace(), function.__name__, None)
+        counterpart = getattr(self._memory.namespace, function.__name__, None)
         if counterpart is None:
             raise TypeError(f"numpy.{function.__name__} is not for device arrays")
         return counterpart(*args, **kwargs)

@@ -41,6 +41,7 @@ class Namespace:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
+        memory.namespace = self  # numpy functions given one of its arrays come here
 
     def __getattr__(self, name: str) -> Any:
         if name in _DTYPES:

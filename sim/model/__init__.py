@@ -5,8 +5,8 @@ Importing this package loads no segment: who refuses a bad request need not wait
 
 from sim.model.estimate.whole import estimate
 from sim.model.inputs.merchants import MERCHANTS_INPUT, read_merchants
-from sim.state.declaration import Segment
 from sim.state.model import Model
+from sim.state.program import Segment
 
 
 def _segments() -> tuple[Segment, ...]:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from sim.ground.errors import GateError, SimError, UsageError
+from sim.objects.connect import open_store
 from sim.objects.location import Location
-from sim.objects.store import ObjectStore, open_store
+from sim.objects.store import ObjectStore
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import FLAG_NAME, INDEX_NAME, gate_refused, verify_bundle
 from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt, refused

@@ -13,23 +13,17 @@ import contextlib
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sim.ground.errors import GateError, SimError, StorageError
 from sim.ground.identity import sha256_bytes
-from sim.ground.packages import require_package
 from sim.objects.location import Location, without_secrets
 from sim.shell.publish.documents import DOCUMENT_BYTES
 
 CHUNK = 1 << 22
-_EXTRAS = {
-    "s3": ("s3fs", "closedworld[s3]"),
-    "gs": ("gcsfs", "closedworld[gcs]"),
-    "file": ("fsspec", "fsspec"),
-}
 # Whatever these raise is the store's or the network's doing; anything else is a bug and stays a traceback.
 _STORE_PACKAGES = (
     "botocore",
@@ -198,35 +192,6 @@ class ObjectStore(ABC):
         with self.fs.open(self.path(key), "rb", block_size=CHUNK, cache_type="readahead") as stream:
             while piece := stream.read(CHUNK):
                 yield piece
-
-
-def open_store(location: Location, options: Mapping[str, Any] | None = None) -> ObjectStore:
-    """The objects below a location.
-
-    Args:
-        location: Where.
-        options: Keyword arguments for the fsspec filesystem (endpoint, profile); kept nowhere.
-
-    Raises:
-        UsageError: `SHELL.PACKAGE_MISSING`, with the pip line.
-    """
-    module, extra = _EXTRAS[location.protocol]
-    require_package(module, f"{location.protocol}://", f"pip install '{extra}'")
-    import fsspec  # which each of them brings
-
-    settings = {"use_listings_cache": False, "skip_instance_cache": True, **(options or {})}
-    if location.protocol == "s3":
-        # Arrow asks for the ranges it needs; reading ahead would fetch others
-        settings = {"default_cache_type": "none", **settings}
-    with store_errors(location, "opening the store"):
-        fs = fsspec.filesystem(location.protocol, **settings)
-    if location.protocol == "s3":
-        from sim.objects.s3 import S3Objects
-
-        return S3Objects(location, fs)
-    from sim.objects.generic import GenericObjects, LocalObjects
-
-    return (LocalObjects if location.protocol == "file" else GenericObjects)(location, fs)
 
 
 def require_conditional_put(store: ObjectStore, key: str) -> None:

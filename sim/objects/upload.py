@@ -20,6 +20,7 @@ from uuid import uuid4
 from sim.ground.errors import GateError, LockedError, StorageError, UsageError, storage_errors
 from sim.ground.identity import sha256_bytes, sha256_file
 from sim.ground.paths import user_cache
+from sim.objects.connect import open_store
 from sim.objects.location import Location
 from sim.objects.mirror import (
     DOCUMENT,
@@ -29,7 +30,7 @@ from sim.objects.mirror import (
     passed_there,
     prove_remote,
 )
-from sim.objects.store import ObjectStore, open_store, require_conditional_put
+from sim.objects.store import ObjectStore, require_conditional_put
 from sim.shell.events.events import PartitionEnded, Reporter, StateBegan, StateEnded
 from sim.shell.loop.publication import Publication
 from sim.shell.publish.bundle import Bundle

@@ -16,6 +16,7 @@ from typing import Any
 
 from sim.ground.errors import GateError, SimError
 from sim.ground.paths import contracts_root
+from sim.objects.connect import open_store
 from sim.objects.location import Location
 from sim.objects.mirror import (
     THREADS,
@@ -28,7 +29,6 @@ from sim.objects.mirror import (
     stranger_keys,
     unfinished_there,
 )
-from sim.objects.store import open_store
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import gates_dir

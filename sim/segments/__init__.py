@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.state.declaration import Segment
+    from sim.state.program import Segment
 
     SEGMENTS: tuple[Segment, ...]
 

@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from sim.ground.contract_types import Contracts
-from sim.state.declaration import Segment, State
+from sim.state.declaration import State
 from sim.state.frames import Frame
 from sim.state.inputs import Inputs, ReferenceTables
 from sim.state.params import Params
+from sim.state.program import Segment
 
 
 @dataclass(frozen=True)

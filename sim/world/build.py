@@ -21,7 +21,7 @@ from sim.shell.loop.publication import Publication
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.rng_events import require_events
 from sim.shell.request.request import Prepared
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pyarrow.fs as pafs
 from sim.ground.contract_types import nearest
 from sim.ground.errors import GateError, UsageError, path_text
 from sim.ground.paths import config_root, contracts_root
+from sim.shell.runs.find_run import find_run
 from sim.shell.runs.opened import open_run
 from sim.shell.runs.proven import ProvenFiles
 from sim.state.records import PartFile, Published
@@ -68,7 +69,21 @@ class World(Described):
 
     def __reduce__(self) -> tuple[Callable[..., World], tuple[object, ...]]:
         """Carried to other processes as a place: it is opened there again, with every check made again."""
-        return reopened, (str(self.path.absolute()), self.run_id, *self._roots)
+        return reopened, (type(self), str(self.path.absolute()), self.run_id, *self._roots)
+
+    @classmethod
+    def at(cls, place: str, contracts: Path, config: Path) -> World:
+        """The world in a run directory; of a subclass, wherever its runs lie.
+
+        Raises:
+            UsageError: If no run is there.
+            GateError: If it is not as it was published.
+        """
+        return cls(find_run(place), contracts, config)
+
+    def published(self, dataset: str) -> Sequence[Published]:
+        """Manifest entries of a dataset, one a scenario (or one in all)."""
+        return self.table(dataset).published
 
     def table(self, dataset: str, scenario: str | None = None) -> Table:
         """A dataset, or one scenario of it.
@@ -239,15 +254,13 @@ class World(Described):
         return [Rows(Table(self, [item]).plain_dataset(), self.keys_of(item), self.lineage) for item in items]
 
 
-def reopened(place: str, run_id: str, contracts: Path, config: Path) -> World:
+def reopened(kind: type[World], place: str, run_id: str, contracts: Path, config: Path) -> World:
     """A world that was carried here, opened again where it lies.
 
     Raises:
         GateError: If it is not as it was published, or another run lies there.
     """
-    from sim.world import open as open_world
-
-    world = open_world(place, contracts, config)
+    world = kind.at(place, contracts, config)
     if world.run_id != run_id:
         what = "another run lies where this world was"
         raise GateError(

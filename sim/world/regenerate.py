@@ -15,8 +15,8 @@ from sim.shell.partition.partition import part_file
 from sim.shell.partition.rng_events import program_called
 from sim.shell.tables.parquet import to_arrow
 from sim.state.context import Context
-from sim.state.declaration import Program
 from sim.state.params import Params
+from sim.state.program import Program
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
 from sim.world.tables import equal_to

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from sim.ground.paths import config_root, contracts_root
-from sim.objects.location import Location
+from sim.objects.location import Location, parse_url
 from sim.objects.mirror import THREADS, mirror_run, open_remote, require_object
 from sim.objects.store import store_errors
 from sim.objects.upload import FetchingStore
@@ -70,7 +70,12 @@ class RemoteWorld(World):
                 "a world opened with storage_options stays in its process, since they are kept nowhere; "
                 "open it again elsewhere"
             )
-        return reopened, (self.location, self.run_id, *self._roots)
+        return reopened, (type(self), self.location, self.run_id, *self._roots)
+
+    @classmethod
+    def at(cls, place: str, contracts: Path, config: Path) -> World:
+        """See `World.at`: the world below a URL."""
+        return cls(parse_url(place), contracts, config)
 
     @property
     def location(self) -> str:

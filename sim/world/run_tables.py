@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from sim.shell.publish.bundle import Bundle
+from sim.world.described import Described
 from sim.world.rng_logs import as_utf8, audit_log, trace_log
-
-if TYPE_CHECKING:
-    from sim.world.handle import World
 
 _CHECK = pa.schema(
     [
@@ -75,7 +73,7 @@ def _text(value: Any) -> str | None:
     return as_utf8(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
-def run_reports(world: World) -> pa.Table:
+def run_reports(world: Described) -> pa.Table:
     """What each invocation did, a state a row. Outside every gate: nobody vouches for it.
 
     Raises:
@@ -86,7 +84,7 @@ def run_reports(world: World) -> pa.Table:
     return pa.Table.from_pylist(list(report_rows(world.path)), schema=REPORT_SCHEMA)
 
 
-RUN_TABLES: Mapping[str, Callable[[World], pa.Table]] = {
+RUN_TABLES: Mapping[str, Callable[[Described], pa.Table]] = {
     "validation_checks": lambda world: validation_checks(world.segments.values()),
     "rng_ledger": lambda world: world.ledger(),
     "rng_audit_log": lambda world: audit_log(world.receipt, world.segments),

@@ -17,6 +17,7 @@ from sim.ground.contract_types import Dataset
 from sim.ground.errors import UsageError
 from sim.ground.packages import require_package
 from sim.state.records import PartFile, Published
+from sim.world.source import Source
 from sim.world.view_columns import added, made, needed
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import pyarrow.dataset as pads
 
-    from sim.world.handle import World
 
 SCENARIO = "scenario_id"
 Filter: TypeAlias = "pads.Expression | Mapping[str, Any] | None"
@@ -38,7 +38,7 @@ class Table:
         items: Its published directories, one a scenario (or one in all).
     """
 
-    def __init__(self, world: World, items: Sequence[Published]) -> None:
+    def __init__(self, world: Source, items: Sequence[Published]) -> None:
         self._world = world
         self._items = tuple(items)
         self.id = self._items[0].dataset
@@ -239,11 +239,9 @@ class Table:
         return self._world.relation(self._items, connection)
 
 
-def _of_world(world: World, dataset: str, scenarios: Sequence[str]) -> Table:
-    whole = world.table(dataset)
-    return Table(
-        world, [item for item in whole.published if item.scenario is None or item.scenario in scenarios]
-    )
+def _of_world(world: Source, dataset: str, scenarios: Sequence[str]) -> Table:
+    items = world.published(dataset)
+    return Table(world, [item for item in items if item.scenario is None or item.scenario in scenarios])
 
 
 def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | None:

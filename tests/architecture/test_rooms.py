@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,27 @@ def test_layers_hold() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_circle_of_files() -> None:
+    """Imports inside functions and those for type checkers alone count as well: a file can be read after what it uses."""
+    files = {module_of(path): path for path in SOURCES}
+    graph: dict[str, set[str]] = {}
+    for name, path in files.items():
+        uses = graph.setdefault(name, set())
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                named = {f"{node.module}.{alias.name}" for alias in node.names}
+                uses |= named & files.keys() or {node.module} & files.keys()
+            elif isinstance(node, ast.Import):
+                uses |= {alias.name for alias in node.names} & files.keys()
+        uses.discard(name)
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
 
 
 def test_states_ask_which_rows_are_present() -> None:

@@ -27,9 +27,10 @@ from sim.ground.errors import BackendError, GateError, SimError
 from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.recompute import sampled
-from sim.state.declaration import Partition, Program
+from sim.state.declaration import Partition
 from sim.state.declared import UndeclaredAccess
 from sim.state.frames import Frame
+from sim.state.program import Program
 from tests.golden.test_golden import GOLDEN
 from tests.runs.worlds import build, closedworld, content_digests, published
 from tests.shell import miniworld

@@ -17,9 +17,10 @@ from sim.shell.loop.outcome import RunResult
 from sim.shell.loop.run import Options, run_world
 from sim.shell.request.request import Prepared, Request, prepare
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Partition, Program, Segment, State
+from sim.state.declaration import ROW_LEVEL, Check, Partition, State
 from sim.state.frames import Frame
 from sim.state.model import Model
+from sim.state.program import Program, Segment
 
 ITEMS = """
 $id: closedworld:layer1/1A/schemas

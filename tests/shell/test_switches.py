@@ -26,7 +26,8 @@ from sim.shell.runs.built_with import Judge, left_out
 from sim.shell.runs.demanded import unmet_demands
 from sim.shell.runs.verify import verify_run
 from sim.state.context import PartitionContext
-from sim.state.declaration import Partition, Program, Segment
+from sim.state.declaration import Partition
+from sim.state.program import Program, Segment
 
 CODES = ("1A", "1B")
 OFF, STORM_OFF = {"items_1A.noted": False}, {"items_1A.scenarios": {"storm": {"noted": False}}}

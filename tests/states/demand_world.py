@@ -16,9 +16,10 @@ from sim.segments.intensity_5a import SEGMENT
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame
 from sim.shell.tables.reference import Reference
 from sim.state.context import Context
-from sim.state.declaration import Check, Partition, Program
+from sim.state.declaration import Check, Partition
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
+from sim.state.program import Program
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies
 
 BASELINE, STRESS = "baseline_v1", "stress_peak_online_v1"

@@ -20,9 +20,10 @@ from sim.shell.runs.memory_store import MemoryStore
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame
 from sim.shell.tables.reference import Reference
 from sim.state.context import Context
-from sim.state.declaration import Check, Program, State
+from sim.state.declaration import Check, State
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
+from sim.state.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,8 +13,8 @@ from memory_world import MemoryWorld, config, merchants, sites, vocabularies
 
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
-from sim.state.declaration import Program
 from sim.state.frames import Frame, concat
+from sim.state.program import Program
 
 PATHS = {
     "party_taxonomy_6A": "taxonomy/party.yaml",

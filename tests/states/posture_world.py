@@ -10,8 +10,9 @@ from posture_people import accounts, addresses, code, devices, instruments, peop
 
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
-from sim.state.declaration import Check, Program
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.program import Program
 
 __all__ = ["CONFIGS", "audited", "built", "code", "entity_world", "posture"]
 

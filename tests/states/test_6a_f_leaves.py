@@ -11,9 +11,9 @@ from posture_world import CONFIGS, entity_world
 
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
-from sim.state.declaration import Program
 from sim.state.frames import concat
 from sim.state.params import Params
+from sim.state.program import Program
 
 PACKS = [name for name in CONFIGS if "fraud" in name or "posture" in name]
 

@@ -17,9 +17,9 @@ from network_world import CONFIGS, changed, world
 
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
-from sim.state.declaration import Program
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
+from sim.state.program import Program
 
 PACKS = [name for name in CONFIGS if name != "party_taxonomy_6A"]
 # Where only organisations have servers, nobody sees what servers do at homes and at other people's premises:

@@ -19,9 +19,9 @@ from sim.backends.binder import KernelFailure
 from sim.ground.errors import SimError
 from sim.shell.contracts.schema_check import document_problems
 from sim.shell.contracts.strict_yaml import Located
-from sim.state.declaration import Program
 from sim.state.frames import concat
 from sim.state.params import Params
+from sim.state.program import Program
 
 WHOLE = 10_000
 PACKS = [name for name in base_configs() if name != "scenario_horizon_5A"]

@@ -10,8 +10,8 @@ from memory_world import MemoryWorld, config, merchants, vocabularies
 from sim.recipes.partitions import row_ranges
 from sim.recipes.supplied import nothing_supplied
 from sim.segments.virtual_3b import SEGMENT
-from sim.state.declaration import Program
 from sim.state.frames import Frame
+from sim.state.program import Program
 
 CONFIGS = {
     "mcc_taxonomy_1A": config("layer1/1A/mcc_taxonomy.yaml"),

@@ -17,8 +17,8 @@ from sim.segments.entities_6a.s1_parties import state as s1_parties
 from sim.segments.entities_6a.s2_accounts import state as s2_accounts
 from sim.segments.entities_6a.s3_instruments import state as s3_instruments
 from sim.shell.tables.digest import table_digest
-from sim.state.declaration import Program
 from sim.state.frames import Frame, concat
+from sim.state.program import Program
 
 STATES: tuple[ModuleType, ...] = (s1_parties, s2_accounts, s3_instruments)
 COUNTRIES = ("AU", "BR", "DE", "FR", "GB", "IN", "JP", "NG", "NZ", "TV", "US", "ZA")

@@ -57,8 +57,8 @@ def objects() -> Callable[[str], Any]:
     """The objects below a URL."""
 
     def opened(url: str) -> Any:
+        from sim.objects.connect import open_store
         from sim.objects.location import parse_url
-        from sim.objects.store import open_store
 
         return open_store(parse_url(url))
 

@@ -139,7 +139,7 @@ def test_killed_in_a_multipart_upload_the_next_run_aborts_it(s3, objects, tmp_pa
     program = f"""
 from pathlib import Path
 from sim.objects.location import parse_url
-from sim.objects.store import open_store
+from sim.objects.connect import open_store
 store = open_store(parse_url("{url(s3)}"))
 store._part_bytes = 5 << 20
 store.recover(Path("{tmp_path}/notes"))

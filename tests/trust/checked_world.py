@@ -24,8 +24,9 @@ from sim.shell.request.request import Request, prepare
 from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.tables.key_ranges import check_key_ranges, key_range
 from sim.state.context import Context
-from sim.state.declaration import Check, Program
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame, concat
+from sim.state.program import Program
 from sim.state.records import Published
 
 Totals = dict[str, Any]

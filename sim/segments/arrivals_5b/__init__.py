@@ -9,7 +9,7 @@ from sim.segments.arrivals_5b import (
     s4_arrival_events,
     s5_audit,
 )
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SEGMENT = Segment.of(
     2,

@@ -11,7 +11,7 @@ from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SEGMENT = Segment.of(
     3,

@@ -5,6 +5,6 @@ surfaces.
 from __future__ import annotations
 
 from sim.segments.intensity_5a import s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SEGMENT = Segment.of(2, "Demand", s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces)

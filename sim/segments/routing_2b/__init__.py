@@ -1,6 +1,6 @@
 """2B: which of a merchant's sites takes an arrival, and how demand splits over its zones."""
 
 from sim.segments.routing_2b import s1_site_weights, s2_alias, s3_group_weights
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SEGMENT = Segment.of(1, "Routing weights", s1_site_weights, s2_alias, s3_group_weights)

@@ -1,6 +1,6 @@
 """3A: the time zones a merchant is in, counted from where its sites really are."""
 
 from sim.segments.zones_3a import s1_zone_alloc
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SEGMENT = Segment.of(1, "Zones", s1_zone_alloc)

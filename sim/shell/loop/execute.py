@@ -24,7 +24,8 @@ from sim.shell.tables.digest import combine_digests
 from sim.shell.tables.key_ranges import check_key_ranges
 from sim.shell.workers.dispatch import compute_all
 from sim.state.context import Context
-from sim.state.declaration import Check, Measurement, Partition, Program
+from sim.state.declaration import Check, Measurement, Partition
+from sim.state.program import Program
 from sim.state.records import Published
 from sim.state.switches import named
 

@@ -12,7 +12,7 @@ from sim.executors import Executor
 from sim.shell.events.events import KernelsCompiling, Reporter
 from sim.shell.loop.telling import states_until
 from sim.shell.publish.gate import FLAG_NAME, gates_dir, state_path
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 
 def compile_missing(

@@ -12,7 +12,7 @@ from sim.executors.resident import highest
 from sim.shell.publish.bundle import Bundle
 from sim.shell.runs.figures import bundle_figures
 from sim.shell.runs.runs_report import StateRow
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 
 SIZES_CHECKED = "sizes checked, bytes not re-read"
 """What is done with the files of a segment whose flag lies there; a state that reads one hashes it first."""

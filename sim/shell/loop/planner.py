@@ -31,7 +31,7 @@ from sim.shell.request.request import Prepared
 from sim.shell.request.request_context import context_for
 from sim.shell.runs.opened import require_passed
 from sim.shell.runs.store import Store
-from sim.state.declaration import Program, Segment
+from sim.state.program import Program, Segment
 from sim.state.records import Published
 
 

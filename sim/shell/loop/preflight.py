@@ -14,8 +14,8 @@ from sim.backends import Backend
 from sim.shell.request.request import Prepared
 from sim.shell.request.request_context import context_for
 from sim.shell.tables.reference import TABLES
-from sim.state.declaration import Program
 from sim.state.inputs import Inputs
+from sim.state.program import Program
 
 
 def require_possible(prepared: Prepared, backend: Backend, store: Inputs) -> None:

@@ -9,7 +9,7 @@ from sim.backends import Backend
 from sim.shell.request.request import Prepared
 from sim.shell.request.request_context import context_for
 from sim.shell.runs.memory_store import MemoryStore
-from sim.state.declaration import Program
+from sim.state.program import Program
 
 
 def rehearse(prepared: Prepared, backend: Backend, dataset: str) -> MemoryStore:

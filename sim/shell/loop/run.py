@@ -42,7 +42,7 @@ from sim.shell.request.request_context import context_for
 from sim.shell.runs.demanded import require_checks
 from sim.shell.runs.runs_report import write_state_runs
 from sim.shell.workers.job import describe_job, published_manifests
-from sim.state.declaration import Program, Segment
+from sim.state.program import Program, Segment
 
 MOST_SLOTS = 64  # partitions on a device at once
 

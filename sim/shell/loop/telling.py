@@ -13,7 +13,8 @@ from sim.shell.events.events import InputRead, RunBegan, SegmentPassed, SegmentS
 from sim.shell.publish.bundle import Bundle
 from sim.shell.request.request import Prepared
 from sim.shell.runs.runs_report import StateRow
-from sim.state.declaration import METADATA_ONLY, Program, Segment
+from sim.state.declaration import METADATA_ONLY
+from sim.state.program import Program, Segment
 
 _METHODS = {
     "UPSTREAM_EGRESS": "SHA-256 of each file when it is first opened, against its producer's manifest",

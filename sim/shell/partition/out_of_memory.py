@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.executors import MemoryBudget, MemoryLimitPassed
 from sim.ground.errors import StorageError
 from sim.state.context import Context
-from sim.state.declaration import Program
+from sim.state.program import Program
 
 OUT_OF_MEMORY = "SHELL.OUT_OF_MEMORY"
 _KEPT = "finished partitions are kept"

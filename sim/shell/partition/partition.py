@@ -30,8 +30,9 @@ from sim.shell.tables.key_ranges import key_range
 from sim.shell.tables.keys import Neighbours
 from sim.shell.tables.parquet import Vocabularies, encode_parquet
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Frames, Partition, Program
+from sim.state.declaration import Frames, Partition
 from sim.state.frames import Frame
+from sim.state.program import Program
 from sim.state.records import PartFile
 
 Result = TypeVar("Result")

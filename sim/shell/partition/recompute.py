@@ -16,7 +16,8 @@ from sim.ground.errors import BackendError
 from sim.shell.runs.store import Store
 from sim.shell.tables.digest import table_digest
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Frames, Partition, Program
+from sim.state.declaration import Frames, Partition
+from sim.state.program import Program
 
 DISAGREES = "SHELL.BACKEND_DISAGREES"
 

@@ -19,8 +19,9 @@ from sim.ground.errors import UsageError
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.segment_order import EVENT_TABLE, event_code
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, Program, Segment, Totals
+from sim.state.declaration import Check, Frames, Partition, Totals
 from sim.state.event_log import COUNTERS, FIGURES, EventLog
+from sim.state.program import Program, Segment
 
 
 def event_dataset(stream: str) -> str:

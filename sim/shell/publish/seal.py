@@ -15,7 +15,8 @@ from sim.ground.contract_types import Contracts
 from sim.ground.errors import GateError
 from sim.ground.identity import canonical_json, contracts_digest, named_digest, pretty_json, sha256_bytes
 from sim.shell.publish.bundle import Bundle
-from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Segment
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL
+from sim.state.program import Segment
 
 SEAL_LAW = "sealed-inputs-v2"
 RECEIPT_LAW = "gate-receipt-v1"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sim.backends import Backend
 from sim.shell.request.request import Prepared
 from sim.state.context import Context
-from sim.state.declaration import Program
 from sim.state.inputs import Inputs
+from sim.state.program import Program
 
 
 def context_for(program: Program, prepared: Prepared, backend: Backend, inputs: Inputs) -> Context:

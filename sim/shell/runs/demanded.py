@@ -18,7 +18,7 @@ from sim.ground.contract_types import Contracts, Dataset
 from sim.ground.errors import GateError
 from sim.shell.publish.bundle import Bundle
 from sim.shell.tables.invariants import law_name
-from sim.state.declaration import Segment
+from sim.state.program import Segment
 from sim.state.records import Published
 from sim.state.switches import Choices, asked_for, named
 

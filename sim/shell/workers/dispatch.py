@@ -32,8 +32,10 @@ from sim.shell.partition.partition import StateRun, compute_partition, part_file
 from sim.shell.partition.recompute import sampled
 from sim.shell.partition.staging import PartitionResult, Staging, decode_result
 from sim.shell.workers.job import REPLY_LAW
+from sim.shell.workers.worker import compute
 from sim.state.context import Context
-from sim.state.declaration import Partition, Program
+from sim.state.declaration import Partition
+from sim.state.program import Program
 
 _RESUME = "closedworld run with the same arguments goes on from here: finished partitions are kept"
 _REFUSALS = {kind.__name__: kind for kind in errors.SimError.__subclasses__()}
@@ -109,9 +111,6 @@ class PartitionWork:
 
     def remote(self) -> Callable[[str], str]:
         """What workers run."""
-        # workers load the run loop, which is what imports this module
-        from sim.shell.workers.worker import compute
-
         return compute
 
     def send(self, part: Partition) -> str:

@@ -40,8 +40,9 @@ from sim.shell.request.request_context import context_for
 from sim.shell.runs.store import Store
 from sim.shell.workers.job import JOB_LAW, REPLY_LAW, agreed, decode_request
 from sim.state.context import Context
-from sim.state.declaration import Partition, Program
+from sim.state.declaration import Partition
 from sim.state.model import Model
+from sim.state.program import Program
 from sim.state.records import Published
 
 _CODE = code_digest()  # of the sources as they are when they are loaded, not when the first partition comes
