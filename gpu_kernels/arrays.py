@@ -267,7 +267,7 @@ class DeviceArray(NDArrayOperatorsMixin):
 
 def _delegate(name: str) -> Callable[..., Any]:
     def method(self: DeviceArray, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self._namespace(), name)(self, *args, **kwargs)
+        return getattr(self._memory.namespace, name)(self, *args, **kwargs)
 
     method.__doc__ = f"The namespace's `{name}` of this array."
     return method

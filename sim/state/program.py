@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from sim.state.context import Context
 from sim.state.declaration import Check, Frames, Measurement, Partition, State, Totals
+
+if TYPE_CHECKING:
+    from sim.state.context import Context  # who only reads a run knows segments, and need not load backends
 
 
 @dataclass(frozen=True)
