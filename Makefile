@@ -55,8 +55,9 @@ test-gpu: $(GPU)          ## on a GPU node: parity of kernels and worlds on the 
 gpu-node-kit: $(TESTS)    ## what tests/gpu/node.py takes along to a GPU node that reaches no registry
 	$(BIN)/python tests/gpu/kit.py
 
-lint: $(TESTS)            ## ruff, mypy --strict, layering, contracts
+lint: $(TESTS)            ## ruff (rules and format), mypy --strict, layering, contracts
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/closedworld contracts lint

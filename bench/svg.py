@@ -10,7 +10,8 @@ from html import escape
 WIDTH, LABEL, LINE, HEAD = 720, 210, 22, 34
 STYLE = """
   text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #24292f }
-  .title { font-weight: 600; font-size: 13px } .note { fill: #57606a } .other { fill: #8c959f } .own { fill: #1f6feb }
+  .title { font-weight: 600; font-size: 13px } .note { fill: #57606a }
+  .other { fill: #8c959f } .own { fill: #1f6feb }
   path { fill: none; stroke: #1f6feb; stroke-width: 2 } line { stroke: #d0d7de }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .note { fill: #9198a1 } .other { fill: #6e7681 } .own { fill: #4493f8 }

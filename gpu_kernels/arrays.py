@@ -21,8 +21,9 @@ from gpu_kernels.memory import OutOfDeviceMemory
 
 # Exact on every device: integers, comparisons, + - * / sqrt floor.
 _EXACT = """
-    add subtract multiply divide true_divide floor_divide remainder divmod negative positive absolute minimum maximum sqrt floor
-    bitwise_and bitwise_or bitwise_xor invert left_shift right_shift equal not_equal less less_equal greater greater_equal
+    add subtract multiply divide true_divide floor_divide remainder divmod negative positive absolute
+    minimum maximum sqrt floor bitwise_and bitwise_or bitwise_xor invert left_shift right_shift
+    equal not_equal less less_equal greater greater_equal
     logical_and logical_or logical_xor logical_not isnan isfinite isinf sign
 """
 UFUNCS = frozenset(_EXACT.split())

@@ -147,7 +147,8 @@ def launcher(kernel: KernelText) -> str:
     called = ",\n                ".join(arguments)
     return f"""
 #line 1 "emulated launch"
-extern "C" void emulated_launch(const u64 *word, const u32 *blocks, u32 block_count, const u32 *threads, u32 thread_count) {{
+extern "C" void emulated_launch(const u64 *word, const u32 *blocks, u32 block_count,
+                                const u32 *threads, u32 thread_count) {{
     gridDim.x = block_count;
     blockDim.x = thread_count;
     for (u32 b = 0; b < block_count; ++b) {{

@@ -30,10 +30,10 @@ C_TYPES = {
 }
 # Words of C++ that a contract may use as a name (`virtual` arrivals): they get an underscore.
 _WORDS = """
-alignas asm auto bool break case catch char class const constexpr continue default delete do double else enum explicit export extern
-false float for friend goto if inline int long mutable namespace new noexcept nullptr operator private protected public register return
-short signed sizeof static struct switch template this throw true try typedef typeid typename union unsigned using virtual void volatile
-while
+alignas asm auto bool break case catch char class const constexpr continue default delete do double else enum
+explicit export extern false float for friend goto if inline int long mutable namespace new noexcept nullptr
+operator private protected public register return short signed sizeof static struct switch template this throw
+true try typedef typeid typename union unsigned using virtual void volatile while
 """
 RESERVED = frozenset(_WORDS.split())
 

@@ -10,8 +10,9 @@ ERRORS = errors_of("route_arrivals")
 
 @kernel
 def route_arrivals(
-    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first, edge_slots,
-    threshold, alias, place_id, bucket_start, ts_us, arrival_key, virtual, site_id, edge_id, error,
+    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first,
+    edge_slots, threshold, alias, place_id, bucket_start, ts_us, arrival_key, virtual, site_id, edge_id,
+    error,
 ):  # fmt: skip
     always = u64(0xFFFFFFFFFFFFFFFF)
     places = length(place_id)

@@ -11,8 +11,9 @@ NONE = 0xFFFFFFFF
 
 @kernel
 def verify_routes(
-    row, virtual, site_id, site_present, edge_id, edge_present, primary, settlement, key_row, key_zone, key_settlement,
-    may_virtual, may_physical, site_first, site_count, edge_first, edge_count, member_id, fault, member, error,
+    row, virtual, site_id, site_present, edge_id, edge_present, primary, settlement, key_row, key_zone,
+    key_settlement, may_virtual, may_physical, site_first, site_count, edge_first, edge_count, member_id,
+    fault, member, error,
 ):  # fmt: skip
     for i in rows(fault):
         fault[i], member[i] = u8(1), u32(NONE)

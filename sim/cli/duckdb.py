@@ -22,7 +22,8 @@ HELP = """.tables         datasets, and tables about the run
 .schema NAME    columns of one
 .mode MODE      table, csv or json (an object a line)
 .help  .quit
-Anything else is SQL, up to a semicolon: SELECT over everything, and tables of your own, which end with the session."""
+Anything else is SQL, up to a semicolon: SELECT over everything, and tables of your own,
+which end with the session."""
 
 
 def duckdb(

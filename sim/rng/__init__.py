@@ -12,6 +12,6 @@ from sim.rng.keys import SCHEME, block, stream_key
 from sim.rng.streams import Stream, StreamError, Streams
 
 __all__ = [
-    "ENTITY_KEY", "SCHEME", "Address", "AddressError", "AddressOverflow", "Field", "Stream", "StreamError", "Streams",
-    "block", "entity_hash", "evaluate", "frame", "stream_key",
+    "ENTITY_KEY", "SCHEME", "Address", "AddressError", "AddressOverflow", "Field", "Stream", "StreamError",
+    "Streams", "block", "entity_hash", "evaluate", "frame", "stream_key",
 ]  # fmt: skip

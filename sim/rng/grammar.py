@@ -6,7 +6,7 @@ draws, records or explains a draw evaluates that one expression:
     word  = "0" | part { "|" part }            parts side by side, each in bits of its own
     part  = value [ "<<" number ]              a value, moved up
     value = field [ "^" number ]               a field; a tag that keeps one use of a hash apart from another
-          | "hash" "(" word "," word ")"       the entity hash of two words: lane 0 of Philox under `address.ENTITY_KEY`
+          | "hash" "(" word "," word ")"       entity hash of two words: lane 0 of Philox under `ENTITY_KEY`
 
 A field is declared with its width in bits, or with an expression of its own over fields declared before it.
 `block` is the field every stream has: draw d is lane d % 2 of block d // 2, and blocks are counted in the

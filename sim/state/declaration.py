@@ -1,12 +1,14 @@
 """What a state is: a frozen declaration and up to six functions, discovered from one module.
 
     STATE = State(id="5B.S3", ...)
-    def preflight(ctx) -> None                    # optional; refuses impossible parameters before any state has run
-    def plan(ctx) -> list[Partition]              # optional; default: one partition (one a scenario where `per_scenario`)
-    def compute(ctx, part) -> dict[str, Frame]    # frames by dataset id; may be called in any order, on any worker
-    def finish(ctx, totals) -> dict[str, Frame]   # optional; small tables made from the sums of all partitions' counters
-    def checks(ctx, totals) -> list[Check]        # optional; model checks over sums of all partitions, before publishing
-    def measure(ctx, totals) -> list[Measurement] # optional; figures published beside the checks; they hold nothing up
+    def preflight(ctx) -> None                    # refuses impossible parameters before any state has run
+    def plan(ctx) -> list[Partition]              # default: one, or one a scenario where `per_scenario`
+    def compute(ctx, part) -> dict[str, Frame]    # frames by dataset id; in any order, on any worker
+    def finish(ctx, totals) -> dict[str, Frame]   # small tables made from the sums of all partitions
+    def checks(ctx, totals) -> list[Check]        # model checks over these sums, before publishing
+    def measure(ctx, totals) -> list[Measurement] # figures published beside the checks; they stop nothing
+
+All but `compute` are optional.
 
 A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or
 backend.

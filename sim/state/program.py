@@ -1,4 +1,6 @@
-"""Programs and segments: a state's declaration with its functions, and an ordered list of such behind one gate."""
+"""Programs and segments: a state's declaration with its functions,
+and an ordered list of such behind one gate.
+"""
 
 from __future__ import annotations
 

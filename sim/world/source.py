@@ -1,4 +1,6 @@
-"""What a table needs of the world it belongs to: where its rows lie, and the proofs that stand before them."""
+"""What a table needs of the world it belongs to: where its rows lie,
+and the proofs that stand before them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from sim.state.records import PartFile, Published
 
 
 class Source(Protocol):
-    """Published directories that can be read, each file behind its proof. `World` and `RemoteWorld` are such."""
+    """Published directories that can be read, each file behind its proof. `World` and
+    `RemoteWorld` are such.
+    """
 
     filesystem: pafs.FileSystem
 

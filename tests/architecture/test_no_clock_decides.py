@@ -17,7 +17,8 @@ NETS = {"PATIENCE_S", "timeout"}
 ALLOWED = {
     "tests/work.py": "waits for what comes, until nothing can come any more",
     "tests/trust/mutant_runs.py": "ends mutants that wait for ever; the table tells how long one took",
-    "tests/trust/test_kills.py": "kills at random moments of a run as long as the one before; nothing is held against them",
+    "tests/trust/test_kills.py": "kills at random moments of a run as long as the one before; "
+    "nothing is held against them",
     "tests/runs/test_variations.py": "a wait that ends in a kill, longer each time",
     "tests/gpu/node.py": (
         "a script for a GPU node with little time: it measures, and leaves out stages that would not end in "

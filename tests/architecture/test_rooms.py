@@ -60,7 +60,9 @@ def module_of(path: Path) -> str:
 
 
 def test_no_circle_of_files() -> None:
-    """Imports inside functions and those for type checkers alone count as well: a file can be read after what it uses."""
+    """Imports inside functions and those for type checkers alone count as well:
+    a file can be read after what it uses.
+    """
     files = {module_of(path): path for path in SOURCES}
     graph: dict[str, set[str]] = {}
     for name, path in files.items():

@@ -85,10 +85,13 @@ def test_estimates_are_of_the_right_size(cli, demo_run):
 @pytest.mark.parametrize("virtual", [False, True])
 def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
     world = cw.open(demo_run)
-    query = f"""select merchant_id, arrival_seq, count_n, a.bucket_index from arrival_events_5B a join s3_bucket_counts_5B c
-        on a.merchant_id = c.merchant_id and a.bucket_index = c.bucket_index and a.legal_country_iso = c.legal_country_iso
-        and a.zone_representation = c.tzid and a.channel_group = c.channel_group and a.scenario_id = c.scenario_id
-        where a.scenario_id = 'baseline_v1' and is_virtual = {virtual} and count_n >= 3 order by a.merchant_id, arrival_seq limit 40"""
+    query = f"""select merchant_id, arrival_seq, count_n, a.bucket_index
+        from arrival_events_5B a join s3_bucket_counts_5B c
+        on a.merchant_id = c.merchant_id and a.bucket_index = c.bucket_index
+        and a.legal_country_iso = c.legal_country_iso and a.zone_representation = c.tzid
+        and a.channel_group = c.channel_group and a.scenario_id = c.scenario_id
+        where a.scenario_id = 'baseline_v1' and is_virtual = {virtual} and count_n >= 3
+        order by a.merchant_id, arrival_seq limit 40"""
     rows = world.sql(query.replace("select merchant_id", "select a.merchant_id")).to_pylist()[::10]
     assert rows
     for row in rows:

@@ -207,7 +207,8 @@ def test_key_ranges() -> None:
     parts = [good().slice(0, 3), good().slice(3, 3), good().slice(3, 5)]
     ranges = [key_range(part, spec) for part in parts]
     assert ranges[0] == {
-        "rows": 3, "first": [1, 1], "last": [BIG, 1], "first_primary": [1, 1], "last_primary": [BIG, 1], "primary_increasing": True,
+        "rows": 3, "first": [1, 1], "last": [BIG, 1], "first_primary": [1, 1], "last_primary": [BIG, 1],
+        "primary_increasing": True,
     }  # fmt: skip
     assert ranges[1] == {"rows": 0}
     results = check_key_ranges(ranges, spec)

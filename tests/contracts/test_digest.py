@@ -43,7 +43,8 @@ def test_law_spelled_out(dataset: Dataset) -> None:
     head = framed("closedworld.column.v1")
     columns = [
         head + framed("id") + framed("uint64") + b"\0" + struct.pack("<QQQ", 2, 1, 2**64 - 1),
-        head + framed("paint") + framed("category") + b"\1" + struct.pack("<I", 3) + framed("red") + framed("green") + framed("blue")
+        head + framed("paint") + framed("category") + b"\1"
+        + struct.pack("<I", 3) + framed("red") + framed("green") + framed("blue")
         + struct.pack("<Q", 2) + b"\1\0" + struct.pack("<hh", 2, 0),
         head + framed("note") + framed("string") + b"\0" + struct.pack("<Q", 2) + framed("") + framed("é"),
         head + framed("at") + framed("timestamp_us") + b"\0" + struct.pack("<Qqq", 2, -1, 10**15),

@@ -43,24 +43,54 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
     ("file", "old", "new", "words", "line"),
     [
         (DICTIONARY, "primary_key: [shop_id]", "primary_key: [shop]", "has no column 'shop'", 10),
-        (DICTIONARY, "sort_order: [shop_id, till_no]", "sort_order: [shop_id, till_no, tint]", "has no column 'tint'", 21),
-        (DICTIONARY, "columns: [shop_id], dataset: shop,", "columns: [shop], dataset: shop,", "has no column 'shop'", 22),
+        (
+            DICTIONARY,
+            "sort_order: [shop_id, till_no]",
+            "sort_order: [shop_id, till_no, tint]",
+            "has no column 'tint'",
+            21,
+        ),
+        (
+            DICTIONARY,
+            "columns: [shop_id], dataset: shop,",
+            "columns: [shop], dataset: shop,",
+            "has no column 'shop'",
+            22,
+        ),
         (DICTIONARY, "to: [shop_id]", "to: [id]", "shop has no column 'id'", 22),
         (DICTIONARY, "dataset: shop,", "dataset: ship,", "refers to nothing", 22),
         (DICTIONARY, "to: [shop_id]", "to: [shop_id, country_iso]", "refers unevenly", 22),
         (DICTIONARY, "to: [shop_id]", "to: [country_iso]", "refers across types", 22),
         (DICTIONARY, "column: till_no, within", "column: till, within", "has no column 'till'", 24),
         (DICTIONARY, "column: till_no, within", "column: share, within", "in the sort order", 24),
-        (DICTIONARY, "column: share, within: [shop_id]", "column: share, within: [colour]", "sorted together", 25),
+        (
+            DICTIONARY,
+            "column: share, within: [shop_id]",
+            "column: share, within: [colour]",
+            "sorted together",
+            25,
+        ),
         (DICTIONARY, "column: share, within", "column: colour, within", "about integers", 25),
         (DICTIONARY, SUMS, "{law: exactly_one_present, columns: [colour, share]}", "always present", 25),
         (DICTIONARY, SUMS, "{law: at_least, column: share, other: colour}", "unlike types", 25),
         (DICTIONARY, "path: data/layer1/1A/till", "path: data/layer1/1A/tills", "lies elsewhere", 17),
-        (DICTIONARY, "[seed, manifest_fingerprint]", "[manifest_fingerprint, seed]", "partitioned otherwise", 8),
+        (
+            DICTIONARY,
+            "[seed, manifest_fingerprint]",
+            "[manifest_fingerprint, seed]",
+            "partitioned otherwise",
+            8,
+        ),
         (DICTIONARY, "produced_by: 1A.S2", "produced_by: 1A.S1", "one producer", 26),
         (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: []", "read by others", 13),
         (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: [1A.S2, 3B.S1]", "read by others", 13),
-        (DICTIONARY, "primary_key: [shop_id, till_no]", "primary_key: [shop_id, colour]", "cannot be part of a primary key", 20),
+        (
+            DICTIONARY,
+            "primary_key: [shop_id, till_no]",
+            "primary_key: [shop_id, colour]",
+            "cannot be part of a primary key",
+            20,
+        ),
         (SCHEMAS, "vocabulary: colour", "vocabulary: color", "did you mean 'colour'", 13),
         (SCHEMAS, "minimum: 1}", "minimum: 7, maximum: 3}", "empty range", 6),
         (SCHEMAS, "minimum: 1}", "minimum: -1}", "cannot hold", 6),
@@ -73,7 +103,7 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
         ("contracts/rng/streams.yaml", "scope: world}", IDLE, "no state", 7),
         ("contracts/rng/streams.yaml", "c0: till_no << 8", 'c0: "0"', "part of no address", 4),
     ],
-)  # fmt: skip
+)
 def test_rule(
     folder: Folder, states: tuple[Facts, ...], file: str, old: str, new: str, words: str, line: int
 ) -> None:

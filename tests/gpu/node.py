@@ -1,9 +1,10 @@
 """Everything a bare GPU node can prove and measure in a few minutes,
 in one command that needs no registry and no installation.
 
-    make gpu-node-kit                                                   # before, anywhere: .whl/ and cubins, to take along
+    make gpu-node-kit       # before, anywhere: .whl/ and cubins, to take along
     python3 tests/gpu/node.py --budget 400 --out OUT                    # there
-    python3 tests/gpu/node.py --budget 60 --out OUT --dry-run           # anywhere: every stage, shrunk, on the emulated device
+    # anywhere: every stage, shrunk, on the emulated device
+    python3 tests/gpu/node.py --budget 60 --out OUT --dry-run
 
 The node needs CuPy, numpy, pyarrow, PyYAML, pytest, hypothesis, rich and typer; what else a run takes lies in
 .whl/. Each stage is a process of its own, so that a fault of the device, a crash or a hang ends that stage

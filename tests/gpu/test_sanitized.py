@@ -22,7 +22,8 @@ OUT_OF_BOUNDS = (
     "row_stride()) { y[i] = x[i + 1]; } }\n"
 )
 UNDEFINED = """KERNEL void exp_map(IN(f64, x), OUT(f64, y)) {
-    for (u64 i = first_row(); i < LENGTH(y); i += row_stride()) { y[i] = (f64)((i64)0x7fffffffffffffffLL + (i64)LENGTH(x)); } }
+    for (u64 i = first_row(); i < LENGTH(y); i += row_stride()) {
+        y[i] = (f64)((i64)0x7fffffffffffffffLL + (i64)LENGTH(x)); } }
 """
 
 

@@ -250,11 +250,13 @@ def utc_offset(numbers, n):
 
 
 CASES = {
-    "alias_build": alias_build, "alias_pick": alias_pick, "bounded_integer": bounded_integer, "capped_share": capped_share,
-    "disk_offset": disk_offset, "draw_counts": draw_counts, "entity_hash": hashed, "exp_map": exp_map, "expand_rows": expand_rows,
-    "gated_weight": gated_weight, "inherit_risk": inherit_risk, "log_map": log_map, "lognormal_factor": lognormal_factor,
-    "normal_quantile_map": normal_quantile_map, "open_uniform": open_uniform, "ou_field": ou_field, "philox_block": counters,
-    "race_key": race_key, "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race, "utc_offset": utc_offset,
+    "alias_build": alias_build, "alias_pick": alias_pick, "bounded_integer": bounded_integer,
+    "capped_share": capped_share, "disk_offset": disk_offset, "draw_counts": draw_counts,
+    "entity_hash": hashed, "exp_map": exp_map, "expand_rows": expand_rows, "gated_weight": gated_weight,
+    "inherit_risk": inherit_risk, "log_map": log_map, "lognormal_factor": lognormal_factor,
+    "normal_quantile_map": normal_quantile_map, "open_uniform": open_uniform, "ou_field": ou_field,
+    "philox_block": counters, "race_key": race_key, "remainder_quota": remainder_quota,
+    "risk_score": risk_score, "role_race": role_race, "utc_offset": utc_offset,
 } | cases_joined.CASES | cases_arrivals.CASES  # fmt: skip
 
 

@@ -166,5 +166,13 @@ def verify_routes(numbers, n):
 
 
 CASES = {
-    law.__name__: law for law in (label_arrivals, place_in_bucket, recount_buckets, route_arrivals, verify_arrivals, verify_routes)
-}  # fmt: skip
+    law.__name__: law
+    for law in (
+        label_arrivals,
+        place_in_bucket,
+        recount_buckets,
+        route_arrivals,
+        verify_arrivals,
+        verify_routes,
+    )
+}

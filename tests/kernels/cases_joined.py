@@ -138,5 +138,6 @@ def overlay_factor(numbers, n):
 
 
 CASES = {
-    law.__name__: law for law in (hour_mass, local_surface, match_keys, overlay_factor, realise_intensity, utc_surface)
-}  # fmt: skip
+    law.__name__: law
+    for law in (hour_mass, local_surface, match_keys, overlay_factor, realise_intensity, utc_surface)
+}

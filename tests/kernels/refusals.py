@@ -73,8 +73,8 @@ put("role_race", "SCORE_OUT_OF_RANGE", score=63)
 put("role_race", "TIER_OUT_OF_RANGE", tier=4)
 put("utc_offset", "NO_OFFSET", zone=40)
 for stem, column in (
-    ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"), ("local_surface", "offset"),
-    ("overlay_factor", "cell"), ("recount_buckets", "arrival_offset"),
+    ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"),
+    ("local_surface", "offset"), ("overlay_factor", "cell"), ("recount_buckets", "arrival_offset"),
 ):  # fmt: skip
     BAD[stem, "BAD_OFFSET"] = past_the_end(column)
 

@@ -116,10 +116,11 @@ def test_zero_truncated_mean(mu, kappa):
 @pytest.mark.parametrize(
     ("change", "refused"),
     [
-        ({"mu": -1.0}, "MEAN_NOT_FINITE"), ({"mu": np.nan}, "MEAN_NOT_FINITE"), ({"mu": np.inf}, "MEAN_NOT_FINITE"),
-        ({"kappa": np.nan}, "KAPPA_NOT_FINITE"), ({"kappa": np.inf}, "KAPPA_NOT_FINITE"),
-        ({"part_mean": 0.0}, "PART_MEAN_OUT_OF_RANGE"), ({"part_mean": np.nan}, "PART_MEAN_OUT_OF_RANGE"),
-        ({"part_mean": 513.0}, "PART_MEAN_OUT_OF_RANGE"), ({"zero_truncated": 1, "mu": 65.0}, "TRUNCATED_TOO_LARGE"),
+        ({"mu": -1.0}, "MEAN_NOT_FINITE"), ({"mu": np.nan}, "MEAN_NOT_FINITE"),
+        ({"mu": np.inf}, "MEAN_NOT_FINITE"), ({"kappa": np.nan}, "KAPPA_NOT_FINITE"),
+        ({"kappa": np.inf}, "KAPPA_NOT_FINITE"), ({"part_mean": 0.0}, "PART_MEAN_OUT_OF_RANGE"),
+        ({"part_mean": np.nan}, "PART_MEAN_OUT_OF_RANGE"), ({"part_mean": 513.0}, "PART_MEAN_OUT_OF_RANGE"),
+        ({"zero_truncated": 1, "mu": 65.0}, "TRUNCATED_TOO_LARGE"),
         ({"mu": 2.0**32, "kappa": 0.0}, "COUNT_OVERFLOW"), ({"mu": 1e6, "part_mean": 1e-5}, "COUNT_OVERFLOW"),
         ({"kappa": 2.0**-23 * 0.999}, "KAPPA_TOO_SMALL"),
     ],

@@ -69,8 +69,9 @@ def events(*rows):
     return {
         "cell": offsets([6]), "first": np.array([1800]), "step": 3600, "link": offsets([len(rows)]),
         "event": np.arange(len(rows), dtype=np.uint32), "start": start * 3600, "stop": stop * 3600,
-        "ramp_in": ramp * 3600, "ramp_out": ramp * 3600, "peak": peak.astype(float), "kind": kind.astype(np.uint8),
-        "rank": rank.astype(np.uint8), "take_least": np.array([0, 1, 0], np.uint8), "low": np.array([0.25, 0.0, 1.0]),
+        "ramp_in": ramp * 3600, "ramp_out": ramp * 3600, "peak": peak.astype(float),
+        "kind": kind.astype(np.uint8), "rank": rank.astype(np.uint8),
+        "take_least": np.array([0, 1, 0], np.uint8), "low": np.array([0.25, 0.0, 1.0]),
         "high": np.array([2.0, 0.5, 4.0]), "total_low": 0.125, "total_high": 3.0,
     }  # fmt: skip
 
@@ -165,6 +166,7 @@ def test_hour_mass_refuses_what_fixed_point_cannot_hold(rate):
 
 def test_utc_surface_refuses_a_map_that_leaves_the_key():
     given_ = {
-        "offset": offsets([2]), "rate": np.ones(2), "map_start": np.zeros(1, np.uint64), "local": np.array([2], np.uint32), "buckets": 1,
+        "offset": offsets([2]), "rate": np.ones(2), "map_start": np.zeros(1, np.uint64),
+        "local": np.array([2], np.uint32), "buckets": 1,
     }  # fmt: skip
     assert call("utc_surface", given_, {"n": 1})[1] == (0, "OUT_OF_RANGE")

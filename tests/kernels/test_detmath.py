@@ -126,14 +126,16 @@ def test_quantile_accuracy_of_a_million_points():
 
 CANONICAL_NAN = 0x7FF8000000000000
 EXACT = [
-    (det_exp, 0.0, 1.0), (det_exp, -0.0, 1.0), (det_exp, TINY, 1.0), (det_exp, math.inf, math.inf), (det_exp, -math.inf, 0.0),
-    (det_exp, math.nextafter(709.782712893384, math.inf), math.inf), (det_exp, HUGE, math.inf),
-    (det_exp, -HUGE, 0.0), (det_exp, -745.14, 0.0), (det_exp, -745.13, TINY), (det_exp, -744.5, TINY),
-    (det_log, 1.0, 0.0), (det_log, 0.0, -math.inf), (det_log, -0.0, -math.inf), (det_log, math.inf, math.inf),
-    (det_log1p, 0.0, 0.0), (det_log1p, TINY, TINY), (det_log1p, 1e-20, 1e-20), (det_log1p, math.inf, math.inf),
-    (det_expm1, 0.0, 0.0), (det_expm1, -TINY, -TINY), (det_expm1, -1e-20, -1e-20), (det_expm1, -800.0, -1.0), (det_expm1, 800.0, math.inf),
-    (det_normal_quantile, 0.0, -math.inf), (det_normal_quantile, -1.0, -math.inf), (det_normal_quantile, 1.0, math.inf),
-    (det_normal_quantile, 2.0, math.inf), (det_normal_quantile, 0.5, 0.0), (det_normal_quantile, math.inf, math.inf),
+    (det_exp, 0.0, 1.0), (det_exp, -0.0, 1.0), (det_exp, TINY, 1.0), (det_exp, math.inf, math.inf),
+    (det_exp, -math.inf, 0.0), (det_exp, math.nextafter(709.782712893384, math.inf), math.inf),
+    (det_exp, HUGE, math.inf), (det_exp, -HUGE, 0.0), (det_exp, -745.14, 0.0), (det_exp, -745.13, TINY),
+    (det_exp, -744.5, TINY), (det_log, 1.0, 0.0), (det_log, 0.0, -math.inf), (det_log, -0.0, -math.inf),
+    (det_log, math.inf, math.inf), (det_log1p, 0.0, 0.0), (det_log1p, TINY, TINY), (det_log1p, 1e-20, 1e-20),
+    (det_log1p, math.inf, math.inf), (det_expm1, 0.0, 0.0), (det_expm1, -TINY, -TINY),
+    (det_expm1, -1e-20, -1e-20), (det_expm1, -800.0, -1.0), (det_expm1, 800.0, math.inf),
+    (det_normal_quantile, 0.0, -math.inf), (det_normal_quantile, -1.0, -math.inf),
+    (det_normal_quantile, 1.0, math.inf), (det_normal_quantile, 2.0, math.inf),
+    (det_normal_quantile, 0.5, 0.0), (det_normal_quantile, math.inf, math.inf),
 ]  # fmt: skip
 
 

@@ -55,9 +55,11 @@ def test_twins_refuse_the_same_row_by_the_same_name(stem, name):
 
 
 WRAPPING = [
-    ("realise_intensity", {"stride": 2**61}), ("realise_intensity", {"field_row": 2**64 - 1}), ("realise_intensity", {"base": 2**64 - 1}),
-    ("verify_routes", {"site_first": 2**64 - 1, "edge_first": 2**64 - 1}), ("hour_mass", {"label_start": 2**64 - 1}),
-    ("local_surface", {"grid_start": 2**64 - 1}), ("utc_surface", {"map_start": 2**64 - 1}), ("alias_pick", {"start": 2**64 - 1}),
+    ("realise_intensity", {"stride": 2**61}), ("realise_intensity", {"field_row": 2**64 - 1}),
+    ("realise_intensity", {"base": 2**64 - 1}),
+    ("verify_routes", {"site_first": 2**64 - 1, "edge_first": 2**64 - 1}),
+    ("hour_mass", {"label_start": 2**64 - 1}), ("local_surface", {"grid_start": 2**64 - 1}),
+    ("utc_surface", {"map_start": 2**64 - 1}), ("alias_pick", {"start": 2**64 - 1}),
     ("route_arrivals", {"site_first": 2**64 - 1, "edge_first": 2**64 - 1}),
 ]  # fmt: skip
 

@@ -8,8 +8,8 @@ ALWAYS = 2**64 - 1
 
 
 def route_arrivals(
-    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first, edge_slots,
-    threshold, alias, place_id, bucket_start,
+    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first,
+    edge_slots, threshold, alias, place_id, bucket_start,
 ):  # fmt: skip
     out = []
     for i, word in enumerate(packed):

@@ -6,8 +6,8 @@ NONE = 2**32 - 1
 
 
 def verify_routes(
-    row, virtual, site_id, site_present, edge_id, edge_present, primary, settlement, key_row, key_zone, key_settlement,
-    may_virtual, may_physical, site_first, site_count, edge_first, edge_count, member_id,
+    row, virtual, site_id, site_present, edge_id, edge_present, primary, settlement, key_row, key_zone,
+    key_settlement, may_virtual, may_physical, site_first, site_count, edge_first, edge_count, member_id,
 ):  # fmt: skip
     faults, members = [], []
     for i, r in enumerate(row):

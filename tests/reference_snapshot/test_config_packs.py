@@ -12,11 +12,12 @@ import yaml
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 CHANNELS = ("card_present", "card_not_present", "mixed")
 CLASSES = {
-    "consumer_daytime", "office_hours", "bills_utilities", "fuel_convenience", "travel_hospitality", "evening_weekend",
-    "online_24h", "online_bursty", "always_on_local", "low_volume_tail",
+    "consumer_daytime", "office_hours", "bills_utilities", "fuel_convenience", "travel_hospitality",
+    "evening_weekend", "online_24h", "online_bursty", "always_on_local", "low_volume_tail",
 }  # fmt: skip
 MCC_KEYS = {
-    "mcc", "name", "sector", "share_weight", "ticket", "channel_mix", "multi_site_permille", "site_mean", "virtual", "demand_class",
+    "mcc", "name", "sector", "share_weight", "ticket", "channel_mix", "multi_site_permille", "site_mean",
+    "virtual", "demand_class",
 }  # fmt: skip
 
 
@@ -90,7 +91,8 @@ def test_classes_are_the_ten_with_every_key() -> None:
     assert set(classes()) == CLASSES
     for law in classes().values():
         assert set(law) == {
-            "weekly_volume_per_site_median", "site_sigma", "day_weights", "weekend_factor", "shape", "minute_of_hour_profile",
+            "weekly_volume_per_site_median", "site_sigma", "day_weights", "weekend_factor", "shape",
+            "minute_of_hour_profile",
         }  # fmt: skip
         assert law["weekly_volume_per_site_median"] > 0 and 0.5 <= law["site_sigma"] <= 1.3
         assert len(law["day_weights"]) == 7 and min(law["day_weights"]) > 0 and law["weekend_factor"] > 0

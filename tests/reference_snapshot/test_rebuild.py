@@ -118,8 +118,9 @@ def test_sources_name_the_files_that_are_there() -> None:
 def test_no_nulls_and_sorted_by_a_unique_key(name: str) -> None:
     table = load(name)
     key_columns = {
-        "cities": ["country_iso", "city_id"], "countries": ["country_iso"], "holidays": ["country_iso", "date"],
-        "tz_transitions": ["tzid", "transition_utc_s"], "tzids": ["tzid"],
+        "cities": ["country_iso", "city_id"], "countries": ["country_iso"],
+        "holidays": ["country_iso", "date"], "tz_transitions": ["tzid", "transition_utc_s"],
+        "tzids": ["tzid"],
     }[name]  # fmt: skip
     assert all(not field.nullable and table[field.name].null_count == 0 for field in table.schema)
     keys = list(zip(*(table[column].to_pylist() for column in key_columns), strict=True))
@@ -187,9 +188,18 @@ def test_holidays_of_note() -> None:
     days = {
         (row["country_iso"], row["date"].isoformat()): row["name"] for row in load("holidays").to_pylist()
     }
-    for key in (("US", "2026-11-26"), ("US", "2026-07-03"), ("DE", "2026-04-03"), ("FR", "2027-07-14"), ("GB", "2026-12-28"),
-                ("JP", "2026-01-01"), ("BR", "2026-09-07"), ("CN", "2026-10-01"), ("IN", "2026-01-26")):  # fmt: skip
-        assert key in days, key
+    known = {
+        ("US", "2026-11-26"),
+        ("US", "2026-07-03"),
+        ("DE", "2026-04-03"),
+        ("FR", "2027-07-14"),
+        ("GB", "2026-12-28"),
+        ("JP", "2026-01-01"),
+        ("BR", "2026-09-07"),
+        ("CN", "2026-10-01"),
+        ("IN", "2026-01-26"),
+    }
+    assert known <= set(days)
     assert all(name and name.isascii() and len(name) <= 48 for name in days.values())
 
 

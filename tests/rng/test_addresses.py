@@ -216,7 +216,7 @@ def test_a_word_that_is_one_array_is_not_copied_and_a_given_array_never_changed(
 @given(data=st.data())
 @pytest.mark.parametrize("name", sorted(STREAMS))
 def test_every_stream_gives_arrays_what_it_gives_ints(name: str, data: st.DataObject) -> None:
-    """... from leaves alone, edges included; words are distinct where fields are, for all that is not hashed."""
+    """... from leaves alone, edges included; words differ where fields do, for all that is not hashed."""
     stream = STREAMS[name]
     leaves = [field for field in stream.all_fields if field.of is None]
     rows = data.draw(st.lists(st.tuples(*(edges(field.bits) for field in leaves)), min_size=1, max_size=5))

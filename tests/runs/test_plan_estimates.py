@@ -29,7 +29,8 @@ MCCS, CHANNELS, COUNTRIES = (
 
 def merchants_file(path: Path, count: int, volume: str = "") -> Path:
     rows = [
-        f"{number},{MCCS[number % 6]},{CHANNELS[number % 7 % 3]},{COUNTRIES[number % 5 % 4]},{volume if number % 2 else ''}"
+        f"{number},{MCCS[number % 6]},{CHANNELS[number % 7 % 3]},{COUNTRIES[number % 5 % 4]},"
+        f"{volume if number % 2 else ''}"
         for number in range(1, count + 1)
     ]
     path.write_text("merchant_id,mcc,channel,country,weekly_volume\n" + "\n".join(rows) + "\n")

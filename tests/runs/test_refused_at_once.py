@@ -63,7 +63,9 @@ def test_places_in_no_city_of_their_country(cli, tmp_path: Path, command: str) -
     file = tmp_path / "mine.csv"
     file.write_text(
         HEADER
-        + "1,5411,card_present,DE,,52.52,13.405\n2,5411,card_present,DE,,-33.9,151.2\n3,5411,mixed,NO,JP,59.9,10.7\n"
+        + "1,5411,card_present,DE,,52.52,13.405\n"
+        + "2,5411,card_present,DE,,-33.9,151.2\n"
+        + "3,5411,mixed,NO,JP,59.9,10.7\n"
     )
     answer = cli(command, "--merchants", str(file), "--out", str(tmp_path / "out"), "--json")
     error = json.loads(answer.out)["error"]

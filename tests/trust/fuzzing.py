@@ -191,7 +191,8 @@ def seeds(target: str) -> list[bytes]:
             (bytes([number]) if prefix is None else b"") + text.encode() for number, text in enumerate(texts)
         ]
     if target.startswith("merchants"):
-        text = b"merchant_id,mcc,channel,country,outlet_country,lat,lon\n1001,5411,card_present,DE,FR,52.52,13.405\n7,5816,mixed,NO,,,\n"
+        text = b"merchant_id,mcc,channel,country,outlet_country,lat,lon\n"
+        text += b"1001,5411,card_present,DE,FR,52.52,13.405\n7,5816,mixed,NO,,,\n"
         return [text] if target == "merchants_csv" else [_parquet()]
     names = {
         "flag": "gates/1A/_passed.flag",

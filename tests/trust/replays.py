@@ -120,7 +120,8 @@ class Law:
             if parts[-1] == "_passed.flag":
                 self.needs[path].add(f"gates/{parts[1]}/index.json")
                 # A segment that had passed before is told under the name of its last state.
-                final_state = f"{parts[1]}.S{1 + sum(name.startswith(f'gates/{parts[1]}/states/') for name in self.final)}"
+                states = sum(name.startswith(f"gates/{parts[1]}/states/") for name in self.final)
+                final_state = f"{parts[1]}.S{1 + states}"
                 self.state_files[final_state] = {
                     name for name in self.final if name.startswith(f"gates/{parts[1]}/")
                 }

@@ -208,10 +208,12 @@ footer = int.from_bytes(good[-8:-4], "little")
 condition = (pads.field("a") == 3) & (pads.field("b") == "3") & (pads.field("c") == 1.0)
 passed = refused = 0
 for at in range(len(good) - 8 - footer, len(good)):
-    for byte in {good[at] ^ 1, good[at] ^ 0x10, good[at] ^ 0x40, (good[at] - 1) % 256, (good[at] + 1) % 256, 0, 255} - {good[at]}:
+    b = good[at]
+    for byte in {b ^ 1, b ^ 0x10, b ^ 0x40, (b - 1) % 256, (b + 1) % 256, 0, 255} - {b}:
         data = good[:at] + bytes([byte]) + good[at + 1 :]
         try:
-            require_bounded_file("here", PartFile("here", len(data), 100, "", ""), lambda: pa.BufferReader(data))
+            file = PartFile("here", len(data), 100, "", "")
+            require_bounded_file("here", file, lambda: pa.BufferReader(data))
         except GateError:
             refused += 1
             continue
@@ -219,7 +221,8 @@ for at in range(len(good) - 8 - footer, len(good)):
         format = pads.ParquetFileFormat()
         try:
             fragment = format.make_fragment(pa.BufferReader(data))
-            pads.FileSystemDataset([fragment], pa.table(columns).schema, format).to_table(filter=condition, use_threads=False)
+            dataset = pads.FileSystemDataset([fragment], pa.table(columns).schema, format)
+            dataset.to_table(filter=condition, use_threads=False)
         except (pa.ArrowException, OSError):
             pass
 print(passed, refused)

@@ -27,7 +27,8 @@ from tests.work import PATIENCE_S
 AUDITED = """
 import json, os, sys, time
 from pathlib import Path
-from sim.executors.resident import peak  # ru_maxrss would begin with what the test process held when it started this one
+# ru_maxrss would begin with what the test process held when it started this one
+from sim.executors.resident import peak
 from sim.ground.paths import contracts_root
 from sim.shell.contracts.load import load_contracts
 from sim.ground.errors import SimError
@@ -45,12 +46,14 @@ looks = {
 for look in looks.values():
     look(good)  # whatever Python loads when first used
 opened, watching = [], [True]
+WATCHED = {"open", "os.listdir", "os.scandir", "socket.connect", "subprocess.Popen", "os.exec"}
 def hook(event, args):
-    if watching[0] and event in ("open", "os.listdir", "os.scandir", "socket.connect", "subprocess.Popen", "os.exec"):
+    if watching[0] and event in WATCHED:
         if not isinstance(args[0], int):
             path = os.fsdecode(args[0])
             last = event == "open" and args[2] & os.O_NOFOLLOW  # the kernel refuses a link there
-            opened.append(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) if last else os.path.realpath(path))
+            folder = os.path.realpath(os.path.dirname(path))
+            opened.append(os.path.join(folder, os.path.basename(path)) if last else os.path.realpath(path))
 sys.addaudithook(hook)
 for run in sys.argv[2:]:
     opened.clear()

@@ -222,15 +222,20 @@ from sim.shell.publish import gate
 from sim.shell.runs import opened
 from sim.shell.runs import verify
 seen = set()
+CALLS = "rename remove rmdir mkdir chmod truncate link symlink".split()
+WATCHED = {"open"} | {f"os.{name}" for name in CALLS}
+PLACES = ("data", "gates", "run_receipt.json")
+def on_behalf(code):
+    return "/sim/" not in code.co_filename or code.co_filename.endswith(("/identity.py", "/plain_file.py"))
 def hook(event, args):
-    if event not in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.link", "os.symlink"):
+    if event not in WATCHED:
         return
     path = os.fspath(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
     parts = os.fsdecode(path).split("/runs/")[-1].split("/")
-    if "/runs/" not in os.fsdecode(path) or len(parts) < 2 or parts[1] not in ("data", "gates", "run_receipt.json"):
+    if "/runs/" not in os.fsdecode(path) or len(parts) < 2 or parts[1] not in PLACES:
         return
     frame = sys._getframe(1)
-    while frame and ("/sim/" not in frame.f_code.co_filename or frame.f_code.co_filename.endswith(("/identity.py", "/plain_file.py"))):
+    while frame and on_behalf(frame.f_code):
         frame = frame.f_back
     seen.add(frame.f_code.co_filename.rpartition("/sim/")[2] if frame else "?")
 miniworld.write_world(Path(root))

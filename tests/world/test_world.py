@@ -209,7 +209,8 @@ def test_every_table_reads_alike_through_arrow_and_duckdb(demo_run):
 
 def test_every_arrival_joins_its_merchant(demo_run):
     world = cw.open(demo_run)
-    query = """select count(*) as n from arrival_events_5B a left join merchant_catalogue_1A m using (merchant_id) where m.mcc is null"""
+    query = """select count(*) as n
+        from arrival_events_5B a left join merchant_catalogue_1A m using (merchant_id) where m.mcc is null"""
     assert world.sql(query)["n"].to_pylist() == [0]
 
 

@@ -1,7 +1,9 @@
 """5A.S1: the class and the weekly volume of each (merchant, country, time zone).
 
-    physical = class median x brand x sum of site scales x channel multiplier x group weight x (1 - virtual share)
-    virtual  = class median x brand x lognormal x channel and virtual multiplier x edge group weight x virtual share
+    physical = class median x brand x sum of site scales x channel multiplier
+               x group weight x (1 - virtual share)
+    virtual  = class median x brand x lognormal x channel and virtual multiplier
+               x edge group weight x virtual share
 
 The class follows from MCC and channel; the virtual part uses the MCC's card_not_present class. A key with
 both parts is shaped by the class of the larger one. Brand is one factor a merchant; site scales are 2B's, so

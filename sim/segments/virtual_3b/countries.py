@@ -1,7 +1,8 @@
 """The law of where an online merchant's customers live, for each home country and reach.
 
     share(c | home, reach) = floor_r * [c = home] + (1 - floor_r) * w(c) / sum w
-    w(c) = (online population + offset) ** a  x  purchasing power of c's income group  x  affinity(home, c) ** b_r
+    w(c) = (online population + offset) ** a  x  purchasing power of c's income group
+           x  affinity(home, c) ** b_r
 
 affinity is the product of a factor for each thing the countries have in common; countries that share none of
 what a reach asks for are outside it. An edge's country is drawn from share ** breadth (renormalised), and its

@@ -30,16 +30,29 @@ _EDGE_TAG = np.uint64(0x6564676500000000)
 STATE = State(
     id="3B.S3",
     title="Edges",
-    reads={"virtual_settlement_3B": ROW_LEVEL, "virtual_classification_3B": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
+    reads={
+        "virtual_settlement_3B": ROW_LEVEL,
+        "virtual_classification_3B": ROW_LEVEL,
+        "merchant_catalogue_1A": ROW_LEVEL,
+    },
     config=("edge_policy_3B", "realism_gates_3B"),
     reference=("cities", "countries"),
     writes=("edge_catalogue_3B",),
     streams=(FOOTPRINT, EDGE),
     kernels=(
-        "philox_block", "bounded_integer", "lognormal_factor", "exp_map", "log_map", "expand_rows", "alias_build", "alias_pick",
-        "disk_offset", "entity_hash", "remainder_quota",
+        "philox_block",
+        "bounded_integer",
+        "lognormal_factor",
+        "exp_map",
+        "log_map",
+        "expand_rows",
+        "alias_build",
+        "alias_pick",
+        "disk_offset",
+        "entity_hash",
+        "remainder_quota",
     ),
-)  # fmt: skip
+)
 
 
 def preflight(ctx: Context) -> None:

@@ -1,9 +1,9 @@
 """Attempts at partitions by other processes: each writes in a directory of its own,
 and the driver alone takes files over.
 
-    staging/<state>/attempts/<job>/            made by the driver, one a driver process and state; put away when it ends
-        job.json                               what all partitions of the state share
-        <partition>.<random>/                  made by a worker when it begins; taken over by the driver when it has answered
+    staging/<state>/attempts/<job>/  made by the driver, one a driver process and state; put away when it ends
+        job.json                     what all partitions of the state share
+        <partition>.<random>/        made by a worker when it begins; the driver takes it when it has answered
 
 A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never reaches
 outside of it. So two attempts at one partition cannot meet, and a worker that was given up and comes back to

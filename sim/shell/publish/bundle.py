@@ -141,7 +141,8 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
             "SHELL.UPSTREAM_HASHGATE_INVALID",
             f"the pass flag of {segment} is not a flag of this segment",
             found=data[:200].decode("ascii", "replace").strip(),
-            expected=f'{{"bundle_sha256":"<64 hex>","checks":{{...}},"law":"{BUNDLE_LAW}","segment":"{segment}"}}',
+            expected='{"bundle_sha256":"<64 hex>","checks":{...},'
+            f'"law":"{BUNDLE_LAW}","segment":"{segment}"}}',
             where=where,
             do="restore the run directory from a copy, or build the run again with another --out",
         )

@@ -2,7 +2,8 @@
 
 Small tables that every partition recomputes.
 
-parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an outlet; clamped
+parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an
+outlet; clamped
 country    ~ (outlets + o) ** a x (arrivals + b) ** c, between a floor and a cap
 type       by the region's mix, segment by the mix of region and type: largest remainder at each level
 households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one

@@ -22,8 +22,8 @@ from sim.state.context import Context
 from sim.state.frames import Array, Frame
 
 CONFIG = (
-    "party_taxonomy_6A", "region_context_6A", "account_taxonomy_6A", "instrument_taxonomy_6A", "instrument_mix_6A",
-    "instrument_per_account_6A", "instrument_linkage_6A",
+    "party_taxonomy_6A", "region_context_6A", "account_taxonomy_6A", "instrument_taxonomy_6A",
+    "instrument_mix_6A", "instrument_per_account_6A", "instrument_linkage_6A",
 )  # fmt: skip
 KERNELS = ("remainder_quota", "entity_hash", "exp_map")
 CARDS = ("DEBIT_CARD", "CREDIT_CARD")

@@ -187,11 +187,15 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     slack = float(gates.shared_error_permille) * int(totals["devices"]) / PERMILLE / PERMILLE + 1.0
     result.append(
         sampling_check(
-            "devices shared", ctx.vocabulary("device_type"), np.asarray(totals["shared"]),
-            shareable * share, shareable * share * (1 - share),
-            (float(gates.sampling_sigma), slack), "devices that others of the household use too, of those that could be",
+            "devices shared",
+            ctx.vocabulary("device_type"),
+            np.asarray(totals["shared"]),
+            shareable * share,
+            shareable * share * (1 - share),
+            (float(gates.sampling_sigma), slack),
+            "devices that others of the household use too, of those that could be",
         )
-    )  # fmt: skip
+    )
     systems = np.asarray(totals["systems"]).reshape(len(share), -1)
     mixes = os_mixes(ctx).astype(np.uint64)
     for code, kind in enumerate(ctx.vocabulary("device_type")):
@@ -243,8 +247,12 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
             {"PRIMARY_OWNER": party_devices, "MERCHANT_TERMINAL": places["terminals"]},
         )
     )
-    return [*result, ledger_check(totals, "6A.device", party_devices, 8), ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
-            ledger_check(totals, "6A.terminal", places["terminals"], 2)]  # fmt: skip
+    return [
+        *result,
+        ledger_check(totals, "6A.device", party_devices, 8),
+        ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
+        ledger_check(totals, "6A.terminal", places["terminals"], 2),
+    ]
 
 
 def _means(ctx: Context, totals: Totals) -> list[Check]:

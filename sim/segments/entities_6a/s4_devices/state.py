@@ -48,15 +48,15 @@ STATE = State(
         "outlet_catalogue": ROW_LEVEL,
     },
     config=(
-        "party_taxonomy_6A", "device_taxonomy_6A", "device_prior_6A", "device_linkage_6A", "graph_linkage_6A", "ip_prior_6A",
-        "realism_gates_network_6A",
+        "party_taxonomy_6A", "device_taxonomy_6A", "device_prior_6A", "device_linkage_6A", "graph_linkage_6A",
+        "ip_prior_6A", "realism_gates_network_6A",
     ),
     reference=("countries",),
     writes=("s4_device_base_6A", "s4_device_links_6A", "s4_place_summary_6A", "s4_device_summary_6A"),
     streams=("6A.device_demand", "6A.device_start", DEVICE, "6A.terminals", "6A.terminal"),
     kernels=(
-        "alias_build", "alias_pick", "bounded_integer", "capped_share", "entity_hash", "exp_map", "expand_rows", "gated_weight",
-        "lognormal_factor", "philox_block", "remainder_quota",
+        "alias_build", "alias_pick", "bounded_integer", "capped_share", "entity_hash", "exp_map",
+        "expand_rows", "gated_weight", "lognormal_factor", "philox_block", "remainder_quota",
     ),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 Homes and premises say how many links and addresses they have; the mixes of the prior size the other kinds
 from the homes, by region:
 
-    links(kind)     = links of homes x edge share(kind) / edge share(home)      less what premises have already
+    links(kind)     = links of homes x edge share(kind) / edge share(home)      less what premises have
     addresses(kind) = addresses of homes x node share(kind) / node share(home)  less premises
 
 and countries share them by the demand of their devices (sum of devices x affinity), as far as caps allow.

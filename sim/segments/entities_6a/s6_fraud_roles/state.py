@@ -48,20 +48,20 @@ STATE = State(
         "outlet_catalogue": ROW_LEVEL,
     },
     config=(
-        "fraud_role_taxonomy_6A", "fraud_roles_party_6A", "fraud_roles_entity_6A", "fraud_roles_merchant_6A", "realism_gates_posture_6A",
-        "party_taxonomy_6A", "account_taxonomy_6A", "scenario_horizon_5A",
+        "fraud_role_taxonomy_6A", "fraud_roles_party_6A", "fraud_roles_entity_6A", "fraud_roles_merchant_6A",
+        "realism_gates_posture_6A", "party_taxonomy_6A", "account_taxonomy_6A", "scenario_horizon_5A",
     ),
     writes=(
-        "s5_party_fraud_roles_6A", "s5_account_fraud_roles_6A", "s5_merchant_fraud_roles_6A", "s5_device_fraud_roles_6A",
-        "s5_ip_fraud_roles_6A",
+        "s5_party_fraud_roles_6A", "s5_account_fraud_roles_6A", "s5_merchant_fraud_roles_6A",
+        "s5_device_fraud_roles_6A", "s5_ip_fraud_roles_6A",
     ),
     streams=(
-        "6A.party_role", "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster", "6A.account_role", "6A.device_role", "6A.ip_role",
-        "6A.merchant_role", "6A.merchant_ring",
+        "6A.party_role", "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster", "6A.account_role",
+        "6A.device_role", "6A.ip_role", "6A.merchant_role", "6A.merchant_ring",
     ),
     kernels=(
-        "philox_block", "bounded_integer", "entity_hash", "remainder_quota", "alias_build", "alias_pick", "exp_map", "log_map",
-        "risk_score", "role_race", "inherit_risk",
+        "philox_block", "bounded_integer", "entity_hash", "remainder_quota", "alias_build", "alias_pick",
+        "exp_map", "log_map", "risk_score", "role_race", "inherit_risk",
     ),
 )  # fmt: skip
 
@@ -109,10 +109,15 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
     )
     account_columns = ("account_id", "owner_party_id", "account_type", "country_iso", "open_date", "status")
     accounts = _rows(ctx, piece, "s2_account_base_6A", account_columns)
-    devices = _rows(
-        ctx, piece, "s4_device_base_6A",
-        ("device_id", "device_type", "home_country_iso", "primary_party_id", "primary_merchant_id", "primary_site_id"),
-    )  # fmt: skip
+    device_columns = (
+        "device_id",
+        "device_type",
+        "home_country_iso",
+        "primary_party_id",
+        "primary_merchant_id",
+        "primary_site_id",
+    )
+    devices = _rows(ctx, piece, "s4_device_base_6A", device_columns)
     ips = _rows(ctx, piece, "s4_ip_base_6A", ("ip_id", "ip_type", "asn_class", "country_iso", "links"))
     owner = row_of(accounts.owner_party_id, piece.parties)
     links = links_of(ctx, piece, devices, ips)

@@ -68,9 +68,8 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
     instruments, instrument_rows = _instruments(ctx, account_rows)
     account_owner = row_of(accounts.owner_party_id, piece.parties)
     device_owner = row_of(devices.primary_party_id, piece.parties)
-    used = rows_with_ids(
-        ctx, "s4_device_links_6A", device_rows, ("device_id", "link_role", "party_id", "account_id", "instrument_id")
-    )  # fmt: skip
+    link_columns = ("device_id", "link_role", "party_id", "account_id", "instrument_id")
+    used = rows_with_ids(ctx, "s4_device_links_6A", device_rows, link_columns)
     # Found by their ids here, not by the counts the addresses give.
     reached = rows_with_ids(ctx, "s4_ip_links_6A", ip_rows, ("ip_id", "device_id", "party_id"))
     ip_device = row_of(reached.device_id, device_rows)
