@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import NoReturn
 
-from sim.ground.errors import ContractError
 from sim.state.params import Params
+from sim.state.refuse import refuse
 
 DAY_S = 86_400
 MICRO = 1_000_000
@@ -85,18 +86,21 @@ def _horizon(params: Params, start: str, end: str, whose: str) -> Horizon:
     try:
         first, stop = ((date.fromisoformat(text) - _EPOCH).days for text in (start, end))
     except ValueError as error:
-        raise _invalid(whose, str(error)) from None
+        _refuse(params, whose, str(error))
     if stop <= first:
-        raise _invalid(whose, f"{start} .. {end}")
+        _refuse(params, whose, f"{start} .. {end}")
     return Horizon(first, stop - first, int(params.bucket_seconds))
 
 
-def _invalid(whose: str, found: str) -> ContractError:
-    return ContractError(
-        "5A.S4.HORIZON_INVALID",
+def _refuse(params: Params, whose: str, found: str) -> NoReturn:
+    own = f"scenario_horizon_5A.scenarios.{whose}"
+    refuse(
+        "5A.S4",
+        "HORIZON_INVALID",
         f"The horizon of {whose} is not a span of days.",
+        at=own if whose in params.scenarios else ("scenario_horizon_5A.start", "scenario_horizon_5A.end"),
+        pack=params,
         found=found,
         expected="start and end as YYYY-MM-DD, end after start (end is the first day outside)",
-        where="config/layer2/5A/scenario_horizon.yaml",
         do="--set scenario_horizon_5A.start=2026-01-05 --set scenario_horizon_5A.end=2026-01-19",
     )

@@ -16,6 +16,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
 from sim.recipes.horizon import DAY_S, MICRO, Horizon
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 HOUR_S = 3600
 WEEK_HOURS = np.int64(168)
@@ -109,12 +110,14 @@ def _offsets(timetable: Frame, tzid: Array, middle: Array) -> Array:
         changes = timetable.transition_utc[rows] // MICRO
         at = np.searchsorted(changes, middle, side="right") - 1
         if len(changes) == 0 or at[0] < 0:
-            raise ValidationError(
-                "5A.S4.TIMETABLE_MISSING",
+            refuse(
+                "5A.S4",
+                "TIMETABLE_MISSING",
                 "A time zone with demand has no offset at the beginning of the horizon.",
                 found=f"time zone code {int(tzid[row])}, {len(changes)} transitions",
                 expected="the offset in force two days before the horizon, in tz_timetable_cache",
                 do="closedworld verify RUN; then build the run again",
+                error=ValidationError,
             )
         result[row] = timetable.offset_minutes[rows].astype(np.int64)[at] * 60
     return result

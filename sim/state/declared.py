@@ -13,7 +13,7 @@ from sim.backends.binder import BoundKernel
 from sim.ground.identity import frame as frame_bytes
 from sim.state.declaration import State
 from sim.state.frames import Array
-from sim.state.params import Params
+from sim.state.params import Params, place_of
 
 
 @lru_cache(maxsize=64)
@@ -52,3 +52,10 @@ class DeclaredParams:
         if name not in self._state.config:
             raise UndeclaredAccess(f"{self._state.id} does not declare config {name!r}")
         return self._configs[name]
+
+    def place(self, pack: str, key: str) -> str:
+        """Where a value of any pack is written, for messages; see `place_of`.
+
+        It is no value, so none need be declared.
+        """
+        return place_of(self._configs[pack], key)

@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One text that gave a pack values: its file, a preset, or an override of the command line.
+
+    Attributes:
+        below: Key of the pack whose value the text gave; () for the whole pack.
+        where: Key below that -> place in the text: `file:line:column`, or `--set key=value`.
+    """
+
+    below: KeyPath
+    where: Callable[[KeyPath], str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the values of a resolved pack were written.
+
+    Attributes:
+        layers: The pack's own file, then the overrides in the order in which they were applied.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def where(self, key: KeyPath) -> str:
+        """Places that decide the value of `key`: of the last text that gave it whole,
+        and of later ones that changed a part of it.
+        """
+        places: list[str] = []
+        for layer in self.layers:
+            depth = len(layer.below)
+            if layer.below == key[:depth]:
+                places = [layer.where(key[depth:])]
+            elif key == layer.below[: len(key)]:
+                places.append(layer.where(()))
+        return ", ".join(places)
 
 
 class Params:
@@ -14,12 +54,13 @@ class Params:
     Unknown names raise AttributeError naming what exists, so a typo in a state cannot read a default.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_origin", "_values")
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], origin: Origin | None = None) -> None:
         for taken in ("items", "plain"):
             if taken in values:
                 raise ValueError(f"a parameter may not be called {taken!r}: that is a method of Params")
+        object.__setattr__(self, "_origin", origin)
         object.__setattr__(self, "_values", {key: _freeze(value) for key, value in values.items()})
 
     def __getattr__(self, name: str) -> Any:
@@ -48,6 +89,33 @@ class Params:
     def plain(self) -> dict[str, Any]:
         """The tree as plain dicts and lists (for JSON)."""
         return {key: _thaw(value) for key, value in self._values.items()}
+
+
+def place_of(pack: Params, key: str) -> str:
+    """Where a value of a resolved pack was written.
+
+    Args:
+        pack: The whole pack.
+        key: Names from the pack's top to the value, joined by dots; a position in a list is its number
+            from 0.
+
+    Returns:
+        `file:line:column` of the key, or of the nearest key above it that its file has; `--set key=value` or
+        the preset's line where one of these gave the value. Empty for a pack that was made in memory.
+    """
+    origin: Origin | None = object.__getattribute__(pack, "_origin")
+    return "" if origin is None else origin.where(_path(pack, key.split(".") if key else []))
+
+
+def _path(value: Any, names: Sequence[str]) -> KeyPath:
+    """The names as a path: numbers where lists lie."""
+    path: list[str | int] = []
+    for name in names:
+        is_list = isinstance(value, tuple)
+        path.append(int(name) if is_list else name)
+        held = range(len(value)) if is_list else value if isinstance(value, Params) else ()
+        value = value[path[-1]] if path[-1] in held else None
+    return tuple(path)
 
 
 def _freeze(value: Any) -> Any:

@@ -13,9 +13,10 @@ from sim.ground.contract_types import Dataset
 from sim.model import MODEL
 from sim.shell.partition.partition import part_file
 from sim.shell.partition.rng_events import program_called
+from sim.shell.publish.documents import RECEIPT_NAME
 from sim.shell.tables.parquet import to_arrow
 from sim.state.context import Context
-from sim.state.params import Params
+from sim.state.params import Layer, Origin, Params
 from sim.state.program import Program
 from sim.world.handle import World
 from sim.world.lookup import FoundRow
@@ -45,8 +46,10 @@ def program_of(state: str) -> Program | None:
 def context_of(world: World, program: Program) -> Context:
     """A state's context over published rows, its config as the run resolved it."""
     contracts = world.contracts
+    origin = Origin((Layer((), lambda _: f"{RECEIPT_NAME} of run {world.run_id}"),))
     configs = {
-        id: Params(world.receipt["parameters"][artefact.path]) for id, artefact in contracts.artefacts.items()
+        id: Params(world.receipt["parameters"][artefact.path], origin)
+        for id, artefact in contracts.artefacts.items()
     }
     return Context(
         program.state,

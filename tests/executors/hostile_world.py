@@ -17,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shell"))
 
 import miniworld
 
-from sim.ground.errors import ContractError, StorageError
+from sim.ground.errors import StorageError
 from sim.state.context import PartitionContext
 from sim.state.declaration import Partition
 from sim.state.frames import Frame
+from sim.state.refuse import refuse
 
 
 def orders() -> Path:
@@ -43,7 +44,7 @@ def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
     if _ordered(part, "die") or _ordered(part, "die-once"):
         os.kill(os.getpid(), signal.SIGKILL)
     if _ordered(part, "refuse"):
-        raise ContractError("1A.S1.TEST_REFUSAL", "refused by order", found="an order", where="here")
+        refuse(ctx, "TEST_REFUSAL", "refused by order", at="items_1A.part_rows", found="an order")
     if _ordered(part, "disk-once") or _ordered(part, "disk"):
         raise StorageError("SHELL.IO_WRITE_FAILED", "the disk is out of order")
     if _ordered(part, "starve"):

@@ -60,6 +60,22 @@ def test_what_a_killed_driver_was_removing_is_removed(
     assert not list((build().run_dir / "staging").iterdir())
 
 
+def test_a_worker_names_the_file_and_line_that_decide(
+    build: Build, orders: Callable[[str], None], root: Path
+) -> None:
+    """It reads the configuration itself, so a refusal of its says the same as the driver's."""
+    orders("00001.refuse")
+    for executor in (TextExecutor(), None):
+        with pytest.raises(ContractError) as refused:
+            build(executor)
+        file = root / "config/layer1/1A/items.yaml"
+        assert refused.value.code == "1A.S1.TEST_REFUSAL"
+        assert refused.value.where.startswith(f"{file}:2:1 (items_1A.part_rows)") and (
+            " (on " in refused.value.where
+        ) == bool(executor)
+        assert file.read_text().splitlines()[1].startswith("part_rows:")
+
+
 @pytest.mark.promise(
     "P15", "every partition computed three times at once: the same bytes", faults="duplicated tasks"
 )

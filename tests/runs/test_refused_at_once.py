@@ -5,9 +5,13 @@ with one code and the same words.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+
+from sim.ground.paths import config_root
 
 HEADER = "merchant_id,mcc,channel,country,outlet_country,lat,lon\n"
 
@@ -55,6 +59,9 @@ def test_impossible_requests(cli, tmp_path: Path, request_: str, command: str) -
     answer = cli(command, *(f"--set={text}" for text in overrides), "--out", str(tmp_path / "out"), "--json")
     error = json.loads(answer.out)["error"]
     assert answer.code == exit_code and error["code"].endswith(code) and error["do"], answer
+    assert error["code"].startswith("SHELL.") or "--set " + overrides[0].split("=")[0] in error["where"], (
+        answer
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -92,4 +99,44 @@ def test_an_id_the_seed_generates_too(cli, demo_run: Path, tmp_path: Path, comma
     answer = cli(command, "--merchants", str(file), *add, "--out", str(tmp_path / "out"), "--json")
     error = json.loads(answer.out)["error"]
     assert (answer.code, error["code"], error["examples"]) == (3, "1A.S1.MERCHANT_ID_TAKEN", [str(taken)])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_refusal_names_the_line_of_the_users_own_file(cli, tmp_path: Path, command: str) -> None:
+    """Under `--config DIR` and in a preset of the user's: the file there and the line there."""
+    config = tmp_path / "config"
+    shutil.copytree(config_root(), config)
+    edges = config / "layer1/3B/edge_policy.yaml"
+    edges.write_text(
+        "# ours\n# since March\n" + re.sub(r"(?m)^edges_min: .*", "edges_min: 97", edges.read_text())
+    )
+    answer = cli(command, "--config", str(config), "--out", str(tmp_path / "out"), "--json")
+    line = next(
+        number
+        for number, text in enumerate(edges.read_text().splitlines(), start=1)
+        if text == "edges_min: 97"
+    )
+    error = json.loads(answer.out)["error"]
+    place = f"{edges}:{line}:1 (edge_policy_3B.edges_min)"
+    assert (answer.code, error["code"], error["where"]) == (3, "3B.S3.POLICY_IMPOSSIBLE", place)
+    assert error["examples"] == [f"edges_min > edges_max: 97 > 96 [{place}]"]
+
+    preset = config / "presets/mine.yaml"
+    demo = (config / "presets/demo.yaml").read_text().rstrip("\n")
+    preset.write_text(
+        demo + ("" if "\nset:" in demo else "\nset:") + "\n  virtual_policy_3B.hybrid_share.mixed.low: 0.9\n"
+    )
+    edges.unlink()
+    shutil.copy(config_root() / "layer1/3B/edge_policy.yaml", edges)
+    answer = cli(
+        command, "--config", str(config), "--preset", "mine", "--out", str(tmp_path / "out"), "--json"
+    )
+    error = json.loads(answer.out)["error"]
+    line = len(preset.read_text().splitlines())
+    assert (answer.code, error["code"]) == (3, "3B.S1.POLICY_IMPOSSIBLE")
+    assert (
+        error["where"].startswith(str(config / "layer1/3B/virtual_policy.yaml"))
+        and f"{preset}:{line}:3" in error["where"]
+    )
     assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memory_world import vocabularies
+from memory_world import config, contracts, vocabularies
 from world_6a_p import STATES, EntityWorld, changed
 
 from sim.backends.binder import KernelFailure
@@ -17,6 +17,7 @@ from sim.segments.entities_6a.s1_parties import state as s1_parties
 from sim.segments.entities_6a.s2_accounts import state as s2_accounts
 from sim.segments.entities_6a.s3_instruments import state as s3_instruments
 from sim.shell.tables.reference import Reference
+from sim.state.params import Params
 
 IMPOSSIBLE = {
     "unknown region": (
@@ -217,6 +218,8 @@ def test_a_cap_in_all_that_cannot_hold_is_a_kernel_refusal() -> None:
 
 def test_a_world_without_demand_is_refused() -> None:
     world = EntityWorld(3000)
+    packs = ("merchant_universe_1A", "demand_policy_5A")  # not its own: what the refusal says to change
+    world.configs |= {name: Params(config(contracts().artefacts[name].path)) for name in packs}
     for name in ("outlet_catalogue", "merchant_zone_profile_5A"):
         world.store.parts[name] = [world.store.parts[name][0].slice(0, 0)]
     with pytest.raises(ValidationError) as caught:

@@ -15,6 +15,7 @@ from sim.segments.arrivals_5b.keys import table_of_key
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame, concat
+from sim.state.refuse import refuse
 
 _SITE = {
     "merchant_id": "merchant_id",
@@ -100,12 +101,14 @@ def _sites(ctx: Context, part: Partition) -> Frame:
     )
     zones = ctx.load("site_timezones", rows=tuple(part.spec["site_timezones"]), columns=key)
     if any(not np.array_equal(weights[name], zones[name]) for name in key):
-        raise ValidationError(
-            "5B.S5.SITE_ZONES_DISAGREE",
+        refuse(
+            ctx,
+            "SITE_ZONES_DISAGREE",
             "site_timezones and s1_site_weights_2B differ in a site or its zone",
             found=f"{len(weights)} weighted sites, {len(zones)} sites with a zone",
             expected="the same sites in the same zones",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 2B.S1",
+            error=ValidationError,
         )
     order = np.lexsort((weights.site_id, weights.tzid, weights.legal_country_iso, weights.merchant_id))
     return Frame({name: weights[source][order] for name, source in _SITE.items()})

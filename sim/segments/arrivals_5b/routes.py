@@ -12,6 +12,7 @@ from sim.segments.arrivals_5b.keys import settlement_of_key, show, table_of_key
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 ALWAYS = np.uint64(0xFFFFFFFFFFFFFFFF)
 _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold are 0
@@ -105,8 +106,9 @@ def _require(ctx: Context, keys: Frame, rows: Array, lost: Array, code: str, lac
     if len(where) == 0:
         return
     first = f"merchant_zone_profile_5A {keys.merchant_id[where[0]]}"
-    raise ValidationError(
-        f"5B.S4.{code}",
+    refuse(
+        ctx,
+        code,
         f"arrival expansion cannot route {int(rows[where].sum())} bucket rows",
         expected=(
             "one table per (merchant, country, tzid) with such demand, and a settlement zone per online "
@@ -116,4 +118,5 @@ def _require(ctx: Context, keys: Frame, rows: Array, lost: Array, code: str, lac
         examples=[f"{show(ctx, keys, row)}: {lacks}" for row in where[:5].tolist()],
         total=len(where),
         do=f"closedworld explain RUN {first}   then correct the prior that splits its demand",
+        error=ValidationError,
     )

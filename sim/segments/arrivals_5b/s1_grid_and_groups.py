@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.entities import pair_entity
 from sim.recipes.horizon import horizon_of
 from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5B.S1",
@@ -89,16 +89,17 @@ def _require_aligned(ctx: Context, start: int, end: int, buckets: int, width: in
         or width // 1_000_000 not in policy.bucket_seconds
         or not 0 < buckets <= policy.largest_bucket_count
     ):
-        raise ContractError(
-            "5B.S1.HORIZON_NOT_ALIGNED",
+        refuse(
+            ctx,
+            "HORIZON_NOT_ALIGNED",
             "the scenario's horizon does not fit the time grid",
             found=f"{buckets} buckets of {width // 1_000_000} s from {start} to {end} us since epoch",
             expected=(
                 f"whole UTC days, at most {policy.largest_bucket_count} buckets of "
                 f"{list(policy.bucket_seconds)} s"
             ),
-            where="config/layer2/5A/scenario_horizon.yaml",
-            do="change the dates or bucket_seconds there, or time_grid_policy_5B",
+            at=("scenario_horizon_5A.bucket_seconds", "time_grid_policy_5B.largest_bucket_count"),
+            do="change the dates or bucket_seconds of scenario_horizon_5A, or time_grid_policy_5B",
         )
 
 

@@ -18,6 +18,7 @@ from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5B.S2",
@@ -113,7 +114,7 @@ def _path_frame(owners: Frame, z: Array, buckets: int) -> Frame:
 
 def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: int, hours: float) -> Frame:
     surface = surfaces.utc_surface(ctx, part)
-    keys = _surface_keys(surface, grouping, buckets)
+    keys = _surface_keys(ctx, surface, grouping, buckets)
     _, field_head, field_of_key = np.unique(keys.group_id, return_index=True, return_inverse=True)
     _, shock_head, shock_of_key = np.unique(_pair(keys), return_index=True, return_inverse=True)
     field, shock = (
@@ -141,7 +142,7 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
     return owner.with_columns(bucket_index=bucket, lambda_realised=realised)
 
 
-def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:
+def _surface_keys(ctx: Context, surface: Frame, grouping: Frame, buckets: int) -> Frame:
     """The grouping rows of the surface's keys, which are a run of it: both are sorted by key,
     and every key has every bucket.
     """
@@ -152,8 +153,9 @@ def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:
         (surface.bucket_index.reshape(-1, buckets) == np.arange(buckets)).all()
     )
     if not dense or any(not np.array_equal(keys[name], heads[name]) for name in KEY):
-        raise ValidationError(
-            "5B.S2.SURFACE_NOT_DENSE",
+        refuse(
+            ctx,
+            "SURFACE_NOT_DENSE",
             "5A's surface does not hold every bucket of every key of its profile",
             found=(
                 f"{len(surface)} rows, {len(heads)} keys from merchant "
@@ -161,6 +163,7 @@ def _surface_keys(surface: Frame, grouping: Frame, buckets: int) -> Frame:
             ),
             expected=f"{buckets} rows for each key of merchant_zone_profile_5A, in order",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 5A.S5",
+            error=ValidationError,
         )
     return keys
 

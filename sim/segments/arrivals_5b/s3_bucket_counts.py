@@ -19,6 +19,7 @@ from sim.segments.arrivals_5b.sums import real
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5B.S3",
@@ -111,13 +112,15 @@ def _parts(ctx: Context, mu: Array) -> Array:
 def _refuse_large(ctx: Context, mu: Array) -> None:
     most = float(ctx.params.arrival_count_config_5B.largest_mean)
     if bool((mu > most).any()):
-        raise ValidationError(
-            "5B.S3.MEAN_TOO_LARGE",
+        refuse(
+            ctx,
+            "MEAN_TOO_LARGE",
             "a bucket expects more arrivals than its address has room for",
             found=f"{float(mu.max())} arrivals expected in {int((mu > most).sum())} buckets",
             expected=f"at most {most}",
-            where="config/layer2/5B/arrival_count.yaml",
+            at="arrival_count_config_5B.largest_mean",
             do="lower demand_policy_5A.volume_scale or the overlays of scenarios_5A, or use shorter buckets",
+            error=ValidationError,
         )
 
 

@@ -25,6 +25,7 @@ from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_o
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5B.S4",
@@ -85,12 +86,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
     total = int(offset[-1])
     if total != part.spec["arrivals"]:
-        raise ValidationError(
-            "5B.S4.COUNTS_NOT_CONSERVED",
+        refuse(
+            ctx,
+            "COUNTS_NOT_CONSERVED",
             "counts and their summary disagree",
             found=f"{total} arrivals in rows {part.spec['rows']} of s3_bucket_counts_5B",
             expected=f"{part.spec['arrivals']} by s3_count_summary_5B",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S3",
+            error=ValidationError,
         )
     # From here on one row is one arrival: what is expanded on a device stays there until it is published.
     row, rank = ctx.kernels.expand_rows(offset=ctx.on_device(offset), dims={"m": total})

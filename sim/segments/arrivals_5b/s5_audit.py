@@ -24,6 +24,7 @@ from sim.segments.arrivals_5b.slices import days_with_arrivals, merchants_of, sp
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5B.S5",
@@ -80,12 +81,14 @@ def plan(ctx: Context) -> list[Partition]:
         ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum([file.rows for file in files])])
         edges = np.searchsorted(days.arrivals, ends)
         if ends[-1] != days.arrivals[-1] or not np.array_equal(days.arrivals[edges], ends):
-            raise ValidationError(
-                "5B.S5.COUNTS_NOT_CONSERVED",
+            refuse(
+                ctx,
+                "COUNTS_NOT_CONSERVED",
                 "the files of arrival_events_5B do not hold whole merchant-days as counted",
                 found=f"{int(ends[-1])} arrivals in {len(files)} files",
                 expected=f"{int(days.arrivals[-1])} arrivals in {len(days)} merchant-days",
                 do="closedworld verify RUN --deep; if it passes, this is a defect of 5B.S4",
+                error=ValidationError,
             )
         for index, (first, stop) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
             parts.append(Partition(index, scenario, spec_of(days, first, stop, sources)))

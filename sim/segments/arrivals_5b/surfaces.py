@@ -14,6 +14,7 @@ from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Partition
 from sim.state.frames import Frame
+from sim.state.refuse import refuse
 
 UTC, LOCAL = "merchant_zone_scenario_utc_5A", "merchant_zone_scenario_local_5A"
 READS = {UTC: ROW_LEVEL, LOCAL: ROW_LEVEL, "scenario_manifest_5A": ROW_LEVEL, "tz_timetable_cache": ROW_LEVEL}
@@ -42,12 +43,14 @@ def utc_surface(ctx: Context, part: Partition) -> Frame:
     zone, offset = clock.zone_of(keys.tzid), np.append(heads, len(local)).astype(np.uint64)
     size = np.diff(offset)
     if not np.array_equal(size, np.diff(clock.offset)[zone]):
-        raise ValidationError(
-            "5B.S2.SURFACE_NOT_DENSE",
+        refuse(
+            ctx,
+            "SURFACE_NOT_DENSE",
             "5A's local surface does not hold every local bucket of every key",
             found=f"{len(local)} rows of {len(keys)} keys",
             expected=f"{int(np.diff(clock.offset)[zone].sum())} rows by the time zones of the keys",
             do="closedworld verify RUN --deep; if it passes, this is a defect of 5A.S5",
+            error=ValidationError,
         )
     bucket, rate = ctx.kernels.utc_surface(
         offset=offset,

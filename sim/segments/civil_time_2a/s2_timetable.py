@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import span_of
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="2A.S2",
@@ -94,8 +94,9 @@ def _span(ctx: Context) -> tuple[int, int]:
     first_s, last_s = horizon.start_s - margin, horizon.end_us // int(_MICRO) + margin
     covers = ctx.reference_metadata("tz_transitions")
     if first_s < int(covers["covers_from_utc_s"]) or last_s > int(covers["covers_to_utc_s"]):
-        raise ContractError(
-            "2A.S2.HORIZON_NOT_COVERED",
+        refuse(
+            ctx,
+            "HORIZON_NOT_COVERED",
             "the time zone snapshot does not cover the horizon and its margins",
             found=(
                 f"{_day(horizon.first_day)} to {_day(horizon.first_day + horizon.days)}, and "
@@ -104,10 +105,10 @@ def _span(ctx: Context) -> tuple[int, int]:
             expected=(
                 f"within {covers['covers_from']} to {covers['covers_to']} (tzdata {covers['tzdata_version']})"
             ),
-            where="config/layer2/5A/scenario_horizon.yaml",
+            at=("scenario_horizon_5A.start", "scenario_horizon_5A.end"),
             do=(
-                "choose other dates, or rebuild config/reference with a longer span "
-                "(config/reference/build.py)"
+                "choose other dates, or rebuild the reference snapshot with a longer span "
+                "(reference/build.py in the configuration)"
             ),
         )
     return first_s, last_s

@@ -22,9 +22,11 @@ from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.entities_6a.terms import by_word, entry, refuse, require_words
+from sim.segments.entities_6a.terms import by_word, entry, require_words
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.params import Params
+from sim.state.refuse import Fault, refuse, refuse_any
 
 FACTOR_BITS = 20
 NEUTRAL = 0.5
@@ -64,12 +66,22 @@ class Leanings:
         """Scores of `party_taxonomy_6A` and `region_context_6A`."""
         return cls(segment_scores(ctx), region_scores(ctx))
 
-    def check(self, ctx: Context, segment_tilt: Tilt, region_tilt: Tilt, where: str) -> None:
-        """Refuse a tilt on a scale nobody has a score on (`<state>.VOCABULARY_MISMATCH`)."""
+    def check(self, ctx: Context, tilts: Params, where: str, segment: str, region: str) -> None:
+        """Refuse a tilt on a scale nobody has a score on (`<state>.VOCABULARY_MISMATCH`).
+
+        Args:
+            ctx: Context.
+            tilts: Object of the configuration that holds both tilts.
+            where: Its key, `<pack>.<key>`.
+            segment: Name of the tilt by scores of segments in it.
+            region: Name of the tilt by scores of regions in it.
+        """
         require_words(
-            ctx, segment_tilt, self.segments, f"{where} (segment)", "of segment scores", complete=False
+            ctx, tilts[segment], self.segments, f"{where}.{segment}", "of segment scores", complete=False
         )
-        require_words(ctx, region_tilt, self.regions, f"{where} (region)", "of region scores", complete=False)
+        require_words(
+            ctx, tilts[region], self.regions, f"{where}.{region}", "of region scores", complete=False
+        )
 
     def factor(self, ctx: Context, segment_tilt: Tilt, region_tilt: Tilt, limit: float) -> Array:
         """Factor of each cell: float64, regions x segments; needs kernel `exp_map`."""
@@ -97,7 +109,7 @@ def world_total(mean: float, holders: int) -> int:
 
 
 def share_out(
-    ctx: Context, total: int, rows: Frame, size: Array, factor: Array, chance: Array, what: str
+    ctx: Context, total: int, rows: Frame, size: Array, factor: Array, chance: Array, what: str, mean: str
 ) -> Array:
     """Whole units of each row.
 
@@ -109,6 +121,7 @@ def share_out(
         factor: float64, regions x segments.
         chance: uint64, one a row: breaks ties.
         what: What the units are, for the message.
+        mean: Key of the mean that asks for them, `<pack>.<key>`, for the message.
 
     Returns:
         uint64, one a row, of sum `total`.
@@ -122,12 +135,15 @@ def share_out(
     if total == 0:
         return units
     if len(open_rows) == 0:
-        raise ValidationError(
-            f"{ctx.state.id}.ZERO_WEIGHT",
+        refuse(
+            ctx,
+            "ZERO_WEIGHT",
             f"{what}: a positive total and nobody who may hold it",
             found=f"{total} units, weights that sum to 0",
             expected="an eligible cell with holders",
+            at=mean,
             do="set the mean to 0, or make a segment eligible (product_linkage_6A, instrument_linkage_6A)",
+            error=ValidationError,
         )
     cell = rows.region_id.astype(np.int64) * factor.shape[1] + rows.segment_id
     order = open_rows[np.argsort(cell[open_rows], kind="stable")]
@@ -155,13 +171,15 @@ def require_room(
             ctx.vocabulary("country")[rows.country_iso[at]],
             ctx.vocabulary("segment")[rows.segment_id[at]],
         )
-        raise ValidationError(
-            f"{ctx.state.id}.CAPS_INFEASIBLE",
+        refuse(
+            ctx,
+            "CAPS_INFEASIBLE",
             f"{what}: {len(full)} cell(s) must hold more than their caps allow",
             found=f"{int(units[at])} units for {int(holders[at])} holders in {country}, {segment}",
             expected=f"at most {cap} a holder",
-            where=where,
+            at=where,
             do="raise the cap there, or lower the mean",
+            error=ValidationError,
         )
 
 
@@ -173,14 +191,13 @@ def check_links(ctx: Context, vocabulary: str, links: Mapping[str, Any] | Any, w
     """
     words = ctx.vocabulary(vocabulary)
     require_words(ctx, links, words, where, vocabulary, complete=False)
-    problems = []
+    faults = []
     for name in links:
         require_words(ctx, links[name], words, f"{where}.{name}", vocabulary, complete=False)
         late = [other for other in links[name] if words.index(other) >= words.index(name)]
-        problems += [f"{name} requires {other}, which is decided later" for other in late]
-        problems += [] if links[name] else [f"{name} requires one of nothing"]
-    what, do = (
-        "A linkage rule can never be met.",
-        f"name {vocabulary}s that come earlier in contracts/vocabularies.yaml",
-    )
-    refuse(ctx, "LINKAGE_IMPOSSIBLE", what, problems, where, do)
+        faults += [
+            Fault(f"{where}.{name}", f"{name} requires {other}, which is decided later") for other in late
+        ]
+        faults += [] if links[name] else [Fault(f"{where}.{name}", f"{name} requires one of nothing")]
+    what, do = "A linkage rule can never be met.", f"name {vocabulary}s that come earlier in their vocabulary"
+    refuse_any(ctx, "LINKAGE_IMPOSSIBLE", what, faults, do=do)

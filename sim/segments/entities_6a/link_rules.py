@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+from sim.state.refuse import Fault, refuse_any
 
 DEVICE_IDS = ("party_id", "account_id", "instrument_id", "merchant_id")
 """Nullable columns of s4_device_links_6A."""
@@ -83,23 +83,25 @@ def require_consistent(ctx: Context, table: str) -> None:
     device = table == "device_roles"
     known, ids = (_DEVICE_KNOWN, DEVICE_IDS) if device else (_IP_KNOWN, IP_IDS)
     dataset = "s4_device_links_6A" if device else "s4_ip_links_6A"
-    problems = []
+    faults = []
     for role, demanded in ctx.params.graph_linkage_6A[table].items():
-        for name in demanded:
+        at = f"graph_linkage_6A.{table}.{role}"
+        for place, name in enumerate(demanded):
             if name not in ids:
-                problems.append(f"{table}.{role} demands {name}, which {dataset} has no column for")
+                faults.append(
+                    Fault(
+                        f"{at}.{place}", f"{table}.{role} demands {name}, which {dataset} has no column for"
+                    )
+                )
             elif name not in known[role]:
-                problems.append(f"{table}.{role} demands {name}, which a link of that role does not know")
+                faults.append(
+                    Fault(
+                        f"{at}.{place}",
+                        f"{table}.{role} demands {name}, which a link of that role does not know",
+                    )
+                )
         if known[role][-1] not in demanded:
-            problems.append(f"{table}.{role} does not demand {known[role][-1]}, which it is about")
-    if problems:
-        code = "6A.S4.ROLE_CONTRADICTORY" if device else "6A.S5.ROLE_CONTRADICTORY"
-        raise ContractError(
-            code,
-            "a role of graph_linkage_6A contradicts its table",
-            found=problems[0],
-            expected="; ".join(f"{role}: {', '.join(names)}" for role, names in known.items()),
-            where=f"config/layer3/6A/policy/graph_linkage.yaml, {table}",
-            do="demand only ids the role can fill",
-            examples=problems,
-        )
+            faults.append(Fault(at, f"{table}.{role} does not demand {known[role][-1]}, which it is about"))
+    expected = "; ".join(f"{role}: {', '.join(names)}" for role, names in known.items())
+    what, do = "a role of graph_linkage_6A contradicts its table", "demand only ids the role can fill"
+    refuse_any(ctx, "ROLE_CONTRADICTORY", what, faults, expected=expected, do=do)

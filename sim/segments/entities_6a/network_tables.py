@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sim.recipes.tables import AliasTables, build_alias
 from sim.state.context import Context
 from sim.state.frames import Array
 from sim.state.params import Params
+from sim.state.refuse import Fault
 
 PERMILLE = 1000
 
@@ -69,13 +70,10 @@ def odds(ctx: Context, vocabulary: str, lists: Params) -> Array:
     return table
 
 
-def sum_problems(label: str, rows: Sequence[tuple[str, Sequence[int]]]) -> list[str]:
-    """One sentence for each named list of permille that does not sum to 1000."""
-    return [
-        f"{label}.{name} sums to {sum(entries)}, not {PERMILLE}"
-        for name, entries in rows
-        if sum(entries) != PERMILLE
-    ]
+def sum_faults(lists: Iterable[tuple[str, Sequence[int]]]) -> list[Fault]:
+    """One fault for each list of permille, by its key `<pack>.<key>`, that does not sum to 1000."""
+    wrong = [(at, sum(entries)) for at, entries in lists if sum(entries) != PERMILLE]
+    return [Fault(at, f"{at} sums to {total}, not {PERMILLE}") for at, total in wrong]
 
 
 def values_of(mix: Params) -> list[int]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.frames import Array
+from sim.state.refuse import Fault, refuse, refuse_any
 
 WHOLE = 10_000
 """Mixes are parts of ten thousand."""
@@ -20,15 +20,6 @@ WHOLE = 10_000
 def entry(values: Any, word: str, default: Any) -> Any:
     """What a map of the configuration says of a word, or the default."""
     return values[word] if word in values else default  # noqa: SIM401 - `Params` has no `get`, lest a typo read a default
-
-
-def refuse(ctx: Context, name: str, what: str, problems: Iterable[str], where: str, do: str) -> None:
-    """Raise `ContractError` `<state>.<name>` listing the problems, unless there are none."""
-    listed = list(problems)
-    if listed:
-        raise ContractError(
-            f"{ctx.state.id}.{name}", what, examples=listed, total=len(listed), where=where, do=do
-        )
 
 
 def require_words(
@@ -45,7 +36,7 @@ def require_words(
         ctx: Context.
         found: Words of the configuration.
         expected: Words that are right there.
-        where: Config key, for the message.
+        where: Key of the configuration, `<pack>.<key>`.
         vocabulary: Name of the vocabulary, for the message.
         complete: Whether every expected word must be there.
 
@@ -53,17 +44,14 @@ def require_words(
         ContractError: `<state>.VOCABULARY_MISMATCH`.
     """
     have, right = list(found), list(expected)
-    problems = [f"{word!r} is not one of {', '.join(right)}" for word in have if word not in right]
-    problems += [f"{word!r} is missing" for word in right if complete and word not in have]
+    faults = [
+        Fault(f"{where}.{word}", f"{word!r} is not one of {', '.join(right)}")
+        for word in have
+        if word not in right
+    ]
+    faults += [Fault(where, f"{word!r} is missing") for word in right if complete and word not in have]
     what = f"{where} does not use the words of vocabulary {vocabulary}."
-    refuse(
-        ctx,
-        "VOCABULARY_MISMATCH",
-        what,
-        problems,
-        where,
-        "correct the word there, or in contracts/vocabularies.yaml",
-    )
+    refuse_any(ctx, "VOCABULARY_MISMATCH", what, faults, do="correct the word there, or in the vocabulary")
 
 
 def parts(
@@ -79,7 +67,7 @@ def parts(
         ctx: Context.
         vocabulary: Its name.
         mix: Parts by word; words left out have none.
-        where: Config key.
+        where: Key of the configuration, `<pack>.<key>`.
         allowed: Words that may occur, all of the vocabulary when None.
 
     Raises:
@@ -88,8 +76,8 @@ def parts(
     words = ctx.vocabulary(vocabulary)
     require_words(ctx, mix, words if allowed is None else allowed, where, vocabulary, complete=False)
     total = sum(mix[word] for word in mix)
-    problem = [] if total == WHOLE else [f"{where} sums to {total}"]
-    refuse(ctx, "MIX_INCOMPLETE", f"Parts must sum to {WHOLE}.", problem, where, "correct the parts")
+    faults = [] if total == WHOLE else [Fault(where, f"{where} sums to {total}")]
+    refuse_any(ctx, "MIX_INCOMPLETE", f"Parts must sum to {WHOLE}.", faults, do="correct the parts")
     return np.array([entry(mix, word, 0) for word in words], dtype=np.uint64)
 
 
@@ -112,11 +100,13 @@ def region_of_country(ctx: Context) -> Array:
     regions = ctx.vocabulary("region")
     table = ctx.reference("countries")
     strangers = sorted(set(table.region.tolist()) - set(regions))
-    where, do = (
-        "contracts/vocabularies.yaml",
-        "add the region to vocabulary region and to every prior by region",
-    )
-    refuse(ctx, "REGION_UNKNOWN", "A country's region is not in vocabulary region.", strangers, where, do)
+    if strangers:
+        what, do = (
+            "A country's region is not in vocabulary region.",
+            "add the region to the vocabulary and to every prior by region",
+        )
+        at = "segmentation_prior_6A.party_type_mix"
+        refuse(ctx, "REGION_UNKNOWN", what, at=at, examples=strangers, total=len(strangers), do=do)
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
     codes[table.country_iso] = np.array(
         [regions.index(name) for name in table.region.tolist()], dtype=np.int16
@@ -139,14 +129,15 @@ def segment_types(ctx: Context) -> Array:
     names = ctx.vocabulary("segment")
     require_words(ctx, segments, names, "party_taxonomy_6A.segments", "segment")
     types = ctx.vocabulary("party_type")
-    require_words(
-        ctx,
-        [segments[name].party_type for name in names],
-        types,
-        "party_taxonomy_6A.segments.*.party_type",
-        "party_type",
-        False,
-    )
+    for name in names:
+        require_words(
+            ctx,
+            [segments[name].party_type],
+            types,
+            f"party_taxonomy_6A.segments.{name}.party_type",
+            "party_type",
+            False,
+        )
     return np.array([types.index(segments[name].party_type) for name in names], dtype=np.int16)
 
 

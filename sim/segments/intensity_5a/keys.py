@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 HOURS = 168
@@ -25,7 +25,7 @@ def weekend_rule_of_country(ctx: Context) -> Array:
     1).
 
     Raises:
-        ContractError: `5A.S3.WEEKEND_UNKNOWN`: no rule has a country's weekend days.
+        ContractError: `<state>.WEEKEND_UNKNOWN`: no rule has a country's weekend days.
     """
     rules = {
         ",".join(str(day) for day in sorted(days)): name
@@ -34,13 +34,14 @@ def weekend_rule_of_country(ctx: Context) -> Array:
     countries = ctx.reference("countries")
     unknown = sorted(set(countries.weekend_days.tolist()) - set(rules))
     if unknown:
-        raise ContractError(
-            "5A.S3.WEEKEND_UNKNOWN",
+        refuse(
+            ctx,
+            "WEEKEND_UNKNOWN",
             "A country's weekend has no rule.",
             found="; ".join(unknown),
             expected="one of " + "; ".join(rules),
-            where="config/layer2/5A/demand_policy.yaml",
-            do="add the rule to demand_policy_5A.weekend_rules and to the vocabulary weekend_rule",
+            at="demand_policy_5A.weekend_rules",
+            do="add the rule there and to the vocabulary weekend_rule",
         )
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
     codes[countries.country_iso] = [

@@ -25,6 +25,8 @@ class Event:
     """One row of the calendar.
 
     Scope parts are codes, `ANY` where they do not restrict; times are local wall-clock seconds.
+
+    `at` is the key of the configuration that gives the factor.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Event:
     start: int
     stop: int
     factor: float
+    at: str
     ramp_in: int = 0
     ramp_out: int = 0
     country: int = ANY
@@ -90,9 +93,16 @@ def holiday_events(world: World, policy: Params) -> Iterator[Event]:
     for country, days in world.holidays.items():
         for day, name in days.items():
             if world.first_day <= day <= world.last_day:
-                for label, factor in _factors(world, policy.factors):
+                for label, factor, at in _factors(world, policy.factors, "overlay_policy_5A.holiday.factors"):
                     yield Event(
-                        "HOLIDAY", name, day * DAY_S, (day + 1) * DAY_S, factor, country=country, label=label
+                        "HOLIDAY",
+                        name,
+                        day * DAY_S,
+                        (day + 1) * DAY_S,
+                        factor,
+                        at,
+                        country=country,
+                        label=label,
                     )
 
 
@@ -115,9 +125,9 @@ def payday_events(world: World, policy: Params) -> Iterator[Event]:
                     "ramp_in": policy.ramp_in_hours * _HOUR_S,
                     "ramp_out": policy.ramp_out_hours * _HOUR_S,
                 }
-                for label, factor in _factors(world, policy.factors):
+                for label, factor, at in _factors(world, policy.factors, "overlay_policy_5A.payday.factors"):
                     yield Event(
-                        "PAYDAY", "payday", start, stop, factor, country=country, label=label, **ramps
+                        "PAYDAY", "payday", start, stop, factor, at, country=country, label=label, **ramps
                     )
 
 
@@ -134,8 +144,12 @@ def window_events(world: World, name: str, window: Params) -> Iterator[Event]:
         stop = start + window.hours * _HOUR_S
         if world.touches(start, stop):
             for place in places:
-                for label, factor in _factors(world, window.factors):
-                    yield Event(window.type, name, start, stop, factor, country=place, label=label, **ramps)
+                for label, factor, at in _factors(
+                    world, window.factors, f"scenarios_5A.windows.{name}.factors"
+                ):
+                    yield Event(
+                        window.type, name, start, stop, factor, at, country=place, label=label, **ramps
+                    )
 
 
 def anchor_days(world: World, anchor: Params) -> Iterator[int]:
@@ -154,10 +168,10 @@ def anchor_days(world: World, anchor: Params) -> Iterator[int]:
             yield month.nth_weekday(anchor.weekday, anchor.nth) + anchor.offset_days
 
 
-def _factors(world: World, factors: Params) -> Iterator[tuple[int, float]]:
-    """(class code or ANY, factor) of a factor list."""
+def _factors(world: World, factors: Params, at: str) -> Iterator[tuple[int, float, str]]:
+    """(class code or ANY, factor, its key) of a factor list, which has the key `at`."""
     for name, factor in factors.items():
-        yield (ANY if name == EVERY_CLASS else world.labels[name]), float(factor)
+        yield (ANY if name == EVERY_CLASS else world.labels[name]), float(factor), f"{at}.{name}"
 
 
 def _working_day(world: World, country: int, day: int) -> int:

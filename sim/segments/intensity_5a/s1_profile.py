@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError, ValidationError
+from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
@@ -23,6 +23,7 @@ from sim.recipes.weights import as_share
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5A.S1",
@@ -140,12 +141,14 @@ def _merchants(ctx: Context) -> Frame:
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel", "brand_factor"))
     modes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode", "virtual_share"))
     if not np.array_equal(merchants.merchant_id, modes.merchant_id):
-        raise ValidationError(
-            "5A.S1.MERCHANTS_DIFFER",
+        refuse(
+            ctx,
+            "MERCHANTS_DIFFER",
             "The virtual classification does not list the catalogue's merchants.",
             found=f"{len(modes)} merchants",
             expected=f"the {len(merchants)} of merchant_catalogue_1A, in order",
             do="closedworld verify RUN; then build the run again",
+            error=ValidationError,
         )
     given = ctx.load(
         "merchant_supplied_1A", columns=("merchant_id", "law_mcc", "demand_class", "weekly_volume")
@@ -168,12 +171,13 @@ def _classes(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
     at = order[np.minimum(np.searchsorted(known, merchants.mcc, sorter=order), len(known) - 1)]
     missing = np.unique(merchants.mcc[known[at] != merchants.mcc]).tolist()
     if missing:
-        raise ContractError(
-            "5A.S1.MCC_UNKNOWN",
+        refuse(
+            ctx,
+            "MCC_UNKNOWN",
             "A merchant's category has no demand class.",
             found=", ".join(str(code) for code in missing[:8]),
             expected="an MCC of the taxonomy",
-            where="config/layer1/1A/mcc_taxonomy.yaml",
+            at="mcc_taxonomy_1A.mccs",
             do="add the MCC to the taxonomy, or correct the merchant",
         )
     channels = ctx.vocabulary("channel")

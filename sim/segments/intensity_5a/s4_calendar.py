@@ -16,7 +16,6 @@ from itertools import chain
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
@@ -35,7 +34,7 @@ from sim.segments.intensity_5a.overlays import (
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
-from sim.state.params import Params
+from sim.state.refuse import Fault, refuse, refuse_any
 
 STATE = State(
     id="5A.S4",
@@ -55,6 +54,7 @@ STATE = State(
 )
 
 _OUTAGE_DRAWS = 3
+_OUTAGE_FACTOR = "overlay_policy_5A.outage.factor"
 _DAY_MINUTES = 1440
 
 
@@ -64,21 +64,26 @@ def preflight(ctx: Context) -> None:
     """
     horizons, known = ctx.params.scenario_horizon_5A, ctx.params.scenarios_5A.scenarios
     span_of(horizons)
-    unknown = [name for name in horizons.scenarios if name not in known]
-    if unknown:
-        expected = ", ".join(known)
-        raise _invalid(
-            "SCENARIO_UNKNOWN",
-            "scenario_horizon_5A speaks of scenarios nobody defines.",
-            ", ".join(unknown),
-            expected,
-        )
+    what = "scenario_horizon_5A speaks of scenarios nobody defines."
+    unknown = [
+        Fault(f"scenario_horizon_5A.scenarios.{name}", name)
+        for name in horizons.scenarios
+        if name not in known
+    ]
+    refuse_any(
+        ctx,
+        "SCENARIO_UNKNOWN",
+        what,
+        unknown,
+        expected=", ".join(known),
+        do="define the scenario in scenarios_5A, or drop it here",
+    )
     policy = ctx.params.overlay_policy_5A
     for name in ctx.scenarios:
         _, events = _told(ctx, name, horizon_of(horizons, name))
         if "OUTAGE" in known[name].overlays:
-            events.append(Event("OUTAGE", "outage", 0, 1, policy.outage.factor))
-        _require_bounded(policy, events)
+            events.append(Event("OUTAGE", "outage", 0, 1, policy.outage.factor, _OUTAGE_FACTOR))
+        _require_bounded(ctx, events)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -134,7 +139,7 @@ def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
     world, events = _told(ctx, name, horizon)
     if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays:
         events += _outages(ctx, name, world)
-    _require_bounded(ctx.params.overlay_policy_5A, events)
+    _require_bounded(ctx, events)
     return events
 
 
@@ -144,26 +149,28 @@ def _told(ctx: Context, name: str, horizon: Horizon) -> tuple[World, list[Event]
     scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
     world = world_of(horizon, vocabulary, ctx.reference("countries"), ctx.reference("holidays"))
-    _refuse_unknown(config, policy, world, name)
+    _refuse_unknown(ctx, world, name)
     parts = [window_events(world, key, config.windows[key]) for key in scenario.windows]
     if "HOLIDAY" in scenario.overlays:
-        _refuse_uncovered(ctx.reference("holidays").date, world)
+        _refuse_uncovered(ctx, ctx.reference("holidays").date, world)
         parts.append(holiday_events(world, policy.holiday))
     if "PAYDAY" in scenario.overlays:
         parts.append(payday_events(world, policy.payday))
     return world, list(chain.from_iterable(parts))
 
 
-def _require_bounded(policy: Params, events: list[Event]) -> None:
+def _require_bounded(ctx: Context, events: list[Event]) -> None:
     for event in events:
-        bounds = policy.types[event.kind]
+        bounds = ctx.params.overlay_policy_5A.types[event.kind]
         if not bounds.low <= event.factor <= bounds.high:
-            found, expected = (
-                f"{event.kind} {event.name}: factor {event.factor}",
-                f"{bounds.low} .. {bounds.high}",
-            )
-            raise _invalid(
-                "FACTOR_OUT_OF_BOUNDS", "An event's factor leaves the bounds of its type.", found, expected
+            refuse(
+                ctx,
+                "FACTOR_OUT_OF_BOUNDS",
+                "An event's factor leaves the bounds of its type.",
+                at=(event.at, f"overlay_policy_5A.types.{event.kind}"),
+                found=f"{event.kind} {event.name}: factor {event.factor}",
+                expected=f"{bounds.low} .. {bounds.high}",
+                do="change the factor of the event, or the bounds of its type",
             )
 
 
@@ -181,7 +188,10 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
     ]
     start = day[hit] * DAY_S + minute * 60
     rows = zip(zone[hit].tolist(), start.tolist(), (start + length * 60).tolist(), strict=True)
-    return [Event("OUTAGE", "outage", begin, end, policy.factor, tzid=code) for code, begin, end in rows]
+    return [
+        Event("OUTAGE", "outage", begin, end, policy.factor, _OUTAGE_FACTOR, tzid=code)
+        for code, begin, end in rows
+    ]
 
 
 def _outage_words(
@@ -266,53 +276,48 @@ def _factors(ctx: Context, events: Frame, horizon: Horizon) -> Frame:
     return factor_runs(ctx, combinations, events, clock, horizon, ctx.params.overlay_policy_5A)
 
 
-def _refuse_unknown(config: Params, policy: Params, world: World, name: str) -> None:
+def _refuse_unknown(ctx: Context, world: World, name: str) -> None:
     """Names in config that name nothing: windows of the scenario, countries of the payday groups."""
-    windows = [key for key in config.scenarios[name].windows if key not in config.windows]
-    if windows:
-        raise _invalid(
-            "WINDOW_UNKNOWN",
-            f"Scenario {name} uses windows nobody defines.",
-            ", ".join(windows),
-            "keys of scenarios_5A.windows",
-        )
-    countries = [
-        iso for group in policy.payday.groups for iso in group.countries if iso not in world.countries
+    config, groups = ctx.params.scenarios_5A, ctx.params.overlay_policy_5A.payday.groups
+    at = f"scenarios_5A.scenarios.{name}.windows"
+    windows = [
+        Fault(f"{at}.{row}", key)
+        for row, key in enumerate(config.scenarios[name].windows)
+        if key not in config.windows
     ]
-    if countries:
-        raise _invalid(
-            "COUNTRY_UNKNOWN",
-            "A payday group lists countries the snapshot lacks.",
-            ", ".join(countries),
-            "ISO 3166-1 alpha-2 codes",
-        )
+    what = f"Scenario {name} uses windows nobody defines."
+    refuse_any(
+        ctx,
+        "WINDOW_UNKNOWN",
+        what,
+        windows,
+        expected="keys of scenarios_5A.windows",
+        do="define the window, or drop it here",
+    )
+    countries = [
+        Fault(f"overlay_policy_5A.payday.groups.{row}.countries.{place}", iso)
+        for row, group in enumerate(groups)
+        for place, iso in enumerate(group.countries)
+        if iso not in world.countries
+    ]
+    what = "A payday group lists countries the snapshot lacks."
+    refuse_any(
+        ctx, "COUNTRY_UNKNOWN", what, countries, expected="ISO 3166-1 alpha-2 codes", do="correct the code"
+    )
 
 
-def _refuse_uncovered(dates: Array, world: World) -> None:
+def _refuse_uncovered(ctx: Context, dates: Array, world: World) -> None:
     """A horizon past the holiday table would silently have none."""
     if world.first_day < int(dates.min()) or world.last_day > int(dates.max()):
         first, last, begin, end = np.array(
             [world.first_day, world.last_day, dates.min(), dates.max()]
         ).astype("datetime64[D]")
-        raise ContractError(
-            "5A.S4.HOLIDAYS_NOT_COVERED",
+        refuse(
+            ctx,
+            "HOLIDAYS_NOT_COVERED",
             "The snapshot's holidays do not cover the horizon and the local days around it.",
             found=f"{first} .. {last}",
             expected=f"within {begin} .. {end}",
-            where="config/layer2/5A/scenario_horizon.yaml",
-            do=(
-                "choose other dates (--set scenario_horizon_5A.start=..., scenario_horizon_5A.end=...), or "
-                "rebuild config/reference"
-            ),
+            at=("scenario_horizon_5A.start", "scenario_horizon_5A.end"),
+            do="choose other dates, or rebuild the reference snapshot with later holidays",
         )
-
-
-def _invalid(name: str, what: str, found: str, expected: str) -> ContractError:
-    return ContractError(
-        f"5A.S4.{name}",
-        what,
-        found=found,
-        expected=expected,
-        where="config/layer2/5A/",
-        do="correct the config pack",
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.ground.errors import ContractError, ValidationError
+from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import MICRO, Horizon
@@ -26,6 +26,7 @@ from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, 
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 STATE = State(
     id="5A.S5",
@@ -73,12 +74,13 @@ def preflight(ctx: Context) -> None:
         name for name in ctx.scenarios if not any(ctx.publishes(dataset, name) for dataset in STATE.writes)
     ]
     if nothing:
-        raise ContractError(
-            "5A.S5.NO_SURFACE",
+        refuse(
+            ctx,
+            "NO_SURFACE",
             "A scenario's demand is published neither by local nor by UTC bucket.",
             found=f"both switched off for {', '.join(nothing)}",
             expected="one of the two: arrivals are made from it",
-            where="config/layer2/5A/scenario_horizon.yaml",
+            at=("scenario_horizon_5A.emit_local_intensities", "scenario_horizon_5A.emit_utc_intensities"),
             do="--set scenario_horizon_5A.emit_utc_intensities=true, or emit_local_intensities",
         )
 
@@ -176,12 +178,14 @@ def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalC
         np.array_equal(known.local_origin[row], clock.origin_s * MICRO)
         and np.array_equal(known.local_buckets[row], size)
     ):
-        raise ValidationError(
-            "5A.S5.CLOCK_DIFFERS",
+        refuse(
+            ctx,
+            "CLOCK_DIFFERS",
             "A time zone's local buckets are not where the scenario's calendar says.",
             found=f"{len(clock.tzid)} zones of a partition",
             expected="local_origin and local_buckets of scenario_zone_calendar_5A",
             do="closedworld verify RUN; then build the run again",
+            error=ValidationError,
         )
     return clock
 

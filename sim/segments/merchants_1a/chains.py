@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.apportion import largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.places import country_letters
@@ -21,6 +20,7 @@ from sim.segments.merchants_1a.taxonomy import taxonomy
 from sim.segments.merchants_1a.words import merchant_words
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 _LARGEST = 2**32 - 1  # outlets of a merchant fit 32 bits
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw
@@ -94,12 +94,13 @@ def home_ladder(ctx: Context) -> tuple[Array, Array]:
     steps = ctx.params.outlet_policy_1A.home_share
     reach = np.array([step.outlets_up_to for step in steps], dtype=np.uint64)
     if (reach[1:] <= reach[:-1]).any() or reach[-1] < _LARGEST:
-        raise ContractError(
-            "1A.S2.HOME_SHARE_LADDER",
+        refuse(
+            ctx,
+            "HOME_SHARE_LADDER",
             "the ladder of home shares is not one",
             found=f"outlets_up_to {reach.tolist()}",
             expected=f"ascending, the last step reaching {_LARGEST}",
-            where="config/layer1/1A/outlet_policy.yaml",
+            at="outlet_policy_1A.home_share",
             do="order outlet_policy_1A.home_share by outlets_up_to and let its last step reach all chains",
         )
     return reach, np.array([step.home_permille for step in steps], dtype=np.uint64)

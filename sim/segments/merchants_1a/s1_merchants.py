@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
@@ -20,6 +19,7 @@ from sim.segments.merchants_1a.words import merchant_words
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame, concat
+from sim.state.refuse import refuse
 
 STATE = State(
     id="1A.S1",
@@ -173,9 +173,11 @@ def _supplied(ctx: Context, taken: Array) -> Frame:
     first = rows.take(run_starts(rows.merchant_id))
     both = np.intersect1d(first.merchant_id, taken, assume_unique=True)
     if len(both):
-        raise ContractError(
-            "1A.S1.MERCHANT_ID_TAKEN",
+        refuse(
+            ctx,
+            "MERCHANT_ID_TAKEN",
             f"{len(both)} merchant id(s) of the merchants file are also ids of generated merchants",
+            at="merchant_universe_1A.when_supplied",
             expected="ids that this seed does not generate",
             examples=[str(merchant) for merchant in both[:5].tolist()],
             total=len(both),

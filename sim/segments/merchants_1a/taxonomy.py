@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import Fault, refuse_any
 
 
 def taxonomy(ctx: Context) -> Frame:
@@ -44,32 +44,30 @@ def require_consistent(ctx: Context) -> None:
     """
     pack = ctx.params.mcc_taxonomy_1A
     codes = [entry.mcc for entry in pack.mccs]
-    problems = [
-        f"mcc {code}: {codes.count(code)} times" for code in sorted(set(codes)) if codes.count(code) > 1
-    ]
-    problems += [
-        f"mcc {entry.mcc}: sector {entry.sector!r} is not listed"
-        for entry in pack.mccs
-        if entry.sector not in pack.sectors
-    ]
-    sums = {entry.mcc: sum(share for _, share in entry.channel_mix.items()) for entry in pack.mccs}
-    problems += [f"mcc {code}: channel_mix sums to {total}" for code, total in sums.items() if total != 1000]
-    for entry in pack.mccs:
+    faults = []
+    for row, entry in enumerate(pack.mccs):
+        at, said = f"mcc_taxonomy_1A.mccs.{row}", f"mcc {entry.mcc}"
+        if codes.index(entry.mcc) < row:
+            faults.append(Fault(f"{at}.mcc", f"{said}: {codes.count(entry.mcc)} times"))
+        if entry.sector not in pack.sectors:
+            faults.append(Fault(f"{at}.sector", f"{said}: sector {entry.sector!r} is not listed"))
+        channels = sum(share for _, share in entry.channel_mix.items())
+        if channels != 1000:
+            faults.append(Fault(f"{at}.channel_mix", f"{said}: channel_mix sums to {channels}"))
         sums = {channel: law.hybrid + law.virtual_only for channel, law in entry.virtual.items()}
-        problems += [
-            f"mcc {entry.mcc}: virtual.{channel} sums to {total}"
-            for channel, total in sums.items()
-            if total > 1000
+        over = [(channel, total) for channel, total in sums.items() if total > 1000]
+        faults += [
+            Fault(f"{at}.virtual.{channel}", f"{said}: virtual.{channel} sums to {total}")
+            for channel, total in over
         ]
-    if problems:
-        raise ContractError(
-            "1A.S1.TAXONOMY_INCONSISTENT",
-            "the merchant taxonomy contradicts itself",
-            expected=(
-                "each code once, in a listed sector, with channels summing to 1000 and virtual shares to at "
-                "most 1000"
-            ),
-            examples=problems,
-            where="config/layer1/1A/mcc_taxonomy.yaml",
-            do="correct the entries above",
-        )
+    refuse_any(
+        ctx,
+        "TAXONOMY_INCONSISTENT",
+        "the merchant taxonomy contradicts itself",
+        faults,
+        expected=(
+            "each code once, in a listed sector, with channels summing to 1000 and virtual shares to at "
+            "most 1000"
+        ),
+        do="correct the entries above",
+    )

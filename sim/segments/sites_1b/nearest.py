@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.places import Cities
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 _TURN = np.int64(360_000_000)
 _BLOCK = 256  # sites held against all cities of a country at a time: some 10 MB
@@ -55,9 +55,11 @@ def _refuse_far(ctx: Context, outlets: Frame, distance: Array) -> None:
     if len(far) == 0:
         return
     names = ctx.vocabulary("country")
-    raise ContractError(
-        "1B.S1.SITE_FAR_FROM_COUNTRY",
+    refuse(
+        ctx,
+        "SITE_FAR_FROM_COUNTRY",
         f"{len(far)} outlet(s) of the merchants file are nowhere near a city of their country",
+        at="placement_policy_1B.given_within_udeg",
         expected=f"within {limit / 1e6:g} degrees of one (placement_policy_1B.given_within_udeg)",
         examples=[
             f"merchant {outlets.merchant_id[row]}, {names[outlets.legal_country_iso[row]]}: lat "

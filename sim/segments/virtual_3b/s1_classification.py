@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.supplied import replaced
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 MODE, SHARE = "3B.virtual_mode", "3B.virtual_share"
 _MCCS = 10_000
@@ -34,10 +34,13 @@ def preflight(ctx: Context) -> None:
     """A policy that contradicts itself is refused before anything is built."""
     for channel, bounds in ctx.params.virtual_policy_3B.hybrid_share.items():
         if bounds.low > bounds.high:
-            found = f"hybrid_share.{channel}: {bounds.low} > {bounds.high}"
-            do = "correct config/layer1/3B/virtual_policy.yaml or the override"
-            raise ContractError(
-                "3B.S1.POLICY_IMPOSSIBLE", "a lower bound exceeds its upper bound", found=found, do=do
+            at, found = (
+                f"virtual_policy_3B.hybrid_share.{channel}",
+                f"hybrid_share.{channel}: {bounds.low} > {bounds.high}",
+            )
+            do = "correct the pack or the override"
+            refuse(
+                ctx, "POLICY_IMPOSSIBLE", "a lower bound exceeds its upper bound", at=at, found=found, do=do
             )
 
 
@@ -82,13 +85,15 @@ def _odds(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
             hybrid[entry.mcc, ctx.code("channel", channel)] = law.hybrid
     if not known[merchants.mcc].all():
         codes = np.unique(merchants.mcc[~known[merchants.mcc]])
-        raise ContractError(
-            "3B.S1.MCC_UNKNOWN",
+        refuse(
+            ctx,
+            "MCC_UNKNOWN",
             "merchants have category codes the taxonomy does not list",
+            at="mcc_taxonomy_1A.mccs",
             expected="every merchant's MCC in mcc_taxonomy_1A",
             examples=[f"MCC {code}" for code in codes[:5].tolist()],
             total=len(codes),
-            do="add the codes to config/layer1/1A/mcc_taxonomy.yaml or correct the merchants file",
+            do="add the codes to the taxonomy or correct the merchants file",
         )
     chosen = only[merchants.mcc, merchants.channel]
     return chosen, chosen + hybrid[merchants.mcc, merchants.channel]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.entities import pair_entity
 from sim.recipes.partitions import row_ranges, rows_of
@@ -22,6 +21,7 @@ from sim.segments.virtual_3b.edge_checks import count_edges, edge_checks
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 from sim.state.frames import Array, Frame
+from sim.state.refuse import Fault, refuse_any
 
 FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
 # ASCII "edge" above the rank: ids of edges and of other things never share a key
@@ -59,16 +59,24 @@ def preflight(ctx: Context) -> None:
     """A policy that contradicts itself is refused before anything is built."""
     policy = ctx.params.edge_policy_3B
     sums = {mode: sum(mix[reach] for reach in mix) for mode, mix in policy.reach_permille.items()}
-    problems = [
-        f"reach_permille.{mode} sums to {total}, not 1000" for mode, total in sums.items() if total != 1000
+    faults = [
+        Fault(f"edge_policy_3B.reach_permille.{mode}", f"reach_permille.{mode} sums to {total}, not 1000")
+        for mode, total in sums.items()
+        if total != 1000
     ]
     if policy.edges_min > policy.edges_max:
-        problems.append(f"edges_min > edges_max: {policy.edges_min} > {policy.edges_max}")
-    if problems:
-        do = "correct config/layer1/3B/edge_policy.yaml or the override"
-        raise ContractError(
-            "3B.S3.POLICY_IMPOSSIBLE", "the edge policy contradicts itself", examples=problems, do=do
+        faults.append(
+            Fault(
+                "edge_policy_3B.edges_min", f"edges_min > edges_max: {policy.edges_min} > {policy.edges_max}"
+            )
         )
+    refuse_any(
+        ctx,
+        "POLICY_IMPOSSIBLE",
+        "the edge policy contradicts itself",
+        faults,
+        do="correct the pack or the override",
+    )
 
 
 def plan(ctx: Context) -> list[Partition]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,33 @@ from sim.ground.names import WORD, is_name
 from sim.ground.read_once import Folder
 from sim.shell.contracts.load import validate_document
 from sim.shell.contracts.strict_yaml import Located, load_from, load_text
-from sim.state.params import Params
+from sim.state.params import KeyPath, Layer, Origin, Params
 
 PRESET_SCHEMA = "closedworld:meta/preset"
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Values that replace those of config packs.
+
+    Attributes:
+        values: `<artefact>.<key>` -> value.
+        where: (such a key, key below it in its value) -> the place where the value is written.
+    """
+
+    values: Mapping[str, Any]
+    where: Callable[[str, KeyPath], str]
+
+
+def given_overrides(values: Mapping[str, Any]) -> Overrides:
+    """Overrides of the command line (or of a call from Python, which says the same)."""
+    return Overrides(values, lambda key, _: f"--set {key}={_shown(values[key])}")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 @dataclass(frozen=True)
@@ -34,13 +59,13 @@ class Preset:
         name: File stem.
         description: One sentence for `closedworld run --help` and reports.
         scenarios: Scenario ids run when the user names none.
-        overrides: `<artefact>.<key>` -> value.
+        overrides: `<artefact>.<key>` -> value, and where each stands.
     """
 
     name: str
     description: str
     scenarios: tuple[str, ...]
-    overrides: Mapping[str, Any]
+    overrides: Overrides
 
 
 @dataclass(frozen=True)
@@ -49,13 +74,11 @@ class Configuration:
 
     Attributes:
         documents: Path under `config/` -> resolved content (what is hashed).
-        params: Artefact id -> frozen tree (what states see).
-        where: Artefact id -> file, for errors.
+        params: Artefact id -> frozen tree (what states see), which knows where its values are written.
     """
 
     documents: Mapping[str, Any]
     params: Mapping[str, Params]
-    where: Mapping[str, str]
 
 
 def config_folder(root: Path) -> Folder:
@@ -85,7 +108,10 @@ def load_preset(contracts: Contracts, config: Folder, name: str) -> Preset:
     located = load_from(config, relative, str(config.root / relative))
     validate_document(contracts, PRESET_SCHEMA, located)
     document = located.value
-    return Preset(name, document["description"], tuple(document["scenarios"]), dict(document.get("set", {})))
+    overrides = Overrides(
+        dict(document.get("set", {})), lambda key, below: located.where(("set", key, *below))
+    )
+    return Preset(name, document["description"], tuple(document["scenarios"]), overrides)
 
 
 def preset_names(config: Folder) -> list[str]:
@@ -138,15 +164,13 @@ def plain_override(key: str, value: Any) -> Any:
         ) from error
 
 
-def resolve(
-    contracts: Contracts, config: Folder, overrides: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Configuration:
+def resolve(contracts: Contracts, config: Folder, overrides: Sequence[Overrides]) -> Configuration:
     """Load every registered config pack, apply overrides in order, validate the result.
 
     Args:
         contracts: Compiled contracts.
         config: Directory of the config packs.
-        overrides: (where they come from, values by key): the preset's, then the user's.
+        overrides: The preset's, then the user's.
 
     Raises:
         ContractError: If a file is missing or malformed, or an override names nothing or makes a pack
@@ -154,42 +178,42 @@ def resolve(
     """
     documents: dict[str, Any] = {}
     params: dict[str, Params] = {}
-    where: dict[str, str] = {}
-    merged: dict[str, tuple[str, Any]] = {}
-    for source, layer in overrides:
-        merged.update({key: (source, value) for key, value in layer.items()})
-    by_artefact: dict[str, dict[str, tuple[str, Any]]] = {}
-    for key, (source, value) in merged.items():
+    merged: dict[str, tuple[Overrides, Any]] = {}
+    for given in overrides:
+        merged.update({key: (given, value) for key, value in given.values.items()})
+    by_artefact: dict[str, dict[str, tuple[Overrides, Any]]] = {}
+    for key, (given, value) in merged.items():
         name, _, path = key.partition(".")
         if name not in contracts.artefacts or not path:
             raise ContractError(
                 "SHELL.OVERRIDE_UNKNOWN",
                 f"override {key!r} names no config pack",
                 expected="<artefact id>.<key>",
-                where=source,
+                where=given.where(key, ()),
                 do=nearest(name, contracts.artefacts),
             )
-        by_artefact.setdefault(name, {})[path] = (source, value)
+        by_artefact.setdefault(name, {})[path] = (given, value)
     for artefact in contracts.artefacts.values():
         located = load_from(config, artefact.path, str(config.root / artefact.path))
-        content = located.value
+        content, layers = located.value, [Layer((), located.where)]
         if artefact.id in by_artefact:
             content = copy.deepcopy(content)
-            for path, (source, value) in by_artefact[artefact.id].items():
-                _assign(content, path.split("."), value, artefact.id, source)
+            for path, (given, value) in by_artefact[artefact.id].items():
+                key = f"{artefact.id}.{path}"
+                _assign(content, path.split("."), value, artefact.id, given.where(key, ()))
+                layers.append(Layer(tuple(path.split(".")), partial(given.where, key)))
         try:
             validate_document(contracts, artefact.schema, Located(content, located.name, located.marks))
         except ContractError as error:
-            given = [
-                f"{artefact.id}.{path}={value!r} ({source})"
-                for path, (source, value) in by_artefact.get(artefact.id, {}).items()
+            given_here = [
+                f"overridden: {artefact.id}.{'.'.join(map(str, layer.below))} by {layer.where(())}"
+                for layer in layers[1:]
             ]
-            error.do = "; ".join([error.do] * bool(error.do) + [f"overridden: {text}" for text in given])
+            error.do = "; ".join([error.do] * bool(error.do) + given_here)
             raise
         documents[artefact.path] = content
-        params[artefact.id] = Params(content)
-        where[artefact.id] = str(config.root / artefact.path)
-    return Configuration(documents, params, where)
+        params[artefact.id] = Params(content, Origin(tuple(layers)))
+    return Configuration(documents, params)
 
 
 def _assign(content: Any, path: list[str], value: Any, artefact: str, source: str) -> None:

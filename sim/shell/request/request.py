@@ -25,12 +25,20 @@ from sim.ground.identity import manifest_fingerprint, parameter_hash, run_id
 from sim.ground.names import SCENARIO, is_name
 from sim.ground.paths import config_root, contracts_root
 from sim.ground.read_once import Folder
-from sim.shell.contracts.config import Configuration, Preset, config_folder, load_preset, resolve
+from sim.shell.contracts.config import (
+    Configuration,
+    Preset,
+    config_folder,
+    given_overrides,
+    load_preset,
+    resolve,
+)
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.documents import RECEIPT_LAW
 from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame
 from sim.state.model import Facts, Model, Supplied, UserFile
+from sim.state.params import place_of
 
 DEFAULT_SEED = 42
 
@@ -158,10 +166,7 @@ def prepare(request: Request, model: Model) -> Prepared:
     contracts = load_contracts(request.contracts)
     config = config_folder(request.config)
     preset = load_preset(contracts, config, request.preset)
-    preset_file = str(request.config / "presets" / f"{preset.name}.yaml")
-    configuration = resolve(
-        contracts, config, [(preset_file, preset.overrides), ("--set", request.overrides)]
-    )
+    configuration = resolve(contracts, config, [preset.overrides, given_overrides(request.overrides)])
     reference = Reference(request.config / "reference")
     vocabularies = {name: tuple(values) for name, values in contracts.vocabularies.items()}
     for name, (table, column) in contracts.reference_vocabularies.items():
@@ -174,7 +179,7 @@ def prepare(request: Request, model: Model) -> Prepared:
                 "SHELL.UNKNOWN_SCENARIO",
                 f"there is no scenario called {scenario!r}",
                 expected=", ".join(known),
-                where=configuration.where[model.scenario_pack],
+                where=place_of(configuration.params[model.scenario_pack], "scenarios"),
                 do=nearest(scenario, known),
             )
     facts = Facts(contracts, configuration.params, vocabularies, reference, scenarios)

@@ -20,15 +20,10 @@ from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.entities import pair_entity
 from sim.recipes.weights import power
-from sim.segments.entities_6a.terms import (
-    parts_by_region,
-    refuse,
-    region_of_country,
-    require_words,
-    segment_types,
-)
+from sim.segments.entities_6a.terms import parts_by_region, region_of_country, require_words, segment_types
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import Fault, refuse, refuse_any
 
 _ARRIVAL_BITS = 20
 _WEIGHT_BITS = 40
@@ -83,22 +78,22 @@ def check_priors(ctx: Context) -> None:
     require_words(
         ctx, house.crowding, retail_segments(ctx), "household_prior_6A.crowding", "segment (RETAIL)"
     )
-    problems = [
-        f"size_mix.{name} sums to {sum(mix)}, not 10000"
-        for name, mix in house.size_mix.items()
+    sizes, mixes = "household_prior_6A.size_mix", dict(house.size_mix.items())
+    faults = [
+        Fault(f"{sizes}.{name}", f"size_mix.{name} sums to {sum(mix)}, not 10000")
+        for name, mix in mixes.items()
         if sum(mix) != 10_000
     ]
-    lengths = {len(mix) for _, mix in house.size_mix.items()}
-    problems += ["size_mix has lists of different lengths"] if len(lengths) > 1 else []
+    faults += (
+        [Fault(sizes, "size_mix has lists of different lengths")]
+        if len(set(map(len, mixes.values()))) > 1
+        else []
+    )
     if prior.min_parties > prior.max_parties:
-        problems.append(f"min_parties > max_parties: {prior.min_parties} > {prior.max_parties}")
-    refuse(
-        ctx,
-        "PRIORS_IMPOSSIBLE",
-        "The priors of parties contradict themselves.",
-        problems,
-        "config/layer3/6A/priors",
-        "correct them",
+        what = f"min_parties > max_parties: {prior.min_parties} > {prior.max_parties}"
+        faults.append(Fault("population_prior_6A.min_parties", what))
+    refuse_any(
+        ctx, "PRIORS_IMPOSSIBLE", "The priors of parties contradict themselves.", faults, do="correct them"
     )
 
 
@@ -138,12 +133,15 @@ def _countries(ctx: Context) -> Frame:
     by_arrivals = arrivals[used] + total * np.float64(prior.arrival_offset_ppm) / 1e6
     weight = power(ctx, by_outlets, prior.outlet_exponent) * power(ctx, by_arrivals, prior.arrival_exponent)
     if len(used) == 0 or not (weight > 0.0).any():
-        raise ValidationError(
-            "6A.S1.ZERO_WEIGHT",
+        refuse(
+            ctx,
+            "ZERO_WEIGHT",
             "There are parties to place and no country to place them in.",
             found=f"{world} parties; outlets and expected arrivals are 0 everywhere",
             expected="a merchant with demand",
+            at=("merchant_universe_1A.merchants", "demand_policy_5A.volume_scale"),
             do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
+            error=ValidationError,
         )
     parties = _between(
         ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, world), world
@@ -170,19 +168,25 @@ def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: in
     """
     floor, cap = bounds
     if int(cap.sum()) < world or int(floor.sum()) > world:
-        raise ValidationError(
-            "6A.S1.COUNTRY_BOUNDS_INFEASIBLE",
+        refuse(
+            ctx,
+            "COUNTRY_BOUNDS_INFEASIBLE",
             "No distribution of parties over countries is within the bounds.",
             found=(
                 f"{world} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over "
                 f"{len(cap)} countries"
             ),
             expected="a lower and an upper sum around the number of parties",
-            where="config/layer3/6A/priors/population.yaml",
-            do=(
-                "change population_prior_6A.country_share_max_permille, parties_per_inhabitant_max_permille "
-                "or country_floor_ppm"
-            ),
+            at=[
+                f"population_prior_6A.{key}"
+                for key in (
+                    "country_share_max_permille",
+                    "parties_per_inhabitant_max_permille",
+                    "country_floor_ppm",
+                )
+            ],
+            do="change one of these keys",
+            error=ValidationError,
         )
     count = floor.copy()
     free = np.flatnonzero((cap > floor) & (weight > 0))

@@ -24,12 +24,12 @@ from sim.segments.entities_6a.terms import (
     currency_of_country,
     entry,
     parts,
-    refuse,
     require_words,
     segment_types,
 )
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import Fault, refuse_any
 
 CONFIG = (
     "party_taxonomy_6A",
@@ -82,8 +82,9 @@ def accounts(ctx: Context) -> Accounts:
             size = np.where(size > 0, total[:, parents].sum(axis=1), np.uint64(0))
         must = holders if rule.required else 0
         factor = leanings.factor(ctx, prior.segment_tilt, prior.region_tilt, mix.tilt_limit)
+        mean = f"product_mix_6A.accounts.{name}.mean"
         beyond[:, code] = share_out(
-            ctx, world_total(prior.mean, holders) - must, summary, size, factor, chance, name
+            ctx, world_total(prior.mean, holders) - must, summary, size, factor, chance, name, mean
         )
         total[:, code] = beyond[:, code] + (summary.parties * own if rule.required else np.uint64(0))
         cap = ctx.params.account_per_party_6A.accounts[name].cap
@@ -134,16 +135,11 @@ def check_products(ctx: Context) -> None:
     links, types = ctx.params.product_linkage_6A, ctx.vocabulary("account_type")
     merchant = [taxonomy.merchant_accounts.settlement, taxonomy.merchant_accounts.reserve]
     party = list(taxonomy.party_accounts)
-    require_words(ctx, [*party, *merchant], types, "account_taxonomy_6A", "account_type")
-    kinds = ctx.vocabulary("party_type")
-    require_words(
-        ctx,
-        [rule.party_type for _, rule in taxonomy.party_accounts.items()],
-        kinds,
-        "account_taxonomy_6A",
-        "party_type",
-        False,
-    )
+    at, kinds = "account_taxonomy_6A.party_accounts", ctx.vocabulary("party_type")
+    require_words(ctx, merchant, types, "account_taxonomy_6A.merchant_accounts", "account_type", False)
+    require_words(ctx, [*party, *merchant], types, at, "account_type")
+    for name, rule in taxonomy.party_accounts.items():
+        require_words(ctx, [rule.party_type], kinds, f"{at}.{name}.party_type", "party_type", False)
     require_words(ctx, mix.accounts, party, "product_mix_6A.accounts", "account_type (of parties)")
     require_words(ctx, rules.accounts, party, "account_per_party_6A.accounts", "account_type (of parties)")
     by_word(ctx, "party_type", rules.max_per_party, "account_per_party_6A.max_per_party")
@@ -159,7 +155,7 @@ def check_products(ctx: Context) -> None:
     )
     leanings = Leanings.of(ctx)
     for name, prior in mix.accounts.items():
-        leanings.check(ctx, prior.segment_tilt, prior.region_tilt, f"product_mix_6A.accounts.{name}")
+        leanings.check(ctx, prior, f"product_mix_6A.accounts.{name}", "segment_tilt", "region_tilt")
     for ledger, shares in ctx.params.account_life_6A.status_mix.items():
         parts(ctx, "account_status", shares, f"account_life_6A.status_mix.{ledger}")
     needed = {rule.ledger for _, rule in taxonomy.party_accounts.items()} | {"SETTLEMENT"}
@@ -178,24 +174,21 @@ def check_products(ctx: Context) -> None:
         "of ledgers in use",
     )
     currency_of_country(ctx)
-    where, do = "config/layer3/6A", "correct the mean, the cap or the rule named"
-    refuse(
-        ctx,
-        "POLICY_CONTRADICTS",
+    what, do = (
         "Accounts: priors and rules contradict one another.",
-        _contradictions(ctx),
-        where,
-        do,
+        "correct the mean, the cap or the rule named",
     )
+    refuse_any(ctx, "POLICY_CONTRADICTS", what, _contradictions(ctx), do=do)
 
 
-def _contradictions(ctx: Context) -> list[str]:
+def _contradictions(ctx: Context) -> list[Fault]:
     taxonomy, rules, mix = (
         ctx.params.account_taxonomy_6A,
         ctx.params.account_per_party_6A,
         ctx.params.product_mix_6A,
     )
-    links, problems = ctx.params.product_linkage_6A, []
+    links = ctx.params.product_linkage_6A
+    faults: list[Fault] = []
     kind = dict(
         zip(
             ctx.vocabulary("segment"),
@@ -209,47 +202,67 @@ def _contradictions(ctx: Context) -> list[str]:
             rules.accounts[name].cap,
             rules.max_per_party[rule.party_type],
         )
+        barred, needed, mean_at = (
+            f"product_linkage_6A.not_eligible.{name}",
+            f"product_linkage_6A.requires_any.{name}",
+            f"product_mix_6A.accounts.{name}.mean",
+        )
         if rule.required and mean < 1:
-            problems.append(
-                f"{name} is required of every party, but product_mix_6A gives a mean of {mean}, below 1"
+            faults.append(
+                Fault(
+                    mean_at,
+                    f"{name} is required of every party, but product_mix_6A gives a mean of {mean}, below 1",
+                )
             )
         if rule.required and (name in links.not_eligible or name in links.requires_any):
-            problems.append(f"{name} is required of every party, but product_linkage_6A keeps some from it")
+            at = barred if name in links.not_eligible else needed
+            faults.append(
+                Fault(at, f"{name} is required of every party, but product_linkage_6A keeps some from it")
+            )
         if mean > min(cap, most):
-            problems.append(f"{name}: mean {mean} is above the cap {min(cap, most)} of account_per_party_6A")
+            faults.append(
+                Fault(
+                    mean_at, f"{name}: mean {mean} is above the cap {min(cap, most)} of account_per_party_6A"
+                )
+            )
         strangers = [
             segment for segment in entry(links.not_eligible, name, ()) if kind.get(segment) != rule.party_type
         ]
-        problems += [
-            f"not_eligible.{name}: {segment} is no {rule.party_type} segment" for segment in strangers
+        faults += [
+            Fault(barred, f"not_eligible.{name}: {segment} is no {rule.party_type} segment")
+            for segment in strangers
         ]
         own = [other for other, held in taxonomy.party_accounts.items() if held.party_type == rule.party_type]
         wrong = [other for other in entry(links.requires_any, name, ()) if other not in own]
-        problems += [
-            f"requires_any.{name}: {other} is not held by {rule.party_type} parties" for other in wrong
+        faults += [
+            Fault(needed, f"requires_any.{name}: {other} is not held by {rule.party_type} parties")
+            for other in wrong
         ]
     for party_type, most in rules.max_per_party.items():
         own = [name for name, rule in taxonomy.party_accounts.items() if rule.party_type == party_type]
         mean = sum(mix.accounts[name].mean for name in own)
         if mean > most:
-            problems.append(f"{party_type}: means sum to {mean}, above max_per_party {most}")
+            what = f"{party_type}: means sum to {mean}, above max_per_party {most}"
+            faults.append(Fault(f"account_per_party_6A.max_per_party.{party_type}", what))
     carried = {
         tag
         for segment in ctx.vocabulary("segment")
         for tag in ctx.params.party_taxonomy_6A.segments[segment].tags
     }
-    problems += [
-        f"account_per_party_6A.tags.{tag}: no segment carries it" for tag in rules.tags if tag not in carried
+    tags = "account_per_party_6A.tags"
+    faults += [
+        Fault(f"{tags}.{tag}", f"{tags}.{tag}: no segment carries it")
+        for tag in rules.tags
+        if tag not in carried
     ]
-    problems += [
-        f"tag {tag} of party_taxonomy_6A is not in account_per_party_6A"
-        for tag in sorted(carried)
-        if tag not in rules.tags
+    unknown = [tag for tag in sorted(carried) if tag not in rules.tags]
+    faults += [
+        Fault(tags, f"tag {tag} of party_taxonomy_6A is not in account_per_party_6A") for tag in unknown
     ]
     for tag, effects in rules.tags.items():
-        problems += [
-            f"account_per_party_6A.tags.{tag}: {name} is no account of parties"
-            for name in effects
-            if name not in rules.accounts
+        strangers = [name for name in effects if name not in rules.accounts]
+        faults += [
+            Fault(f"{tags}.{tag}.{name}", f"{tags}.{tag}: {name} is no account of parties")
+            for name in strangers
         ]
-    return problems
+    return faults

@@ -17,9 +17,10 @@ from sim.segments.entities_6a.cells import (
     share_out,
     world_total,
 )
-from sim.segments.entities_6a.terms import by_word, entry, parts, parts_by_region, refuse, require_words
+from sim.segments.entities_6a.terms import by_word, entry, parts, parts_by_region, require_words
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import Fault, refuse_any
 
 CONFIG = (
     "party_taxonomy_6A", "region_context_6A", "account_taxonomy_6A", "instrument_taxonomy_6A",
@@ -67,8 +68,9 @@ def instruments(ctx: Context) -> Instruments:
             must = holders if prior.required else 0
             factor = leanings.factor(ctx, tilt.segment, tilt.region, mix.tilt_limit)
             what = f"{name} of {account_type}"
+            mean = f"instrument_mix_6A.accounts.{account_type}.{name}.mean"
             beyond[own, code] = share_out(
-                ctx, world_total(prior.mean, holders) - must, rows, size, factor, words[own], what
+                ctx, world_total(prior.mean, holders) - must, rows, size, factor, words[own], what, mean
             )
             total[own, code] = beyond[own, code] + (rows.accounts if prior.required else np.uint64(0))
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
@@ -120,7 +122,7 @@ def check_instruments(ctx: Context) -> None:
     by_word(ctx, "instrument_type", mix.tilts, "instrument_mix_6A.tilts")
     leanings = Leanings.of(ctx)
     for name, tilt in mix.tilts.items():
-        leanings.check(ctx, tilt.segment, tilt.region, f"instrument_mix_6A.tilts.{name}")
+        leanings.check(ctx, tilt, f"instrument_mix_6A.tilts.{name}", "segment", "region")
     for name, rules in mix.accounts.items():
         require_words(
             ctx, rules, words, f"instrument_mix_6A.accounts.{name}", "instrument_type", complete=False
@@ -169,49 +171,61 @@ def check_instruments(ctx: Context) -> None:
         "Instruments: priors and rules contradict one another.",
         "correct the mean, the cap or the rule named",
     )
-    refuse(ctx, "POLICY_CONTRADICTS", what, _contradictions(ctx), "config/layer3/6A", do)
+    refuse_any(ctx, "POLICY_CONTRADICTS", what, _contradictions(ctx), do=do)
 
 
-def _contradictions(ctx: Context) -> list[str]:
+def _contradictions(ctx: Context) -> list[Fault]:
     taxonomy, mix = ctx.params.instrument_taxonomy_6A, ctx.params.instrument_mix_6A
     rules, links = ctx.params.instrument_per_account_6A, ctx.params.instrument_linkage_6A.requires_any
-    problems = []
+    faults = []
     months = sum(row.parts for row in taxonomy.validity_mix)
     if months != 10_000:
-        problems.append(f"instrument_taxonomy_6A.validity_mix sums to {months}, not 10000")
+        faults.append(
+            Fault(
+                "instrument_taxonomy_6A.validity_mix",
+                f"instrument_taxonomy_6A.validity_mix sums to {months}, not 10000",
+            )
+        )
     classes = {name: taxonomy.instruments[name] for name in taxonomy.instruments}
     for account_type, priors in mix.accounts.items():
         for name, prior in priors.items():
-            cap = rules.accounts[account_type][name].cap
+            cap, at = (
+                rules.accounts[account_type][name].cap,
+                f"instrument_mix_6A.accounts.{account_type}.{name}",
+            )
             if prior.required and prior.mean < 1:
-                problems.append(
-                    f"{name} is required of every {account_type}, but its mean is {prior.mean}, below 1"
+                faults.append(
+                    Fault(
+                        f"{at}.mean",
+                        f"{name} is required of every {account_type}, but its mean is {prior.mean}, below 1",
+                    )
                 )
             if prior.mean > cap:
-                problems.append(f"{name} of {account_type}: mean {prior.mean} is above the cap {cap}")
+                faults.append(
+                    Fault(f"{at}.mean", f"{name} of {account_type}: mean {prior.mean} is above the cap {cap}")
+                )
             if name in links and not any(other in priors for other in links[name]):
-                problems.append(
+                what = (
                     f"{name} of {account_type} requires one of {', '.join(links[name])}, which that account "
                     "never carries"
                 )
+                faults.append(Fault(at, what))
             if name in links and prior.required:
-                problems.append(f"{name} of {account_type} is required and leans on others")
+                faults.append(
+                    Fault(f"{at}.required", f"{name} of {account_type} is required and leans on others")
+                )
         mean = sum(prior.mean for _, prior in priors.items())
         if mean > rules.max_per_account:
-            problems.append(
-                f"{account_type}: means sum to {mean}, above max_per_account {rules.max_per_account}"
-            )
+            what = f"{account_type}: means sum to {mean}, above max_per_account {rules.max_per_account}"
+            faults.append(Fault(f"instrument_mix_6A.accounts.{account_type}", what))
     for name, kind in classes.items():
         parents = entry(links, name, ())
         if kind == WALLET and (not parents or any(classes[other] not in CARDS for other in parents)):
-            problems.append(
-                f"{name} is a wallet token: instrument_linkage_6A.requires_any.{name} must name cards, and "
-                "only cards"
-            )
+            at = f"instrument_linkage_6A.requires_any.{name}"
+            faults.append(Fault(at, f"{name} is a wallet token: {at} must name cards, and only cards"))
     order = [classes[name] for name in ctx.vocabulary("instrument_type")]
     cards = [at for at, kind in enumerate(order) if kind in CARDS]
     if cards and cards != list(range(len(cards))):
-        problems.append(
-            "vocabulary instrument_type must list cards before all others: a token finds its card by place"
-        )
-    return problems
+        what = "vocabulary instrument_type must list cards before all others: a token finds its card by place"
+        faults.append(Fault("instrument_taxonomy_6A.instruments", what))
+    return faults

@@ -181,8 +181,9 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
             _draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas)
         )
     names = list(taxonomy.brand_tier_mix)
+    at = "instrument_taxonomy_6A.brand_tier_mix"
     prior = np.stack(
-        [parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"brand_tier_mix.{name}") for name in names]
+        [parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"{at}.{name}") for name in names]
     )
     found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[
         [ctx.code("account_type", name) for name in names]

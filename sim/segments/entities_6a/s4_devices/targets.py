@@ -17,6 +17,7 @@ from sim.segments.entities_6a.cells import NEUTRAL, segment_scores
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 _TILT_BITS = np.float64(1 << 20)
 
@@ -89,12 +90,15 @@ def _require_room(ctx: Context, cells: Frame, units: Array) -> None:
         f"{units[row, kind]} devices, room for {room[row, kind]}"
         for row, kind in bad[:5].tolist()
     ]
-    raise ValidationError(
-        "6A.S4.CAPS_INFEASIBLE",
+    refuse(
+        ctx,
+        "CAPS_INFEASIBLE",
         "a cell cannot hold its devices under device_prior_6A.type_cap",
         found=examples[0],
         expected="devices <= parties x cap",
+        at=("device_prior_6A.type_cap", "device_prior_6A.devices_per_party"),
         do="raise device_prior_6A.type_cap or lower devices_per_party",
         examples=examples,
         total=len(bad),
+        error=ValidationError,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sim.segments.entities_6a.network_tables import integers, matrix, sum_problems, values_of
-from sim.segments.entities_6a.terms import refuse
+from sim.segments.entities_6a.network_tables import integers, matrix, sum_faults, values_of
 from sim.state.context import Context
+from sim.state.refuse import Fault, refuse_any
 
 _HOME, _OFFICE = "RESIDENTIAL", "CORPORATE"
 _DEVICE_ROLES = ("TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")
@@ -22,88 +22,58 @@ def require_possible(ctx: Context) -> None:
         ContractError: `6A.S5.TAXONOMY_EMPTY`, `6A.S5.POLICY_IMPOSSIBLE`, `6A.S5.ZERO_WEIGHTS` or
             `6A.S5.CAPS_INFEASIBLE`.
     """
-    priors = "config/layer3/6A/priors/ip_counts.yaml"
-    refuse(
-        ctx,
-        "TAXONOMY_EMPTY",
-        "the taxonomy of addresses does not say what they are",
-        _taxonomy(ctx),
-        "config/layer3/6A/taxonomy/ips.yaml",
-        "correct the file or the override",
+    do = "correct the file or the override"
+    refuse_any(
+        ctx, "TAXONOMY_EMPTY", "the taxonomy of addresses does not say what they are", _taxonomy(ctx), do=do
     )
-    refuse(
-        ctx,
-        "POLICY_IMPOSSIBLE",
-        "the priors of addresses contradict themselves",
-        _mixes(ctx),
-        priors,
-        "correct the file or the override",
+    refuse_any(ctx, "POLICY_IMPOSSIBLE", "the priors of addresses contradict themselves", _mixes(ctx), do=do)
+    refuse_any(
+        ctx, "ZERO_WEIGHTS", "a kind of address has links that no device asks for", _weights(ctx), do=do
     )
-    refuse(
-        ctx,
-        "ZERO_WEIGHTS",
-        "a kind of address has links that no device asks for",
-        _weights(ctx),
-        priors,
-        "correct the file or the override",
-    )
-    refuse(
-        ctx,
-        "CAPS_INFEASIBLE",
-        "the caps of addresses cannot be kept",
-        _caps(ctx),
-        priors,
-        "correct the file or the override",
-    )
+    refuse_any(ctx, "CAPS_INFEASIBLE", "the caps of addresses cannot be kept", _caps(ctx), do=do)
 
 
-def _taxonomy(ctx: Context) -> Iterable[str]:
+def _taxonomy(ctx: Context) -> Iterable[Fault]:
     types = ctx.params.ip_taxonomy_6A.types
     for name in ctx.vocabulary("ip_type"):
         if name not in types:
-            yield f"ip_taxonomy_6A.types has no {name}"
+            yield Fault("ip_taxonomy_6A.types", f"ip_taxonomy_6A.types has no {name}")
     for name, kind in types.items():
         place = {_HOME: "home", _OFFICE: "office"}.get(name, "pool")
         if kind.place != place:
-            yield (
-                f"ip_taxonomy_6A.types.{name}.place is {kind.place}; addresses of that name are made as "
-                f"{place}"
-            )
+            at = f"ip_taxonomy_6A.types.{name}.place"
+            yield Fault(at, f"{at} is {kind.place}; addresses of that name are made as {place}")
         if kind.device_role not in _DEVICE_ROLES:
-            right = " or ".join(_DEVICE_ROLES)
-            yield (
-                f"ip_taxonomy_6A.types.{name}.device_role is {kind.device_role}, which is no role of a "
-                f"device; {right} is"
-            )
+            at, right = f"ip_taxonomy_6A.types.{name}.device_role", " or ".join(_DEVICE_ROLES)
+            yield Fault(at, f"{at} is {kind.device_role}, which is no role of a device; {right} is")
 
 
-def _mixes(ctx: Context) -> Iterable[str]:
+def _mixes(ctx: Context) -> Iterable[Fault]:
     prior = ctx.params.ip_prior_6A
     for name, kind in ctx.params.ip_taxonomy_6A.types.items():
-        yield from sum_problems(
-            "ip_taxonomy_6A.types", [(f"{name}.asn_permille", values_of(kind.asn_permille))]
-        )
-    yield from sum_problems(
-        "ip_prior_6A.edge_permille", [(name, values_of(mix)) for name, mix in prior.edge_permille.items()]
+        yield from sum_faults([(f"ip_taxonomy_6A.types.{name}.asn_permille", values_of(kind.asn_permille))])
+    yield from sum_faults(
+        (f"ip_prior_6A.edge_permille.{name}", values_of(mix)) for name, mix in prior.edge_permille.items()
     )
-    yield from sum_problems("ip_prior_6A", [("node_permille", values_of(prior.node_permille))])
+    yield from sum_faults([("ip_prior_6A.node_permille", values_of(prior.node_permille))])
     for region, mix in prior.edge_permille.items():
         if mix[_HOME] == 0:
-            yield (
-                f"ip_prior_6A.edge_permille.{region}.{_HOME} is 0: links of homes are what the others are "
-                "sized from"
-            )
+            at = f"ip_prior_6A.edge_permille.{region}.{_HOME}"
+            yield Fault(at, f"{at} is 0: links of homes are what the others are sized from")
     if prior.node_permille[_HOME] == 0:
-        yield f"ip_prior_6A.node_permille.{_HOME} is 0: homes are what the others are sized from"
+        at = f"ip_prior_6A.node_permille.{_HOME}"
+        yield Fault(at, f"{at} is 0: homes are what the others are sized from")
     for name, most in prior.ips_per_device.items():
         if most > _MOST_LINKS:
-            yield f"ip_prior_6A.ips_per_device.{name} is {most}, above {_MOST_LINKS}"
+            at = f"ip_prior_6A.ips_per_device.{name}"
+            yield Fault(at, f"{at} is {most}, above {_MOST_LINKS}")
         linked = any(mix[name] > 0 for _, mix in prior.edge_permille.items())
         if linked != (prior.node_permille[name] > 0):
-            yield f"ip_prior_6A gives {name} a share of links or of addresses, but not of both"
+            what = f"ip_prior_6A gives {name} a share of links or of addresses, but not of both"
+            yield Fault(f"ip_prior_6A.node_permille.{name}", what)
 
 
-def _weights(ctx: Context) -> Iterable[str]:
+def _weights(ctx: Context) -> Iterable[Fault]:
     prior = ctx.params.ip_prior_6A
     affinity = matrix(ctx, "device_type", "ip_type", prior.affinity).max(axis=0)
     for code, name in enumerate(ctx.vocabulary("ip_type")):
@@ -112,27 +82,26 @@ def _weights(ctx: Context) -> Iterable[str]:
             and affinity[code] == 0
             and any(mix[name] > 0 for _, mix in prior.edge_permille.items())
         ):
-            yield f"ip_prior_6A.affinity.*.{name} are all 0, yet edge_permille.*.{name} is not"
+            yield Fault(
+                "ip_prior_6A.affinity",
+                f"ip_prior_6A.affinity.*.{name} are all 0, yet edge_permille.*.{name} is not",
+            )
 
 
-def _caps(ctx: Context) -> Iterable[str]:
+def _caps(ctx: Context) -> Iterable[Fault]:
     prior = ctx.params.ip_prior_6A
     cap, node = integers(ctx, "ip_type", prior.devices_per_ip), integers(ctx, "ip_type", prior.node_permille)
     home = ctx.code("ip_type", _HOME)
     for code, name in enumerate(ctx.vocabulary("ip_type")):
         if cap[code] < 1:
-            yield f"ip_prior_6A.devices_per_ip.{name} is 0"
+            yield Fault(f"ip_prior_6A.devices_per_ip.{name}", f"ip_prior_6A.devices_per_ip.{name} is 0")
         if name == _HOME:
             continue
         for region, mix in prior.edge_permille.items():
             if mix[name] > 0 and prior.ips_per_device[name] == 0:
-                yield (
-                    f"ip_prior_6A.ips_per_device.{name} is 0, yet edge_permille.{region}.{name} is "
-                    f"{mix[name]}"
-                )
+                at = f"ip_prior_6A.ips_per_device.{name}"
+                yield Fault(at, f"{at} is 0, yet edge_permille.{region}.{name} is {mix[name]}")
             # A home has at least one link, so the mean address of the kind has at least this many.
             if mix[name] * int(node[home]) > int(cap[code]) * mix[_HOME] * int(node[code]):
-                yield (
-                    f"ip_prior_6A.devices_per_ip.{name} is {int(cap[code])}, below the mean the mixes of "
-                    f"{region} ask for"
-                )
+                at = f"ip_prior_6A.devices_per_ip.{name}"
+                yield Fault(at, f"{at} is {int(cap[code])}, below the mean the mixes of {region} ask for")

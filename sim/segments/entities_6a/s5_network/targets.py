@@ -22,6 +22,7 @@ from sim.recipes.groups import run_of_row, run_offsets
 from sim.segments.entities_6a.network_tables import integers, matrix
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
 _MIDDLE = np.uint64(1 << 63)
 _AFFINITY_UNITS = 1000
@@ -174,23 +175,29 @@ def _share(ctx: Context, weight: Array, cap: Array, units: Array, offsets: Array
 def _require_met(ctx: Context, kind: int, target: int, possible: int, wish: int) -> None:
     name = ctx.vocabulary("ip_type")[kind]
     if target > 0 and wish == 0:
-        raise ValidationError(
-            "6A.S5.ZERO_WEIGHTS",
+        refuse(
+            ctx,
+            "ZERO_WEIGHTS",
             f"no device may use {name} addresses, yet ip_prior_6A.edge_permille gives them links",
             found=f"affinity of every device is 0, target {target} links",
             expected="a positive affinity, or no share",
+            at=("ip_prior_6A.affinity", "ip_prior_6A.edge_permille"),
             do=f"set ip_prior_6A.affinity.*.{name} or ip_prior_6A.edge_permille.*.{name}",
+            error=ValidationError,
         )
     if target - possible > max(_SHORT_LINKS, target * _SHORT_PERMILLE // 1000):
-        raise ValidationError(
-            "6A.S5.CAPS_INFEASIBLE",
+        refuse(
+            ctx,
+            "CAPS_INFEASIBLE",
             f"links to {name} addresses do not fit under the caps",
             found=f"room for {possible} links",
             expected=f"{target} links by ip_prior_6A.edge_permille",
+            at=[f"ip_prior_6A.{key}.{name}" for key in ("devices_per_ip", "ips_per_device", "node_permille")],
             do=(
                 f"raise ip_prior_6A.devices_per_ip.{name}, ips_per_device.{name} or node_permille.{name}, "
                 f"or lower edge_permille.*.{name}"
             ),
+            error=ValidationError,
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array
+from sim.state.refuse import refuse
 
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -64,12 +65,19 @@ def winners(ctx: Context, place: Array, offsets: Array, quota: Array) -> Array:
     ctx.sort_segments(packed, inner)
     at = np.arange(int(need.sum())) + np.repeat((ends - size) - (np.cumsum(need) - need), need)
     if (need > size).any() or (packed[at] >= (NEVER & ~low)).any():
-        raise ValidationError(
-            "6A.S6.ROLE_INFEASIBLE",
+        refuse(
+            ctx,
+            "ROLE_INFEASIBLE",
             "a group has fewer entities that may bear a role than its target asks for",
             found=f"{len(wanted)} groups, targets up to {int(need.max())}",
             expected="shares of all roles of a type together below 1",
-            do="lower share_ppm in config/layer3/6A/priors/fraud_roles_*.yaml",
+            at=(
+                "fraud_roles_party_6A.share_ppm",
+                "fraud_roles_entity_6A",
+                "fraud_roles_merchant_6A.share_ppm",
+            ),
+            do="lower shares there",
+            error=ValidationError,
         )
     won: Array = (packed[at] & low).astype(np.int64)
     return won

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.ground.errors import ContractError
 from sim.recipes.apportion import largest_remainder
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+from sim.state.refuse import refuse
 
 MILLION = np.uint64(1_000_000)
 PARTY_ORDER = ("ORGANISER", "MULE", "ASSOCIATE", "SYNTHETIC_ID", "FIRST_PARTY_ABUSER")
@@ -81,6 +81,7 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
         parties = sum_by_run(cells.parties, types)
         units = np.minimum(rounded(share, parties), sum_by_run(free, types))
         refuse_above_cap(
+            ctx,
             "fraud_roles_party_6A",
             name,
             int(units.sum()),
@@ -127,7 +128,7 @@ def typed_targets(
 
     Args:
         ctx: Context of 6A.S6.
-        pack: Config pack the shares are in, for errors.
+        pack: Key of `section`, `<pack>` or `<pack>.<key>`, for errors.
         vocabulary: Vocabularies of the types and of the roles.
         section: Object with `share_ppm` (role -> type -> parts in a million) and `world_cap_ppm`.
         order: Roles in the order they are given out.
@@ -146,7 +147,9 @@ def typed_targets(
         units = np.minimum(
             rounded(by_name(ctx, kinds, section.share_ppm[name]), world), sum_by_run(free.ravel(), offsets)
         )
-        refuse_above_cap(pack, name, int(units.sum()), int(world.sum()), section.world_cap_ppm[name], types)
+        refuse_above_cap(
+            ctx, pack, name, int(units.sum()), int(world.sum()), section.world_cap_ppm[name], types
+        )
         flat = free.ravel()
         taken = capped_shares(ctx, np.maximum(flat, np.uint64(1)), flat, offsets, units).reshape(
             types, countries
@@ -170,14 +173,17 @@ def rounded(share_ppm: Array, total: Array) -> Array:
     return whole
 
 
-def refuse_above_cap(pack: str, name: str, units: int, total: int, cap_ppm: int, slack: int) -> None:
+def refuse_above_cap(
+    ctx: Context, pack: str, name: str, units: int, total: int, cap_ppm: int, slack: int
+) -> None:
     """A role's share of the world may not exceed its cap; rounding may, by one a type."""
     if (units - slack) * 1_000_000 > cap_ppm * total:
-        raise ContractError(
-            "6A.S6.CAP_INFEASIBLE",
+        refuse(
+            ctx,
+            "CAP_INFEASIBLE",
             f"the shares of {name} break its world cap",
             found=f"{units} of {total}",
             expected=f"at most {cap_ppm} in a million",
-            where=f"{pack}.share_ppm.{name}, {pack}.world_cap_ppm.{name}",
+            at=(f"{pack}.share_ppm.{name}", f"{pack}.world_cap_ppm.{name}"),
             do="lower the shares or raise the cap",
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.ground.errors import ContractError
 from sim.state.context import Context
 from sim.state.params import Params
+from sim.state.refuse import Fault, refuse_any
 
 # What the model can give a role; a taxonomy that forbids one of them contradicts the model, one that allows
 # more says what cannot be.
@@ -49,20 +49,15 @@ def refuse_contradictions(ctx: Context) -> None:
     Raises:
         ContractError: `6A.S6.ROLE_CONTRADICTION`.
     """
-    found = [*_shares(ctx), *_causes(ctx), *_laws(ctx)]
-    if found:
-        raise ContractError(
-            "6A.S6.ROLE_CONTRADICTION",
-            "priors of fraud roles contradict the taxonomy or themselves",
-            found=f"{len(found)} contradictions",
-            examples=found,
-            total=len(found),
-            where="config/layer3/6A/taxonomy/fraud_roles.yaml, config/layer3/6A/priors/fraud_roles_*.yaml",
-            do="give the role another share, or let the taxonomy allow it",
-        )
+    faults = [*_shares(ctx), *_causes(ctx), *_laws(ctx)]
+    what, do = (
+        "priors of fraud roles contradict the taxonomy or themselves",
+        "give the role another share, or let the taxonomy allow it",
+    )
+    refuse_any(ctx, "ROLE_CONTRADICTION", what, faults, do=do)
 
 
-def _shares(ctx: Context) -> Iterator[str]:
+def _shares(ctx: Context) -> Iterator[Fault]:
     """Shares of types that may not bear a role.
 
     Roles of a type that take more than all of it; caps no type keeps.
@@ -86,15 +81,18 @@ def _shares(ctx: Context) -> Iterator[str]:
             for kind, share in shares.items():
                 together[kind] = together.get(kind, 0) + share
                 if share > 0 and roles is not None and kind not in roles[role][allowed]:
-                    yield f"{name}.share_ppm.{role}.{kind} is {share}, but fraud_role_taxonomy_6A forbids it"
+                    at = f"{name}.share_ppm.{role}.{kind}"
+                    yield Fault(at, f"{at} is {share}, but fraud_role_taxonomy_6A forbids it")
             if min(dict(shares.items()).values()) > section.world_cap_ppm[role]:
-                yield f"{name}.world_cap_ppm.{role} is below the share of every type"
+                at = f"{name}.world_cap_ppm.{role}"
+                yield Fault(at, f"{at} is below the share of every type")
         for kind, total in together.items():
             if total > 1_000_000:
-                yield f"{name}.share_ppm: the roles of {kind} sum to {total}, more than 1000000"
+                at = f"{name}.share_ppm"
+                yield Fault(at, f"{at}: the roles of {kind} sum to {total}, more than 1000000")
 
 
-def _causes(ctx: Context) -> Iterator[str]:
+def _causes(ctx: Context) -> Iterator[Fault]:
     """Causes and rings as the model makes them."""
     taxonomy = ctx.params.fraud_role_taxonomy_6A
     for kind, roles in GIVEN.items():
@@ -102,33 +100,34 @@ def _causes(ctx: Context) -> Iterator[str]:
             said = taxonomy[kind][role].causes
             for cause in sorted(set(said) ^ set(causes)):
                 does = "lacks" if cause in causes else "allows"
-                yield (
-                    f"fraud_role_taxonomy_6A.{kind}.{role}.causes {does} {cause}; the model gives "
-                    f"{', '.join(causes)}"
-                )
+                at = f"fraud_role_taxonomy_6A.{kind}.{role}.causes"
+                yield Fault(at, f"{at} {does} {cause}; the model gives {', '.join(causes)}")
     for cause, ring in RING_OF_CAUSE.items():
         if taxonomy.cause_ring[cause] != ring:
-            yield (
-                f"fraud_role_taxonomy_6A.cause_ring.{cause} is {taxonomy.cause_ring[cause]}, but such a row "
-                f"{_NAMES[ring]} a ring"
-            )
+            at = f"fraud_role_taxonomy_6A.cause_ring.{cause}"
+            yield Fault(at, f"{at} is {taxonomy.cause_ring[cause]}, but such a row {_NAMES[ring]} a ring")
 
 
 _NAMES = {"always": "needs", "sometimes": "may have", "never": "cannot have"}
 
 
-def _laws(ctx: Context) -> Iterator[str]:
+def _laws(ctx: Context) -> Iterator[Fault]:
     """Bounds that leave nothing, and trades in two classes."""
     party = ctx.params.fraud_roles_party_6A
     for name, law in (("rings.members", party.rings.members), ("clusters", party.clusters)):
         if law.smallest > law.largest:
-            yield f"fraud_roles_party_6A.{name}: smallest {law.smallest} > largest {law.largest}"
+            at = f"fraud_roles_party_6A.{name}"
+            yield Fault(at, f"{at}: smallest {law.smallest} > largest {law.largest}")
     seen: dict[int, str] = {}
     for kind, ranges in ctx.params.fraud_roles_merchant_6A.mcc_ranges.items():
-        for first, last in ranges:
+        for row, (first, last) in enumerate(ranges):
+            at = f"fraud_roles_merchant_6A.mcc_ranges.{kind}"
             if first > last:
-                yield f"fraud_roles_merchant_6A.mcc_ranges.{kind}: {first} > {last}"
+                yield Fault(f"{at}.{row}", f"{at}: {first} > {last}")
             twice = next((code for code in range(first, last + 1) if seen.get(code, kind) != kind), None)
             if twice is not None:
-                yield f"fraud_roles_merchant_6A.mcc_ranges: {twice} is in {seen[twice]} and {kind}"
+                yield Fault(
+                    f"{at}.{row}",
+                    f"fraud_roles_merchant_6A.mcc_ranges: {twice} is in {seen[twice]} and {kind}",
+                )
             seen.update(dict.fromkeys(range(first, last + 1), kind))
