@@ -18,7 +18,7 @@ from bench.cases import CASES
 from bench.environment import environment, load_average, machine_name, now
 
 RESULTS = ROOT / "bench" / "results"
-LAW = "bench-v1"
+FORMAT = "bench-v2"
 UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 
 
@@ -89,7 +89,7 @@ def measure(case: Case, options: Options, machine: str) -> dict[str, Any]:
         )
     rows = case.run(options)
     return {
-        "law": LAW,
+        "format": FORMAT,
         "case": case.name,
         "machine": machine,
         "started": started,

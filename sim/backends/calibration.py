@@ -21,7 +21,7 @@ from sim import __version__
 from sim.backends.cache import private_cache_dir
 from sim.ground.plain_file import NotPlain, read_plain
 
-LAW = "gpu-calibration-v1"
+FORMAT = "gpu-calibration-v2"
 VARIABLE = "CLOSEDWORLD_GPU_CALIBRATION"
 # Timings that are closer than this say nothing about which of the two is faster.
 MARGIN = 1.1
@@ -72,7 +72,7 @@ class Calibration:
 
     def encode(self) -> bytes:
         """The record as a file."""
-        return (json.dumps({"law": LAW, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
+        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Calibration:
@@ -87,10 +87,10 @@ class Calibration:
             raise ValueError("nested without end") from None
         if (
             not isinstance(found, dict)
-            or found.pop("law", None) != LAW
+            or found.pop("format", None) != FORMAT
             or not isinstance(found.get("place"), dict)
         ):
-            raise ValueError(f"no record of law {LAW}")
+            raise ValueError(f"no record of format {FORMAT}")
         try:
             made = cls(Place(**found.pop("place")), **found)
         except TypeError as error:

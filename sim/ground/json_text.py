@@ -1,5 +1,5 @@
 """JSON that a run published, read from anybody's directory: strict, bounded in depth,
-of a law that is known.
+of a format that is known.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ def no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def load_json(data: bytes, where: str, law: str) -> dict[str, Any]:
-    """Parse a published JSON object that must carry `law`.
+def load_json(data: bytes, where: str, wanted: str) -> dict[str, Any]:
+    """Parse a published JSON object that must be of a format.
+
+    Args:
+        data: Its bytes.
+        where: What they are called.
+        wanted: The format and its version, e.g. `bundle-v4`.
 
     Raises:
         GateError: If it does not parse, repeats a key, nests deeper than 64, holds what no run writes, or
-            follows another law.
+            is of another format.
     """
     try:
         text = data.decode("utf-8")
@@ -39,9 +44,11 @@ def load_json(data: bytes, where: str, law: str) -> dict[str, Any]:
         _require_plain(document, data)
     except (ValueError, RecursionError) as error:
         raise damaged(where, str(error)[:200]) from None
-    if not isinstance(document, dict) or document.get("law") != law:
-        found = document.get("law") if isinstance(document, dict) else type(document).__name__
-        raise damaged(where, f"law {found!r}", expected=f"law {law!r}")
+    if not isinstance(document, dict) or document.get("format") != wanted:
+        found: Any = type(document).__name__
+        if isinstance(document, dict):  # versions before 4 called the field `law`
+            found = document.get("format", document.get("law"))
+        raise damaged(where, f"format {found!r}", expected=f"format {wanted!r}")
     return document
 
 

@@ -117,7 +117,7 @@ def _flat(receipt: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
 
-    walk("", {key: value for key, value in receipt.items() if key not in ("provenance", "law")})
+    walk("", {key: value for key, value in receipt.items() if key not in ("provenance", "format")})
     return flat
 
 

@@ -190,7 +190,7 @@ RECEIPTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "reference": lambda receipt: receipt["reference"].update(cities="0" * 64),
     "seed type": lambda receipt: receipt.update(seed="42"),
     "seed range": lambda receipt: receipt.update(seed=2**64),
-    "law": lambda receipt: receipt.update(law="run-receipt-v0"),
+    "format": lambda receipt: receipt.update(format="run-receipt-v0"),
     "no scenarios": lambda receipt: receipt.pop("scenarios"),
     "external": lambda receipt: receipt["externals"].update(merchants_input_1A=3),
 }
@@ -245,7 +245,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "identity of another run": lambda index: index["identity"].update(seed=43),
     "no identity": lambda index: index.pop("identity"),
     "another segment": lambda index: index.update(segment="1B"),
-    "law": lambda index: index.update(law="bundle-v0"),
+    "format": lambda index: index.update(format="bundle-v0"),
 }
 
 
@@ -272,7 +272,7 @@ def test_a_forged_index_is_refused_whatever_it_says(cli, mini_copy, how):
         b"null",
         b"[]",
         b"{",
-        b'{"law": "bundle-v3", "law": "bundle-v3"}',
+        b'{"format": "bundle-v4", "format": "bundle-v4"}',
         b"[" * 100_000,
         b"\xff\xfe",
         b"0" * 1000,

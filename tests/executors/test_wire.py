@@ -143,7 +143,7 @@ def test_a_zombie_that_wakes_before_publishing_is_not_listened_to(
     zombie = Zombie(orders, "before publishing")
     run_dir = build(zombie).run_dir
     # it worked in a room of its own
-    assert set(json.loads(zombie.answer)) == {"law", "worker", "result", "attempt"}
+    assert set(json.loads(zombie.answer)) == {"format", "worker", "result", "attempt"}
     assert files(run_dir) == files(build(None, "here").run_dir)
     assert not list((run_dir / "staging").iterdir())
 
@@ -159,7 +159,7 @@ def test_a_zombie_that_wakes_after_publishing_finds_nothing(
     before = files(run_dir)
     assert before == files(build(None, "here").run_dir)
     zombie.wake()
-    assert set(json.loads(zombie.answer)) == {"law", "worker", "stale"}
+    assert set(json.loads(zombie.answer)) == {"format", "worker", "stale"}
     assert files(run_dir) == before and not list((run_dir / "staging").iterdir())
 
 
@@ -176,7 +176,7 @@ def test_a_zombie_of_a_driver_that_is_no_more(build: Build, orders: Callable[[st
     assert [row.partitions_resumed for row in result.rows if row.state == "1A.S1"] == [2]
     before = files(result.run_dir)
     zombie.wake()
-    assert set(json.loads(zombie.answer)) == {"law", "worker", "stale"}
+    assert set(json.loads(zombie.answer)) == {"format", "worker", "stale"}
     assert files(result.run_dir) == before == files(build(None, "here").run_dir)
 
 
@@ -326,7 +326,7 @@ def test_an_answer_cannot_name_files_that_are_not_its_own(build: Build) -> None:
         del reply["result"]
 
     def another_law(reply: dict[str, Any]) -> None:
-        reply["law"] = "partition-reply-v0"
+        reply["format"] = "partition-reply-v0"
 
     lies = (another_file, another_dataset, another_partition, another_directory, figures, no_files)
     for number, lie in enumerate((*lies, unknown_refusal, silent_failure, nothing, another_law)):

@@ -104,7 +104,7 @@ def document(cpu: Any, gpu: Any) -> str:
     place = asdict(place_of(DRIVER))
     return json.dumps(
         {
-            "law": calibration.LAW,
+            "format": calibration.FORMAT,
             "place": place,
             "world": "demo",
             "arrivals": 1,
@@ -122,8 +122,8 @@ def document(cpu: Any, gpu: Any) -> str:
         "{}",
         "\0",
         "[" * 100_000,
-        json.dumps({"law": "gpu-calibration-v0"}),
-        json.dumps({"law": calibration.LAW, "place": {}, "world": "demo"}),
+        json.dumps({"format": "gpu-calibration-v0"}),
+        json.dumps({"format": calibration.FORMAT, "place": {}, "world": "demo"}),
         document("9", 1),
         document(9, 0),
         document(9, True),

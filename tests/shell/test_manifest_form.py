@@ -34,7 +34,7 @@ def test_a_manifest_is_sorted_and_indented_json_and_reads_back() -> None:
     )
     item = {"content_blake3": "c" * 64, "dataset": "items", "path": "data/items", "rows": 6, "scenario": None}
     document = {
-        "law": "state-v2",
+        "format": "state-v3",
         "state": "1A.S1",
         "identity": {"seed": 1},
         "checks": [],

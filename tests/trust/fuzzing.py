@@ -117,7 +117,7 @@ def index(data: bytes) -> None:
             sealed = (
                 canonical_json(
                     {
-                        "law": "bundle-v3",
+                        "format": "bundle-v4",
                         "segment": "1A",
                         "bundle_sha256": sha256_bytes(data),
                         "checks": checks,
@@ -202,7 +202,7 @@ def seeds(target: str) -> list[bytes]:
     if target == "staged":
         return [
             json.dumps(
-                {"law": "x", "name": "00000", "files": {}, "checks": [], "counters": {}, "ledger": []}
+                {"format": "x", "name": "00000", "files": {}, "checks": [], "counters": {}, "ledger": []}
             ).encode()
         ]
     return [(run / names.get(target, RECEIPT_NAME)).read_bytes()]

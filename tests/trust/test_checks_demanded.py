@@ -22,7 +22,7 @@ from sim.ground.errors import ContractError, GateError
 from sim.ground.identity import canonical_json, pretty_json, sha256_bytes
 from sim.ground.paths import contracts_root
 from sim.shell.contracts.load import load_contracts
-from sim.shell.publish.bundle import BUNDLE_LAW, encode_flag, encode_index, read_flag
+from sim.shell.publish.bundle import BUNDLE_FORMAT, encode_flag, encode_index, read_flag
 from sim.shell.publish.gate import open_bundle
 from sim.shell.publish.manifest import StateManifest
 from sim.shell.request.receipt import read_receipt
@@ -169,7 +169,7 @@ def test_a_flag_says_how_many_checks_passed_and_which(root: Path) -> None:
         flag["checks"] == {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))}
         and len(names) == 8
     )
-    assert flag["law"] == BUNDLE_LAW == "bundle-v3"
+    assert flag["format"] == BUNDLE_FORMAT == "bundle-v4"
 
 
 FORGED = {
@@ -222,11 +222,12 @@ def test_the_flag_of_an_older_law_is_refused_by_name(root: Path) -> None:
     flag = json.loads(path.read_text())
     path.chmod(0o644)
     path.write_bytes(
-        canonical_json({"bundle_sha256": flag["bundle_sha256"], "law": "bundle-v1", "segment": "1A"}) + b"\n"
+        canonical_json({"bundle_sha256": flag["bundle_sha256"], "format": "bundle-v1", "segment": "1A"})
+        + b"\n"
     )
     with pytest.raises(GateError) as error:
         open_bundle(run, "1A")
-    assert (error.value.found, error.value.expected) == ("law 'bundle-v1'", "law 'bundle-v3'")
+    assert (error.value.found, error.value.expected) == ("format 'bundle-v1'", "format 'bundle-v4'")
 
 
 def forged(run: Path, code: str, keep: Callable[[dict[str, Any]], bool]) -> None:

@@ -299,7 +299,7 @@ def test_a_read_only_run(plain: Path, ram: Path) -> None:
     "P27", "a directory full of damaged runs is listed, each by its name", faults="damaged receipts", cases=5
 )
 def test_a_directory_of_damaged_runs(copy: Path) -> None:
-    for number, data in enumerate((b"", b"{}", b"\0" * 100, b'{"law": "run-receipt-v1"}', b"[" * 10_000)):
+    for number, data in enumerate((b"", b"{}", b"\0" * 100, b'{"format": "run-receipt-v2"}', b"[" * 10_000)):
         shutil.copytree(copy, copy.parent / f"damaged{number}")
         (copy.parent / f"damaged{number}/run_receipt.json").write_bytes(data)
     listed = {status.run_id: status for status in list_runs(copy.parent, mini.CODES)}

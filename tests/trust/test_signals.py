@@ -183,12 +183,12 @@ P25 = "a run of another format or model version is read, or refused by the name 
 
 
 @pytest.mark.parametrize(
-    "law", ["run-receipt-v0", "run-receipt-v2", "bundle-v1", "bundle-v9", "state-v0", "sealed-inputs-v0"]
+    "version", ["run-receipt-v0", "run-receipt-v9", "bundle-v1", "bundle-v9", "state-v0", "sealed-inputs-v0"]
 )
-@pytest.mark.promise("P25", P25, faults="laws of older and newer formats")
-def test_another_format_is_refused_by_name(cli, copy: Path, run: Run, law: str) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.promise("P25", P25, faults="older and newer formats")
+def test_another_format_is_refused_by_name(cli, copy: Path, run: Run, version: str) -> None:  # type: ignore[no-untyped-def]
     kind, files = (
-        law[:-3],
+        version[:-3],
         {
             "run-receipt": "run_receipt.json",
             "bundle": "gates/1A/index.json",
@@ -197,19 +197,22 @@ def test_another_format_is_refused_by_name(cli, copy: Path, run: Run, law: str) 
     )
     path = copy / files.get(kind, "gates/1A/sealed_inputs_1A.json")
     document = json.loads(path.read_text())
-    known = document["law"]
-    path.write_bytes(pretty_json({**document, "law": law}))
+    known = document["format"]
+    path.write_bytes(pretty_json({**document, "format": version}))
     answer = cli("verify", copy)
     assert answer.code == 5, answer
     assert path.name in answer.err and (
-        kind == "bundle" or kind == "state" or (law in answer.err and known in answer.err)
+        kind == "bundle" or kind == "state" or (version in answer.err and known in answer.err)
     ), answer.err
-    if kind == "bundle":  # its flag says the same law, as that version wrote it
+    if kind == "bundle":  # its flag says the same version, as that version wrote it
         flag = copy / "gates/1A/_passed.flag"
-        flag.write_bytes(flag.read_bytes().replace(known.encode(), law.encode()))
+        flag.write_bytes(flag.read_bytes().replace(known.encode(), version.encode()))
         answer = cli("verify", copy)
         assert (
-            answer.code == 5 and law in answer.err and known in answer.err and "_passed.flag" in answer.err
+            answer.code == 5
+            and version in answer.err
+            and known in answer.err
+            and "_passed.flag" in answer.err
         ), answer.err
 
 
@@ -245,7 +248,7 @@ def test_another_model_version(copy: Path, mini_root: Path) -> None:
 )
 def test_a_foreign_receipt_stops_the_run(run: Run, plain: Path, ram: Path) -> None:
     receipt = json.loads((plain / "run_receipt.json").read_text())
-    for number, change in enumerate(({"seed": 43}, {"law": "run-receipt-v0"}, {"parameters": {}})):
+    for number, change in enumerate(({"seed": 43}, {"format": "run-receipt-v0"}, {"parameters": {}})):
         out = ram / str(number)
         shutil.copytree(plain, out / plain.name)
         path = out / plain.name / "run_receipt.json"

@@ -30,7 +30,7 @@ from sim.state.frames import Array, Frame
 from sim.state.model import Facts, UserFile
 
 MERCHANTS_INPUT = "merchants_input_1A"
-CONTENT_LAW = "closedworld.merchants.v1"
+CONTENT_FORMAT = "closedworld.merchants.v1"
 _MAX_BYTES = 1 << 30
 _COUNTED = {"rows": "rows", "merchants": "merchants", "outlets": "outlets given", "countries": "countries"}
 _PLACE_DTYPES = {"outlet_country": "i2", "lat_udeg": "i4", "lon_udeg": "i4"}
@@ -241,7 +241,7 @@ def _digest(
     rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], words: Mapping[str, tuple[str, ...]]
 ) -> str:
     """SHA-256 over the canonical rows: merchants by id with what is said of them, then their outlets."""
-    digest = hashlib.sha256(framed(CONTENT_LAW))
+    digest = hashlib.sha256(framed(CONTENT_FORMAT))
 
     def word(vocabulary: str, code: int | None) -> str | None:
         return None if code is None else words[vocabulary][code]

@@ -12,7 +12,7 @@ from typing import Any
 
 from sim.ground.identity import frame
 
-KEY_LAW = "closedworld.merchant_ref.v1"
+KEY_FORMAT = "closedworld.merchant_ref.v1"
 MAX_TEXT = 200
 _PLAIN_ID = re.compile(r"[1-9][0-9]{0,18}")
 _WHOLE = re.compile(r"[0-9]{1,20}")
@@ -39,7 +39,7 @@ def merchant_id_of(key: str) -> int:
     """
     if _PLAIN_ID.fullmatch(key) and int(key) < 1 << 63:
         return int(key)
-    word = hashlib.sha256(frame(KEY_LAW) + frame(key)).digest()[:8]
+    word = hashlib.sha256(frame(KEY_FORMAT) + frame(key)).digest()[:8]
     # 0 is nobody's id; as likely as a collision with 1
     return int.from_bytes(word, "little") & (2**63 - 1) or 1
 

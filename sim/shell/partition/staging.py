@@ -30,7 +30,7 @@ from sim.state.records import LedgerRow, PartFile
 
 Result = TypeVar("Result")
 
-_RECEIPT_LAW = "partition-v1"
+_RECEIPT_FORMAT = "partition-v2"
 
 
 @dataclass
@@ -197,7 +197,7 @@ def put_away(path: Path) -> None:
 def encode_result(result: PartitionResult) -> dict[str, Any]:
     """JSON form of a partition's result: what receipts hold and what workers answer."""
     return {
-        "law": _RECEIPT_LAW,
+        "format": _RECEIPT_FORMAT,
         "name": result.name,
         "files": {dataset: encode_file(part) for dataset, part in result.files.items()},
         "checks": result.checks,

@@ -1,6 +1,6 @@
 """The bundle as bytes: the index, and `_passed.flag` over it. Nothing here touches a file; `gate.py` does.
 
-One law for every segment, `bundle-v3`: the flag holds the SHA-256 of the index, the number of checks behind
+One format for every segment, `bundle-v4`: the flag holds the SHA-256 of the index, the number of checks behind
 it and the SHA-256 over their names; the index lists every published file with its digests, every check with
 its figures, every state manifest, the seal, and the flags of every segment before it. Figures that gate
 nothing stand in a list of their own, `measurements`, which no flag counts. So flags form a hash chain:
@@ -22,7 +22,7 @@ from sim.rng import SCHEME
 from sim.shell.publish.manifest import StateManifest, encode_listing
 from sim.state.records import Published
 
-BUNDLE_LAW = "bundle-v3"
+BUNDLE_FORMAT = "bundle-v4"
 CheckName = tuple[str, str, str]
 """State, dataset (empty for model checks) and name of a check."""
 
@@ -77,7 +77,7 @@ def encode_index(
     """
     states = list(manifests)
     document = {
-        "law": BUNDLE_LAW,
+        "format": BUNDLE_FORMAT,
         "segment": segment,
         "identity": dict(identity),
         "parents": dict(parents),
@@ -106,14 +106,19 @@ def encode_flag(segment: str, index: bytes) -> bytes:
     number and names of its checks.
 
     Raises:
-        GateError: If the index is not a JSON object of this law.
+        GateError: If the index is not a JSON object of this format.
         KeyError, TypeError, AttributeError: If its checks are not rows with a state and a name.
     """
-    names = check_names(load_json(index, f"{segment}: index", BUNDLE_LAW)["checks"])
+    names = check_names(load_json(index, f"{segment}: index", BUNDLE_FORMAT)["checks"])
     checks = {"number": len(names), "names_sha256": sha256_bytes(canonical_json(names))}
     return (
         canonical_json(
-            {"law": BUNDLE_LAW, "segment": segment, "bundle_sha256": sha256_bytes(index), "checks": checks}
+            {
+                "format": BUNDLE_FORMAT,
+                "segment": segment,
+                "bundle_sha256": sha256_bytes(index),
+                "checks": checks,
+            }
         )
         + b"\n"
     )
@@ -125,12 +130,12 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
     Raises:
         GateError: Unless the bytes are a flag of this segment, as `encode_flag` lays it out.
     """
-    document = load_json(data, where, BUNDLE_LAW)
+    document = load_json(data, where, BUNDLE_FORMAT)
     digest, checks = document.get("bundle_sha256"), document.get("checks")
     figures = checks if isinstance(checks, dict) else {}
     number, names = figures.get("number"), figures.get("names_sha256")
     wanted = {
-        "law": BUNDLE_LAW,
+        "format": BUNDLE_FORMAT,
         "segment": segment,
         "bundle_sha256": digest,
         "checks": {"number": number, "names_sha256": names},
@@ -142,7 +147,7 @@ def read_flag(data: bytes, segment: str, where: str) -> str:
             f"the pass flag of {segment} is not a flag of this segment",
             found=data[:200].decode("ascii", "replace").strip(),
             expected='{"bundle_sha256":"<64 hex>","checks":{...},'
-            f'"law":"{BUNDLE_LAW}","segment":"{segment}"}}',
+            f'"format":"{BUNDLE_FORMAT}","segment":"{segment}"}}',
             where=where,
             do="restore the run directory from a copy, or build the run again with another --out",
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sim.ground.errors import ContractError
 
-RECEIPT_LAW = "run-receipt-v1"
+RECEIPT_FORMAT = "run-receipt-v2"
 RECEIPT_NAME = "run_receipt.json"
 
 DOCUMENT_BYTES = 1 << 26

@@ -13,7 +13,7 @@ from sim.ground.errors import GateError
 from sim.ground.identity import sha256_bytes, sha256_file
 from sim.ground.json_text import load_json
 from sim.ground.plain_file import read_plain, unless_absent
-from sim.shell.publish.bundle import BUNDLE_LAW, Bundle, encode_flag, read_flag
+from sim.shell.publish.bundle import BUNDLE_FORMAT, Bundle, encode_flag, read_flag
 from sim.shell.publish.documents import DOCUMENT_BYTES
 from sim.shell.publish.manifest import StateManifest, decode_published
 from sim.shell.publish.publish import compare_directory, read_published
@@ -62,7 +62,7 @@ def open_bundle(run_dir: Path, segment: str) -> Bundle:
             where=f"{index_path} against {flag_path}",
             do="restore the run directory from a copy, or build the run again with another --out",
         )
-    document = load_json(index, str(index_path), BUNDLE_LAW)
+    document = load_json(index, str(index_path), BUNDLE_FORMAT)
     passed = encode_flag(segment, index)
     if passed != flag:
         raise GateError(

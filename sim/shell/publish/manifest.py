@@ -18,7 +18,7 @@ from sim.shell.publish.documents import require_readable
 from sim.shell.publish.measurements import read_measurements
 from sim.state.records import LedgerRow, PartFile, Published
 
-STATE_LAW = "state-v2"
+STATE_FORMAT = "state-v3"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class StateManifest:
             ContractError: As `require_readable`.
         """
         document = {
-            "law": STATE_LAW,
+            "format": STATE_FORMAT,
             "state": self.state,
             "identity": dict(self.identity),
             "checks": [dict(check) for check in self.checks],
@@ -53,9 +53,9 @@ class StateManifest:
         """Parse a manifest file.
 
         Raises:
-            GateError: If it is not a manifest of this law.
+            GateError: If it is not a manifest of this format.
         """
-        document = load_json(data, where, STATE_LAW)
+        document = load_json(data, where, STATE_FORMAT)
         try:
             if not isinstance(document["identity"], dict) or not all(
                 isinstance(check, dict) for check in document["checks"]

@@ -18,8 +18,8 @@ from sim.shell.publish.bundle import Bundle
 from sim.state.declaration import METADATA_ONLY, ROW_LEVEL
 from sim.state.program import Segment
 
-SEAL_LAW = "sealed-inputs-v2"
-RECEIPT_LAW = "gate-receipt-v1"
+SEAL_FORMAT = "sealed-inputs-v3"
+RECEIPT_FORMAT = "gate-receipt-v2"
 _CONTRACTS = "contracts/"
 
 
@@ -157,7 +157,7 @@ def encode_seal(segment: str, identity: Mapping[str, Any], rows: Iterable[Mappin
     """Bytes of `sealed_inputs_<SEG>.json`."""
     return pretty_json(
         {
-            "law": SEAL_LAW,
+            "format": SEAL_FORMAT,
             "segment": segment,
             "identity": dict(identity),
             "inputs": [dict(row) for row in rows],
@@ -175,7 +175,7 @@ def encode_receipt(
     }
     return pretty_json(
         {
-            "law": RECEIPT_LAW,
+            "format": RECEIPT_FORMAT,
             "segment": segment,
             "identity": dict(identity),
             "upstream_segments": upstream,

@@ -12,7 +12,7 @@ from sim.ground.errors import GateError
 from sim.ground.identity import parameter_hash, run_id
 from sim.ground.json_text import damaged, load_json
 from sim.ground.names import DIGEST, RUN_ID, SCENARIO, WORD, is_name
-from sim.shell.publish.documents import RECEIPT_LAW
+from sim.shell.publish.documents import RECEIPT_FORMAT
 from sim.shell.publish.documents import RECEIPT_NAME as RECEIPT_NAME
 from sim.shell.publish.publish import read_published
 
@@ -36,10 +36,10 @@ def read_receipt(run_dir: Path) -> dict[str, Any]:
     """`run_receipt.json`, its shape checked.
 
     Raises:
-        GateError: If it is missing, damaged or of another law.
+        GateError: If it is missing, damaged or of another format.
     """
     path = run_dir / RECEIPT_NAME
-    receipt = load_json(read_published(path), str(path), RECEIPT_LAW)
+    receipt = load_json(read_published(path), str(path), RECEIPT_FORMAT)
     require_types(receipt, _RECEIPT_TYPES, str(path))
     for name in ("reference", "externals"):
         if not all(is_name(DIGEST, value) for value in receipt[name].values()):

@@ -34,7 +34,7 @@ from sim.shell.contracts.config import (
     resolve,
 )
 from sim.shell.contracts.load import load_contracts
-from sim.shell.publish.documents import RECEIPT_LAW
+from sim.shell.publish.documents import RECEIPT_FORMAT
 from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame
 from sim.state.model import Facts, Model, Supplied, UserFile
@@ -121,7 +121,7 @@ class Prepared:
         """
         files = {name: _file_name(file.path) for name, file in self.request.inputs.items()}
         return {
-            "law": RECEIPT_LAW,
+            "format": RECEIPT_FORMAT,
             **self.identity,
             "preset": self.preset.name,
             "parameters": dict(self.configuration.documents),

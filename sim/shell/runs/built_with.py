@@ -18,7 +18,7 @@ from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import INDEX_NAME, gates_dir
 from sim.shell.publish.publish import read_published
-from sim.shell.publish.seal import SEAL_LAW, contracts_of
+from sim.shell.publish.seal import SEAL_FORMAT, contracts_of
 from sim.shell.request.receipt import read_receipt
 from sim.shell.runs.demanded import unmet_demands
 from sim.shell.runs.opened import passed_segments, seal_problems
@@ -111,5 +111,5 @@ def require_same_contracts(
 def sealed_contracts(run_dir: Path, code: str) -> str:
     """Digest of the contracts a passed segment was sealed with, over its seal's rows."""
     path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
-    rows = load_json(read_published(path), str(path), SEAL_LAW)["inputs"]
+    rows = load_json(read_published(path), str(path), SEAL_FORMAT)["inputs"]
     return contracts_of(rows)

@@ -21,7 +21,7 @@ from sim.shell.publish.gate import FLAG_NAME, gate_refused, gates_dir, open_bund
 from sim.shell.publish.manifest import StateManifest, decode_ledger
 from sim.shell.publish.measurements import read_measurements
 from sim.shell.publish.publish import read_published
-from sim.shell.publish.seal import SEAL_LAW, contracts_of
+from sim.shell.publish.seal import SEAL_FORMAT, contracts_of
 from sim.shell.publish.segment_order import held_by
 from sim.shell.request.receipt import IDENTITY, identity_problems, read_receipt, refused, require_types
 from sim.state.records import Published
@@ -270,7 +270,7 @@ def seal_problems(run_dir: Path, code: str, receipt: Mapping[str, Any]) -> list[
     """Where a segment's sealed inputs are not the parameters, reference and contracts of the receipt."""
     path = gates_dir(run_dir, code) / f"sealed_inputs_{code}.json"
     require_plain_folders(run_dir, [f"gates/{code}/{path.name}"])
-    document = load_json(read_published(path), str(path), SEAL_LAW)
+    document = load_json(read_published(path), str(path), SEAL_FORMAT)
     rows = document.get("inputs")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise damaged(str(path), "no list of inputs")

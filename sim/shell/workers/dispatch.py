@@ -31,7 +31,7 @@ from sim.shell.partition.out_of_memory import (
 from sim.shell.partition.partition import StateRun, compute_partition, part_file
 from sim.shell.partition.recompute import sampled
 from sim.shell.partition.staging import PartitionResult, Staging, decode_result
-from sim.shell.workers.job import REPLY_LAW
+from sim.shell.workers.job import REPLY_FORMAT
 from sim.shell.workers.worker import compute
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -136,7 +136,7 @@ class PartitionWork:
             SimError: What the worker met.
         """
         try:
-            reply = load_json(text.encode(), f"the answer for {part.name}", REPLY_LAW)
+            reply = load_json(text.encode(), f"the answer for {part.name}", REPLY_FORMAT)
             worker = str(reply["worker"])
             result = decode_result(reply["result"]) if "result" in reply else None
             attempt = str(reply["attempt"]) if result else ""

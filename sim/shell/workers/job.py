@@ -18,8 +18,8 @@ from sim.shell.publish.bundle import Bundle
 from sim.shell.request.request import Prepared, Request
 from sim.state.model import UserFile
 
-JOB_LAW = "job-v2"
-REPLY_LAW = "partition-reply-v1"
+JOB_FORMAT = "job-v3"
+REPLY_FORMAT = "partition-reply-v2"
 _VERSIONS = ("closedworld", "numpy", "pyarrow", "numba")
 
 
@@ -102,7 +102,7 @@ def describe_job(
         session: Name of the driver's invocation, unlike any other.
     """
     return {
-        "law": JOB_LAW,
+        "format": JOB_FORMAT,
         "session": session,
         "request": encode_request(prepared.request),
         "model": prepared.model.module,

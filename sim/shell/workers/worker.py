@@ -38,7 +38,7 @@ from sim.shell.publish.publish import read_published
 from sim.shell.request.request import Prepared, prepare
 from sim.shell.request.request_context import context_for
 from sim.shell.runs.store import Store
-from sim.shell.workers.job import JOB_LAW, REPLY_LAW, agreed, decode_request
+from sim.shell.workers.job import JOB_FORMAT, REPLY_FORMAT, agreed, decode_request
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.model import Model
@@ -65,7 +65,7 @@ def compute(text: str) -> str:
         text: JSON object: run_dir, state, job (SHA-256 of the job document), index, scenario, spec, verify.
 
     Returns:
-        JSON object with `law`, `worker` and one of: `result` and `attempt` (name of the directory holding the
+        JSON object with `format`, `worker` and one of: `result` and `attempt` (name of the directory holding the
         files), `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a
         traceback).
     """
@@ -94,7 +94,7 @@ def compute(text: str) -> str:
     if attempt is not None and "result" not in answer:
         attempt.give_up()
     return canonical_json(
-        {"law": REPLY_LAW, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}
+        {"format": REPLY_FORMAT, "worker": f"{socket.gethostname()} pid {os.getpid()}", **answer}
     ).decode()
 
 
@@ -114,7 +114,7 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
     data = read_published(path)
     if sha256_bytes(data) != digest:
         raise _differs("job document", sha256_bytes(data), digest, str(path))
-    document = load_json(data, str(path), JOB_LAW)
+    document = load_json(data, str(path), JOB_FORMAT)
     prepared, store = _opened(
         run_dir, document["session"], canonical_json(document["request"]).decode(), document["model"]
     )
