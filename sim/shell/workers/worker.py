@@ -65,8 +65,8 @@ def compute(text: str) -> str:
         text: JSON object: run_dir, state, job (SHA-256 of the job document), index, scenario, spec, verify.
 
     Returns:
-        JSON object with `format`, `worker` and one of: `result` and `attempt` (name of the directory holding the
-        files), `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a
+        JSON object with `format`, `worker` and one of: `result` and `attempt` (name of the directory holding
+        the files), `stale` (the work is over), `refused` (fields and class of a `SimError`), `failed` (a
         traceback).
     """
     task = json.loads(text)
