@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.shell.contracts.load import load_contracts
 from tests.conftest import Mini
 from tests.runs.worlds import closedworld
 
@@ -34,6 +36,35 @@ def test_every_path_exists(document: Path) -> None:
     assert not [name for name in missing if "<" not in name]
 
 
+def _names(path: Path) -> set[str]:
+    """Classes, functions and methods of a file: `Run`, `Run.build`, `run_world`."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{item.name}" for item in node.body if isinstance(item, ast.FunctionDef)}
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_name_exists(document: Path) -> None:
+    """`path::name` is a class, function or method of that file; tests may be named so too."""
+    named = re.findall(r"`([\w./-]+\.py)::([\w.]+)`", document.read_text())
+    assert not [f"{path}::{name}" for path, name in named if name not in _names(ROOT / path)]
+    assert document.name != "ARCHITECTURE.md" or len(named) > 25
+
+
+def test_every_address_is_the_contract_s() -> None:
+    """ "`stream` at `c0; c1`" says what the stream's contract says."""
+    streams = load_contracts(ROOT / "contracts").streams
+    text = re.sub(r"\s+", " ", (ROOT / "ARCHITECTURE.md").read_text())
+    stated = re.findall(r"`(\d[AB]\.\w+)` at `([^`;]+); ([^`]+)`", text)
+    assert len(stated) >= 10
+    for stream, c0, c1 in stated:
+        assert (c0, c1) == (streams[stream].c0, streams[stream].c1), stream
+
+
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     for document in DOCUMENTS:
@@ -41,17 +72,19 @@ def test_every_make_target_exists() -> None:
             assert set(line.split()) <= targets, (document, line)
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def _blocks(language: str, *documents: str) -> list[str]:
+    texts = [(ROOT / f"{name}.md").read_text() for name in documents or ("README",)]
+    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.S)]
 
 
 def _commands() -> list[str]:
-    lines = [line.split("  #")[0].strip() for block in _blocks("sh") for line in block.splitlines()]
+    blocks = _blocks("sh", "README", "ARCHITECTURE", "CONTRIBUTING")
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("closedworld")]
 
 
 def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) -> None:
-    """Each `closedworld` line of README, as written, with RUN and friends filled in;
+    """Each `closedworld` line of the documents, as written, with RUN and friends filled in;
     builds use a tiny world.
     """
     import sim.world as cw
