@@ -48,7 +48,9 @@ def within(found: float, expected: float, permille: int) -> bool:
 
 
 def test_the_demo_world_is_told_before_it_is_built(cli, demo_run: Path) -> None:
-    """Merchants and keys exactly, arrivals within 15 %."""
+    """Merchants and keys exactly, arrivals within 15 %, parties within 5 %, bytes within a quarter: a prior
+    that moves what a row or a party costs moves `BYTES_PER_...` with it.
+    """
     import sim.world as cw
 
     world = cw.open(demo_run)
@@ -66,6 +68,9 @@ def test_the_demo_world_is_told_before_it_is_built(cli, demo_run: Path) -> None:
         world["merchant_zone_profile_5A"]
     )
     assert within(about["arrivals"], len(world["arrival_events_5B"]), 150)
+    assert within(about["parties"], len(world["s1_party_base_6A"]), 50)
+    written = sum(file.stat().st_size for file in (demo_run / "data").rglob("*") if file.is_file())
+    assert within(about["bytes"], written, 250), (about["bytes"], written)
 
 
 def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path: Path) -> None:
