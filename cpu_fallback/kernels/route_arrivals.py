@@ -45,12 +45,10 @@ def route_arrivals(
             below = virtual_below[k]
             online = x1[j] < below or below == always
             # Both sides are read, then one is taken: a coin is no branch to predict.
-            at_edge, at_site, edges, sites = (
-                edge_first[k],
-                site_first[k],
-                u64(edge_slots[k]),
-                u64(site_slots[k]),
-            )
+            at_edge = edge_first[k]
+            at_site = site_first[k]
+            edges = u64(edge_slots[k])
+            sites = u64(site_slots[k])
             first = at_edge if online else at_site
             slots = edges if online else sites
             if slots == u64(0) or slots > places or first > places - slots:

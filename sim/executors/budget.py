@@ -57,7 +57,10 @@ class MemoryLimitPassed(ExecutorError):
 
     def __init__(self, item: object, together: int, peak: int, limit: int) -> None:
         super().__init__(f"{peak:,} bytes were resident, {limit:,} are allowed")
-        self.item, self.together, self.peak, self.limit = item, together, peak, limit
+        self.item = item
+        self.together = together
+        self.peak = peak
+        self.limit = limit
 
 
 class MemoryBudget:
@@ -88,7 +91,11 @@ class MemoryBudget:
         self.hold()
         self._gauge.give_back()
         self._gauge.mark()
-        self._base, self._cost, self._reach, self._together, self.most = self._gauge.resident(), 0, 1, 0, 0
+        self._base = self._gauge.resident()
+        self._cost = 0
+        self._reach = 1
+        self._together = 0
+        self.most = 0
 
     def allowed(self, workers: int) -> int:
         """How many items may be in flight: 1 to `workers`."""

@@ -6,8 +6,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-BOOL, BYTE, I16, I32, I64, DOUBLE, BINARY = 1, 3, 4, 5, 6, 7, 8
-"""Kinds of fields, as the protocol numbers them."""
+# Kinds of fields, as the protocol numbers them.
+BOOL = 1
+BYTE = 3
+I16 = 4
+I32 = 5
+I64 = 6
+DOUBLE = 7
+BINARY = 8
 Spec: TypeAlias = int | list[Any] | dict[int, Any]
 """A kind; a list of the one spec of its items; or a struct, by field number."""
 Struct: TypeAlias = dict[int, Any]
@@ -35,7 +41,10 @@ class Compact:
     """
 
     def __init__(self, data: bytes, at: int, stop: int, most: int) -> None:
-        self.data, self.at, self.stop, self.left = data, at, stop, most
+        self.data = data
+        self.at = at
+        self.stop = stop
+        self.left = most
 
     def byte(self) -> int:
         """The next byte."""

@@ -25,7 +25,10 @@ from sim.objects.store import ObjectStore, Stored, store_errors
 from sim.shell.publish.publish import make_directories
 
 PART_BYTES = 64 << 20
-_TAKEN, _BUSY, _BAD_DIGEST, _MISSING = 412, 409, 400, 404
+_TAKEN = 412
+_BUSY = 409
+_BAD_DIGEST = 400
+_MISSING = 404
 _TRIES = 6
 
 

@@ -41,7 +41,11 @@ class AddressError(ValueError):
 
     def __init__(self, what: str, found: str, expected: str, do: str = "", key: str = "") -> None:
         super().__init__(f"{what} Found {found}; expected {expected}.")
-        self.what, self.found, self.expected, self.do, self.key = what, found, expected, do, key
+        self.what = what
+        self.found = found
+        self.expected = expected
+        self.do = do
+        self.key = key
 
 
 class AddressOverflow(AddressError):

@@ -52,7 +52,10 @@ class Context(Addressed):
         super().__init__(state, seed, contracts.streams, DeclaredKernels(backend, state))
         self.scenarios = tuple(scenarios)
         self.params = DeclaredParams(configs, state)
-        self._seed, self._contracts, self._inputs, self._backend = seed, contracts, inputs, backend
+        self._seed = seed
+        self._contracts = contracts
+        self._inputs = inputs
+        self._backend = backend
         self._externals = externals
         self._configs = configs
 

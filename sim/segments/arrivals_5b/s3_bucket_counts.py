@@ -64,7 +64,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     drawn = draws > 0
     ctx.ledger(
-        *("5B.bucket_count", c0[drawn], c1[drawn]),
+        "5B.bucket_count",
+        c0[drawn],
+        c1[drawn],
         draws=draws[drawn],
         scenario=part.scenario,
         names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},

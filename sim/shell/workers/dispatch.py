@@ -96,7 +96,11 @@ class PartitionWork:
 
         `twice` names partitions to be recomputed on the cpu backend.
         """
-        self._program, self._ctx, self._run, self._staging, self._twice = program, ctx, run, staging, twice
+        self._program = program
+        self._ctx = ctx
+        self._run = run
+        self._staging = staging
+        self._twice = twice
         self._attempts: Attempts | None = None
 
     def name(self, part: Partition) -> str:
