@@ -32,8 +32,14 @@ def _same_dtype(a: DeviceArray, b: Any) -> None:
         )
 
 
+def _like(a: DeviceArray, dtype: Any, order: Any, subok: Any, shape: Any) -> tuple[Any, Any]:
+    if order != "K" or subok:
+        raise TypeError("the emulator's arrays are in C order and of one class")
+    return a.shape if shape is None else shape, a.dtype if dtype is None else dtype
+
+
 class Namespace:
-    """What states call `ctx.xp` on the emulator.
+    """What states call `ctx.columns.xp` on the emulator.
 
     Args:
         memory: Where its arrays live.
@@ -93,21 +99,36 @@ class Namespace:
         """Evenly spaced numbers."""
         return self._memory.call(np.arange, *((start,) if stop is None else (start, stop, step)), dtype=dtype)
 
-    def empty_like(self, prototype: Any, dtype: Any = None) -> Any:
-        """As `empty`, shaped like another array."""
-        return self.empty(prototype.shape, prototype.dtype if dtype is None else dtype)
+    def empty_like(
+        self, prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = None, shape: Any = None
+    ) -> Any:
+        """As `empty`, with the dtype and shape of another array unless they are given."""
+        return self.empty(*_like(prototype, dtype, order, subok, shape))
 
-    def zeros_like(self, a: Any, dtype: Any = None) -> Any:
-        """As `zeros`, shaped like another array."""
-        return self.zeros(a.shape, a.dtype if dtype is None else dtype)
+    def zeros_like(
+        self, a: Any, dtype: Any = None, order: Any = "K", subok: Any = None, shape: Any = None
+    ) -> Any:
+        """As `zeros`, with the dtype and shape of another array unless they are given."""
+        return self.zeros(*_like(a, dtype, order, subok, shape))
 
-    def ones_like(self, a: Any, dtype: Any = None) -> Any:
-        """As `ones`, shaped like another array."""
-        return self.ones(a.shape, a.dtype if dtype is None else dtype)
+    def ones_like(
+        self, a: Any, dtype: Any = None, order: Any = "K", subok: Any = None, shape: Any = None
+    ) -> Any:
+        """As `ones`, with the dtype and shape of another array unless they are given."""
+        return self.ones(*_like(a, dtype, order, subok, shape))
 
-    def full_like(self, a: Any, fill_value: Any, dtype: Any = None) -> Any:
-        """As `full`, shaped like another array."""
-        return self.full(a.shape, fill_value, a.dtype if dtype is None else dtype)
+    def full_like(
+        self,
+        a: Any,
+        fill_value: Any,
+        dtype: Any = None,
+        order: Any = "K",
+        subok: Any = None,
+        shape: Any = None,
+    ) -> Any:
+        """As `full`, with the dtype and shape of another array unless they are given."""
+        shape, dtype = _like(a, dtype, order, subok, shape)
+        return self.full(shape, fill_value, dtype)
 
     # Joining, choosing, ordering.
 
@@ -136,9 +157,9 @@ class Namespace:
         return self._memory.call(np.take, a, indices, axis=axis)
 
     def repeat(self, a: Any, repeats: Any, axis: Any = None) -> Any:
-        """Each element equally often; counts an element are `ctx.repeat`'s affair, on a GPU too."""
+        """Each element equally often; counts an element are `ctx.columns.repeat`'s affair, on a GPU too."""
         if not isinstance(repeats, int):
-            raise TypeError("cupy.repeat takes no device array of counts: use ctx.repeat")
+            raise TypeError("cupy.repeat takes no device array of counts: use ctx.columns.repeat")
         return self._memory.call(np.repeat, a, repeats, axis=axis)
 
     def clip(self, a: Any, a_min: Any, a_max: Any) -> Any:

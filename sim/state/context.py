@@ -14,6 +14,7 @@ import numpy as np
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
 from sim.state.addressed import Addressed
+from sim.state.columns import Columns
 from sim.state.declaration import ROW_LEVEL, Partition, State
 from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
 from sim.state.event_log import EventLog, drawn
@@ -32,6 +33,7 @@ class Context(Addressed):
         scenarios: Scenario ids of the run, sorted.
         params: `ctx.params.<config id>.<key>`, only for declared configs.
         kernels: `ctx.kernels.<stem>(...)`, only for declared kernels.
+        columns: Where rows lie, and what brings them there; see `columns.py`.
     """
 
     # Whether this is the context of a partition, whose rows may lie on a device.
@@ -58,6 +60,12 @@ class Context(Addressed):
         self._backend = backend
         self._externals = externals
         self._configs = configs
+        self.columns = Columns(backend, self._resident)
+
+    @property
+    def _resident(self) -> bool:
+        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
+        return self._of_partition and self.state.resident
 
     def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
         """This context with fresh accumulators for one partition;
@@ -156,62 +164,26 @@ class Context(Addressed):
             part: Only this file; all files when None.
             rows: Half-open row range inside what `part` selects.
             columns: Only these columns.
-            device: Where the bulk of a state begins: columns in device memory, if the backend has such. No
-                strings.
+            device: Where the bulk of a state begins: columns where its rows lie (`ctx.columns`). No strings.
 
         Returns:
             The frame; arrays are read-only and may be shared with other partitions.
         """
         self._declared(dataset, row_level=True)
-        if device:
-            self._may_hold_rows()
         reader = self._backend.ops.read_parquet
-        if device and reader is not None and isinstance(self._inputs, DeviceInputs):
+        if device and self._resident and reader is not None and isinstance(self._inputs, DeviceInputs):
             return self._inputs.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
         loaded = self._inputs.load(dataset, scenario, part=part, rows=rows, columns=columns)
-        return self.on_device(loaded) if device else loaded
-
-    def on_device(self, value: Rows) -> Rows:
-        """An array or frame in device memory: the same object if it is there already or the backend has one
-        memory.
-        """
-        self._may_hold_rows()
-        ops = self._backend.ops
-        return changed(value, lambda columns: [ops.to_device(column) for column in columns])
+        return self.columns.place(loaded) if device else loaded
 
     def on_host(self, value: Rows) -> Rows:
         """An array or frame in host memory: the same object if it is there already."""
         ops = self._backend.ops
         return changed(value, lambda columns: [ops.to_host(column) for column in columns])
 
-    def repeat(self, values: Rows, counts: Array) -> Rows:
-        """Row i of an array or frame `counts[i]` times, in order;
-        on the device iff the values or the counts are there.
-
-        Args:
-            values: Column (or frame) of r rows.
-            counts: Whole numbers >= 0, one a row.
-        """
-        ops = self._backend.ops
-        return changed(values, lambda columns: ops.repeat(columns, counts))
-
     def sort_segments(self, values: Array, offset: Array) -> None:
         """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
         self._backend.ops.sort_segments(values, offset)
-
-    @property
-    def xp(self) -> Any:
-        """Array namespace for exact integer work on what `on_device` gives."""
-        self._may_hold_rows()
-        return self._backend.xp
-
-    def _may_hold_rows(self) -> None:
-        # Rows on a device take one of its slots, which only `compute` of a state that says so is given.
-        if not (self._of_partition and self.state.resident):
-            raise UndeclaredAccess(
-                f"{self.state.id} keeps rows on the device outside a partition or without declaring "
-                "resident=True"
-            )
 
     def _declared(self, dataset: str, row_level: bool) -> None:
         scope = self.state.reads.get(dataset)

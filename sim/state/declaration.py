@@ -46,8 +46,8 @@ class State:
         streams: Random streams it may draw from.
         kernels: Kernels it may call.
         per_scenario: Whether it runs once for each scenario of the run.
-        resident: Whether its `compute` keeps rows in a device's memory (`ctx.on_device`,
-            `ctx.load(device=True)`, `ctx.xp`). On a device backend such a partition holds one of the device's
+        resident: Whether rows of its `compute` lie in a device's memory, where there is one (`ctx.columns`);
+            nothing else of a state says so. On a device backend such a partition holds one of the device's
             slots; any other holds one only while a kernel of it runs.
     """
 

@@ -4,6 +4,11 @@ A column is a one-dimensional array: numpy's, or all of them a device backend's.
 codes into the contract's sealed list; times are int64 microseconds since the epoch (UTC). A nullable column
 has a companion boolean mask in `valid`. Arrow, Parquet and digests belong to `tables.py` and `digest.py`;
 nothing here knows a schema.
+
+Everything here takes columns of either memory and answers in the same one, with the same values and dtypes.
+It does so by calling numpy's functions, which hand arrays of a device to its own namespace (NEP 18, NEP 35);
+a host column beside a device column is an error, never a copy. What brings columns from one memory to the
+other is `columns.py`.
 """
 
 from __future__ import annotations
@@ -105,14 +110,25 @@ class Frame:
 
     def sort(self, *names: str) -> Frame:
         """Rows in ascending order of the named columns (stable; first name is most significant)."""
-        keys = [self._columns[name] for name in reversed(names)]
-        if all(isinstance(key, np.ndarray) for key in keys):
-            return self.take(np.lexsort(keys))
-        # device arrays of different dtypes cannot be stacked for a lexsort
-        order = np.argsort(keys[0], kind="stable")
-        for key in keys[1:]:
-            order = order[np.argsort(key[order], kind="stable")]
-        return self.take(order)
+        return self.take(order(*(self._columns[name] for name in names)))
+
+
+def order(*keys: Array) -> Array:
+    """Row numbers in ascending order of the keys, stable; the first key is the most significant.
+
+    Args:
+        keys: Columns of n rows, all of one memory, at least one.
+
+    Returns:
+        int64, n, in that memory.
+    """
+    if all(isinstance(key, np.ndarray) for key in keys):
+        return np.lexsort(keys[::-1])
+    # Device arrays of different dtypes cannot be stacked for a lexsort.
+    rows = np.argsort(keys[-1], kind="stable")
+    for key in keys[-2::-1]:
+        rows = rows[np.argsort(key[rows], kind="stable")]
+    return rows
 
 
 def changed(rows: Rows, change: Callable[[Sequence[Array]], list[Array]]) -> Rows:

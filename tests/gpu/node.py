@@ -189,7 +189,9 @@ def require(name: str, found: Any, expected: Any) -> None:
 
 
 def worlds(given: argparse.Namespace) -> dict[str, Any]:
-    """Whole worlds, held to the committed content digests."""
+    """Whole worlds, held to the committed content digests; rows of the arrival path and of 6A.S2 stay on the
+    device.
+    """
     names = ("tiny",) if given.dry_run else ("tiny", "tiny-stress-900", "demo")
     return {name: held_to_digests(given, name) for name in names}
 
@@ -235,6 +237,17 @@ def built(given: argparse.Namespace, name: str, backend: Any, out: Path) -> tupl
     started = time.perf_counter()
     result = run_world(prepare(request, MODEL), backend, options, Silent())
     return time.perf_counter() - started, result
+
+
+def columns(given: argparse.Namespace) -> dict[str, Any]:
+    """What states do with columns between kernels: sorts, groups, sums, look-ups, gathers,
+    on random columns against numpy.
+    """
+    return pytest(
+        given,
+        ("tests/gpu/test_columns.py",),
+        *(("-k", "emulated") if given.dry_run else ("--require-gpu", "-m", "gpu")),
+    )
 
 
 def throughput(given: argparse.Namespace) -> dict[str, Any]:
@@ -355,6 +368,7 @@ STAGES = (
     Stage("parity", 60, parity),
     Stage("operations", 15, operations),
     Stage("worlds", 45, worlds),
+    Stage("columns", 40, columns),
     Stage("throughput", 45, throughput),
     Stage("parquet", 40, parquet),
     Stage("measured", 60, measured),

@@ -46,6 +46,7 @@ def test_every_stage(tmp_path: Path) -> None:
     assert [line["stage"] for line in lines] == [stage.name for stage in node.STAGES]
     found = {line["stage"]: line["found"] for line in lines}
     assert found["machine"]["kernels"] == len(kernel_names()) and found["parity"]["tests"] == 7
+    assert found["columns"]["tests"] > 15
     assert found["worlds"]["tiny"]["datasets"] > 1 and found["measured"]["tiny"]["cpu_s"] > 0
     assert re.search(r"^worlds +passed +[\d.]+ s  ", said, re.MULTILINE)
     (result,) = tmp_path.glob("gpu-*.json")

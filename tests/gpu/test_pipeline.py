@@ -28,7 +28,6 @@ from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.recompute import sampled
 from sim.state.declaration import Partition
-from sim.state.declared import UndeclaredAccess
 from sim.state.frames import Frame
 from sim.state.program import Program
 from tests.golden.test_golden import GOLDEN
@@ -56,7 +55,7 @@ def run(root: Path, out: Path, backend: Backend, programs: Any = None, **options
 def compute_items(ctx, part):
     """The mini world's items, computed where `ctx` keeps its rows."""
     low, high = part.spec["rows"]
-    ids = ctx.on_device(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
+    ids = ctx.columns.place(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
     zeros = np.zeros_like(ids)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
     ctx.ledger("1A.word", ids, zeros, draws=np.ones_like(ids))
@@ -67,7 +66,7 @@ def compute_items(ctx, part):
 def compute_doubles(ctx, part):
     items = ctx.load("items", device=True)
     even = items.item_id % np.uint64(2) == 0
-    once = ctx.repeat(items.select("item_id"), np.ones_like(items.item_id))
+    once = ctx.columns.repeat(items.select("item_id"), np.ones_like(items.item_id))
     assert type(once.item_id) is type(items.item_id)
     columns = {
         "item_id": once.item_id,
@@ -143,7 +142,7 @@ def test_a_device_that_is_too_small_for_two_does_one_after_the_other(mini_root, 
 
     def crowded(ctx, part):
         if next(calls) < 2:
-            held = ctx.on_device(np.zeros(peak * 9 // 160, np.uint64))  # two of these leave a tenth
+            held = ctx.columns.place(np.zeros(peak * 9 // 160, np.uint64))  # two of these leave a tenth
             meet.wait(60)
             return compute_items(ctx, part) if len(held) else {}
         return compute_items(ctx, part)
@@ -296,22 +295,28 @@ def test_planning_and_finishing_hold_no_slot(mini_root, tmp_path, expected):
     assert held == [False, False]
 
 
-@pytest.mark.parametrize(
-    "keep",
-    [lambda ctx: ctx.on_device(np.zeros(1)), lambda ctx: ctx.xp, lambda ctx: ctx.load("items", device=True)],
-)
-def test_a_state_that_does_not_say_so_keeps_no_rows_on_the_device(mini_root, tmp_path, keep):
-    """On every backend, so that it is noticed where there is no device."""
-    from sim.backends import get_backend
+def test_a_state_that_does_not_say_so_has_its_rows_on_the_host(mini_root, tmp_path, expected):
+    """The same functions, that begin their bulk in `ctx.columns`:
+    only `resident=True` decides where their rows lie.
+    """
+    seen = set()
 
-    def keeps(ctx, part):
-        keep(ctx)
-        return miniworld.compute_doubles(ctx, part)
+    def items(ctx, part):
+        frames = compute_items(ctx, part)
+        seen.add(type(frames["items"].word))
+        return frames
 
-    with pytest.raises(
-        UndeclaredAccess, match=r"1B.S1 keeps rows on the device .* without declaring resident=True"
-    ):
-        run(mini_root, tmp_path, get_backend("cpu"), miniworld.segments(compute_doubles=keeps))
+    def doubles(ctx, part):
+        seen.update((type(ctx.load("items", device=True).item_id), type(ctx.columns.xp.zeros(1))))
+        return compute_doubles(ctx, part)
+
+    found = run(
+        mini_root,
+        tmp_path,
+        emulated_backend(),
+        miniworld.segments(compute_items=items, compute_doubles=doubles),
+    )
+    assert seen == {np.ndarray} and published(found) == expected
 
 
 def test_a_host_only_kernel_that_does_not_fit_is_refused_by_partition(mini_root, tmp_path):

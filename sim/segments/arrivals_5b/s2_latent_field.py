@@ -127,7 +127,7 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
     first = np.repeat(offsets[:-1], members)
     width = np.uint64(buckets)
     realised, key_row, bucket = ctx.kernels.realise_intensity(
-        intensity=ctx.on_device(surface.lambda_utc_scenario),
+        intensity=ctx.columns.place(surface.lambda_utc_scenario),
         base=first * width + (np.arange(len(keys), dtype=np.uint64) - first),
         stride=np.repeat(members, members).astype(np.uint64),
         field_row=field_of_key.astype(np.uint64) * width,
@@ -138,7 +138,7 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
         lowest=lowest,
         highest=highest,
     )
-    owner = ctx.on_device(keys.select(*KEY)).take(key_row.astype(np.intp))
+    owner = ctx.columns.take(keys.select(*KEY), key_row.astype(np.intp))
     return owner.with_columns(bucket_index=bucket, lambda_realised=realised)
 
 

@@ -96,7 +96,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             error=ValidationError,
         )
     # From here on one row is one arrival: what is expanded on a device stays there until it is published.
-    row, rank = ctx.kernels.expand_rows(offset=ctx.on_device(offset), dims={"m": total})
+    row, rank = ctx.kernels.expand_rows(offset=ctx.columns.place(offset), dims={"m": total})
     clock = clock_of(ctx)
     routes = routes_of(ctx, part, keys, key_row)
     packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
@@ -105,7 +105,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.sort_segments(packed, bounds)
     events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
     head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
-    of_bucket = ctx.repeat(ctx.on_device(counts.select("merchant_id", "bucket_index").take(head)), size)
+    of_bucket = ctx.columns.repeat(counts.select("merchant_id", "bucket_index").take(head), size)
     events = events.with_columns(
         merchant_id=of_bucket.merchant_id,
         bucket_index=of_bucket.bucket_index,
@@ -222,8 +222,8 @@ def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: in
     before = -bounds[:-1]
     before[0] += first_seq - 1
     # Sums modulo 2**32 of what is -bounds + position: exact, and half the memory of int64.
-    number: Array = ctx.repeat(ctx.on_device(before.astype(np.uint32)), np.diff(bounds))
-    number += ctx.xp.arange(1, len(number) + 1, dtype=np.uint32)
+    number: Array = ctx.columns.repeat(before.astype(np.uint32), np.diff(bounds))
+    number += ctx.columns.xp.arange(1, len(number) + 1, dtype=np.uint32)
     return number
 
 

@@ -202,7 +202,7 @@ def _routes(
 
 def _present(ctx: PartitionContext, events: Frame, name: str) -> Array:
     mask = events.valid.get(name)
-    ones: Array = ctx.xp.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
+    ones: Array = ctx.columns.xp.ones(len(events), dtype=np.uint8) if mask is None else mask.view(np.uint8)
     return ones
 
 

@@ -54,7 +54,7 @@ def utc_surface(ctx: Context, part: Partition) -> Frame:
         )
     bucket, rate = ctx.kernels.utc_surface(
         offset=offset,
-        rate=ctx.on_device(local.lambda_local_scenario),
+        rate=ctx.columns.place(local.lambda_local_scenario),
         map_start=zone.astype(np.uint64) * np.uint64(horizon.buckets),
         local=clock.local,
         buckets=horizon.buckets,

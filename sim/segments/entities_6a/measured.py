@@ -28,8 +28,8 @@ def recount(holder: Array, kind: Array, shape: tuple[int, int]) -> Array:
         kind: n.
         shape: Holders and kinds.
     """
-    table = np.zeros(shape[0] * shape[1], dtype=np.uint16)
     key = holder * shape[1] + kind
+    table = np.zeros_like(key, dtype=np.uint16, shape=shape[0] * shape[1])
     starts = run_starts(key)
     table[key[starts]] = np.diff(np.append(starts, len(key)))
     return table.reshape(shape)

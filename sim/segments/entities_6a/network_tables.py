@@ -81,11 +81,6 @@ def values_of(mix: Params) -> list[int]:
     return [int(value) for _, value in mix.items()]
 
 
-def prefix(counts: Array) -> Array:
-    """Exclusive prefix sum with the total appended: uint64, n + 1."""
-    return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.astype(np.uint64))])
-
-
 def permille_word(permille: Array) -> Array:
     """Largest word plus one of an event of that permille, as uint64 (2**64 is cut to 2**64 - 1):
     event = word < limit.

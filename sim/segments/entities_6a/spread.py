@@ -58,12 +58,15 @@ def spread(
         uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
     """
     weights, starts = streams
-    entity, zeros = law.entity[cell], np.zeros(len(law.units), dtype=np.uint64)
+    columns, cells = ctx.columns, ctx.columns.place(law.entity)
+    entity, zeros = columns.take(cells, cell), np.zeros_like(cells)
     word, _ = ctx.kernels.philox_block(key=ctx.stream(weights), c0=c0, c1=entity)
-    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=zeros, c1=law.entity)
+    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=zeros, c1=cells)
     ctx.ledger(weights, c0, entity, draws=1)
-    ctx.ledger(starts, zeros, law.entity, draws=1)
-    weight = ctx.kernels.gated_weight(x=word, idle=law.idle[cell], sigma=law.sigma[cell])
+    ctx.ledger(starts, zeros, cells, draws=1)
+    weight = ctx.kernels.gated_weight(
+        x=word, idle=columns.take(law.idle, cell), sigma=columns.take(law.sigma, cell)
+    )
     count: Array = ctx.kernels.capped_share(
         offset=offsets,
         weight=np.where(eligible, weight, np.uint64(0)),
@@ -74,14 +77,9 @@ def spread(
     return count
 
 
-def holds_any(counts: Array, rows: Array, kinds: list[int]) -> Array:
-    """Whether the holders at `rows` have one of the kinds: bool; `counts` is holders x kinds."""
-    found = np.zeros(len(rows), dtype=np.bool_)
+def holds_any(counts: Array, kinds: list[int]) -> Array:
+    """Which holders have one of the kinds: bool, n; `counts` is holders x kinds."""
+    found = np.zeros_like(counts, dtype=np.bool_, shape=len(counts))
     for kind in kinds:
-        found |= counts[rows, kind] > 0
+        found |= counts[:, kind] > 0
     return found
-
-
-def prefix(counts: Array) -> Array:
-    """0 and the running totals of counts: uint64, one longer."""
-    return np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(counts, dtype=np.uint64)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.groups import prefix
 from sim.recipes.places import country_letters
 from sim.recipes.tables import AliasTables
-from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick, prefix
+from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 from sim.state.params import Params

@@ -210,7 +210,7 @@ def _surface(
     offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
     bucket, multiplicity, local = ctx.kernels.local_surface(
         offset=offset,
-        volume=ctx.on_device(keys.weekly_volume_expected),
+        volume=ctx.columns.place(keys.weekly_volume_expected),
         shape_start=shape_row(ctx, keys).astype(np.uint64) * np.uint64(HOURS),
         grid_start=clock.offset[zone],
         factor_start=cells.offset[cells.combination],

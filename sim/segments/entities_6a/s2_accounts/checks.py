@@ -12,6 +12,7 @@ from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.s2_accounts.cells import accounts, eligible_segments, party_account_types
 from sim.segments.entities_6a.s2_accounts.life import status_limits
+from sim.segments.entities_6a.spread import holds_any
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, Totals
 from sim.state.frames import Array, Frame
@@ -26,11 +27,13 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         held: uint8, parties x types: what was given out.
         base: Rows of `s2_account_base_6A`.
     """
-    types, parties = held.shape[1], len(held)
+    types, columns = held.shape[1], ctx.columns
     owner = (base.owner_party_id - summary.first_party_id.min()).astype(np.int64)
-    found = recount(owner, base.account_type, (parties, types))
-    segment = np.repeat(summary.segment_id, summary.parties.astype(np.int64))
-    kind = np.repeat(summary.party_type, summary.parties.astype(np.int64))
+    found = recount(owner, base.account_type, (len(held), types))
+    theirs = columns.repeat(
+        summary.select("country_iso", "region_id", "party_type", "segment_id"), summary.parties
+    )
+    kind = theirs.party_type
     taxonomy, limits = ctx.params.account_taxonomy_6A.party_accounts, ctx.params.account_per_party_6A
     links = ctx.params.product_linkage_6A.requires_any
     over = broken = missing = 0
@@ -40,20 +43,19 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         own = found[:, code]
         right = kind == ctx.code("party_type", taxonomy[name].party_type)
         over += int((own > limits.accounts[name].cap).sum())
-        broken += int((own > 0)[~right | ~eligible_segments(ctx, name)[segment]].sum())
+        barred = columns.take(~eligible_segments(ctx, name), theirs.segment_id)
+        broken += int(((own > 0) & (~right | barred)).sum())
         if taxonomy[name].required:
-            missing += int((own[right] == 0).sum())
+            missing += int((right & (own == 0)).sum())
         if name in links:
-            parents = found[:, [ctx.code("account_type", other) for other in links[name]]].any(axis=1)
-            broken += int(((own > 0) & ~parents).sum())
-        by_type[code] = histogram(own[right], tallest)
+            broken += int(
+                (
+                    (own > 0) & ~holds_any(found, [ctx.code("account_type", other) for other in links[name]])
+                ).sum()
+            )
+        by_type[code] = ctx.on_host(histogram(own[right], tallest))
     in_all = found.sum(axis=1, dtype=np.int64)
     most = np.array([limits.max_per_party[name] for name in ctx.vocabulary("party_type")])
-    cells = {
-        name: np.repeat(summary[name], summary.parties.astype(np.int64))
-        for name in ("country_iso", "region_id")
-    }
-    theirs = {**cells, "party_type": kind, "segment_id": segment}
     ctx.count(
         "unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items())
     )
@@ -61,15 +63,14 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     ctx.count(
         "misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum())
     )
-    ctx.count("over_cap", over + int((in_all > most[kind]).sum()))
+    ctx.count("over_cap", over + int((in_all > columns.take(most, kind)).sum()))
     ctx.count("rule_breaks", broken)
     ctx.count("without_required", missing)
     ctx.count("by_type", by_type)
     per_kind = [histogram(in_all[kind == code], tallest) for code in range(len(ctx.vocabulary("party_type")))]
     ctx.count("by_party_type", np.stack(per_kind))
     cards = [code for code, name in party_account_types(ctx) if taxonomy[name].ledger == "CREDIT_REVOLVING"]
-    carded = found[:, cards].any(axis=1) if cards else np.zeros(parties, dtype=np.bool_)
-    ctx.count("card_holders", np.bincount(kind[carded], minlength=len(per_kind)).astype(np.int64))
+    ctx.count("card_holders", np.bincount(kind[holds_any(found, cards)], minlength=len(per_kind)))
     ctx.count("late_dates", int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()))
     statuses = len(ctx.vocabulary("account_status"))
     ctx.count(

@@ -49,15 +49,19 @@ def account_life(
         factor[code] = life.tenure_factor[taxonomy[name].ledger]
     median = np.array([row.tenure_median_years for row in segments], dtype=np.float64)[segment] * factor[kind]
     most = np.array([row.tenure_max_years for row in segments], dtype=np.float64)[segment]
-    return opened(ctx, x0, median[group], most[group]), status(ctx, x1, status_limits(ctx)[kind][group])
+    take = ctx.columns.take
+    day = opened(ctx, x0, take(median, group), take(most, group))
+    return day, status(ctx, x1, take(status_limits(ctx)[kind], group))
 
 
 def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
     """Days of opening of accounts aged median x lognormal years, at most `most` years, the day before the
     horizon at the latest: int32.
     """
-    sigma = np.full(len(words), ctx.params.account_life_6A.tenure_sigma, dtype=np.float64)
-    years = median * ctx.kernels.lognormal_factor(x=words, mu=np.zeros(len(words)), sigma=sigma)
+    sigma = np.full_like(words, ctx.params.account_life_6A.tenure_sigma, dtype=np.float64)
+    years = median * ctx.kernels.lognormal_factor(
+        x=words, mu=np.zeros_like(words, dtype=np.float64), sigma=sigma
+    )
     days = np.floor(np.minimum(years, most) * DAYS_A_YEAR).astype(np.int32)
     day: Array = np.int32(span_of(ctx.params.scenario_horizon_5A).first_day - 1) - days
     return day
@@ -79,8 +83,8 @@ def status_limits(ctx: Context) -> Array:
 
 def status(ctx: Context, words: Array, limits: Array) -> Array:
     """Status codes drawn from running totals (uint64, n x statuses): int16."""
-    point = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), WHOLE, dtype=np.uint64))
-    code = np.zeros(len(words), dtype=np.int16)
+    point = ctx.kernels.bounded_integer(x=words, bound=np.full_like(words, WHOLE))
+    code = np.zeros_like(words, dtype=np.int16)
     for column in range(limits.shape[1] - 1):
         code += point >= limits[:, column]
     return code

@@ -20,27 +20,30 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     and a reserve is not older than the settlement account.
     """
     policy, life = ctx.params.account_taxonomy_6A.merchant_accounts, ctx.params.account_life_6A
-    merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "channel", "home_country_iso"))
+    columns = ctx.columns
+    merchants = ctx.load(
+        "merchant_catalogue_1A", columns=("merchant_id", "channel", "home_country_iso"), device=True
+    )
     odds = by_word(
         ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille"
     )
-    zeros = np.zeros(len(merchants), dtype=np.uint64)
+    zeros = np.zeros_like(merchants.merchant_id)
     coin, _ = ctx.kernels.philox_block(key=ctx.stream(RESERVE), c0=zeros, c1=merchants.merchant_id)
     ctx.ledger(RESERVE, zeros, merchants.merchant_id, draws=1)
-    point = ctx.kernels.bounded_integer(x=coin, bound=np.full(len(merchants), 1000, dtype=np.uint64))
-    reserve = point < np.array(odds, dtype=np.uint64)[merchants.channel]
+    point = ctx.kernels.bounded_integer(x=coin, bound=np.full_like(coin, 1000))
+    reserve = point < columns.take(np.array(odds, dtype=np.uint64), merchants.channel)
 
     copies = 1 + reserve.astype(np.int64)
-    owner = np.repeat(np.arange(len(merchants)), copies)
-    second = np.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
+    owner = columns.repeat(columns.xp.arange(len(merchants)), copies)
+    second = columns.xp.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
     rows = merchants.take(owner)
     c0 = second.astype(np.uint64) << np.uint64(8)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(LIFE), c0=c0, c1=rows.merchant_id)
     ctx.ledger(LIFE, c0, rows.merchant_id, draws=2)
-    median = np.full(
-        len(rows), life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64
+    median = np.full_like(
+        x0, life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64
     )
-    day = opened(ctx, x0, median, np.full(len(rows), life.merchant_tenure_max_years, dtype=np.float64))
+    day = opened(ctx, x0, median, np.full_like(median, life.merchant_tenure_max_years))
     at = np.flatnonzero(second)
     day[at] = np.maximum(day[at], day[at - 1])
     names = ctx.code("account_type", policy.settlement), ctx.code("account_type", policy.reserve)
@@ -50,12 +53,12 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     ctx.count("merchant_reserves", int(reserve.sum()))
     return Frame(
         {
-            "account_id": np.arange(len(rows), dtype=np.uint64) + np.uint64(first_id),
+            "account_id": columns.xp.arange(len(rows), dtype=np.uint64) + np.uint64(first_id),
             "merchant_id": rows.merchant_id,
             "account_type": kind,
             "country_iso": rows.home_country_iso,
-            "currency": currency_of_country(ctx)[rows.home_country_iso],
+            "currency": columns.take(currency_of_country(ctx), rows.home_country_iso),
             "open_date": day,
-            "status": status(ctx, x1, status_limits(ctx)[kind]),
+            "status": status(ctx, x1, columns.take(status_limits(ctx), kind)),
         }
     )

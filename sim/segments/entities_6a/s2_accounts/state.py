@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.groups import prefix
 from sim.recipes.horizon import span_of
 from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a.s2_accounts import cells as account_cells
@@ -25,11 +26,11 @@ from sim.segments.entities_6a.s2_accounts.life import account_life
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import STREAMS as MERCHANT_STREAMS
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import merchant_accounts
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
-from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
+from sim.segments.entities_6a.spread import Law, holds_any, spread
 from sim.segments.entities_6a.terms import currency_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
-from sim.state.frames import Array, Frame
+from sim.state.frames import Array, Frame, order
 
 OWNER_CELL = ("country_iso", "region_id", "party_type", "segment_id")
 """What an account carries of its owner."""
@@ -53,6 +54,7 @@ STATE = State(
     ),
     streams=(WEIGHT, START, LIFE, *MERCHANT_STREAMS),
     kernels=tuple(sorted({*account_cells.KERNELS, *SPREAD_KERNELS, "lognormal_factor", "bounded_integer"})),
+    resident=True,
 )
 
 
@@ -76,7 +78,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     begin = world.summary.first_party_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
     cells = Accounts(world.summary.take(mine), world.beyond[mine], world.total[mine], world.first_id[mine])
-    held = np.zeros((stop - first, len(ctx.vocabulary("account_type"))), dtype=np.uint8)
+    held = ctx.columns.xp.zeros((stop - first, len(ctx.vocabulary("account_type"))), dtype=np.uint8)
     entity = cell_entities(ctx, cells.summary)
     for code, name in party_account_types(ctx):
         _allocate(ctx, cells, entity[:, code], first, held, code, name)
@@ -104,23 +106,27 @@ def _allocate(
     ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array, code: int, name: str
 ) -> None:
     """Give the parties of a partition their accounts of one type: fills column `code` of `held`."""
-    rule, limits = ctx.params.account_taxonomy_6A.party_accounts[name], ctx.params.account_per_party_6A
+    columns, rule, limits = (
+        ctx.columns,
+        ctx.params.account_taxonomy_6A.party_accounts[name],
+        ctx.params.account_per_party_6A,
+    )
     must = np.uint32(1 if rule.required else 0)
     if rule.required:
         own = cells.summary.party_type == ctx.code("party_type", rule.party_type)
-        held[:, code] = np.repeat(own, cells.summary.parties.astype(np.int64))
+        held[:, code] = columns.repeat(own, cells.summary.parties)
     rows = np.flatnonzero(cells.beyond[:, code] > 0)
     if len(rows) == 0:
         return
     summary = cells.summary.take(rows)
     offsets = prefix(summary.parties)
-    cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
-    party = (summary.first_party_id - np.uint64(first + 1))[cell] + rank
+    cell, rank = ctx.kernels.expand_rows(offset=columns.place(offsets), dims={"m": int(offsets[-1])})
+    party = columns.take(summary.first_party_id - np.uint64(first + 1), cell) + rank
     links = ctx.params.product_linkage_6A.requires_any
-    eligible = np.ones(len(party), dtype=np.bool_)
+    eligible = np.ones_like(party, dtype=np.bool_)
     if name in links:
         parents = [ctx.code("account_type", other) for other in links[name]]
-        eligible = holds_any(held, party, parents)
+        eligible = holds_any(held, parents)[party]
     most = np.uint32(limits.max_per_party[rule.party_type])
     in_all = held[party].sum(axis=1, dtype=np.uint32)
     room = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
@@ -154,15 +160,14 @@ def _rows(
     ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array
 ) -> tuple[Frame, Frame]:
     """Rows of the account base and of the summary; every account knows its place from its cell's first id."""
-    summary, codes = cells.summary, np.arange(cells.total.shape[1])
+    columns, summary, codes = ctx.columns, cells.summary, np.arange(cells.total.shape[1])
     row, kind = np.nonzero(cells.total)
-    order = np.lexsort((summary.segment_id[row], kind, summary.country_iso[row]))
-    row, kind = row[order], kind[order]
+    at = order(summary.country_iso[row], kind, summary.segment_id[row])
+    row, kind = row[at], kind[at]
     units = cells.total[row, kind]
     offsets = prefix(units)
-    group, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
-    owner = np.empty(int(offsets[-1]), dtype=np.uint64)
-    index = np.empty(len(owner), dtype=np.uint32)
+    group, _ = ctx.kernels.expand_rows(offset=columns.place(offsets), dims={"m": int(offsets[-1])})
+    owner, index = np.empty_like(group, dtype=np.uint64), np.empty_like(group)
     for code in codes[cells.total.any(axis=0)]:
         # Within a type, parties in order of ids are also in order of (country, segment): each cell's block is
         # filled in turn.
@@ -170,28 +175,27 @@ def _rows(
         which, nth = ctx.kernels.expand_rows(
             offset=prefix(held[party, code]), dims={"m": int(held[party, code].sum(dtype=np.int64))}
         )
-        at = np.flatnonzero((kind == code)[group])
+        at = np.flatnonzero(columns.take(kind == code, group))
         owner[at], index[at] = party[which].astype(np.uint64), nth
-    rank = owner + np.uint64(first + 1) - summary.first_party_id[row][group]
-    open_date, status = account_life(
-        ctx, LIFE, summary.segment_id[row], kind, group, entity[row, kind][group], rank, index
-    )
+    rank = owner + np.uint64(first + 1) - columns.take(summary.first_party_id[row], group)
+    address = columns.take(entity[row, kind], group)
+    open_date, status = account_life(ctx, LIFE, summary.segment_id[row], kind, group, address, rank, index)
     keys = summary.take(row)
     base = Frame(
         {
-            "account_id": np.arange(len(owner), dtype=np.uint64)
+            "account_id": columns.xp.arange(len(owner), dtype=np.uint64)
             + (cells.first_id[row, kind].min() if len(row) else np.uint64(1)),
             "owner_party_id": owner + np.uint64(first + 1),
-            "account_type": kind.astype(np.int16)[group],
-            **{name: keys[name][group] for name in OWNER_CELL},
-            "currency": currency_of_country(ctx)[keys.country_iso][group],
+            "account_type": columns.take(kind.astype(np.int16), group),
+            **dict(columns.take(keys.select(*OWNER_CELL), group).items()),
+            "currency": columns.take(currency_of_country(ctx)[keys.country_iso], group),
             "open_date": open_date,
             "status": status,
         }
     )
     ids = {"accounts": units, "first_account_id": cells.first_id[row, kind]}
     named = {name: keys[name] for name in ("country_iso", "segment_id", "region_id", "party_type")}
-    columns = {"country_iso": named["country_iso"], "account_type": kind.astype(np.int16), **named, **ids}
+    made = {"country_iso": named["country_iso"], "account_type": kind.astype(np.int16), **named, **ids}
     order_names = (
         "country_iso",
         "account_type",
@@ -201,7 +205,7 @@ def _rows(
         "accounts",
         "first_account_id",
     )
-    return base, Frame({name: columns[name] for name in order_names})
+    return base, Frame({name: made[name] for name in order_names})
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:

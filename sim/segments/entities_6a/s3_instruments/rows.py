@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.entities import pair_entity
-from sim.recipes.groups import run_offsets
+from sim.recipes.groups import prefix, run_offsets
 from sim.recipes.horizon import span_of
 from sim.recipes.tables import AliasTables, build_alias
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instrument_entity, is_class
-from sim.segments.entities_6a.spread import prefix
 from sim.segments.entities_6a.terms import currency_of_country, parts, parts_by_region
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame

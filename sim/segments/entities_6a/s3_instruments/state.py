@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.groups import run_starts
+from sim.recipes.groups import prefix, run_starts
 from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a.s3_instruments import cells as instrument_cells
 from sim.segments.entities_6a.s3_instruments.cells import (
@@ -27,7 +27,7 @@ from sim.segments.entities_6a.s3_instruments.checks import (
 )
 from sim.segments.entities_6a.s3_instruments.rows import CARD, TOKEN, Holders, instrument_rows
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
-from sim.segments.entities_6a.spread import Law, holds_any, prefix, spread
+from sim.segments.entities_6a.spread import Law, holds_any, spread
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
 from sim.state.frames import Array, Frame
@@ -136,7 +136,7 @@ def _allocate(
         eligible = np.ones(len(at), dtype=np.bool_)
         if name in links:
             parents = [ctx.code("instrument_type", other) for other in links[name]]
-            eligible = holds_any(given, at, parents)
+            eligible = holds_any(given, parents)[at]
         room = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
         law = Law(
             instrument_entity(ctx, holders.entity[own[open_cells]], code),

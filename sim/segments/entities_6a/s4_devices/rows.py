@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.entities import pair_entity
-from sim.segments.entities_6a.network_tables import numbers, prefix
+from sim.recipes.groups import prefix
+from sim.segments.entities_6a.network_tables import numbers
 from sim.segments.entities_6a.s4_devices.targets import caps
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame

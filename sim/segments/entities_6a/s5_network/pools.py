@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word, prefix
+from sim.recipes.groups import prefix
+from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
 from sim.segments.entities_6a.s5_network.rows import Addresses
 from sim.segments.entities_6a.s5_network.targets import IpTargets
 from sim.state.context import PartitionContext
