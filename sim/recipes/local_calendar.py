@@ -15,6 +15,7 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
 from sim.recipes.horizon import DAY_S, MICRO, Horizon
+from sim.recipes.join import look_up, match
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
@@ -56,7 +57,7 @@ class LocalCalendar:
 
     def zone_of(self, tzid: Array) -> Array:
         """Position of each tzid code among the calendar's zones: int64."""
-        return np.searchsorted(self.tzid, tzid)
+        return look_up(self.tzid, tzid)
 
 
 def hour_of_week(local_s: Array) -> Array:
@@ -101,12 +102,10 @@ def _offsets(timetable: Frame, tzid: Array, middle: Array) -> Array:
     """UTC offset in seconds of each zone at each instant (seconds since 1970): int64 (zones, instants)."""
     bounds = run_offsets(timetable.tzid).astype(np.int64)
     known = timetable.tzid[bounds[:-1]]
-    place = np.minimum(np.searchsorted(known, tzid), max(len(known) - 1, 0))
+    place, found = match(known, tzid)
     result = np.zeros((len(tzid), len(middle)), dtype=np.int64)
     for row, zone in enumerate(place.tolist()):
-        rows = (
-            slice(bounds[zone], bounds[zone + 1]) if len(known) and known[zone] == tzid[row] else slice(0, 0)
-        )
+        rows = slice(bounds[zone], bounds[zone + 1]) if found[row] else slice(0, 0)
         changes = timetable.transition_utc[rows] // MICRO
         at = np.searchsorted(changes, middle, side="right") - 1
         if len(changes) == 0 or at[0] < 0:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.join import look_up
 from sim.state.frames import Array, Frame
 
 SUPPLIED_DTYPES = {
@@ -38,5 +39,5 @@ def replaced(merchant_id: Array, values: Array, supplied: Frame, column: str) ->
     """
     given = supplied.take(supplied.present(column) & np.isin(supplied.merchant_id, merchant_id))
     result = values.copy()
-    result[np.searchsorted(merchant_id, given.merchant_id)] = given[column]
+    result[look_up(merchant_id, given.merchant_id)] = given[column]
     return result

@@ -20,8 +20,9 @@ from sim.backends.device_backend import emulated_backend
 from sim.segments.entities_6a.s1_parties import state as s1_parties
 from sim.segments.entities_6a.s2_accounts import state as s2_accounts
 from sim.state.context import PartitionContext
-from sim.state.declaration import Frames, Program
+from sim.state.declaration import Frames
 from sim.state.frames import Frame
+from sim.state.program import Program
 
 SUMMARY = "s2_account_summary_6A"
 """A row a cell: small, and numpy's everywhere."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_of_row, run_offsets
+from sim.recipes.join import look_up
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
 from sim.state.frames import Array, Frame
 
@@ -27,7 +28,7 @@ def day_summary(counts: Frame, keys: Frame, key_row: Array, virtual: Array, grid
     # stand.
     merchants = run_offsets(keys.merchant_id)
     start = merchants[:-1].astype(np.int64)
-    owner = np.searchsorted(keys.merchant_id[start], counts.merchant_id[head])
+    owner = look_up(keys.merchant_id[start], counts.merchant_id[head])
     own = run_lengths(merchants)[owner]
     base = np.cumsum(own) - own
     place = (base - start[owner])[run_of_row(days)] + key_row

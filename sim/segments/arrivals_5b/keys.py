@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
+from sim.recipes.join import match
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 
@@ -26,9 +27,8 @@ def key_of_row(ctx: Context, keys: Frame, rows: Frame) -> Array:
     known = keys.merchant_id[offset[:-1].astype(np.int64)]
     runs = run_offsets(rows.merchant_id)
     wanted = rows.merchant_id[runs[:-1].astype(np.int64)]
-    place = np.searchsorted(known, wanted)
-    missing = known[np.minimum(place, len(known) - 1)] != wanted
-    merchant = np.repeat(np.where(missing, len(known), place).astype(np.uint32), run_lengths(runs))
+    place, there = match(known, wanted)
+    merchant = np.repeat(np.where(there, place, len(known)).astype(np.uint32), run_lengths(runs))
     found: Array = ctx.kernels.match_keys(
         offset=offset,
         key_country=keys.legal_country_iso,
@@ -60,8 +60,8 @@ def table_of_key(keys: Frame, table: Frame, country: str) -> tuple[Array, Array]
     wanted = _code(merchants, keys.merchant_id, keys.legal_country_iso, keys.tzid)
     if len(have) == 0:
         return np.zeros(len(keys), dtype=np.uint64), np.zeros(len(keys), dtype=np.uint32)
-    place = np.minimum(np.searchsorted(have, wanted), len(have) - 1)
-    rows = np.where(have[place] == wanted, run_lengths(offset)[place], 0)
+    place, found = match(have, wanted)
+    rows = np.where(found, run_lengths(offset)[place], 0)
     return offset[:-1][place], rows.astype(np.uint32)
 
 
@@ -77,8 +77,7 @@ def settlement_of_key(keys: Frame, settlement: Frame) -> Array:
     zone = np.full(len(keys), -1, dtype=np.int16)
     if len(settlement) == 0:
         return zone
-    place = np.minimum(np.searchsorted(settlement.merchant_id, keys.merchant_id), len(settlement) - 1)
-    own = settlement.merchant_id[place] == keys.merchant_id
+    place, own = match(settlement.merchant_id, keys.merchant_id)
     zone[own] = settlement.tzid_settlement[place[own]]
     return zone
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.join import match
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
 
@@ -28,10 +29,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Zones of the sites of one file."""
     sites = ctx.load("site_locations", part=part.spec["file"])
     cities = ctx.reference("cities").sort("city_id")
-    row = np.minimum(np.searchsorted(cities.city_id, sites.city_id), len(cities) - 1)
+    row, known = match(cities.city_id, sites.city_id)
     tzid = cities.tzid[row]
     ctx.count("sites", len(sites))
-    ctx.count("unknown_city", np.count_nonzero(cities.city_id[row] != sites.city_id))
+    ctx.count("unknown_city", np.count_nonzero(~known))
     ctx.count("zone_abroad", np.count_nonzero(cities.country_iso[row] != sites.legal_country_iso))
     ctx.count("sites_by_zone", np.bincount(tzid, minlength=len(ctx.vocabulary("tzid"))))
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import prefix
+from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.tables import AliasTables
 from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick
@@ -22,7 +23,7 @@ def terminal_sites(ctx: Context) -> Frame:
     """
     outlets = ctx.load("outlet_catalogue", columns=_KEY)
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel"))
-    row = np.searchsorted(merchants.merchant_id, outlets.merchant_id)
+    row = look_up(merchants.merchant_id, outlets.merchant_id)
     takes = merchants.channel[row] != ctx.code("channel", "card_not_present")
     cash = np.isin(
         merchants.mcc[row], np.array(ctx.params.device_prior_6A.terminals.cash_mccs, dtype=np.uint16)

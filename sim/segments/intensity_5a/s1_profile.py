@@ -18,6 +18,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
+from sim.recipes.join import look_up, match
 from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
 from sim.state.context import Context, PartitionContext
@@ -55,8 +56,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     edges = ctx.load("edge_group_weights_3B", columns=("merchant_id", "country_iso", "tzid", "weight_q"))
     physical, virtual = _as_given(ctx, merchants, *_merchant_volumes(ctx, merchants, sites))
-    at_site = np.searchsorted(merchants.merchant_id, sites.merchant_id)
-    at_edge = np.searchsorted(merchants.merchant_id, edges.merchant_id)
+    at_site = look_up(merchants.merchant_id, sites.merchant_id)
+    at_edge = look_up(merchants.merchant_id, edges.merchant_id)
     rows = _keys(
         sites,
         edges,
@@ -168,8 +169,8 @@ def _classes(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
     mccs = ctx.params.mcc_taxonomy_1A.mccs
     known = np.array([row.mcc for row in mccs], dtype=np.uint16)
     order = np.argsort(known)
-    at = order[np.minimum(np.searchsorted(known, merchants.mcc, sorter=order), len(known) - 1)]
-    missing = np.unique(merchants.mcc[known[at] != merchants.mcc]).tolist()
+    row, found = match(known[order], merchants.mcc)
+    at, missing = order[row], np.unique(merchants.mcc[~found]).tolist()
     if missing:
         refuse(
             ctx,
@@ -200,7 +201,7 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
 
     scale = np.zeros(len(merchants), dtype=np.float64)
     offsets = run_offsets(sites.merchant_id)
-    owner = np.searchsorted(merchants.merchant_id, sites.merchant_id[offsets[:-1].astype(np.int64)])
+    owner = look_up(merchants.merchant_id, sites.merchant_id[offsets[:-1].astype(np.int64)])
     scale[owner] = sum_by_run(sites.site_scale_q, offsets).astype(np.float64) * _SCALE_UNIT
     physical = median[merchants.own_class] * common * scale * (1.0 - merchants.virtual_share)
 
@@ -242,7 +243,7 @@ def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> Non
     wanted = _wanted(ctx, merchants)
     offsets = run_offsets(profile.merchant_id)
     found = np.zeros(len(merchants), dtype=np.float64)
-    owner = np.searchsorted(merchants.merchant_id, profile.merchant_id[offsets[:-1].astype(np.int64)])
+    owner = look_up(merchants.merchant_id, profile.merchant_id[offsets[:-1].astype(np.int64)])
     found[owner] = (
         sum_by_run(fixed_point(profile.weekly_volume_expected, _VOLUME_BITS), offsets).astype(np.float64)
         * 2.0**-_VOLUME_BITS

@@ -17,6 +17,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import MICRO, Horizon
+from sim.recipes.join import look_up
 from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, published_horizon
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
@@ -172,7 +173,7 @@ def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalC
     """Local calendar of the keys' zones, held against the published one."""
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
     known = ctx.load("scenario_zone_calendar_5A", scenario=scenario)
-    row = np.searchsorted(known.tzid, clock.tzid)
+    row = look_up(known.tzid, clock.tzid)
     size = np.diff(clock.offset.astype(np.int64)).astype(np.uint32)
     if not (
         np.array_equal(known.local_origin[row], clock.origin_s * MICRO)

@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.recipes.apportion import largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
+from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.sampling import fixed
 from sim.recipes.weights import power
@@ -32,7 +33,7 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     outlets = np.ones(len(merchants), dtype=np.uint64)
     open_to = np.flatnonzero(merchants.channel != ctx.code("channel", "card_not_present"))
     law = taxonomy(ctx)
-    kind = np.searchsorted(law.mcc, merchants.mcc[open_to])
+    kind = look_up(law.mcc, merchants.mcc[open_to])
     coin = ctx.kernels.bounded_integer(
         x=merchant_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]),
         bound=np.full(len(open_to), 1_000_000, dtype=np.uint64),

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
+from sim.recipes.join import look_up
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
 from sim.segments.merchants_1a.gates import country_share_check
 from sim.segments.merchants_1a.market import market_size
@@ -61,7 +62,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         sigma=sigma,
     )
     gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
-    mccs = np.searchsorted(taxonomy(ctx).mcc, generated.mcc)
+    mccs = look_up(taxonomy(ctx).mcc, generated.mcc)
     ctx.count("merchants", len(merchants))
     ctx.count("generated", len(generated))
     ctx.count(

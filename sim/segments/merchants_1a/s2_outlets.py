@@ -11,6 +11,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts
+from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
@@ -169,7 +170,7 @@ def _count(ctx: PartitionContext, merchants: Frame, outlets: Frame, drawn: Array
     owner, size = outlets.merchant_id[starts], np.diff(run_offsets(outlets.merchant_id))
     pair_owner = outlets.merchant_id[run_starts(outlets.merchant_id, outlets.legal_country_iso)]
     countries = np.diff(run_offsets(pair_owner))
-    at = np.searchsorted(merchants.merchant_id, owner)
+    at = look_up(merchants.merchant_id, owner)
     is_drawn = np.isin(owner, drawn)
     gated = (
         ~np.isin(owner, supplied)

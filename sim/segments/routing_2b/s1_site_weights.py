@@ -12,6 +12,7 @@ import numpy as np
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.groups import run_offsets
+from sim.recipes.join import look_up
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
 from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
@@ -66,7 +67,7 @@ def _city_factor(ctx: Context, city_id: Array) -> Array:
     people = np.maximum(cities.population, np.int64(policy.city_population_floor)).astype(np.float64)
     factor = power(ctx, people / np.float64(policy.city_population_reference), policy.city_exponent)
     order = np.argsort(cities.city_id, kind="stable")
-    return factor[order][np.searchsorted(cities.city_id[order], city_id)]
+    return factor[order][look_up(cities.city_id[order], city_id)]
 
 
 def _site_factor(ctx: PartitionContext, sites: Frame, sigma: float) -> Array:

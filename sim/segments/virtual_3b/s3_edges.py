@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.entities import pair_entity
+from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import cities_by_population
 from sim.recipes.weights import as_share, exact_weights, power
@@ -124,9 +125,9 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
     """Reach code (int64) and number of edges (uint64) of each merchant: two draws."""
     policy = ctx.params.edge_policy_3B
     classes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode"))
-    mode = classes.virtual_mode[np.searchsorted(classes.merchant_id, merchant_id)]
+    mode = classes.virtual_mode[look_up(classes.merchant_id, merchant_id)]
     brands = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "brand_factor"))
-    brand = brands.brand_factor[np.searchsorted(brands.merchant_id, merchant_id)]
+    brand = brands.brand_factor[look_up(brands.merchant_id, merchant_id)]
     zeros = np.zeros(len(merchant_id), dtype=np.uint64)
     x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=zeros, c1=merchant_id)
     ctx.ledger(FOOTPRINT, zeros, merchant_id, draws=2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import prefix, run_starts
+from sim.recipes.join import look_up
 from sim.recipes.partitions import row_runs, rows_of
 from sim.segments.entities_6a.s3_instruments import cells as instrument_cells
 from sim.segments.entities_6a.s3_instruments.cells import (
@@ -101,7 +102,7 @@ def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     parties = ctx.load("s1_party_summary_6A", columns=("country_iso", "segment_id", "first_party_id"))
     segments = len(ctx.vocabulary("segment"))
     cell = parties.country_iso.astype(np.int64) * segments + parties.segment_id
-    at = np.searchsorted(cell, summary.country_iso.astype(np.int64) * segments + summary.segment_id)
+    at = look_up(cell, summary.country_iso.astype(np.int64) * segments + summary.segment_id)
     rank = base.owner_party_id - parties.first_party_id[at][group]
     starts = run_starts(base.owner_party_id, group)
     number = np.arange(len(base)) - np.repeat(starts, np.diff(np.append(starts, len(base))))

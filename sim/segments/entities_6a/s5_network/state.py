@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.join import look_up
 from sim.recipes.tables import build_alias
 from sim.segments.entities_6a.country_partitions import country_ranges, span
 from sim.segments.entities_6a.households import Households, addresses_needed, households_of, spread_evenly
@@ -172,7 +173,7 @@ def _site_addresses(targets: IpTargets, addresses: Addresses, sites: Frame, kind
 def _site_of(devices: Frame, sites: Frame, terminal: Array) -> Array:
     """Row of the site of each terminal: int64."""
     order = np.argsort(sites.site_id, kind="stable")
-    return order[np.searchsorted(sites.site_id[order], devices.primary_site_id[terminal])]
+    return order[look_up(sites.site_id[order], devices.primary_site_id[terminal])]
 
 
 def _hosted(
@@ -191,7 +192,7 @@ def _hosted(
     tables = build_alias(
         ctx, np.append(0, np.cumsum(size)).astype(np.uint64), np.ones(int(size.sum()), dtype=np.uint64)
     )
-    group = np.searchsorted(here, online.home_country_iso)
+    group = look_up(here, online.home_country_iso)
     row = (
         tables.pick(ctx, word, group) - tables.offsets[:-1].astype(np.int64)[group] if len(online) else group
     )

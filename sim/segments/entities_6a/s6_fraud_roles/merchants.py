@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
+from sim.recipes.join import look_up
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
 from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
 from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
@@ -92,7 +93,7 @@ def _features(ctx: Context, merchants: Frame) -> Array:
     """uint16, len(FEATURES) x n, permille."""
     outlets = ctx.load("outlet_catalogue", columns=("merchant_id", "legal_country_iso"))
     offsets = run_offsets(outlets.merchant_id)
-    owner = np.searchsorted(merchants.merchant_id, outlets.merchant_id[offsets[:-1].astype(np.int64)])
+    owner = look_up(merchants.merchant_id, outlets.merchant_id[offsets[:-1].astype(np.int64)])
     size = np.zeros(len(merchants), dtype=np.int64)
     size[owner] = run_lengths(offsets)
     of_outlet = np.repeat(owner, run_lengths(offsets))

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sim.recipes.join import look_up
 from sim.segments.entities_6a.country_pieces import Piece, piece_of, plan_pieces, row_of
 from sim.segments.entities_6a.s6_fraud_roles.checks import count_merchants, count_piece, role_checks
 from sim.segments.entities_6a.s6_fraud_roles.inherited import (
@@ -154,9 +155,7 @@ def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
         # its ledger is not ours: these draws are accounted for where they are published
         again = ctx.for_partition(part)
         merchants, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))
-        role[terminals] = roles.role[
-            np.searchsorted(merchants.merchant_id, devices.primary_merchant_id[terminals])
-        ]
+        role[terminals] = roles.role[look_up(merchants.merchant_id, devices.primary_merchant_id[terminals])]
     return role
 
 
