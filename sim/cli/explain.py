@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from sim.world.explain import Explanation
 
 
+_DRAWS_SHOWN = 60
+"""A sum over a day may have thousands of draws: text shows the first of them."""
+
+
 def explain(
     run: RunArgument,
     dataset: Annotated[str, typer.Argument(help="Dataset id.", autocompletion=complete_dataset)],
@@ -27,8 +31,10 @@ def explain(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show a row, the state and rows that made it, compute it again from its address,
-    and show every random word behind it.
+    """Show a row, what it was made of and every draw that decided it, and compute its partition again.
+
+    A draw is shown with its stream, key, counter and word, and with what was made of the word. Sums and links
+    point to the rows that they are made of, where further draws are shown.
     """
     import sim.world as cw
     from sim.world.explain import explain as explain_row
@@ -69,21 +75,28 @@ def _text(found: Explanation) -> list[str]:
             shown = ", ".join(
                 f"{name}={'null' if value is None else text(value)}" for name, value in ancestor.row.items()
             )
-            lines.append(f"  {ancestor.dataset} [{ancestor.how}]: {shown or 'nothing'}")
+            several = f" ({ancestor.rows:,} rows, the first)" if ancestor.rows > 1 else ""
+            lines.append(f"  {ancestor.dataset} [{ancestor.how}]{several}: {shown or 'nothing'}")
     if found.draws:
+        heads = ("stream", "key", "c0", "c1", "lane", "word", "uniform", "made", "value", "decides")
         cells = [
-            (d.stream, d.key, f"{d.c0:#x}", f"{d.c1:#x}", d.lane, d.word, f"{d.uniform:.12f}", d.decides)
-            for d in found.draws
+            (
+                d.stream,
+                d.key,
+                f"{d.c0:#x}",
+                f"{d.c1:#x}",
+                d.lane,
+                d.word,
+                f"{d.uniform:.12f}",
+                d.made,
+                _value(d.value),
+                d.decides,
+            )
+            for d in found.draws[:_DRAWS_SHOWN]
         ]
-        lines += [
-            "",
-            "draws",
-            table(
-                ("stream", "key", "c0", "c1", "lane", "word", "uniform", "decides"),
-                cells,
-                right=frozenset({4}),
-            ),
-        ]
+        lines += ["", f"draws ({len(found.draws):,})", table(heads, cells, right=frozenset({4}))]
+        if len(found.draws) > _DRAWS_SHOWN:
+            lines.append(f"... and {len(found.draws) - _DRAWS_SHOWN:,} more: --json has them all")
     shown_above = {draw.stream for draw in found.draws}
     rest = [
         tuple(stream[name] for name in ("id", "key", "entity", "c0", "c1", "draws"))
@@ -97,6 +110,12 @@ def _text(found: Explanation) -> list[str]:
             table(("stream", "key", "entity", "c0", "c1", "draws"), rest),
         ]
     return [*lines, *(f"note: {note}" for note in found.notes)]
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _payload(found: Explanation) -> dict[str, Any]:
@@ -113,10 +132,15 @@ def _payload(found: Explanation) -> dict[str, Any]:
         "config": list(found.config),
         "regenerated": asdict(found.regenerated),
         "ancestors": [
-            {"dataset": a.dataset, "how": a.how, "row": {name: plain(value) for name, value in a.row.items()}}
+            {
+                "dataset": a.dataset,
+                "how": a.how,
+                "rows": a.rows,
+                "row": {name: plain(value) for name, value in a.row.items()},
+            }
             for a in found.ancestors
         ],
         "streams": found.streams,
-        "draws": [asdict(draw) for draw in found.draws],
+        "draws": [{**asdict(draw), "value": plain(draw.value)} for draw in found.draws],
         "notes": found.notes,
     }

@@ -12,8 +12,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim.recipes.drawn import Explained
     from sim.state.program import Segment
 
+    EXPLAINED: Explained
     SEGMENTS: tuple[Segment, ...]
 
 CODES = ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B", "6A")
@@ -25,12 +27,14 @@ DRAWING = (
 )
 """States that draw random numbers, in the order of the run."""
 
-__all__ = ["CODES", "DRAWING", "SEGMENTS"]
+__all__ = ["CODES", "DRAWING", "EXPLAINED", "SEGMENTS"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "SEGMENTS":
         return _segments()
+    if name == "EXPLAINED":
+        return _explained()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -57,3 +61,19 @@ def _segments() -> tuple[Segment, ...]:
         ARRIVALS_5B,
         ENTITIES_6A,
     )
+
+
+@cache
+def _explained() -> Explained:
+    """How rows of the model are explained: what the `draws.py` of every segment says."""
+    from sim.recipes.drawn import Explained
+    from sim.segments.arrivals_5b import draws as arrivals_5b
+    from sim.segments.entities_6a import draws as entities_6a
+    from sim.segments.intensity_5a import draws as intensity_5a
+    from sim.segments.merchants_1a import draws as merchants_1a
+    from sim.segments.routing_2b import draws as routing_2b
+    from sim.segments.sites_1b import draws as sites_1b
+    from sim.segments.virtual_3b import draws as virtual_3b
+
+    segments = (merchants_1a, sites_1b, routing_2b, virtual_3b, intensity_5a, arrivals_5b, entities_6a)
+    return Explained.together(segment.EXPLAINED for segment in segments)

@@ -1,6 +1,4 @@
-"""One published row explained: what it says, which state made it from which rows,
-and every random word behind it.
-"""
+"""One published row explained: what it says, which state made it of which rows, and every draw behind it."""
 
 from __future__ import annotations
 
@@ -10,30 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from sim.ground.contract_types import Dataset, ForeignKey
-from sim.rng import block, stream_key
-from sim.world import account_draws
-from sim.world.addresses import ADDRESSES, Draw, draws_at
-from sim.world.arrival_draws import arrival_draws
+from sim.ground.contract_types import Dataset
+from sim.segments import EXPLAINED
+from sim.state.frames import Frame
+from sim.world.draws import Draw, draws_of, finding_context
 from sim.world.handle import World
-from sim.world.lookup import FoundRow, find_row, parse_key, rows_with
-from sim.world.regenerate import Regenerated, context_of, program_of, regenerate
-
-_FIRST_BLOCK = 2
-_IDS = "1A.merchant_id"
+from sim.world.lookup import FoundRow, find_row, first_with, only, parse_key
+from sim.world.regenerate import Recomputed, Regenerated, program_of, regenerate
+from sim.world.tables import Table, equal_to
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A row this row came from.
+    """Rows this row came from.
 
     Attributes:
-        how: The columns that lead there.
-        row: Column -> value, empty when nothing was found.
+        dataset: Their dataset.
+        how: What they are to this row, and the columns that lead there.
+        rows: How many there are.
+        row: Column -> value of the first of them; empty where there is none.
     """
 
     dataset: str
     how: str
+    rows: int
     row: Mapping[str, Any]
 
 
@@ -86,6 +84,7 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
     dataset = world.contracts.dataset(dataset_id)
     found = find_row(world, dataset, parse_key(dataset, key), scenario)
     program = program_of(dataset.produced_by)
+    again = regenerate(world, dataset, found)
     result = Explanation(
         contract=dataset,
         scenario=found.item.scenario,
@@ -94,81 +93,59 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
         state=dataset.produced_by,
         title=program.state.title if program else "",
         config=program.state.config if program else (),
-        regenerated=regenerate(world, dataset, found),
+        regenerated=again.outcome,
     )
-    result.ancestors = [_ancestor(world, found, key) for key in dataset.foreign_keys]
+    for key_ in dataset.foreign_keys:
+        on = dict(zip(key_.to, key_.columns, strict=True))
+        result.ancestors.append(_ancestor(world, found, key_.dataset, "", on))
+    result.ancestors += [
+        _ancestor(world, found, made.of, f"{made.how}: ", made.on)
+        for made in EXPLAINED.of(dataset_id).made_of
+        if made.of in world.tables
+    ]
     for stream in program.state.streams if program else ():
         declared = world.contracts.streams[stream]
         row = {name: str(getattr(declared, name)) for name in ("entity", "c0", "c1", "draws", "scope")}
         result.streams.append(
-            {"id": stream, "key": f"{_key(world, stream, found.item.scenario):016x}", **row}
+            {"id": stream, "key": f"{declared.key(world.seed, found.item.scenario):016x}", **row}
         )
-    _draws(world, found, dataset, result)
+    _draws(world, found, dataset, again, result)
     return result
 
 
-def _draws(world: World, found: FoundRow, dataset: Dataset, result: Explanation) -> None:
-    generated = True
-    if dataset.id == "merchant_catalogue_1A":
-        rank = generated_rank(world, found.row["merchant_id"])
-        generated = rank is not None
-        if rank is not None:
-            result.draws += draws_at(
-                _IDS,
-                stream_key(world.seed, _IDS),
-                rank,
-                0,
-                1,
-                "merchant_id: the word itself, at its rank in the universe",
-            )
-        else:
-            result.notes.append("the merchant was given by the user: only its brand is drawn")
-    for address in ADDRESSES.get(dataset.id, ()):
-        if not address.when(found.row) or (not generated and address.stream != "1A.merchant_brand"):
-            continue
-        key = _key(world, address.stream, found.item.scenario)
-        count = _FIRST_BLOCK if address.draws is None else address.draws
-        decides = (
-            address.decides
-            if address.draws is not None
-            else f"{address.decides}; first block, more as needed"
+def _draws(world: World, found: FoundRow, dataset: Dataset, again: Recomputed, result: Explanation) -> None:
+    """Add the row's draws, and what is told of them."""
+    rules, program = EXPLAINED.of(dataset.id), program_of(dataset.produced_by)
+    if program is None or again.part is None:
+        return
+    ctx, rows = finding_context(world, program.state), _as_states_see_it(world, found, dataset)
+    for rule in rules.draws:
+        stream = world.contracts.streams[rule.stream]
+        result.draws += draws_of(stream, ctx, again.part, rows, found.row, rule, again.log)
+    for told in rules.told:
+        result.notes += told.tell(ctx, again.part, rows)
+    if rules.draws and again.log is None:
+        result.notes.append(
+            "draws are those that published rows speak of: what the state drew was not computed again"
         )
-        result.draws += draws_at(
-            address.stream, key, address.c0(found.row), address.c1(found.row), count, decides
-        )
-    program = program_of(dataset.produced_by)
-    if dataset.id == "arrival_events_5B" and program is not None:
-        draws, ancestors, notes = arrival_draws(world, context_of(world, program), found)
-        result.draws += draws
-        result.ancestors += [Ancestor(name, how, row) for name, how, row in ancestors]
-        result.notes += notes
-    if dataset.id in account_draws.DATASETS and program is not None:
-        draws, notes = account_draws.account_draws(world, context_of(world, program), dataset.id, found.row)
-        result.draws += draws
-        result.notes += notes
 
 
-def generated_rank(world: World, merchant_id: int) -> int | None:
-    """Rank of a merchant in the generated universe; None for one the user gave."""
-    universe = world.contracts.artefact("merchant_universe_1A")
-    ranks = np.arange(int(world.receipt["parameters"][universe.path]["merchants"]), dtype=np.uint64)
-    words, _ = block(stream_key(world.seed, _IDS), ranks, np.zeros_like(ranks))
-    hits = np.flatnonzero(words == np.uint64(merchant_id))
-    return int(hits[0]) if len(hits) else None
+def _as_states_see_it(world: World, found: FoundRow, dataset: Dataset) -> Frame:
+    """The row as a frame: categories as codes, instants as microseconds."""
+    place = Table(world, [only(found.item, found.part)]).to_arrow(columns=list(dataset.primary_key))
+    mask = equal_to(place.schema, {name: found.row[name] for name in dataset.primary_key})
+    table = place.append_column("row", [np.arange(len(place))]).filter(mask)
+    row = int(table["row"][0].as_py())
+    part = found.item.files.index(found.part)
+    return world.open_rows().load(dataset.id, found.item.scenario, part=part, rows=(row, row + 1))
 
 
-def _ancestor(world: World, found: FoundRow, key: ForeignKey) -> Ancestor:
-    how = ", ".join(f"{column} -> {to}" for column, to in zip(key.columns, key.to, strict=True))
-    values = {to: found.row[column] for column, to in zip(key.columns, key.to, strict=True)}
+def _ancestor(world: World, found: FoundRow, of: str, how: str, on: Mapping[str, str]) -> Ancestor:
+    """Rows of a dataset whose columns (keys of `on`) hold what the row's columns (its values) hold."""
+    how += ", ".join(f"{column} -> {to}" for to, column in on.items())
+    values = {to: found.row[column] for to, column in on.items()}
     if any(value is None for value in values.values()):
-        return Ancestor(key.dataset, how, {})
-    target = world.contracts.dataset(key.dataset)
-    scenario = found.item.scenario if found.item.scenario in world[key.dataset].scenarios else None
-    rows = rows_with(world, target, values, scenario, limit=2)
-    if len(rows) > 1:
-        return Ancestor(key.dataset, f"{how} (one of several rows)", {})
-    return Ancestor(key.dataset, how, rows[0].row if rows else {})
-
-
-def _key(world: World, stream: str, scenario: str | None) -> int:
-    return int(world.contracts.streams[stream].key(world.seed, scenario))
+        return Ancestor(of, how, 0, {})
+    scenario = found.item.scenario if found.item.scenario in world[of].scenarios else None
+    count, first = first_with(world, world.contracts.dataset(of), values, scenario)
+    return Ancestor(of, how, count, first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -91,14 +91,42 @@ def rows_with(
         scenario: Scenario id, or None for all.
         limit: Most rows to find.
     """
-    table = world.table(dataset.id, scenario)
     found: list[FoundRow] = []
-    for item in table.published:
-        for part in item.files:
-            if _may_hold(dataset, part, values) and (limit is None or len(found) < limit):
-                rows = Table(world, [dataclasses.replace(item, files=(part,))]).to_arrow(filter=values)
-                found += [FoundRow(item, part, row) for row in rows.slice(0, limit).to_pylist()]
+    for item, part, rows in _matching(world, dataset, values, scenario):
+        found += [FoundRow(item, part, row) for row in rows.slice(0, limit).to_pylist()]
+        if limit is not None and len(found) >= limit:
+            break
     return found[:limit]
+
+
+def first_with(
+    world: World, dataset: Dataset, values: Mapping[str, Any], scenario: str | None
+) -> tuple[int, Mapping[str, Any]]:
+    """How many rows have these values, and the first of them (empty if there is none).
+
+    Arguments as `rows_with`.
+    """
+    count, first = 0, {}
+    for _, _, rows in _matching(world, dataset, values, scenario):
+        if count == 0 and len(rows):
+            first = rows.slice(0, 1).to_pylist()[0]
+        count += len(rows)
+    return count, first
+
+
+def _matching(
+    world: World, dataset: Dataset, values: Mapping[str, Any], scenario: str | None
+) -> Iterator[tuple[Published, PartFile, pa.Table]]:
+    """Rows with these values, file by file."""
+    for item in world.table(dataset.id, scenario).published:
+        for part in item.files:
+            if _may_hold(dataset, part, values):
+                yield item, part, Table(world, [only(item, part)]).to_arrow(filter=values)
+
+
+def only(item: Published, part: PartFile) -> Published:
+    """A published directory with one of its files."""
+    return dataclasses.replace(item, files=(part,))
 
 
 def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bool:

@@ -1,6 +1,4 @@
-"""A row made again: the partition that made it is computed from the published inputs and the row looked for
-in the result.
-"""
+"""A row made again: its partition is computed from published inputs, and the row looked for in the result."""
 
 from __future__ import annotations
 
@@ -16,6 +14,8 @@ from sim.shell.partition.rng_events import program_called
 from sim.shell.publish.documents import RECEIPT_NAME
 from sim.shell.tables.parquet import to_arrow
 from sim.state.context import Context
+from sim.state.declaration import Partition, State
+from sim.state.event_log import EventLog
 from sim.state.params import Layer, Origin, Params
 from sim.state.program import Program
 from sim.world.handle import World
@@ -43,7 +43,7 @@ def program_of(state: str) -> Program | None:
     return program_called(MODEL.segments, state)
 
 
-def context_of(world: World, program: Program) -> Context:
+def context_of(world: World, state: State) -> Context:
     """A state's context over published rows, its config as the run resolved it."""
     contracts = world.contracts
     origin = Origin((Layer((), lambda _: f"{RECEIPT_NAME} of run {world.run_id}"),))
@@ -52,7 +52,7 @@ def context_of(world: World, program: Program) -> Context:
         for id, artefact in contracts.artefacts.items()
     }
     return Context(
-        program.state,
+        state,
         seed=world.seed,
         scenarios=world.scenarios,
         configs=configs,
@@ -63,7 +63,22 @@ def context_of(world: World, program: Program) -> Context:
     )
 
 
-def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
+@dataclass(frozen=True)
+class Recomputed:
+    """A row's partition computed again.
+
+    Attributes:
+        outcome: What came of it.
+        part: The partition, if the row was made in one.
+        log: What it drew, if it was computed.
+    """
+
+    outcome: Regenerated
+    part: Partition | None = None
+    log: EventLog | None = None
+
+
+def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Recomputed:
     """Compute the partition a row came from, and compare.
 
     Args:
@@ -73,11 +88,8 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
     """
     program = program_of(dataset.produced_by)
     if program is None or program.compute is None:
-        return Regenerated(None, note=f"{dataset.produced_by} computes nothing")
-    given = [name for name in program.state.external if name in world.receipt["externals"]]
-    if given:
-        return Regenerated(None, note=f"the run was given {', '.join(given)}, which is not part of it")
-    ctx = context_of(world, program)
+        return Recomputed(Regenerated(None, note=f"{dataset.produced_by} computes nothing"))
+    ctx = context_of(world, program.state)
     part = next(
         (
             part
@@ -86,16 +98,23 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Regenerated:
         ),
         None,
     )
+    given = [name for name in program.state.external if name in world.receipt["externals"]]
+    if given:
+        return Recomputed(
+            Regenerated(None, note=f"the run was given {', '.join(given)}, which is not part of it"), part
+        )
     if part is None:
-        return Regenerated(None, note="the row was made when all partitions were done")
-    frame = program.compute(ctx.for_partition(part), part).get(dataset.id)
+        return Recomputed(Regenerated(None, note="the row was made when all partitions were done"))
+    mine = ctx.for_partition(part)
+    mine.events = EventLog()
+    frame = program.compute(mine, part).get(dataset.id)
     if frame is None:
-        return Regenerated(None, part.name, "the row was made when all partitions were done")
+        return Recomputed(Regenerated(None, part.name, "the row was made when all partitions were done"))
     table = to_arrow(frame, dataset, world.vocabularies, {})
     again = table.filter(
         equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})
     ).to_pylist()
-    return Regenerated(again == [_columns(found.row, dataset)], part.name)
+    return Recomputed(Regenerated(again == [_columns(found.row, dataset)], part.name), part, mine.events)
 
 
 def _columns(row: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},
     )
     ctx.count("positive_rows", int((rows.lambda_realised > 0.0).sum()))
-    ctx.count("parts", int(_parts(ctx, rows.lambda_realised).sum()))
+    ctx.count("parts", int(parts(ctx, rows.lambda_realised).sum()))
     ctx.count(f"in.{part.scenario}", int(count.sum(dtype=np.int64)))
     count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
     kept = np.flatnonzero(count)
@@ -103,7 +103,7 @@ def _kappa(ctx: Context, keys: Frame) -> Array:
     return bounded
 
 
-def _parts(ctx: Context, mu: Array) -> Array:
+def parts(ctx: Context, mu: Array) -> Array:
     """Draws a row must take: the least whole number of parts that holds mu."""
     size = np.float64(ctx.params.arrival_count_config_5B.part_mean)
     parts = np.floor(mu / size)

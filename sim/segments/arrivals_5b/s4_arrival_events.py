@@ -7,6 +7,7 @@ each (merchant, bucket); buckets are in order already.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -74,9 +75,40 @@ def plan(ctx: Context) -> list[Partition]:
     return parts
 
 
-def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Arrivals of a run of merchant-days."""
-    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+@dataclass(frozen=True)
+class Placed:
+    """The arrivals of a partition in time order.
+
+    Attributes:
+        counts: Its rows of s3_bucket_counts_5B.
+        keys: Keys of its merchants.
+        key_row: uint32, one a count: its key.
+        entity: uint64, one a count: entity of its key.
+        offset: uint64, counts + 1: arrivals of each count before time order.
+        row: One an arrival before time order: its count.
+        rank: One an arrival before time order: its place among those of its count.
+        packed: uint64, one an arrival in time order: offset in its bucket in us << 32 | position before time
+            order.
+        segments: uint64: counts of each merchant and bucket.
+    """
+
+    counts: Frame
+    keys: Frame
+    key_row: Array
+    entity: Array
+    offset: Array
+    row: Array
+    rank: Array
+    packed: Array
+    segments: Array
+
+
+def placed(ctx: PartitionContext, part: Partition, grid: Frame, clock: Clock) -> Placed:
+    """Draw the instant of every arrival of a partition and put them in order.
+
+    Raises:
+        ValidationError: `5B.S4.COUNTS_NOT_CONSERVED`.
+    """
     counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
     keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
     key_row = key_of_row(ctx, keys, counts)
@@ -97,12 +129,23 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         )
     # From here on one row is one arrival: what is expanded on a device stays there until it is published.
     row, rank = ctx.kernels.expand_rows(offset=ctx.columns.place(offset), dims={"m": total})
-    clock = clock_of(ctx)
-    routes = routes_of(ctx, part, keys, key_row)
     packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
     segments = run_offsets(counts.merchant_id, counts.bucket_index)
-    bounds = offset[segments.astype(np.int64)]
-    ctx.sort_segments(packed, bounds)
+    ctx.sort_segments(packed, offset[segments.astype(np.int64)])
+    return Placed(counts, keys, key_row, entity, offset, row, rank, packed, segments)
+
+
+def compute(ctx: PartitionContext, part: Partition) -> Frames:
+    """Arrivals of a run of merchant-days."""
+    grid, clock = ctx.load("s1_time_grid_5B", scenario=part.scenario), clock_of(ctx)
+    made = placed(ctx, part, grid, clock)
+    counts, keys, key_row, entity = made.counts, made.keys, made.key_row, made.entity
+    row, rank, packed, offset, segments = made.row, made.rank, made.packed, made.offset, made.segments
+    routes, total, bounds = (
+        routes_of(ctx, part, keys, key_row),
+        int(offset[-1]),
+        offset[segments.astype(np.int64)],
+    )
     events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
     head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
     of_bucket = ctx.columns.repeat(counts.select("merchant_id", "bucket_index").take(head), size)

@@ -55,7 +55,7 @@ STATE = State(
 
 _OUTAGE_DRAWS = 3
 _OUTAGE_FACTOR = "overlay_policy_5A.outage.factor"
-_DAY_MINUTES = 1440
+DAY_MINUTES = 1440
 
 
 def preflight(ctx: Context) -> None:
@@ -182,7 +182,7 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
     zone, day = np.repeat(np.arange(zones), len(days)), np.tile(days, zones)
     words = _outage_words(ctx, scenario, ctx.name_hashes("tzid")[zone], day)
     hit = np.flatnonzero(ctx.kernels.open_uniform(x=words[0]) < policy.probability_per_zone_day)
-    minute = _below(ctx, words[1][hit], _DAY_MINUTES)
+    minute = _below(ctx, words[1][hit], DAY_MINUTES)
     length = np.array(policy.durations_minutes, dtype=np.int64)[
         _below(ctx, words[2][hit], len(policy.durations_minutes))
     ]

@@ -46,7 +46,7 @@ def preflight(ctx: Context) -> None:
     """
     require_consistent(ctx)
     if ctx.external("merchants_input_1A") is not None:
-        _supplied(ctx, _generated_ids(ctx))
+        _supplied(ctx, generated_ids(ctx))
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -122,7 +122,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     ]
 
 
-def _generated_ids(ctx: Context) -> Array:
+def generated_ids(ctx: Context) -> Array:
     """Ids of the generated merchants by rank: uint64; none where the user's own replace them."""
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
@@ -134,7 +134,7 @@ def _generated_ids(ctx: Context) -> Array:
 
 
 def _generated(ctx: PartitionContext) -> Frame:
-    universe, merchant_id = ctx.params.merchant_universe_1A, _generated_ids(ctx)
+    universe, merchant_id = ctx.params.merchant_universe_1A, generated_ids(ctx)
     rank = np.arange(len(merchant_id), dtype=np.uint64)
     ctx.ledger("1A.merchant_id", rank, np.zeros_like(rank), draws=1)
     kinds = taxonomy(ctx)

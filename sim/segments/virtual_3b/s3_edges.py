@@ -109,7 +109,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "merchant_id": merchant_id,
         "country_iso": country,
         "tzid": cities.frame.tzid[city],
-        "edge_id": pair_entity(ctx, merchant_id, rank.astype(np.uint64) | _EDGE_TAG),
+        "edge_id": edge_ids(ctx, merchant_id, rank.astype(np.uint64)),
         "city_id": cities.frame.city_id[city],
         "lat_deg": lat,
         "lon_deg": lon,
@@ -119,6 +119,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     frame = Frame(edges).sort("merchant_id", "country_iso", "tzid", "edge_id")
     count_edges(ctx, law, online, frame, cell)
     return {"edge_catalogue_3B": frame}
+
+
+def edge_ids(ctx: Context, merchant_id: Array, rank: Array) -> Array:
+    """Ids of a merchant's edges by their rank from 0 (uint64, n): uint64, n."""
+    return pair_entity(ctx, merchant_id, rank | _EDGE_TAG)
 
 
 def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]:

@@ -139,12 +139,10 @@ def _households(
 
 def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, entity: Array) -> Array:
     """Order in which RETAIL parties enter households, country by country: int64 positions."""
-    crowding = ctx.params.household_prior_6A.crowding
-    pull = np.array([entry(crowding, name, 0.0) for name in ctx.vocabulary("segment")], dtype=np.float64)
     c0, c1 = rank.astype(np.uint64) << np.uint64(8), entity[cell]
     word, _ = ctx.kernels.philox_block(key=ctx.stream(HOUSEHOLD), c0=c0, c1=c1)
     ctx.ledger(HOUSEHOLD, c0, c1, draws=1)
-    key = ctx.kernels.race_key(x=word, weight=pull[summary.segment_id][cell])
+    key = race_keys(ctx, word, summary.segment_id[cell])
     order = np.empty(len(cell), dtype=np.int64)
     country = summary.country_iso[cell]
     starts = (
@@ -155,6 +153,17 @@ def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, enti
     for begin, end in zip(starts, [*starts[1:], len(cell)], strict=True):
         order[begin:end] = begin + np.argsort(key[begin:end], kind="stable")
     return order
+
+
+def race_keys(ctx: Context, word: Array, segment: Array) -> Array:
+    """Places in the queue by each party's word (uint64, n) and segment (int16, n): float64, n.
+
+    The smallest goes first.
+    """
+    crowding = ctx.params.household_prior_6A.crowding
+    pull = np.array([entry(crowding, name, 0.0) for name in ctx.vocabulary("segment")], dtype=np.float64)
+    key: Array = ctx.kernels.race_key(x=word, weight=pull[segment])
+    return key
 
 
 def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) -> Frame:

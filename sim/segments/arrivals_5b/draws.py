@@ -1,0 +1,169 @@
+"""How rows of 5B find their draws: for `closedworld explain`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.drawn import CHOICE, COUNT, INTEGER, NORMAL, Drawn, Explained, MadeOf, Word, at, position
+from sim.segments.arrivals_5b.clock import clock_of
+from sim.segments.arrivals_5b.keys import KEY, key_of_row
+from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
+from sim.segments.arrivals_5b.s3_bucket_counts import parts
+from sim.segments.arrivals_5b.s4_arrival_events import placed
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
+
+_LOW = np.uint64(0xFFFFFFFF)
+_GROUP = ("demand_class", "channel_group", "virtual_band", "zone_group", "merchant_bucket")
+
+
+def _field_steps(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Steps of the groups' paths."""
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
+    groups, first = np.unique(grouping.group_id, return_index=True)
+    shared = grouping.take(first[np.searchsorted(groups, rows.group_id)])
+    return at(rows, np.arange(len(rows)), **{name: shared[name] for name in _GROUP})
+
+
+def _steps_of_keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Steps of the paths that a key's demand is moved by, in the row's bucket."""
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
+    mine = grouping.take(_key_rows(ctx, grouping, rows))
+    return at(rows, np.arange(len(rows)), **{name: mine[name] for name in _GROUP})
+
+
+def _key_rows(ctx: Context, keys: Frame, rows: Frame) -> Array:
+    found: Array = key_of_row(ctx, keys, rows).astype(np.int64) if len(rows) else np.zeros(0, dtype=np.int64)
+    return found
+
+
+def _counts(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Parts of each count; `draw` is the part's number."""
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=KEY)
+    intensity = _intensity(ctx, part, rows.merchant_id)
+    known = _with_bucket(_key_rows(ctx, grouping, intensity), intensity)
+    mine = position(known, _with_bucket(_key_rows(ctx, grouping, rows), rows))
+    return _every_part(ctx, rows, np.arange(len(rows)), intensity.lambda_realised[mine])
+
+
+def _counts_of_days(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Parts of the counts of all buckets and keys of a merchant's day,
+    those that came to nothing included.
+    """
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    a_day = np.uint32(DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
+    intensity = _intensity(ctx, part, rows.merchant_id)
+    merchants = np.unique(intensity.merchant_id)
+    days = np.uint64(len(grid) // int(a_day) + 1)
+
+    def code(merchant: Array, day: Array) -> Array:
+        return np.searchsorted(merchants, merchant).astype(np.uint64) * days + day
+
+    wanted, found = (
+        code(rows.merchant_id, rows.utc_day),
+        code(intensity.merchant_id, intensity.bucket_index // a_day),
+    )
+    here = np.flatnonzero((intensity.lambda_realised > 0.0) & np.isin(found, wanted))
+    fields = intensity.take(here)
+    return _every_part(ctx, fields, position(wanted, found[here]), fields.lambda_realised)
+
+
+def _every_part(ctx: Context, fields: Frame, row: Array, mu: Array) -> Frame:
+    size = parts(ctx, mu)
+    index = np.repeat(np.arange(len(fields)), size)
+    number = np.arange(len(index)) - np.repeat(np.cumsum(size) - size, size)
+    return fields.take(index).with_columns(row=row[index], draw=number)
+
+
+def _intensity(ctx: Context, part: Partition, merchant_id: Array) -> Frame:
+    """Intensities of some merchants of a partition."""
+    every = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
+    return every.take(np.flatnonzero(np.isin(every.merchant_id, merchant_id)))
+
+
+def _with_bucket(key_row: Array, rows: Frame) -> Array:
+    code: Array = (key_row << 32) | rows.bucket_index
+    return code
+
+
+def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Arrivals with their `arrival_rank`, their place in the bucket before it was put in time order.
+
+    No column tells the rank: the partition is placed again, and the arrival is the one that came to its
+    place.
+    """
+    again = ctx.for_partition(part)
+    made = placed(again, part, again.load("s1_time_grid_5B", scenario=part.scenario), clock_of(again))
+    row, rank, packed = (again.on_host(column) for column in (made.row, made.rank, made.packed))
+    first = np.searchsorted(made.counts.merchant_id[row], rows.merchant_id)
+    # The partition's first merchant goes on where the partition before ended.
+    goes_on = rows.merchant_id == made.counts.merchant_id[0]
+    number = rows.arrival_seq.astype(np.int64) - np.where(goes_on, int(part.spec["first_seq"]), 1)
+    slot = int(ctx.params.arrival_placement_policy_5B.slot_seconds) * 1_000_000
+    return at(
+        rows,
+        np.arange(len(rows)),
+        tzid=rows.zone_representation,
+        arrival_rank=rank[(packed[first + number] & _LOW).astype(np.int64)].astype(np.uint64),
+        slot=np.full(len(rows), slot),
+    )
+
+
+_FIELD, _SHOCK, _REALISED = "s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"
+_COUNTS, _COUNT_SUMMARY, _ARRIVALS = "s3_bucket_counts_5B", "s3_count_summary_5B", "arrival_events_5B"
+_STEP = (
+    Word(
+        "bucket_index",
+        NORMAL,
+        "latent_z = phi x the bucket before + sigma sqrt(1 - phi^2) n; sigma n in bucket 0",
+    ),
+)
+_FACTOR = (Word("bucket_index", NORMAL, "step of the group's path in this bucket"),)
+_SHARED = (Word("bucket_index", NORMAL, "step of the path of the country and class in this bucket"),)
+_PLACE = (
+    Word(0, CHOICE, "slot of the bucket, by the minute-of-hour profile"),
+    Word(1, INTEGER, "microseconds into the slot", below="slot"),
+)
+_ROUTE = (
+    Word(0, CHOICE, "site_id or edge_id, by the alias table of its key"),
+    Word(1, CHOICE, "is_virtual, for keys that have both"),
+)
+
+_DRAWS = (
+    Drawn(_FIELD, "5B.latent_field", _STEP, _field_steps),
+    Drawn(_SHOCK, "5B.country_shock", _STEP),
+    Drawn(_REALISED, "5B.latent_field", _FACTOR, _steps_of_keys),
+    Drawn(_REALISED, "5B.country_shock", _SHARED, _steps_of_keys),
+    Drawn(_COUNTS, "5B.bucket_count", (Word("draw", COUNT, "count_n, or a part of it"),), _counts),
+    Drawn(
+        _COUNT_SUMMARY,
+        "5B.bucket_count",
+        (Word("draw", COUNT, "arrivals of one bucket and key, or a part of them"),),
+        _counts_of_days,
+    ),
+    Drawn(_ARRIVALS, "5B.arrival_place", _PLACE, _arrivals),
+    Drawn(_ARRIVALS, "5B.arrival_route", _ROUTE, _arrivals),
+)
+
+_KEY = {name: name for name in KEY}
+_CELL = {**_KEY, "bucket_index": "bucket_index"}
+
+_MADE_OF = (
+    MadeOf(_REALISED, "merchant_zone_scenario_utc_5A", "intensity before the field moved it", _CELL),
+    MadeOf(_REALISED, "s1_grouping_5B", "its key's group", _KEY),
+    MadeOf(_COUNTS, _REALISED, "with which intensity it was drawn", _CELL),
+    MadeOf(_COUNT_SUMMARY, _COUNTS, "counts of the merchant", {"merchant_id": "merchant_id"}),
+    MadeOf(
+        _ARRIVALS,
+        _COUNTS,
+        "how many arrivals its key has in its bucket",
+        {**_CELL, "tzid": "zone_representation"},
+    ),
+    MadeOf(
+        _ARRIVALS, _REALISED, "with which intensity they were drawn", {**_CELL, "tzid": "zone_representation"}
+    ),
+)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF)
+"""How rows of 5B are explained."""

@@ -1,0 +1,80 @@
+"""How parties find their draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.drawn import CHOICE, NORMAL, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
+from sim.recipes.entities import pair_entity
+from sim.segments.entities_6a.draw_keys import party_cells
+from sim.segments.entities_6a.households import households_of
+from sim.segments.entities_6a.s1_parties.state import HOUSEHOLD, race_keys
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Frame
+
+
+def _in_queue(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """RETAIL parties, who line up for households."""
+    here = np.flatnonzero(rows.party_type == ctx.code("party_type", "RETAIL"))
+    return at(rows, here, party_rank=party_cells(ctx, rows.party_id[here]).party_rank)
+
+
+def _heads(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """The first member of each party's household in the queue: the home was drawn at that party's address."""
+    parties = ctx.load(
+        "s1_party_base_6A", part=part.index, columns=("party_id", "country_iso", "party_type", "household_id")
+    )
+    homes = households_of(ctx, parties)
+    mine = np.unique((rows.household_id - np.uint64(homes.first_id)).astype(np.int64))
+    size = homes.size[mine]
+    member = homes.member[
+        np.repeat(homes.start[mine] - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
+    ]
+    cells = party_cells(ctx, parties.party_id[member])
+    entity = pair_entity(
+        ctx, ctx.name_hashes("country")[cells.country_iso], ctx.name_hashes("segment")[cells.segment_id]
+    )
+    word, _ = ctx.kernels.philox_block(
+        key=ctx.stream(HOUSEHOLD), c0=cells.party_rank << np.uint64(8), c1=entity
+    )
+    key = race_keys(ctx, word, cells.segment_id)
+    order = np.lexsort((member, key, homes.of_party[member]))
+    first = order[np.cumsum(size) - size]
+    head = first[np.searchsorted(mine, (rows.household_id - np.uint64(homes.first_id)).astype(np.int64))]
+    found = at(rows, np.arange(len(rows)), party_rank=cells.party_rank[head])
+    return found.with_columns(country_iso=cells.country_iso[head], segment_id=cells.segment_id[head])
+
+
+_PARTIES = "s1_party_base_6A"
+
+_DRAWS = (
+    Drawn(
+        _PARTIES,
+        "6A.household",
+        (Word(0, RACE, "household_id: place in its country's queue for households"),),
+        _in_queue,
+    ),
+    Drawn(
+        _PARTIES,
+        "6A.home",
+        (
+            Word(0, CHOICE, "home_city_id, by population", "home_city_id"),
+            Word(1, UNIFORM, "distance from the city's centre: its root, in radii"),
+            Word(2, NORMAL, "direction: northward part"),
+            Word(3, NORMAL, "direction: eastward part"),
+        ),
+        _heads,
+    ),
+)
+
+_MADE_OF = (
+    MadeOf(
+        _PARTIES,
+        "s1_party_summary_6A",
+        "its cell",
+        {"country_iso": "country_iso", "segment_id": "segment_id"},
+    ),
+)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF)

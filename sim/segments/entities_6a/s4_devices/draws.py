@@ -1,0 +1,170 @@
+"""How devices and their links find their draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.drawn import (
+    CHOICE,
+    NORMAL,
+    UNIFORM,
+    WEIGHT,
+    Drawn,
+    Explained,
+    Find,
+    MadeOf,
+    Told,
+    Word,
+    at,
+    position,
+)
+from sim.segments.entities_6a.draw_keys import devices_of, party_cells, rows_by_id
+from sim.segments.entities_6a.draw_shares import cell_told, share_told
+from sim.segments.entities_6a.s4_devices.targets import caps, device_targets
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
+
+_DEVICE = ("device_type", "country_iso", "segment_id", "party_rank", "device_number")
+
+
+def _devices(ctx: Context, part: Partition, rows: Frame) -> tuple[Frame, Array]:
+    """The device of each row (of the base or of its links), and which of them parties own."""
+    mine = rows_by_id(devices_of(ctx, part=part.index), "device_id", rows.device_id)
+    return mine, mine.owned
+
+
+def _of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    mine, owned = _devices(ctx, part, rows)
+    here = np.flatnonzero(owned)
+    return at(rows, here, **{name: mine[name][here] for name in _DEVICE})
+
+
+def _asked(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """What the owner of each device of a party asked for of its type."""
+    found, prior = _of_parties(ctx, part, rows), ctx.params.device_prior_6A.owner
+    names = ctx.vocabulary("device_type")
+    idle, sigma = (
+        np.array([float(prior[name][law]) if name in prior else 0.0 for name in names])
+        for law in ("idle", "sigma")
+    )
+    return found.with_columns(idle=idle[found.device_type], sigma=sigma[found.device_type])
+
+
+def _with_role(role: str) -> Find:
+    """Links of parties' devices of one role."""
+
+    def find(ctx: Context, part: Partition, rows: Frame) -> Frame:
+        found = _of_parties(ctx, part, rows)
+        return found.take(np.flatnonzero(found.link_role == ctx.code("device_link_role", role)))
+
+    return find
+
+
+def _of_sites(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Terminals with their site."""
+    mine, owned = _devices(ctx, part, rows)
+    here = np.flatnonzero(~owned)
+    outlets = ctx.load(
+        "outlet_catalogue", columns=("merchant_id", "legal_country_iso", "site_order", "site_id")
+    )
+    site = outlets.take(position(outlets.site_id, mine.primary_site_id[here]))
+    key = {name: site[name] for name in ("merchant_id", "legal_country_iso", "site_order")}
+    return at(rows, here, terminal_number=mine.device_number[here], **key)
+
+
+def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
+    """Quota, weight and cap of the devices of a type of the device's owner."""
+    found = _asked(ctx, part, rows)
+    if len(found) == 0:
+        return []
+    summary, units = device_targets(ctx)
+    key = party_cells(ctx, rows.primary_party_id)
+    cell, country, segment, code = (
+        int(key.cell[0]),
+        int(key.country_iso[0]),
+        int(key.segment_id[0]),
+        int(rows.device_type[0]),
+    )
+    parties, quota = int(summary.parties[cell]), int(units[cell, code])
+    holders = {
+        "party_rank": np.arange(parties, dtype=np.uint64),
+        "country_name": ctx.name_hashes("country")[np.full(parties, country)],
+        "segment_name": ctx.name_hashes("segment")[np.full(parties, segment)],
+    }
+    law = float(found.idle[0]), float(found.sigma[0])
+    text = f"{ctx.vocabulary('device_type')[code]}: {parties:,} parties have {quota:,} devices"
+    return [
+        cell_told(ctx, country, segment, text),
+        *share_told(ctx, "6A.device_demand", holders, int(key.party_rank[0]), code, law, quota, "devices"),
+        f"caps     {int(caps(ctx)[key.party_type[0], code])} of this type",
+    ]
+
+
+_BASE, _LINKS = "s4_device_base_6A", "s4_device_links_6A"
+_DEMAND = (Word("device_type", WEIGHT, "how much the party asks for of its cell's devices of the type"),)
+_START = (Word(0, UNIFORM, "where systematic sampling of the cell's devices of the type begins"),)
+_SHARING = (Word(1, UNIFORM, "whether others of the household use it"), Word(2, CHOICE, "how many of them"))
+_TERMINALS = (Word(0, NORMAL, "how many terminals its site has: median x exp(sigma n)"),)
+
+_DRAWS = (
+    *(Drawn(dataset, "6A.device_demand", _DEMAND, _asked) for dataset in (_BASE, _LINKS)),
+    *(Drawn(dataset, "6A.device_start", _START, _of_parties) for dataset in (_BASE, _LINKS)),
+    Drawn(
+        _BASE,
+        "6A.device",
+        (
+            Word(0, CHOICE, "os_family", "os_family"),
+            *_SHARING,
+            Word(4, CHOICE, "how many of the owner's accounts it reaches"),
+            Word(6, CHOICE, "how many of the owner's instruments it holds"),
+        ),
+        _of_parties,
+    ),
+    Drawn(
+        _LINKS,
+        "6A.device",
+        (*_SHARING, Word(3, UNIFORM, "party_id: where among the others of the household they begin")),
+        _with_role("SECONDARY_USER"),
+    ),
+    Drawn(
+        _LINKS,
+        "6A.device",
+        (
+            Word(4, CHOICE, "how many accounts it reaches"),
+            Word(5, UNIFORM, "account_id: where among the owner's accounts they begin"),
+        ),
+        _with_role("ACCOUNT_ACCESS"),
+    ),
+    Drawn(
+        _LINKS,
+        "6A.device",
+        (
+            Word(6, CHOICE, "how many instruments it holds"),
+            Word(7, UNIFORM, "instrument_id: where among the owner's instruments they begin"),
+        ),
+        _with_role("INSTRUMENT_WALLET"),
+    ),
+    *(Drawn(dataset, "6A.terminals", _TERMINALS, _of_sites) for dataset in (_BASE, _LINKS)),
+    Drawn(
+        _BASE,
+        "6A.terminal",
+        (Word(0, CHOICE, "device_type", "device_type"), Word(1, CHOICE, "os_family", "os_family")),
+        _of_sites,
+    ),
+)
+
+
+_MADE_OF = (
+    MadeOf(_LINKS, _BASE, "its device", {"device_id": "device_id"}),
+    MadeOf(
+        "s4_device_summary_6A",
+        _BASE,
+        "the devices",
+        {"home_country_iso": "country_iso", "device_type": "device_type"},
+    ),
+    MadeOf("s4_place_summary_6A", "s1_party_base_6A", "the parties", {"country_iso": "country_iso"}),
+    MadeOf("s4_place_summary_6A", _BASE, "the devices", {"home_country_iso": "country_iso"}),
+)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF, (Told(_BASE, _share),))

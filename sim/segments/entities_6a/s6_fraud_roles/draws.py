@@ -1,0 +1,196 @@
+"""How fraud roles find their draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
+from sim.recipes.entities import pair_entity
+from sim.segments.entities_6a.country_pieces import piece_of, row_of
+from sim.segments.entities_6a.draw_keys import accounts_of, devices_of, ordinals, party_cells, rows_by_id
+from sim.segments.entities_6a.s6_fraud_roles.inherited import ip_entities
+from sim.segments.entities_6a.s6_fraud_roles.links import links_of
+from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
+
+_DEVICE = (
+    "device_id",
+    "device_type",
+    "home_country_iso",
+    "primary_party_id",
+    "primary_merchant_id",
+    "primary_site_id",
+)
+_IP = ("ip_id", "ip_type", "asn_class", "country_iso", "links")
+
+
+def _each_role(ctx: Context, vocabulary: str, rows: Frame, **fields: Array) -> Frame:
+    """Every row once a role, with the role's code and name.
+
+    The races that were not run are not in the ledger.
+    """
+    names = np.array(ctx.vocabulary(vocabulary), dtype=object)
+    roles = np.flatnonzero(names != "CLEAN")
+    index = np.repeat(np.arange(len(rows)), len(roles))
+    role = np.tile(roles, len(rows))
+    more = {name: values[index] for name, values in fields.items()}
+    return at(rows, index, role=role, role_name=names[role], **more)
+
+
+def _parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    cells = party_cells(ctx, rows.party_id)
+    key = {name: cells[name] for name in ("country_iso", "segment_id", "party_rank")}
+    return _each_role(ctx, "party_role", rows, **key)
+
+
+def _meetings(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Every address at which a party may meet others, as `ip` and `ip_id`."""
+    piece = piece_of(part)
+    devices = ctx.load("s4_device_base_6A", rows=piece.tables["s4_device_base_6A"], columns=_DEVICE)
+    ips = ctx.load("s4_ip_base_6A", rows=piece.tables["s4_ip_base_6A"], columns=_IP)
+    links, entity = links_of(ctx, piece, devices, ips), ip_entities(ctx, ips)
+    place = np.full(piece.parties[1] - piece.parties[0], -1, dtype=np.int64)
+    place[row_of(rows.party_id, piece.parties)] = np.arange(len(rows))
+    row = place[links.meeting_party]
+    here = np.flatnonzero(row >= 0)
+    address = links.meeting_ip[here]
+    found = at(rows, row[here], ip=entity[address], meets=_text("at address ", ips.ip_id[address]))
+    return _with_party(ctx, found, found.party_id)
+
+
+def _with_party(ctx: Context, fields: Frame, party_id: Array) -> Frame:
+    cells = party_cells(ctx, party_id)
+    return fields.with_columns(
+        None, **{name: cells[name] for name in ("country_iso", "segment_id", "party_rank")}
+    )
+
+
+def _text(before: str, ids: Array) -> Array:
+    return np.array([f"{before}{id}" for id in ids.tolist()], dtype=object)
+
+
+def _rings(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Members of rings, with their ring's `ring_number`: the one of the country whose id it is."""
+    piece = piece_of(part)
+    every = ctx.load("s5_party_fraud_roles_6A", rows=piece.parties, columns=("party_id", "fraud_role"))
+    leaders = every.party_id[every.fraud_role == ctx.code("party_role", "ORGANISER")]
+    country = party_cells(ctx, leaders).country_iso
+    number = ordinals(country)
+    known = ring_ids(ctx, country, number)
+    here = np.flatnonzero(rows.present("ring_id") & np.isin(rows.ring_id, known))
+    order = np.argsort(known, kind="stable")
+    ring = order[np.searchsorted(known[order], rows.ring_id[here])]
+    return at(rows, here, ring_number=number[ring], country_iso=country[ring])
+
+
+def _households(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Every member of each party's household: the first of those that were free names it."""
+    piece = piece_of(part)
+    every = ctx.load("s1_party_base_6A", rows=piece.parties, columns=("party_id", "household_id"))
+    home = every.household_id[row_of(rows.party_id, piece.parties)]
+    order = np.argsort(every.household_id, kind="stable")
+    sorted_ = every.household_id[order]
+    first, stop = (np.searchsorted(sorted_, home, side=side) for side in ("left", "right"))
+    size = stop - first
+    index = np.repeat(np.arange(len(rows)), size)
+    member = order[np.repeat(first - (np.cumsum(size) - size), size) + np.arange(len(index))]
+    return _with_party(ctx, at(rows, index), every.party_id[member])
+
+
+def _accounts(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    every = accounts_of(ctx, rows=piece_of(part).tables["s2_account_base_6A"])
+    mine = rows_by_id(every, "account_id", rows.account_id)
+    key = {
+        name: mine[name]
+        for name in ("country_iso", "segment_id", "party_rank", "account_type", "account_number")
+    }
+    return _each_role(ctx, "account_role", rows, **key)
+
+
+def _devices(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    every = devices_of(ctx, rows=piece_of(part).tables["s4_device_base_6A"])
+    mine = rows_by_id(every, "device_id", rows.device_id)
+    cell = pair_entity(
+        ctx, ctx.name_hashes("country")[mine.country_iso], ctx.name_hashes("segment")[mine.segment_id]
+    )
+    holder = np.where(mine.owned, pair_entity(ctx, cell, mine.party_rank), mine.primary_site_id)
+    return _each_role(
+        ctx,
+        "device_role",
+        rows,
+        device_holder=holder,
+        terminal=(~mine.owned).astype(np.uint64),
+        device_type=mine.device_type,
+        device_number=mine.device_number,
+    )
+
+
+def _ips(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    piece = piece_of(part)
+    ips = ctx.load("s4_ip_base_6A", rows=piece.tables["s4_ip_base_6A"], columns=_IP)
+    mine = rows_by_id(ips.with_columns(ip=ip_entities(ctx, ips)), "ip_id", rows.ip_id)
+    return _each_role(ctx, "ip_role", rows, ip=mine.ip)
+
+
+def _merchants(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    return _each_role(ctx, "merchant_role", rows)
+
+
+def _collusive(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Merchants that work for a ring, with how many `rings` their country has."""
+    merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "home_country_iso"))
+    here = np.flatnonzero(rows.present("ring_id"))
+    country = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, rows.merchant_id[here])]
+    return at(rows, here, rings=np.array(part.spec["rings"], dtype=np.uint64)[country])
+
+
+_PARTY, _ACCOUNT, _MERCHANT = (
+    "s5_party_fraud_roles_6A",
+    "s5_account_fraud_roles_6A",
+    "s5_merchant_fraud_roles_6A",
+)
+_ON_DEVICE, _ON_IP = "s5_device_fraud_roles_6A", "s5_ip_fraud_roles_6A"
+_RACE = (Word(0, RACE, "fraud_role: place in the race for", of="role_name"),)
+
+_DRAWS = (
+    Drawn(_PARTY, "6A.party_role", _RACE, _parties),
+    Drawn(
+        _PARTY,
+        "6A.ring_seat",
+        (
+            Word(0, UNIFORM, "where the party meets: the smallest; then its seat there", of="meets"),
+            Word(1, UNIFORM, "which ring", of="meets"),
+        ),
+        _meetings,
+    ),
+    Drawn(_PARTY, "6A.ring_size", (Word(0, CHOICE, "ring_id: how many seats the ring has"),), _rings),
+    Drawn(
+        _PARTY,
+        "6A.synthetic_cluster",
+        (Word(0, UNIFORM, "place of the household among those that may be of synthetic identities"),),
+        _households,
+    ),
+    Drawn(_ACCOUNT, "6A.account_role", _RACE, _accounts),
+    Drawn(_ON_DEVICE, "6A.device_role", _RACE, _devices),
+    Drawn(_ON_IP, "6A.ip_role", _RACE, _ips),
+    Drawn(_MERCHANT, "6A.merchant_role", _RACE, _merchants),
+    Drawn(
+        _MERCHANT,
+        "6A.merchant_ring",
+        (Word(0, INTEGER, "ring_id: number of the ring in the merchant's country", below="rings"),),
+        _collusive,
+    ),
+)
+
+_RING = {"ring_id": "ring_id"}
+
+_MADE_OF = (
+    *(
+        MadeOf(dataset, _PARTY, "parties of its ring", _RING)
+        for dataset in (_PARTY, _ACCOUNT, _ON_DEVICE, _ON_IP, _MERCHANT)
+    ),
+)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF)

@@ -1,0 +1,140 @@
+"""How rows of 1A find their draws: for `closedworld explain`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.drawn import (
+    CHOICE,
+    COUNT,
+    INTEGER,
+    ITSELF,
+    NORMAL,
+    RACE,
+    Drawn,
+    Explained,
+    MadeOf,
+    Word,
+    at,
+    own_columns,
+    where,
+)
+from sim.recipes.groups import run_of_row, run_offsets
+from sim.segments.merchants_1a.s1_merchants import generated_ids
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
+
+
+def _generated(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Merchants that were not given, with their `merchant_rank` in the generated universe."""
+    ids = generated_ids(ctx)
+    order = np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids[order], rows.merchant_id), max(len(ids) - 1, 0))
+    here = np.flatnonzero(ids[order][place] == rows.merchant_id) if len(ids) else np.zeros(0, dtype=np.int64)
+    return at(rows, here, merchant_rank=order[place[here]].astype(np.uint64))
+
+
+def _open_to_chains(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Outlets of merchants whose outlets were drawn and that are seen somewhere."""
+    return where(
+        rows, _drawn(ctx, rows) & (_merchant(ctx, rows).channel != ctx.code("channel", "card_not_present"))
+    )
+
+
+def _of_chains(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Outlets of merchants that drew several."""
+    return where(rows, _drawn(ctx, rows) & (_outlets(ctx, rows) > 1))
+
+
+def _abroad(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Outlets of chains outside their home country."""
+    abroad = rows.legal_country_iso != _merchant(ctx, rows).home_country_iso
+    return where(rows, _drawn(ctx, rows) & (_outlets(ctx, rows) > 1) & abroad)
+
+
+def _merchant(ctx: Context, rows: Frame) -> Frame:
+    merchants = ctx.load("merchant_catalogue_1A")
+    return merchants.take(np.searchsorted(merchants.merchant_id, rows.merchant_id))
+
+
+def _outlets(ctx: Context, rows: Frame) -> Array:
+    """Outlets of each row's merchant: int64."""
+    owner = ctx.load("outlet_catalogue", columns=("merchant_id",)).merchant_id
+    count: Array = np.searchsorted(owner, rows.merchant_id, side="right") - np.searchsorted(
+        owner, rows.merchant_id
+    )
+    return count
+
+
+def _drawn(ctx: Context, rows: Frame) -> Array:
+    """Whether a row's merchant drew its outlets and was not given them, as far as published rows tell: bool.
+
+    The user gives outlets by several rows, or by a row that names a place. One row that names the country of
+    the only outlet reads like a row that names none, if it is the home country.
+    """
+    supplied = ctx.load("merchant_supplied_1A", columns=("merchant_id", "rows"))
+    every = ctx.load("outlet_catalogue", columns=("merchant_id", "legal_country_iso", "given_lat_udeg"))
+    offsets = run_offsets(every.merchant_id)
+    run = run_of_row(offsets)
+    home = _merchant(ctx, every).home_country_iso
+    at_home = np.zeros(len(offsets) - 1, dtype=np.bool_)
+    at_home[run[every.legal_country_iso == home]] = True
+    located = np.zeros(len(offsets) - 1, dtype=np.bool_)
+    located[run[every.present("given_lat_udeg")]] = True
+    owner = every.merchant_id[offsets[:-1].astype(np.int64)]
+    known = np.isin(owner, supplied.merchant_id)
+    several = np.isin(owner, supplied.merchant_id[supplied.rows > 1])
+    given = known & (several | located | ~at_home)
+    return ~given[np.searchsorted(owner, rows.merchant_id)]
+
+
+_MERCHANTS, _OUTLETS = "merchant_catalogue_1A", "outlet_catalogue"
+
+_DRAWS = (
+    Drawn(_MERCHANTS, "1A.merchant_id", (Word(0, ITSELF, "merchant_id"),), _generated),
+    Drawn(
+        _MERCHANTS,
+        "1A.merchant_country",
+        (Word(0, CHOICE, "home_country_iso", "home_country_iso"),),
+        _generated,
+    ),
+    Drawn(_MERCHANTS, "1A.merchant_mcc", (Word(0, CHOICE, "mcc", "mcc"),), _generated),
+    Drawn(
+        _MERCHANTS,
+        "1A.merchant_channel",
+        (Word(0, INTEGER, "channel, by the channel mix of the mcc", below=1000),),
+        _generated,
+    ),
+    Drawn(
+        _MERCHANTS,
+        "1A.merchant_brand",
+        (Word(0, NORMAL, "brand_factor = exp(sigma n - sigma^2 / 2)"),),
+        own_columns,
+    ),
+    Drawn(
+        _OUTLETS,
+        "1A.multi_site",
+        (Word(0, INTEGER, "whether the merchant is a chain: below its chance", below=1_000_000),),
+        _open_to_chains,
+    ),
+    Drawn(_OUTLETS, "1A.outlet_scale", (Word(0, NORMAL, "factor of the chain's expected size"),), _of_chains),
+    Drawn(
+        _OUTLETS,
+        "1A.outlet_count",
+        (Word(0, COUNT, "how many outlets the chain has beyond one"),),
+        _of_chains,
+    ),
+    Drawn(_OUTLETS, "1A.foreign_reach", (Word(0, COUNT, "in how many countries abroad"),), _of_chains),
+    Drawn(
+        _OUTLETS,
+        "1A.foreign_choice",
+        (Word(0, RACE, "place of this country among those the chain may go to"),),
+        _abroad,
+    ),
+)
+
+_MADE_OF = (MadeOf(_OUTLETS, _OUTLETS, "all outlets of its merchant", {"merchant_id": "merchant_id"}),)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF)
+"""How rows of 1A are explained."""

@@ -1,0 +1,553 @@
+"""Published values made again from the words that `explain` shows: one function a stream,
+over all rows of a partition.
+
+Each returns what was found and what was expected, two arrays. A stream without one is only a part of what its
+rows hold (a weight among the weights of its cell): that its words are the state's own is shown by the ledger
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim.backends import get_backend
+from sim.recipes.groups import run_starts
+from sim.recipes.horizon import span_of
+from sim.recipes.places import cities_by_population, country_letters
+from sim.rng import block
+from sim.segments.arrivals_5b import s3_bucket_counts
+from sim.segments.arrivals_5b.fields import group_paths, shock_paths
+from sim.segments.arrivals_5b.keys import key_of_row
+from sim.segments.arrivals_5b.routes import routes_of
+from sim.segments.entities_6a.network_tables import mix_tables, pick
+from sim.segments.entities_6a.s1_parties.state import race_keys
+from sim.segments.entities_6a.s2_accounts.life import status, status_limits
+from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
+from sim.segments.entities_6a.s5_network.rows import asn_mixes
+from sim.segments.entities_6a.terminals import os_tables
+from sim.segments.merchants_1a.market import affinity, market_size
+from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
+from sim.segments.virtual_3b.countries import country_law
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.frames import Array, Frame
+from tests.reference._counts import invert_count
+from tests.reference.open_uniform import open52
+
+KERNELS: Any = get_backend("cpu").kernels
+
+
+@dataclass(frozen=True)
+class Case:
+    """Draws of one stream behind the rows of one dataset.
+
+    Attributes:
+        ctx: A context that may look everything of the state up.
+        part: The partition.
+        rows: Its rows.
+        fields: What the rule found: one row an address.
+        words: Words by number of the draw, uint64, one a row of `fields`.
+    """
+
+    ctx: Context
+    part: Partition
+    rows: Frame
+    fields: Frame
+    words: dict[int, Array]
+
+    @property
+    def word(self) -> Array:
+        return next(iter(self.words.values()))
+
+
+def below(words: Array, bound: int | Array) -> Array:
+    return KERNELS.bounded_integer(
+        x=words, bound=np.broadcast_to(np.asarray(bound, dtype=np.uint64), words.shape).copy()
+    )
+
+
+def lognormal(words: Array, sigma: Array | float, mean_one: bool) -> Array:
+    spread = np.full(len(words), sigma, dtype=np.float64)
+    return KERNELS.lognormal_factor(
+        x=words, mu=spread * spread * -0.5 if mean_one else spread * 0.0, sigma=spread
+    )
+
+
+def chosen(words: Array, weight: Array) -> Array:
+    upper = np.cumsum(weight)
+    return np.searchsorted(upper, below(words, upper[-1]), side="right")
+
+
+def _merchant_id(case: Case) -> tuple[Array, Array]:
+    return case.word, case.fields.merchant_id
+
+
+def _country(case: Case) -> tuple[Array, Array]:
+    market = market_size(case.ctx, case.ctx.params.merchant_universe_1A.country_market)
+    return chosen(case.word, market), case.fields.home_country_iso
+
+
+def _mcc(case: Case) -> tuple[Array, Array]:
+    kinds = taxonomy(case.ctx)
+    return kinds.mcc[chosen(case.word, kinds.share_weight)], case.fields.mcc
+
+
+def _channel(case: Case) -> tuple[Array, Array]:
+    kind = np.searchsorted(taxonomy(case.ctx).mcc, case.fields.mcc)
+    upper = np.cumsum(channel_permille(case.ctx), axis=1)[kind]
+    return (below(case.word, 1000)[:, None] >= upper).sum(axis=1), case.fields.channel
+
+
+def _brand(case: Case) -> tuple[Array, Array]:
+    return lognormal(
+        case.word, case.ctx.params.merchant_universe_1A.brand_sigma, True
+    ), case.fields.brand_factor
+
+
+def _multi_site(case: Case) -> tuple[Array, Array]:
+    merchants = case.ctx.load("merchant_catalogue_1A")
+    law = taxonomy(case.ctx)
+    kind = np.searchsorted(
+        law.mcc, merchants.mcc[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    )
+    chance = law.multi_site_permille * np.uint64(case.ctx.params.outlet_policy_1A.multi_site.scale_permille)
+    return below(case.word, 1_000_000) < chance[kind], _size(
+        case.rows.merchant_id, case.fields.merchant_id
+    ) > 1
+
+
+def _chain(case: Case) -> tuple[Array, Array]:
+    """Outlets beyond one: the inversion of a zero-truncated NB2,
+    whose mean a lognormal of another stream moves.
+    """
+    policy, mean = case.ctx.params.outlet_policy_1A.outlets, _chain_mean(case)
+    size = _size(case.rows.merchant_id, case.fields.merchant_id)
+    drawn = zip(case.word.tolist(), mean.tolist(), strict=True)
+    return np.array(
+        [invert_count(open52(word), mu, float(policy.dispersion), 1) for word, mu in drawn]
+    ), size - 1
+
+
+def _chain_mean(case: Case) -> Array:
+    ctx, policy = case.ctx, case.ctx.params.outlet_policy_1A.outlets
+    merchants, law = ctx.load("merchant_catalogue_1A"), taxonomy(ctx)
+    kind = np.searchsorted(
+        law.mcc, merchants.mcc[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    )
+    words, _ = block(
+        ctx.stream("1A.outlet_scale"), np.zeros_like(case.fields.merchant_id), case.fields.merchant_id
+    )
+    return np.minimum(
+        law.site_mean[kind] * lognormal(words, policy.tail_sigma, True), float(policy.largest_mean)
+    )
+
+
+def _foreign(case: Case) -> Array:
+    """Countries abroad of each row's merchant."""
+    merchants = case.ctx.load("merchant_catalogue_1A")
+    rows = case.rows
+    home = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, rows.merchant_id)]
+    pairs = np.unique(
+        np.stack([rows.merchant_id, rows.legal_country_iso.astype(np.uint64)])[
+            :, rows.legal_country_iso != home
+        ],
+        axis=1,
+    )
+    return _size(pairs[0], case.fields.merchant_id)
+
+
+def _foreign_reach(case: Case) -> tuple[Array, Array]:
+    policy = case.ctx.params.outlet_policy_1A.reach
+    further = _size(case.rows.merchant_id, case.fields.merchant_id) - 1
+    mu = KERNELS.exp_map(x=policy.size_exponent * KERNELS.log_map(x=further.astype(np.float64))) * float(
+        policy.rate
+    )
+    many = np.array(
+        [
+            invert_count(open52(word), mean, 0.0, 0)
+            for word, mean in zip(case.word.tolist(), mu.tolist(), strict=True)
+        ]
+    )
+    return np.minimum(np.minimum(many, further), policy.most_countries), _foreign(case)
+
+
+def _foreign_choice(case: Case) -> tuple[Array, Array]:
+    """A country is among the first of all countries in its chain's race, as many as the chain goes to."""
+    ctx, fields = case.ctx, case.fields
+    merchants = ctx.load("merchant_catalogue_1A")
+    home = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, fields.merchant_id)]
+    market = market_size(ctx, ctx.params.merchant_universe_1A.country_market)
+    pull = affinity(ctx, market, ctx.params.outlet_policy_1A.bonds).astype(np.float64)[home]
+    letters, many = country_letters(ctx), _foreign(case)
+    mine = KERNELS.race_key(x=case.word, weight=pull[np.arange(len(home)), fields.legal_country_iso])
+    rank = []
+    for row in range(len(home)):
+        every = block(
+            ctx.stream("1A.foreign_choice"), letters, np.full(len(letters), fields.merchant_id[row])
+        )[0]
+        rank.append(int((KERNELS.race_key(x=every, weight=pull[row]) < mine[row]).sum()))
+    return np.array(rank) < many, np.ones(len(rank), dtype=np.bool_)
+
+
+def _size(every: Array, wanted: Array) -> Array:
+    return np.searchsorted(every, wanted, side="right") - np.searchsorted(every, wanted)
+
+
+def _site_city(case: Case) -> tuple[Array, Array]:
+    cities = cities_by_population(case.ctx, case.ctx.params.placement_policy_1B.population_exponent)
+    return cities.frame.city_id[
+        cities.pick(case.ctx, case.word, case.fields.legal_country_iso)
+    ], case.fields.city_id
+
+
+def _site_place(case: Case) -> tuple[Array, Array]:
+    policy = case.ctx.params.placement_policy_1B
+    return _points(
+        case, policy.population_exponent, policy.reach, case.fields.city_id, (0, 1, 2), "lat_deg", "lon_deg"
+    )
+
+
+def _points(
+    case: Case, exponent: float, reach: float, city_id: Array, draws: tuple[int, int, int], lat: str, lon: str
+) -> tuple[Array, Array]:
+    cities = cities_by_population(case.ctx, exponent)
+    order = np.argsort(cities.frame.city_id)
+    city = order[np.searchsorted(cities.frame.city_id[order], city_id)]
+    words = tuple(case.words[number] for number in draws)
+    return np.stack(cities.around(case.ctx, city, words, reach)), np.stack(
+        [case.fields[lat], case.fields[lon]]
+    )
+
+
+def _site_scale(case: Case) -> tuple[Array, Array]:
+    """Two sites in one city differ by their factors alone."""
+    locations = case.ctx.load("site_locations", columns=("site_id", "city_id"))
+    order = np.argsort(locations.site_id)
+    city = locations.city_id[order][np.searchsorted(locations.site_id[order], case.fields.site_id)]
+    scale = case.fields.site_scale / lognormal(
+        case.word, case.ctx.params.site_weight_policy_2B.site_sigma, True
+    )
+    _, first, again = np.unique(city, return_index=True, return_inverse=True)
+    return np.round(scale / scale[first][again], 12), np.ones(len(scale))
+
+
+def _virtual_mode(case: Case) -> tuple[Array, Array]:
+    none = case.ctx.code("virtual_mode", "NON_VIRTUAL")
+    return below(case.word, 1000) < case.fields.decision_permille, case.fields.virtual_mode != none
+
+
+def _virtual_share(case: Case) -> tuple[Array, Array]:
+    merchants = case.ctx.load("merchant_catalogue_1A")
+    channel = merchants.channel[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    policy = case.ctx.params.virtual_policy_3B.hybrid_share
+    names = [case.ctx.vocabulary("channel")[code] for code in channel.tolist()]
+    low, high = (np.array([policy[name][side] for name in names]) for side in ("low", "high"))
+    return low + (high - low) * KERNELS.open_uniform(x=case.word), case.fields.virtual_share
+
+
+def _settlement(case: Case) -> tuple[Array, Array]:
+    cities = cities_by_population(case.ctx, case.ctx.params.virtual_policy_3B.settlement_city_exponent)
+    return cities.frame.city_id[
+        cities.pick(case.ctx, case.word, case.fields.settlement_country_iso)
+    ], case.fields.city_id
+
+
+def _footprint(case: Case) -> tuple[Array, Array]:
+    reach, _ = _reach(case)
+    policy = case.ctx.params.edge_policy_3B
+    brands = case.ctx.load("merchant_catalogue_1A", columns=("merchant_id", "brand_factor"))
+    brand = brands.brand_factor[np.searchsorted(brands.merchant_id, case.fields.merchant_id)]
+    median = np.array(
+        [policy.reach[name].edges_median for name in case.ctx.vocabulary("virtual_reach")], dtype=np.float64
+    )
+    power = KERNELS.exp_map(x=policy.edges_brand_exponent * KERNELS.log_map(x=brand))
+    wanted = np.floor(median[reach] * power * lognormal(case.words[1], policy.edges_sigma, False) + 0.5)
+    return np.clip(wanted, policy.edges_min, policy.edges_max), _size(
+        case.rows.merchant_id, case.fields.merchant_id
+    )
+
+
+def _reach(case: Case) -> tuple[Array, Array]:
+    policy, ctx = case.ctx.params.edge_policy_3B, case.ctx
+    classes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode"))
+    mode = classes.virtual_mode[np.searchsorted(classes.merchant_id, case.fields.merchant_id)]
+    reaches = ctx.vocabulary("virtual_reach")
+    limits = np.zeros((len(ctx.vocabulary("virtual_mode")), len(reaches)), dtype=np.int64)
+    for name, shares in policy.reach_permille.items():
+        limits[ctx.code("virtual_mode", name)] = np.cumsum([shares[reach] for reach in reaches])
+    return (below(case.words[0], 1000).astype(np.int64)[:, None] >= limits[mode]).sum(axis=1), mode
+
+
+def _edge(case: Case) -> tuple[Array, Array]:
+    """City, and the point around it; the country follows from the city."""
+    policy = case.ctx.params.edge_policy_3B
+    cities = cities_by_population(case.ctx, policy.edge_city_exponent)
+    city = cities.frame.city_id[cities.pick(case.ctx, case.words[1], case.fields.country_iso)]
+    found, expected = _points(
+        case,
+        policy.edge_city_exponent,
+        policy.jitter_reach,
+        case.fields.city_id,
+        (3, 4, 5),
+        "lat_deg",
+        "lon_deg",
+    )
+    law = country_law(case.ctx)
+    online = case.ctx.load("virtual_settlement_3B", columns=("merchant_id", "settlement_country_iso"))
+    home = online.settlement_country_iso[np.searchsorted(online.merchant_id, case.fields.merchant_id)]
+    # One of the reaches leads from the word to the country.
+    reaches = len(case.ctx.vocabulary("virtual_reach"))
+    drawn = [
+        law.tables.pick(case.ctx, case.words[0], np.int64(reach) * law.countries + home) % law.countries
+        for reach in range(reaches)
+    ]
+    right = np.any([country == case.fields.country_iso for country in drawn], axis=0)
+    return np.vstack([city, found, right]), np.vstack([case.fields.city_id, expected, np.ones(len(city))])
+
+
+def _outage(case: Case) -> tuple[Array, Array]:
+    policy = case.ctx.params.overlay_policy_5A.outage
+    begins = KERNELS.open_uniform(x=case.words[0]) < policy.probability_per_zone_day
+    start = case.fields.civil_day * 86_400 + below(case.words[1], 1440).astype(np.int64) * 60
+    length = np.array(policy.durations_minutes)[
+        below(case.words[2], len(policy.durations_minutes)).astype(np.int64)
+    ]
+    found = np.stack([begins, start * 1_000_000, (start + length * 60) * 1_000_000])
+    return found, np.stack(
+        [np.ones(len(start), dtype=np.int64), case.fields.local_start, case.fields.local_end]
+    )
+
+
+def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
+    ctx, rows = case.ctx, case.rows
+    grid = ctx.load("s1_time_grid_5B", scenario=case.part.scenario)
+    hours = float(int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])) / 3.6e9
+    grouping = ctx.load("s1_grouping_5B", scenario=case.part.scenario)
+    heads = rows.take(np.flatnonzero(rows.bucket_index == 0))
+    if shared:
+        code = grouping.legal_country_iso.astype(np.int64) << 16 | grouping.demand_class
+        wanted = heads.legal_country_iso.astype(np.int64) << 16 | heads.demand_class
+    else:
+        code, wanted = grouping.group_id.astype(np.int64), heads.group_id.astype(np.int64)
+    known, first = np.unique(code, return_index=True)
+    paths = (shock_paths if shared else group_paths)(
+        ctx, grouping.take(first[np.searchsorted(known, wanted)]), hours
+    )
+    normal = KERNELS.normal_quantile_map(u=KERNELS.open_uniform(x=case.word)).reshape(len(heads), -1)
+    scale = np.sqrt(1.0 - paths.phi * paths.phi)
+    z = np.empty_like(normal)
+    z[:, 0] = paths.sigma * normal[:, 0]
+    for bucket in range(1, normal.shape[1]):
+        z[:, bucket] = paths.phi * z[:, bucket - 1] + paths.sigma * scale * normal[:, bucket]
+    return z.ravel(), rows.latent_z
+
+
+def _field(case: Case) -> tuple[Array, Array]:
+    return _paths(case, shared=False)
+
+
+def _shock(case: Case) -> tuple[Array, Array]:
+    return _paths(case, shared=True)
+
+
+def _bucket_count(case: Case) -> tuple[Array, Array]:
+    """The count of the whole address; a part of it has the law of a share of the mean."""
+    ctx, part, fields = case.ctx, case.part, case.fields
+    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
+    intensity = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
+    known = key_of_row(ctx, grouping, intensity).astype(np.int64) << 32 | intensity.bucket_index
+    key_row = key_of_row(ctx, grouping, case.rows).astype(np.int64)
+    order = np.argsort(known)
+    mine = order[np.searchsorted(known[order], key_row << 32 | case.rows.bucket_index)]
+    mu, kappa = intensity.lambda_realised[mine], s3_bucket_counts._kappa(ctx, grouping)[key_row]
+    size = np.bincount(fields.row, minlength=len(case.rows))
+    found = np.zeros(len(case.rows), dtype=np.int64)
+    for row, word in zip(fields.row.tolist(), case.word.tolist(), strict=True):
+        found[row] += invert_count(open52(word), mu[row] / size[row], kappa[row] / size[row], 0)
+    return found, case.rows.count_n
+
+
+def _arrival_place(case: Case) -> tuple[Array, Array]:
+    grid = case.ctx.load("s1_time_grid_5B", scenario=case.part.scenario)
+    offset = case.fields.ts_utc - grid.bucket_start_utc[case.fields.bucket_index]
+    return below(case.words[1], case.fields.slot).astype(np.int64), offset % case.fields.slot
+
+
+def _arrival_route(case: Case) -> tuple[Array, Array]:
+    ctx, part, fields = case.ctx.for_partition(case.part), case.part, case.fields
+    keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
+    key_row = key_of_row(ctx, keys, fields)
+    given = routes_of(ctx, part, keys, key_row).arguments
+    coin = given["virtual_below"][key_row]
+    online = (case.words[1] < coin) | (coin == np.uint64(2**64 - 1))
+    first = np.where(online, given["edge_first"][key_row], given["site_first"][key_row])
+    slots = np.where(online, given["edge_slots"][key_row], given["site_slots"][key_row])
+    tables = {name: given[name] for name in ("threshold", "alias")}
+    slot = KERNELS.alias_pick(
+        x=case.words[0], start=first.astype(np.uint64), size=slots.astype(np.uint32), **tables
+    )
+    place = given["place_id"][(first + slot).astype(np.int64)]
+    return np.stack([online, place]), np.stack(
+        [fields.is_virtual, np.where(fields.is_virtual, fields.edge_id, fields.site_id)]
+    )
+
+
+def _household(case: Case) -> tuple[Array, Array]:
+    """In the order of the race, household ids of a country never fall."""
+    key = race_keys(case.ctx, case.word, case.fields.segment_id)
+    order = np.lexsort((case.fields.row, key, case.fields.country_iso))
+    household = case.fields.household_id[order].astype(np.int64)
+    return np.maximum.accumulate(household), household
+
+
+def _home(case: Case) -> tuple[Array, Array]:
+    prior = case.ctx.params.household_prior_6A
+    cities = cities_by_population(case.ctx, prior.city_exponent)
+    city = cities.frame.city_id[cities.pick(case.ctx, case.words[0], case.fields.country_iso)]
+    args = (
+        prior.city_exponent,
+        prior.jitter_reach,
+        case.fields.home_city_id,
+        (1, 2, 3),
+        "home_lat_deg",
+        "home_lon_deg",
+    )
+    found, expected = _points(case, *args)
+    return np.vstack([city, found]), np.vstack([case.fields.home_city_id, expected])
+
+
+def _status(case: Case) -> tuple[Array, Array]:
+    limits = status_limits(case.ctx)[case.fields.account_type]
+    return status(case.ctx, case.words[1], limits), case.fields.status
+
+
+def _reserve(case: Case) -> tuple[Array, Array]:
+    merchants = case.ctx.load("merchant_catalogue_1A", columns=("merchant_id", "channel"))
+    channel = merchants.channel[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    permille = case.ctx.params.account_taxonomy_6A.merchant_accounts.reserve_permille
+    odds = np.array([permille[name] for name in case.ctx.vocabulary("channel")], dtype=np.uint64)
+    return below(case.word, 1000) < odds[channel], _size(case.rows.merchant_id, case.fields.merchant_id) > 1
+
+
+def _scheme(case: Case) -> tuple[Array, Array]:
+    accounts = case.ctx.load("s2_account_base_6A", part=case.part.index)
+    region = accounts.region_id[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)]
+    keys = case.fields.instrument_type.astype(np.int64) * len(case.ctx.vocabulary("region")) + region
+    tables = instrument_rows._scheme_tables(case.ctx)
+    return tables.pick(case.ctx, case.words[0], keys) % len(case.ctx.vocabulary("scheme")), case.fields.scheme
+
+
+def _card(case: Case) -> tuple[Array, Array]:
+    """Scheme, tier, day of issue and last month of validity of every card."""
+    scheme, expected = _scheme(case)
+    tables, group = instrument_rows._tier_tables(case.ctx)
+    tier = tables.pick(case.ctx, case.words[1], group[case.fields.account_type]) % len(
+        case.ctx.vocabulary("brand_tier")
+    )
+    accounts = case.ctx.load("s2_account_base_6A", part=case.part.index)
+    opened = accounts.open_date[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)].astype(
+        np.int64
+    )
+    months = case.fields.expiry_month - instrument_rows.month_of_day(case.fields.issue_date)
+    last = span_of(case.ctx.params.scenario_horizon_5A).first_day - 1
+    span = np.minimum(months.astype(np.int64) * instrument_rows.DAYS_A_MONTH, last - opened + 1)
+    issue = last - below(case.words[3], span.astype(np.uint64)).astype(np.int64)
+    return np.stack([scheme, tier, issue]), np.stack(
+        [expected, case.fields.brand_tier, case.fields.issue_date]
+    )
+
+
+def _token(case: Case) -> tuple[Array, Array]:
+    """Wallet, and which of its account's cards is behind it:
+    cards come first among the rows of an account.
+    """
+    scheme, expected = _scheme(case)
+    first = run_starts(case.rows.account_id)
+    start = first[np.searchsorted(case.rows.account_id[first], case.fields.account_id)]
+    behind = case.rows.instrument_id[start] + below(case.words[1], case.fields.cards.astype(np.uint64))
+    return np.stack([scheme, behind]), np.stack([expected, case.fields.underlying_instrument_id])
+
+
+def _system(case: Case) -> tuple[Array, Array]:
+    return pick(case.ctx, os_tables(case.ctx), case.words[0], case.fields.device_type), case.fields.os_family
+
+
+def _terminals(case: Case) -> tuple[Array, Array]:
+    law = case.ctx.params.device_prior_6A.terminals
+    wanted = np.clip(
+        np.floor(lognormal(case.word, float(law.sigma), False) * law.median + 0.5), 1, law.max_per_site
+    )
+    sites, place = np.unique(case.fields.primary_site_id, return_inverse=True)
+    return wanted, np.bincount(place, minlength=len(sites))[place]
+
+
+def _terminal(case: Case) -> tuple[Array, Array]:
+    return pick(case.ctx, os_tables(case.ctx), case.words[1], case.fields.device_type), case.fields.os_family
+
+
+def _asn(case: Case) -> tuple[Array, Array]:
+    tables = mix_tables(case.ctx, asn_mixes(case.ctx))
+    return pick(case.ctx, tables, case.words[0], case.fields.ip_type), case.fields.asn_class
+
+
+def _hosting(case: Case) -> tuple[Array, Array]:
+    """All hosting addresses of a country are alike: the slot is the address."""
+    ctx, fields = case.ctx, case.fields
+    every = ctx.load("s4_ip_base_6A", part=case.part.index, columns=("ip_id", "ip_type", "country_iso"))
+    here = every.take(np.flatnonzero(every.ip_type == ctx.code("ip_type", "DATACENTRE")))
+    country = every.country_iso[(fields.ip_id - every.ip_id[0]).astype(np.int64)]
+    first, many = np.searchsorted(here.country_iso, country), _size(here.country_iso, country)
+    return here.ip_id[first + below(case.word, many).astype(np.int64)], fields.ip_id
+
+
+def _merchant_ring(case: Case) -> tuple[Array, Array]:
+    from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
+
+    merchants = case.ctx.load("merchant_catalogue_1A", columns=("merchant_id", "home_country_iso"))
+    country = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    return ring_ids(case.ctx, country, below(case.word, case.fields.rings)), case.fields.ring_id
+
+
+VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
+    ("merchant_catalogue_1A", "1A.merchant_id"): _merchant_id,
+    ("merchant_catalogue_1A", "1A.merchant_country"): _country,
+    ("merchant_catalogue_1A", "1A.merchant_mcc"): _mcc,
+    ("merchant_catalogue_1A", "1A.merchant_channel"): _channel,
+    ("merchant_catalogue_1A", "1A.merchant_brand"): _brand,
+    ("outlet_catalogue", "1A.multi_site"): _multi_site,
+    ("outlet_catalogue", "1A.outlet_count"): _chain,
+    ("outlet_catalogue", "1A.foreign_reach"): _foreign_reach,
+    ("outlet_catalogue", "1A.foreign_choice"): _foreign_choice,
+    ("site_locations", "1B.site_city"): _site_city,
+    ("site_locations", "1B.site_place"): _site_place,
+    ("s1_site_weights_2B", "2B.site_scale"): _site_scale,
+    ("virtual_classification_3B", "3B.virtual_mode"): _virtual_mode,
+    ("virtual_classification_3B", "3B.virtual_share"): _virtual_share,
+    ("virtual_settlement_3B", "3B.settlement_city"): _settlement,
+    ("edge_catalogue_3B", "3B.footprint"): _footprint,
+    ("edge_catalogue_3B", "3B.edge"): _edge,
+    ("scenario_calendar_5A", "5A.outage"): _outage,
+    ("s2_latent_field_5B", "5B.latent_field"): _field,
+    ("s2_country_shock_5B", "5B.country_shock"): _shock,
+    ("s3_bucket_counts_5B", "5B.bucket_count"): _bucket_count,
+    ("arrival_events_5B", "5B.arrival_place"): _arrival_place,
+    ("arrival_events_5B", "5B.arrival_route"): _arrival_route,
+    ("s1_party_base_6A", "6A.household"): _household,
+    ("s1_party_base_6A", "6A.home"): _home,
+    ("s2_account_base_6A", "6A.account_life"): _status,
+    ("s2_merchant_account_base_6A", "6A.merchant_reserve"): _reserve,
+    ("s2_merchant_account_base_6A", "6A.merchant_account_life"): _status,
+    ("s3_instrument_base_6A", "6A.card"): _card,
+    ("s3_instrument_base_6A", "6A.wallet_token"): _token,
+    ("s4_device_base_6A", "6A.device"): _system,
+    ("s4_device_base_6A", "6A.terminals"): _terminals,
+    ("s4_device_base_6A", "6A.terminal"): _terminal,
+    ("s4_ip_base_6A", "6A.ip"): _asn,
+    ("s4_ip_links_6A", "6A.hosting"): _hosting,
+    ("s5_merchant_fraud_roles_6A", "6A.merchant_ring"): _merchant_ring,
+}
+"""(Dataset, stream) -> its column made again."""

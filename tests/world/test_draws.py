@@ -1,0 +1,257 @@
+"""`explain` knows every draw of the model: over all rows, its addresses are those the states drew from,
+its words their values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim.world as cw
+from sim.recipes.drawn import MADE, Drawn
+from sim.rng import block
+from sim.segments import DRAWING, EXPLAINED, SEGMENTS
+from sim.segments.entities_6a.s6_fraud_roles.merchants import merchants_of
+from sim.state.context import Context
+from sim.state.declaration import Partition
+from sim.state.event_log import EventLog
+from sim.state.frames import Array, Frame
+from sim.state.program import Program
+from sim.world.draws import addresses, drawn_from, finding_context
+from sim.world.regenerate import context_of
+from tests.world.draw_values import VALUES, Case
+
+PROGRAMS = {program.state.id: program for segment in SEGMENTS for program in segment.programs}
+DECIDED_NO_ROW = {
+    "1A.foreign_choice": "countries a chain did not go to have no outlet there",
+    "5A.outage": "most days of most zones have no outage",
+    "6A.account_weight": "parties that asked for an account of a type and got none",
+    "6A.instrument_weight": "accounts that asked for an instrument of a type and got none",
+    "6A.device_demand": "parties that asked for a device of a type and got none",
+    "6A.device_start": "cells without a device of a type",
+    "6A.ip_demand": "kinds of addresses that a device does not meet",
+}
+"""Streams of which some draws decided that there is no row, and why;
+of all others every draw is behind some row.
+"""
+NO_DRAWS = {
+    "merchant_supplied_1A": "the user's file",
+    "tz_timetable_cache": "the IANA time-zone database",
+    "zone_alloc_universe_hash": "a digest",
+    "edge_universe_hash_3B": "a digest",
+    "virtual_routing_policy_3B": "config",
+    "class_zone_shape_5A": "config",
+    "scenario_manifest_5A": "config",
+    "scenario_zone_calendar_5A": "the timetable",
+    "s1_time_grid_5B": "config",
+    "s1_party_summary_6A": "priors and exact shares",
+    "s2_account_summary_6A": "priors and exact shares",
+    "s3_instrument_summary_6A": "priors and exact shares",
+}
+"""Datasets that no draw is behind, or only the whole of the world before them."""
+
+
+def test_every_stream_of_every_state_is_explained() -> None:
+    """55 of 55: a state that draws from another stream is not green until its `draws.py` says how rows find
+    the draws.
+    """
+    explained = defaultdict(set)
+    for rule in EXPLAINED.draws:
+        explained[rule.stream].add(rule.dataset)
+    declared = {stream: program.state for program in PROGRAMS.values() for stream in program.state.streams}
+    assert set(explained) == set(declared)
+    assert len(explained) == 55
+    for stream, state in declared.items():
+        assert explained[stream] & set(state.writes), f"{stream} is behind no dataset of {state.id}"
+    for rule in EXPLAINED.draws:
+        assert rule.stream in program_of_dataset(rule.dataset).state.streams, rule
+        assert rule.words
+        assert {word.made for word in rule.words} <= set(MADE)
+
+
+def program_of_dataset(dataset: str) -> Program:
+    return next(program for program in PROGRAMS.values() if dataset in program.state.writes)
+
+
+def test_every_dataset_leads_to_its_draws(demo_run: Path) -> None:
+    """A row shows draws, or rows it was made of, until draws are reached;
+    what neither is made from chance is listed.
+    """
+    contracts = cw.open(demo_run).contracts
+    leads = {
+        name: {key.dataset for key in contracts.dataset(name).foreign_keys}
+        | {made.of for made in EXPLAINED.of(name).made_of}
+        for program in PROGRAMS.values()
+        for name in program.state.writes
+    }
+    reached = {rule.dataset for rule in EXPLAINED.draws}
+    for _ in leads:
+        reached |= {name for name, others in leads.items() if others & reached}
+    assert set(leads) - reached == set(NO_DRAWS) - reached
+    assert set(NO_DRAWS) <= set(leads)
+    for made in EXPLAINED.made_of:
+        names, own = contracts.dataset(made.of).table.names, contracts.dataset(made.dataset).table.names
+        assert set(made.on) <= set(names)
+        assert set(made.on.values()) <= set(own)
+
+
+def test_states_that_draw_are_those_with_rules() -> None:
+    assert {program_of_dataset(rule.dataset).state.id for rule in EXPLAINED.draws} == set(DRAWING)
+
+
+@pytest.mark.parametrize("state", DRAWING)
+def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) -> None:
+    """All rows of all partitions: addresses against the ledger both ways,
+    columns made again from the words.
+    """
+    world = cw.open(demo_run)
+    found: dict[str, list[Array]] = defaultdict(list)
+    drawn: dict[str, list[Array]] = defaultdict(list)
+    rows_drawn: dict[tuple[str, str], int] = defaultdict(int)
+    remade: dict[tuple[str, str], int] = defaultdict(int)
+    own = context_of(world, PROGRAMS[state].state)
+    for number, (ctx, part, frames, log) in enumerate(computed(world, PROGRAMS[state], own)):
+        for stream, told in log.rows.items():
+            drawn[stream] += [
+                _blocks(number, row["counter_before_hi"], row["counter_before_lo"], row["blocks"])
+                for row in told
+            ]
+        for rule in EXPLAINED.draws:
+            if rule.dataset not in frames:
+                continue
+            rows = frames[rule.dataset]
+            fields = rule.find(ctx, part, rows)
+            at = addresses(ctx, world.contracts.streams[rule.stream], fields)
+            words, kept = {}, np.zeros(len(fields), dtype=np.bool_)
+            for word in rule.words:
+                draw = (
+                    fields[word.draw].astype(np.int64)
+                    if isinstance(word.draw, str)
+                    else np.full(len(fields), word.draw)
+                )
+                c0 = at.c0 + (draw // 2).astype(np.uint64)
+                here = drawn_from(log, rule.stream, c0, at.c1)
+                kept |= here
+                found[rule.stream].append(
+                    _blocks(number, at.c1[here], c0[here], np.ones(int(here.sum()), dtype=np.uint64))
+                )
+                pair = block(ctx.stream(rule.stream, part.scenario), c0, at.c1)
+                words[len(words) if isinstance(word.draw, str) else word.draw] = np.where(
+                    draw % 2 == 0, *pair
+                )
+            _only_whole_cells_draw_nothing(rule, at.c1, kept, log)
+            rows_drawn[rule.dataset, rule.stream] += int(kept.sum())
+            if (rule.dataset, rule.stream) in VALUES and 0 in words:
+                drew = np.flatnonzero(kept)
+                mine = {number: word[drew] for number, word in words.items()}
+                case = Case(ctx, part, rows, fields.take(drew), mine)
+                got, expected = VALUES[rule.dataset, rule.stream](case)
+                np.testing.assert_array_equal(got, expected, f"{rule.dataset} {rule.stream}")
+                remade[rule.dataset, rule.stream] += len(drew)
+    for stream in PROGRAMS[state].state.streams:
+        given, told = _distinct(found[stream]), _distinct(drawn[stream])
+        if stream in DECIDED_NO_ROW:
+            both = _distinct([given, told])
+            assert len(both) == len(told) > len(given) > 0, stream
+        else:
+            np.testing.assert_array_equal(given, told, stream)
+    nobody = {
+        ("s5_merchant_fraud_roles_6A", "6A.merchant_ring")
+    }  # no merchant of so small a world works for a ring
+    assert {key for key, number in rows_drawn.items() if not number} <= nobody
+    expected = {key for key in VALUES if key[0] in PROGRAMS[state].state.writes}
+    assert {key for key in expected if not remade[key]} <= nobody
+
+
+def test_merchants_of_rings_find_their_draw(demo_run: Path) -> None:
+    """In the tiny world no merchant works for a ring: the state's partition of merchants is planned for one
+    where half of them do.
+    """
+    world = cw.open(demo_run)
+    state = PROGRAMS["6A.S6"].state
+    own, ctx = context_of(world, state), finding_context(world, state)
+    part = PROGRAMS["6A.S6"].partitions(own)[-1]
+    targets = np.array(part.spec["merchants"])
+    collusive = ctx.code("merchant_role", "COLLUSIVE")
+    merchants = own.load("merchant_catalogue_1A")
+    classes = np.bincount(merchants_of(own).mcc_risk, minlength=targets.shape[2])
+    targets[collusive, 0] = classes // 2
+    many = dataclasses.replace(part, spec={**part.spec, "merchants": targets.tolist()})
+    mine = own.for_partition(many)
+    mine.events = EventLog()
+    rows = PROGRAMS["6A.S6"].compute(mine, many)["s5_merchant_fraud_roles_6A"]
+    rule = next(rule for rule in EXPLAINED.draws if rule.stream == "6A.merchant_ring")
+    fields = rule.find(ctx, many, rows)
+    at = addresses(ctx, world.contracts.streams[rule.stream], fields)
+    assert 10 < len(fields) < len(merchants)
+    assert drawn_from(mine.events, rule.stream, at.c0, at.c1).all()
+    told = mine.events.rows[rule.stream]
+    assert sorted(at.c1.tolist()) == sorted(
+        np.concatenate([row["counter_before_hi"] for row in told]).tolist()
+    )
+    word, _ = block(ctx.stream(rule.stream), at.c0, at.c1)
+    np.testing.assert_array_equal(
+        *VALUES[rule.dataset, rule.stream](Case(ctx, many, rows, fields, {0: word}))
+    )
+
+
+def test_an_address_beside_those_drawn_from_is_no_draw() -> None:
+    log = EventLog()
+    low, high = np.array([8, 2**64 - 1, 0], dtype=np.uint64), np.array([1, 2, 2], dtype=np.uint64)
+    log.add("s", low, high, draws=3, entities=np.array([2, 1, 1]), names=None)
+    asked = [(8, 1), (11, 1), (12, 1), (7, 1), (8, 2), (2**64 - 1, 2), (0, 2), (1, 2), (2, 2), (0, 3)]
+    c0, c1 = (np.array(column, dtype=np.uint64) for column in zip(*asked, strict=True))
+    drew = drawn_from(log, "s", c0, c1).tolist()
+    assert drew == [True, True, False, False, False, True, True, True, False, False]
+    assert drawn_from(log, "t", c0, c1).tolist() == [False] * len(asked)
+
+
+def _only_whole_cells_draw_nothing(rule: Drawn, c1: Array, kept: Array, log: EventLog) -> None:
+    """An address is offered in vain only where nobody of its cell or role drew:
+    whoever has a quota to share draws for all.
+    """
+    if rule.stream in (
+        "6A.account_weight",
+        "6A.instrument_weight",
+        "6A.account_start",
+        "6A.instrument_start",
+    ):
+        told = log.rows.get(rule.stream, [])
+        cells = np.concatenate([row["counter_before_hi"] for row in told])
+        assert not np.isin(c1[~kept], cells).any(), rule
+    elif rule.stream not in ("6A.party_role", "6A.synthetic_cluster", "6A.hosting"):
+        assert kept.all(), rule
+
+
+def computed(
+    world: cw.World, program: Program, own: Context
+) -> Iterator[tuple[Context, Partition, dict[str, Frame], EventLog]]:
+    """Every partition of a state, computed again, with what it drew."""
+    ctx = finding_context(world, program.state)
+    for part in program.partitions(own):
+        mine = own.for_partition(part)
+        mine.events = EventLog()
+        assert program.compute is not None
+        yield ctx, part, program.compute(mine, part), mine.events
+
+
+def _blocks(part: int, high: Array, low: Array, blocks: Array) -> Array:
+    """Every block of runs of blocks: one row (partition, high word, low word) each."""
+    size = blocks.astype(np.int64)
+    within = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+    low = np.repeat(low.astype(np.uint64), size) + within.astype(np.uint64)
+    return np.stack(
+        [np.full(len(low), part, dtype=np.uint64), np.repeat(high.astype(np.uint64), size), low], axis=1
+    )
+
+
+def _distinct(rows: list[Array]) -> Array:
+    every = np.concatenate([np.zeros((0, 3), dtype=np.uint64), *rows])
+    every = every[np.lexsort(every.T[::-1])]
+    keep = np.append(True, (every[1:] != every[:-1]).any(axis=1))[: len(every)]
+    return every[keep]
