@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from bench.cases.messages import messages
 from sim.executors import run_local
 from sim.ground.identity import canonical_json, sha256_bytes
 from sim.ground.paths import contracts_root
+from sim.segments.arrivals_5b.s4_arrival_events import STATE
 from sim.segments.arrivals_5b.slices import Days, cut, spec_of
 from sim.shell.contracts.load import load_contracts
 from sim.shell.partition.staging import PartitionResult, Staging
@@ -81,9 +83,10 @@ def _plan(steps: _Steps, options: Options) -> list[Partition]:
 
 def _fold(steps: _Steps, plan: list[Partition]) -> None:
     results = [_result(part) for part in plan[:SAMPLE]]
+    context: Any = SimpleNamespace(state=STATE)
 
     def fold() -> RunningSums:
-        sums = RunningSums()
+        sums = RunningSums(STATE)
         for place, part in enumerate(plan):
             sums.add(place, part.scenario, results[place % len(results)])
         return sums
@@ -91,7 +94,7 @@ def _fold(steps: _Steps, plan: list[Partition]) -> None:
     sums = steps.step("fold results", fold)
     steps.step(
         "sums, checks and files in plan order",
-        lambda: (sums.totals(()), sums.ledger(), sums.checks(), sums.files()),
+        lambda: (sums.totals(context), sums.ledger(), sums.checks(), sums.files()),
     )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from sim.state.declaration import Check, Totals
+from sim.state.declaration import Check
+from sim.state.totals import Totals
 
 
 def ledger_check(totals: Totals, stream: str, entities: int, draws: int) -> Check:
     """The ledger of a stream against counts recomputed from the rows.
 
     Args:
-        totals: Counters and ledger sums of the state.
+        totals: What the state counted and drew.
         stream: Stream id, of a fixed number of draws.
         entities: Entities counted in the rows.
         draws: Draws one entity makes.
     """
-    found = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws", "blocks")]
+    found = list(totals.drawn(stream))
     expected = [entities, entities * draws, entities * ((draws + 1) // 2)]
     return Check(
         f"ledger {stream}",

@@ -85,3 +85,8 @@ def sum_by_run(values: Array, offsets: Array) -> Array:
     sums = np.zeros(len(starts), dtype=values.dtype)
     sums[some] = sum_by_run(values, np.append(starts[some], len(values)))
     return sums
+
+
+def whole_sum(words: Array) -> int:
+    """Sum of uint64 words, exact however large it is."""
+    return (int((words >> np.uint64(32)).sum()) << 32) + int((words & np.uint64(0xFFFFFFFF)).sum())

@@ -15,6 +15,7 @@ from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
 from sim.state.addressed import Addressed
 from sim.state.columns import Columns
+from sim.state.counters import Counter, Value
 from sim.state.declaration import ROW_LEVEL, Partition, State
 from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
 from sim.state.event_log import EventLog, drawn
@@ -202,16 +203,9 @@ class PartitionContext(Context):
         self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
         self.events: EventLog | None = None
 
-    def count(self, name: str, value: int | np.integer[Any] | Array) -> None:
-        """Add to a named integer counter (scalar, or an int64 array of fixed shape).
-
-        Partitions' counters are summed.
-        """
-        figure = np.asarray(self.on_host(value))
-        if figure.dtype.kind not in "iub":
-            raise TypeError(f"counter {name!r} is {figure.dtype}: cross-row sums are integers only")
-        addend = figure.astype(np.int64)
-        self.counters[name] = self.counters[name] + addend if name in self.counters else addend
+    def count(self, counter: Counter[Value], value: Value | np.integer[Any]) -> None:
+        """Add to a declared counter; `Counter.plus` says what is refused."""
+        self.counters[counter.key] = counter.plus(self.counters.get(counter.key), self.on_host(value), self)
 
     def ledger(
         self,

@@ -10,6 +10,8 @@
 
 All but `compute` are optional.
 
+What partitions count is declared too: `counters.py` says how.
+
 A state module reads like the model: it imports numpy-free helpers, never a path, clock, environment or
 backend.
 """
@@ -21,14 +23,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from sim.state.counters import Counter, Counters, united
 from sim.state.frames import Frame
 
 ROW_LEVEL = "ROW_LEVEL"
 METADATA_ONLY = "METADATA_ONLY"
 
 Frames = dict[str, Frame]
-Totals = Mapping[str, Any]
-"""Counter name -> int, or int64 array: sums over all partitions of what `ctx.count` was told."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class State:
         external: Ids of user-supplied inputs it may see when the run was given them.
         streams: Random streams it may draw from.
         kernels: Kernels it may call.
+        counts: Classes of the counters it may add to and read: its own, and those of helpers that count.
         per_scenario: Whether it runs once for each scenario of the run.
         resident: Whether rows of its `compute` lie in a device's memory, where there is one (`ctx.columns`);
             nothing else of a state says so. On a device backend such a partition holds one of the device's
@@ -60,8 +62,17 @@ class State:
     external: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
+    counts: tuple[type[Counters], ...] = ()
     per_scenario: bool = False
     resident: bool = False
+
+    def __post_init__(self) -> None:
+        united(self.counts)  # no two helpers may mean different things by one name
+
+    @property
+    def counters(self) -> dict[str, Counter[Any]]:
+        """Every declared counter by name."""
+        return united(self.counts)
 
     @property
     def segment(self) -> str:

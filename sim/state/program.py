@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from sim.state.declaration import Check, Frames, Measurement, Partition, State, Totals
+from sim.state.declaration import Check, Frames, Measurement, Partition, State
+from sim.state.totals import Totals
 
 if TYPE_CHECKING:
     from sim.state.context import Context  # who only reads a run knows segments, and need not load backends

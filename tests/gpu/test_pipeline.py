@@ -27,6 +27,7 @@ from sim.ground.errors import BackendError, GateError, SimError
 from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.recompute import sampled
+from sim.state.counters import Counters, Scalar
 from sim.state.declaration import Partition
 from sim.state.frames import Frame
 from sim.state.program import Program
@@ -59,7 +60,7 @@ def compute_items(ctx, part):
     zeros = np.zeros_like(ids)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
     ctx.ledger("1A.word", ids, zeros, draws=np.ones_like(ids))
-    ctx.count("rows", (ids > 0).sum())
+    ctx.count(miniworld.Counts.rows, (ids > 0).sum())
     return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
 
 
@@ -76,11 +77,19 @@ def compute_doubles(ctx, part):
     return {"doubles": Frame(columns, valid={"note": even})}
 
 
+class Odd(Counters):
+    """What a device that counts wrongly counts."""
+
+    odd = Scalar()
+
+
 def resident(**replaced: Any) -> Any:
     """The mini world with states that keep their rows on the device."""
 
     def keeps(program: Program) -> Program:
-        return replace(program, state=replace(program.state, resident=True))
+        return replace(
+            program, state=replace(program.state, resident=True, counts=(*program.state.counts, Odd))
+        )
 
     made = miniworld.segments(
         **{"compute_items": compute_items, "compute_doubles": compute_doubles, **replaced}
@@ -364,7 +373,7 @@ def test_a_wrong_kernel_is_noticed_by_the_least_sample(mini_root, tmp_path, flip
 def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
     def counts(ctx, part):
         frames = compute_items(ctx, part)
-        ctx.count("odd", int(isinstance(frames["items"].word, DeviceArray)))
+        ctx.count(Odd.odd, int(isinstance(frames["items"].word, DeviceArray)))
         return frames
 
     def draws(ctx, part):

@@ -17,10 +17,12 @@ from sim.shell.loop.outcome import RunResult
 from sim.shell.loop.run import Options, run_world
 from sim.shell.request.request import Prepared, Request, prepare
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Partition, State
 from sim.state.frames import Frame
 from sim.state.model import Model
 from sim.state.program import Program, Segment
+from sim.state.totals import Totals
 
 ITEMS = """
 $id: closedworld:layer1/1A/schemas
@@ -156,6 +158,10 @@ def write_world(root: Path) -> None:
         path.write_text(text)
 
 
+class Counts(Counters):
+    rows = Scalar()
+
+
 def plan_items(ctx: Context) -> list[Partition]:
     total, step = ctx.params.items_1A.total, ctx.params.items_1A.part_rows
     return [
@@ -170,19 +176,13 @@ def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
     zeros = np.zeros_like(ids)
     word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
     ctx.ledger("1A.word", ids, zeros, draws=1)
-    ctx.count("rows", len(ids))
+    ctx.count(Counts.rows, len(ids))
     return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
 
 
-def check_items(ctx: Context, totals: Any) -> list[Check]:
-    return [
-        Check(
-            "ledger_equals_rows",
-            totals["rng.1A.word.entities"] == totals["rows"],
-            totals["rng.1A.word.entities"],
-            totals["rows"],
-        )
-    ]
+def check_items(ctx: Context, totals: Totals) -> list[Check]:
+    drawn, rows = totals.drawn("1A.word").entities, Counts(totals).rows
+    return [Check("ledger_equals_rows", drawn == rows, drawn, rows)]
 
 
 def compute_doubles(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
@@ -203,6 +203,7 @@ ITEMS_STATE = State(
     config=("items_1A",),
     streams=("1A.word",),
     kernels=("philox_block",),
+    counts=(Counts,),
 )
 DOUBLES_STATE = State(
     id="1B.S1",

@@ -86,7 +86,9 @@ def test_no_flag_counts_a_figure_and_no_name_is_both(demo_run: Path) -> None:
 def measured(root: Path) -> Path:
     """The mini world with one figure of its first state."""
     items, doubles = miniworld.segments()
-    program = replace(items.programs[0], measure=lambda ctx, totals: [Measurement("rows", totals["rows"])])
+    program = replace(
+        items.programs[0], measure=lambda ctx, totals: [Measurement("rows", miniworld.Counts(totals).rows)]
+    )
     return miniworld.build(root, programs=(replace(items, programs=(program,)), doubles)).run_dir
 
 

@@ -8,11 +8,12 @@ import gc
 import random
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import miniworld
-import numpy as np
 import pytest
 
 from sim.ground.errors import ValidationError
@@ -20,11 +21,31 @@ from sim.ground.identity import sha256_bytes
 from sim.shell.partition.staging import PartitionResult
 from sim.shell.partition.sums import RunningSums
 from sim.state.context import Context
+from sim.state.counters import Counters, Each, Maximum, Scalar, Vector
 from sim.state.declaration import Check, Partition
+from sim.state.program import Segment
 from sim.state.records import LedgerRow, PartFile
 
 MANY = 10_000
 CHECKS = 24
+
+
+class Counts(Counters):
+    """What the invented partitions report beside their rows."""
+
+    by_kind = Vector(3)
+    most = Maximum(2)
+    large = Each(("odd", "even"), Scalar())
+
+
+STATE = replace(miniworld.ITEMS_STATE, counts=(miniworld.Counts, Counts))
+CONTEXT: Any = SimpleNamespace(state=STATE)
+
+
+def inventing(**replaced: Any) -> tuple[Segment, ...]:
+    """The mini world, its items declaring what invented partitions report."""
+    items, doubles = miniworld.segments(**replaced)
+    return replace(items, programs=(replace(items.programs[0], state=STATE),)), doubles
 
 
 def check_rows(rows: int, names: int, seed: int = 0, bad: float = 0.0) -> list[dict[str, Any]]:
@@ -62,19 +83,32 @@ def result_of(part: Partition, rows: int, bad: float = 0.0) -> PartitionResult:
         {**keys, "primary_increasing": True},
     )
     ledger = [LedgerRow("1A.word", None, f"{7:016x}", rows, 2 * rows, rows)]
-    counters = {"rows": rows, "by_kind": [rows, 1, part.index]}
+    counters = {
+        "rows": rows,
+        "by_kind": [rows, 1, part.index],
+        "most": [rows, part.index],
+        "large.odd": 2**62 + part.index,
+    }
     return PartitionResult(
         part.name, {"items": file}, check_rows(rows, CHECKS, part.index, bad), counters, ledger
     )
 
 
 def folded(results: list[PartitionResult], order: list[int]) -> tuple[Any, ...]:
-    sums = RunningSums()
+    sums = RunningSums(STATE)
     for place in order:
         sums.add(place, None, results[place])
     sums.add_checks(len(results), check_rows(5, 2, 99))
-    totals = {name: np.asarray(value).tolist() for name, value in sums.totals(["1A.word"]).items()}
-    return list(totals.items()), sums.ledger(), dict(sums.files()), sums.checks(), sums.failed()
+    totals = sums.totals(CONTEXT)
+    seen = Counts(totals)
+    read = (
+        miniworld.Counts(totals).rows,
+        seen.by_kind.tolist(),
+        seen.most.tolist(),
+        dict(seen.large),
+        totals.drawn("1A.word"),
+    )
+    return read, sums.ledger(), dict(sums.files()), sums.checks(), sums.failed()
 
 
 def test_the_order_of_arrival_changes_nothing() -> None:
@@ -84,8 +118,8 @@ def test_the_order_of_arrival_changes_nothing() -> None:
     totals, ledger, files, checks, failed = folded(results, plain)
 
     rows = sum(result.counters["rows"] for result in results)
-    words = {"rng.1A.word.entities": rows, "rng.1A.word.draws": 2 * rows, "rng.1A.word.blocks": rows}
-    assert dict(totals) == {"rows": rows, "by_kind": [rows, 60, 59 * 30], **words}
+    large = {"odd": 60 * 2**62 + 59 * 30, "even": 0}
+    assert totals == (rows, [rows, 60, 59 * 30], [17, 59], large, (rows, 2 * rows, rows))
     assert ledger == [LedgerRow("1A.word", None, f"{7:016x}", rows, 2 * rows, rows)]
     assert files == {("items", None): [result.files["items"] for result in results]}
     every = [row for result in results for row in result.checks] + check_rows(5, 2, 99)
@@ -130,17 +164,11 @@ def held_by_the_driver(root: Path, many: int) -> int:
         gc.collect()
         held["bytes"] = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        return [
-            Check(
-                "measured",
-                totals["rows"] != many,
-                totals["rows"],
-                "any other number: there are no files to publish",
-            )
-        ]
+        rows = miniworld.Counts(totals).rows
+        return [Check("measured", rows != many, rows, "any other number: there are no files to publish")]
 
     with pytest.raises(ValidationError) as refused:
-        programs = miniworld.segments(plan_items=plan, check_items=check)
+        programs = inventing(plan_items=plan, check_items=check)
         miniworld.build(root, programs=programs, executor=Invented(), until="1A")
     assert refused.value.total == 1
     return held["bytes"]
@@ -161,7 +189,7 @@ class Losing(Invented):
 
 def test_a_partition_that_never_came_is_missed(root: Path) -> None:
     with pytest.raises(RuntimeError, match=r"1 of 4 partitions of 1A\.S1 never came, 00003 among them"):
-        miniworld.build(root, executor=Losing(), until="1A")
+        miniworld.build(root, programs=inventing(), executor=Losing(), until="1A")
 
 
 def test_partitions_of_one_name_are_refused(root: Path) -> None:

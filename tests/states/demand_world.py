@@ -20,7 +20,9 @@ from sim.state.declaration import Check, Partition
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
 from sim.state.program import Program
+from sim.state.totals import Totals
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies
+from tests.totals import totals_of
 
 BASELINE, STRESS = "baseline_v1", "stress_peak_online_v1"
 PACKS = {
@@ -68,7 +70,7 @@ class DemandWorld:
         self.configs = {name: Params(values) for name, values in (documents or packs()).items()}
         self.seed, self.scenarios = seed, tuple(scenarios)
         self.checks: dict[str, Check] = {}
-        self.totals: dict[str, Any] = {}
+        self.totals: Totals
 
     def context(self, program: Program) -> Context:
         return Context(
@@ -91,24 +93,16 @@ class DemandWorld:
             if program.state.per_scenario
             else [Partition(0)]
         )
-        totals: dict[str, Any] = {
-            f"rng.{name}.{figure}": 0
-            for name in program.state.streams
-            for figure in ("entities", "draws", "blocks")
-        }
+        counted = []
         made: dict[tuple[str, str | None], list[Frame]] = {}
         for part in program.plan(ctx) if program.plan is not None else default:
             inner = ctx.for_partition(part)
             for dataset, frame in program.compute(inner, part).items():
                 made.setdefault((dataset, part.scenario), []).append(frame)
-            for name, value in inner.counters.items():
-                totals[name] = totals.get(name, 0) + value
-            for row in inner.ledger_rows.values():
-                for figure in ("entities", "draws", "blocks"):
-                    totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
+            counted.append(inner)
         assert set(made) == ctx.to_publish()
         self.store.parts |= made
-        self.totals = totals
+        self.totals = totals = totals_of(ctx, counted)
         self.checks = (
             {check.name: check for check in program.checks(ctx, totals)} if program.checks is not None else {}
         )

@@ -19,11 +19,13 @@ from sim.shell.contracts.strict_yaml import load
 from sim.shell.runs.memory_store import MemoryStore
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame
 from sim.shell.tables.reference import Reference
-from sim.state.context import Context
+from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, State
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
 from sim.state.program import Program
+from sim.state.totals import Totals
+from tests.totals import altered, figures, totals_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,7 +71,7 @@ class MemoryWorld:
         self.configs = {name: Params(values) for name, values in configs.items()}
         self.seed = seed
         self.checks: dict[str, Check] = {}
-        self.totals: dict[str, dict[str, Any]] = {}
+        self.totals: dict[str, Totals] = {}
 
     def context(self, state: State, kernels: Sequence[str] = ()) -> Context:
         """What a state sees; `kernels` are allowed on top of its own."""
@@ -104,10 +106,8 @@ class MemoryWorld:
     def check_with(self, module: Any, name: str, change: Mapping[str, Any]) -> Check:
         """A state's check called `name`, over its sums with some of them changed by the given amounts."""
         totals = self.totals[module.STATE.id]
-        changed = {**totals, **{key: totals[key] + value for key, value in change.items()}}
-        return next(
-            check for check in module.checks(self.context(module.STATE), changed) if check.name == name
-        )
+        wrong = altered(totals, {key: figures(totals)[key] + value for key, value in change.items()})
+        return next(check for check in module.checks(self.context(module.STATE), wrong) if check.name == name)
 
     def failed(self) -> list[Check]:
         return [check for check in self.checks.values() if not check.passed]
@@ -123,26 +123,17 @@ class MemoryWorld:
         assert all(result.passed for result in results), [result for result in results if not result.passed]
 
 
-def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], dict[str, Any]]:
-    """Every partition of a state: frames by dataset, and the sums of counters and ledgers that its checks are
-    given.
-    """
-    figures = ("entities", "draws", "blocks")
-    totals: dict[str, Any] = {
-        f"rng.{stream}.{figure}": 0 for stream in program.state.streams for figure in figures
-    }
+def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], Totals]:
+    """Every partition of a state: frames by dataset, and the totals that its checks are given."""
+    counted: list[PartitionContext] = []
     made: dict[str, list[Frame]] = {}
     assert program.plan is not None and program.compute is not None
     for part in program.plan(ctx):
         inner = ctx.for_partition(part)
         for dataset, frame in program.compute(inner, part).items():
             made.setdefault(dataset, []).append(frame)
-        for name, value in inner.counters.items():
-            totals[name] = totals.get(name, 0) + value
-        for row in inner.ledger_rows.values():
-            for figure in figures:
-                totals[f"rng.{row.stream}.{figure}"] += getattr(row, figure)
-    return made, totals
+        counted.append(inner)
+    return made, totals_of(ctx, counted)
 
 
 def merchants(count: int, seed: int = 1) -> Frame:

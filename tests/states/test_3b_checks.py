@@ -11,6 +11,7 @@ from sim.ground.errors import ContractError
 from sim.recipes.supplied import nothing_supplied
 from sim.segments.virtual_3b import SEGMENT, s1_classification, s2_settlement, s3_edges, s4_edge_tables
 from sim.state.frames import Frame
+from tests.totals import figures
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +22,8 @@ def virtual() -> tuple[MemoryWorld, dict[str, Frame]]:
 @pytest.mark.parametrize(
     ("module", "name", "change"),
     [
-        (s1_classification, "VIRTUAL_ONLY merchants", {"found_VIRTUAL_ONLY": 100}),
-        (s1_classification, "HYBRID merchants", {"found_HYBRID": 100}),
+        (s1_classification, "VIRTUAL_ONLY merchants", {"found.VIRTUAL_ONLY": 100}),
+        (s1_classification, "HYBRID merchants", {"found.HYBRID": 100}),
         (s1_classification, "one row a merchant", {"merchants": 1}),
         (s1_classification, "ledger 3B.virtual_mode", {"rng.3B.virtual_mode.entities": 1}),
         (s1_classification, "ledger 3B.virtual_share", {"rng.3B.virtual_share.blocks": 1}),
@@ -54,7 +55,7 @@ def test_the_country_mix_check_sees_a_shifted_mix(virtual: tuple[MemoryWorld, di
     size; so does a rolled mix.
     """
     made, name = virtual[0], "customers are where the law says"
-    observed = made.totals["3B.S3"]["mix_observed"]
+    observed = figures(made.totals["3B.S3"])["mix_observed"]
     assert made.check_with(s3_edges, name, {}).passed
     move = np.zeros_like(observed)
     move[[int(np.argmax(observed)), code("country", "PN")]] = [

@@ -12,6 +12,7 @@ from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a.masses import shares, weekend_hours
 from tests.states.demand_world import PROGRAMS, DemandWorld, code, packs, upstream
 from tests.states.memory_world import config, vocabularies
+from tests.totals import altered, figures
 
 CLASSES = config("layer2/5A/demand_classes.yaml")["classes"]
 POLICY = config("layer2/5A/demand_policy.yaml")
@@ -259,7 +260,8 @@ def test_checks_turn_red(state, total, value, check):
             break
     program = PROGRAMS[state]
     results = {
-        result.name: result for result in program.checks(made.context(program), {**made.totals, total: value})
+        result.name: result
+        for result in program.checks(made.context(program), altered(made.totals, {total: value}))
     }
     assert not results[check].passed and all(
         result.passed for name, result in results.items() if name != check
@@ -269,7 +271,7 @@ def test_checks_turn_red(state, total, value, check):
 def test_hours_that_leave_the_shape_turn_the_gate_red():
     made, program = world(), PROGRAMS["5A.S3"]
     made.run("5A.S3")
-    late = {**made.totals, "mass": np.roll(made.totals["mass"], 3, axis=1)}
+    late = altered(made.totals, {"mass": np.roll(figures(made.totals)["mass"], 3, axis=-1)})
     results = {result.name: result for result in program.checks(made.context(program), late)}
     assert not results["hours of each class follow its shape"].passed
 
@@ -278,9 +280,9 @@ def test_classes_of_a_few_arrivals_a_week_follow_their_shape():
     """A world of hardly any demand passes as one of much: fractions of an arrival count."""
     made, program = world(), PROGRAMS["5A.S3"]
     made.run("5A.S3")
-    shape = frame("class_zone_shape_5A").shape_q.astype(np.int64).reshape(len(made.totals["volume"]), 168)
+    shape = frame("class_zone_shape_5A").shape_q.astype(np.int64).reshape(-1, 168)
     # 0 to 3 arrivals, with fractions
     volume = np.arange(1, len(shape) + 1, dtype=np.int64) * 999_331 % (3 << 20)
-    few = {**made.totals, "volume": volume, "mass": volume[:, None] * (shape >> 20) >> 20}
+    few = altered(made.totals, {"volume": volume, "mass": volume[:, None] * (shape >> 20) >> 20})
     results = {result.name: result for result in program.checks(made.context(program), few)}
     assert all(figure < 0.1 for figure in results["hours of each class follow its shape"].found.values())

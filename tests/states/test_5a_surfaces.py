@@ -27,6 +27,7 @@ from tests.states.demand_world import (
     upstream,
 )
 from tests.states.memory_world import config, vocabularies
+from tests.totals import altered, figures
 
 SPRING = {"scenario_horizon_5A__start": "2026-03-27", "scenario_horizon_5A__end": "2026-04-07"}
 LOCAL, UTC_TABLE = "merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"
@@ -354,17 +355,17 @@ def test_checks_turn_red(total, check):
     world = build(20)
     program = PROGRAMS["5A.S5"]
     name = f"{total}.{BASELINE}"
-    results = program.checks(world.context(program), {**world.totals, name: world.totals[name] + 1})
+    results = program.checks(
+        world.context(program), altered(world.totals, {name: figures(world.totals)[name] + 1})
+    )
     assert [result.name for result in results if not result.passed] == [f"{check} of {BASELINE}"]
 
 
 def test_hours_that_overlays_cannot_explain_turn_the_gate_red():
     world = build(40, scenarios=(BASELINE, STRESS))
     program = PROGRAMS["5A.S5"]
-    late = {
-        **world.totals,
-        **{f"mass.{name}": np.roll(world.totals[f"mass.{name}"], 4, axis=1) for name in (BASELINE, STRESS)},
-    }
+    masses = {f"mass.{name}": figures(world.totals)[f"mass.{name}"] for name in (BASELINE, STRESS)}
+    late = altered(world.totals, {name: np.roll(mass, 4, axis=-1) for name, mass in masses.items()})
     failed = [result.name for result in program.checks(world.context(program), late) if not result.passed]
     assert failed == [f"hours of each class in {BASELINE}"], "a stress scenario may move what it likes"
 

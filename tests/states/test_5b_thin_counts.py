@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_checks
+from sim.segments.arrivals_5b.count_checks import ClassCounts, count_moments, dispersion_checks
 from sim.segments.arrivals_5b.sums import chi_square_limit
+from sim.state.counters import Counter
+from sim.state.declaration import State
 from sim.state.frames import Array
 from sim.state.params import Params
+from sim.state.totals import Totals
 from tests.states.memory_world import config
 
 SIGMA = 4.7534
@@ -25,23 +28,28 @@ class Counting:
     scenarios = ("one",)
     params = SimpleNamespace(realism_gates_5B=Params(config("layer2/5B/realism_gates.yaml")))
 
+    state = State(id="5B.S3", title="", writes=(), counts=(ClassCounts,))
+
     def __init__(self) -> None:
-        self.totals: dict[str, Any] = {}
+        self.counters: dict[str, Any] = {}
 
     def vocabulary(self, name: str) -> tuple[str, ...]:
         return (name,)
 
-    def count(self, name: str, value: int) -> None:
-        self.totals[name] = self.totals.get(name, 0) + value
+    def count(self, counter: Counter[Any], value: int) -> None:
+        ctx: Any = self
+        self.counters[counter.key] = counter.plus(self.counters.get(counter.key), value, ctx)
 
 
 def failed(mu: Array, kappa: Array, count: Array) -> set[str]:
     """Names of the checks these counts fail, but for that of an empty world."""
     ctx: Any = Counting()
     count_moments(ctx, np.zeros(len(mu), dtype=np.int16), mu, kappa, count.astype(np.uint32))
-    return {check.name.split()[0] for check in dispersion_checks(ctx, ctx.totals) if not check.passed} - {
-        "some"
-    }
+    return {
+        check.name.split()[0]
+        for check in dispersion_checks(ctx, Totals(ctx, ctx.counters, {}))
+        if not check.passed
+    } - {"some"}
 
 
 def drawn(rng: np.random.Generator, mu: Array, kappa: Array) -> Array:

@@ -10,7 +10,10 @@ from memory_world import MemoryWorld
 from posture_world import audited, built, code
 
 from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.segments.entities_6a.s7_audit.counts import FAULTS
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
+from tests.totals import altered
 
 
 def copied() -> MemoryWorld:
@@ -23,7 +26,7 @@ def copied() -> MemoryWorld:
 def test_untouched_world_passes() -> None:
     checks = audited(copied())
     assert [check.name for check in checks.values() if not check.passed] == []
-    assert set(s7_audit.FAULTS) < set(checks)
+    assert set(FAULTS) < set(checks)
 
 
 def swap(name: str, row: int, value: int) -> Callable[[Frame], Frame]:
@@ -118,7 +121,7 @@ def test_each_fault_is_found() -> None:
     for name, (dataset, change) in cases.items():
         again = copied()
         if name == "all rows looked at":
-            totals = {**made_totals(), "seen.accounts": 3}
+            totals = altered(made_totals(), {"rows.accounts": 3})
             assert not next(
                 c for c in s7_audit.checks(again.context(s7_audit.STATE), totals) if c.name == name
             ).passed
@@ -141,7 +144,7 @@ def test_each_fault_is_found() -> None:
         assert not audited(again)[name].passed, name
 
 
-def made_totals() -> dict[str, object]:
+def made_totals() -> Totals:
     again = copied()
     audited(again)
     return again.totals["6A.S7"]
@@ -151,7 +154,7 @@ def made_totals() -> dict[str, object]:
 def test_independent_roles_are_refused(kind: str) -> None:
     """Two-by-two tables without association: odds ratio 1."""
     again = copied()
-    totals = made_totals() | {f"spread.{kind}": np.array([9000, 1000, 900, 100])}
+    totals = altered(made_totals(), {f"spread.{kind}": np.array([[9000, 1000], [900, 100]])})
     label = "home line" if kind == "home_ip" else kind
     check = next(
         c

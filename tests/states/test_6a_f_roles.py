@@ -18,6 +18,7 @@ from sim.segments.entities_6a import country_pieces as country_ranges
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.state.frames import Frame
 from sim.state.params import Params
+from tests.totals import figures
 
 PARTY = CONFIGS["fraud_roles_party_6A"]
 
@@ -247,17 +248,18 @@ def test_checks_turn_red(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
     each is told by the check that is about it.
     """
     made, _ = world
-    totals = made.totals["6A.S6"]
+    totals = figures(made.totals["6A.S6"])
     shapes = {
         name: np.asarray(totals[f"{name}_roles"]).shape
         for name in ("party", "account", "device", "ip", "merchant")
     }
     for kind, shape in shapes.items():
-        changed_roles = {f"{kind}_roles": one(shape, 0, 1)}
+        first = one(shape, *[0] * (len(shape) - 1), 1)
+        changed_roles = {f"{kind}_roles": first}
         assert not made.check_with(
             s6_fraud_roles, f"{kind} roles are on target in every cell", changed_roles
         ).passed
-        too_many = {f"{kind}_roles": one(shape, 0, 1) * 10**9}
+        too_many = {f"{kind}_roles": first * 10**9}
         assert not made.check_with(s6_fraud_roles, f"{kind} roles keep their world caps", too_many).passed
         causes = np.asarray(totals[f"{kind}_causes"]).shape
         for cause, ring in (("NONE", 0), ("INDIVIDUAL", 1), ("RING", 0), ("NONE", 1)):

@@ -14,6 +14,7 @@ from network_world import CONFIGS, COUNT, DEVICES, build, built, code, world
 
 from sim.ground.errors import ContractError, ValidationError
 from sim.state.frames import Frame
+from tests.totals import figures
 
 PRIOR = CONFIGS["device_prior_6A"]
 Built = tuple[MemoryWorld, dict[str, Frame]]
@@ -233,12 +234,12 @@ def test_means_and_mixes_turn_red() -> None:
     from sim.segments.entities_6a.s4_devices import state as s4_devices
 
     made = built()[0]
-    retail, kinds = code("party_type", "RETAIL"), len(vocabularies()["device_type"])
-    mix = made.totals["6A.S4"]["mix"] * 0
-    mix[retail * kinds] = 1500
+    retail = code("party_type", "RETAIL")
+    mix = figures(made.totals["6A.S4"])["mix"] * 0
+    mix[retail, 0] = 1500
     assert not made.check_with(s4_devices, "devices a RETAIL party", {"mix": mix}).passed
-    mix[retail * kinds + 1] = -1500
+    mix[retail, 1] = -1500
     assert made.check_with(s4_devices, "devices a RETAIL party", {"mix": mix}).passed
     assert not made.check_with(s4_devices, "mix of devices of RETAIL", {"mix": mix}).passed
-    shared = made.totals["6A.S4"]["shared"] * 0 + 900
+    shared = figures(made.totals["6A.S4"])["shared"] * 0 + 900
     assert not made.check_with(s4_devices, "devices shared", {"shared": shared}).passed

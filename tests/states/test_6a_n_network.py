@@ -16,6 +16,7 @@ from sim.ground.errors import ContractError, ValidationError
 from sim.segments.entities_6a.households import spread_evenly
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.state.frames import Frame
+from tests.totals import figures
 
 PRIOR = CONFIGS["ip_prior_6A"]
 Built = tuple[MemoryWorld, dict[str, Frame]]
@@ -380,16 +381,16 @@ def test_checks_turn_red(name: str, change: dict[str, int]) -> None:
 
 def test_mixes_and_degrees_turn_red() -> None:
     made = built()[0]
-    shape = made.totals["6A.S5"]["table.party_links"] * 0
+    shape = figures(made.totals["6A.S5"])["tables.party_links"] * 0
     mobile = code("ip_type", "MOBILE")
-    shape[mobile :: len(vocabularies()["ip_type"])] = 6000
-    assert not made.check_with(s5_network, "links by kind", {"table.party_links": shape}).passed
-    assert not made.check_with(s5_network, "addresses by kind", {"table.ips": shape}).passed
-    most = made.totals["6A.S5"]["most"] * 0
+    shape[:, mobile] = 6000
+    assert not made.check_with(s5_network, "links by kind", {"tables.party_links": shape}).passed
+    assert not made.check_with(s5_network, "addresses by kind", {"tables.ips": shape}).passed
+    most = figures(made.totals["6A.S5"])["most"] * 0
     most[mobile] = 7000
     assert not made.check_with(s5_network, "degrees of MOBILE", {"most": most}).passed
-    classes = made.totals["6A.S5"]["classes"] * 0
-    classes[mobile * len(vocabularies()["asn_class"])] = 100
+    classes = figures(made.totals["6A.S5"])["classes"] * 0
+    classes[mobile, 0] = 100
     assert not made.check_with(s5_network, "networks of MOBILE", {"classes": classes}).passed
 
 

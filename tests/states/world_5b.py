@@ -11,14 +11,14 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.segments.arrivals_5b import SEGMENT
-from sim.shell.partition.staging import PartitionResult
-from sim.shell.partition.sums import RunningSums
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame, check_key_ranges, key_range
 from sim.shell.tables.reference import Reference
 from sim.state.context import Context
 from sim.state.frames import Frame
 from sim.state.params import Params
+from sim.state.totals import Totals
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, merchants, sites, vocabularies
+from tests.totals import totals_of
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 START = 1_767_571_200  # 2026-01-05, a Monday
@@ -49,7 +49,7 @@ class World5B:
             name: Params({**pack, **(overrides or {}).get(name, {})}) for name, pack in packs.items()
         }
         self.checks: dict[str, Any] = {}
-        self.totals: dict[str, Any] = {}
+        self.totals: Totals
 
     def context(self, state):
         return Context(
@@ -72,7 +72,7 @@ class World5B:
             else [type("P", (), {"index": 0, "scenario": s, "spec": {}})() for s in self.scenarios]
         )
         made: dict[tuple[str, str | None], dict[int, Frame]] = {}
-        sums = RunningSums()
+        counted = []
         shuffled = (
             list(plan)
             if order is None
@@ -83,13 +83,8 @@ class World5B:
             for dataset, frame in program.compute(inner, part).items():
                 assert dataset in program.state.writes
                 made.setdefault((dataset, part.scenario), {})[part.index] = frame
-            counters = {name: value.tolist() for name, value in inner.counters.items()}
-            sums.add(
-                part.index,
-                part.scenario,
-                PartitionResult("", {}, [], counters, list(inner.ledger_rows.values())),
-            )
-        totals = sums.totals(program.state.streams)
+            counted.append(inner)
+        totals = totals_of(ctx, counted)
         assert {name for name, _ in made} == set(program.state.writes)
         for name, frames in made.items():
             self.store.parts[name] = [frames[index] for index in sorted(frames)]

@@ -28,8 +28,8 @@ from sim.state.declaration import Check
 from sim.state.frames import Array, Frame, concat
 from sim.state.program import Program
 from sim.state.records import Published
-
-Totals = dict[str, Any]
+from sim.state.totals import Totals
+from tests.totals import altered
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Asked:
             with np.errstate(all="ignore"):
                 return {
                     check.name
-                    for check in self.checks(ctx or self.ctx, {**self.totals, **totals})
+                    for check in self.checks(ctx or self.ctx, altered(self.totals, totals))
                     if not check.passed
                 }
         except (ZeroDivisionError, ValueError, IndexError, OverflowError):
@@ -77,7 +77,7 @@ def build(out: Path) -> CheckedWorld:
 
         def checks(ctx: Context, totals: Any) -> list[Check]:
             assert program.checks is not None
-            asked[program.state.id] = Asked(program.checks, ctx, dict(totals))
+            asked[program.state.id] = Asked(program.checks, ctx, totals)
             return program.checks(ctx, totals)
 
         return dataclasses.replace(program, checks=checks)

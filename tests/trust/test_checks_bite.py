@@ -8,6 +8,7 @@ import fnmatch
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import checked_world
-from checked_world import CheckedWorld, Instead, Totals, put
+from checked_world import CheckedWorld, Instead, put
 
 from sim.ground.contract_types import Dataset
 from sim.shell.tables.frame_checks import check_frame
 from sim.state.frames import Frame
+from tests.totals import figures
 
 REPORTED = {"5A.S5": ["hours of each class in stress_peak_online_v1"]}
 """Hours of a stress scenario are moved on purpose: that is told, and holds nothing up."""
@@ -32,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> CheckedWorld:
     return checked_world.build(tmp_path_factory.mktemp("checked"))
 
 
-def no_clock(world: CheckedWorld) -> tuple[str, Instead, Totals]:
+def no_clock(world: CheckedWorld) -> tuple[str, Instead, dict[str, Any]]:
     ctx = world.states["2A.S1"].ctx
     return (
         "every zone has a clock",
@@ -41,7 +43,7 @@ def no_clock(world: CheckedWorld) -> tuple[str, Instead, Totals]:
     )
 
 
-def twin_edges(world: CheckedWorld) -> tuple[str, Instead, Totals]:
+def twin_edges(world: CheckedWorld) -> tuple[str, Instead, dict[str, Any]]:
     ctx = world.states["3B.S4"].ctx
 
     def load(*names: str, **how: object) -> Frame:
@@ -51,14 +53,12 @@ def twin_edges(world: CheckedWorld) -> tuple[str, Instead, Totals]:
     return "edge ids are unique", Instead(ctx, load=load), {}
 
 
-def flat_nat(world: CheckedWorld) -> tuple[str, Instead, Totals]:
+def flat_nat(world: CheckedWorld) -> tuple[str, Instead, dict[str, Any]]:
     """Addresses enough to be judged, and as many devices on each of them."""
     asked = world.states["6A.S5"]
-    degrees = np.zeros_like(np.asarray(asked.totals["degrees"])).reshape(
-        len(asked.ctx.vocabulary("ip_type")), -1
-    )
+    degrees = np.zeros_like(figures(asked.totals)["degrees"])
     degrees[:, 5] = 10**6
-    totals = {"degrees": degrees.ravel(), "table.ips": np.asarray(asked.totals["table.ips"]) * 100_000}
+    totals = {"degrees": degrees, "tables.ips": figures(asked.totals)["tables.ips"] * 100_000}
     return "carriers' NAT is heavy-tailed", Instead(asked.ctx), totals
 
 
@@ -79,12 +79,12 @@ def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
     for state, asked in world.states.items():
         assert asked.red({}) == set()
         red: set[str] = set()
-        for counter, value in asked.totals.items():
+        for counter, value in figures(asked.totals).items():
             for other in checked_world.falsified(value):
                 red |= asked.red({counter: other})
                 tried += 1
         for prefix in PAIRS.get(state, []):
-            red |= asked.red({name: 0 for name in asked.totals if name.startswith(prefix)})
+            red |= asked.red({name: 0 for name in figures(asked.totals) if name.startswith(prefix)})
         if state in OTHERWISE:
             name, ctx, totals = OTHERWISE[state](world)
             red |= asked.red(totals, ctx) & {name}
@@ -155,12 +155,12 @@ def test_a_check_that_cannot_fail_is_noticed(world: CheckedWorld) -> None:
     assert all(check.passed for check in stuck) and len(stuck) == 9
     frozen = checked_world.Asked(lambda ctx, totals: stuck, asked.ctx, asked.totals)
     counters = [
-        (name, other) for name, value in asked.totals.items() for other in checked_world.falsified(value)
+        (name, other)
+        for name, value in figures(asked.totals).items()
+        for other in checked_world.falsified(value)
     ]
     assert set().union(*(frozen.red({name: other}) for name, other in counters)) == set()
     assert set().union(*(asked.red({name: other}) for name, other in counters)) == {
         check.name for check in stuck
     }
-    assert isinstance(asked.totals, dict) and any(
-        isinstance(value, np.ndarray) for value in asked.totals.values()
-    )
+    assert any(isinstance(value, np.ndarray) for value in figures(asked.totals).values())

@@ -16,8 +16,22 @@ import numpy as np
 
 from sim.segments.arrivals_5b.sums import add_real, paired_limit, real, skewed_limit, square_root
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Each, PerScenario, Scalar
+from sim.state.declaration import Check
 from sim.state.frames import Array
+from sim.state.totals import Totals
+
+
+class ClassCounts(Counters):
+    """Arrivals by scenario and class, and by class the sums of `count_moments`."""
+
+    in_scenario = PerScenario(Scalar())
+    arrivals = Each("demand_class", Scalar())
+    mu = Each("demand_class", Scalar())
+    variance = Each("demand_class", Scalar())
+    squares = Each("demand_class", Scalar())
+    spread = Each("demand_class", Scalar())
+    third = Each("demand_class", Scalar())
 
 
 def count_moments(ctx: PartitionContext, demand_class: Array, mu: Array, kappa: Array, count: Array) -> None:
@@ -37,30 +51,37 @@ def count_moments(ctx: PartitionContext, demand_class: Array, mu: Array, kappa: 
     squares *= squares
     spread = variance * variance * (2.0 + 6.0 * inverse) + variance
     third = variance * (1.0 + 2.0 * mu * inverse)
-    figures = {"mu": mu, "variance": variance, "squares": squares, "spread": spread, "third": third}
+    figures = (
+        (ClassCounts.mu, mu),
+        (ClassCounts.variance, variance),
+        (ClassCounts.squares, squares),
+        (ClassCounts.spread, spread),
+        (ClassCounts.third, third),
+    )
+    names = ctx.vocabulary("demand_class")
     for code in np.flatnonzero(np.bincount(demand_class)).tolist():
         rows = np.flatnonzero(demand_class == code)
-        ctx.count(f"arrivals.{code}", int(count[rows].sum(dtype=np.int64)))
-        for name, values in figures.items():
-            add_real(ctx, f"{name}.{code}", values[rows])
+        ctx.count(ClassCounts.arrivals[names[code]], int(count[rows].sum(dtype=np.int64)))
+        for counter, values in figures:
+            add_real(ctx, counter[names[code]], values[rows])
 
 
 def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean and dispersion of every class that occurs."""
-    gates = ctx.params.realism_gates_5B
+    seen, gates = ClassCounts(totals), ctx.params.realism_gates_5B
     sigma, scenarios = float(gates.false_alarm_sigma), len(ctx.scenarios)
-    arrivals = {scenario: int(totals.get(f"in.{scenario}", 0)) for scenario in ctx.scenarios}
+    arrivals = dict(seen.in_scenario)
     note = (
         "a scenario without arrivals is a mistake in its priors: see demand_policy_5A.volume_scale and "
         "scenarios_5A"
     )
     found = [Check("some arrivals", all(arrivals.values()), arrivals, "at least 1 in each scenario", note)]
-    for code, name in enumerate(ctx.vocabulary("demand_class")):
-        mu, variance = real(totals, f"mu.{code}"), real(totals, f"variance.{code}")
+    for name in ctx.vocabulary("demand_class"):
+        mu, variance = real(seen.mu[name]), real(seen.variance[name])
         if mu <= 0.0:
             continue
-        ratio = int(totals[f"arrivals.{code}"]) / mu
-        third = real(totals, f"third.{code}")
+        ratio = seen.arrivals[name] / mu
+        third = real(seen.third[name])
         # 8 / skewness^2 of one scenario
         limit = skewed_limit(8.0 * variance * variance * variance / (third * third * scenarios), sigma)
         within = max(gates.counts.mean_tolerance, limit * square_root(variance * scenarios) / mu)
@@ -73,8 +94,8 @@ def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:
                 "arrivals / intensity",
             )
         )
-        index, law = real(totals, f"squares.{code}") / mu, variance / mu
-        error = square_root(real(totals, f"spread.{code}")) / variance
+        index, law = real(seen.squares[name]) / mu, variance / mu
+        error = square_root(real(seen.spread[name])) / variance
         freedom = 2.0 / (error * error)
         within = max(
             gates.counts.dispersion_tolerance, paired_limit(freedom, sigma, scenarios) / freedom - 1.0

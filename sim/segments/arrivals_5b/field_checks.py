@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sim.segments.arrivals_5b.fields import UNIT
-from sim.segments.arrivals_5b.sums import paired_limit, real, square_root, whole
+from sim.segments.arrivals_5b.fields import UNIT, PathCounts
+from sim.segments.arrivals_5b.sums import paired_limit, real, square_root
 from sim.state.context import Context
-from sim.state.declaration import Check, Totals
+from sim.state.declaration import Check
+from sim.state.totals import Totals
 
 
 def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
@@ -20,21 +21,21 @@ def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
         totals: What `count_moments` added under `name`.
         name: Family of paths.
     """
-    gates = ctx.params.realism_gates_5B
+    seen, gates = PathCounts(totals), ctx.params.realism_gates_5B
     # Scenarios share their draws: the sampling error of all is that of one.
     sigma = float(gates.false_alarm_sigma) * square_root(len(ctx.scenarios))
-    values, early = int(totals[f"{name}.values"]), whole(totals, f"{name}.early")
-    mean = int(totals[f"{name}.sum"]) / (values * UNIT)
+    values, early = seen.values[name], seen.early[name]
+    mean = seen.total[name] / (values * UNIT)
     mean_limit = max(
-        gates.latent.mean_tolerance, sigma * square_root(real(totals, f"{name}.mean_variance")) / values
+        gates.latent.mean_tolerance, sigma * square_root(real(seen.mean_variance[name])) / values
     )
-    variance = whole(totals, f"{name}.squares") / (values * UNIT * UNIT)
-    freedom = 2.0 * values * values / real(totals, f"{name}.square_variance")
+    variance = seen.squares[name] / (values * UNIT * UNIT)
+    freedom = 2.0 * values * values / real(seen.square_variance[name])
     limit = paired_limit(freedom, float(gates.false_alarm_sigma), len(ctx.scenarios))
     variance_limit = max(gates.latent.variance_tolerance, limit / freedom - 1.0)
-    found = int(totals[f"{name}.lagged"]) / early if early else 0.0
-    theory = whole(totals, f"{name}.decayed") / early if early else 0.0
-    error = square_root(whole(totals, f"{name}.fresh")) * UNIT / early if early else 0.0
+    found = seen.lagged[name] / early if early else 0.0
+    theory = seen.decayed[name] / early if early else 0.0
+    error = square_root(seen.fresh[name]) * UNIT / early if early else 0.0
     lag_limit = max(gates.latent.autocorrelation_tolerance, sigma * error)
     note = f"standardised {name} paths, {values} values"
     return [

@@ -10,12 +10,32 @@ import numpy as np
 from sim.recipes.entities import pair_entity
 from sim.segments.arrivals_5b.sums import add, add_real
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Each, Scalar
 from sim.state.frames import Array, Frame
 
 UNIT = 4096
 """Standardised field values are summed as whole 1/4096s: 8 standard deviations squared still leave room for
 2**32 of them.
 """
+
+
+FAMILIES = ("field", "shock")
+
+
+class PathCounts(Counters):
+    """Paths of each family as published: how many, and their moments; `count_moments` says in which units."""
+
+    paths = Each(FAMILIES, Scalar())
+    blocks = Each(FAMILIES, Scalar())
+    values = Each(FAMILIES, Scalar())
+    total = Each(FAMILIES, Scalar())
+    squares = Each(FAMILIES, Scalar())
+    early = Each(FAMILIES, Scalar())
+    lagged = Each(FAMILIES, Scalar())
+    decayed = Each(FAMILIES, Scalar())
+    fresh = Each(FAMILIES, Scalar())
+    mean_variance = Each(FAMILIES, Scalar())
+    square_variance = Each(FAMILIES, Scalar())
 
 
 @dataclass(frozen=True)
@@ -144,15 +164,15 @@ def count_moments(ctx: PartitionContext, name: str, paths: Paths, z: Array, buck
         .reshape(-1, buckets)
     )
     early = (s[:, :-1] * s[:, :-1]).sum(axis=1)
-    ctx.count(f"{name}.values", s.size)
-    ctx.count(f"{name}.sum", int(s.sum()))
-    ctx.count(f"{name}.lagged", int((s[:, :-1] * s[:, 1:]).sum()))
-    add(ctx, f"{name}.squares", (s * s).sum(axis=1))
-    add(ctx, f"{name}.early", early)
+    ctx.count(PathCounts.values[name], s.size)
+    ctx.count(PathCounts.total[name], int(s.sum()))
+    ctx.count(PathCounts.lagged[name], int((s[:, :-1] * s[:, 1:]).sum()))
+    add(ctx, PathCounts.squares[name], (s * s).sum(axis=1))
+    add(ctx, PathCounts.early[name], early)
     decay = np.floor(paths.phi * np.float64(UNIT) + 0.5).astype(np.int64)
     fresh = np.floor((1.0 - paths.phi * paths.phi) * np.float64(UNIT) + 0.5).astype(np.int64)
-    add(ctx, f"{name}.decayed", early // UNIT * decay)
-    add(ctx, f"{name}.fresh", early // UNIT * fresh)
+    add(ctx, PathCounts.decayed[name], early // UNIT * decay)
+    add(ctx, PathCounts.fresh[name], early // UNIT * fresh)
     square = paths.phi * paths.phi
-    add_real(ctx, f"{name}.mean_variance", np.float64(buckets) * (1.0 + paths.phi) / (1.0 - paths.phi))
-    add_real(ctx, f"{name}.square_variance", np.float64(2 * buckets) * (1.0 + square) / (1.0 - square))
+    add_real(ctx, PathCounts.mean_variance[name], np.float64(buckets) * (1.0 + paths.phi) / (1.0 - paths.phi))
+    add_real(ctx, PathCounts.square_variance[name], np.float64(2 * buckets) * (1.0 + square) / (1.0 - square))

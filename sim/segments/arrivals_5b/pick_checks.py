@@ -6,14 +6,18 @@ scenario, taken as often.
 
 from __future__ import annotations
 
-from sim.segments.arrivals_5b.sums import freedom_of, paired_limit, real, skewed_limit, square_root, whole
+from sim.segments.arrivals_5b.pick_sums import ChiSquareCounts, CollisionCounts
+from sim.segments.arrivals_5b.place_audit import CoinCounts
+from sim.segments.arrivals_5b.sums import freedom_of, paired_limit, real, skewed_limit, square_root
 from sim.state.context import Context
-from sim.state.declaration import Check, Totals
+from sim.state.declaration import Check
+from sim.state.totals import Totals
 
 
 def chi_square_check(ctx: Context, totals: Totals, name: str, note: str) -> Check:
     """Summed chi-square against the value an honest run exceeds once in a million."""
-    statistic, freedom = real(totals, f"{name}.statistic"), int(totals.get(f"{name}.freedom", 0))
+    seen = ChiSquareCounts(totals)
+    statistic, freedom = real(seen.statistic[name]), seen.freedom[name]
     limit = (
         paired_limit(freedom, float(ctx.params.realism_gates_5B.false_alarm_sigma), len(ctx.scenarios))
         if freedom
@@ -23,12 +27,12 @@ def chi_square_check(ctx: Context, totals: Totals, name: str, note: str) -> Chec
     return Check(f"chi-square {name}", statistic <= limit, found, {"at_most": limit}, note)
 
 
-def collision_check(ctx: Context, totals: Totals, name: str) -> Check:
+def collision_check(ctx: Context, totals: Totals) -> Check:
     """Pairs on the same place against the weights: the entropy of places within a bucket."""
-    gates = ctx.params.realism_gates_5B
-    same, pairs = int(totals.get(f"{name}.same", 0)), int(totals.get(f"{name}.pairs", 0))
-    expected, variance = real(totals, f"{name}.expected"), real(totals, f"{name}.variance")
-    limit = _limit(ctx, variance, float(whole(totals, f"{name}.root_cubes")))
+    seen, gates = CollisionCounts(totals), ctx.params.realism_gates_5B
+    same, pairs = seen.same, seen.pairs
+    expected, variance = real(seen.expected), real(seen.variance)
+    limit = _limit(ctx, variance, float(seen.root_cubes))
     within = max(gates.routing.collision_tolerance * expected, limit)
     found = {"same": same, "pairs": pairs, "effective_places": pairs / same if same else None}
     held = {"same": expected, "within": within, "effective_places": pairs / expected if expected else None}
@@ -36,15 +40,15 @@ def collision_check(ctx: Context, totals: Totals, name: str) -> Check:
         "pairs of one merchant, hour and key served by one place; 2 ** collision entropy is the effective "
         "number of places"
     )
-    return Check(f"entropy {name}", abs(same - expected) <= within, found, held, note)
+    return Check("entropy places in a bucket", abs(same - expected) <= within, found, held, note)
 
 
 def coin_check(ctx: Context, totals: Totals) -> Check:
     """Virtual arrivals of keys that have both kinds against their shares."""
-    gates = ctx.params.realism_gates_5B
-    arrivals, virtual = int(totals.get("coin.arrivals", 0)), int(totals.get("coin.virtual", 0))
-    expected, variance = real(totals, "coin.expected"), real(totals, "coin.variance")
-    limit = _limit(ctx, variance, real(totals, "coin.root_cubes"))
+    seen, gates = CoinCounts(totals), ctx.params.realism_gates_5B
+    arrivals, virtual = seen.coin_arrivals, seen.coin_virtual
+    expected, variance = real(seen.coin_expected), real(seen.coin_variance)
+    limit = _limit(ctx, variance, real(seen.coin_root_cubes))
     within = max(gates.routing.virtual_share_tolerance * arrivals, limit)
     found, held = {"virtual": virtual, "of": arrivals}, {"virtual": expected, "within": within}
     return Check(

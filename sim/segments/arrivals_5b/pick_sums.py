@@ -7,7 +7,29 @@ import numpy as np
 from sim.recipes.groups import run_lengths, run_of_row, run_offsets, sum_by_run
 from sim.segments.arrivals_5b.sums import add, add_real
 from sim.state.context import PartitionContext
+from sim.state.counters import Counters, Each, Scalar
 from sim.state.frames import Array
+
+PICKS = ("places", "busiest hours", "slots of the hour")
+
+
+class ChiSquareCounts(Counters):
+    """Chi-square of each kind of picks against its weights."""
+
+    statistic = Each(PICKS, Scalar())
+    freedom = Each(PICKS, Scalar())
+
+
+class CollisionCounts(Counters):
+    """Pairs of arrivals of one merchant, hour and key: on the same place, in all,
+    and what the weights say.
+    """
+
+    same = Scalar()
+    pairs = Scalar()
+    expected = Scalar()
+    variance = Scalar()
+    root_cubes = Scalar()
 
 
 def count_chi_square(
@@ -20,7 +42,7 @@ def count_chi_square(
 
     Args:
         ctx: Context.
-        name: Counter name.
+        name: Which of `PICKS`.
         tally: int64, p: picks of each cell.
         weight: uint64, p.
         offsets: uint64, g + 1: groups of cells, non-empty, with positive weight.
@@ -47,8 +69,8 @@ def count_chi_square(
         _terms(tally[single].astype(np.float64), expected),
         _terms(rest[several], (picks * rest_share)[several]),
     )
-    add_real(ctx, f"{name}.statistic", np.concatenate(terms))
-    ctx.count(f"{name}.freedom", int((cells[used] - 1).sum()))
+    add_real(ctx, ChiSquareCounts.statistic[name], np.concatenate(terms))
+    ctx.count(ChiSquareCounts.freedom[name], int((cells[used] - 1).sum()))
 
 
 def _terms(found: Array, expected: Array) -> Array:
@@ -58,7 +80,7 @@ def _terms(found: Array, expected: Array) -> Array:
 
 
 def count_collisions(
-    ctx: PartitionContext, name: str, picks: Array, bounds: Array, group: Array, weight: Array, offsets: Array
+    ctx: PartitionContext, picks: Array, bounds: Array, group: Array, weight: Array, offsets: Array
 ) -> None:
     """Add, over all rows (one merchant, hour and key), the pairs of picks from one group that fell on the
     same member.
@@ -69,7 +91,6 @@ def count_collisions(
 
     Args:
         ctx: Context.
-        name: Counter name.
         picks: uint64, m: count row << 32 | member; sorted here, in place.
         bounds: uint64: segments of `picks` whose rows do not mix.
         group: int64, p: group of each member.
@@ -79,7 +100,7 @@ def count_collisions(
     second, third = _power_sums(weight, offsets, group)
     ctx.sort_segments(picks, bounds)
     same = run_lengths(run_offsets(picks))
-    ctx.count(f"{name}.same", int((same * (same - 1) // 2).sum()))
+    ctx.count(CollisionCounts.same, int((same * (same - 1) // 2).sum()))
     drawn_from = group[(picks & np.uint64(0xFFFFFFFF)).astype(np.int64)]
     runs = run_offsets(picks >> np.uint64(32), drawn_from)
     n = run_lengths(runs).astype(np.float64)
@@ -87,10 +108,10 @@ def count_collisions(
     pairs = 0.5 * n * (n - 1.0)
     s2, s3 = second[of], third[of]
     variance = pairs * np.maximum(s2 - s2 * s2, 0.0) + 2.0 * pairs * (n - 2.0) * np.maximum(s3 - s2 * s2, 0.0)
-    ctx.count(f"{name}.pairs", int((n * (n - 1.0)).astype(np.int64).sum()) // 2)
-    add_real(ctx, f"{name}.expected", pairs * s2)
-    add_real(ctx, f"{name}.variance", variance)
-    add(ctx, f"{name}.root_cubes", np.ceil(variance * np.sqrt(variance)).astype(np.uint64))
+    ctx.count(CollisionCounts.pairs, int((n * (n - 1.0)).astype(np.int64).sum()) // 2)
+    add_real(ctx, CollisionCounts.expected, pairs * s2)
+    add_real(ctx, CollisionCounts.variance, variance)
+    add(ctx, CollisionCounts.root_cubes, np.ceil(variance * np.sqrt(variance)).astype(np.uint64))
 
 
 def _power_sums(weight: Array, offsets: Array, group: Array) -> tuple[Array, Array]:

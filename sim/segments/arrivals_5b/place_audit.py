@@ -10,10 +10,21 @@ from sim.segments.arrivals_5b.pick_sums import count_chi_square, count_collision
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.sums import add_real
 from sim.state.context import PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.frames import Array, Frame
 
 NONE = np.uint32(0xFFFFFFFF)
 _HALF = np.uint64(32)
+
+
+class CoinCounts(Counters):
+    """Arrivals of keys that have both kinds, and how many of them are virtual and should be."""
+
+    coin_arrivals = Scalar()
+    coin_virtual = Scalar()
+    coin_expected = Scalar()
+    coin_variance = Scalar()
+    coin_root_cubes = Scalar()
 
 
 def count_places(
@@ -48,7 +59,7 @@ def count_places(
     before = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(chosen).astype(np.uint64)])
     picks = (row[chosen].astype(np.uint64) << _HALF) | member[chosen]
     bounds = before[segments[1].astype(np.int64)]
-    count_collisions(ctx, "places in a bucket", picks, bounds, members.group, members.weight, members.offsets)
+    count_collisions(ctx, picks, bounds, members.group, members.weight, members.offsets)
     _count_busiest(ctx, counts, picks, members, least)
     _count_coin(ctx, keys, key_row[row[served]], member[served] >= members.sites)
 
@@ -85,8 +96,8 @@ def _count_coin(ctx: PartitionContext, keys: Frame, key_of_arrival: Array, virtu
     total = np.bincount(key_of_arrival, minlength=len(keys))[both].astype(np.float64)
     found = np.bincount(key_of_arrival[virtual], minlength=len(keys))[both]
     variance = total * share * (1.0 - share)
-    ctx.count("coin.arrivals", int(total.astype(np.int64).sum()))
-    ctx.count("coin.virtual", int(found.sum()))
-    add_real(ctx, "coin.expected", total * share)
-    add_real(ctx, "coin.variance", variance)
-    add_real(ctx, "coin.root_cubes", variance * np.sqrt(variance))
+    ctx.count(CoinCounts.coin_arrivals, int(total.astype(np.int64).sum()))
+    ctx.count(CoinCounts.coin_virtual, int(found.sum()))
+    add_real(ctx, CoinCounts.coin_expected, total * share)
+    add_real(ctx, CoinCounts.coin_variance, variance)
+    add_real(ctx, CoinCounts.coin_root_cubes, variance * np.sqrt(variance))

@@ -13,9 +13,23 @@ from sim.recipes.entities import pair_entity
 from sim.recipes.horizon import horizon_of
 from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.counters import Counters, PerScenario, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Keys and groups of each scenario: how many, how large, how many keys share theirs."""
+
+    keys = PerScenario(Scalar())
+    groups = PerScenario(Scalar())
+    largest = PerScenario(Scalar())
+    shared = PerScenario(Scalar())
+    several = PerScenario(Scalar())
+    median = PerScenario(Scalar())
+
 
 STATE = State(
     id="5B.S1",
@@ -25,6 +39,7 @@ STATE = State(
     writes=("s1_time_grid_5B", "s1_grouping_5B"),
     kernels=("entity_hash",),
     per_scenario=True,
+    counts=(Counts,),
 )
 
 DAY_US = 86_400_000_000
@@ -45,13 +60,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     manifest = ctx.load("scenario_manifest_5A", scenario=part.scenario)
     grouping = _groups(ctx, int(manifest.band[0]))
     _, members = np.unique(grouping.group_id, return_counts=True)
-    ctx.count(f"keys.{part.scenario}", len(grouping))
-    ctx.count(f"groups.{part.scenario}", len(members))
-    ctx.count(f"largest.{part.scenario}", int(members.max(initial=0)))
-    ctx.count(f"shared.{part.scenario}", int(members[members > 1].sum()))
-    ctx.count(f"several.{part.scenario}", int((members > 1).sum()))
+    ctx.count(Counts.keys[part.scenario], len(grouping))
+    ctx.count(Counts.groups[part.scenario], len(members))
+    ctx.count(Counts.largest[part.scenario], int(members.max(initial=0)))
+    ctx.count(Counts.shared[part.scenario], int(members[members > 1].sum()))
+    ctx.count(Counts.several[part.scenario], int((members > 1).sum()))
     ctx.count(
-        f"median.{part.scenario}", int(np.sort(members)[(len(members) - 1) // 2]) if len(members) else 0
+        Counts.median[part.scenario], int(np.sort(members)[(len(members) - 1) // 2]) if len(members) else 0
     )
     return {"s1_time_grid_5B": _grid(ctx, manifest), "s1_grouping_5B": grouping}
 
@@ -133,11 +148,11 @@ def _groups(ctx: Context, band: int) -> Frame:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Groups are many, none dominates, most are shared - each in proportion to the size of the world."""
-    gates = ctx.params.realism_gates_5B.grouping
+    seen, gates = Counts(totals), ctx.params.realism_gates_5B.grouping
     found = []
     for scenario in ctx.scenarios:
         keys, groups, largest, shared = (
-            int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "largest", "shared")
+            figure[scenario] for figure in (seen.keys, seen.groups, seen.largest, seen.shared)
         )
         floor = min(gates.groups_floor, keys // gates.keys_a_group)
         most = gates.largest_share * keys + gates.largest_allowance_keys
@@ -164,10 +179,10 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """How groups are made up, scenario by scenario."""
-    found = []
+    seen, found = Counts(totals), []
     for scenario in ctx.scenarios:
         keys, groups, several, median = (
-            int(totals[f"{name}.{scenario}"]) for name in ("keys", "groups", "several", "median")
+            figure[scenario] for figure in (seen.keys, seen.groups, seen.several, seen.median)
         )
         found += [
             Measurement(

@@ -13,12 +13,13 @@ from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.segments.arrivals_5b import surfaces
 from sim.segments.arrivals_5b.field_checks import moment_checks
-from sim.segments.arrivals_5b.fields import Paths, count_moments, group_paths, shock_paths
+from sim.segments.arrivals_5b.fields import PathCounts, Paths, count_moments, group_paths, shock_paths
 from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
 
 STATE = State(
     id="5B.S2",
@@ -30,6 +31,7 @@ STATE = State(
     kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity", *surfaces.KERNELS),
     per_scenario=True,
     resident=True,
+    counts=(PathCounts,),
 )
 
 
@@ -98,8 +100,8 @@ def _published(
 ) -> Array:
     z = paths.draw(ctx, stream, buckets)
     count_moments(ctx, name, paths, z, buckets)
-    ctx.count(f"{name}.paths", len(paths.entity))
-    ctx.count(f"{name}.blocks", len(paths.entity) * ((buckets + 1) // 2))
+    ctx.count(PathCounts.paths[name], len(paths.entity))
+    ctx.count(PathCounts.blocks[name], len(paths.entity) * ((buckets + 1) // 2))
     zeros = np.zeros(len(paths.entity), dtype=np.uint64)
     ctx.ledger(stream, zeros, paths.entity, draws=buckets, scenario=part.scenario, names=dict(owners.items()))
     return z
@@ -170,12 +172,11 @@ def _surface_keys(ctx: Context, surface: Frame, grouping: Frame, buckets: int) -
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean, variance and lag-1 autocorrelation of both families of paths; their draws."""
-    found = []
+    seen, found = PathCounts(totals), []
     for name, stream in (("field", "5B.latent_field"), ("shock", "5B.country_shock")):
         found += moment_checks(ctx, totals, name)
-        blocks = int(totals[f"{name}.blocks"])
-        entry = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws", "blocks")]
-        expected = [int(totals[f"{name}.paths"]), int(totals[f"{name}.values"]), blocks]
+        entry = list(totals.drawn(stream))
+        expected = [seen.paths[name], seen.values[name], seen.blocks[name]]
         found.append(
             Check(
                 f"ledger {stream}",

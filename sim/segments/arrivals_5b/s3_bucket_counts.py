@@ -11,15 +11,27 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.entities import zone_entity
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.arrivals_5b.count_checks import count_moments, dispersion_checks
+from sim.segments.arrivals_5b.count_checks import ClassCounts, count_moments, dispersion_checks
 from sim.segments.arrivals_5b.fields import by_code
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
 from sim.segments.arrivals_5b.sums import real
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Rows with demand and the draws they must take; rows in all, and rows stored."""
+
+    positive_rows = Scalar()
+    parts = Scalar()
+    rows = Scalar()
+    stored_rows = Scalar()
+
 
 STATE = State(
     id="5B.S3",
@@ -30,6 +42,7 @@ STATE = State(
     streams=("5B.bucket_count",),
     kernels=("draw_counts", "entity_hash", "match_keys"),
     per_scenario=True,
+    counts=(Counts, ClassCounts),
 )
 
 _BLOCK_BITS = np.uint64(16)
@@ -71,13 +84,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         scenario=part.scenario,
         names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},
     )
-    ctx.count("positive_rows", int((rows.lambda_realised > 0.0).sum()))
-    ctx.count("parts", int(parts(ctx, rows.lambda_realised).sum()))
-    ctx.count(f"in.{part.scenario}", int(count.sum(dtype=np.int64)))
+    ctx.count(Counts.positive_rows, int((rows.lambda_realised > 0.0).sum()))
+    ctx.count(Counts.parts, int(parts(ctx, rows.lambda_realised).sum()))
+    ctx.count(ClassCounts.in_scenario[part.scenario], int(count.sum(dtype=np.int64)))
     count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
     kept = np.flatnonzero(count)
-    ctx.count("rows", len(count))
-    ctx.count("stored_rows", len(kept))
+    ctx.count(Counts.rows, len(count))
+    ctx.count(Counts.stored_rows, len(kept))
     names = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")
     stored = rows.select(*names).take(kept).with_columns(count_n=count[kept])
     return {"s3_bucket_counts_5B": stored, "s3_count_summary_5B": _summary(ctx, part, rows, count)}
@@ -151,9 +164,10 @@ def _summary(ctx: Context, part: Partition, rows: Frame, count: Array) -> Frame:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean and dispersion against the law, by class; draws against the means."""
-    stream = "5B.bucket_count"
-    found = [int(totals[f"rng.{stream}.{figure}"]) for figure in ("entities", "draws")]
-    expected = [int(totals["positive_rows"]), int(totals["parts"])]
+    seen, stream = Counts(totals), "5B.bucket_count"
+    drawn = totals.drawn(stream)
+    found = [drawn.entities, drawn.draws]
+    expected = [seen.positive_rows, seen.parts]
     ledger = Check(
         f"ledger {stream}",
         found == expected,
@@ -166,12 +180,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """How far counts scatter about their means, over all classes, and how many buckets stay empty."""
-    codes = [code for code in range(len(ctx.vocabulary("demand_class"))) if real(totals, f"mu.{code}") > 0.0]
+    seen, sums = Counts(totals), ClassCounts(totals)
+    names = [name for name, mu in sums.mu.items() if real(mu) > 0.0]
     squares, mu, variance = (
-        sum(real(totals, f"{name}.{code}") for code in codes) for name in ("squares", "mu", "variance")
+        sum(real(figure[name]) for name in names) for figure in (sums.squares, sums.mu, sums.variance)
     )
     figures = {"found": squares / max(1.0, mu), "law": variance / max(1.0, mu)}
-    stored, rows = int(totals["stored_rows"]), int(totals["rows"])
+    stored, rows = seen.stored_rows, seen.rows
     return [
         Measurement(
             "index of dispersion", figures, "", "sum of (N - mu)^2 over sum of mu, all rows; 1 for Poisson"

@@ -24,9 +24,20 @@ from sim.segments.arrivals_5b.profiles import Profiles, profiles_of
 from sim.segments.arrivals_5b.routes import Routes, routes_of
 from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_of, spec_of
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Arrivals made, and those there had to be."""
+
+    arrivals = Scalar()
+    planned = Scalar()
+    virtual = Scalar()
+
 
 STATE = State(
     id="5B.S4",
@@ -56,6 +67,7 @@ STATE = State(
     ),
     per_scenario=True,
     resident=True,
+    counts=(Counts,),
 )
 
 _SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
@@ -167,9 +179,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             scenario=part.scenario,
             names=dict(names.items()),
         )
-    ctx.count("arrivals", total)
-    ctx.count("planned", int(part.spec["arrivals"]))
-    ctx.count("virtual", int(virtual.sum()))
+    ctx.count(Counts.arrivals, total)
+    ctx.count(Counts.planned, int(part.spec["arrivals"]))
+    ctx.count(Counts.virtual, int(virtual.sum()))
     went = ctx.on_host(np.bincount(row[(packed[virtual] & _LOW).astype(np.int64)], minlength=len(counts)))
     return {
         "arrival_events_5B": events,
@@ -272,7 +284,8 @@ def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: in
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """As many arrivals as counted, each with two draws from each stream."""
-    arrivals, planned = int(totals["arrivals"]), int(totals["planned"])
+    seen = Counts(totals)
+    arrivals, planned = seen.arrivals, seen.planned
     return [
         Check("arrivals", arrivals == planned > 0, arrivals, planned, "one row for each counted arrival"),
         *(ledger_check(totals, stream, arrivals, 2) for stream in STATE.streams),
@@ -281,11 +294,5 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Share of arrivals without a till: it is decided upstream."""
-    return [
-        Measurement(
-            "virtual share",
-            int(totals["virtual"]) / max(1, int(totals["arrivals"])),
-            "share",
-            "of all arrivals",
-        )
-    ]
+    seen = Counts(totals)
+    return [Measurement("virtual share", seen.virtual / max(1, seen.arrivals), "share", "of all arrivals")]

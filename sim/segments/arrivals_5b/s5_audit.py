@@ -16,15 +16,32 @@ from sim.segments.arrivals_5b.clock import clock_of
 from sim.segments.arrivals_5b.keys import key_of_row, settlement_of_key
 from sim.segments.arrivals_5b.members import Members, members_of
 from sim.segments.arrivals_5b.pick_checks import chi_square_check, coin_check, collision_check
-from sim.segments.arrivals_5b.pick_sums import count_chi_square
-from sim.segments.arrivals_5b.place_audit import count_places
+from sim.segments.arrivals_5b.pick_sums import ChiSquareCounts, CollisionCounts, count_chi_square
+from sim.segments.arrivals_5b.place_audit import CoinCounts, count_places
 from sim.segments.arrivals_5b.profiles import profiles_of
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.slices import days_with_arrivals, merchants_of, spec_of
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.counters import Counters, Each, Scalar, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
+PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
+
+
+class Counts(Counters):
+    """Rows looked at again, and what is wrong with them."""
+
+    rows = Scalar()
+    zone = Vector("tzid")
+    virtual = Scalar()
+    count_rows = Scalar()
+    wrong_counts = Scalar()
+    faults = Each(TIME_FAULTS + PLACE_FAULTS, Scalar())
+
 
 STATE = State(
     id="5B.S5",
@@ -58,6 +75,7 @@ STATE = State(
     ),
     per_scenario=True,
     resident=True,
+    counts=(Counts, ChiSquareCounts, CollisionCounts, CoinCounts),
 )
 
 _SOURCES = (
@@ -67,8 +85,6 @@ _SOURCES = (
     "edge_catalogue_3B",
     "virtual_settlement_3B",
 )
-TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
-PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -105,11 +121,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     slot = _times(ctx, part, events)
     members = members_of(ctx, part, keys)
     member = _routes(ctx, part, events, keys, key_row, row, members)
-    ctx.count("rows", len(events))
+    ctx.count(Counts.rows, len(events))
     ctx.count(
-        "zone", ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid"))))
+        Counts.zone,
+        ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))),
     )
-    ctx.count("virtual", int(events.is_virtual.sum()))
+    ctx.count(Counts.virtual, int(events.is_virtual.sum()))
     _count_slots(ctx, part, counts, keys, key_row, row, slot)
     count_places(ctx, counts, keys, key_row, (segments, bounds), row, member, members)
     return {}
@@ -136,8 +153,8 @@ def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array
         zone=events.zone_representation,
         channel=events.channel_group,
     )
-    ctx.count("count_rows", len(counts))
-    ctx.count("wrong_counts", int((ctx.on_host(tally) != counts.count_n).sum()))
+    ctx.count(Counts.count_rows, len(counts))
+    ctx.count(Counts.wrong_counts, int((ctx.on_host(tally) != counts.count_n).sum()))
     return segments, bounds, ctx.on_host(row)
 
 
@@ -208,7 +225,7 @@ def _present(ctx: PartitionContext, events: Frame, name: str) -> Array:
 
 def _count_faults(ctx: PartitionContext, names: tuple[str, ...], fault: Array) -> None:
     for bit, name in enumerate(names):
-        ctx.count(name, int((fault & np.uint8(1 << bit) != 0).sum()) if fault.any() else 0)
+        ctx.count(Counts.faults[name], int((fault & np.uint8(1 << bit) != 0).sum()) if fault.any() else 0)
 
 
 def _count_slots(
@@ -233,12 +250,11 @@ def _count_slots(
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No fault in any row; laws within what an honest run may deviate."""
-    rows = int(totals["rows"])
+    seen = Counts(totals)
     faults = [
-        Check(name, int(totals[name]) == 0, int(totals[name]), 0, f"arrivals, of {rows}")
-        for name in TIME_FAULTS + PLACE_FAULTS
+        Check(name, found == 0, found, 0, f"arrivals, of {seen.rows}") for name, found in seen.faults.items()
     ]
-    wrong, count_rows = int(totals["wrong_counts"]), int(totals["count_rows"])
+    wrong, count_rows = seen.wrong_counts, seen.count_rows
     return [
         Check(
             "conservation per key and bucket",
@@ -255,7 +271,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             "busiest hours",
             "sites and edges inside single merchant-hours with the most arrivals",
         ),
-        collision_check(ctx, totals, "places in a bucket"),
+        collision_check(ctx, totals),
         chi_square_check(
             ctx,
             totals,
@@ -268,9 +284,10 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """How concentrated arrivals are in zones, and how many are online, as recounted from their rows."""
-    rows = max(1, int(totals["rows"]))
-    zones = np.sort(totals["zone"])[::-1]
+    seen = Counts(totals)
+    rows = max(1, seen.rows)
+    zones = np.sort(seen.zone)[::-1]
     return [
         Measurement("top-10 time zones", int(zones[:10].sum()) / rows, "share", "of all arrivals"),
-        Measurement("virtual share", int(totals["virtual"]) / rows, "share", "of all arrivals"),
+        Measurement("virtual share", seen.virtual / rows, "share", "of all arrivals"),
     ]

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.groups import whole_sum
 from sim.state.context import PartitionContext
-from sim.state.declaration import Totals
+from sim.state.counters import Counter
 from sim.state.frames import Array
 
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
 FIXED_BITS = 16
 
 
-def add(ctx: PartitionContext, name: str, words: Array) -> None:
-    """Add uint64 or non-negative int64 row figures to a counter that cannot overflow (two halves)."""
-    figures = words.astype(np.uint64)
-    ctx.count(f"{name}.high", int((figures >> _HALF).sum()))
-    ctx.count(f"{name}.low", int((figures & _LOW).sum()))
+def add(ctx: PartitionContext, counter: Counter[int], words: Array) -> None:
+    """Add uint64 or non-negative int64 row figures, exactly."""
+    ctx.count(counter, whole_sum(words.astype(np.uint64)))
 
 
-def add_real(ctx: PartitionContext, name: str, values: Array) -> None:
+def add_real(ctx: PartitionContext, counter: Counter[int], values: Array) -> None:
     """Add non-negative float64 row figures as floor(value * 2**16),
     split into halves before they become integers.
 
@@ -28,18 +25,13 @@ def add_real(ctx: PartitionContext, name: str, values: Array) -> None:
     """
     scaled = np.floor(values * np.float64(1 << FIXED_BITS))
     high = np.floor(scaled * np.float64(2.0**-32))
-    ctx.count(f"{name}.high", int(high.astype(np.uint64).sum()))
-    ctx.count(f"{name}.low", int((scaled - high * np.float64(2.0**32)).astype(np.uint64).sum()))
+    low = (scaled - high * np.float64(2.0**32)).astype(np.uint64)
+    ctx.count(counter, (int(high.astype(np.uint64).sum()) << 32) + int(low.sum()))
 
 
-def whole(totals: Totals, name: str) -> int:
-    """The sum `add` made."""
-    return (int(totals.get(f"{name}.high", 0)) << 32) + int(totals.get(f"{name}.low", 0))
-
-
-def real(totals: Totals, name: str) -> float:
-    """The sum `add_real` made."""
-    return whole(totals, name) / (1 << FIXED_BITS)
+def real(total: int) -> float:
+    """What `add_real` added up to."""
+    return total / (1 << FIXED_BITS)
 
 
 def square_root(value: float) -> float:

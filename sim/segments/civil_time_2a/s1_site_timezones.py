@@ -8,7 +8,19 @@ import numpy as np
 
 from sim.recipes.join import match
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Sites by zone, and those whose city is unknown or abroad."""
+
+    sites = Scalar()
+    unknown_city = Scalar()
+    zone_abroad = Scalar()
+    sites_by_zone = Vector("tzid")
+
 
 STATE = State(
     id="2A.S1",
@@ -17,6 +29,7 @@ STATE = State(
     writes=("site_timezones",),
     config=("realism_gates_2A",),
     reference=("cities", "tz_transitions"),
+    counts=(Counts,),
 )
 
 
@@ -31,10 +44,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     cities = ctx.reference("cities").sort("city_id")
     row, known = match(cities.city_id, sites.city_id)
     tzid = cities.tzid[row]
-    ctx.count("sites", len(sites))
-    ctx.count("unknown_city", np.count_nonzero(~known))
-    ctx.count("zone_abroad", np.count_nonzero(cities.country_iso[row] != sites.legal_country_iso))
-    ctx.count("sites_by_zone", np.bincount(tzid, minlength=len(ctx.vocabulary("tzid"))))
+    ctx.count(Counts.sites, len(sites))
+    ctx.count(Counts.unknown_city, np.count_nonzero(~known))
+    ctx.count(Counts.zone_abroad, np.count_nonzero(cities.country_iso[row] != sites.legal_country_iso))
+    ctx.count(Counts.sites_by_zone, np.bincount(tzid, minlength=len(ctx.vocabulary("tzid"))))
     return {
         "site_timezones": sites.select(
             "merchant_id", "legal_country_iso", "site_order", "site_id"
@@ -44,7 +57,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Every site has its own country's zone, and every zone a clock; the largest zones are reported."""
-    by_zone, names = totals["sites_by_zone"], ctx.vocabulary("tzid")
+    seen = Counts(totals)
+    by_zone, names = seen.sites_by_zone, ctx.vocabulary("tzid")
     top = np.argsort(-by_zone, kind="stable")[: ctx.params.realism_gates_2A.zones_reported]
     clocked = np.isin(np.flatnonzero(by_zone), ctx.reference("tz_transitions").tzid)
     rows = sum(file.rows for file in ctx.files("site_locations"))
@@ -53,18 +67,18 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         "top": {names[zone]: int(by_zone[zone]) for zone in top.tolist()},
     }
     return [
-        Check("every site has a zone", totals["sites"] == rows, totals["sites"], rows, "one row a site"),
+        Check("every site has a zone", seen.sites == rows, seen.sites, rows, "one row a site"),
         Check(
             "sites in unknown cities",
-            totals["unknown_city"] == 0,
-            totals["unknown_city"],
+            seen.unknown_city == 0,
+            seen.unknown_city,
             0,
             "the city is in the snapshot",
         ),
         Check(
             "zones of another country",
-            totals["zone_abroad"] == 0,
-            totals["zone_abroad"],
+            seen.zone_abroad == 0,
+            seen.zone_abroad,
             0,
             "the city is in the site's country",
         ),

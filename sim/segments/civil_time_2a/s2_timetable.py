@@ -12,9 +12,20 @@ import numpy as np
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import span_of
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Zones with an offset at the beginning, and their changes."""
+
+    zones_at_begin = Scalar()
+    illegal_offsets = Scalar()
+    changes = Scalar()
+
 
 STATE = State(
     id="2A.S2",
@@ -22,6 +33,7 @@ STATE = State(
     writes=("tz_timetable_cache",),
     config=("realism_gates_2A", "scenario_horizon_5A", "timetable_policy_2A"),
     reference=("tz_transitions",),
+    counts=(Counts,),
 )
 
 _DAY_S, _MICRO = 86_400, np.int64(1_000_000)
@@ -45,9 +57,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         & (rows.offset_minutes <= gates.maximum)
         & (rows.offset_minutes % gates.multiple_of == 0)
     )
-    ctx.count("zones_at_begin", np.count_nonzero(begins.transition_utc_s <= first_s))
-    ctx.count("illegal_offsets", np.count_nonzero(~legal))
-    ctx.count("changes", len(rows) - len(begins))
+    ctx.count(Counts.zones_at_begin, np.count_nonzero(begins.transition_utc_s <= first_s))
+    ctx.count(Counts.illegal_offsets, np.count_nonzero(~legal))
+    ctx.count(Counts.changes, len(rows) - len(begins))
     return {
         "tz_timetable_cache": Frame(
             {
@@ -61,18 +73,19 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """All zones begin known, with offsets that civil time has."""
+    seen = Counts(totals)
     zones, gates = len(ctx.vocabulary("tzid")), ctx.params.realism_gates_2A.offset_minutes
     law = f"{gates.minimum} to {gates.maximum} minutes, whole multiples of {gates.multiple_of}"
-    found = {"zones": totals["zones_at_begin"], "changes_within": totals["changes"]}
+    found = {"zones": seen.zones_at_begin, "changes_within": seen.changes}
     return [
         Check(
             "zones known from the beginning",
-            totals["zones_at_begin"] == zones,
+            seen.zones_at_begin == zones,
             found,
             {"zones": zones},
             "one offset at the start",
         ),
-        Check("legal offsets", totals["illegal_offsets"] == 0, totals["illegal_offsets"], 0, law),
+        Check("legal offsets", seen.illegal_offsets == 0, seen.illegal_offsets, 0, law),
     ]
 
 

@@ -17,14 +17,16 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point
 from sim.recipes.audits import ledger_check
-from sim.recipes.groups import run_of_row, run_offsets, run_starts, sum_by_run
+from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.join import look_up, match
 from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
+from sim.segments.intensity_5a.profile_counts import LARGEST, ProfileCounts, count_coverage, of_the_largest
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
 
 STATE = State(
     id="5A.S1",
@@ -40,11 +42,11 @@ STATE = State(
     writes=("merchant_zone_profile_5A",),
     streams=("5A.virtual_scale",),
     kernels=("philox_block", "lognormal_factor"),
+    counts=(ProfileCounts,),
 )
 
 _VOLUME_BITS = 30
 _SCALE_UNIT = 2.0**-20  # of s4_group_weights_2B.site_scale_q
-_LARGEST = {"top 1 %": 100, "top 5 %": 20, "top 10 %": 10}
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -69,65 +71,53 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     profile = _profile(ctx, merchants, rows)
     _count_given(ctx, merchants, profile)
     groups = (at_site, sites.legal_country_iso, sites.weight_q), (at_edge, edges.country_iso, edges.weight_q)
-    _count_coverage(ctx, merchants["virtual_share"], *groups, profile)
-    ctx.count("classes", np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))))
-    ctx.count("volume", fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
-    ctx.count("volume of the largest", _of_the_largest(profile))
+    count_coverage(ctx, merchants["virtual_share"], *groups, profile)
     ctx.count(
-        "too_large",
+        ProfileCounts.classes,
+        np.bincount(profile.demand_class, minlength=len(ctx.vocabulary("demand_class"))),
+    )
+    ctx.count(ProfileCounts.volume, fixed_point(profile.weekly_volume_expected, 0).astype(np.int64).sum())
+    ctx.count(ProfileCounts.volume_of_largest, of_the_largest(profile))
+    ctx.count(
+        ProfileCounts.too_large,
         int((profile.weekly_volume_expected > ctx.params.realism_gates_5A.max_weekly_volume).sum()),
     )
     return {"merchant_zone_profile_5A": profile}
 
 
-def _of_the_largest(profile: Frame) -> Array:
-    """Weekly arrivals of the largest merchants together, one figure for each part of `_LARGEST`: int64."""
-    volume = fixed_point(profile.weekly_volume_expected, 0)
-    of_merchant = np.sort(sum_by_run(volume, run_offsets(profile.merchant_id)).astype(np.int64))[::-1]
-    return np.array(
-        [of_merchant[: -(-len(of_merchant) // part)].sum() for part in _LARGEST.values()], dtype=np.int64
-    )
-
-
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Draws, coverage, sizes."""
+    seen = ProfileCounts(totals)
     limit = ctx.params.realism_gates_5A.max_weekly_volume
     return [
-        ledger_check(totals, "5A.virtual_scale", int(totals["virtual_merchants"]), 1),
+        ledger_check(totals, "5A.virtual_scale", seen.virtual_merchants, 1),
         Check(
             "every merchant-country with weight has demand",
-            int(totals["uncovered_pairs"]) == 0,
-            int(totals["uncovered_pairs"]),
+            seen.uncovered_pairs == 0,
+            seen.uncovered_pairs,
             0,
-            f"of {int(totals['weighted_pairs'])} pairs of site and edge groups",
+            f"of {seen.weighted_pairs} pairs of site and edge groups",
         ),
         Check(
             "weekly volumes as given",
-            int(totals["given_off"]) == 0,
-            {"merchants": int(totals["given_volumes"]), "off": int(totals["given_off"])},
+            seen.given_off == 0,
+            {"merchants": seen.given_volumes, "off": seen.given_off},
             {"off": 0},
             "the keys of a merchant sum to the weekly_volume its user gave, times the scale, to 2**-20 of it",
         ),
-        Check(
-            "largest weekly volume",
-            int(totals["too_large"]) == 0,
-            int(totals["too_large"]),
-            0,
-            f"keys above {limit} a week",
-        ),
+        Check("largest weekly volume", seen.too_large == 0, seen.too_large, 0, f"keys above {limit} a week"),
     ]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Class mix, size of a week, and how much of it the largest merchants have."""
-    mix = dict(zip(ctx.vocabulary("demand_class"), np.asarray(totals["classes"]).tolist(), strict=True))
-    largest = np.asarray(totals["volume of the largest"]).tolist()
-    shares = {
-        name: part / max(1, int(totals["volume"])) for name, part in zip(_LARGEST, largest, strict=True)
-    }
+    seen = ProfileCounts(totals)
+    mix = dict(zip(ctx.vocabulary("demand_class"), seen.classes.tolist(), strict=True))
+    largest = seen.volume_of_largest.tolist()
+    shares = {name: part / max(1, seen.volume) for name, part in zip(LARGEST, largest, strict=True)}
     return [
         Measurement("keys by class", mix, "keys"),
-        Measurement("weekly volume", int(totals["volume"]), "arrivals", "expected in an ordinary week"),
+        Measurement("weekly volume", seen.volume, "arrivals", "expected in an ordinary week"),
         Measurement(
             "upper shares of weekly volume",
             shares,
@@ -217,7 +207,8 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     base = median[merchants.online_class[online]] * common[online] * mode[merchants.virtual_mode[online]]
     virtual[online] = base * drawn * merchants.virtual_share[online]
     ctx.count(
-        "virtual_merchants", int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum())
+        ProfileCounts.virtual_merchants,
+        int((merchants.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()),
     )
     return physical, virtual
 
@@ -251,8 +242,8 @@ def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> Non
     keys = np.zeros(len(merchants), dtype=np.float64)
     keys[owner] = np.diff(offsets.astype(np.int64))
     slack = wanted * 2.0**-20 + keys * 2.0**-_VOLUME_BITS  # every key is cut to whole units
-    ctx.count("given_volumes", int((wanted > 0.0).sum()))
-    ctx.count("given_off", int(((wanted > 0.0) & (np.abs(found - wanted) > slack)).sum()))
+    ctx.count(ProfileCounts.given_volumes, int((wanted > 0.0).sum()))
+    ctx.count(ProfileCounts.given_off, int(((wanted > 0.0) & (np.abs(found - wanted) > slack)).sum()))
 
 
 def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> Array:
@@ -318,30 +309,3 @@ def _profile(ctx: Context, merchants: Frame, rows: Frame) -> Frame:
             "virtual_volume": rows.virtual,
         }
     )
-
-
-def _count_coverage(
-    ctx: PartitionContext,
-    share: Array,
-    sites: tuple[Array, Array, Array],
-    edges: tuple[Array, Array, Array],
-    profile: Frame,
-) -> None:
-    """Merchant-country pairs that own weight and a part of the demand,
-    and how many of them the profile lacks.
-
-    `share` is the virtual share by merchant row; `sites` and `edges` are (merchant row, country, weight) of
-    the groups.
-    """
-    sold = (sites[2] > 0) & (share[sites[0]] < 1.0), (edges[2] > 0) & (share[edges[0]] > 0.0)
-    pairs = Frame(
-        {
-            name: np.concatenate([sites[at][sold[0]], edges[at][sold[1]]])
-            for at, name in enumerate(("owner", "country"))
-        }
-    )
-    pairs = pairs.sort("owner", "country")
-    wanted = len(run_starts(pairs.owner, pairs.country))
-    found = len(run_starts(profile.merchant_id, profile.legal_country_iso))
-    ctx.count("weighted_pairs", wanted)
-    ctx.count("uncovered_pairs", abs(wanted - found))

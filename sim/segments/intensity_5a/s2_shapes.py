@@ -15,9 +15,19 @@ from sim.recipes.apportion import fixed_point, largest_remainder
 from sim.recipes.weights import WEIGHT_TOTAL, as_share
 from sim.segments.intensity_5a.keys import HOURS
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Shapes as published."""
+
+    bad_sums = Scalar()
+    shapes = Vector("demand_class", "channel", "weekend_rule", HOURS)
+
 
 STATE = State(
     id="5A.S2",
@@ -25,6 +35,7 @@ STATE = State(
     config=("demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
     writes=("class_zone_shape_5A",),
     kernels=("exp_map", "remainder_quota"),
+    counts=(Counts,),
 )
 
 _DAY_MINUTES = 1440
@@ -58,20 +69,21 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         }
     )
     sums = shape_q.reshape(shapes, HOURS).sum(axis=1, dtype=np.uint64)
-    ctx.count("bad_sums", int((sums != np.uint64(WEIGHT_TOTAL)).sum()))
-    ctx.count("shapes", shape_q.astype(np.int64).reshape(*[len(column) for column in names], HOURS))
+    ctx.count(Counts.bad_sums, int((sums != np.uint64(WEIGHT_TOTAL)).sum()))
+    ctx.count(Counts.shapes, shape_q)
     return {"class_zone_shape_5A": frame}
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Exact sums; online classes keep people's hours; channels differ."""
-    shapes = np.asarray(totals["shapes"])
+    seen = Counts(totals)
+    shapes = seen.shapes
     by_hour = shapes[:, :, 0].reshape(*shapes.shape[:2], 7, 24).sum(axis=2)
     return [
         Check(
             "shapes sum to 1",
-            int(totals["bad_sums"]) == 0,
-            int(totals["bad_sums"]),
+            seen.bad_sums == 0,
+            seen.bad_sums,
             0,
             "shapes whose integers do not sum to 2**40",
         ),

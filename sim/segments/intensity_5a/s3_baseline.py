@@ -9,8 +9,20 @@ from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row, weekend_rule_of_country
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Frame
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Weekly demand in fixed point, by class and hour."""
+
+    bad_weeks = Scalar()
+    keys = Scalar()
+    mass = Vector("demand_class", "channel", "weekend_rule", HOURS)
+    volume = Vector("demand_class", "channel", "weekend_rule")
+
 
 STATE = State(
     id="5A.S3",
@@ -19,6 +31,7 @@ STATE = State(
     config=("demand_policy_5A", "realism_gates_5A"),
     reference=("countries",),
     writes=("merchant_zone_baseline_local_5A",),
+    counts=(Counts,),
 )
 
 _BITS = 20
@@ -45,10 +58,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     mass = fixed_point(rate, _BITS).astype(np.int64)
     weekly = fixed_point(keys.weekly_volume_expected, _BITS).astype(np.int64)
     # Each of 168 truncations loses less than one unit, and so do the volume's and the products' roundings.
-    ctx.count("bad_weeks", int((np.abs(mass.sum(axis=1) - weekly) > HOURS + 2).sum()))
-    ctx.count("keys", len(keys))
-    ctx.count("mass", class_sums(mass, row, len(shapes)))
-    ctx.count("volume", class_sums(weekly[:, None] * (np.arange(HOURS) == 0), row, len(shapes))[:, 0])
+    ctx.count(Counts.bad_weeks, int((np.abs(mass.sum(axis=1) - weekly) > HOURS + 2).sum()))
+    ctx.count(Counts.keys, len(keys))
+    ctx.count(Counts.mass, class_sums(mass, row, len(shapes)).ravel())
+    ctx.count(Counts.volume, class_sums(weekly[:, None] * (np.arange(HOURS) == 0), row, len(shapes))[:, 0])
     frame = Frame(
         {
             **repeated(keys, HOURS),
@@ -61,14 +74,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Weekly mass of every key; weekend, night and peak-hour mass of every class against its shape."""
+    seen = Counts(totals)
     frame = ctx.load("class_zone_shape_5A", columns=("shape_q",))
-    rules, channels = len(ctx.vocabulary("weekend_rule")), len(ctx.vocabulary("channel"))
-    shape = frame.shape_q.astype(np.int64).reshape(-1, channels, rules, HOURS)
-    volume = np.asarray(totals["volume"]).reshape(-1, channels, rules, 1)
+    shape = frame.shape_q.astype(np.int64).reshape(seen.mass.shape)
+    volume = seen.volume[..., None]
     # Volumes are cut to 30 bits and shares to 26, so that the products and their sums stay below 2**63 for
     # any world, and a class of a few arrivals keeps its fractions.
     expected = ((volume >> max(0, int(volume.max()).bit_length() - 30)) * (shape >> 14)).sum(axis=1)
-    found = np.asarray(totals["mass"]).reshape(-1, channels, rules, HOURS).sum(axis=1)
+    found = seen.mass.sum(axis=1)
     weekend = weekend_hours(
         [ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")]
     )
@@ -77,13 +90,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     worst = dict(zip(FIGURES, (apart.max(axis=0) * 100 / PART).tolist(), strict=True))
     points = ctx.params.realism_gates_5A.baseline_points
     return [
-        Check(
-            "weekly mass of every key",
-            int(totals["bad_weeks"]) == 0,
-            int(totals["bad_weeks"]),
-            0,
-            f"of {int(totals['keys'])} keys",
-        ),
+        Check("weekly mass of every key", seen.bad_weeks == 0, seen.bad_weeks, 0, f"of {seen.keys} keys"),
         Check(
             "hours of each class follow its shape",
             max(worst.values()) <= points,

@@ -32,9 +32,18 @@ from sim.segments.intensity_5a.overlays import (
     world_of,
 )
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.counters import Counters, PerScenario, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse, refuse_any
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Events of each scenario by type."""
+
+    events = PerScenario(Vector("event_type"))
+
 
 STATE = State(
     id="5A.S4",
@@ -51,6 +60,7 @@ STATE = State(
     streams=("5A.outage",),
     kernels=("philox_block", "open_uniform", "bounded_integer", "entity_hash"),
     per_scenario=True,
+    counts=(Counts,),
 )
 
 _OUTAGE_DRAWS = 3
@@ -103,7 +113,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         }
     )
     ctx.count(
-        f"events.{part.scenario}", np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type")))
+        Counts.events[part.scenario],
+        np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type"))),
     )
     return {
         "scenario_manifest_5A": manifest,
@@ -124,10 +135,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Events of each scenario by type."""
     types = ctx.vocabulary("event_type")
-    mixes = {
-        name: dict(zip(types, np.asarray(totals[f"events.{name}"]).tolist(), strict=True))
-        for name in ctx.scenarios
-    }
+    events = Counts(totals).events
+    mixes = {name: dict(zip(types, events[name].tolist(), strict=True)) for name in ctx.scenarios}
     return [
         Measurement(f"events of {name}", mix, "rows", "rows of the calendar by type")
         for name, mix in mixes.items()

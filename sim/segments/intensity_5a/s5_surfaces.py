@@ -25,9 +25,28 @@ from sim.segments.intensity_5a.factors import factor_cells
 from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, PerScenario, Scalar, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Both surfaces of each scenario: what they cover, their factors,
+    and their masses in fixed point by class and hour.
+    """
+
+    keys = PerScenario(Scalar())
+    pairs = PerScenario(Scalar())
+    cells = PerScenario(Scalar())
+    affected = PerScenario(Scalar())
+    factors_apart = PerScenario(Scalar())
+    outside_bounds = PerScenario(Scalar())
+    mass_apart = PerScenario(Scalar())
+    mass = PerScenario(Vector("demand_class", "channel", "weekend_rule", HOURS))
+    plain = PerScenario(Vector("demand_class", "channel", "weekend_rule", HOURS))
+
 
 STATE = State(
     id="5A.S5",
@@ -47,6 +66,7 @@ STATE = State(
     kernels=("overlay_factor", "local_surface", "utc_surface", "hour_mass"),
     per_scenario=True,
     resident=True,
+    counts=(Counts,),
 )
 
 _BITS = 20  # of kernel hour_mass
@@ -108,8 +128,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     shapes = ctx.load("class_zone_shape_5A", columns=("shape_value",)).shape_value
     surface = _surface(ctx, part.scenario, keys, clock, horizon, shapes)
     _count_masses(ctx, part.scenario, keys, clock, horizon, shapes, surface)
-    ctx.count(f"keys.{part.scenario}", len(keys))
-    ctx.count(f"pairs.{part.scenario}", len(run_starts(keys.merchant_id, keys.legal_country_iso)))
+    ctx.count(Counts.keys[part.scenario], len(keys))
+    ctx.count(Counts.pairs[part.scenario], len(run_starts(keys.merchant_id, keys.legal_country_iso)))
     frames = {}
     if ctx.publishes("merchant_zone_scenario_utc_5A", part.scenario):
         columns = {"bucket_index": surface.utc_bucket, "lambda_utc_scenario": surface.utc}
@@ -130,12 +150,10 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Coverage, bounds, mass identity; hours of each class under the overlays."""
     profile = ctx.load("merchant_zone_profile_5A", columns=("merchant_id", "legal_country_iso"))
     pairs = len(run_starts(profile.merchant_id, profile.legal_country_iso))
-    results = []
+    seen, results = Counts(totals), []
     for name in ctx.scenarios:
-        found = [int(totals[f"{figure}.{name}"]) for figure in ("keys", "pairs")]
-        apart, outside, cells = (
-            int(totals[f"{figure}.{name}"]) for figure in ("mass_apart", "outside_bounds", "cells")
-        )
+        found = [seen.keys[name], seen.pairs[name]]
+        apart, outside, cells = seen.mass_apart[name], seen.outside_bounds[name], seen.cells[name]
         results += [
             Check(
                 f"coverage of {name}",
@@ -151,15 +169,15 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
                 0,
                 "key-hours of the week whose exact sums differ",
             ),
-            _factors_check(ctx, totals, name),
+            _factors_check(ctx, seen, name),
             Check(
                 f"overlay bounds of {name}",
                 outside == 0,
                 outside,
                 0,
-                f"of {cells} cells; {int(totals[f'affected.{name}'])} not 1",
+                f"of {cells} cells; {seen.affected[name]} not 1",
             ),
-            _hours_check(ctx, totals, name),
+            _hours_check(ctx, seen, name),
         ]
     return results
 
@@ -200,11 +218,11 @@ def _surface(
         ctx, keys, ctx.load("scenario_calendar_5A", scenario=scenario), clock, horizon, policy
     )
     table = ctx.load("scenario_overlay_factors_5A", scenario=scenario)
-    ctx.count(f"factors_apart.{scenario}", factors_apart(ctx, keys, cells, table, policy))
-    ctx.count(f"cells.{scenario}", len(cells.factor))
-    ctx.count(f"affected.{scenario}", int((cells.factor != 1.0).sum()))
+    ctx.count(Counts.factors_apart[scenario], factors_apart(ctx, keys, cells, table, policy))
+    ctx.count(Counts.cells[scenario], len(cells.factor))
+    ctx.count(Counts.affected[scenario], int((cells.factor != 1.0).sum()))
     ctx.count(
-        f"outside_bounds.{scenario}",
+        Counts.outside_bounds[scenario],
         int(((cells.factor < policy.total.low) | (cells.factor > policy.total.high)).sum()),
     )
     zone = clock.zone_of(keys.tzid)
@@ -260,45 +278,43 @@ def _count_masses(
         times=np.ones(len(clock.utc_hour), dtype=np.uint8),
         dims={"m": HOURS * len(keys)},
     )
-    ctx.count(f"mass_apart.{scenario}", int((local != utc).sum()))
+    ctx.count(Counts.mass_apart[scenario], int((local != utc).sum()))
     row, groups = shape_row(ctx, keys), len(shapes) // HOURS
     zones = len(clock.tzid)
     label = np.repeat(np.arange(zones), buckets) * HOURS + clock.utc_hour
-    seen = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
+    times = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
     plain = (
         keys.weekly_volume_expected[:, None]
         * shapes.reshape(groups, HOURS)[row]
         * (horizon.bucket_seconds / HOUR_S)
     )
     ctx.count(
-        f"plain.{scenario}", class_sums(fixed_point(plain, _BITS).astype(np.int64) * seen[zone], row, groups)
+        Counts.plain[scenario],
+        class_sums(fixed_point(plain, _BITS).astype(np.int64) * times[zone], row, groups).ravel(),
     )
     ctx.count(
-        f"mass.{scenario}", class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups)
+        Counts.mass[scenario],
+        class_sums(ctx.on_host(utc).astype(np.int64).reshape(-1, HOURS), row, groups).ravel(),
     )
 
 
-def _factors_check(ctx: Context, totals: Totals, scenario: str) -> Check:
+def _factors_check(ctx: Context, seen: Counts, scenario: str) -> Check:
     """The told factors against those applied, in every cell of every key;
     and each names an event of the calendar.
     """
     table = ctx.load("scenario_overlay_factors_5A", scenario=scenario, columns=("event_id",))
     events = ctx.load("scenario_calendar_5A", scenario=scenario, columns=("event_id",)).event_id
-    found = [int(totals[f"factors_apart.{scenario}"]), int((~np.isin(table.event_id, events)).sum())]
+    found = [seen.factors_apart[scenario], int((~np.isin(table.event_id, events)).sum())]
     note = (
-        f"of {int(totals[f'cells.{scenario}'])} cells other than the product of {len(table)} told factors; "
-        "factors of no event"
+        f"of {seen.cells[scenario]} cells other than the product of {len(table)} told factors; factors of "
+        "no event"
     )
     return Check(f"overlay factors of {scenario}", found == [0, 0], found, 0, note)
 
 
-def _hours_check(ctx: Context, totals: Totals, scenario: str) -> Check:
+def _hours_check(ctx: Context, seen: Counts, scenario: str) -> Check:
     """Weekend, night and peak-hour mass of each class with overlays against the same hours without them."""
-    rules, channels = len(ctx.vocabulary("weekend_rule")), len(ctx.vocabulary("channel"))
-    by_class = [
-        np.asarray(totals[f"{name}.{scenario}"]).reshape(-1, channels, rules, HOURS).sum(axis=1)
-        for name in ("mass", "plain")
-    ]
+    by_class = [masses[scenario].sum(axis=1) for masses in (seen.mass, seen.plain)]
     weekend = weekend_hours(
         [ctx.params.demand_policy_5A.weekend_rules[name] for name in ctx.vocabulary("weekend_rule")]
     )

@@ -16,6 +16,7 @@ from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.sampling import fixed
 from sim.recipes.weights import power
+from sim.segments.merchants_1a.gates import ChainCounts
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import taxonomy
 from sim.segments.merchants_1a.words import merchant_words
@@ -159,6 +160,6 @@ def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
     expected = mean / (1.0 - p0)
     variance = (mean + mean * mean / kappa + mean * mean) / (1.0 - p0) - expected * expected
     residual = (further.astype(np.float64) - expected) / np.sqrt(variance)
-    ctx.count("law_chains", len(mean))
-    ctx.count("law_residual_q", fixed(residual).sum())
-    ctx.count("law_square_q", fixed(residual * residual).sum())
+    ctx.count(ChainCounts.law_chains, len(mean))
+    ctx.count(ChainCounts.law_residual_q, fixed(residual).sum())
+    ctx.count(ChainCounts.law_square_q, fixed(residual * residual).sum())

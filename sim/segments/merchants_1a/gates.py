@@ -7,13 +7,34 @@ import numpy as np
 from sim.recipes.sampling import from_fixed, sampling_check, widest
 from sim.segments.merchants_1a.market import market_size
 from sim.state.context import Context
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import Check
 from sim.state.frames import Array
+from sim.state.totals import Totals
 
 _SCOPE = {
     "generated": "generated merchants only, by policy: the user's own merchants are as they are",
     "all": "all merchants, the user's own included, by policy",
 }
+
+
+class GateCounts(Counters):
+    """Merchants and outlets the gates are for: all, or the generated ones."""
+
+    gated_merchants = Scalar()
+    gated_single = Scalar()
+    gated_outlets = Scalar()
+    gated_outlets_abroad = Scalar()
+
+
+class ChainCounts(Counters):
+    """Chains, and residuals of their sizes under their law: sums of them and of their squares,
+    in fixed point.
+    """
+
+    law_chains = Scalar()
+    law_residual_q = Scalar()
+    law_square_q = Scalar()
 
 
 def country_share_check(ctx: Context, merchants: Array) -> Check:
@@ -56,8 +77,8 @@ def single_outlet_check(ctx: Context, totals: Totals) -> Check:
 
     The slack is whole merchants.
     """
-    gate = ctx.params.realism_gates_1A.single_outlet_share
-    merchants, single, slack = totals["gated_merchants"], totals["gated_single"], 1000 * gate.slack_merchants
+    seen, gate = GateCounts(totals), ctx.params.realism_gates_1A.single_outlet_share
+    merchants, single, slack = seen.gated_merchants, seen.gated_single, 1000 * gate.slack_merchants
     low, high = gate.minimum_permille * merchants - slack, gate.maximum_permille * merchants + slack
     note = f"single-outlet merchants are in the catalogue and are most of it; {_scope(ctx)}"
     found = {"single": single, "merchants": merchants}
@@ -70,8 +91,8 @@ def single_outlet_check(ctx: Context, totals: Totals) -> Check:
 
 def foreign_outlets_check(ctx: Context, totals: Totals) -> Check:
     """Share of outlets outside the merchant's home country."""
-    gate = ctx.params.realism_gates_1A.foreign_outlet_share
-    outlets, abroad = totals["gated_outlets"], totals["gated_outlets_abroad"]
+    seen, gate = GateCounts(totals), ctx.params.realism_gates_1A.foreign_outlet_share
+    outlets, abroad = seen.gated_outlets, seen.gated_outlets_abroad
     passed = 1000 * abroad <= gate.maximum_permille * outlets + 1000 * gate.slack_outlets
     expected = {"permille_at_most": gate.maximum_permille, "slack_outlets": gate.slack_outlets}
     return Check(
@@ -89,14 +110,15 @@ def outlet_law_checks(ctx: Context, totals: Totals) -> list[Check]:
     A residual has mean 0 and variance 1, its square mean 1 and the variance policy states (2 + excess
     kurtosis of the law).
     """
-    gate, chains = ctx.params.realism_gates_1A.outlet_law, totals["law_chains"]
+    seen = ChainCounts(totals)
+    gate, chains = ctx.params.realism_gates_1A.outlet_law, seen.law_chains
     return [
         _residual_check(
-            "sizes of chains, mean", totals["law_residual_q"], 0, chains, (gate.mean_sigmas, gate.mean_slack)
+            "sizes of chains, mean", seen.law_residual_q, 0, chains, (gate.mean_sigmas, gate.mean_slack)
         ),
         _residual_check(
             "sizes of chains, spread",
-            totals["law_square_q"],
+            seen.law_square_q,
             chains,
             chains * gate.residual_square_variance,
             (gate.spread_sigmas, gate.spread_slack),

@@ -18,9 +18,23 @@ from sim.segments.merchants_1a.market import market_size
 from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
 from sim.segments.merchants_1a.words import merchant_words
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, concat
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """What the checks of merchants need."""
+
+    merchants = Scalar()
+    generated = Scalar()
+    gated_by_country = Vector("country")
+    generated_by_country = Vector("country")
+    generated_by_mcc = Vector(lambda ctx: len(ctx.params.mcc_taxonomy_1A.mccs))
+    generated_by_channel = Vector("channel")
+
 
 STATE = State(
     id="1A.S1",
@@ -37,6 +51,7 @@ STATE = State(
         "1A.merchant_brand",
     ),
     kernels=("bounded_integer", "exp_map", "log_map", "lognormal_factor", "philox_block"),
+    counts=(Counts,),
 )
 
 
@@ -63,39 +78,40 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
     mccs = look_up(taxonomy(ctx).mcc, generated.mcc)
-    ctx.count("merchants", len(merchants))
-    ctx.count("generated", len(generated))
+    ctx.count(Counts.merchants, len(merchants))
+    ctx.count(Counts.generated, len(generated))
     ctx.count(
-        "gated_by_country", np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country")))
+        Counts.gated_by_country, np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country")))
     )
     ctx.count(
-        "generated_by_country",
+        Counts.generated_by_country,
         np.bincount(generated.home_country_iso, minlength=len(ctx.vocabulary("country"))),
     )
-    ctx.count("generated_by_mcc", np.bincount(mccs, minlength=len(ctx.params.mcc_taxonomy_1A.mccs)))
+    ctx.count(Counts.generated_by_mcc, np.bincount(mccs, minlength=len(ctx.params.mcc_taxonomy_1A.mccs)))
     ctx.count(
-        "generated_by_channel", np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel")))
+        Counts.generated_by_channel, np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel")))
     )
     return {"merchant_catalogue_1A": merchants.with_columns(brand_factor=brand)}
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """The gate on countries, the mixes against their priors, the ledger against the rows."""
+    seen = Counts(totals)
     gates = ctx.params.realism_gates_1A
     allowance = (gates.mix.sigmas, gates.mix.slack_merchants)
     mix = channel_permille(ctx).astype(np.float64) / 1000.0
-    by_mcc = totals["generated_by_mcc"].astype(np.float64)[:, None]
+    by_mcc = seen.generated_by_mcc.astype(np.float64)[:, None]
     # Two-step law: given its MCC a merchant's channel is one trial, so means and variances add up over the
     # MCCs.
     expected = from_fixed(fixed(by_mcc * mix).sum(axis=0))
     variance = from_fixed(fixed(by_mcc * mix * (1.0 - mix)).sum(axis=0))
-    generated, everyone = totals["generated"], totals["merchants"]
+    generated, everyone = seen.generated, seen.merchants
     return [
-        country_share_check(ctx, totals["gated_by_country"]),
+        country_share_check(ctx, seen.gated_by_country),
         multinomial_check(
             "generated merchants by country",
             ctx.vocabulary("country"),
-            totals["generated_by_country"],
+            seen.generated_by_country,
             market_size(ctx, ctx.params.merchant_universe_1A.country_market),
             allowance,
             "home countries follow the market sizes of merchant_universe_1A",
@@ -103,7 +119,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         multinomial_check(
             "generated merchants by mcc",
             [str(code) for code in taxonomy(ctx).mcc],
-            totals["generated_by_mcc"],
+            seen.generated_by_mcc,
             taxonomy(ctx).share_weight,
             allowance,
             "trades follow the taxonomy's share weights",
@@ -111,7 +127,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         sampling_check(
             "generated merchants by channel",
             ctx.vocabulary("channel"),
-            totals["generated_by_channel"],
+            seen.generated_by_channel,
             expected,
             variance,
             allowance,

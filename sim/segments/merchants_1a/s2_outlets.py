@@ -16,10 +16,29 @@ from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
 from sim.segments.merchants_1a.chains import footprint, home_ladder, sizes
-from sim.segments.merchants_1a.gates import foreign_outlets_check, outlet_law_checks, single_outlet_check
+from sim.segments.merchants_1a.gates import (
+    ChainCounts,
+    GateCounts,
+    foreign_outlets_check,
+    outlet_law_checks,
+    single_outlet_check,
+)
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, concat
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Merchants before and after; rows that drew from each stream."""
+
+    merchants = Scalar()
+    merchants_with_outlets = Scalar()
+    rows_open_to_chains = Scalar()
+    rows_chains = Scalar()
+    rows_abroad = Scalar()
+
 
 STATE = State(
     id="1A.S2",
@@ -42,6 +61,7 @@ STATE = State(
         "race_key",
         "remainder_quota",
     ),
+    counts=(Counts, GateCounts, ChainCounts),
 )
 
 _MERCHANTS_A_PART = 100_000  # some 250,000 outlets
@@ -80,23 +100,24 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """The gates on outlets, chain sizes against their law, the ledger against the rows."""
-    present = totals["merchants"] == totals["merchants_with_outlets"]
+    seen = Counts(totals)
+    present = seen.merchants == seen.merchants_with_outlets
     return [
         Check(
             "every merchant has an outlet",
             present,
-            totals["merchants_with_outlets"],
-            totals["merchants"],
+            seen.merchants_with_outlets,
+            seen.merchants,
             "no merchant is lost",
         ),
         single_outlet_check(ctx, totals),
         foreign_outlets_check(ctx, totals),
         *outlet_law_checks(ctx, totals),
-        ledger_check(totals, "1A.multi_site", totals["rows_open_to_chains"], 1),
-        ledger_check(totals, "1A.outlet_scale", totals["rows_chains"], 1),
-        ledger_check(totals, "1A.outlet_count", totals["rows_chains"], 1),
-        ledger_check(totals, "1A.foreign_reach", totals["rows_chains"], 1),
-        ledger_check(totals, "1A.foreign_choice", totals["rows_abroad"] * len(ctx.vocabulary("country")), 1),
+        ledger_check(totals, "1A.multi_site", seen.rows_open_to_chains, 1),
+        ledger_check(totals, "1A.outlet_scale", seen.rows_chains, 1),
+        ledger_check(totals, "1A.outlet_count", seen.rows_chains, 1),
+        ledger_check(totals, "1A.foreign_reach", seen.rows_chains, 1),
+        ledger_check(totals, "1A.foreign_choice", seen.rows_abroad * len(ctx.vocabulary("country")), 1),
     ]
 
 
@@ -178,15 +199,17 @@ def _count(ctx: PartitionContext, merchants: Frame, outlets: Frame, drawn: Array
         else np.ones(len(owner), dtype=np.bool_)
     )
     abroad = outlets.legal_country_iso != np.repeat(merchants.home_country_iso[at], size.astype(np.int64))
-    ctx.count("merchants", len(merchants))
-    ctx.count("merchants_with_outlets", len(owner))
-    ctx.count("gated_merchants", np.count_nonzero(gated))
-    ctx.count("gated_single", np.count_nonzero(gated & (size == 1)))
-    ctx.count("gated_outlets", int(size[gated].astype(np.int64).sum()))
-    ctx.count("gated_outlets_abroad", np.count_nonzero(abroad & np.repeat(gated, size.astype(np.int64))))
+    ctx.count(Counts.merchants, len(merchants))
+    ctx.count(Counts.merchants_with_outlets, len(owner))
+    ctx.count(GateCounts.gated_merchants, np.count_nonzero(gated))
+    ctx.count(GateCounts.gated_single, np.count_nonzero(gated & (size == 1)))
+    ctx.count(GateCounts.gated_outlets, int(size[gated].astype(np.int64).sum()))
     ctx.count(
-        "rows_open_to_chains",
+        GateCounts.gated_outlets_abroad, np.count_nonzero(abroad & np.repeat(gated, size.astype(np.int64)))
+    )
+    ctx.count(
+        Counts.rows_open_to_chains,
         np.count_nonzero(is_drawn & (merchants.channel[at] != ctx.code("channel", "card_not_present"))),
     )
-    ctx.count("rows_chains", np.count_nonzero(is_drawn & (size > 1)))
-    ctx.count("rows_abroad", np.count_nonzero(is_drawn & (countries > 1)))
+    ctx.count(Counts.rows_chains, np.count_nonzero(is_drawn & (size > 1)))
+    ctx.count(Counts.rows_abroad, np.count_nonzero(is_drawn & (countries > 1)))

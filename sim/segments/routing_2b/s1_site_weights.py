@@ -17,14 +17,26 @@ from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
 from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 STREAM = "2B.site_scale"
 FACTOR_BITS = 20
 # A scale is below 2**10 and a merchant has fewer than 2**21 sites, so 2**32 keeps a merchant's sum inside 63
 # bits.
 SCALE_BITS = 32
+
+
+class Counts(Counters):
+    """Sites, their factors in fixed point, and the top shares of merchants with many."""
+
+    sites = Scalar()
+    factor_q = Scalar()
+    big_merchants = Scalar()
+    big_top_permille = Scalar()
+
 
 STATE = State(
     id="2B.S1",
@@ -35,6 +47,7 @@ STATE = State(
     writes=("s1_site_weights_2B",),
     streams=(STREAM,),
     kernels=("philox_block", "lognormal_factor", "exp_map", "log_map", "remainder_quota"),
+    counts=(Counts,),
 )
 
 
@@ -89,12 +102,13 @@ def _count(ctx: PartitionContext, sites: Frame, factor: Array, weight_q: Array, 
     size = np.diff(offsets).astype(np.int64)
     top = np.maximum.reduceat(weight_q, first) if len(first) else weight_q
     big = size >= ctx.params.realism_gates_2B.skew_min_sites
-    ctx.count("sites", len(sites))
-    ctx.count("factor_q", int(fixed_point(factor, FACTOR_BITS).sum()))
-    ctx.count("big_merchants", int(big.sum()))
+    ctx.count(Counts.sites, len(sites))
+    ctx.count(Counts.factor_q, int(fixed_point(factor, FACTOR_BITS).sum()))
+    ctx.count(Counts.big_merchants, int(big.sum()))
     # Largest share over equal share, in permille.
     ctx.count(
-        "big_top_permille", int(((top.astype(np.int64) >> 20) * size * 1000 >> (WEIGHT_BITS - 20))[big].sum())
+        Counts.big_top_permille,
+        int(((top.astype(np.int64) >> 20) * size * 1000 >> (WEIGHT_BITS - 20))[big].sum()),
     )
 
 
@@ -103,8 +117,9 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
     The site factor has mean 1; big merchants are skewed, but not to a single site.
     """
+    seen = Counts(totals)
     gates = ctx.params.realism_gates_2B
-    sites = int(totals["sites"])
+    sites = seen.sites
     expected = sum(file.rows for file in ctx.files("site_timezones"))
     sigma = np.full(1, ctx.params.site_weight_policy_2B.site_sigma)
     deviation = (
@@ -113,7 +128,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         / np.sqrt(np.float64(max(sites, 1)))
     )
     slack = int(np.floor(deviation * 2.0**FACTOR_BITS)[0]) + 1
-    mean = int(totals["factor_q"]) // max(sites, 1)
+    mean = seen.factor_q // max(sites, 1)
     result = [
         Check("one weight a site", sites == expected, sites, expected),
         between_check(
@@ -124,10 +139,10 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         ),
         ledger_check(totals, STREAM, sites, 1),
     ]
-    big = int(totals["big_merchants"])
+    big = seen.big_merchants
     if big >= gates.skew_min_merchants:
         bounds = (gates.skew_min_permille, gates.skew_max_permille)
-        found = int(totals["big_top_permille"]) // big
+        found = seen.big_top_permille // big
         result.append(
             between_check(
                 "largest site stands out",

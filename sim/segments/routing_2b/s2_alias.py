@@ -12,8 +12,18 @@ from sim.recipes.groups import run_of_row, run_offsets
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import alias_deviation
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Frame
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Slots, and partitions with a slot off its weight."""
+
+    slots = Scalar()
+    wrong_tables = Scalar()
+
 
 STATE = State(
     id="2B.S2",
@@ -21,6 +31,7 @@ STATE = State(
     reads={"s1_site_weights_2B": ROW_LEVEL},
     writes=("s2_alias_2B",),
     kernels=("alias_build", "remainder_quota"),
+    counts=(Counts,),
 )
 
 
@@ -38,8 +49,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     offsets = run_offsets(sites.merchant_id, sites.legal_country_iso, sites.tzid)
     tables = build_alias(ctx, offsets, sites.weight_q)
     slot = np.arange(len(sites)) - offsets[:-1].astype(np.int64)[run_of_row(offsets)]
-    ctx.count("slots", len(sites))
-    ctx.count("wrong_tables", int(alias_deviation(ctx, tables, sites.weight_q) > 0))
+    ctx.count(Counts.slots, len(sites))
+    ctx.count(Counts.wrong_tables, int(alias_deviation(ctx, tables, sites.weight_q) > 0))
     keys = dict(sites.select("merchant_id", "legal_country_iso", "tzid").items())
     return {
         "s2_alias_2B": Frame(
@@ -56,10 +67,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """A slot for every site, picked as its weight says."""
+    seen = Counts(totals)
     sites = sum(file.rows for file in ctx.files("s1_site_weights_2B"))
-    wrong = int(totals["wrong_tables"])
+    wrong = seen.wrong_tables
     return [
-        Check("one slot a site", int(totals["slots"]) == sites, int(totals["slots"]), sites),
+        Check("one slot a site", seen.slots == sites, seen.slots, sites),
         Check(
             "slots are picked by weight",
             wrong == 0,

@@ -8,16 +8,28 @@ from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.weights import WEIGHT_TOTAL, as_share
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Frame
+from sim.state.totals import Totals
 
 SCALE_BITS = 20
+
+
+class Counts(Counters):
+    """Sites and merchants, and the weight of their groups in 2**-20 of a merchant."""
+
+    sites = Scalar()
+    merchants = Scalar()
+    weight_units = Scalar()
+
 
 STATE = State(
     id="2B.S3",
     title="Zone shares",
     reads={"s1_site_weights_2B": ROW_LEVEL},
     writes=("s4_group_weights_2B",),
+    counts=(Counts,),
 )
 
 
@@ -36,10 +48,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     first = offsets[:-1].astype(np.int64)
     keys = sites.select("merchant_id", "legal_country_iso", "tzid").take(first)
     weight_q = sum_by_run(sites.weight_q, offsets)
-    ctx.count("sites", len(sites))
-    ctx.count("groups", len(first))
-    ctx.count("merchants", len(run_offsets(sites.merchant_id)) - 1)
-    ctx.count("weight_units", int(weight_q.sum()) >> 20)
+    ctx.count(Counts.sites, len(sites))
+    ctx.count(Counts.merchants, len(run_offsets(sites.merchant_id)) - 1)
+    ctx.count(Counts.weight_units, int(weight_q.sum()) >> 20)
     groups = Frame(
         {
             **dict(keys.items()),
@@ -54,14 +65,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Sites and weights are conserved."""
+    seen = Counts(totals)
     rows = sum(file.rows for file in ctx.files("s1_site_weights_2B"))
-    units = int(totals["merchants"]) * (WEIGHT_TOTAL >> 20)
+    units = seen.merchants * (WEIGHT_TOTAL >> 20)
     return [
-        Check("every site is in one group", int(totals["sites"]) == rows, int(totals["sites"]), rows),
+        Check("every site is in one group", seen.sites == rows, seen.sites, rows),
         Check(
             "weights are conserved",
-            int(totals["weight_units"]) == units,
-            int(totals["weight_units"]),
+            seen.weight_units == units,
+            seen.weight_units,
             units,
             "in 2**-20 of a merchant",
         ),

@@ -14,8 +14,21 @@ from sim.recipes.sampling import fixed, from_fixed, sampling_check
 from sim.segments.sites_1b.bands import band_of_city, band_shares
 from sim.segments.sites_1b.nearest import nearest_cities
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
+
+
+class Counts(Counters):
+    """Sites out of place, and sites whose place was drawn."""
+
+    beyond_city = Scalar()
+    foreign_city = Scalar()
+    rows_drawn = Scalar()
+    drawn_by_country = Vector("country")
+    drawn_by_band = Vector(lambda ctx: len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1)
+
 
 STATE = State(
     id="1B.S1",
@@ -26,6 +39,7 @@ STATE = State(
     reference=("cities",),
     streams=("1B.site_city", "1B.site_place"),
     kernels=("alias_build", "alias_pick", "disk_offset", "exp_map", "log_map", "philox_block"),
+    counts=(Counts,),
 )
 
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
@@ -80,35 +94,36 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Sites are in their city and country, cities follow the placement law, the ledger the rows."""
+    seen = Counts(totals)
     gate = ctx.params.realism_gates_1B.city_size_mix
     share = band_shares(ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent))
-    sites = totals["drawn_by_country"].astype(np.float64)[:, None]
+    sites = seen.drawn_by_country.astype(np.float64)[:, None]
     return [
         Check(
             "sites beyond their city",
-            totals["beyond_city"] == 0,
-            totals["beyond_city"],
+            seen.beyond_city == 0,
+            seen.beyond_city,
             0,
             "within its radius, or policy's limit",
         ),
         Check(
             "cities of another country",
-            totals["foreign_city"] == 0,
-            totals["foreign_city"],
+            seen.foreign_city == 0,
+            seen.foreign_city,
             0,
             "the city is in the legal country",
         ),
         sampling_check(
             "sites by city size",
             [f"band {number}" for number in range(share.shape[1])],
-            totals["drawn_by_band"],
+            seen.drawn_by_band,
             from_fixed(fixed(sites * share).sum(axis=0)),
             from_fixed(fixed(sites * share * (1.0 - share)).sum(axis=0)),
             (gate.sigmas, gate.slack_sites),
             "drawn sites follow population ** exponent within each country",
         ),
-        ledger_check(totals, "1B.site_city", totals["rows_drawn"], 1),
-        ledger_check(totals, "1B.site_place", totals["rows_drawn"], 3),
+        ledger_check(totals, "1B.site_city", seen.rows_drawn, 1),
+        ledger_check(totals, "1B.site_place", seen.rows_drawn, 3),
     ]
 
 
@@ -140,12 +155,12 @@ def _count(
     north = np.abs(sites.lat_deg * MICRO - table.lat_udeg[city].astype(np.float64))
     east = np.abs(sites.lon_deg * MICRO - table.lon_udeg[city].astype(np.float64))
     east = np.minimum(east, 360.0 * MICRO - east)
-    ctx.count("beyond_city", np.count_nonzero((north > limit) | (east > limit * table.lon_scale[city])))
-    ctx.count("foreign_city", np.count_nonzero(table.country_iso[city] != sites.legal_country_iso))
-    ctx.count("rows_drawn", np.count_nonzero(~given))
+    ctx.count(Counts.beyond_city, np.count_nonzero((north > limit) | (east > limit * table.lon_scale[city])))
+    ctx.count(Counts.foreign_city, np.count_nonzero(table.country_iso[city] != sites.legal_country_iso))
+    ctx.count(Counts.rows_drawn, np.count_nonzero(~given))
     ctx.count(
-        "drawn_by_country",
+        Counts.drawn_by_country,
         np.bincount(outlets.legal_country_iso[~given], minlength=len(ctx.vocabulary("country"))),
     )
     bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
-    ctx.count("drawn_by_band", np.bincount(band_of_city(ctx, cities)[city[~given]], minlength=bands))
+    ctx.count(Counts.drawn_by_band, np.bincount(band_of_city(ctx, cities)[city[~given]], minlength=bands))

@@ -13,11 +13,30 @@ from sim.recipes.groups import run_offsets, run_starts, sum_by_run
 from sim.recipes.weights import WEIGHT_BITS, WEIGHT_TOTAL
 from sim.segments.virtual_3b.countries import CountryLaw
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 _SQUARE_SHIFT = np.uint64(20)
 _SQUARES_BITS = 2 * (WEIGHT_BITS - 20) - 10
+
+
+class EdgeCounts(Counters):
+    """Edges of merchants, how they vary, and where demand is: weights in 2**-30 of a merchant."""
+
+    merchants = Scalar()
+    merchants_with_edges = Scalar()
+    edges = Scalar()
+    edges_squared = Scalar()
+    countries = Scalar()
+    countries_squared = Scalar()
+    top_weight = Scalar()
+    home_weight = Scalar()
+    mix_observed = Vector("country")
+    mix_expected = Vector("country")
+    mix_spread = Vector("country")
+    weight_squares = Scalar()
 
 
 def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Frame, cell: Array) -> None:
@@ -40,22 +59,25 @@ def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Fr
     served = run_starts(edges.merchant_id, edges.country_iso)
     per_merchant = np.diff(np.append(np.searchsorted(served, first), len(served)))
     top = np.maximum.reduceat(edges.weight_q, first) if len(first) else edges.weight_q
-    ctx.count("merchants", len(online))
-    ctx.count("merchants_with_edges", len(first))
-    ctx.count("edges", len(edges))
-    ctx.count("edges_squared", int((size * size).sum()))
-    ctx.count("countries", int(per_merchant.sum()))
-    ctx.count("countries_squared", int((per_merchant * per_merchant).sum()))
-    ctx.count("top_weight", int(top.sum()) >> 10)
-    ctx.count("home_weight", int(edges.weight_q[edges.country_iso == home].sum()) >> 10)
-    ctx.count("mix_observed", (observed >> np.uint64(10)).astype(np.int64))
-    ctx.count("mix_expected", (cells[:, None] * (law.share_q >> np.uint64(10))).sum(axis=0).astype(np.int64))
+    ctx.count(EdgeCounts.merchants, len(online))
+    ctx.count(EdgeCounts.merchants_with_edges, len(first))
+    ctx.count(EdgeCounts.edges, len(edges))
+    ctx.count(EdgeCounts.edges_squared, int((size * size).sum()))
+    ctx.count(EdgeCounts.countries, int(per_merchant.sum()))
+    ctx.count(EdgeCounts.countries_squared, int((per_merchant * per_merchant).sum()))
+    ctx.count(EdgeCounts.top_weight, int(top.sum()) >> 10)
+    ctx.count(EdgeCounts.home_weight, int(edges.weight_q[edges.country_iso == home].sum()) >> 10)
+    ctx.count(EdgeCounts.mix_observed, (observed >> np.uint64(10)).astype(np.int64))
+    ctx.count(
+        EdgeCounts.mix_expected,
+        (cells[:, None] * (law.share_q >> np.uint64(10))).sum(axis=0).astype(np.int64),
+    )
     # p * (1 - p) of each merchant's share p, in 2**-30.
     part = law.share_q >> np.uint64(WEIGHT_BITS - 20)
     spread = (part * (np.uint64(1 << 20) - part)) >> np.uint64(10)
-    ctx.count("mix_spread", (cells[:, None] * spread).sum(axis=0).astype(np.int64))
+    ctx.count(EdgeCounts.mix_spread, (cells[:, None] * spread).sum(axis=0).astype(np.int64))
     ctx.count(
-        "weight_squares",
+        EdgeCounts.weight_squares,
         int(sum_by_run((edges.weight_q >> _SQUARE_SHIFT) ** np.uint64(2), offsets).sum()) >> 10,
     )
 
@@ -69,8 +91,9 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
         footprint: Stream of merchants' reach and size.
         edge: Stream of edges.
     """
+    seen = EdgeCounts(totals)
     gates, policy = ctx.params.realism_gates_3B, ctx.params.edge_policy_3B
-    merchants, covered, edges = (int(totals[name]) for name in ("merchants", "merchants_with_edges", "edges"))
+    merchants, covered, edges = seen.merchants, seen.merchants_with_edges, seen.edges
     expected = sum(file.rows for file in ctx.files("virtual_settlement_3B"))
     result = [
         Check(
@@ -91,8 +114,8 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
     if merchants < gates.edges_min_merchants:
         return result
     unit = merchants * (WEIGHT_TOTAL >> 10)
-    spread = _variation(merchants, edges, int(totals["edges_squared"]))
-    breadth = _variation(merchants, int(totals["countries"]), int(totals["countries_squared"]))
+    spread = _variation(merchants, edges, seen.edges_squared)
+    breadth = _variation(merchants, seen.countries, seen.countries_squared)
     home = (gates.home_min_permille, gates.home_max_permille)
     top = (gates.top_edge_min_permille, gates.top_edge_max_permille)
     return [
@@ -111,13 +134,13 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
         ),
         between_check(
             "demand from home",
-            int(totals["home_weight"]) * 1000 // unit,
+            seen.home_weight * 1000 // unit,
             home,
             "weight of edges in the home country, permille",
         ),
         between_check(
             "largest edge",
-            int(totals["top_weight"]) * 1000 // unit,
+            seen.top_weight * 1000 // unit,
             top,
             "mean share of a merchant's largest edge, permille",
         ),
@@ -139,8 +162,9 @@ def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int)
     off by more than all it should have and as much again. Self-normalised importance weights are biased by
     about 1 / edges: `bias_ppm`.
     """
-    found = [int(value) for value in totals["mix_observed"]]
-    law = [int(value) for value in totals["mix_expected"]]
+    seen = EdgeCounts(totals)
+    found = [int(value) for value in seen.mix_observed]
+    law = [int(value) for value in seen.mix_expected]
     whole = sum(law)
     distance = (
         sum(abs(a * whole // max(1, sum(found)) - b) for a, b in zip(found, law, strict=True))
@@ -149,9 +173,9 @@ def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int)
     )
     # Mean sum of squares, in 2**-_SQUARES_BITS; spread in 2**-30; the deviation of a country in ppm of all
     # demand.
-    squares = int(totals["weight_squares"]) // merchants
+    squares = seen.weight_squares // merchants
     noise = 0
-    for spread, share in zip(totals["mix_spread"], law, strict=True):
+    for spread, share in zip(seen.mix_spread, law, strict=True):
         deviation = isqrt((int(spread) * squares * 10**12) >> (30 + _SQUARES_BITS)) // merchants
         noise += min(deviation * 4 // 10, share * 1_000_000 // whole)
     limit = bias_ppm + noise_factor * noise

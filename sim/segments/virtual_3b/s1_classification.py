@@ -12,12 +12,29 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.supplied import replaced
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Each, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
+from sim.state.totals import Totals
 
 MODE, SHARE = "3B.virtual_mode", "3B.virtual_share"
 _MCCS = 10_000
+
+_DRAWN_MODES = ("VIRTUAL_ONLY", "HYBRID")
+
+
+class Counts(Counters):
+    """Merchants, those that drew, and of each mode how many there are and how many the odds say,
+    with their variance.
+    """
+
+    merchants = Scalar()
+    drawn = Scalar()
+    found = Each(_DRAWN_MODES, Scalar())
+    expected_permille = Each(_DRAWN_MODES, Scalar())
+    variance_ppm = Each(_DRAWN_MODES, Scalar())
+
 
 STATE = State(
     id="3B.S1",
@@ -27,6 +44,7 @@ STATE = State(
     writes=("virtual_classification_3B",),
     streams=(MODE, SHARE),
     kernels=("philox_block", "bounded_integer", "open_uniform"),
+    counts=(Counts,),
 )
 
 
@@ -125,33 +143,32 @@ def _hybrid_share(ctx: PartitionContext, hybrid: Frame) -> Array:
 
 def _count(ctx: PartitionContext, mode: Array, only: Array, either: Array) -> None:
     hybrid = either - only
-    ctx.count("merchants", len(mode))
-    ctx.count("drawn", int((either > 0).sum()))
-    for name, permille in (("VIRTUAL_ONLY", only), ("HYBRID", hybrid)):
-        ctx.count(f"found_{name}", int((mode == ctx.code("virtual_mode", name)).sum()))
-        ctx.count(f"expected_permille_{name}", int(permille.sum()))
-        ctx.count(f"variance_ppm_{name}", int((permille * (1000 - permille)).sum()))
+    ctx.count(Counts.merchants, len(mode))
+    ctx.count(Counts.drawn, int((either > 0).sum()))
+    for name, permille in zip(_DRAWN_MODES, (only, hybrid), strict=True):
+        ctx.count(Counts.found[name], int((mode == ctx.code("virtual_mode", name)).sum()))
+        ctx.count(Counts.expected_permille[name], int(permille.sum()))
+        ctx.count(Counts.variance_ppm[name], int((permille * (1000 - permille)).sum()))
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """One row a merchant; as many of each mode as the odds say, within z standard deviations of the Poisson
     binomial law.
     """
+    seen = Counts(totals)
     z = ctx.params.realism_gates_3B.mode_z
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
     result = [
-        Check(
-            "one row a merchant", int(totals["merchants"]) == merchants, int(totals["merchants"]), merchants
-        ),
-        ledger_check(totals, MODE, int(totals["drawn"]), 1),
-        ledger_check(totals, SHARE, int(totals["found_HYBRID"]), 1),
+        Check("one row a merchant", seen.merchants == merchants, seen.merchants, merchants),
+        ledger_check(totals, MODE, seen.drawn, 1),
+        ledger_check(totals, SHARE, seen.found["HYBRID"], 1),
     ]
-    for name in ("VIRTUAL_ONLY", "HYBRID"):
-        found, mean = int(totals[f"found_{name}"]), int(totals[f"expected_permille_{name}"])
+    for name in _DRAWN_MODES:
+        found, mean = seen.found[name], seen.expected_permille[name]
         # Units of a thousandth merchant; one whole merchant of slack keeps tiny worlds from failing on
         # rounding.
         off = max(0, abs(1000 * found - mean) - 1000)
-        passed = off * off <= z * z * int(totals[f"variance_ppm_{name}"])
+        passed = off * off <= z * z * seen.variance_ppm[name]
         result.append(
             Check(
                 f"{name} merchants",

@@ -11,10 +11,21 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import MICRO, cities_by_population
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Frame
+from sim.state.totals import Totals
 
 STREAM = "3B.settlement_city"
+
+
+class Counts(Counters):
+    """Settlements, merchants online, and settlements abroad."""
+
+    settlements = Scalar()
+    online = Scalar()
+    abroad = Scalar()
+
 
 STATE = State(
     id="3B.S2",
@@ -25,6 +36,7 @@ STATE = State(
     writes=("virtual_settlement_3B",),
     streams=(STREAM,),
     kernels=("philox_block", "alias_build", "alias_pick", "exp_map", "log_map"),
+    counts=(Counts,),
 )
 
 
@@ -45,9 +57,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     word, _ = ctx.kernels.philox_block(key=ctx.stream(STREAM), c0=zeros, c1=online.merchant_id)
     ctx.ledger(STREAM, zeros, online.merchant_id, draws=1)
     place = cities.frame.take(cities.pick(ctx, word, online.home_country_iso))
-    ctx.count("settlements", len(online))
-    ctx.count("online", int((mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
-    ctx.count("abroad", int((place.country_iso != online.home_country_iso).sum()))
+    ctx.count(Counts.settlements, len(online))
+    ctx.count(Counts.online, int((mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
+    ctx.count(Counts.abroad, int((place.country_iso != online.home_country_iso).sum()))
     row = {
         "merchant_id": online.merchant_id,
         "settlement_country_iso": online.home_country_iso,
@@ -61,7 +73,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Every online merchant settles, at home."""
-    settlements, online, abroad = (int(totals[name]) for name in ("settlements", "online", "abroad"))
+    seen = Counts(totals)
+    settlements, online, abroad = seen.settlements, seen.online, seen.abroad
     return [
         Check("every online merchant settles", settlements == online, settlements, online),
         Check("settlement city in the home country", abroad == 0, abroad, 0),

@@ -18,11 +18,12 @@ from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import cities_by_population
 from sim.recipes.weights import as_share, exact_weights, power
 from sim.segments.virtual_3b.countries import country_law
-from sim.segments.virtual_3b.edge_checks import count_edges, edge_checks
+from sim.segments.virtual_3b.edge_checks import EdgeCounts, count_edges, edge_checks
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
+from sim.state.totals import Totals
 
 FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
 # ASCII "edge" above the rank: ids of edges and of other things never share a key
@@ -53,6 +54,7 @@ STATE = State(
         "entity_hash",
         "remainder_quota",
     ),
+    counts=(EdgeCounts,),
 )
 
 

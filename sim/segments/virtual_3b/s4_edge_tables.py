@@ -7,16 +7,27 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.entities import country_zone_entity, pair_entity
-from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
+from sim.recipes.groups import run_of_row, run_offsets, sum_by_run, whole_sum
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import WEIGHT_TOTAL, alias_deviation, as_share
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
 _KEYS = ("merchant_id", "country_iso", "tzid")
+
+
+class Counts(Counters):
+    """Edges and merchants, and the weight of their groups in 2**-20 of a merchant."""
+
+    edges = Scalar()
+    merchants = Scalar()
+    weight_units = Scalar()
+    wrong_tables = Scalar()
+    hashes = Scalar()
+
 
 STATE = State(
     id="3B.S4",
@@ -25,6 +36,7 @@ STATE = State(
     config=("virtual_policy_3B", "edge_policy_3B"),
     writes=("edge_alias_3B", "edge_group_weights_3B", "virtual_routing_policy_3B", "edge_universe_hash_3B"),
     kernels=("alias_build", "remainder_quota", "entity_hash"),
+    counts=(Counts,),
 )
 
 
@@ -45,13 +57,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     row_hash = pair_entity(
         ctx, pair_entity(ctx, edges.merchant_id, place), pair_entity(ctx, edges.edge_id, edges.weight_q)
     )
-    ctx.count("edges", len(edges))
-    ctx.count("groups", len(first))
-    ctx.count("merchants", len(run_offsets(edges.merchant_id)) - 1)
-    ctx.count("weight_units", int(weight_q.sum()) >> 20)
-    ctx.count("wrong_tables", int(alias_deviation(ctx, tables, edges.weight_q) > 0))
-    ctx.count("hash_high", int((row_hash >> _HALF).sum()))
-    ctx.count("hash_low", int((row_hash & _LOW).sum()))
+    ctx.count(Counts.edges, len(edges))
+    ctx.count(Counts.merchants, len(run_offsets(edges.merchant_id)) - 1)
+    ctx.count(Counts.weight_units, int(weight_q.sum()) >> 20)
+    ctx.count(Counts.wrong_tables, int(alias_deviation(ctx, tables, edges.weight_q) > 0))
+    ctx.count(Counts.hashes, whole_sum(row_hash))
     keys = edges.select(*_KEYS)
     return {
         "edge_alias_3B": keys.with_columns(
@@ -65,9 +75,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def finish(ctx: Context, totals: Totals) -> Frames:
     """The figures of the policies that routing was built with, and the hash of all edges."""
+    seen = Counts(totals)
     edge, share = ctx.params.edge_policy_3B, ctx.params.virtual_policy_3B.hybrid_share
-    universe = ((int(totals["hash_high"]) << 32) + int(totals["hash_low"])) % (1 << 64)
-    whole = {"rows": int(totals["edges"]), "merchants": int(totals["merchants"]), "universe_hash": universe}
+    whole = {"rows": seen.edges, "merchants": seen.merchants, "universe_hash": seen.hashes % (1 << 64)}
     counts = {"edges_min": edge.edges_min, "edges_max": edge.edges_max}
     reals = {
         "hybrid_share_cnp_low": share.card_not_present.low,
@@ -95,17 +105,18 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Edges and weights are conserved, slots are picked by weight,
     and no two edges of the world share an id.
     """
+    seen = Counts(totals)
     rows = sum(file.rows for file in ctx.files("edge_catalogue_3B"))
-    units = int(totals["merchants"]) * (WEIGHT_TOTAL >> 20)
-    wrong = int(totals["wrong_tables"])
+    units = seen.merchants * (WEIGHT_TOTAL >> 20)
+    wrong = seen.wrong_tables
     ids = np.sort(ctx.load("edge_catalogue_3B", columns=("edge_id",)).edge_id)
     twins = int((ids[1:] == ids[:-1]).sum())
     return [
-        Check("one slot an edge", int(totals["edges"]) == rows, int(totals["edges"]), rows),
+        Check("one slot an edge", seen.edges == rows, seen.edges, rows),
         Check(
             "weights are conserved",
-            int(totals["weight_units"]) == units,
-            int(totals["weight_units"]),
+            seen.weight_units == units,
+            seen.weight_units,
             units,
             "in 2**-20 of a merchant",
         ),

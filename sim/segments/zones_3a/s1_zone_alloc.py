@@ -6,14 +6,28 @@ import numpy as np
 
 from sim.recipes.audits import between_check
 from sim.recipes.entities import country_zone_entity, pair_entity
-from sim.recipes.groups import run_of_row, run_offsets, run_starts
+from sim.recipes.groups import run_of_row, run_offsets, run_starts, whole_sum
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.counters import Counters, Scalar
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
-_LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
+
+
+class Counts(Counters):
+    """Sites and zones; pairs of merchant and country that should show several zones."""
+
+    sites = Scalar()
+    zones = Scalar()
+    allocated = Scalar()
+    foreign_zones = Scalar()
+    hashes = Scalar()
+    watched_pairs = Scalar()
+    watched_multi = Scalar()
+
 
 STATE = State(
     id="3A.S1",
@@ -24,6 +38,7 @@ STATE = State(
     external=("merchants_input_1A",),
     writes=("zone_alloc", "zone_alloc_universe_hash"),
     kernels=("entity_hash",),
+    counts=(Counts,),
 )
 
 
@@ -52,8 +67,8 @@ def finish(ctx: Context, totals: Totals) -> Frames:
     """Sum mod 2**64 of a hash of every row: equal exactly when the zones are,
     in whatever order they were made.
     """
-    universe = ((int(totals["hash_high"]) << 32) + int(totals["hash_low"])) % (1 << 64)
-    row = {"rows": int(totals["zones"]), "sites": int(totals["sites"]), "universe_hash": universe}
+    seen = Counts(totals)
+    row = {"rows": seen.zones, "sites": seen.sites, "universe_hash": seen.hashes % (1 << 64)}
     return {
         "zone_alloc_universe_hash": Frame(
             {name: np.array([value], dtype=np.uint64) for name, value in row.items()}
@@ -67,13 +82,11 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
     counts = (alloc.zone_site_count.astype(np.uint64) << _HALF) | alloc.country_site_count.astype(np.uint64)
     row_hash = pair_entity(ctx, pair_entity(ctx, alloc.merchant_id, place), counts)
     known, divided = _country_zones(ctx)
-    ctx.count("sites", sites)
-    ctx.count("zones", len(alloc))
-    ctx.count("allocated", int(alloc.zone_site_count.sum(dtype=np.uint64)))
-    ctx.count("foreign_zones", int((~known[alloc.legal_country_iso, alloc.tzid]).sum()))
-    # Halves of 32 bits, so that counters of int64 cannot overflow.
-    ctx.count("hash_high", int((row_hash >> _HALF).sum()))
-    ctx.count("hash_low", int((row_hash & _LOW).sum()))
+    ctx.count(Counts.sites, sites)
+    ctx.count(Counts.zones, len(alloc))
+    ctx.count(Counts.allocated, int(alloc.zone_site_count.sum(dtype=np.uint64)))
+    ctx.count(Counts.foreign_zones, int((~known[alloc.legal_country_iso, alloc.tzid]).sum()))
+    ctx.count(Counts.hashes, whole_sum(row_hash))
     first = run_starts(alloc.merchant_id, alloc.legal_country_iso)
     country = alloc.legal_country_iso[first]
     watched = divided[country] & (in_pair >= gates.multi_zone_min_sites)
@@ -81,8 +94,8 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
     if given is not None:
         # Where the user's own sites stand is the user's to say.
         watched &= ~np.isin(alloc.merchant_id[first], given.merchant_id)
-    ctx.count("watched_pairs", int(watched.sum()))
-    ctx.count("watched_multi", int((watched & (zones_in_pair > 1)).sum()))
+    ctx.count(Counts.watched_pairs, int(watched.sum()))
+    ctx.count(Counts.watched_multi, int((watched & (zones_in_pair > 1)).sum()))
 
 
 def _country_zones(ctx: Context) -> tuple[Array, Array]:
@@ -101,11 +114,12 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Sites are conserved, zones belong to their countries, routing has the same zones,
     divided countries show it.
     """
+    seen = Counts(totals)
     gates = ctx.params.realism_gates_3A
     rows = sum(file.rows for file in ctx.files("site_timezones"))
     groups = sum(file.rows for file in ctx.files("s4_group_weights_2B"))
-    zones, foreign = int(totals["zones"]), int(totals["foreign_zones"])
-    found = [int(totals["sites"]), int(totals["allocated"])]
+    zones, foreign = seen.zones, seen.foreign_zones
+    found = [seen.sites, seen.allocated]
     result = [
         Check("sites are conserved", found == [rows, rows], found, [rows, rows]),
         Check("no zone of another country", foreign == 0, foreign, 0),
@@ -117,9 +131,9 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             "zone_alloc against s4_group_weights_2B",
         ),
     ]
-    watched = int(totals["watched_pairs"])
+    watched = seen.watched_pairs
     if watched >= gates.multi_zone_min_pairs:
-        share = int(totals["watched_multi"]) * 1000 // watched
+        share = seen.watched_multi * 1000 // watched
         note = (
             f"of {watched} merchants with {gates.multi_zone_min_sites} sites or more in a divided country, "
             "permille in several zones"

@@ -63,7 +63,7 @@ def execute(
     missing = {part.name: place for place, part in enumerate(plan)}
     if len(missing) != len(plan):
         raise ValueError(f"{state.id} plans {len(plan)} partitions with {len(missing)} names")
-    sums = RunningSums()
+    sums = RunningSums(state)
     todo = []
     for part in order:
         before = staging.finished(part.name, part.scenario)
@@ -110,7 +110,7 @@ def _conclude(
     `end` is the place after the last partition's.
     """
     state = program.state
-    totals = sums.totals(state.streams)
+    totals = sums.totals(ctx)
     grouped = dict(sums.files())
     if program.finish is not None:
         last = PartitionResult(FINISH, {}, [], {}, [])

@@ -30,6 +30,7 @@ from sim.shell.tables.key_ranges import key_range
 from sim.shell.tables.keys import Neighbours
 from sim.shell.tables.parquet import Vocabularies, encode_parquet
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import as_json
 from sim.state.declaration import Frames, Partition
 from sim.state.frames import Frame
 from sim.state.program import Program
@@ -116,7 +117,7 @@ def compute_partition(
         hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
     result = PartitionResult(part.name, {}, [], {}, [])
     stage_frames(program, run, staging, part.scenario, part_file(part), frames, result)
-    result.counters = {name: value.tolist() for name, value in inner.counters.items()}
+    result.counters = as_json(inner.counters)
     result.ledger = list(inner.ledger_rows.values())
     staging.record(result)
     return result

@@ -16,6 +16,7 @@ from sim.ground.errors import BackendError
 from sim.shell.runs.store import Store
 from sim.shell.tables.digest import table_digest
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import as_json
 from sim.state.declaration import Frames, Partition
 from sim.state.program import Program
 
@@ -79,10 +80,9 @@ def hold_against(
         ]
         if digests[0] != digests[1]:
             raise _differs(program, part, f"dataset {dataset}", digests[0], digests[1])
-    for name in sorted({*inner.counters, *again.counters}):
-        counts = [
-            side.counters[name].tolist() if name in side.counters else "no counter" for side in (inner, again)
-        ]
+    counted = [as_json(side.counters) for side in (inner, again)]
+    for name in sorted({*counted[0], *counted[1]}):
+        counts = [side.get(name, "no counter") for side in counted]
         if counts[0] != counts[1]:
             raise _differs(program, part, f"counter {name}", str(counts[0])[:80], str(counts[1])[:80])
     if inner.ledger_rows != again.ledger_rows:

@@ -19,9 +19,26 @@ from sim.ground.errors import UsageError
 from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.segment_order import EVENT_TABLE, event_code
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, Totals
+from sim.state.counters import Counters, Each, Scalar
+from sim.state.declaration import Check, Frames, Partition
 from sim.state.event_log import COUNTERS, FIGURES, EventLog
 from sim.state.program import Program, Segment
+from sim.state.totals import Totals
+
+
+def _labels(ctx: Context) -> tuple[str, ...]:
+    addresses = [(stream, scenario) for stream in ctx.state.streams for scenario in (None, *ctx.scenarios)]
+    return tuple(_label(stream, scenario, figure) for stream, scenario in addresses for figure in FIGURES)
+
+
+def _label(stream: str, scenario: str | None, figure: str) -> str:
+    return f"{stream} {scenario or ''}.{figure}"
+
+
+class Counts(Counters):
+    """What the events of a state add up to, by stream, scenario and figure."""
+
+    figures = Each(_labels, Scalar())
 
 
 def event_dataset(stream: str) -> str:
@@ -88,6 +105,7 @@ def event_segment(
         id=f"{code}.S1",
         title=f"Random events of {state}",
         writes=tuple(event_dataset(stream) for stream in program.state.streams),
+        counts=(*program.state.counts, Counts),
     )
 
     def compute(ctx: Context, part: Partition) -> Frames:
@@ -129,13 +147,9 @@ def _events(program: Program, ctx: PartitionContext, part: Partition) -> Frames:
         }
         frame = log.frame(stream, part.index, ctx.event_unit(stream), names)
         for figure in FIGURES:
-            ctx.count(_counter(stream, part.scenario, figure), int(frame[figure].sum()))
+            ctx.count(Counts.figures[_label(stream, part.scenario, figure)], int(frame[figure].sum()))
         frames[dataset.id] = frame
     return frames
-
-
-def _counter(stream: str, scenario: str | None, figure: str) -> str:
-    return f"{stream} {scenario or ''}.{figure}"
 
 
 def _against_ledger(state: str, ctx: Context, totals: Totals, bundle: Bundle) -> list[Check]:
@@ -145,16 +159,14 @@ def _against_ledger(state: str, ctx: Context, totals: Totals, bundle: Bundle) ->
     sealed = {
         (row["stream"], row["scenario"]): row for row in bundle.document["ledger"] if row["state"] == state
     }
+    figures = Counts(totals).figures
     result = []
     for stream in ctx.state.streams:
         found, expected = {}, {}
         by_scenario = SCENARIO_KEY in ctx.written(event_dataset(stream)).partitioning
         for scenario in ctx.scenarios if by_scenario else (None,):
             key = f"{ctx.stream(stream, scenario):016x}"
-            found[scenario or ""] = [
-                key,
-                *(int(totals.get(_counter(stream, scenario, figure), 0)) for figure in FIGURES),
-            ]
+            found[scenario or ""] = [key, *(figures[_label(stream, scenario, figure)] for figure in FIGURES)]
             row: Mapping[str, Any] = sealed.get((stream, scenario), {"key": key})
             expected[scenario or ""] = [row["key"], *(int(row.get(figure, 0)) for figure in FIGURES)]
         note = "key, entities, draws and blocks over all events equal the ledger of the segment's index"

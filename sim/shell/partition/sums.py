@@ -7,15 +7,16 @@ place each partition has in the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from sim.shell.partition.staging import PartitionResult
-from sim.state.frames import Array
+from sim.state.context import Context
+from sim.state.counters import counter_of
+from sim.state.declaration import State
 from sim.state.records import LedgerRow, PartFile
+from sim.state.totals import Drawn, Totals
 
 
 @dataclass
@@ -32,10 +33,11 @@ class _Merged:
 
 
 class RunningSums:
-    """Sums over a state's partitions."""
+    """Sums over the partitions of a state."""
 
-    def __init__(self) -> None:
-        self._counters: dict[str, Array] = {}
+    def __init__(self, state: State) -> None:
+        self._state, self._declared = state, state.counters
+        self._counters: dict[str, Any] = {}
         self._ledger: dict[tuple[str, str, str], LedgerRow] = {}
         self._checks: dict[tuple[str, str], _Merged] = {}
         self._failed: list[tuple[int, dict[str, Any]]] = []
@@ -51,13 +53,14 @@ class RunningSums:
         """
         for dataset, file in result.files.items():
             self._files.setdefault((dataset, scenario), []).append((place, file))
-        for name, value in result.counters.items():
-            figure = np.asarray(value, dtype=np.int64)
-            self._counters[name] = self._counters[name] + figure if name in self._counters else figure
+        for key, stored in result.counters.items():
+            counter = counter_of(self._declared, key)
+            value, before = counter.decoded(stored), self._counters.get(key)
+            self._counters[key] = value if before is None else counter.merged(before, value)
         for row in result.ledger:
-            key = (row.stream, row.scenario or "", row.key)
-            before = self._ledger.get(key)
-            self._ledger[key] = row if before is None else before.plus(row)
+            at = (row.stream, row.scenario or "", row.key)
+            drawn = self._ledger.get(at)
+            self._ledger[at] = row if drawn is None else drawn.plus(row)
         self.add_checks(place, result.checks)
 
     def add_checks(self, place: int, rows: Iterable[dict[str, Any]]) -> None:
@@ -79,18 +82,15 @@ class RunningSums:
             if place >= merged.place:
                 merged.place, merged.expected = place, row["expected"]
 
-    def totals(self, streams: Sequence[str]) -> dict[str, Any]:
-        """Counters by name, int or int64 array, and `rng.<stream>.entities | draws | blocks` of each stream
-        over all scenarios.
+    def totals(self, ctx: Context) -> Totals:
+        """What all partitions counted, and drew from each stream over all scenarios,
+        for the state's functions.
         """
-        totals: dict[str, Any] = {}
-        for name, value in sorted(self._counters.items()):
-            totals[name] = int(value) if value.ndim == 0 else value
-        for stream in streams:
+        drawn = {}
+        for stream in self._state.streams:
             rows = [row for row in self._ledger.values() if row.stream == stream]
-            for figure in ("entities", "draws", "blocks"):
-                totals[f"rng.{stream}.{figure}"] = sum(getattr(row, figure) for row in rows)
-        return totals
+            drawn[stream] = Drawn(*(sum(getattr(row, figure) for row in rows) for figure in Drawn._fields))
+        return Totals(ctx, self._counters, drawn)
 
     def ledger(self) -> list[LedgerRow]:
         """Ledger rows, sorted by stream and scenario."""

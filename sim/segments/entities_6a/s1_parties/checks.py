@@ -12,8 +12,24 @@ from sim.recipes.audits import between_check, ledger_check
 from sim.segments.entities_6a.s1_parties.population import population
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
+
+
+class PartyCounts(Counters):
+    """Parties and households as published."""
+
+    parties = Scalar()
+    id_gaps = Scalar()
+    households = Scalar()
+    household_gaps = Scalar()
+    torn_households = Scalar()
+    shared_by_others = Scalar()
+    size_by_region = Vector("region", lambda ctx: _sizes(ctx) + 1)
+    segment_by_region = Vector("region", "segment")
+    country = Vector("country")
 
 
 def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
@@ -25,7 +41,7 @@ def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
         head: int64: row of the first member of each household, in the order of household ids.
     """
     regions, segments = len(ctx.vocabulary("region")), len(ctx.vocabulary("segment"))
-    sizes = len(next(iter(ctx.params.household_prior_6A.size_mix.items()))[1])
+    sizes = _sizes(ctx)
     ids = parties.party_id.astype(np.int64)
     own = (parties.household_id - parties.household_id.min()).astype(np.int64)
     members = np.bincount(own, minlength=len(head))
@@ -35,22 +51,29 @@ def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
         parties.region_id[head[retail]].astype(np.int64) * (sizes + 1) + members[retail],
         minlength=regions * (sizes + 1),
     )
-    ctx.count("parties", len(parties))
-    ctx.count("id_gaps", int((np.diff(ids) != 1).sum()))
-    ctx.count("households", len(head))
-    ctx.count("household_gaps", abs(int((members > 0).sum()) - len(head)))
+    ctx.count(PartyCounts.parties, len(parties))
+    ctx.count(PartyCounts.id_gaps, int((np.diff(ids) != 1).sum()))
+    ctx.count(PartyCounts.households, len(head))
+    ctx.count(PartyCounts.household_gaps, abs(int((members > 0).sum()) - len(head)))
     torn = (parties.country_iso != parties.country_iso[lead]) | (
         parties.home_city_id != parties.home_city_id[lead]
     )
-    ctx.count("torn_households", int((torn | (parties.home_lat_deg != parties.home_lat_deg[lead])).sum()))
     ctx.count(
-        "shared_by_others",
+        PartyCounts.torn_households, int((torn | (parties.home_lat_deg != parties.home_lat_deg[lead])).sum())
+    )
+    ctx.count(
+        PartyCounts.shared_by_others,
         int((members[parties.party_type[head] != ctx.code("party_type", "RETAIL")] != 1).sum()),
     )
-    ctx.count("size_by_region", table.astype(np.int64))
+    ctx.count(PartyCounts.size_by_region, table)
     mix = parties.region_id.astype(np.int64) * segments + parties.segment_id
-    ctx.count("segment_by_region", np.bincount(mix, minlength=regions * segments))
-    ctx.count("country", np.bincount(parties.country_iso, minlength=len(ctx.vocabulary("country"))))
+    ctx.count(PartyCounts.segment_by_region, np.bincount(mix, minlength=regions * segments))
+    ctx.count(PartyCounts.country, np.bincount(parties.country_iso, minlength=len(ctx.vocabulary("country"))))
+
+
+def _sizes(ctx: Context) -> int:
+    """Members of the largest household."""
+    return len(next(iter(ctx.params.household_prior_6A.size_mix.items()))[1])
 
 
 def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> list[Check]:
@@ -62,9 +85,10 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
         household: Stream of the queues for households.
         home: Stream of homes.
     """
+    seen = PartyCounts(totals)
     gates, world = ctx.params.realism_gates_6A.parties, population(ctx)
-    parties, expected = int(totals["parties"]), int(world.countries.parties.sum())
-    country = np.asarray(totals["country"])
+    parties, expected = seen.parties, int(world.countries.parties.sum())
+    country = seen.country
     planned = np.zeros(len(country), dtype=np.int64)
     planned[world.countries.country_iso] = world.countries.parties.astype(np.int64)
     outlets = sum(file.rows for file in ctx.files("outlet_catalogue"))
@@ -75,9 +99,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
     largest = {"country": ctx.vocabulary("country")[top], "permille": share, **_concentration(country)}
     cap = gates.country_share_max_permille
     homes = int(world.countries.households.sum())
-    whole = [
-        int(totals[name]) for name in ("id_gaps", "household_gaps", "torn_households", "shared_by_others")
-    ]
+    whole = [seen.id_gaps, seen.household_gaps, seen.torn_households, seen.shared_by_others]
     ranges = [
         between_check(
             "business share", business, tuple(gates.business_share_permille), "permille of parties"
@@ -114,7 +136,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
             0,
             "id gaps; empty, torn and wrongly shared households",
         ),
-        Check("households in all", int(totals["households"]) == homes, int(totals["households"]), homes),
+        Check("households in all", seen.households == homes, seen.households, homes),
         _mix_check(ctx, "party types", types, _expected(ctx, "type"), gates.mix_tolerance_permille),
         _mix_check(ctx, "segments", segments, _expected(ctx, "segment"), gates.mix_tolerance_permille),
         _household_check(ctx, totals, gates.household_mean_tolerance_permille),
@@ -125,7 +147,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
 
 def _by_type(ctx: Context, totals: Totals) -> tuple[Array, Array]:
     """Measured parties by region x type and region x segment: int64."""
-    segments = np.asarray(totals["segment_by_region"]).reshape(len(ctx.vocabulary("region")), -1)
+    segments = PartyCounts(totals).segment_by_region
     taxonomy, names = ctx.params.party_taxonomy_6A.segments, ctx.vocabulary("party_type")
     types = np.zeros((len(segments), len(names)), dtype=np.int64)
     for code, name in enumerate(ctx.vocabulary("segment")):
@@ -197,7 +219,7 @@ def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: i
 
 def _household_check(ctx: Context, totals: Totals, tolerance: int) -> Check:
     """Mean members of RETAIL households by region against the size mix."""
-    table = np.asarray(totals["size_by_region"]).reshape(len(ctx.vocabulary("region")), -1)
+    table = PartyCounts(totals).size_by_region
     size = np.arange(table.shape[1])
     figures, passed = {}, True
     for code, name in enumerate(ctx.vocabulary("region")):

@@ -14,12 +14,13 @@ import numpy as np
 
 from sim.recipes.entities import pair_entity
 from sim.recipes.places import cities_by_population
-from sim.segments.entities_6a.s1_parties.checks import count_parties, party_checks
+from sim.segments.entities_6a.s1_parties.checks import PartyCounts, count_parties, party_checks
 from sim.segments.entities_6a.s1_parties.population import KERNELS, Population, check_priors, population
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 HOUSEHOLD, HOME = "6A.household", "6A.home"
 PARTITION_PARTIES = 1 << 18
@@ -39,6 +40,7 @@ STATE = State(
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
     streams=(HOUSEHOLD, HOME),
     kernels=(*KERNELS, "philox_block", "race_key", "expand_rows", "alias_build", "alias_pick", "disk_offset"),
+    counts=(PartyCounts,),
 )
 
 

@@ -12,10 +12,29 @@ from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.s2_accounts.cells import accounts, eligible_segments, party_account_types
 from sim.segments.entities_6a.s2_accounts.life import status_limits
+from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts
 from sim.segments.entities_6a.spread import holds_any
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
+
+
+class AccountCounts(Counters):
+    """Accounts of parties as published."""
+
+    rows = Scalar()
+    unlike_owner = Scalar()
+    misplaced = Scalar()
+    over_cap = Scalar()
+    rule_breaks = Scalar()
+    without_required = Scalar()
+    late_dates = Scalar()
+    by_type = Vector("account_type", lambda ctx: _most(ctx) + 1)
+    by_party_type = Vector("party_type", lambda ctx: _most(ctx) + 1)
+    card_holders = Vector("party_type")
+    status = Vector("account_type", "account_status")
 
 
 def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Frame) -> None:
@@ -57,24 +76,29 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     in_all = found.sum(axis=1, dtype=np.int64)
     most = np.array([limits.max_per_party[name] for name in ctx.vocabulary("party_type")])
     ctx.count(
-        "unlike_owner", sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items())
+        AccountCounts.unlike_owner,
+        sum(int((base[name] != values[owner]).sum()) for name, values in theirs.items()),
     )
-    ctx.count("rows", len(base))
+    ctx.count(AccountCounts.rows, len(base))
     ctx.count(
-        "misplaced", int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum())
+        AccountCounts.misplaced,
+        int((np.diff(base.account_id.astype(np.int64)) != 1).sum()) + int((found != held).sum()),
     )
-    ctx.count("over_cap", over + int((in_all > columns.take(most, kind)).sum()))
-    ctx.count("rule_breaks", broken)
-    ctx.count("without_required", missing)
-    ctx.count("by_type", by_type)
+    ctx.count(AccountCounts.over_cap, over + int((in_all > columns.take(most, kind)).sum()))
+    ctx.count(AccountCounts.rule_breaks, broken)
+    ctx.count(AccountCounts.without_required, missing)
+    ctx.count(AccountCounts.by_type, by_type)
     per_kind = [histogram(in_all[kind == code], tallest) for code in range(len(ctx.vocabulary("party_type")))]
-    ctx.count("by_party_type", np.stack(per_kind))
+    ctx.count(AccountCounts.by_party_type, np.stack(per_kind))
     cards = [code for code, name in party_account_types(ctx) if taxonomy[name].ledger == "CREDIT_REVOLVING"]
-    ctx.count("card_holders", np.bincount(kind[holds_any(found, cards)], minlength=len(per_kind)))
-    ctx.count("late_dates", int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()))
+    ctx.count(AccountCounts.card_holders, np.bincount(kind[holds_any(found, cards)], minlength=len(per_kind)))
+    ctx.count(
+        AccountCounts.late_dates,
+        int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()),
+    )
     statuses = len(ctx.vocabulary("account_status"))
     ctx.count(
-        "status",
+        AccountCounts.status,
         np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses),
     )
 
@@ -95,13 +119,14 @@ def account_checks(
         streams: Weights, starts, ages and states.
         merchant_streams: Reserve coins, ages and states.
     """
+    seen, settled = AccountCounts(totals), MerchantCounts(totals)
     gates, world = ctx.params.realism_gates_6A.accounts, accounts(ctx)
-    found = np.asarray(totals["by_type"])
+    found = seen.by_type
     planned = world.total.sum(axis=0).astype(np.int64)
     measured = (found * np.arange(found.shape[1])).sum(axis=1)
     rows = int(planned.sum())
-    broken, unlike = int(totals["rule_breaks"]), int(totals["unlike_owner"])
-    exact = [int((measured != planned).sum()), int(totals["rows"]) - rows, int(totals["misplaced"])]
+    broken, unlike = seen.rule_breaks, seen.unlike_owner
+    exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced]
     used = world.beyond > 0
     drawn = int((world.summary.parties[:, None] * used).sum())
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
@@ -120,51 +145,30 @@ def account_checks(
             0,
             "countries, regions, types and segments other than the owner's",
         ),
-        Check(
-            "caps by type and in all",
-            int(totals["over_cap"]) == 0,
-            int(totals["over_cap"]),
-            0,
-            "parties above a cap",
-        ),
-        Check(
-            "everybody has what is required",
-            int(totals["without_required"]) == 0,
-            int(totals["without_required"]),
-            0,
-        ),
+        Check("caps by type and in all", seen.over_cap == 0, seen.over_cap, 0, "parties above a cap"),
+        Check("everybody has what is required", seen.without_required == 0, seen.without_required, 0),
         Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),
-        Check(
-            "accounts are older than the horizon",
-            int(totals["late_dates"]) == 0,
-            int(totals["late_dates"]),
-            0,
-        ),
+        Check("accounts are older than the horizon", seen.late_dates == 0, seen.late_dates, 0),
         _mean_check(ctx, found, gates.mean_tolerance_permille),
-        _status_check(ctx, totals, gates.draw_sigmas),
+        _status_check(ctx, seen.status, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], int(used.sum()), 1),
         ledger_check(totals, streams[2], rows, 2),
-        Check(
-            "every merchant settles",
-            int(totals["merchants"]) == merchants,
-            int(totals["merchants"]),
-            merchants,
-        ),
+        Check("every merchant settles", settled.merchants == merchants, settled.merchants, merchants),
         ledger_check(totals, merchant_streams[0], merchants, 1),
-        ledger_check(totals, merchant_streams[1], merchants + int(totals["merchant_reserves"]), 2),
+        ledger_check(totals, merchant_streams[1], merchants + settled.merchant_reserves, 2),
     ]
-    by_kind = np.asarray(totals["by_party_type"])
+    by_kind = seen.by_party_type
     for code, name in enumerate(ctx.vocabulary("party_type")):
-        seen = figures(by_kind[code])
+        held = figures(by_kind[code])
         bounds = tuple(gates.per_party_mean_permille[name])
         note = (
-            f"mean, permille; p50 {seen['p50']}, p99 {seen['p99']}, max {seen['max']} over "
-            f"{seen['holders']} parties"
+            f"mean, permille; p50 {held['p50']}, p99 {held['p99']}, max {held['max']} over "
+            f"{held['holders']} parties"
         )
-        if seen["holders"] >= gates.judged_from:
-            result.append(between_check(f"accounts a {name} party", seen["mean_permille"], bounds, note))
-            share = int(np.asarray(totals["card_holders"])[code]) * 1000 // seen["holders"]
+        if held["holders"] >= gates.judged_from:
+            result.append(between_check(f"accounts a {name} party", held["mean_permille"], bounds, note))
+            share = int(seen.card_holders[code]) * 1000 // held["holders"]
             penetration = tuple(gates.card_penetration_permille[name])
             result.append(
                 between_check(
@@ -203,10 +207,9 @@ def _mean_check(ctx: Context, found: Array, tolerance: int) -> Check:
     )
 
 
-def _status_check(ctx: Context, totals: Totals, sigmas: float) -> Check:
+def _status_check(ctx: Context, found: Array, sigmas: float) -> Check:
     """States of accounts against the mix of their ledger."""
     statuses = ctx.vocabulary("account_status")
-    found = np.asarray(totals["status"]).reshape(-1, len(statuses))
     limits = status_limits(ctx).astype(np.int64)
     share = np.diff(limits, axis=1, prepend=0) / np.float64(10_000)
     expected = share * found.sum(axis=1)[:, None]

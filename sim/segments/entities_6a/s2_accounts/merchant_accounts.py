@@ -7,10 +7,18 @@ import numpy as np
 from sim.segments.entities_6a.s2_accounts.life import opened, status, status_limits
 from sim.segments.entities_6a.terms import by_word, currency_of_country
 from sim.state.context import PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.frames import Frame
 
 RESERVE, LIFE = "6A.merchant_reserve", "6A.merchant_account_life"
 STREAMS = (RESERVE, LIFE)
+
+
+class MerchantCounts(Counters):
+    """Merchants with an account for settlement, and those with a reserve."""
+
+    merchants = Scalar()
+    merchant_reserves = Scalar()
 
 
 def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
@@ -48,9 +56,8 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     day[at] = np.maximum(day[at], day[at - 1])
     names = ctx.code("account_type", policy.settlement), ctx.code("account_type", policy.reserve)
     kind = np.where(second, names[1], names[0]).astype(np.int16)
-    ctx.count("merchants", len(merchants))
-    ctx.count("merchant_accounts", len(rows))
-    ctx.count("merchant_reserves", int(reserve.sum()))
+    ctx.count(MerchantCounts.merchants, len(merchants))
+    ctx.count(MerchantCounts.merchant_reserves, int(reserve.sum()))
     return Frame(
         {
             "account_id": columns.xp.arange(len(rows), dtype=np.uint64) + np.uint64(first_id),

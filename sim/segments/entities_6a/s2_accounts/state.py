@@ -21,16 +21,17 @@ from sim.segments.entities_6a.s2_accounts.cells import (
     check_products,
     party_account_types,
 )
-from sim.segments.entities_6a.s2_accounts.checks import account_checks, count_accounts
+from sim.segments.entities_6a.s2_accounts.checks import AccountCounts, account_checks, count_accounts
 from sim.segments.entities_6a.s2_accounts.life import account_life
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import STREAMS as MERCHANT_STREAMS
-from sim.segments.entities_6a.s2_accounts.merchant_accounts import merchant_accounts
+from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts, merchant_accounts
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
 from sim.segments.entities_6a.spread import Law, holds_any, spread
 from sim.segments.entities_6a.terms import currency_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, order
+from sim.state.totals import Totals
 
 OWNER_CELL = ("country_iso", "region_id", "party_type", "segment_id")
 """What an account carries of its owner."""
@@ -55,6 +56,7 @@ STATE = State(
     streams=(WEIGHT, START, LIFE, *MERCHANT_STREAMS),
     kernels=tuple(sorted({*account_cells.KERNELS, *SPREAD_KERNELS, "lognormal_factor", "bounded_integer"})),
     resident=True,
+    counts=(AccountCounts, MerchantCounts),
 )
 
 

@@ -14,8 +14,33 @@ from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instrum
 from sim.segments.entities_6a.s3_instruments.rows import Holders, month_of_day
 from sim.segments.entities_6a.terms import WHOLE, parts, parts_by_region
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Measurement, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check, Measurement
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
+
+
+class InstrumentCounts(Counters):
+    """Instruments as published."""
+
+    rows = Scalar()
+    misplaced = Scalar()
+    wrong_owner = Scalar()
+    over_cap = Scalar()
+    without_required = Scalar()
+    rule_breaks = Scalar()
+    wrong_dates = Scalar()
+    torn_tokens = Scalar()
+    cards = Scalar()
+    tokens = Scalar()
+    table = Vector(
+        "account_type",
+        "instrument_type",
+        lambda ctx: ctx.params.instrument_per_account_6A.max_per_account + 1,
+    )
+    per_account = Vector(lambda ctx: ctx.params.instrument_per_account_6A.max_per_account + 1)
+    schemes = Vector("instrument_type", "region", "scheme")
+    tiers = Vector("account_type", "brand_tier")
 
 
 def count_instruments(
@@ -53,17 +78,19 @@ def count_instruments(
                 broken += int(((own[:, code] > 0) & ~parents).sum())
             table[at, code] = histogram(own[:, code], tallest)
         broken += int(own[:, ~listed].sum())
-    ctx.count("rows", len(base))
+    ctx.count(InstrumentCounts.rows, len(base))
     ctx.count(
-        "misplaced",
+        InstrumentCounts.misplaced,
         int((found != counts).sum()) + int((np.diff(base.instrument_id.astype(np.int64)) != 1).sum()),
     )
-    ctx.count("wrong_owner", int((base.owner_party_id != holders.base.owner_party_id[account]).sum()))
-    ctx.count("over_cap", over)
-    ctx.count("without_required", missing)
-    ctx.count("rule_breaks", broken)
-    ctx.count("table", table)
-    ctx.count("per_account", histogram(in_all, tallest))
+    ctx.count(
+        InstrumentCounts.wrong_owner, int((base.owner_party_id != holders.base.owner_party_id[account]).sum())
+    )
+    ctx.count(InstrumentCounts.over_cap, over)
+    ctx.count(InstrumentCounts.without_required, missing)
+    ctx.count(InstrumentCounts.rule_breaks, broken)
+    ctx.count(InstrumentCounts.table, table)
+    ctx.count(InstrumentCounts.per_account, histogram(in_all, tallest))
     _count_dates(ctx, holders, account, base, first_id)
 
 
@@ -86,10 +113,16 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
         if len(tokens)
         else np.zeros(0, dtype=np.bool_)
     )
-    ctx.count("wrong_dates", int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()))
-    ctx.count("torn_tokens", int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()))
-    ctx.count("cards", int(cards.sum()))
-    ctx.count("tokens", len(tokens))
+    ctx.count(
+        InstrumentCounts.wrong_dates,
+        int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()),
+    )
+    ctx.count(
+        InstrumentCounts.torn_tokens,
+        int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()),
+    )
+    ctx.count(InstrumentCounts.cards, int(cards.sum()))
+    ctx.count(InstrumentCounts.tokens, len(tokens))
     # Types x regions x schemes, and account types x tiers (of cards: a token has its card's).
     shape = [
         len(ctx.vocabulary(name))
@@ -100,9 +133,9 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
         holders.summary.account_type[holders.group[account]],
     )
     key = (base.instrument_type.astype(np.int64) * shape[1] + region) * shape[2] + base.scheme
-    ctx.count("schemes", np.bincount(key, minlength=shape[0] * shape[1] * shape[2]))
+    ctx.count(InstrumentCounts.schemes, np.bincount(key, minlength=shape[0] * shape[1] * shape[2]))
     key = (account_type.astype(np.int64) * shape[4] + base.brand_tier)[cards]
-    ctx.count("tiers", np.bincount(key, minlength=shape[3] * shape[4]))
+    ctx.count(InstrumentCounts.tiers, np.bincount(key, minlength=shape[3] * shape[4]))
 
 
 def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str, str]) -> list[Check]:
@@ -113,25 +146,18 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
         totals: Sums of `count_instruments`.
         streams: Weights, starts, cards, tokens.
     """
+    seen = InstrumentCounts(totals)
     gates, world = ctx.params.realism_gates_6A.instruments, instruments(ctx)
-    table = np.asarray(totals["table"])
+    table = seen.table
     planned = np.zeros(table.shape[:2], dtype=np.int64)
     np.add.at(planned, world.summary.account_type, world.total.astype(np.int64))
     measured = (table * np.arange(table.shape[2])).sum(axis=2)
     rows = int(world.total.sum())
-    exact = [
-        int((measured != planned).sum()),
-        int(totals["rows"]) - rows,
-        int(totals["misplaced"]),
-        int(totals["wrong_owner"]),
-    ]
-    rules = [
-        int(totals[name])
-        for name in ("over_cap", "without_required", "rule_breaks", "wrong_dates", "torn_tokens")
-    ]
+    exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced, seen.wrong_owner]
+    rules = [seen.over_cap, seen.without_required, seen.rule_breaks, seen.wrong_dates, seen.torn_tokens]
     busy = world.beyond > 0
     drawn, cells = int((world.summary.accounts[:, None] * busy).sum()), int(busy.sum())
-    per_account = np.asarray(totals["per_account"])
+    per_account = seen.per_account
     carrying = (int(per_account.sum()) - int(per_account[0])) * 1000 // max(1, int(per_account.sum()))
     note = (
         "types off their total; rows off the total; ids and accounts out of place; owners that are not the "
@@ -154,11 +180,11 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
         between_check(
             "accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"
         ),
-        *mix_checks(ctx, np.asarray(totals["schemes"]), np.asarray(totals["tiers"]), gates.draw_sigmas),
+        *mix_checks(ctx, seen.schemes, seen.tiers, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
-        ledger_check(totals, streams[2], int(totals["cards"]), 4),
-        ledger_check(totals, streams[3], int(totals["tokens"]), 3),
+        ledger_check(totals, streams[2], seen.cards, 4),
+        ledger_check(totals, streams[3], seen.tokens, 3),
     ]
 
 
@@ -201,20 +227,18 @@ def _by_type(ctx: Context, schemes: Array) -> Array:
 
 def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
     """Instruments an account, and by scheme."""
-    by_scheme = _by_type(ctx, np.asarray(totals["schemes"])).sum(axis=(0, 1)).tolist()
+    seen = InstrumentCounts(totals)
+    by_scheme = _by_type(ctx, seen.schemes).sum(axis=(0, 1)).tolist()
     return [
-        Measurement(
-            "instruments an account",
-            figures(np.asarray(totals["per_account"])),
-            "",
-            "those without any included",
-        ),
+        Measurement("instruments an account", figures(seen.per_account), "", "those without any included"),
         Measurement("schemes", dict(zip(ctx.vocabulary("scheme"), by_scheme, strict=True)), "instruments"),
     ]
 
 
 def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: float) -> Check:
-    """Counts (int64, rows x words) of independent picks by parts of ten thousand (uint64, rows x words)."""
+    """InstrumentCounts (int64, rows x words) of independent picks by parts of ten thousand (uint64,
+    rows x words).
+    """
     share = prior.astype(np.float64) / np.float64(WHOLE)
     expected = share * found.sum(axis=1)[:, None]
     variance = expected * (1.0 - share)

@@ -22,6 +22,7 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     instruments_of,
 )
 from sim.segments.entities_6a.s3_instruments.checks import (
+    InstrumentCounts,
     count_instruments,
     instrument_checks,
     instrument_measurements,
@@ -30,8 +31,9 @@ from sim.segments.entities_6a.s3_instruments.rows import CARD, TOKEN, Holders, i
 from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
 from sim.segments.entities_6a.spread import Law, holds_any, spread
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
 
@@ -55,6 +57,7 @@ STATE = State(
     kernels=tuple(
         sorted({*instrument_cells.KERNELS, *SPREAD_KERNELS, "bounded_integer", "alias_build", "alias_pick"})
     ),
+    counts=(InstrumentCounts,),
 )
 
 

@@ -12,15 +12,17 @@ from sim.recipes.sampling import multinomial_check, sampling_check
 from sim.segments.entities_6a.households import Households, addresses_needed
 from sim.segments.entities_6a.link_rules import DEVICE_IDS, device_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
-from sim.segments.entities_6a.s4_devices.links import Reach
+from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach
 from sim.segments.entities_6a.s4_devices.rows import mean_devices
 from sim.segments.entities_6a.s4_devices.targets import caps
 from sim.segments.entities_6a.terminals import os_mixes
 from sim.segments.entities_6a.terms import region_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Totals
+from sim.state.counters import Counters, Each, Scalar, Vector
+from sim.state.declaration import Check, Frames
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+from sim.state.totals import Totals
 
 _PLACES = (
     "parties",
@@ -33,6 +35,24 @@ _PLACES = (
     "terminals",
     "online_merchants",
 )
+
+
+class DeviceCounts(Counters):
+    """Devices and their links as published; places are the sums of country summaries."""
+
+    above_type_cap = Scalar()
+    above_party_cap = Scalar()
+    wrong_ids = Scalar()
+    foreign = Scalar()
+    devices = Scalar()
+    histogram = Vector("party_type", lambda ctx: ctx.params.device_prior_6A.max_per_party + 2)
+    mix = Vector("party_type", "device_type")
+    by_country = Each(("devices", "private", "shared", "links"), Vector("country", "device_type"))
+    systems = Vector("device_type", "os_family")
+    shareable = Vector("device_type")
+    shared = Vector("device_type")
+    roles = Vector("device_link_role")
+    places = Each(_PLACES, Vector("country"))
 
 
 def count_devices(
@@ -54,35 +74,44 @@ def count_devices(
     each = np.diff(np.append(first, len(owner)))
     total = np.bincount(owner, minlength=len(parties))
     most = ctx.params.device_prior_6A.max_per_party
-    ctx.count("above_type_cap", int((each > caps(ctx)[parties.party_type[owner[first]], kind[first]]).sum()))
-    ctx.count("above_party_cap", int((total > most).sum()))
-    types = len(ctx.vocabulary("party_type"))
-    seen = np.minimum(total, most + 1)
     ctx.count(
-        "histogram", np.bincount(parties.party_type * np.int64(most + 2) + seen, minlength=types * (most + 2))
+        DeviceCounts.above_type_cap,
+        int((each > caps(ctx)[parties.party_type[owner[first]], kind[first]]).sum()),
     )
-    ctx.count("mix", np.bincount(parties.party_type[owner] * np.int64(kinds) + kind, minlength=types * kinds))
+    ctx.count(DeviceCounts.above_party_cap, int((total > most).sum()))
+    types = len(ctx.vocabulary("party_type"))
+    held = np.minimum(total, most + 1)
+    ctx.count(
+        DeviceCounts.histogram,
+        np.bincount(parties.party_type * np.int64(most + 2) + held, minlength=types * (most + 2)),
+    )
+    ctx.count(
+        DeviceCounts.mix,
+        np.bincount(parties.party_type[owner] * np.int64(kinds) + kind, minlength=types * kinds),
+    )
     place = base.home_country_iso * np.int64(kinds) + base.device_type
     per_device = np.diff(np.append(np.flatnonzero(links.link_no == 1), len(links)))
     shared = base.present("shared_household_id")
-    ctx.count("by_country", np.bincount(place, minlength=countries * kinds))
+    ctx.count(DeviceCounts.by_country["devices"], np.bincount(place, minlength=countries * kinds))
     private = devices.owner >= 0
     private[private] = parties.party_type[owner] == ctx.code("party_type", "RETAIL")
-    ctx.count("private_by_country", np.bincount(place[private], minlength=countries * kinds))
-    ctx.count("shared_by_country", np.bincount(place[shared], minlength=countries * kinds))
-    ctx.count("links_by_country", _sums(place, per_device, countries * kinds))
+    ctx.count(DeviceCounts.by_country["private"], np.bincount(place[private], minlength=countries * kinds))
+    ctx.count(DeviceCounts.by_country["shared"], np.bincount(place[shared], minlength=countries * kinds))
+    ctx.count(DeviceCounts.by_country["links"], _sums(place, per_device, countries * kinds))
     systems = len(ctx.vocabulary("os_family"))
     ctx.count(
-        "systems",
+        DeviceCounts.systems,
         np.bincount(base.device_type * np.int64(systems) + base.os_family, minlength=kinds * systems),
     )
     home = homes.of_party[owner]
     may = homes.private[home] & (homes.size[home] > 1)
-    ctx.count("shareable", np.bincount(kind[may], minlength=kinds))
-    ctx.count("shared", np.bincount(base.device_type[shared], minlength=kinds))
-    ctx.count("wrong_ids", wrong_ids(device_demands(ctx), links, DEVICE_IDS, links.link_role))
-    ctx.count("roles", np.bincount(links.link_role, minlength=len(ctx.vocabulary("device_link_role"))))
-    ctx.count("devices", len(base))
+    ctx.count(DeviceCounts.shareable, np.bincount(kind[may], minlength=kinds))
+    ctx.count(DeviceCounts.shared, np.bincount(base.device_type[shared], minlength=kinds))
+    ctx.count(DeviceCounts.wrong_ids, wrong_ids(device_demands(ctx), links, DEVICE_IDS, links.link_role))
+    ctx.count(
+        DeviceCounts.roles, np.bincount(links.link_role, minlength=len(ctx.vocabulary("device_link_role")))
+    )
+    ctx.count(DeviceCounts.devices, len(base))
     _count_places(ctx, homes, np.bincount(home, minlength=len(homes.size)), sites, base, countries)
 
 
@@ -119,20 +148,27 @@ def _count_places(
     terminal = base.present("primary_merchant_id")
     for name, private in (("home", True), ("office", False)):
         mine = homes.private == private
-        ctx.count(f"place.{name}_ips", _sums(homes.country[mine], needed[mine], countries))
-        ctx.count(f"place.{name}_links", _sums(homes.country[mine], links[mine], countries))
-    ctx.count("place.households", np.bincount(homes.country[homes.private], minlength=countries))
-    ctx.count("place.parties", _sums(homes.country, homes.size, countries))
-    ctx.count("place.terminal_sites", np.bincount(sites.legal_country_iso, minlength=countries))
-    ctx.count("place.terminals", np.bincount(base.home_country_iso[terminal], minlength=countries))
+        ctx.count(DeviceCounts.places[f"{name}_ips"], _sums(homes.country[mine], needed[mine], countries))
+        ctx.count(DeviceCounts.places[f"{name}_links"], _sums(homes.country[mine], links[mine], countries))
+    ctx.count(
+        DeviceCounts.places["households"], np.bincount(homes.country[homes.private], minlength=countries)
+    )
+    ctx.count(DeviceCounts.places["parties"], _sums(homes.country, homes.size, countries))
+    ctx.count(
+        DeviceCounts.places["terminal_sites"], np.bincount(sites.legal_country_iso, minlength=countries)
+    )
+    ctx.count(
+        DeviceCounts.places["terminals"], np.bincount(base.home_country_iso[terminal], minlength=countries)
+    )
 
 
 def summaries(ctx: Context, totals: Totals) -> Frames:
     """s4_place_summary_6A and s4_device_summary_6A from the sums."""
     region, kinds = region_of_country(ctx), len(ctx.vocabulary("device_type"))
-    figures = {name: np.asarray(totals[f"place.{name}"], dtype=np.int64) for name in _PLACES}
+    seen = DeviceCounts(totals)
+    figures = seen.places
     here = np.flatnonzero(figures["parties"] + figures["terminal_sites"] + figures["online_merchants"])
-    devices = {name: np.asarray(totals[key], dtype=np.int64) for name, key in _BY_TYPE}
+    devices = {name: table.ravel() for name, table in seen.by_country.items()}
     rows = np.flatnonzero(devices["devices"])
     country = rows // kinds
     return {
@@ -154,49 +190,43 @@ def summaries(ctx: Context, totals: Totals) -> Frames:
     }
 
 
-_BY_TYPE = (
-    ("devices", "by_country"),
-    ("private", "private_by_country"),
-    ("shared", "shared_by_country"),
-    ("links", "links_by_country"),
-)
-
-
 def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Model checks of devices and their links."""
+    seen = DeviceCounts(totals)
     gates = ctx.params.realism_gates_network_6A
     zero = {
-        "caps by type": ("above_type_cap", "parties and types above device_prior_6A.type_cap"),
-        "caps by party": ("above_party_cap", "parties above device_prior_6A.max_per_party"),
+        "caps by type": (seen.above_type_cap, "parties and types above device_prior_6A.type_cap"),
+        "caps by party": (seen.above_party_cap, "parties above device_prior_6A.max_per_party"),
         "ids as the role demands": (
-            "wrong_ids",
+            seen.wrong_ids,
             "links whose filled ids are not those of graph_linkage_6A.device_roles",
         ),
-        "shared inside the household": ("strangers", "users from another household, or the owner again"),
-        "accounts and instruments of the owner": ("foreign", "links to what somebody else owns"),
+        "shared inside the household": (
+            LinkCounts(totals).strangers,
+            "users from another household, or the owner again",
+        ),
+        "accounts and instruments of the owner": (seen.foreign, "links to what somebody else owns"),
     }
-    result = [
-        Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()
-    ]
+    result = [Check(name, found == 0, found, 0, note) for name, (found, note) in zero.items()]
     result += _means(ctx, totals)
     shared = Params(
         {name: entry.shared_permille for name, entry in ctx.params.device_linkage_6A.sharing.items()}
     )
     share = integers(ctx, "device_type", shared).astype(np.float64) / PERMILLE
-    shareable = np.asarray(totals["shareable"]).astype(np.float64)
-    slack = float(gates.shared_error_permille) * int(totals["devices"]) / PERMILLE / PERMILLE + 1.0
+    shareable = seen.shareable.astype(np.float64)
+    slack = float(gates.shared_error_permille) * seen.devices / PERMILLE / PERMILLE + 1.0
     result.append(
         sampling_check(
             "devices shared",
             ctx.vocabulary("device_type"),
-            np.asarray(totals["shared"]),
+            seen.shared,
             shareable * share,
             shareable * share * (1 - share),
             (float(gates.sampling_sigma), slack),
             "devices that others of the household use too, of those that could be",
         )
     )
-    systems = np.asarray(totals["systems"]).reshape(len(share), -1)
+    systems = seen.systems
     mixes = os_mixes(ctx).astype(np.uint64)
     for code, kind in enumerate(ctx.vocabulary("device_type")):
         count = int(systems[code].sum())
@@ -216,8 +246,8 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
                     "operating systems by the taxonomy",
                 )
             )
-    places = {name: int(np.asarray(totals[f"place.{name}"]).sum()) for name in _PLACES}
-    party_devices = int(np.asarray(totals["mix"]).sum())
+    places = {name: int(table.sum()) for name, table in seen.places.items()}
+    party_devices = int(seen.mix.sum())
     result.append(
         Check(
             "every site has a terminal",
@@ -226,7 +256,7 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
             places["terminal_sites"],
         )
     )
-    whole = [int(totals["devices"]), party_devices + places["terminals"]]
+    whole = [seen.devices, party_devices + places["terminals"]]
     result.append(
         Check(
             "every device has one owner",
@@ -236,7 +266,7 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
             "devices; parties' devices and terminals",
         )
     )
-    roles = np.asarray(totals["roles"]).tolist()
+    roles = seen.roles.tolist()
     figures = dict(zip(ctx.vocabulary("device_link_role"), roles, strict=True))
     each = figures["PRIMARY_OWNER"] == party_devices and figures["MERCHANT_TERMINAL"] == places["terminals"]
     result.append(
@@ -257,10 +287,11 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def _means(ctx: Context, totals: Totals) -> list[Check]:
     """Devices a party: mean, 99th percentile and most, and the mix of types, by party type."""
+    seen = DeviceCounts(totals)
     gates, prior = ctx.params.realism_gates_network_6A, ctx.params.device_prior_6A
     names = ctx.vocabulary("party_type")
-    histogram = np.asarray(totals["histogram"]).reshape(len(names), -1)
-    mix = np.asarray(totals["mix"]).reshape(len(names), -1)
+    histogram = seen.histogram
+    mix = seen.mix
     asked = matrix(ctx, "party_type", "device_type", prior.type_permille).astype(np.int64)
     result = []
     for code, mean in enumerate(mean_devices(ctx).tolist()):

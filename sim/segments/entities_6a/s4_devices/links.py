@@ -12,8 +12,15 @@ from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.link_rules import DEVICE_IDS, device_demands
 from sim.segments.entities_6a.network_tables import integers, mix_tables, odds, permille_word, pick
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+
+
+class LinkCounts(Counters):
+    """Users that are not of the household, or are the owner again."""
+
+    strangers = Scalar()
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ def link_rows(
     user = homes.member[homes.start[home] + turn % homes.size[home]]
     roles[rows] = code["SECONDARY_USER"]
     columns["party_id"][rows] = sources["party_id"][user]
-    ctx.count("strangers", int((homes.of_party[user] != home).sum()) + int((user == owner).sum()))
+    ctx.count(LinkCounts.strangers, int((homes.of_party[user] != home).sum()) + int((user == owner).sum()))
     at = at + reach.users
     for role, name, count, begin in (
         ("ACCOUNT_ACCESS", "account_id", reach.accounts, reach.account_from),

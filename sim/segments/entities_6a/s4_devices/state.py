@@ -15,8 +15,14 @@ from sim.segments.entities_6a.country_partitions import country_ranges, span
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
 from sim.segments.entities_6a.network_tables import pick
-from sim.segments.entities_6a.s4_devices.checks import count_devices, device_checks, foreign_links, summaries
-from sim.segments.entities_6a.s4_devices.links import Reach, holdings_of, link_rows, reach_of
+from sim.segments.entities_6a.s4_devices.checks import (
+    DeviceCounts,
+    count_devices,
+    device_checks,
+    foreign_links,
+    summaries,
+)
+from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach, holdings_of, link_rows, reach_of
 from sim.segments.entities_6a.s4_devices.policy import require_possible
 from sim.segments.entities_6a.s4_devices.rows import cells_of, expand, owned
 from sim.segments.entities_6a.s4_devices.targets import device_targets
@@ -30,8 +36,9 @@ from sim.segments.entities_6a.terminals import (
 )
 from sim.segments.entities_6a.terms import region_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 DEVICE = "6A.device"
 _PARTY = ("party_id", "country_iso", "party_type", "household_id")
@@ -58,6 +65,7 @@ STATE = State(
         "alias_build", "alias_pick", "bounded_integer", "capped_share", "entity_hash", "exp_map",
         "expand_rows", "gated_weight", "lognormal_factor", "philox_block", "remainder_quota",
     ),
+    counts=(DeviceCounts, LinkCounts),
 )  # fmt: skip
 
 
@@ -129,11 +137,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "merchant_id": base.primary_merchant_id,
     }
     links = link_rows(ctx, devices, reach, sources, homes, lists)
-    ctx.count("foreign", sum(foreign_links(frame, name, base, links) for name, frame in held.items()))
+    ctx.count(
+        DeviceCounts.foreign, sum(foreign_links(frame, name, base, links) for name, frame in held.items())
+    )
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     ctx.count(
-        "place.online_merchants",
+        DeviceCounts.places["online_merchants"],
         np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))),
     )
     return {"s4_device_base_6A": base, "s4_device_links_6A": links}

@@ -16,8 +16,10 @@ from sim.segments.entities_6a.s5_network.links import Users
 from sim.segments.entities_6a.s5_network.pools import Dealt
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Each, Maximum, Scalar, Vector
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 _MOST_IPS = 160
 _PPM = 1_000_000
@@ -28,9 +30,30 @@ _BIN_STARTS = np.array(
 _TABLES = ("ips", "site_ips", "device_links", "party_links", "merchant_links", "site_links")
 
 
+class NetworkCounts(Counters):
+    """Addresses and their links as published."""
+
+    tables = Each(_TABLES, Vector("region", "ip_type"))
+    degrees = Vector("ip_type", len(_BIN_STARTS))
+    most = Maximum("ip_type")
+    above_device_cap = Scalar()
+    above_party_cap = Scalar()
+    devices = Scalar()
+    covered = Scalar()
+    ips_a_device = Vector(_MOST_IPS + 1)
+    twins = Scalar()
+    wrong_ids = Scalar()
+    wrong_owners = Scalar()
+    strangers = Scalar()
+    abroad = Scalar()
+    classes = Vector("ip_type", "asn_class")
+    places = Scalar()
+    party_devices = Scalar()
+    merchants = Scalar()
+
+
 def count_network(
     ctx: PartitionContext,
-    index: int,
     base: Frame,
     links: Frame,
     users: Users,
@@ -39,7 +62,7 @@ def count_network(
     owner: Array,
     homes: Households,
 ) -> None:
-    """Integer sums of partition `index` over the rows as published."""
+    """Integer sums, and maxima, over the rows as published."""
     prior = ctx.params.ip_prior_6A
     kinds, regions = len(ctx.vocabulary("ip_type")), len(ctx.vocabulary("region"))
     cell = base.region_id * np.int64(kinds) + base.ip_type
@@ -55,32 +78,37 @@ def count_network(
     for name, values in figures.items():
         table = np.zeros(regions * kinds, dtype=np.int64)
         np.add.at(table, cell, values)
-        ctx.count(f"table.{name}", table)
+        ctx.count(NetworkCounts.tables[name], table)
     cap = integers(ctx, "ip_type", prior.devices_per_ip)
     width = len(_BIN_STARTS)
-    seen = base.ip_type * np.int64(width) + np.searchsorted(_BIN_STARTS, degree["devices"], side="right") - 1
-    ctx.count("degrees", np.bincount(seen[~site], minlength=kinds * width))
-    most = np.zeros((len(ctx.files("s1_party_base_6A")), kinds), dtype=np.int64)
-    np.maximum.at(most[index], base.ip_type[~site], degree["devices"][~site])
-    ctx.count("most", most.ravel())
-    ctx.count("above_device_cap", int((degree["devices"] > cap[base.ip_type]).sum()))
+    binned = (
+        base.ip_type * np.int64(width) + np.searchsorted(_BIN_STARTS, degree["devices"], side="right") - 1
+    )
+    ctx.count(NetworkCounts.degrees, np.bincount(binned[~site], minlength=kinds * width))
+    most = np.zeros(kinds, dtype=np.int64)
+    np.maximum.at(most, base.ip_type[~site], degree["devices"][~site])
+    ctx.count(NetworkCounts.most, most)
+    ctx.count(NetworkCounts.above_device_cap, int((degree["devices"] > cap[base.ip_type]).sum()))
     home = base.present("owner_household_id")
-    ctx.count("above_party_cap", int((degree["parties"][home] > prior.parties_per_home).sum()))
+    ctx.count(NetworkCounts.above_party_cap, int((degree["parties"][home] > prior.parties_per_home).sum()))
     present = links.present("device_id")
     first = devices.device_id[0] if len(devices) else np.uint64(1)
     device = (links.device_id[present] - first).astype(np.int64)
     each = np.bincount(device, minlength=len(devices))
-    ctx.count("devices", len(devices))
-    ctx.count("covered", int((each > 0).sum()))
-    ctx.count("ips_a_device", np.bincount(np.minimum(each[owner >= 0], _MOST_IPS), minlength=_MOST_IPS + 1))
-    ctx.count("twins", sum(_twins(dealt, users) for dealt in users.dealt))
+    ctx.count(NetworkCounts.devices, len(devices))
+    ctx.count(NetworkCounts.covered, int((each > 0).sum()))
+    ctx.count(
+        NetworkCounts.ips_a_device,
+        np.bincount(np.minimum(each[owner >= 0], _MOST_IPS), minlength=_MOST_IPS + 1),
+    )
+    ctx.count(NetworkCounts.twins, sum(_twins(dealt, users) for dealt in users.dealt))
     ownerless = present.copy()
     ownerless[present] = (owner < 0)[device]
     named = np.flatnonzero(present & links.present("party_id"))
     theirs = devices.primary_party_id[(links.device_id[named] - first).astype(np.int64)]
-    ctx.count("wrong_ids", wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
-    ctx.count("wrong_owners", int((links.party_id[named] != theirs).sum()))
-    ctx.count("strangers", _strangers(base, users, owner, homes))
+    ctx.count(NetworkCounts.wrong_ids, wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
+    ctx.count(NetworkCounts.wrong_owners, int((links.party_id[named] != theirs).sum()))
+    ctx.count(NetworkCounts.strangers, _strangers(base, users, owner, homes))
     abroad = int((base.country_iso[users.own] != devices.home_country_iso).sum())
     for dealt in users.dealt:
         abroad += int(
@@ -89,17 +117,18 @@ def count_network(
             ).sum()
         )
     ctx.count(
-        "abroad", abroad + int((base.country_iso[users.party_ip] != homes.country[homes.of_party]).sum())
+        NetworkCounts.abroad,
+        abroad + int((base.country_iso[users.party_ip] != homes.country[homes.of_party]).sum()),
     )
     classes = len(ctx.vocabulary("asn_class"))
     ctx.count(
-        "classes", np.bincount(base.ip_type * np.int64(classes) + base.asn_class, minlength=kinds * classes)
+        NetworkCounts.classes,
+        np.bincount(base.ip_type * np.int64(classes) + base.asn_class, minlength=kinds * classes),
     )
-    ctx.count("roles", np.bincount(links.link_role, minlength=len(ctx.vocabulary("ip_link_role"))))
     places = np.unique(base.country_iso * np.int64(kinds) + base.ip_type)
-    ctx.count("places", len(places))
-    ctx.count("party_devices", int((owner >= 0).sum()))
-    ctx.count("merchants", len(users.merchant) - int(site.sum()))
+    ctx.count(NetworkCounts.places, len(places))
+    ctx.count(NetworkCounts.party_devices, int((owner >= 0).sum()))
+    ctx.count(NetworkCounts.merchants, len(users.merchant) - int(site.sum()))
 
 
 def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> int:
@@ -126,13 +155,12 @@ def _twins(dealt: Dealt, users: Users) -> int:
     return int(same.sum()) + int((np.repeat(dealt.ip, dealt.degree) == users.own[dealt.device]).sum())
 
 
-def _tables(ctx: Context, totals: Totals) -> dict[str, Array]:
+def _tables(totals: Totals) -> dict[str, Array]:
     """Sums by region and kind: int64 each.
 
     `nodes` and `edges` leave merchants' sites and hosting out, which no mix speaks of.
     """
-    shape = (len(ctx.vocabulary("region")), len(ctx.vocabulary("ip_type")))
-    tables = {name: np.asarray(totals[f"table.{name}"], dtype=np.int64).reshape(shape) for name in _TABLES}
+    tables = dict(NetworkCounts(totals).tables)
     tables["nodes"] = tables["ips"] - tables["site_ips"]
     tables["edges"] = tables["device_links"] - tables["site_links"] + tables["party_links"]
     return tables
@@ -140,9 +168,10 @@ def _tables(ctx: Context, totals: Totals) -> dict[str, Array]:
 
 def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
     """Median, 99th percentile (to 1 part in 32) and largest number of devices on an address, by kind."""
+    seen = NetworkCounts(totals)
     kinds = len(ctx.vocabulary("ip_type"))
-    bins = np.asarray(totals["degrees"], dtype=np.int64).reshape(kinds, -1)
-    most = np.asarray(totals["most"], dtype=np.int64).reshape(-1, kinds).max(axis=0)
+    bins = seen.degrees
+    most = seen.most
     found = []
     for kind in range(kinds):
         figures = percentiles(bins[kind])
@@ -158,7 +187,7 @@ def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
 
 def network_summary(ctx: Context, totals: Totals) -> Frame:
     """Rows of s4_network_summary_6A."""
-    tables, kinds = _tables(ctx, totals), len(ctx.vocabulary("ip_type"))
+    tables, kinds = _tables(totals), len(ctx.vocabulary("ip_type"))
     rows = np.flatnonzero(tables["ips"].ravel())
     figures = _degree_figures(ctx, totals)
     region, kind = rows // kinds, rows % kinds
@@ -187,36 +216,35 @@ def network_summary(ctx: Context, totals: Totals) -> Frame:
 
 def network_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Model checks of addresses and their links."""
+    seen = NetworkCounts(totals)
     gates, names = ctx.params.realism_gates_network_6A, ctx.vocabulary("ip_type")
     zero = {
-        "devices on an address": ("above_device_cap", "addresses above ip_prior_6A.devices_per_ip"),
-        "parties on a home": ("above_party_cap", "homes above ip_prior_6A.parties_per_home"),
-        "one link a device and address": ("twins", "devices linked to an address twice"),
+        "devices on an address": (seen.above_device_cap, "addresses above ip_prior_6A.devices_per_ip"),
+        "parties on a home": (seen.above_party_cap, "homes above ip_prior_6A.parties_per_home"),
+        "one link a device and address": (seen.twins, "devices linked to an address twice"),
         "ids as the role demands": (
-            "wrong_ids",
+            seen.wrong_ids,
             "links whose filled ids are not those of graph_linkage_6A.ip_roles",
         ),
         "links of devices name their owners": (
-            "wrong_owners",
+            seen.wrong_owners,
             "links of devices to another party than their owner",
         ),
         "homes serve one household": (
-            "strangers",
+            seen.strangers,
             "devices and parties on the address of another household's home",
         ),
-        "addresses lie where they are used": ("abroad", "links to an address of another country"),
+        "addresses lie where they are used": (seen.abroad, "links to an address of another country"),
     }
-    result = [
-        Check(name, int(totals[key]) == 0, int(totals[key]), 0, note) for name, (key, note) in zero.items()
-    ]
-    devices, covered = int(totals["devices"]), int(totals["covered"])
+    result = [Check(name, found == 0, found, 0, note) for name, (found, note) in zero.items()]
+    devices, covered = seen.devices, seen.covered
     enough = covered * PERMILLE >= int(gates.coverage_permille) * devices
     result.append(
         Check("devices with an address", enough, [covered, devices], f"{gates.coverage_permille} permille")
     )
     result += _mixes(ctx, totals)
     most = int(sum(int(value) for _, value in ctx.params.ip_prior_6A.ips_per_device.items())) + 1
-    figures = percentiles(np.asarray(totals["ips_a_device"]))
+    figures = percentiles(seen.ips_a_device)
     result.append(Check("addresses a device", figures["max"] <= most, figures, {"max": most}))
     for code, (name, figures) in enumerate(zip(names, _degree_figures(ctx, totals), strict=True)):
         cap = int(ctx.params.ip_prior_6A.devices_per_ip[name])
@@ -229,7 +257,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
                 "devices on an address; merchants' sites apart",
             )
         )
-        count = int(_tables(ctx, totals)["nodes"].sum(axis=0)[code])
+        count = int(_tables(totals)["nodes"].sum(axis=0)[code])
         if name == "MOBILE":
             heavy = (
                 count < PERMILLE
@@ -245,7 +273,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
                     note,
                 )
             )
-    classes, mixes = np.asarray(totals["classes"]).reshape(len(names), -1), asn_mixes(ctx).astype(np.uint64)
+    classes, mixes = seen.classes, asn_mixes(ctx).astype(np.uint64)
     for code, name in enumerate(names):
         count = int(classes[code].sum())
         if count:
@@ -264,21 +292,22 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
                     note,
                 )
             )
-    ips = int(np.asarray(totals["table.ips"]).sum())
+    ips = int(seen.tables["ips"].sum())
     kinds = len(names)
     result.append(ledger_check(totals, "6A.ip", ips, 2))
-    result.append(ledger_check(totals, "6A.ip_demand", int(totals["party_devices"]), 1 + kinds))
-    device_links = int(np.asarray(totals["table.device_links"]).sum())
+    result.append(ledger_check(totals, "6A.ip_demand", seen.party_devices, 1 + kinds))
+    device_links = int(seen.tables["device_links"].sum())
     return [
         *result,
         ledger_check(totals, "6A.ip_link", device_links - devices, 1),
-        ledger_check(totals, "6A.hosting", int(totals["merchants"]), 1),
+        ledger_check(totals, "6A.hosting", seen.merchants, 1),
     ]
 
 
 def _mixes(ctx: Context, totals: Totals) -> list[Check]:
     """Shares of links by region's prior, weighted by the regions' links, and of addresses."""
-    gates, prior, tables = ctx.params.realism_gates_network_6A, ctx.params.ip_prior_6A, _tables(ctx, totals)
+    seen = NetworkCounts(totals)
+    gates, prior, tables = ctx.params.realism_gates_network_6A, ctx.params.ip_prior_6A, _tables(totals)
     edge = matrix(ctx, "region", "ip_type", prior.edge_permille).astype(np.int64)
     node = integers(ctx, "ip_type", prior.node_permille)
     expected = {
@@ -294,7 +323,7 @@ def _mixes(ctx: Context, totals: Totals) -> list[Check]:
         found, whole = tables[key].sum(axis=0), max(int(tables[key].sum()), 1)
         error = np.abs(found * PERMILLE - asked)
         # Countries have whole addresses and links: one each of every kind they have.
-        allowed = tolerance * whole + PERMILLE * int(totals["places"])
+        allowed = tolerance * whole + PERMILLE * seen.places
         shares = {
             kind: round(int(count) * 100 / whole, 2)
             for kind, count in zip(ctx.vocabulary("ip_type"), found.tolist(), strict=True)

@@ -16,7 +16,12 @@ from sim.segments.entities_6a.country_partitions import country_ranges, span
 from sim.segments.entities_6a.households import Households, addresses_needed, households_of, spread_evenly
 from sim.segments.entities_6a.link_rules import require_consistent
 from sim.segments.entities_6a.s4_devices.rows import address_of, cells_of
-from sim.segments.entities_6a.s5_network.checks import count_network, network_checks, network_summary
+from sim.segments.entities_6a.s5_network.checks import (
+    NetworkCounts,
+    count_network,
+    network_checks,
+    network_summary,
+)
 from sim.segments.entities_6a.s5_network.links import Users, base_frame, link_frame
 from sim.segments.entities_6a.s5_network.neighbourhoods import neighbourhood_frame
 from sim.segments.entities_6a.s5_network.policy import require_possible
@@ -26,8 +31,9 @@ from sim.segments.entities_6a.s5_network.targets import IpTargets, ip_targets
 from sim.segments.entities_6a.terminals import in_countries, online_merchants, terminal_sites
 from sim.segments.entities_6a.terms import region_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 HOSTING = "6A.hosting"
 
@@ -65,6 +71,7 @@ STATE = State(
         "gated_weight",
         "philox_block",
     ),
+    counts=(NetworkCounts,),
 )
 
 
@@ -143,7 +150,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         region_of_country(ctx),
         part.spec["first_ip"],
     )
-    count_network(ctx, part.index, base, links, users, degree, devices, owner, homes)
+    count_network(ctx, base, links, users, degree, devices, owner, homes)
     near = neighbourhood_frame(
         parties,
         homes,

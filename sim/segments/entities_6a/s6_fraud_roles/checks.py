@@ -11,6 +11,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles
 from sim.segments.entities_6a.s6_fraud_roles.plan import Targets
+from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.targets import (
     ACCOUNT_ORDER,
     DEVICE_ORDER,
@@ -19,11 +20,44 @@ from sim.segments.entities_6a.s6_fraud_roles.targets import (
     PARTY_ORDER,
 )
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 KINDS = ("party", "account", "device", "ip", "merchant")
 _TYPES = {"account": "account_type", "device": "device_type", "ip": "ip_type"}
+
+
+class RoleCounts(Counters):
+    """Roles by cell, their causes without and with a ring, and who is together in rings and clusters."""
+
+    party_roles = Vector("country", "segment", "party_role")
+    account_roles = Vector("country", "account_type", "account_role")
+    device_roles = Vector("country", "device_type", "device_role")
+    ip_roles = Vector("country", "ip_type", "ip_role")
+    merchant_roles = Vector("mcc_risk", "merchant_role")
+    party_causes = Vector("party_role", "role_cause", 2)
+    account_causes = Vector("account_role", "role_cause", 2)
+    device_causes = Vector("device_role", "role_cause", 2)
+    ip_causes = Vector("ip_role", "role_cause", 2)
+    merchant_causes = Vector("merchant_role", "role_cause", 2)
+    clean_by_type = Vector("party_type", 2)
+    rings = Scalar()
+    ring_members = Scalar()
+    rings_peopled = Scalar()
+    clustered = Scalar()
+    clusters = Scalar()
+    meetings = Scalar()
+
+
+_COUNTED = {
+    "party": (RoleCounts.party_roles, RoleCounts.party_causes),
+    "account": (RoleCounts.account_roles, RoleCounts.account_causes),
+    "device": (RoleCounts.device_roles, RoleCounts.device_causes),
+    "ip": (RoleCounts.ip_roles, RoleCounts.ip_causes),
+    "merchant": (RoleCounts.merchant_roles, RoleCounts.merchant_causes),
+}
 
 
 def count_piece(
@@ -69,7 +103,7 @@ def count_piece(
         people.party_type.astype(np.int64) * 2 + (roles[0].role == 0),
         minlength=2 * len(ctx.vocabulary("party_type")),
     )
-    ctx.count("clean_by_type", types_of.reshape(-1, 2))
+    ctx.count(RoleCounts.clean_by_type, types_of)
     _count_rings(ctx, roles[0])
 
 
@@ -82,9 +116,9 @@ def _tally(ctx: PartitionContext, kind: str, cell: Array, cells: int, found: Rol
     """Roles by cell, and causes with and without ring by role."""
     roles, causes = len(ctx.vocabulary(f"{kind}_role")), len(ctx.vocabulary("role_cause"))
     by_cell = np.bincount(cell * roles + found.role, minlength=cells * roles)
-    ctx.count(f"{kind}_roles", by_cell.reshape(cells, roles))
+    ctx.count(_COUNTED[kind][0], by_cell)
     mixed = (found.role.astype(np.int64) * causes + found.cause) * 2 + found.ringed
-    ctx.count(f"{kind}_causes", np.bincount(mixed, minlength=roles * causes * 2).reshape(roles, causes, 2))
+    ctx.count(_COUNTED[kind][1], np.bincount(mixed, minlength=roles * causes * 2))
 
 
 def _count_rings(ctx: PartitionContext, parties: Roles) -> None:
@@ -94,12 +128,12 @@ def _count_rings(ctx: PartitionContext, parties: Roles) -> None:
     """
     organiser, synthetic = ctx.code("party_role", "ORGANISER"), ctx.code("party_role", "SYNTHETIC_ID")
     members = parties.ring_id[parties.ringed & (parties.role != organiser) & (parties.role != synthetic)]
-    ctx.count("rings", int((parties.role == organiser).sum()))
-    ctx.count("ring_members", len(members))
-    ctx.count("rings_peopled", len(np.unique(members)))
+    ctx.count(RoleCounts.rings, int((parties.role == organiser).sum()))
+    ctx.count(RoleCounts.ring_members, len(members))
+    ctx.count(RoleCounts.rings_peopled, len(np.unique(members)))
     clustered = parties.ring_id[parties.ringed & (parties.role == synthetic)]
-    ctx.count("clustered", len(clustered))
-    ctx.count("clusters", len(np.unique(clustered)))
+    ctx.count(RoleCounts.clustered, len(clustered))
+    ctx.count(RoleCounts.clusters, len(np.unique(clustered)))
 
 
 def role_checks(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
@@ -107,18 +141,33 @@ def role_checks(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     return [
         *_exact(ctx, totals, targets),
         *_caps(ctx, totals),
-        *(_causes(ctx, totals, kind) for kind in KINDS),
+        *(_causes(ctx, kind, found) for kind, found in _causes_found(totals).items()),
         *_clean(ctx, totals),
         *_togetherness(ctx, totals),
         *_ledgers(ctx, totals, targets),
     ]
 
 
+def _roles(totals: Totals) -> dict[str, Array]:
+    """Roles by kind: int64, cells x roles."""
+    seen = RoleCounts(totals)
+    found = (seen.party_roles, seen.account_roles, seen.device_roles, seen.ip_roles, seen.merchant_roles)
+    return {kind: table.reshape(-1, table.shape[-1]) for kind, table in zip(KINDS, found, strict=True)}
+
+
+def _causes_found(totals: Totals) -> dict[str, Array]:
+    """Causes by kind: int64, roles x causes x (without ring, with one)."""
+    seen = RoleCounts(totals)
+    found = (seen.party_causes, seen.account_causes, seen.device_causes, seen.ip_causes, seen.merchant_causes)
+    return dict(zip(KINDS, found, strict=True))
+
+
 def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     """Roles by cell equal their targets, in every cell."""
     summary = ctx.load("s1_party_summary_6A", columns=("country_iso", "segment_id"))
     cell = summary.country_iso.astype(np.int64) * len(ctx.vocabulary("segment")) + summary.segment_id
-    party = np.zeros_like(totals["party_roles"])
+    roles = _roles(totals)
+    party = np.zeros_like(roles["party"])
     party[cell] = targets.parties.astype(np.int64)
     wanted = {"party": party}
     for kind, array in (
@@ -130,7 +179,7 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
         wanted[kind] = array.astype(np.int64).transpose(1, 2, 0).reshape(-1, array.shape[0])
     result = []
     for kind, aim in wanted.items():
-        found = np.asarray(totals[f"{kind}_roles"])
+        found = roles[kind]
         wrong = int((found[:, 1:] != aim[:, 1:]).sum())
         mix = dict(zip(ctx.vocabulary(f"{kind}_role"), found.sum(axis=0).tolist(), strict=True))
         note = f"{wrong} cells are off target; rows by role"
@@ -150,9 +199,9 @@ def _caps(ctx: Context, totals: Totals) -> list[Check]:
         "ip": entity.ip,
     }
     caps["merchant"] = ctx.params.fraud_roles_merchant_6A
-    result = []
+    result, roles = [], _roles(totals)
     for kind in KINDS:
-        found = np.asarray(totals[f"{kind}_roles"]).sum(axis=0)
+        found = roles[kind].sum(axis=0)
         total, law = int(found.sum()), caps[kind].world_cap_ppm
         share = {
             name: int(found[ctx.code(f"{kind}_role", name)]) * 1_000_000 // max(1, total) for name in law
@@ -168,11 +217,11 @@ def _caps(ctx: Context, totals: Totals) -> list[Check]:
     return result
 
 
-def _causes(ctx: Context, totals: Totals, kind: str) -> Check:
+def _causes(ctx: Context, kind: str, found: Array) -> Check:
     """Every row's cause is one its role may have, and it names a ring exactly where
     the cause asks for one.
     """
-    taxonomy, found = ctx.params.fraud_role_taxonomy_6A, np.asarray(totals[f"{kind}_causes"])
+    taxonomy = ctx.params.fraud_role_taxonomy_6A
     allowed = np.zeros(found.shape, dtype=np.bool_)
     allowed[0, ctx.code("role_cause", "NONE"), 0] = True
     for name, law in taxonomy[f"{kind}_roles"].items():
@@ -193,9 +242,10 @@ def _causes(ctx: Context, totals: Totals, kind: str) -> Check:
 
 def _clean(ctx: Context, totals: Totals) -> list[Check]:
     """Clean share of each party type."""
+    seen = RoleCounts(totals)
     gates, result = ctx.params.realism_gates_posture_6A, []
     for code, name in enumerate(ctx.vocabulary("party_type")):
-        risky, clean = (int(value) for value in np.asarray(totals["clean_by_type"])[code])
+        risky, clean = (int(value) for value in seen.clean_by_type[code])
         low, high = gates.clean_permille[name]
         share = clean * 1000 / max(1, risky + clean)
         fits = low <= share <= high or risky + clean < gates.clean_least_parties
@@ -206,21 +256,18 @@ def _clean(ctx: Context, totals: Totals) -> list[Check]:
 
 def _togetherness(ctx: Context, totals: Totals) -> list[Check]:
     """Rings have members, synthetic identities live together; small worlds are only told."""
+    seen = RoleCounts(totals)
     gates = ctx.params.realism_gates_posture_6A
-    rings, peopled, members = (int(totals[name]) for name in ("rings", "rings_peopled", "ring_members"))
+    rings, peopled, members = seen.rings, seen.rings_peopled, seen.ring_members
     mean = (rings + members) * 1000 // max(1, rings)
     small = rings < gates.rings.rings_least
     share = peopled * 1000 // max(1, rings)
-    synthetic = int(np.asarray(totals["party_roles"])[:, ctx.code("party_role", "SYNTHETIC_ID")].sum())
-    clustered = int(totals["clustered"]) * 1000 // max(1, synthetic)
+    synthetic = int(seen.party_roles[..., ctx.code("party_role", "SYNTHETIC_ID")].sum())
+    clustered = seen.clustered * 1000 // max(1, synthetic)
     few = synthetic < gates.clusters.identities_least
     floor = gates.clusters.clustered_permille
     figures = {"rings": rings, "peopled_permille": share}
-    identities = {
-        "identities": synthetic,
-        "clusters": int(totals["clusters"]),
-        "clustered_permille": clustered,
-    }
+    identities = {"identities": synthetic, "clusters": seen.clusters, "clustered_permille": clustered}
     least, fewest = gates.rings.peopled_permille, gates.rings.mean_members_permille
     held = {"from rings": gates.rings.rings_least}
     limits = {"permille": floor, "from identities": gates.clusters.identities_least}
@@ -245,21 +292,22 @@ def _togetherness(ctx: Context, totals: Totals) -> list[Check]:
 
 def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     """Draws as the rows say."""
+    seen = RoleCounts(totals)
     parties = ctx.load("s1_party_summary_6A", columns=("parties",)).parties
     racing = sum(
         int(parties[targets.parties[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER
     )
     orders = {"account": ACCOUNT_ORDER, "device": DEVICE_ORDER, "ip": IP_ORDER, "merchant": MERCHANT_ORDER}
-    rows = {kind: int(np.asarray(totals[f"{kind}_roles"]).sum()) for kind in orders}
-    ringed = int(np.asarray(totals["merchant_causes"])[:, ctx.code("role_cause", "RING")].sum())
+    rows = {kind: int(found.sum()) for kind, found in _roles(totals).items()}
+    ringed = int(seen.merchant_causes[:, ctx.code("role_cause", "RING")].sum())
     return [
         ledger_check(totals, "6A.party_role", racing, 1),
         *(
             ledger_check(totals, f"6A.{kind}_role", rows[kind] * len(order), 1)
             for kind, order in orders.items()
         ),
-        ledger_check(totals, "6A.ring_size", int(totals["rings"]), 1),
-        ledger_check(totals, "6A.ring_seat", int(totals["meetings"]), 2),
-        ledger_check(totals, "6A.synthetic_cluster", int(totals["cluster_candidates"]), 1),
+        ledger_check(totals, "6A.ring_size", seen.rings, 1),
+        ledger_check(totals, "6A.ring_seat", seen.meetings, 2),
+        ledger_check(totals, "6A.synthetic_cluster", RingCounts(totals).cluster_candidates, 1),
         ledger_check(totals, "6A.merchant_ring", ringed, 1),
     ]

@@ -18,12 +18,19 @@ from sim.recipes.weights import power
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.people import People
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.frames import Array, Frame
 
 SEAT, SIZE, CLUSTER = "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster"
 # ASCII "ring" above the ordinal: no other thing of a country has this key
 _RING_TAG = np.uint64(0x72696E6700000000)
 _CLUSTER_TAG = np.uint64(0x636C7573)  # ASCII "clus"
+
+
+class RingCounts(Counters):
+    """Synthetic identities that were drawn for: who may head a cluster."""
+
+    cluster_candidates = Scalar()
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def clusters_of(
     c0, c1 = np.zeros(len(head), dtype=np.uint64), people.entity[head]
     word, _ = ctx.kernels.philox_block(key=ctx.stream(CLUSTER), c0=c0, c1=c1)
     ctx.ledger(CLUSTER, c0, c1, draws=1)
-    ctx.count("cluster_candidates", len(head))
+    ctx.count(RingCounts.cluster_candidates, len(head))
     country = people.frame.country_iso[head]
     order = np.lexsort((head, word, country))
     members = size[fits][order]

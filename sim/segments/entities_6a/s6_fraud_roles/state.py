@@ -15,7 +15,12 @@ import numpy as np
 
 from sim.recipes.join import look_up
 from sim.segments.entities_6a.country_pieces import Piece, piece_of, plan_pieces, row_of
-from sim.segments.entities_6a.s6_fraud_roles.checks import count_merchants, count_piece, role_checks
+from sim.segments.entities_6a.s6_fraud_roles.checks import (
+    RoleCounts,
+    count_merchants,
+    count_piece,
+    role_checks,
+)
 from sim.segments.entities_6a.s6_fraud_roles.inherited import (
     account_roles,
     device_roles,
@@ -27,10 +32,12 @@ from sim.segments.entities_6a.s6_fraud_roles.merchants import merchant_roles, me
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, party_roles
 from sim.segments.entities_6a.s6_fraud_roles.people import people_of
 from sim.segments.entities_6a.s6_fraud_roles.plan import Targets, slice_of, targets_of
+from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
 STATE = State(
     id="6A.S6",
@@ -64,6 +71,7 @@ STATE = State(
         "philox_block", "bounded_integer", "entity_hash", "remainder_quota", "alias_build", "alias_pick",
         "exp_map", "log_map", "risk_score", "role_race", "inherit_risk",
     ),
+    counts=(RoleCounts, RingCounts),
 )  # fmt: skip
 
 
@@ -130,7 +138,7 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
         ctx, devices, links, people, parties, _trade(ctx, part, devices), targets.devices
     )
     by_ip = ip_roles(ctx, ips, links, address, parties, targets.ips)
-    ctx.count("meetings", len(links.meeting_ip))
+    ctx.count(RoleCounts.meetings, len(links.meeting_ip))
     count_piece(ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip))
     return {
         "s5_party_fraud_roles_6A": parties.frame(party_id=people.frame.party_id),

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
+from sim.segments.entities_6a.s7_audit.counts import WIDEST, AuditCounts
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
+
+_FAULTS = AuditCounts.faults
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
     direct, both = np.flatnonzero(named & ~device), np.flatnonzero(named & device)
     ip_party[direct] = row_of(reached.party_id[direct], piece.parties)
     ctx.count(
-        "device links of another party than the owner",
+        _FAULTS["device links of another party than the owner"],
         int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()),
     )
     return World(
@@ -110,7 +113,7 @@ def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[
     rows = (int(links.instrument_id.min()) - 1, int(links.instrument_id.max())) if len(links) else (0, 0)
     frame = ctx.load("s3_instrument_base_6A", rows=rows, columns=(*columns, "owner_party_id"))
     same = len(frame) == len(links) and all(np.array_equal(frame[name], links[name]) for name in columns)
-    ctx.count("instrument links unlike the base", 0 if same else 1)
+    ctx.count(_FAULTS["instrument links unlike the base"], 0 if same else 1)
     return frame, rows
 
 
@@ -122,13 +125,13 @@ def count_sharing(ctx: PartitionContext, world: World) -> None:
     )
     device, party = world.used_device[users], world.used_party[users]
     strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
-    ctx.count("strangers on devices", int(strange.sum()))
+    ctx.count(_FAULTS["strangers on devices"], int(strange.sum()))
     count = np.bincount(device, minlength=len(world.devices))
     shared = world.devices.present("shared_household_id")
     wrong = (shared != (count > 1)) | (
         shared & (owner >= 0) & (world.devices.shared_household_id != home[owner])
     )
-    ctx.count("shared_household_id other than the users'", int(wrong.sum()))
+    ctx.count(_FAULTS["shared_household_id other than the users'"], int(wrong.sum()))
     for name, column, holder in (
         ("accounts of somebody else on a device", world.used_account, world.account_owner),
         (
@@ -138,11 +141,11 @@ def count_sharing(ctx: PartitionContext, world: World) -> None:
         ),
     ):
         reached = np.flatnonzero(column >= 0)
-        ctx.count(name, int((holder[column[reached]] != world.used_party[reached]).sum()))
+        ctx.count(_FAULTS[name], int((holder[column[reached]] != world.used_party[reached]).sum()))
     _count_lines(ctx, world)
     holder = world.accounts.owner_party_id[world.instrument_account]
     ctx.count(
-        "instruments of another owner than their account's",
+        _FAULTS["instruments of another owner than their account's"],
         int((holder != world.instruments.owner_party_id).sum()),
     )
 
@@ -152,9 +155,9 @@ def _count_lines(ctx: PartitionContext, world: World) -> None:
     private = world.ips.present("owner_household_id")[world.ip]
     at, party = world.ip[private], world.ip_party[private]
     there = (party >= 0) & (world.parties.household_id[party] == world.ips.owner_household_id[at])
-    ctx.count("strangers on home lines", int((~there).sum()))
+    ctx.count(_FAULTS["strangers on home lines"], int((~there).sum()))
     ctx.count(
-        "home lines abroad",
+        _FAULTS["home lines abroad"],
         int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()),
     )
     # Private persons who work there may use the line of an organisation; other organisations have their own.
@@ -163,14 +166,15 @@ def _count_lines(ctx: PartitionContext, world: World) -> None:
     other = world.parties.party_id[world.ip_party[office]] != world.ips.owner_party_id[world.ip[office]]
     private = world.parties.party_type[world.ip_party[office]] == ctx.code("party_type", "RETAIL")
     ctx.count(
-        "other organisations on premises", int((other & ~(private & (world.ip_device[office] >= 0))).sum())
+        _FAULTS["other organisations on premises"],
+        int((other & ~(private & (world.ip_device[office] >= 0))).sum()),
     )
     ctx.count(
-        "addresses with other links than they say",
+        _FAULTS["addresses with other links than they say"],
         int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()),
     )
     homes = world.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
-    ctx.count("home lines of nobody", int((homes & ~world.ips.present("owner_household_id")).sum()))
+    ctx.count(_FAULTS["home lines of nobody"], int((homes & ~world.ips.present("owner_household_id")).sum()))
 
 
 def count_orphans(ctx: PartitionContext, world: World) -> None:
@@ -186,7 +190,7 @@ def count_orphans(ctx: PartitionContext, world: World) -> None:
         "addresses without link": int(_unreached(world.ip, len(world.ips)).sum()),
     }
     for name, count in lost.items():
-        ctx.count(f"orphan.{name}", count)
+        ctx.count(AuditCounts.orphans[name], count)
 
 
 def _unreached(rows: Array, count: int) -> Array:
@@ -196,8 +200,8 @@ def _unreached(rows: Array, count: int) -> Array:
     return idle[:count]
 
 
-def count_degrees(ctx: PartitionContext, world: World, widest: int) -> None:
-    """Histograms of how much hangs on what, values above `widest` counted there."""
+def count_degrees(ctx: PartitionContext, world: World) -> None:
+    """Histograms of how much hangs on what, values above `WIDEST` counted there."""
     people = len(world.parties)
     owned = world.device_owner[world.device_owner >= 0]
     on_line = np.bincount(world.ip[world.ip_device >= 0], minlength=len(world.ips))
@@ -213,8 +217,8 @@ def count_degrees(ctx: PartitionContext, world: World, widest: int) -> None:
     for code, kind in enumerate(ctx.vocabulary("ip_type")):
         degrees[f"devices on {kind}"] = on_line[world.ips.ip_type == code]
     for name, degree in degrees.items():
-        ctx.count(f"degree.{name}", np.bincount(np.minimum(degree, widest), minlength=widest + 1))
-        ctx.count(f"links.{name}", int(degree.sum()))
+        ctx.count(AuditCounts.degree[name], np.bincount(np.minimum(degree, WIDEST), minlength=WIDEST + 1))
+        ctx.count(AuditCounts.links[name], int(degree.sum()))
 
 
 def count_neighbourhoods(ctx: PartitionContext, piece: Piece, world: World) -> None:
@@ -233,7 +237,7 @@ def count_neighbourhoods(ctx: PartitionContext, piece: Piece, world: World) -> N
     wrong = np.zeros(people, dtype=np.bool_)
     for name, counts in recount.items():
         wrong |= rows[name] != counts
-    ctx.count("neighbourhoods other than a recount", int(wrong.sum()))
+    ctx.count(_FAULTS["neighbourhoods other than a recount"], int(wrong.sum()))
 
 
 def whole(ctx: Context, dataset: str) -> int:

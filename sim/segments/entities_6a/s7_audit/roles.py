@@ -8,12 +8,14 @@ import numpy as np
 
 from sim.recipes.groups import run_starts
 from sim.segments.entities_6a.country_pieces import Piece
+from sim.segments.entities_6a.s7_audit.counts import LARGEST_RING, AuditCounts
 from sim.segments.entities_6a.s7_audit.links import World
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Totals
+from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
+from sim.state.totals import Totals
 
-SPREAD = ("account", "instrument", "device", "home_ip")
+_FAULTS = AuditCounts.faults
 _TABLES = (
     ("s5_party_fraud_roles_6A", "party_id"),
     ("s5_account_fraud_roles_6A", "account_id"),
@@ -36,7 +38,7 @@ def roles_of(ctx: PartitionContext, piece: Piece, world: World) -> tuple[Frame, 
     for (dataset, key), base, at in zip(_TABLES, bases, rows, strict=True):
         frame = ctx.load(dataset, rows=at, columns=(key, "fraud_role", "cause", "ring_id"))
         strays = int((frame[key][: len(base)] != base[key][: len(frame)]).sum())
-        ctx.count("entities without their role", abs(len(frame) - len(base)) + strays)
+        ctx.count(_FAULTS["entities without their role"], abs(len(frame) - len(base)) + strays)
         found.append(frame)
     return found[0], found[1], found[2], found[3]
 
@@ -60,7 +62,7 @@ def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame,
         "home_ip": (risky_home[homes], (roles[3].fraud_role == line)[homes]),
     }
     for name, (owner, entity) in tables.items():
-        ctx.count(f"spread.{name}", np.bincount(owner * np.int64(2) + entity, minlength=4))
+        ctx.count(AuditCounts.spread[name], np.bincount(owner * np.int64(2) + entity, minlength=4))
 
 
 def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ring: Array) -> None:
@@ -93,30 +95,28 @@ def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ri
     together = np.diff(np.append(starts, key.shape[1]))
     most = np.zeros(len(names), dtype=np.int64)
     np.maximum.at(most, key[0][starts], together)
-    ctx.count("rings", len(names))
-    ctx.count("rings without a common address", int(((most < size) & (size > 1)).sum()))
-    ctx.count("ring sizes", np.bincount(np.minimum(size, 99), minlength=100))
+    ctx.count(AuditCounts.rings, len(names))
+    ctx.count(_FAULTS["rings without a common address"], int(((most < size) & (size > 1)).sum()))
+    ctx.count(AuditCounts.ring_sizes, np.bincount(np.minimum(size, LARGEST_RING), minlength=LARGEST_RING + 1))
     made_up = np.flatnonzero(causes["SYNTHETIC_CLUSTER"])
     order = made_up[np.lexsort((home[made_up], ring_id[made_up]))]
     pairs, clusters = run_starts(ring_id[order], home[order]), run_starts(ring_id[order])
-    ctx.count("clusters", len(clusters))
-    ctx.count("clusters over several homes", len(pairs) - len(clusters))
+    ctx.count(AuditCounts.clusters, len(clusters))
+    ctx.count(_FAULTS["clusters over several homes"], len(pairs) - len(clusters))
     tied = np.flatnonzero(causes["HOUSEHOLD_TIE"])
     near = home.astype(np.int64) - int(home.min() if len(home) else 0)
     span = int(near.max() if len(near) else 0) + 1
     pair = np.searchsorted(names, ring_id) * np.int64(span) + near
     known = np.isin(ring_id[tied], names) & np.isin(pair[tied], pair[members])
-    ctx.count("ties without a tie", int((~known).sum()))
-    ctx.count("merchants' rings found", int(np.isin(merchant_ring, names).sum()))
+    ctx.count(_FAULTS["ties without a tie"], int((~known).sum()))
+    ctx.count(AuditCounts.merchants_rings_found, int(np.isin(merchant_ring, names).sum()))
 
 
 def spread_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Odds of a risky entity given a risky owner over the odds given a clean one."""
     gates, result = ctx.params.realism_gates_posture_6A.odds_ratio, []
-    for name in SPREAD:
-        clean_clean, clean_risky, risky_clean, risky_risky = (
-            int(value) for value in totals[f"spread.{name}"]
-        )
+    for name, table in AuditCounts(totals).spread.items():
+        clean_clean, clean_risky, risky_clean, risky_risky = (int(value) for value in table.ravel())
         owned, total = risky_clean + risky_risky, clean_clean + clean_risky + risky_clean + risky_risky
         by_chance = owned * (clean_risky + risky_risky) // max(1, total)
         ratio = risky_risky * clean_clean * 1000 // max(1, risky_clean * clean_risky)

@@ -8,10 +8,9 @@ degrees of the graph.
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.segments.entities_6a.country_pieces import piece_of, plan_pieces
 from sim.segments.entities_6a.s4_devices.checks import percentiles
+from sim.segments.entities_6a.s7_audit.counts import TABLES, WIDEST, AuditCounts
 from sim.segments.entities_6a.s7_audit.links import (
     count_degrees,
     count_neighbourhoods,
@@ -22,7 +21,8 @@ from sim.segments.entities_6a.s7_audit.links import (
 )
 from sim.segments.entities_6a.s7_audit.roles import count_rings, count_spread, roles_of, spread_checks
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State, Totals
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
+from sim.state.totals import Totals
 
 STATE = State(
     id="6A.S7",
@@ -46,36 +46,7 @@ STATE = State(
     },
     config=("realism_gates_posture_6A",),
     writes=(),
-)
-
-_WIDEST = 4096  # degrees above are counted here: no cap of 6A but those of hosting addresses is above
-FAULTS = (
-    "entities without their role",
-    "instrument links unlike the base",
-    "instruments of another owner than their account's",
-    "accounts of somebody else on a device",
-    "instruments of somebody else on a device",
-    "strangers on devices",
-    "shared_household_id other than the users'",
-    "device links of another party than the owner",
-    "strangers on home lines",
-    "home lines abroad",
-    "home lines of nobody",
-    "other organisations on premises",
-    "addresses with other links than they say",
-    "neighbourhoods other than a recount",
-    "rings without a common address",
-    "clusters over several homes",
-    "ties without a tie",
-)
-_TOTALS = (
-    ("parties", "s1_party_base_6A"),
-    ("accounts", "s2_account_base_6A"),
-    ("instruments", "s3_instrument_base_6A"),
-    ("devices", "s4_device_base_6A"),
-    ("addresses", "s4_ip_base_6A"),
-    ("device links", "s4_device_links_6A"),
-    ("address links", "s4_ip_links_6A"),
+    counts=(AuditCounts,),
 )
 
 
@@ -91,35 +62,31 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     bases = (
         len(rows) for rows in (world.parties, world.accounts, world.instruments, world.devices, world.ips)
     )
-    for (name, _), rows in zip(_TOTALS, (*bases, len(world.used_device), len(world.ip)), strict=True):
-        ctx.count(f"seen.{name}", rows)
+    for name, rows in zip(TABLES, (*bases, len(world.used_device), len(world.ip)), strict=True):
+        ctx.count(AuditCounts.rows[name], rows)
     count_sharing(ctx, world)
     count_orphans(ctx, world)
-    count_degrees(ctx, world, _WIDEST)
+    count_degrees(ctx, world)
     count_neighbourhoods(ctx, piece, world)
     roles = roles_of(ctx, piece, world)
     count_spread(ctx, world, roles)
     trade = ctx.load("s5_merchant_fraud_roles_6A", columns=("ring_id",))
     ring = trade.ring_id[trade.present("ring_id")]
     count_rings(ctx, world, roles[0], ring)
-    ctx.count("merchants in rings", len(ring) if part.index == 0 else 0)
+    ctx.count(AuditCounts.merchants_in_rings, len(ring) if part.index == 0 else 0)
     return {}
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No fault in any row, no orphans, all rows seen; odds ratios."""
-    result = [Check(name, int(totals[name]) == 0, int(totals[name]), 0, "over all rows") for name in FAULTS]
-    orphans = {
-        name.removeprefix("orphan."): int(value)
-        for name, value in totals.items()
-        if name.startswith("orphan.")
-    }
-    most = int(ctx.params.realism_gates_posture_6A.orphan_rows)
+    seen = AuditCounts(totals)
+    seen = AuditCounts(totals)
+    result = [Check(name, found == 0, found, 0, "over all rows") for name, found in seen.faults.items()]
+    orphans, most = dict(seen.orphans), int(ctx.params.realism_gates_posture_6A.orphan_rows)
     result.append(Check("orphan rows", sum(orphans.values()) <= most, orphans, most, "rows nothing hangs on"))
-    seen = {name: int(totals[f"seen.{name}"]) for name, _ in _TOTALS}
-    rows = {name: whole(ctx, dataset) for name, dataset in _TOTALS}
-    result.append(Check("all rows looked at", seen == rows, seen, rows))
-    found, named = int(totals["merchants' rings found"]), int(totals["merchants in rings"])
+    looked_at, rows = dict(seen.rows), {name: whole(ctx, dataset) for name, dataset in TABLES.items()}
+    result.append(Check("all rows looked at", looked_at == rows, looked_at, rows))
+    found, named = seen.merchants_rings_found, seen.merchants_in_rings
     result.append(Check("collusive merchants work for rings that exist", found == named, found, named))
     return result + spread_checks(ctx, totals)
 
@@ -128,16 +95,11 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Rings, and degrees of every kind of entity: both are held against priors and caps
     where they are made.
     """
-    sizes = np.asarray(totals["ring sizes"])
-    figures = {"rings": int(totals["rings"]), "clusters": int(totals["clusters"]), **percentiles(sizes)}
+    seen = AuditCounts(totals)
+    figures = {"rings": seen.rings, "clusters": seen.clusters, **percentiles(seen.ring_sizes)}
     result = [Measurement("parties at a ring's address", figures, "parties")]
-    for name in sorted(key for key in totals if key.startswith("degree.")):
-        histogram = np.asarray(totals[name])
-        links = int(totals[name.replace("degree.", "links.")])
+    for name, histogram in sorted(seen.degree.items()):
+        links = seen.links[name]
         shown = {"mean": round(links / max(1, int(histogram.sum())), 4), **percentiles(histogram)}
-        result.append(
-            Measurement(
-                name.removeprefix("degree."), shown, "", f"{_WIDEST} means more" if histogram[-1] else ""
-            )
-        )
+        result.append(Measurement(name, shown, "", f"{WIDEST} means more" if histogram[-1] else ""))
     return result
