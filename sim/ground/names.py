@@ -26,10 +26,12 @@ WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}")
 DOCUMENT = re.compile(r"(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}")
 PARTITION_KEY = re.compile(r"seed|manifest_fingerprint|scenario_id")
 CONTRACT_PATH = re.compile(
-    rf"data/layer[1-9]/({SEGMENT.pattern})/[a-z][A-Za-z0-9_]{{0,62}}|reports/layer[1-9]/[a-z][a-z0-9_]{{0,62}}|gates"
+    rf"data/layer[1-9]/({SEGMENT.pattern})/[a-z][A-Za-z0-9_]{{0,62}}|"
+    rf"reports/layer[1-9]/[a-z][a-z0-9_]{{0,62}}|gates"
 )
 FOLDER = re.compile(
-    r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}"
+    r"data(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){1,8}"
+    r"(/(seed|manifest_fingerprint|scenario_id)=[A-Za-z0-9_]{1,64}){0,3}"
 )
 
 

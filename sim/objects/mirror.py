@@ -31,7 +31,8 @@ from sim.state.records import PartFile, Published
 
 THREADS = 8
 DOCUMENT = re.compile(
-    r"gates/(?:[0-9A-Za-z]{1,8}|RNG_[0-9A-Za-z]{1,8}_[0-9A-Za-z]{1,8})/(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}"
+    r"gates/(?:[0-9A-Za-z]{1,8}|RNG_[0-9A-Za-z]{1,8}_[0-9A-Za-z]{1,8})/"
+    r"(states/|(?!states$))[0-9A-Za-z_][0-9A-Za-z_.-]{0,120}"
 )
 _REPORT = re.compile(r"reports/layer[0-9]/segment_state_runs/part-[0-9a-f]{1,40}\.parquet")
 _MOST_DOCUMENTS = 20_000

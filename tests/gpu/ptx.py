@@ -6,11 +6,13 @@ INSTRUCTION = re.compile(r"^\s*(?:\{\s*)?(?:@!?%\w+\s+)?([a-z][a-z0-9_]*(?:[.:]+
 # Binary64 arithmetic: each operation rounded by itself (without .rn the assembler might contract a product
 # and a sum).
 DOUBLE = re.compile(
-    r"(add|sub|mul|div|sqrt)\.rn\.f64|(neg|abs|mov|selp)\.f64|setp\.(eq|ne|lt|le|gt|ge|equ|neu|ltu|leu|gtu|geu|num|nan)(\.(and|or|xor))?\.f64"
+    r"(add|sub|mul|div|sqrt)\.rn\.f64|(neg|abs|mov|selp)\.f64|"
+    r"setp\.(eq|ne|lt|le|gt|ge|equ|neu|ltu|leu|gtu|geu|num|nan)(\.(and|or|xor))?\.f64"
     r"|cvt\.rn\.f64\.[us](8|16|32|64)|cvt\.rzi\.[us](32|64)\.f64|cvt\.rmi\.f64\.f64|(ld|st)\.[\w.]*f64"
 )
 FORBIDDEN = re.compile(
-    r"fma\.|call\b|.*\.(f32|f16|f16x2|bf16|bf16x2|tf32)\b|.*\.(ftz|approx|sat|full)\b|.*\.local\b|bar\.|.*\.shared\b"
+    r"fma\.|call\b|.*\.(f32|f16|f16x2|bf16|bf16x2|tf32)\b|"
+    r".*\.(ftz|approx|sat|full)\b|.*\.local\b|bar\.|.*\.shared\b"
 )
 
 

@@ -17,7 +17,8 @@ HEADERS = sorted(path.name for path in sources.INCLUDE.iterdir())
 # Names a kernel must not call: not the same bits everywhere, or not the same on any geometry. sqrt and floor
 # are exact.
 BANNED = (
-    r"fmaf?|exp[mf12]*|logf?|log1p|log2|log10|pow|sin|cos|tan|erf\w*|norm|normcdf\w*|rsqrt|fmin|fmax|fabsf|rint|round|trunc|fdividef|__f\w+|__d\w+_r\w"
+    r"fmaf?|exp[mf12]*|logf?|log1p|log2|log10|pow|sin|cos|tan|erf\w*|norm|normcdf\w*|"
+    r"rsqrt|fmin|fmax|fabsf|rint|round|trunc|fdividef|__f\w+|__d\w+_r\w"
     r"|__shared__|__syncthreads|__shfl\w*|printf|malloc|alloca|assert|float|long "
     r"double|volatile|asm|atomic(?!Min\b)\w+|std"
 )
