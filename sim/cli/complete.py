@@ -48,7 +48,7 @@ def complete_dataset(incomplete: str) -> list[str]:
 
     names = {
         name
-        for path in contracts_root().rglob("dictionary.yaml")
+        for path in contracts_root().rglob("dictionary*.yaml")
         for name in _DATASET.findall(path.read_text("utf-8"))
     }
     return sorted(name for name in names if name.startswith(incomplete))
@@ -69,10 +69,15 @@ def complete_override(incomplete: str) -> list[str]:
 def _packs() -> Iterator[tuple[str, Path]]:
     """(id, file) of every registered config pack."""
     from sim.ground.paths import config_root, contracts_root
+    from sim.shell.contracts.defaults import pack_path
 
-    for registry in sorted(contracts_root().rglob("registry.yaml")):
-        for entry in _plain(registry).get("artefacts", ()):
-            yield entry["id"], config_root() / entry["path"]
+    for registry in sorted(contracts_root().rglob("registry*.yaml")):
+        head = _plain(registry)
+        for entry in head.get("artefacts", ()):
+            yield (
+                entry["id"],
+                config_root() / entry.get("path", pack_path(entry["id"], head["segment"], head["layer"])),
+            )
 
 
 def _pack(id: str) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def show(
     A dataset's contract lists its columns and keys.
     """
     from sim.ground.paths import contracts_root
+    from sim.model import MODEL
     from sim.shell.contracts.load import load_contracts
     from sim.shell.contracts.text import contract_rows, listing
 
@@ -93,7 +94,7 @@ def show(
             table(("kind", "id", "about"), ids),
         )
         return
-    found = contract_rows(compiled, id)
+    found = contract_rows(compiled, id, MODEL.readers)
     text = [
         f"{found.kind} {found.id}",
         f"  {found.about}",
@@ -111,11 +112,12 @@ def list_outputs(contracts: ContractsOption = None, json_: JsonOption = False) -
     For programs: --json.
     """
     from sim.ground.paths import contracts_root
+    from sim.model import MODEL
     from sim.shell.contracts.load import load_contracts
     from sim.shell.runs.catalogue import ROLES, catalogue
 
     compiled = load_contracts(contracts or contracts_root())
-    entries = catalogue(compiled)
+    entries = catalogue(compiled, MODEL.readers)
     rows = [
         (
             entry["id"],

@@ -159,6 +159,8 @@ class Dataset:
     Attributes:
         required: Whether every run publishes it; if not, `published_when` says which do
             (`sim/state/switches.py`).
+
+    Who reads it is declared by the states that do (`Model.readers`), and nowhere else.
     """
 
     id: str
@@ -173,7 +175,6 @@ class Dataset:
     foreign_keys: tuple[ForeignKey, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     produced_by: str = ""
-    consumed_by: tuple[str, ...] = ()
     required: bool = True
     published_when: Switch | None = None
     where: str = ""
@@ -186,7 +187,6 @@ class Artefact:
     id: str
     segment: str
     layer: int
-    manifest_key: str
     path: str
     schema: str
     role: str
@@ -208,6 +208,7 @@ class Contracts:
         checks: State id -> names of the model checks it must have run, `*` for any text.
         files: Relative path -> SHA-256 hex of canonical JSON of the parsed content; what `digest` is made of.
         confusions: Vocabulary -> what people write for one of its values, in lower case -> that value.
+        tables: Reference, as datasets name it, -> table: those of datasets and those of users' inputs.
         documents: `$id` -> parsed content of every contract file (what references resolve against).
         located: Relative path -> the parsed file with its line numbers, for errors.
     """
@@ -223,6 +224,7 @@ class Contracts:
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     confusions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tables: Mapping[str, TableContract] = field(default_factory=dict, repr=False)
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     located: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -86,7 +86,7 @@ class Upload(Publication):
     ) -> None:
         self.location = root / prepared.run_id
         self._store = open_store(self.location, options)
-        self._prepared, self._reporter, self._keep_local = prepared, reporter, keep_local
+        self._readers, self._reporter, self._keep_local = prepared.model.readers, reporter, keep_local
         self._sizes: dict[str, int] = {}
         self._there: dict[str, Bundle] = {}
 
@@ -262,10 +262,8 @@ class Upload(Publication):
         if self._keep_local:
             return
         for item in (item for bundle in self._there.values() for item in bundle.datasets):
-            readers = {
-                state.split(".")[0] for state in self._prepared.contracts.dataset(item.dataset).consumed_by
-            }
-            if not (all_of_them or readers <= set(self._there)):
+            waiting = {state.split(".")[0] for state in self._readers.get(item.dataset, ())}
+            if not (all_of_them or waiting <= set(self._there)):
                 continue
             with storage_errors(run_dir / item.path, "removing local copies of what the store holds"):
                 for part in item.files:

@@ -122,3 +122,14 @@ class Model:
     def states(self) -> list[State]:
         """Declarations of all states, in build order."""
         return [program.state for segment in self.segments for program in segment.programs]
+
+    @property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Dataset id -> ids of the states that read it, in build order;
+        a dataset nobody reads is not there.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for state in self.states:
+            for dataset in state.reads:
+                found[dataset] = (*found.get(dataset, ()), state.id)
+        return found

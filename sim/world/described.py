@@ -107,9 +107,10 @@ class Described:
         Raises:
             ContractError: If the contracts at hand are not those the run was built with.
         """
+        from sim.model import MODEL
         from sim.shell.runs.catalogue import catalogue
 
-        entries = catalogue(self.contracts)
+        entries = catalogue(self.contracts, MODEL.readers)
         for entry in entries:
             items = self._items.get(entry["id"], [])
             entry |= {

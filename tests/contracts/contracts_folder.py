@@ -17,18 +17,23 @@ vocabularies:
 from_reference:
   country: {table: countries, column: country_iso}
 """,
+    "contracts/columns.yaml": """\
+$id: closedworld:columns
+columns:
+  shop_id: {type: uint64, description: Shop}
+""",
     "contracts/layer1/1A/schemas.yaml": """\
 $id: closedworld:layer1/1A/schemas
 tables:
   shop:
     description: Shops.
     columns:
-      - {name: shop_id, type: uint64, description: Id, minimum: 1}
+      - {use: shop_id, minimum: 1}
       - {name: country_iso, type: category, vocabulary: country, description: Home}
   till:
     description: Tills of shops.
     columns:
-      - {name: shop_id, type: uint64, description: Shop}
+      - {use: shop_id}
       - {name: till_no, type: uint32, description: Number in the shop, encoding: delta}
       - {name: colour, type: category, vocabulary: colour, nullable: true, description: Paint}
       - {name: share, type: int64, description: Share of takings}
@@ -52,28 +57,16 @@ layer: 1
 datasets:
   - id: shop
     description: Shops.
-    path: data/layer1/1A/shop
-    partitioning: [seed, manifest_fingerprint]
-    schema: closedworld:layer1/1A/schemas#/tables/shop
     primary_key: [shop_id]
-    sort_order: [shop_id]
     produced_by: 1A.S1
-    consumed_by: [1A.S2]
-    status: required
   - id: till
     description: Tills.
-    path: data/layer1/1A/till
-    partitioning: [seed, manifest_fingerprint]
-    schema: closedworld:layer1/1A/schemas#/tables/till
     primary_key: [shop_id, till_no]
-    sort_order: [shop_id, till_no]
     foreign_keys: [{columns: [shop_id], dataset: shop, to: [shop_id]}]
     invariants:
       - {law: contiguous, column: till_no, within: [shop_id], start: 1}
       - {law: sums_to, column: share, within: [shop_id], total: 100}
     produced_by: 1A.S2
-    consumed_by: []
-    status: required
 """,
     "contracts/layer1/1A/registry.yaml": """\
 $id: closedworld:layer1/1A/registry
@@ -81,9 +74,6 @@ segment: 1A
 layer: 1
 artefacts:
   - id: till_policy_1A
-    manifest_key: 1A.policy.till
-    path: layer1/1A/till_policy.yaml
-    schema: closedworld:layer1/1A/schemas#/documents/till_policy_1A
     role: POLICY
     description: How many tills.
 """,
@@ -150,6 +140,7 @@ class Facts:
     writes: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
+    per_scenario: bool = False
 
 
 STATES = (

@@ -15,6 +15,11 @@ from sim.shell.contracts.load import load_contracts
 DICTIONARY, SCHEMAS = "contracts/layer1/1A/dictionary.yaml", "contracts/layer1/1A/schemas.yaml"
 REGISTRY, POLICY = "contracts/layer1/1A/registry.yaml", "config/layer1/1A/till_policy.yaml"
 
+COLUMNS, POLICY_SCHEMA = "contracts/columns.yaml", "closedworld:layer1/1A/schemas#/documents/till_policy_1A"
+TILL_KEY = "primary_key: [shop_id, till_no]"
+TURNED = "partitioning: [manifest_fingerprint, seed]"
+BY_SCENARIO = "partitioning: [seed, manifest_fingerprint, scenario_id]"
+PAINT = "{name: colour, type: category, vocabulary: colour, description: Paint}"
 SUMS = "{law: sums_to, column: share, within: [shop_id], total: 100}"
 ORPHAN = "  orphan:\n    description: x\n    columns: [{name: a, type: int8, description: x}]\ndocuments:\n"
 IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: till_no, c1: shop_id, draws: 1, scope: world}"
@@ -28,7 +33,7 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
     report = run(folder, states)
     assert report.passed and report.rows() == []
     assert report.looked_at == {
-        "files": 13,
+        "files": 15,
         "datasets": 2,
         "columns": 6,
         "artefacts": 1,
@@ -42,62 +47,109 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "words", "line"),
     [
-        (DICTIONARY, "primary_key: [shop_id]", "primary_key: [shop]", "has no column 'shop'", 10),
+        (DICTIONARY, "primary_key: [shop_id]", "primary_key: [shop]", "has no column 'shop'", 7),
         (
             DICTIONARY,
-            "sort_order: [shop_id, till_no]",
-            "sort_order: [shop_id, till_no, tint]",
+            TILL_KEY,
+            f"{TILL_KEY}\n    sort_order: [shop_id, till_no, tint]",
             "has no column 'tint'",
-            21,
+            12,
         ),
         (
             DICTIONARY,
             "columns: [shop_id], dataset: shop,",
             "columns: [shop], dataset: shop,",
             "has no column 'shop'",
-            22,
+            12,
         ),
-        (DICTIONARY, "to: [shop_id]", "to: [id]", "shop has no column 'id'", 22),
-        (DICTIONARY, "dataset: shop,", "dataset: ship,", "refers to nothing", 22),
-        (DICTIONARY, "to: [shop_id]", "to: [shop_id, country_iso]", "refers unevenly", 22),
-        (DICTIONARY, "to: [shop_id]", "to: [country_iso]", "refers across types", 22),
-        (DICTIONARY, "column: till_no, within", "column: till, within", "has no column 'till'", 24),
-        (DICTIONARY, "column: till_no, within", "column: share, within", "in the sort order", 24),
+        (DICTIONARY, "to: [shop_id]", "to: [id]", "shop has no column 'id'", 12),
+        (DICTIONARY, "dataset: shop,", "dataset: ship,", "refers to nothing", 12),
+        (DICTIONARY, "to: [shop_id]", "to: [shop_id, country_iso]", "refers unevenly", 12),
+        (DICTIONARY, "to: [shop_id]", "to: [country_iso]", "refers across types", 12),
+        (DICTIONARY, "column: till_no, within", "column: till, within", "has no column 'till'", 14),
+        (DICTIONARY, "column: till_no, within", "column: share, within", "in the sort order", 14),
         (
             DICTIONARY,
             "column: share, within: [shop_id]",
             "column: share, within: [colour]",
             "sorted together",
-            25,
+            15,
         ),
-        (DICTIONARY, "column: share, within", "column: colour, within", "about integers", 25),
-        (DICTIONARY, SUMS, "{law: exactly_one_present, columns: [colour, share]}", "always present", 25),
-        (DICTIONARY, SUMS, "{law: at_least, column: share, other: colour}", "unlike types", 25),
-        (DICTIONARY, "path: data/layer1/1A/till", "path: data/layer1/1A/tills", "lies elsewhere", 17),
+        (DICTIONARY, "column: share, within", "column: colour, within", "about integers", 15),
+        (DICTIONARY, SUMS, "{law: exactly_one_present, columns: [colour, share]}", "always present", 15),
+        (DICTIONARY, SUMS, "{law: at_least, column: share, other: colour}", "unlike types", 15),
         (
             DICTIONARY,
-            "[seed, manifest_fingerprint]",
-            "[manifest_fingerprint, seed]",
+            "primary_key: [shop_id]",
+            f"{TURNED}\n    primary_key: [shop_id]",
             "partitioned otherwise",
+            7,
+        ),
+        (
+            DICTIONARY,
+            "primary_key: [shop_id]",
+            f"{BY_SCENARIO}\n    primary_key: [shop_id]",
+            "partitioned unlike its state",
+            7,
+        ),
+        (DICTIONARY, "produced_by: 1A.S2", "produced_by: 1A.S1", "one producer", 16),
+        (DICTIONARY, TILL_KEY, "primary_key: [shop_id, colour]", "cannot be part of a primary key", 11),
+        (DICTIONARY, TILL_KEY, f"{TILL_KEY}\n    sort_order: [shop_id, till_no]", "leave sort_order out", 12),
+        (
+            DICTIONARY,
+            TILL_KEY,
+            f"{TILL_KEY}\n    partitioning: [seed, manifest_fingerprint]",
+            "leave partitioning out",
+            12,
+        ),
+        (
+            DICTIONARY,
+            TILL_KEY,
+            f"{TILL_KEY}\n    schema: closedworld:layer1/1A/schemas#/tables/till",
+            "leave schema out",
+            12,
+        ),
+        (
+            DICTIONARY,
+            "primary_key: [shop_id]",
+            "primary_key: [shop_id]\n    foreign_keys: []",
+            "leave foreign_keys out",
             8,
         ),
-        (DICTIONARY, "produced_by: 1A.S2", "produced_by: 1A.S1", "one producer", 26),
-        (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: []", "read by others", 13),
-        (DICTIONARY, "consumed_by: [1A.S2]", "consumed_by: [1A.S2, 3B.S1]", "read by others", 13),
         (
             DICTIONARY,
-            "primary_key: [shop_id, till_no]",
-            "primary_key: [shop_id, colour]",
-            "cannot be part of a primary key",
-            20,
+            "primary_key: [shop_id]",
+            "primary_key: [shop_id]\n    invariants: []",
+            "leave invariants out",
+            8,
         ),
         (SCHEMAS, "vocabulary: colour", "vocabulary: color", "did you mean 'colour'", 13),
         (SCHEMAS, "minimum: 1}", "minimum: 7, maximum: 3}", "empty range", 6),
         (SCHEMAS, "minimum: 1}", "minimum: -1}", "cannot hold", 6),
         (SCHEMAS, "documents:\n", ORPHAN, "one dataset", 15),
+        (SCHEMAS, "{use: shop_id}", "{use: shop_id, description: Shop}", "leave description out", 11),
+        (SCHEMAS, "{use: shop_id}", "{name: shop_id, type: uint64, description: Shop}", "{use: shop_id}", 11),
+        # The second of two equal columns is named, and the first where it is.
+        (
+            SCHEMAS,
+            "description: Home}",
+            f"description: Home}}\n      - {PAINT}",
+            "the same at contracts/layer1/1A/schemas.yaml:8:9",
+            14,
+        ),
+        (
+            COLUMNS,
+            "columns:\n",
+            "columns:\n  shop: {name: shop_id, type: uint64, description: Shop}\n",
+            "described twice",
+            3,
+        ),
+        (COLUMNS, "columns:\n", "columns:\n  idle: {type: uint8, description: Idle}\n", "0 uses", 3),
         (POLICY, "tills_a_shop: 3", "tills_a_shop: 33", "at most 9", 1),
         (POLICY, "home: NO", "home: NO\nhome: SE", "twice", 3),
-        (REGISTRY, "till_policy.yaml", "till.yaml", "has no file", 7),
+        (REGISTRY, "role: POLICY", "path: layer1/1A/till.yaml\n    role: POLICY", "has no file", 6),
+        (REGISTRY, "role: POLICY", "path: layer1/1A/till_policy.yaml\n    role: POLICY", "leave path out", 6),
+        (REGISTRY, "role: POLICY", f"schema: {POLICY_SCHEMA}\n    role: POLICY", "leave schema out", 6),
         ("config/presets/tiny.yaml", "till_policy_1A", "til_policy_1A", "did you mean 'till_policy_1A'", 3),
         ("config/presets/tiny.yaml", "scenarios", "scenario", "did you mean 'scenarios'", 2),
         ("contracts/rng/streams.yaml", "scope: world}", IDLE, "no state", 7),
@@ -117,8 +169,16 @@ def test_rule(
     assert len(report.problems) <= 2, report.rows()
 
 
+def test_a_column_of_one_table_is_described_there(folder: Folder, states: tuple[Facts, ...]) -> None:
+    folder.replace(SCHEMAS, "{use: shop_id}", "{name: shop_id, type: uint64, description: Owner}")
+    (row,) = run(folder, states).rows()
+    assert row.startswith(f"{COLUMNS}:3:3: Column shop_id is not shared.") and "1 uses" in row
+
+
 def test_two_datasets_in_one_place(folder: Folder, states: tuple[Facts, ...]) -> None:
-    folder.replace(DICTIONARY, "path: data/layer1/1A/till", "path: data/layer1/1A/shop")
+    """The suffix of the segment is left off a path, so `shop` and `shop_1A` are too alike."""
+    folder.replace(DICTIONARY, "id: till", "id: shop_1A")
+    folder.replace(SCHEMAS, "  till:\n", "  shop_1A:\n")
     assert any("lies where shop does" in row for row in run(folder, states).rows())
 
 
@@ -166,16 +226,27 @@ def test_everything_at_once(folder: Folder, states: tuple[Facts, ...]) -> None:
 
 def test_run_reports_belong_to_the_shell(folder: Folder, states: tuple[Facts, ...]) -> None:
     folder.write(
-        "contracts/layer1/RUNS/schemas.yaml",
-        "$id: closedworld:layer1/RUNS/schemas\ntables:\n"
-        "  runs_1: {description: x, columns: [{name: step, type: uint32, description: x}]}\n",
+        "contracts/runs/schemas.yaml",
+        (
+            "$id: closedworld:runs/schemas\ntables:\n  rows: {description: x, columns: [{name: step, type: "
+            "uint32, description: x}]}\n"
+        ),
     )
-    folder.write(
-        "contracts/layer1/RUNS/dictionary.yaml",
-        "$id: closedworld:layer1/RUNS/dictionary\nsegment: RUNS\nlayer: 1\ndatasets:\n"
-        "  - {id: runs_1, description: x, path: reports/layer1/runs, partitioning: [], primary_key: [step], "
-        "sort_order: [step],\n"
-        "     schema: 'closedworld:layer1/RUNS/schemas#/tables/runs_1', produced_by: SHELL, consumed_by: "
-        "[], status: required}\n",
+    head, schema = (
+        "$id: closedworld:runs/dictionary\nsegment: RUNS\ndatasets:\n",
+        "closedworld:runs/schemas#/tables/rows",
     )
+    entries = (
+        (
+            f"  - {{id: rows_{n}, layer: {n}, description: x, primary_key: [step], schema: '{schema}', "
+            f"produced_by: SHELL}}\n"
+        )
+        for n in (1, 2)
+    )
+    folder.write("contracts/runs/dictionary.yaml", head + "".join(entries))
+    compiled = load_contracts(folder.contracts)
+    assert [(compiled.dataset(f"rows_{n}").path, compiled.dataset(f"rows_{n}").layer) for n in (1, 2)] == [
+        ("reports/layer1/rows", 1),
+        ("reports/layer2/rows", 2),
+    ]
     assert run(folder, states).passed

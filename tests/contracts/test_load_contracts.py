@@ -18,6 +18,7 @@ from sim.shell.contracts.schema_rules import pattern_problem
 from sim.shell.contracts.strict_yaml import load, load_text
 
 SCHEMAS = "contracts/layer1/1A/schemas.yaml"
+COLUMNS = "contracts/columns.yaml"
 POLICY = "closedworld:layer1/1A/schemas#/documents/till_policy_1A"
 
 
@@ -36,7 +37,7 @@ def test_compiles(folder: Folder) -> None:
     assert till.table.column("till_no").encoding == "delta"
     assert till.foreign_keys[0].dataset == "shop"
     assert till.invariants[0].law == "contiguous" and till.invariants[0].params["within"] == ("shop_id",)
-    assert till.where == "contracts/layer1/1A/dictionary.yaml:15:5"
+    assert till.where == "contracts/layer1/1A/dictionary.yaml:9:5"
     assert contracts.vocabularies == {"colour": ("red", "green", "blue")}
     assert contracts.reference_vocabularies == {"country": ("countries", "country_iso")}
     assert list(contracts.kernels) == ["add_one"] and list(contracts.streams) == ["1A.till"]
@@ -163,11 +164,28 @@ def test_references_never_leave(folder: Folder, server: tuple[int, list[bytes]],
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
-        (SCHEMAS, "type: uint64, description: Id", "type: uint46, description: Id", "did you mean 'uint64'"),
-        (SCHEMAS, "description: Id, minimum: 1", "description: Id, minimun: 1", "did you mean 'minimum'"),
+        (
+            SCHEMAS,
+            "type: uint32, description: Number",
+            "type: uint23, description: Number",
+            "did you mean 'uint32'",
+        ),
+        (SCHEMAS, "use: shop_id, minimum: 1", "use: shop_id, minimun: 1", "did you mean 'minimum'"),
         (SCHEMAS, "{name: till_no", "{name: shop_id", "declared twice"),
         (SCHEMAS, "vocabulary: country, ", "", "vocabulary"),
-        (SCHEMAS, "description: Id, minimum: 1}", "description: Id, minimum: 0.5}", "integer"),
+        (SCHEMAS, "use: shop_id, minimum: 1}", "use: shop_id, minimum: 0.5}", "integer"),
+        (SCHEMAS, "use: shop_id, minimum: 1}", "use: shop_id, type: int8}", "Unknown key"),
+        (SCHEMAS, "use: shop_id, minimum: 1}", "use: shop_idd, minimum: 1}", "did you mean 'shop_id'"),
+        (SCHEMAS, "{use: shop_id}", "{use: shop_id, encoding: dictionry}", "did you mean 'dictionary'"),
+        (
+            SCHEMAS,
+            "{name: colour, type: category, vocabulary: colour,",
+            "{name: colour, vocabulary: colour,",
+            "the key 'type'",
+        ),
+        (COLUMNS, "type: uint64, ", "", "the key 'type'"),
+        (COLUMNS, "type: uint64", "type: category", "vocabulary"),
+        (COLUMNS, "type: uint64", "type: float64, encoding: delta", "did you mean 'int64'"),
         (SCHEMAS, "    additionalProperties: false\n", "", "unknown keys"),
         (SCHEMAS, "type: integer, minimum: 1", "type: integr, minimum: 1", "JSON Schema"),
         (SCHEMAS, '"^[A-Z]{2}$"', '"[A-Z]{2}"', "anchored"),
@@ -175,10 +193,35 @@ def test_references_never_leave(folder: Folder, server: tuple[int, list[bytes]],
         (SCHEMAS, "pattern: ", '$ref: "#/documents/place", pattern: ', "loop"),
         (SCHEMAS, "$id: closedworld:layer1/1A/schemas", "$id: closedworld:layer1/1B/schemas", "its own $id"),
         ("contracts/layer1/1A/dictionary.yaml", "id: till", "id: shop", "declared twice"),
-        ("contracts/layer1/1A/dictionary.yaml", "tables/till", "tables/tils", "names nothing"),
-        ("contracts/layer1/1A/dictionary.yaml", "path: data/", "path: ../data/", "text matching"),
+        ("contracts/layer1/1A/dictionary.yaml", "id: till", "id: tils", "did you mean 'till'"),
+        (
+            "contracts/layer1/1A/dictionary.yaml",
+            "id: till",
+            f"schema: {POLICY}\n    id: till",
+            "text matching",
+        ),
+        (
+            "contracts/layer1/1A/dictionary.yaml",
+            "id: till",
+            "path: data/layer1/1A/till\n    id: till",
+            "Unknown key",
+        ),
+        ("contracts/layer1/1A/dictionary.yaml", "id: till", "consumed_by: []\n    id: till", "Unknown key"),
+        ("contracts/layer1/1A/dictionary.yaml", "id: till", "layer: 2\n    id: till", "no such key"),
+        ("contracts/layer1/1A/dictionary.yaml", "layer: 1\n", "", "the key 'layer'"),
         ("contracts/layer1/1A/dictionary.yaml", "law: sums_to", "law: sums_up", "law"),
-        ("contracts/layer1/1A/registry.yaml", "path: layer1/", "path: ../layer1/", "text matching"),
+        (
+            "contracts/layer1/1A/registry.yaml",
+            "role: POLICY",
+            "path: ../layer1/a.yaml\n    role: POLICY",
+            "text matching",
+        ),
+        (
+            "contracts/layer1/1A/registry.yaml",
+            "id: till_policy_1A",
+            "id: tills_policy_1A",
+            "did you mean 'till_policy_1A'",
+        ),
         ("contracts/layer1/1A/registry.yaml", "role: POLICY", "role: POLICE", "did you mean 'POLICY'"),
         ("contracts/kernels/add_one.yaml", "name: add_one", "name: add_two", "called as its file"),
         ("contracts/kernels/add_one.yaml", "dtype: uint64, dir: out", "dtype: uint64", "dir"),

@@ -54,14 +54,8 @@ layer: 1
 datasets:
   - id: items
     description: Numbered things.
-    path: data/layer1/1A/items
-    partitioning: [seed, manifest_fingerprint]
-    schema: closedworld:layer1/1A/schemas#/tables/items
     primary_key: [item_id]
-    sort_order: [item_id]
     produced_by: 1A.S1
-    consumed_by: [1B.S1]
-    status: required
 """
 ITEMS_REGISTRY = """
 $id: closedworld:layer1/1A/registry
@@ -69,15 +63,10 @@ segment: 1A
 layer: 1
 artefacts:
   - id: items_1A
-    manifest_key: 1A.items
-    path: layer1/1A/items.yaml
-    schema: closedworld:layer1/1A/schemas#/documents/items_1A
     role: POLICY
     description: How many items.
   - id: scenarios_5A
-    manifest_key: 1A.scenarios
     path: layer1/1A/scenarios.yaml
-    schema: closedworld:layer1/1A/schemas#/documents/scenarios_5A
     role: POLICY
     description: Scenarios.
 """
@@ -87,7 +76,7 @@ tables:
   doubles:
     description: Twice an item, a scenario at a time.
     columns:
-      - {name: item_id, type: uint64, description: Id}
+      - {name: item_id, type: uint64, description: The item}
       - {name: twice, type: uint64, description: Two times the id}
       - {name: note, type: uint32, nullable: true, description: Present for even ids}
 documents: {}
@@ -99,15 +88,10 @@ layer: 1
 datasets:
   - id: doubles
     description: Twice an item.
-    path: data/layer1/1B/doubles
     partitioning: [seed, manifest_fingerprint, scenario_id]
-    schema: closedworld:layer1/1B/schemas#/tables/doubles
     primary_key: [item_id]
-    sort_order: [item_id]
     foreign_keys: [{columns: [item_id], dataset: items, to: [item_id]}]
     produced_by: 1B.S1
-    consumed_by: []
-    status: required
 """
 DOUBLES_REGISTRY = """
 $id: closedworld:layer1/1B/registry
@@ -129,7 +113,7 @@ def write_world(root: Path) -> None:
     contracts, config = root / "contracts", root / "config"
     shutil.copytree(contracts_root() / "meta", contracts / "meta")
     shutil.copytree(contracts_root() / "kernels", contracts / "kernels")
-    shutil.copytree(contracts_root() / "layer1/RUNS", contracts / "layer1/RUNS")
+    shutil.copytree(contracts_root() / "runs", contracts / "runs")
     shutil.copy(contracts_root() / "vocabularies.yaml", contracts)
     for name, text in {
         "layer1/1A/schemas": ITEMS,

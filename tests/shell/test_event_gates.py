@@ -39,6 +39,7 @@ def eventful(root: Path) -> Path:
     folder = root / "contracts/layer1/RNG"
     folder.mkdir()
     shutil.copy(contracts_root() / "layer1/RNG/schemas.yaml", folder)
+    shutil.copy(contracts_root() / "columns.yaml", root / "contracts")
     text = (contracts_root() / "layer1/RNG/dictionary.yaml").read_text()
     entry = text[text.index("  - id: rng_event_1A_merchant_id") :].split("  - id:")[1]
     head = "$id: closedworld:layer1/RNG/dictionary\nsegment: RNG\nlayer: 1\ndatasets:\n"

@@ -37,7 +37,12 @@ OFF, STORM_OFF = {"items_1A.noted": False}, {"items_1A.scenarios": {"storm": {"n
 def root(tmp_path: Path) -> Path:
     """The mini world, whose `doubles` are optional: a switch for all scenarios, and one a scenario."""
     miniworld.write_world(tmp_path)
-    change(tmp_path, "contracts/layer1/1B/dictionary", "status: required", SWITCHED)
+    change(
+        tmp_path,
+        "contracts/layer1/1B/dictionary",
+        "produced_by: 1B.S1",
+        f"produced_by: 1B.S1\n    {SWITCHED}",
+    )
     change(
         tmp_path,
         "contracts/layer1/1A/schemas",
@@ -51,7 +56,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-SWITCHED = "status: optional\n    published_when: {config: items_1A, key: noted}"
+SWITCHED = "published_when: {config: items_1A, key: noted}"
 SCHEMA = """\
       noted: {type: boolean}
       scenarios:
@@ -172,7 +177,9 @@ def test_a_reader_of_what_is_off_is_told_in_the_seal(root: Path) -> None:
     """1B reads `items`, which is optional now: sealed as read where it is published,
     as ignored where it is not.
     """
-    change(root, "contracts/layer1/1A/dictionary", "status: required", SWITCHED)
+    change(
+        root, "contracts/layer1/1A/dictionary", "produced_by: 1A.S1", f"produced_by: 1A.S1\n    {SWITCHED}"
+    )
     key = "{columns: [item_id], dataset: items, to: [item_id]}"
     change(root, "contracts/layer1/1B/dictionary", key, "")
 
@@ -194,27 +201,15 @@ def test_a_reader_of_what_is_off_is_told_in_the_seal(root: Path) -> None:
 
 def test_contracts_say_when(root: Path) -> None:
     contracts = load_contracts(root / "contracts")
-    assert ("published", "when items_1A.noted is true") in contract_rows(contracts, "doubles").facts
-    assert ("published", "always") in contract_rows(contracts, "items").facts
-    assert contract_rows(contracts, "doubles").document["published_when"] == {
+    assert ("published", "when items_1A.noted is true") in contract_rows(contracts, "doubles", {}).facts
+    assert ("published", "always") in contract_rows(contracts, "items", {}).facts
+    assert contract_rows(contracts, "doubles", {}).document["published_when"] == {
         "config": "items_1A",
         "key": "noted",
     }
 
 
 LINTED = [
-    (
-        "dictionary",
-        "status: optional\n",
-        "status: required\n",
-        "an optional dataset, and no other, has a switch",
-    ),
-    (
-        "dictionary",
-        "    published_when: {config: items_1A, key: noted}",
-        "",
-        "an optional dataset, and no other, has a switch",
-    ),
     ("dictionary", "config: items_1A", "config: item_1A", "unknown config pack.*did you mean 'items_1A'"),
     ("dictionary", "key: noted", "key: total", "switched by what is no switch"),
     ("dictionary", "key: noted", "key: nowhere", "no such key"),
@@ -247,7 +242,8 @@ def test_lint(root: Path, file: str, old: str, new: str, words: str) -> None:
 
 
 def test_lint_of_readers_and_references(root: Path) -> None:
-    change(root, "contracts/layer1/1A/dictionary", "status: required", SWITCHED.replace("noted", "rare"))
+    rare = SWITCHED.replace("noted", "rare")
+    change(root, "contracts/layer1/1A/dictionary", "produced_by: 1A.S1", f"produced_by: 1A.S1\n    {rare}")
     change(root, "contracts/layer1/1A/schemas", "noted, scenarios]", "noted, scenarios, rare]")
     rare = "      noted: {type: boolean}\n"
     change(root, "contracts/layer1/1A/schemas", rare, rare + rare.replace("noted", "rare"))

@@ -15,8 +15,10 @@ from sim.ground.contract_types import Contracts, nearest
 from sim.ground.errors import ContractError
 from sim.ground.read_once import Folder
 from sim.shell.contracts.config import PRESET_SCHEMA, preset_names
+from sim.shell.contracts.defaults import EVENTS, SHELL
+from sim.shell.contracts.lint_defaults import default_problems, scenario_problems
 from sim.shell.contracts.lint_switches import switch_problems
-from sim.shell.contracts.lint_tables import EVENTS, SHELL, Places, dataset_problems, problem
+from sim.shell.contracts.lint_tables import Places, dataset_problems, problem
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, row_text
 from sim.shell.contracts.strict_yaml import MAX_BYTES, load_from
@@ -55,6 +57,10 @@ class StateFacts(Protocol):
     def kernels(self) -> Sequence[str]:
         """Kernel names."""
 
+    @property
+    def per_scenario(self) -> bool:
+        """Whether it runs once for each scenario of the run."""
+
 
 @dataclass(frozen=True)
 class LintReport:
@@ -89,6 +95,8 @@ def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> 
     places = Places(contracts)
     found = [
         *dataset_problems(contracts, places),
+        *default_problems(contracts, places),
+        *scenario_problems(contracts, {state.id: state.per_scenario for state in states}, places),
         *switch_problems(contracts, states, places),
         *_datasets_and_states(contracts, states, places),
         *_states(contracts, states),
@@ -143,7 +151,7 @@ def _file_order(item: ContractError) -> tuple[str, int]:
 def _datasets_and_states(
     contracts: Contracts, states: list[StateFacts], places: Places
 ) -> Iterator[ContractError]:
-    """produced_by <-> writes, consumed_by <-> reads."""
+    """produced_by <-> writes."""
     for id, dataset in contracts.datasets.items():
         writers = sorted(state.id for state in states if id in state.writes)
         if writers != (
@@ -154,16 +162,6 @@ def _datasets_and_states(
                 f"{id} must have one producer.",
                 f"written by {', '.join(writers) or 'no state'}",
                 dataset.produced_by,
-                where,
-            )
-        readers = sorted(state.id for state in states if id in state.reads)
-        declared = sorted(dataset.consumed_by)
-        if readers != declared:
-            where = places.of("datasets", id, "consumed_by")
-            yield problem(
-                f"{id} is read by others than it says.",
-                f"read by {_list(readers)}",
-                f"consumed_by {_list(declared)}",
                 where,
             )
 
@@ -292,7 +290,3 @@ def _document(contracts: Contracts, config: Folder, relative: str, schema: str) 
         if error.code == config.code:
             raise
         yield error
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) or "no state"

@@ -1,6 +1,4 @@
-"""Lint rules of optional datasets: each has a switch, the switch exists,
-and whoever makes or reads the dataset may see it.
-"""
+"""Lint rules of optional datasets: the switch exists, and whoever makes or reads the dataset may see it."""
 
 from __future__ import annotations
 
@@ -43,15 +41,7 @@ def switch_problems(
     """Problems of every optional dataset."""
     for dataset in contracts.datasets.values():
         yield from _references(contracts, dataset, places)
-        where, switch = places.of("datasets", dataset.id, "status"), dataset.published_when
-        if dataset.required != (switch is None):
-            found = "required, with a switch" if dataset.required else "optional, without one"
-            yield problem(
-                f"{dataset.id}: an optional dataset, and no other, has a switch.",
-                found,
-                "published_when with optional",
-                where,
-            )
+        switch = dataset.published_when
         if switch is None:
             continue
         yield from _switch(contracts, dataset, switch, places.of("datasets", dataset.id, "published_when"))

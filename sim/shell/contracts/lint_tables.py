@@ -10,14 +10,10 @@ import numpy as np
 
 from sim.ground.contract_types import PARTITION_KEYS, Column, Contracts, Dataset, Invariant, nearest
 from sim.ground.errors import ContractError
+from sim.shell.contracts.defaults import EVENTS, REPORTS, SHELL
 from sim.shell.contracts.strict_yaml import JsonPath, Located
 
 INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
-SHELL = "SHELL"
-"""Producer of run reports, which no state writes and nothing seals, and of logs."""
-EVENTS = "RNG"
-"""Segment, in the contracts, of logs and of random events."""
-
 INTEGERS = ("uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us")
 
 
@@ -57,7 +53,7 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
     homes: dict[str, str] = {}
     for dataset in contracts.datasets.values():
         if not _is_log(dataset) and homes.setdefault(dataset.path, dataset.id) != dataset.id:
-            where = places.of("datasets", dataset.id, "path")
+            where = places.of("datasets", dataset.id, "id")
             yield problem(
                 f"{dataset.id} lies where {homes[dataset.path]} does.",
                 dataset.path,
@@ -75,24 +71,18 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
             )
         for number, law in enumerate(dataset.invariants):
             yield from _invariant(dataset, law, places.of("datasets", dataset.id, "invariants", number))
-    for name, file in contracts.located.items():
-        for table in (
-            file.value.get("tables", {})
-            if name.endswith("schemas.yaml") and not name.startswith("meta/")
-            else ()
-        ):
-            owners = users.get(f"{file.value['$id']}#/tables/{table}", [])
-            # What users supply is described like a table and belongs to no dataset.
-            # streams whose events are alike share a table
-            shared = name.endswith(f"/{EVENTS}/schemas.yaml") and owners
-            if not shared and len(owners) != (0 if INPUT_TABLE.fullmatch(table) else 1):
-                found = ", ".join(owners) or "no dataset"
-                yield problem(
-                    f"Table {table} must belong to one dataset.",
-                    found,
-                    "one dataset",
-                    file.where(("tables", table)),
-                )
+    for table in contracts.tables.values():
+        owners, name = users.get(table.id, []), table.id.rpartition("/")[2]
+        # Streams whose events are alike share a table, and so do the run reports of all layers.
+        shared = owners and all(contracts.datasets[id].segment in (EVENTS, REPORTS) for id in owners)
+        # What users supply is described like a table and belongs to no dataset.
+        if not shared and len(owners) != (0 if INPUT_TABLE.fullmatch(name) else 1):
+            yield problem(
+                f"Table {name} must belong to one dataset.",
+                ", ".join(owners) or "no dataset",
+                "one dataset",
+                table.where,
+            )
 
 
 def _is_log(dataset: Dataset) -> bool:
@@ -103,13 +93,6 @@ def _is_log(dataset: Dataset) -> bool:
 def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:
     if dataset.produced_by == SHELL:
         return
-    # The segment is in the path already, so its suffix is left off the last part.
-    folder = dataset.produced_by.split(".")[0] if dataset.segment == EVENTS else dataset.segment
-    expected = f"data/layer{dataset.layer}/{folder}/{dataset.id.removesuffix('_' + dataset.segment)}"
-    if dataset.path != expected:
-        yield problem(
-            f"{dataset.id} lies elsewhere.", dataset.path, expected, places.of("datasets", dataset.id, "path")
-        )
     if dataset.partitioning not in (PARTITION_KEYS[:2], PARTITION_KEYS):
         found, where = ", ".join(dataset.partitioning), places.of("datasets", dataset.id, "partitioning")
         yield problem(
@@ -121,7 +104,9 @@ def _layout(dataset: Dataset, places: Places) -> Iterator[ContractError]:
 
 
 def _keys(dataset: Dataset, places: Places) -> Iterator[ContractError]:
-    for key, names in (("primary_key", dataset.primary_key), ("sort_order", dataset.sort_order)):
+    # as a rule it follows, and says no more
+    order = () if dataset.sort_order == dataset.primary_key else dataset.sort_order
+    for key, names in (("primary_key", dataset.primary_key), ("sort_order", order)):
         for number, name in enumerate(names):
             where = places.of("datasets", dataset.id, key, number)
             column = _find(dataset, name)

@@ -2,15 +2,17 @@
 turned into dataclasses.
 
     contracts/vocabularies.yaml            closed lists of category values
-    contracts/**/schemas.yaml              table contracts and document schemas
-    contracts/**/dictionary.yaml           datasets
-    contracts/**/registry.yaml             config packs
+    contracts/columns.yaml                 columns that mean the same in many tables
+    contracts/**/schemas*.yaml             table contracts and document schemas
+    contracts/**/dictionary*.yaml          datasets
+    contracts/**/registry*.yaml            config packs
     contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
     contracts/meta/*.yaml                  the schemas of all of these
 
 `contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`):
 neither is part of the world's identity. All files are read before anything is reported, so one run of
-`closedworld contracts lint` shows every broken file.
+`closedworld contracts lint` shows every broken file. What entries leave out follows from what they say
+(`defaults.py`).
 """
 
 from __future__ import annotations
@@ -22,32 +24,29 @@ from typing import Any
 
 from sim.ground.contract_types import (
     Artefact,
-    Column,
     Contracts,
     Dataset,
     ForeignKey,
     Invariant,
     Switch,
     TableContract,
-    nearest,
 )
 from sim.ground.errors import ContractError
 from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
-from sim.ground.names import COLUMN, CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
+from sim.ground.names import CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
 from sim.ground.read_once import Folder
+from sim.shell.contracts.defaults import artefact_defaults, dataset_defaults, dataset_path, folder_of, kind_of
 from sim.shell.contracts.load_streams import compile_streams
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.contracts.schema_rules import schema_problems
 from sim.shell.contracts.strict_yaml import MAX_BYTES, JsonPath, Located, load_bytes, load_from
+from sim.shell.contracts.tables import build_tables
 
 __all__ = ["load_contracts", "validate_document"]
 
-_KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
-_KIND_BY_STEM = {"schemas": "schemas", "dictionary": "dictionary", "registry": "registry"}
 OUTSIDE = ("decisions/", "answers/")
 """What is no part of a world's identity: its wording may change and no run id moves."""
-_KINDS = ("vocabularies", "schemas", "dictionary", "registry", "kernel", "streams")
 
 
 def load_contracts(root: Path) -> Contracts:
@@ -110,17 +109,6 @@ def _digests(located: Mapping[str, Located]) -> dict[str, str]:
     return {relative: sha256_bytes(canonical_json(file.value)) for relative, file in located.items()}
 
 
-def _kind(relative: str) -> str | None:
-    parts = Path(relative).with_suffix("").parts
-    if relative == "vocabularies.yaml":
-        return "vocabularies"
-    return (
-        _KIND_BY_FOLDER.get(parts[0])
-        if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER
-        else _KIND_BY_STEM.get(parts[-1])
-    )
-
-
 def _name(relative: str) -> str:
     """The absolute name of a contract file."""
     return f"closedworld:{relative.removesuffix('.yaml')}"
@@ -128,13 +116,13 @@ def _name(relative: str) -> str:
 
 def _identity_problems(relative: str, file: Located) -> list[ContractError]:
     expected = _name(relative)
-    if _kind(relative) is None:
+    if kind_of(relative) is None:
         return [
             _invalid(
                 "This file has no place in contracts/.", relative, "one of the known file kinds", file.where()
             )
         ]
-    if isinstance(file.value, dict) and _kind(relative) in ("kernel", "streams"):
+    if isinstance(file.value, dict) and kind_of(relative) in ("kernel", "streams"):
         # Nothing refers to kernels and streams by reference, so their names may go without saying.
         file.value.setdefault("$id", expected)
     if not isinstance(file.value, dict) or file.value.get("$id") != expected:
@@ -151,7 +139,7 @@ def _identity_problems(relative: str, file: Located) -> list[ContractError]:
 
 
 def _file_problems(documents: Mapping[str, Any], relative: str, file: Located) -> list[ContractError]:
-    kind = _kind(relative)
+    kind = kind_of(relative)
     problems: list[ContractError] = []
     if kind == "meta":
         return schema_problems(documents, file, ())
@@ -182,6 +170,14 @@ class _Builder:
         self.root, self.located, self.documents = root, located, documents
         self.problems: list[ContractError] = []
         self.places: dict[tuple[str, str], str] = {}
+        self.tables, problems = build_tables(located, documents)
+        combine(problems, "The contracts do not fit together")
+        self.homes: dict[tuple[str, str, str], str] = {}
+        for relative, file in located.items():
+            for part in ("tables", "documents") if kind_of(relative) == "schemas" else ():
+                for name in file.value.get(part, {}):
+                    if self.once(f"{part[:-1]} of {folder_of(relative)}", name, file.where((part, name))):
+                        self.homes[(folder_of(relative), part, name)] = f"{file.value['$id']}#/{part}/{name}"
 
     def build(self) -> Contracts:
         datasets: dict[str, Dataset] = {}
@@ -191,7 +187,7 @@ class _Builder:
         checks: dict[str, tuple[str, ...]] = {}
         vocabularies: Mapping[str, Any] = {"vocabularies": {}, "from_reference": {}}
         for relative, file in self.located.items():
-            kind, value = _kind(relative), file.value
+            kind, value = kind_of(relative), file.value
             if kind == "vocabularies":
                 vocabularies = value
                 for name in value["vocabularies"]:
@@ -203,14 +199,19 @@ class _Builder:
                     path: JsonPath = ("datasets", number)
                     if self.once("dataset", entry["id"], file.where(path)):
                         self.attempt(
-                            datasets, entry["id"], lambda e=entry, p=path, f=file: self.dataset(e, f, p)
+                            datasets,
+                            entry["id"],
+                            lambda e=entry, p=path, f=file, r=relative: self.dataset(e, r, f, p),
                         )
             elif kind == "registry":
                 for number, entry in enumerate(value["artefacts"]):
                     path = ("artefacts", number)
                     if self.once("artefact", entry["id"], file.where(path)):
-                        artefacts[entry["id"]] = Artefact(**_segment(file), **entry, where=file.where(path))
-                        self.once("manifest key", entry["manifest_key"], file.where((*path, "manifest_key")))
+                        self.attempt(
+                            artefacts,
+                            entry["id"],
+                            lambda e=entry, p=path, f=file, r=relative: self.artefact(e, r, f, p),
+                        )
                 for state, names in value.get("checks", {}).items():
                     if self.once("state's list of checks", state, file.where(("checks", state))):
                         checks[state] = tuple(names)
@@ -241,6 +242,7 @@ class _Builder:
             streams=streams,
             checks=checks,
             confusions=vocabularies.get("confusions", {}),
+            tables=self.tables,
             documents=self.documents,
             located=self.located,
         )
@@ -255,36 +257,54 @@ class _Builder:
         )
         return False
 
-    def attempt(self, into: dict[str, Dataset], id: str, make: Any) -> None:
+    def attempt(self, into: dict[str, Any], id: str, make: Any) -> None:
         try:
             into[id] = make()
         except ContractError as error:
             self.problems.append(error)
 
-    def dataset(self, entry: Mapping[str, Any], file: Located, path: JsonPath) -> Dataset:
-        resolve(self.documents, entry["schema"], file.where((*path, "schema")))
+    def home(self, relative: str, part: str, name: str) -> str:
+        """The reference of the table or document of this name in a file's folder,
+        in whichever of its schemas files it is.
+        """
+        folder = folder_of(relative)
+        return self.homes.get((folder, part, name), f"{_name(folder)}/schemas#/{part}/{name}")
+
+    def artefact(self, entry: Mapping[str, Any], relative: str, file: Located, path: JsonPath) -> Artefact:
+        segment, layer = file.value["segment"], file.value["layer"]
+        defaults = artefact_defaults(entry, segment, layer, self.home(relative, "documents", entry["id"]))
+        full = {**defaults, **entry}
+        if full["schema"] not in self.homes.values():
+            resolve(self.documents, full["schema"], file.where((*path, "schema")))
+        return Artefact(**full, segment=segment, layer=layer, where=file.where(path))
+
+    def dataset(self, entry: Mapping[str, Any], relative: str, file: Located, path: JsonPath) -> Dataset:
+        segment, layer = file.value["segment"], entry["layer"] if "layer" in entry else file.value["layer"]
+        full = {**dataset_defaults(entry, segment, self.home(relative, "tables", entry["id"])), **entry}
+        at = dataset_path(entry["id"], segment, layer, entry["produced_by"])
         # These become SQL identifiers and paths, whatever meta-schemas a contracts folder brings with it.
-        named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", entry["path"])]
+        named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", at)]
         for kind, key, name in [
             *named,
-            *((PARTITION_KEY, "partitioning", name) for name in entry["partitioning"]),
+            *((PARTITION_KEY, "partitioning", name) for name in full["partitioning"]),
         ]:
             if not is_name(kind, name):
                 raise _invalid(
-                    "A dataset has a name that none may have.",
+                    f"A dataset has a {key} that none may have.",
                     repr(name)[:200],
                     kind.pattern,
                     file.where((*path, key)),
                 )
         return Dataset(
             id=entry["id"],
-            **_segment(file),
+            segment=segment,
+            layer=layer,
             description=entry["description"],
-            path=entry["path"],
-            partitioning=tuple(entry["partitioning"]),
-            table=self.table(entry["schema"]),
-            primary_key=tuple(entry["primary_key"]),
-            sort_order=tuple(entry["sort_order"]),
+            path=at,
+            partitioning=tuple(full["partitioning"]),
+            table=self.table(full["schema"], file.where((*path, "schema"))),
+            primary_key=tuple(full["primary_key"]),
+            sort_order=tuple(full["sort_order"]),
             foreign_keys=tuple(
                 ForeignKey(tuple(key["columns"]), key["dataset"], tuple(key["to"]))
                 for key in entry.get("foreign_keys", ())
@@ -294,43 +314,17 @@ class _Builder:
                 for law in entry.get("invariants", ())
             ),
             produced_by=entry["produced_by"],
-            consumed_by=tuple(entry["consumed_by"]),
-            required=entry["status"] == "required",
+            required="published_when" not in entry,
             published_when=Switch(**entry["published_when"]) if "published_when" in entry else None,
             where=file.where(path),
         )
 
-    def table(self, ref: str) -> TableContract:
-        """The table contract a resolved reference names."""
-        id, _, pointer = ref.partition("#")
-        path: JsonPath = tuple(pointer.strip("/").split("/"))
-        file = next(file for file in self.located.values() if file.value["$id"] == id)
-        value = resolve(self.documents, ref, "")
-        names = [column["name"] for column in value["columns"]]
-        for number, name in enumerate(names):
-            if not is_name(COLUMN, name):
-                where = file.where((*path, "columns", number))
-                raise _invalid(
-                    "A column has a name that none may have.", repr(name)[:200], COLUMN.pattern, where
-                )
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise _invalid(
-                "A column is declared twice.",
-                ", ".join(twice),
-                "each column once",
-                file.where(path),
-                nearest(twice[0], ()),
-            )
-        columns = (
-            Column(**column, where=file.where((*path, "columns", number)))
-            for number, column in enumerate(value["columns"])
-        )
-        return TableContract(ref, value["description"], tuple(columns), file.where(path))
-
-
-def _segment(file: Located) -> dict[str, Any]:
-    return {"segment": file.value["segment"], "layer": file.value["layer"]}
+    def table(self, ref: str, where: str) -> TableContract:
+        """The table a reference names."""
+        if ref not in self.tables:
+            resolve(self.documents, ref, where)  # tells what is wrong with most references
+            raise _invalid("A dataset is of no table.", ref, "<$id>#/tables/<name> of a schemas file", where)
+        return self.tables[ref]
 
 
 def _frozen(value: Any) -> Any:

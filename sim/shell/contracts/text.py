@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim.ground.contract_types import Artefact, Column, Contracts, Dataset, nearest
+from sim.ground.contract_types import Artefact, Column, Contracts, Dataset, TableContract, nearest
 from sim.ground.errors import UsageError
 from sim.shell.contracts.lint_tables import INPUT_TABLE
 
@@ -42,7 +42,7 @@ class ContractText:
 def listing(contracts: Contracts) -> list[tuple[str, str, str]]:
     """(kind, id, about) of everything declared."""
     rows = [("dataset", dataset.id, dataset.description) for dataset in contracts.datasets.values()]
-    rows += [("input", name, str(value["description"])) for name, value in _inputs(contracts).items()]
+    rows += [("input", name, table.description) for name, table in _inputs(contracts).items()]
     rows += [("config", artefact.id, artefact.description) for artefact in contracts.artefacts.values()]
     rows += [("kernel", name, str(kernel["why"])) for name, kernel in contracts.kernels.items()]
     rows += [("stream", name, stream.entity) for name, stream in contracts.streams.items()]
@@ -54,25 +54,31 @@ def listing(contracts: Contracts) -> list[tuple[str, str, str]]:
     return rows
 
 
-def contract_rows(contracts: Contracts, id: str) -> ContractText:
+def contract_rows(contracts: Contracts, id: str, readers: Mapping[str, Sequence[str]]) -> ContractText:
     """One contract by id.
+
+    Args:
+        contracts: Compiled contracts.
+        id: Of a dataset, input, config pack, kernel, stream or vocabulary.
+        readers: Dataset id -> ids of the states that read it (`Model.readers`).
 
     Raises:
         UsageError: If nothing of that id is declared.
     """
     if id in contracts.datasets:
-        return _dataset(contracts.datasets[id])
+        return _dataset(contracts.datasets[id], readers.get(id, ()))
     inputs = _inputs(contracts)
     if id in inputs:
-        columns = [Column(**column) for column in inputs[id]["columns"]]
+        given = inputs[id]
+        document = {"description": given.description, "columns": [_said(column) for column in given.columns]}
         return ContractText(
             "input",
             id,
-            inputs[id]["description"],
+            given.description,
             [("given by", "users")],
             _HEADERS,
-            _columns(columns),
-            inputs[id],
+            _columns(given.columns),
+            document,
         )
     if id in contracts.artefacts:
         return _artefact(contracts, contracts.artefacts[id])
@@ -114,12 +120,12 @@ def contract_rows(contracts: Contracts, id: str) -> ContractText:
     raise UsageError("SHELL.UNKNOWN_CONTRACT", f"nothing called {id!r} is declared", do=nearest(id, known))
 
 
-def _dataset(dataset: Dataset) -> ContractText:
+def _dataset(dataset: Dataset, readers: Sequence[str]) -> ContractText:
     facts = [
         ("path", "/".join([dataset.path, *(f"{key}=.." for key in dataset.partitioning)])),
         ("made by", dataset.produced_by),
         ("published", "always" if dataset.required else f"when {dataset.published_when}"),
-        ("read by", ", ".join(dataset.consumed_by) or "users only"),
+        ("read by", ", ".join(readers) or "users only"),
         ("primary key", ", ".join(dataset.primary_key)),
         ("sorted by", ", ".join(dataset.sort_order)),
     ]
@@ -138,7 +144,7 @@ def _dataset(dataset: Dataset) -> ContractText:
         "published_when": {name: value for name, value in vars(dataset.published_when).items() if value}
         if dataset.published_when
         else None,
-        "consumed_by": list(dataset.consumed_by),
+        "consumed_by": list(readers),
         "primary_key": list(dataset.primary_key),
         "sort_order": list(dataset.sort_order),
         "foreign_keys": [
@@ -161,23 +167,25 @@ def _columns(columns: Sequence[Column]) -> list[tuple[str, ...]]:
     ]
 
 
-def _inputs(contracts: Contracts) -> dict[str, Any]:
+def _inputs(contracts: Contracts) -> dict[str, TableContract]:
     """Tables that users supply: described like any other, and belonging to no dataset."""
-    files = [
-        file.value.get("tables", {})
-        for name, file in contracts.located.items()
-        if name.endswith("schemas.yaml") and "meta/" not in name
-    ]
-    return {name: table for tables in files for name, table in tables.items() if INPUT_TABLE.fullmatch(name)}
+    tables = ((table.id.rpartition("/")[2], table) for table in contracts.tables.values())
+    return {name: table for name, table in tables if INPUT_TABLE.fullmatch(name)}
+
+
+def _said(column: Column) -> dict[str, Any]:
+    """What a contract says of a column, as it says it."""
+    default = Column(column.name, column.type)
+    said = {
+        name: value
+        for name, value in vars(column).items()
+        if name != "where" and value != getattr(default, name)
+    }
+    return {"name": column.name, "type": column.type, **said}
 
 
 def _artefact(contracts: Contracts, artefact: Artefact) -> ContractText:
-    facts = [
-        ("file", f"config/{artefact.path}"),
-        ("role", artefact.role),
-        ("key", artefact.manifest_key),
-        ("schema", artefact.schema),
-    ]
+    facts = [("file", f"config/{artefact.path}"), ("role", artefact.role), ("schema", artefact.schema)]
     name, _, pointer = artefact.schema.partition("#")
     schema: Any = contracts.documents[name]
     for part in pointer.strip("/").split("/"):

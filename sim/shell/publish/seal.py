@@ -67,15 +67,7 @@ def sealed_rows(
         digest = sha256_bytes(canonical_json(documents[artefact.path]))
         path = f"config/{artefact.path}"
         rows.append(
-            _row(
-                artefact.layer,
-                artefact.segment,
-                artefact.manifest_key,
-                path,
-                artefact.schema,
-                artefact.role,
-                digest,
-            )
+            _row(artefact.layer, artefact.segment, artefact.id, path, artefact.schema, artefact.role, digest)
         )
     for table in sorted({name for state in states for name in state.reference}):
         path = f"config/reference/{table}.parquet"

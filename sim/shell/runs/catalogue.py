@@ -4,11 +4,11 @@ switch and columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sim.ground.contract_types import Contracts, Dataset
-from sim.shell.contracts.lint_tables import EVENTS, SHELL
+from sim.shell.contracts.defaults import EVENTS, SHELL
 from sim.shell.publish.gate import FLAG_NAME
 from sim.shell.publish.segment_order import state_of
 
@@ -22,8 +22,13 @@ ROLES: Mapping[str, str] = {
 }
 
 
-def catalogue(contracts: Contracts) -> list[dict[str, Any]]:
-    """One entry a dataset, in the order of the contracts, JSON-ready."""
+def catalogue(contracts: Contracts, readers: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """One entry a dataset, in the order of the contracts, JSON-ready.
+
+    Args:
+        contracts: Compiled contracts.
+        readers: Dataset id -> ids of the states that read it (`Model.readers`).
+    """
     makers = {dataset.produced_by for dataset in contracts.datasets.values()}
     joined: dict[str, list[dict[str, Any]]] = {}
     for dataset in contracts.datasets.values():
@@ -31,21 +36,26 @@ def catalogue(contracts: Contracts) -> list[dict[str, Any]]:
             joined.setdefault(key.dataset, []).append(
                 {"columns": list(key.to), "dataset": dataset.id, "by": list(key.columns)}
             )
-    return [_entry(dataset, makers, joined.get(dataset.id, [])) for dataset in contracts.datasets.values()]
+    return [
+        _entry(dataset, makers, readers.get(dataset.id, ()), joined.get(dataset.id, []))
+        for dataset in contracts.datasets.values()
+    ]
 
 
-def _entry(dataset: Dataset, makers: Iterable[str], joined: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(
+    dataset: Dataset, makers: Iterable[str], readers: Sequence[str], joined: list[dict[str, Any]]
+) -> dict[str, Any]:
     switch = dataset.published_when
     return {
         "id": dataset.id,
         "segment": dataset.segment,
         "layer": dataset.layer,
         "description": dataset.description,
-        "role": _role(dataset, makers),
+        "role": _role(dataset, makers, readers),
         "path": "/".join([dataset.path, *(f"{key}={{{key}}}" for key in dataset.partitioning)]),
         "partitioning": list(dataset.partitioning),
         "produced_by": dataset.produced_by,
-        "consumed_by": list(dataset.consumed_by),
+        "consumed_by": list(readers),
         "gate": _gate(dataset),
         "published_when": f"asked for by --rng-events {state_of(dataset.produced_by)}"
         if _is_event(dataset)
@@ -83,13 +93,13 @@ def _is_event(dataset: Dataset) -> bool:
     return dataset.segment == EVENTS and dataset.produced_by != SHELL
 
 
-def _role(dataset: Dataset, makers: Iterable[str]) -> str:
+def _role(dataset: Dataset, makers: Iterable[str], readers: Sequence[str]) -> str:
     """An audit reads without making anything, so being read by one makes nothing internal."""
     if dataset.segment == EVENTS:
         return "log" if dataset.produced_by == SHELL else "events"
     if dataset.produced_by == SHELL:
         return "report"
-    readers = [state for state in dataset.consumed_by if state in makers]
-    if not readers:
+    segments = {state.split(".")[0] for state in readers if state in makers}
+    if not segments:
         return "final"
-    return "internal" if all(state.split(".")[0] == dataset.segment for state in readers) else "shared"
+    return "internal" if segments == {dataset.segment} else "shared"

@@ -1,0 +1,119 @@
+"""What a contract need not say, because it follows from what it says.
+
+An entry of a dictionary states what nothing else knows: id, meaning, keys, references, laws, producer. Its
+path follows from its id; schema, partitioning and sort order follow unless it states them. An entry of a
+registry is short for the same reason. Columns that mean the same in many tables are described once, in
+`contracts/columns.yaml`, and used by name.
+
+`contracts.py` fills in what is not stated; `lint_defaults.py` refuses what is stated and follows anyway, so
+that no fact is there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from sim.ground.contract_types import PARTITION_KEYS, nearest
+from sim.ground.errors import ContractError
+
+SHELL = "SHELL"
+"""Producer of run reports, which no state writes and nothing seals, and of logs."""
+EVENTS = "RNG"
+"""Segment, in the contracts, of logs and of random events."""
+REPORTS = "RUNS"
+"""Segment, in the contracts, of run reports: one a layer, all of one table."""
+EVENT_KEY = ("part", "counter_before_hi", "counter_before_lo")
+"""Primary key of random events: a partition and the counter it drew at first."""
+COLUMNS = "columns.yaml"
+USE = "use"
+
+_KIND_BY_NAME = {"vocabularies.yaml": "vocabularies", COLUMNS: "columns"}
+_KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
+_KINDS_OF_SEGMENTS = ("schemas", "dictionary", "registry")
+
+
+def kind_of(relative: str) -> str | None:
+    """What a file under contracts/ holds; `schemas_network.yaml` is one more file of schemas.
+
+    None if it has no place there.
+    """
+    if relative in _KIND_BY_NAME:
+        return _KIND_BY_NAME[relative]
+    parts = PurePosixPath(relative).with_suffix("").parts
+    if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER:
+        return _KIND_BY_FOLDER[parts[0]]
+    stem = parts[-1].partition("_")[0]
+    return stem if stem in _KINDS_OF_SEGMENTS else None
+
+
+def folder_of(relative: str) -> str:
+    """The folder of a file under contracts/: `layer1/1A`."""
+    return str(PurePosixPath(relative).parent)
+
+
+def pack_path(id: str, segment: str, layer: int) -> str:
+    """Where a config pack lies below the config root: `layer2/5B/arrival_count_config.yaml`."""
+    return f"layer{layer}/{segment}/{id.removesuffix('_' + segment)}.yaml"
+
+
+def dataset_path(id: str, segment: str, layer: int, produced_by: str) -> str:
+    """Where a dataset lies below a run.
+
+    The segment is in the path already, so its suffix is left off the last part.
+    """
+    if segment == REPORTS:
+        return f"reports/layer{layer}/{id.removesuffix(f'_{layer}')}"
+    if segment == EVENTS and produced_by == SHELL:
+        return "gates"  # made from the indexes of all segments, when it is asked for: no file
+    folder = produced_by.partition(".")[0] if segment == EVENTS else segment
+    return f"data/layer{layer}/{folder}/{id.removesuffix('_' + segment)}"
+
+
+def dataset_defaults(entry: Mapping[str, Any], segment: str, schema: str) -> dict[str, Any]:
+    """What follows for each key an entry of a dictionary may leave out, whether it does or not.
+
+    Args:
+        entry: The entry, by its meta-schema.
+        segment: Segment of the dictionary.
+        schema: The table of its own name.
+    """
+    shell = entry["produced_by"] == SHELL
+    defaults: dict[str, Any] = {"schema": schema, "partitioning": [] if shell else list(PARTITION_KEYS[:2])}
+    if segment == EVENTS and not shell:
+        defaults["primary_key"] = list(EVENT_KEY)
+    return {**defaults, "sort_order": entry.get("primary_key", defaults.get("primary_key", []))}
+
+
+def artefact_defaults(entry: Mapping[str, Any], segment: str, layer: int, schema: str) -> dict[str, Any]:
+    """What follows for each key an entry of a registry may leave out.
+
+    `schema` is the document of its own name.
+    """
+    return {"schema": schema, "path": pack_path(entry["id"], segment, layer)}
+
+
+def full_column(
+    entry: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]], where: str
+) -> dict[str, Any]:
+    """A column with all that is said of it: `{use: NAME}` is the column of columns.yaml, and what else the
+    entry says goes before it.
+
+    Raises:
+        ContractError: `SHELL.CONTRACT_INVALID`: there is no column of that name.
+    """
+    if USE not in entry:
+        return dict(entry)
+    name = str(entry[USE])
+    if name not in shared:
+        expected = f"a column of contracts/{COLUMNS}"
+        raise ContractError(
+            "SHELL.CONTRACT_INVALID",
+            "There is no such column to use.",
+            name,
+            expected,
+            where,
+            nearest(name, shared),
+        )
+    return {"name": name, **shared[name], **{key: value for key, value in entry.items() if key != USE}}
