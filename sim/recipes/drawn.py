@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sim.recipes.join import look_up
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
@@ -63,7 +64,7 @@ def position(table: Array, keys: Array) -> Array:
         keys: Some of them.
     """
     order = np.argsort(table, kind="stable")
-    found: Array = order[np.searchsorted(table[order], keys)]
+    found: Array = order[look_up(table[order], keys)]
     return found
 
 

@@ -5,6 +5,7 @@ its words their values.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from sim.state.event_log import EventLog
 from sim.state.frames import Array, Frame
 from sim.state.program import Program
 from sim.world.draws import addresses, drawn_from, finding_context
+from sim.world.explain import explain
 from sim.world.regenerate import context_of
 from tests.world.draw_values import VALUES, Case
 
@@ -255,3 +257,111 @@ def _distinct(rows: list[Array]) -> Array:
     every = every[np.lexsort(every.T[::-1])]
     keep = np.append(True, (every[1:] != every[:-1]).any(axis=1))[: len(every)]
     return every[keep]
+
+
+SHARES = (
+    (
+        "s2_account_base_6A",
+        "account_type = 'RETAIL_SAVINGS_INSTANT'",
+        "select count(*) from s2_account_base_6A where country_iso = '{country_iso}' and segment_id = "
+        "'{segment_id}'"
+        " and account_type = '{account_type}'",
+    ),
+    (
+        "s4_device_base_6A",
+        "primary_party_id is not null",
+        "select count(*) from s4_device_base_6A join s1_party_base_6A p on primary_party_id = party_id where"
+        " device_type = '{device_type}' and (p.country_iso, p.segment_id) = (select (country_iso, segment_id)"
+        " from s1_party_base_6A where party_id = {primary_party_id})",
+    ),
+    (
+        "s4_ip_links_6A",
+        "(select ip_type from s4_ip_base_6A b where b.ip_id = t.ip_id) = 'MOBILE'",
+        "select count(*) from s4_ip_links_6A join s4_ip_base_6A b using (ip_id) where ip_type = 'MOBILE' and"
+        " country_iso = (select country_iso from s4_ip_base_6A where ip_id = {ip_id})",
+    ),
+)
+"""Dataset, rows that are meant, how many units its cell shares by weight (nobody has one without asking)."""
+
+
+@pytest.mark.parametrize(("dataset", "where", "units"), SHARES, ids=[row[0] for row in SHARES])
+def test_a_weight_is_told_among_those_it_shares_with(
+    dataset: str, where: str, units: str, demo_run: Path
+) -> None:
+    """The quota is what the published rows of the cell add up to,
+    and each holder's share of it is expected.
+    """
+    world = cw.open(demo_run)
+    key = world[dataset].contract.primary_key
+    for row in world.sql(
+        f"select * from {dataset} t where {where} order by hash({key[0]}) limit 3"
+    ).to_pylist():
+        found = explain(world, dataset, [str(row[name]) for name in key])
+        notes = {note.split()[0]: note for note in found.notes}
+        quota = int(notes["quota"].split()[1].replace(",", ""))
+        assert quota == world.sql(units.format(**row)).to_pylist()[0]["count_star()"] > 0
+        own, _, total, *rest = notes["weight"].split()[1:]
+        weight, every = (float(figure.replace(",", "")) for figure in (own, total))
+        assert 0.0 < weight <= every
+        assert float(rest[3]) == pytest.approx(quota * weight / every, rel=1e-2, abs=1e-3)
+
+
+def test_a_pool_of_addresses_shares_its_links(demo_run: Path) -> None:
+    """Addresses of a pool: every P-th of the country's; what is told of their links is what was published."""
+    world = cw.open(demo_run)
+    ranked = """(select ip_id, ip_type, country_iso, devices,
+        row_number() over (partition by country_iso, ip_type order by ip_id) - 1 as rank
+        from s4_ip_base_6A)"""
+    rows = world.sql(
+        f"select * from {ranked} where ip_type = 'MOBILE' and country_iso = 'US' order by rank"
+    ).to_pylist()
+    found = explain(world, "s4_ip_base_6A", [str(rows[0]["ip_id"])])
+    pool = next(note for note in found.notes if note.startswith("pool "))
+    addresses, links = (
+        int(figure.replace(",", "")) for figure in re.findall(r"([\d,]+) (?:addresses|links)", pool)
+    )
+    pools = round(len(rows) / addresses)
+    mine = [row for row in rows if row["rank"] % pools == 0]
+    assert (len(mine), sum(row["devices"] for row in mine)) == (addresses, links)
+
+
+FILE = """merchant_id,mcc,channel,country,outlet_country,lat,lon
+1001,5411,card_present,DE,,52.5200,13.4050
+1001,5411,card_present,DE,FR,48.8566,2.3522
+1002,5812,mixed,NO,,,
+1003,5812,card_present,NO,SE,,
+1004,5967,card_not_present,US,,,
+1005,5411,card_present,US,,40.7,-74.0
+"""
+"""Outlets given by several rows, drawn, given abroad, none that is seen, given by a place."""
+
+
+@pytest.mark.parametrize("rule", ["add", "replace"])
+def test_merchants_of_the_user_draw_what_they_were_not_given(rule: str, tmp_path: Path) -> None:
+    """A merchants file is no part of a run, so 1A is not computed again:
+    its draws are told from published rows alone.
+    """
+    path = tmp_path / "merchants.csv"
+    path.write_text(FILE + "".join(f"{number},5411,card_present,GB,,,\n" for number in range(2000, 2060)))
+    overrides = {"merchant_universe_1A.merchants": 90, "merchant_universe_1A.when_supplied": rule}
+    world = cw.run(preset="demo", merchants=path, overrides=overrides, until="1A", out=tmp_path / "runs")
+    ledger = {row["stream"]: row["draws"] for row in world.ledger().to_pylist()}
+    for state in ("1A.S1", "1A.S2"):
+        ctx = finding_context(world, PROGRAMS[state].state)
+        part = PROGRAMS[state].partitions(context_of(world, PROGRAMS[state].state))[0]
+        for each in (each for each in EXPLAINED.draws if each.dataset in PROGRAMS[state].state.writes):
+            rows = ctx.load(each.dataset)
+            at = addresses(ctx, world.contracts.streams[each.stream], each.find(ctx, part, rows))
+            many = len(set(zip(at.c0.tolist(), at.c1.tolist(), strict=True)))
+            if each.stream in DECIDED_NO_ROW:
+                assert many <= ledger.get(each.stream, 0), each
+            else:
+                assert many == ledger.get(each.stream, 0), each
+    found = explain(world, "outlet_catalogue", ["1003"])
+    assert found.draws == [] and found.regenerated.equal is None
+    assert {draw.stream for draw in explain(world, "merchant_catalogue_1A", ["1003"]).draws} == {
+        "1A.merchant_brand"
+    }
+    drawn = explain(world, "outlet_catalogue", ["merchant_id=1002", "site_order=1", "legal_country_iso=NO"])
+    assert "1A.multi_site" in {draw.stream for draw in drawn.draws}
+    assert any("not computed again" in note for note in drawn.notes)

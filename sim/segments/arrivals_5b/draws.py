@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, COUNT, INTEGER, NORMAL, Drawn, Explained, MadeOf, Word, at, position
+from sim.recipes.join import look_up
 from sim.segments.arrivals_5b.clock import clock_of
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
@@ -22,7 +23,7 @@ def _field_steps(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Steps of the groups' paths."""
     grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
     groups, first = np.unique(grouping.group_id, return_index=True)
-    shared = grouping.take(first[np.searchsorted(groups, rows.group_id)])
+    shared = grouping.take(first[look_up(groups, rows.group_id)])
     return at(rows, np.arange(len(rows)), **{name: shared[name] for name in _GROUP})
 
 

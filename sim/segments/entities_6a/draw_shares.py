@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sim.state.context import Context
@@ -10,41 +12,49 @@ from sim.state.frames import Array
 _UNIT = 2**20
 
 
-def share_told(
-    ctx: Context,
-    stream: str,
-    holders: dict[str, object],
-    mine: int,
-    draw: int,
-    law: tuple[float, float],
-    quota: int,
-    what: str,
-) -> list[str]:
-    """How much of its cell's units a holder could expect.
+def gated_weights(
+    ctx: Context, stream: str, holders: dict[str, Any], draw: int, law: tuple[float, float]
+) -> Array:
+    """Weights of all holders of a cell: uint64, in 2**-20.
 
     Args:
         ctx: Context of the state.
         stream: Stream of the weights.
-        holders: Fields of the addresses of all holders of the cell.
-        mine: Which of them is meant.
+        holders: Fields of the holders' addresses.
         draw: Which draw of a holder is the weight.
         law: Idle probability and sigma of the cell.
-        quota: Units that the cell's holders share.
-        what: What the units are.
     """
-    if quota == 0:
-        return [f"quota    no {what} are shared in this cell by weight: no draw was made"]
-    at = ctx.address(stream, **holders)
-    words = ctx.kernels.philox_block(key=ctx.stream(stream), c0=at.c0 + np.uint64(draw // 2), c1=at.c1)[
-        draw % 2
-    ]
+    words = draw_words(ctx, stream, holders, draw)
     idle, sigma = (np.full(len(words), figure, dtype=np.float64) for figure in law)
     weight: Array = ctx.kernels.gated_weight(x=words, idle=idle, sigma=sigma)
+    return weight
+
+
+def draw_words(ctx: Context, stream: str, holders: dict[str, Any], draw: int) -> Array:
+    """One draw of each holder: uint64; arguments as `gated_weights`."""
+    at = ctx.address(stream, **holders)
+    pair = ctx.kernels.philox_block(key=ctx.stream(stream), c0=at.c0 + np.uint64(draw // 2), c1=at.c1)
+    words: Array = pair[draw % 2]
+    return words
+
+
+def share_told(weight: Array, mine: int, quota: int, what: str, where: str = "cell") -> list[str]:
+    """How much of its cell's units a holder could expect.
+
+    Args:
+        weight: uint64, in 2**-20: weights of all holders of the cell.
+        mine: Which of them is meant.
+        quota: Units that the cell's holders share.
+        what: What the units are.
+        where: What the cell is called.
+    """
+    if quota == 0:
+        return [f"quota    no {what} are shared in this {where} by weight: no draw was made"]
     own, total = int(weight[mine]), int(weight.sum(dtype=np.uint64))
-    expected = f"{quota * own / total:.4f} expected, caps and eligibility aside"
+    expected = f"{quota * own / max(total, 1):.4f} expected, caps and eligibility aside"
     return [
         f"quota    {quota:,} {what} are shared in proportion to weights up to the caps",
-        f"weight   {own / _UNIT:.4f} of {total / _UNIT:,.4f} in the cell: {expected}",
+        f"weight   {own / _UNIT:.4f} of {total / _UNIT:,.4f} in the {where}: {expected}",
     ]
 
 

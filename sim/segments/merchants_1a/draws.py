@@ -20,6 +20,7 @@ from sim.recipes.drawn import (
     where,
 )
 from sim.recipes.groups import run_of_row, run_offsets
+from sim.recipes.join import look_up, match
 from sim.segments.merchants_1a.s1_merchants import generated_ids
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -30,8 +31,8 @@ def _generated(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Merchants that were not given, with their `merchant_rank` in the generated universe."""
     ids = generated_ids(ctx)
     order = np.argsort(ids, kind="stable")
-    place = np.minimum(np.searchsorted(ids[order], rows.merchant_id), max(len(ids) - 1, 0))
-    here = np.flatnonzero(ids[order][place] == rows.merchant_id) if len(ids) else np.zeros(0, dtype=np.int64)
+    place, found = match(ids[order], rows.merchant_id)
+    here = np.flatnonzero(found)
     return at(rows, here, merchant_rank=order[place[here]].astype(np.uint64))
 
 
@@ -55,7 +56,7 @@ def _abroad(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 def _merchant(ctx: Context, rows: Frame) -> Frame:
     merchants = ctx.load("merchant_catalogue_1A")
-    return merchants.take(np.searchsorted(merchants.merchant_id, rows.merchant_id))
+    return merchants.take(look_up(merchants.merchant_id, rows.merchant_id))
 
 
 def _outlets(ctx: Context, rows: Frame) -> Array:
@@ -86,7 +87,7 @@ def _drawn(ctx: Context, rows: Frame) -> Array:
     known = np.isin(owner, supplied.merchant_id)
     several = np.isin(owner, supplied.merchant_id[supplied.rows > 1])
     given = known & (several | located | ~at_home)
-    return ~given[np.searchsorted(owner, rows.merchant_id)]
+    return ~given[look_up(owner, rows.merchant_id)]
 
 
 _MERCHANTS, _OUTLETS = "merchant_catalogue_1A", "outlet_catalogue"

@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.recipes.drawn import CHOICE, NORMAL, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
 from sim.recipes.entities import pair_entity
+from sim.recipes.join import look_up
 from sim.segments.entities_6a.draw_keys import party_cells
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.s1_parties.state import HOUSEHOLD, race_keys
@@ -41,7 +42,7 @@ def _heads(ctx: Context, part: Partition, rows: Frame) -> Frame:
     key = race_keys(ctx, word, cells.segment_id)
     order = np.lexsort((member, key, homes.of_party[member]))
     first = order[np.cumsum(size) - size]
-    head = first[np.searchsorted(mine, (rows.household_id - np.uint64(homes.first_id)).astype(np.int64))]
+    head = first[look_up(mine, (rows.household_id - np.uint64(homes.first_id)).astype(np.int64))]
     found = at(rows, np.arange(len(rows)), party_rank=cells.party_rank[head])
     return found.with_columns(country_iso=cells.country_iso[head], segment_id=cells.segment_id[head])
 

@@ -18,7 +18,7 @@ from sim.recipes.drawn import (
     own_columns,
 )
 from sim.segments.entities_6a.draw_keys import accounts_of, party_cells, rows_by_id
-from sim.segments.entities_6a.draw_shares import cell_told, share_told
+from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s2_accounts.cells import accounts
 from sim.segments.entities_6a.s2_accounts.state import WEIGHT as WEIGHT_STREAM
 from sim.segments.entities_6a.s2_accounts.state import weight_shape
@@ -102,7 +102,8 @@ def _share(ctx: Context, party: int, code: int) -> list[str]:
     idle, sigma = weight_shape(ctx, name, key.segment_id)
     law, quota = (float(idle[0]), float(sigma[0])), int(made.beyond[cell, code])
     what = "accounts beyond that" if rule.required else "accounts"
-    notes += share_told(ctx, WEIGHT_STREAM, holders, int(key.party_rank[0]), 0, law, quota, what)
+    weight = gated_weights(ctx, WEIGHT_STREAM, holders, 0, law)
+    notes += share_told(weight, int(key.party_rank[0]), quota, what)
     limits, links = ctx.params.account_per_party_6A, ctx.params.product_linkage_6A.requires_any
     notes.append(
         f"caps     {limits.accounts[name].cap} of this type, {limits.max_per_party[rule.party_type]} "

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.drawn import CHOICE, INTEGER, UNIFORM, WEIGHT, Drawn, Explained, MadeOf, Told, Word, at
 from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, rows_by_id
-from sim.segments.entities_6a.draw_shares import cell_told, share_told
+from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instruments, is_class
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -120,16 +120,8 @@ def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
         notes.append("required every account of this type has one before anything is shared")
     mine = int(rows.account_id[0] - here.account_id[0])
     law, quota = (float(found.idle[0]), float(found.sigma[0])), int(made.beyond[row, code])
-    notes += share_told(
-        ctx,
-        "6A.instrument_weight",
-        fields,
-        mine,
-        0,
-        law,
-        quota,
-        "instruments beyond that" if required else "instruments",
-    )
+    weight = gated_weights(ctx, "6A.instrument_weight", fields, 0, law)
+    notes += share_told(weight, mine, quota, "instruments beyond that" if required else "instruments")
     limits, links = ctx.params.instrument_per_account_6A, ctx.params.instrument_linkage_6A.requires_any
     notes.append(
         f"caps     {limits.accounts[account][name].cap} of this type, {limits.max_per_account} instruments "

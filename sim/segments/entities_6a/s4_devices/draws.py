@@ -19,7 +19,7 @@ from sim.recipes.drawn import (
     position,
 )
 from sim.segments.entities_6a.draw_keys import devices_of, party_cells, rows_by_id
-from sim.segments.entities_6a.draw_shares import cell_told, share_told
+from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s4_devices.targets import caps, device_targets
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -94,9 +94,10 @@ def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
     }
     law = float(found.idle[0]), float(found.sigma[0])
     text = f"{ctx.vocabulary('device_type')[code]}: {parties:,} parties have {quota:,} devices"
+    weight = gated_weights(ctx, "6A.device_demand", holders, code, law)
     return [
         cell_told(ctx, country, segment, text),
-        *share_told(ctx, "6A.device_demand", holders, int(key.party_rank[0]), code, law, quota, "devices"),
+        *share_told(weight, int(key.party_rank[0]), quota, "devices"),
         f"caps     {int(caps(ctx)[key.party_type[0], code])} of this type",
     ]
 

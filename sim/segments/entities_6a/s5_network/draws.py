@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, Find, MadeOf, Word, at
+from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, Find, MadeOf, Told, Word, at
 from sim.segments.entities_6a.draw_keys import devices_of, ordinals, rows_by_id
-from sim.segments.entities_6a.network_tables import numbers
+from sim.segments.entities_6a.draw_shares import draw_words, gated_weights, share_told
+from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
+from sim.segments.entities_6a.s5_network.pools import wish
 from sim.segments.entities_6a.s5_network.targets import ip_targets
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -116,6 +118,60 @@ def _at(rows: Frame, index: Array, address: Frame) -> Frame:
     return at(rows, index, **{name: address[name] for name in address})
 
 
+def _share_of_pool(ctx: Context, part: Partition, rows: Frame) -> list[str]:
+    """Size of an address among those of its pool, and the links that they share."""
+    found, targets = _open(ctx, part, rows), ip_targets(ctx)
+    if len(found) == 0:
+        return []
+    country, kind, pool = int(found.country_iso[0]), int(found.ip_type[0]), int(found.pool[0])
+    offices, pools = int(targets.offices[country, kind]), int(targets.pools[country, kind])
+    open_, links = offices + int(targets.shared[country, kind]), int(targets.links[country, kind])
+    rank = np.arange(pool, open_, pools, dtype=np.uint64)
+    # Premises have their owner's link; any other address gets one first, the rest goes by size.
+    quota = len(range(pool, links, pools)) - int((rank >= offices).sum())
+    holders = {
+        "ip_rank": rank,
+        "country_name": ctx.name_hashes("country")[np.full(len(rank), country)],
+        "ip_type_name": ctx.name_hashes("ip_type")[np.full(len(rank), kind)],
+    }
+    weight = gated_weights(ctx, "6A.ip", holders, 1, (0.0, float(found.sigma[0])))
+    names = f"{ctx.vocabulary('country')[country]}, {ctx.vocabulary('ip_type')[kind]}"
+    return [
+        f"pool     {names}, {pool}: {len(rank):,} addresses have {len(range(pool, links, pools)):,} links",
+        *share_told(weight, (int(found.ip_rank[0]) - pool) // pools, quota, "links beyond one each", "pool"),
+    ]
+
+
+def _share_of_device(ctx: Context, part: Partition, rows: Frame) -> list[str]:
+    """What a device asked for among all devices of its country, and the links that they share."""
+    found = _dealt(ctx, part, rows)
+    if len(found) == 0:
+        return []
+    prior, country, kind = ctx.params.ip_prior_6A, int(found.country_iso[0]), int(found.ip_type[0])
+    every = devices_of(ctx, part=part.index)
+    devices = every.take(np.flatnonzero(every.owned & (every.country_iso == country)))
+    holders = {
+        **{name: devices[name] for name in ("party_rank", "device_type", "device_number")},
+        "country_name": ctx.name_hashes("country")[devices.country_iso],
+        "segment_name": ctx.name_hashes("segment")[devices.segment_id],
+    }
+    activity = gated_weights(ctx, "6A.ip_demand", holders, 0, (0.0, float(prior.activity_sigma)))
+    gate = draw_words(ctx, "6A.ip_demand", holders, 1 + kind)
+    taste = matrix(ctx, "device_type", "ip_type", prior.affinity)[devices.device_type, kind]
+    may = taste > 0
+    if kind == ctx.code("ip_type", "CORPORATE"):
+        may &= devices.party_type == ctx.code("party_type", "RETAIL")
+    idle = permille_word(integers(ctx, "ip_type", prior.idle_permille))[kind]
+    asked = np.where(may, wish(activity.astype(np.float64), taste, gate, idle), np.uint64(0))
+    quota = int(ip_targets(ctx).links[country, kind])
+    names = f"{ctx.vocabulary('country')[country]}, {ctx.vocabulary('ip_type')[kind]}"
+    mine = int(np.flatnonzero(devices.device_id == found.device_id[0])[0])
+    return [
+        f"kind     {names}: {int(may.sum()):,} devices have {quota:,} links",
+        *share_told(asked, mine, quota, "links", "country"),
+    ]
+
+
 _BASE, _LINKS = "s4_ip_base_6A", "s4_ip_links_6A"
 _SIZE = (Word(1, WEIGHT, "size of the address beside the others of its pool"),)
 _POOL = (Word(1, UNIFORM, "where systematic sampling of the pool's addresses begins"),)
@@ -168,4 +224,4 @@ _MADE_OF = (
     MadeOf("s4_network_summary_6A", _BASE, "the addresses", {"region_id": "region_id", "ip_type": "ip_type"}),
 )
 
-EXPLAINED = Explained(_DRAWS, _MADE_OF)
+EXPLAINED = Explained(_DRAWS, _MADE_OF, (Told(_BASE, _share_of_pool), Told(_LINKS, _share_of_device)))

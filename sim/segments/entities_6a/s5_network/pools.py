@@ -109,11 +109,7 @@ def pool_links(
         taste = affinity[:, kind][asking.kind]
         # An organisation's devices are at work on its own premises already.
         may = (taste > 0) & asking.private if kind == office else taste > 0
-        weight = np.where(
-            words[(1 + kind) % 2] < idle[kind],
-            np.uint64(1),
-            np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64),
-        )
+        weight = wish(activity, taste, words[(1 + kind) % 2], idle[kind])
         found.append(
             _links_of_kind(
                 ctx,
@@ -127,6 +123,19 @@ def pool_links(
             )
         )
     return found
+
+
+def wish(activity: Array, taste: Array, gate: Array, idle: np.uint64) -> Array:
+    """What each device asks for of its country's links to a kind of address: uint64, n, at least 1.
+
+    Args:
+        activity: float64, n: how active the device is.
+        taste: float64, n: affinity of its type to the kind.
+        gate: uint64, n: word that decides whether it meets the kind.
+        idle: It does not where the word is below this.
+    """
+    asked = np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64)
+    return np.where(gate < idle, np.uint64(1), asked)
 
 
 def _links_of_kind(

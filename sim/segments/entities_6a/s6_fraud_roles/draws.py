@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
+from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at, position
 from sim.recipes.entities import pair_entity
+from sim.recipes.join import look_up
 from sim.segments.entities_6a.country_pieces import piece_of, row_of
 from sim.segments.entities_6a.draw_keys import accounts_of, devices_of, ordinals, party_cells, rows_by_id
 from sim.segments.entities_6a.s6_fraud_roles.inherited import ip_entities
@@ -80,8 +81,7 @@ def _rings(ctx: Context, part: Partition, rows: Frame) -> Frame:
     number = ordinals(country)
     known = ring_ids(ctx, country, number)
     here = np.flatnonzero(rows.present("ring_id") & np.isin(rows.ring_id, known))
-    order = np.argsort(known, kind="stable")
-    ring = order[np.searchsorted(known[order], rows.ring_id[here])]
+    ring = position(known, rows.ring_id[here])
     return at(rows, here, ring_number=number[ring], country_iso=country[ring])
 
 
@@ -142,7 +142,7 @@ def _collusive(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Merchants that work for a ring, with how many `rings` their country has."""
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "home_country_iso"))
     here = np.flatnonzero(rows.present("ring_id"))
-    country = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, rows.merchant_id[here])]
+    country = merchants.home_country_iso[look_up(merchants.merchant_id, rows.merchant_id[here])]
     return at(rows, here, rings=np.array(part.spec["rings"], dtype=np.uint64)[country])
 
 
