@@ -7,13 +7,9 @@ that need uniqueness check it.
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.rng import ENTITY_KEY
 from sim.state.context import Context
 from sim.state.frames import Array
-
-_ZONE_TAG = np.uint64(0x7A6F6E65)  # ASCII "zone"
 
 
 def zone_entity(ctx: Context, merchant_id: Array, country: Array, tzid: Array, channel: Array) -> Array:
@@ -29,9 +25,13 @@ def zone_entity(ctx: Context, merchant_id: Array, country: Array, tzid: Array, c
     Returns:
         uint64, n.
     """
-    place = country_zone_entity(ctx, country, tzid)
-    first = pair_entity(ctx, merchant_id, place)
-    return pair_entity(ctx, first, ctx.name_hashes("channel")[channel] ^ _ZONE_TAG)
+    return ctx.field(
+        "demand_key",
+        merchant_id=merchant_id,
+        country_name=ctx.name_hashes("country")[country],
+        tzid_name=ctx.name_hashes("tzid")[tzid],
+        channel_name=ctx.name_hashes("channel")[channel],
+    )
 
 
 def country_zone_entity(ctx: Context, country: Array, tzid: Array) -> Array:

@@ -40,6 +40,10 @@ class Address:
         """How many entities; a TypeError for the address of a single one."""
         return len(self.c0)
 
+    def take(self, rows: Value) -> Address:
+        """The addresses of some of the entities, chosen as numpy indexes."""
+        return Address(self.stream, self.c0[rows], self.c1[rows])
+
 
 def entity_hash(left: Value, right: Value) -> Value:
     """The entity hash of two words (ints, or uint64 arrays): depends on nothing but them."""
@@ -68,7 +72,7 @@ def evaluate(
         AddressOverflow: a value is not in [0, 2**bits) of its field.
     """
     values = _Values(given, hash_of, who)
-    result = tuple(values.of(node) for node in nodes)
+    result = tuple(_wide(values.of(node)) for node in nodes)
     strange = [name for name in given if name not in values.known]
     if strange:
         used = ", ".join(dict.fromkeys(field.name for node in nodes for field in named(node))) or "no field"
@@ -90,10 +94,10 @@ class _Values:
                     self.known[node.name] = self.field(node)
                 return self.known[node.name]
             case Tagged():
-                value = self.of(node.field)
+                value = _wide(self.of(node.field))
                 return value ^ (node.tag if isinstance(value, int) else np.uint64(node.tag))
             case Hashed():
-                return self.hash_of(self.of(node.left), self.of(node.right))
+                return self.hash_of(_wide(self.of(node.left)), _wide(self.of(node.right)))
             case Packed():
                 return _pack([(self.of(value), shift) for value, shift in node.parts])
 
@@ -118,8 +122,11 @@ def _pack(parts: list[tuple[Value, int]]) -> Value:
         if isinstance(value, int):
             scalar |= value << shift
             continue
-        moved, fresh = value, False
-        if shift:
+        moved = _wide(value)
+        fresh = moved is not value
+        if shift and fresh:
+            moved <<= np.uint64(shift)
+        elif shift:
             moved, fresh = value << np.uint64(shift), True
         if result is None:
             result, own = moved, fresh
@@ -129,11 +136,14 @@ def _pack(parts: list[tuple[Value, int]]) -> Value:
             result, own = result | moved, True
     if result is None:
         return scalar
+    if scalar and own:
+        result |= np.uint64(scalar)
+        return result
     return result | np.uint64(scalar) if scalar else result
 
 
 def fitting(field: Field, value: Value, who: str) -> Value:
-    """A field's value as an int or a uint64 array, if it is in [0, 2**bits).
+    """A field's value as an int or an array of its own dtype, if it is in [0, 2**bits).
 
     Arrays whose dtype cannot exceed the field are taken as they are; of the others the largest value is
     looked at.
@@ -166,7 +176,12 @@ def fitting(field: Field, value: Value, who: str) -> Value:
                 most if value.dtype.kind == "u" else int(value.min() if value.min() < 0 else value.max()),
                 who,
             )
-    return value if value.dtype == np.uint64 else value.astype(np.uint64)
+    return value
+
+
+def _wide(value: Value) -> Value:
+    """An array as uint64: itself, or a copy; an int as it is."""
+    return value if isinstance(value, int) or value.dtype == np.uint64 else value.astype(np.uint64)
 
 
 def _whole(value: Value) -> bool:

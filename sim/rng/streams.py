@@ -76,6 +76,21 @@ class Stream:
         _blocks_have_room(name, words[0], blocks)
         return cls(**{**entry, "blocks": blocks}, words=words)
 
+    @property
+    def most_draws(self) -> int:
+        """Words an entity's address has room for."""
+        return self.draws if isinstance(self.draws, int) else 2 * self.blocks
+
+    @property
+    def run(self) -> int:
+        """Entities that may follow one another at consecutive counters: what the lowest field of c0 counts,
+        if they have one block each.
+        """
+        lowest = [
+            value for value, shift in parts_of(self.words[0]) if shift == 0 and isinstance(value, Field)
+        ]
+        return 1 << lowest[0].bits if self.blocks == 1 and lowest else 1
+
     def key(self, seed: int, scenario: str | None = None) -> int:
         """Key of this stream.
 

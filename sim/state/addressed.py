@@ -14,6 +14,8 @@ from sim.state.declaration import State
 from sim.state.declared import DeclaredKernels, UndeclaredAccess
 from sim.state.frames import Array
 
+__all__ = ["Address", "Addressed"]
+
 
 class Addressed:
     """Streams of one state.
@@ -101,6 +103,31 @@ class Addressed:
         if stream not in self.state.streams:
             raise UndeclaredAccess(f"{self.state.id} does not declare stream {stream!r}")
         return self._streams[stream]
+
+    def draws_of(self, stream: str) -> int:
+        """Words of one entity of a declared stream whose contract says a number."""
+        draws = self._stream(stream).draws
+        if not isinstance(draws, int):
+            raise UndeclaredAccess(f"{stream} draws {draws!r}: how many words an entity has is not fixed")
+        return draws
+
+    def require_room(self, stream: str, draws: int | Array, entities: Array | None) -> None:
+        """Refuse entities that draw more words than their addresses have room for, and runs that leave the
+        field they are counted in.
+
+        Raises:
+            ValidationError: `<state>.ADDRESS_OVERFLOW`.
+        """
+        declared = self._stream(stream)
+        most = draws if isinstance(draws, int) else int(draws.max()) if len(draws) else 0
+        run = int(entities.max()) if entities is not None and len(entities) else 1
+        for what, found, room in (
+            ("an entity draws", most, declared.most_draws),
+            ("a run of entities has", run, declared.run),
+        ):
+            if found > room:
+                says = f"{stream}: {what} more than its address has room for."
+                raise self._overflow(AddressOverflow(says, str(found), f"at most {room}"))
 
     def event_unit(self, stream: str) -> str:
         """What one event of a stream stands for: `entity`, `cell` or `partition`."""

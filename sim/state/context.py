@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
+from sim.rng import Address
 from sim.state.addressed import Addressed
 from sim.state.columns import Columns
 from sim.state.counters import Counter, Value
@@ -209,11 +210,9 @@ class PartitionContext(Context):
 
     def ledger(
         self,
-        stream: str,
-        c0: Array,
-        c1: Array,
+        at: Address,
         *,
-        draws: int | Array,
+        draws: int | Array | None = None,
         entities: Array | None = None,
         scenario: str | None = None,
         names: Mapping[str, Array] | None = None,
@@ -222,34 +221,34 @@ class PartitionContext(Context):
         or one a run of entities at consecutive counters.
 
         Args:
-            stream: Declared stream id.
-            c0: uint64, n: low counter word of each row's first block.
-            c1: uint64, n: high counter word.
-            draws: Words of one entity: one int for all, or an array of n.
-            entities: Whole numbers, n: entities of each row, each at the next blocks after the one before;
+            at: Where the draws of each row begin, n rows; from `address`.
+            draws: Words of one entity: one int for all, or an array of n; None for the number the stream's
+                contract says.
+            entities: Whole numbers, n: entities of each row, each at the next counter after the one before;
                 None for one each.
             scenario: Scenario, for scenario data.
             names: Columns of n by which people know the rows; kept where events are asked for
                 (`rng_events.py`).
+
+        Raises:
+            ValidationError: `<state>.ADDRESS_OVERFLOW`: an entity draws more, or a run is longer, than its
+                address has room for.
         """
-        if c0.shape != c1.shape:
-            raise ValueError(f"{stream}: {len(c0)} low words and {len(c1)} high words")
+        stream, words = at.stream, self.draws_of(at.stream) if draws is None else draws
         key = self.stream(stream, scenario)
-        row = LedgerRow(stream, scenario, f"{key:016x}", *drawn(len(c0), draws, entities))
+        self.require_room(stream, words, entities)
+        row = LedgerRow(stream, scenario, f"{key:016x}", *drawn(len(at), words, entities))
         before = self.ledger_rows.get((stream, scenario))
         self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)
         if self.events is not None:
             host = self.on_host
-            at = [
-                None if column is None or isinstance(column, int) else host(column)
-                for column in (draws, entities)
-            ]
             named = {name: host(column) for name, column in (names or {}).items()}
+            each = None if entities is None else host(entities)
             self.events.add(
                 stream,
-                host(c0),
-                host(c1),
-                draws=draws if at[0] is None else at[0],
-                entities=at[1],
+                host(at.c0),
+                host(at.c1),
+                draws=words if isinstance(words, int) else host(words),
+                entities=each,
                 names=named,
             )

@@ -24,6 +24,7 @@ from sim.backends.binder import KernelFailure
 from sim.backends.cache import private_cache_dir
 from sim.backends.device_backend import device_backend, emulated_backend
 from sim.ground.errors import BackendError, GateError, SimError
+from sim.recipes.words import words_at
 from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.recompute import sampled
@@ -57,9 +58,9 @@ def compute_items(ctx, part):
     """The mini world's items, computed where `ctx` keeps its rows."""
     low, high = part.spec["rows"]
     ids = ctx.columns.place(np.arange(low, high, dtype=np.uint64) + np.uint64(2**63))
-    zeros = np.zeros_like(ids)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
-    ctx.ledger("1A.word", ids, zeros, draws=np.ones_like(ids))
+    at = ctx.address("1A.word", item_id=ids)
+    (word,) = words_at(ctx, at)
+    ctx.ledger(at, draws=np.ones_like(ids))
     ctx.count(miniworld.Counts.rows, (ids > 0).sum())
     return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
 
@@ -379,9 +380,9 @@ def test_a_wrong_counter_and_a_wrong_ledger_are_noticed(mini_root, tmp_path):
     def draws(ctx, part):
         frames = compute_items(ctx, part)
         none, one = np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
-        ctx.ledger("1A.word", none, none, draws=0)
+        ctx.ledger(ctx.address("1A.word", item_id=none), draws=0)
         if isinstance(frames["items"].word, DeviceArray):
-            ctx.ledger("1A.word", one, one, draws=1)
+            ctx.ledger(ctx.address("1A.word", item_id=one))
         return frames
 
     for planted, what in ((counts, "counter odd"), (draws, "RNG ledger")):

@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.ground.paths import config_root, contracts_root
+from sim.recipes.words import word
 from sim.shell.events.events import Silent
 from sim.shell.loop.outcome import RunResult
 from sim.shell.loop.run import Options, run_world
@@ -157,11 +158,11 @@ def plan_items(ctx: Context) -> list[Partition]:
 def compute_items(ctx: PartitionContext, part: Partition) -> dict[str, Frame]:
     low, high = part.spec["rows"]
     ids = np.arange(low, high, dtype=np.uint64) + np.uint64(2**63)
-    zeros = np.zeros_like(ids)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.word"), c0=ids, c1=zeros)
-    ctx.ledger("1A.word", ids, zeros, draws=1)
+    drawn = word(ctx, "1A.word", item_id=ids)
     ctx.count(Counts.rows, len(ids))
-    return {"items": Frame({"item_id": ids, "word": word, "weight": (ids % np.uint64(7)).astype(np.float64)})}
+    return {
+        "items": Frame({"item_id": ids, "word": drawn, "weight": (ids % np.uint64(7)).astype(np.float64)})
+    }
 
 
 def check_items(ctx: Context, totals: Totals) -> list[Check]:

@@ -129,7 +129,7 @@ def test_a_state_that_tells_other_addresses_is_caught(eventful: Path) -> None:
     def twice(ctx: PartitionContext, part: Any) -> Any:
         if ctx.events is not None:
             ids = np.zeros(1, dtype=np.uint64)
-            ctx.ledger("1A.word", ids, ids, draws=1)
+            ctx.ledger(ctx.address("1A.word", item_id=ids))
         return miniworld.compute_items(ctx, part)
 
     with pytest.raises(ValidationError, match="CHECKS_FAILED"):

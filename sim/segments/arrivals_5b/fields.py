@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.segments.arrivals_5b.sums import add, add_real
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar
@@ -84,15 +83,16 @@ def group_paths(ctx: Context, groups: Frame, hours: float) -> Paths:
         groups: One row of s1_grouping_5B a group.
         hours: Length of a bucket.
     """
-    shape = pair_entity(
-        ctx,
-        ctx.name_hashes("demand_class")[groups.demand_class],
-        ctx.name_hashes("channel")[groups.channel_group],
+    entity = ctx.field(
+        "demand_group",
+        class_name=ctx.name_hashes("demand_class")[groups.demand_class],
+        channel_name=ctx.name_hashes("channel")[groups.channel_group],
+        virtual_band_name=ctx.name_hashes("virtual_band")[groups.virtual_band],
+        zone_group=groups.zone_group,
+        merchant_bucket=groups.merchant_bucket,
     )
-    cell = (groups.zone_group.astype(np.uint64) << np.uint64(32)) | groups.merchant_bucket
-    place = pair_entity(ctx, ctx.name_hashes("virtual_band")[groups.virtual_band], cell)
     sigma, length = _strength(ctx, groups, shared=False)
-    return Paths(pair_entity(ctx, shape, place), sigma, _decay(ctx, length, hours))
+    return Paths(entity, sigma, _decay(ctx, length, hours))
 
 
 def shock_paths(ctx: Context, pairs: Frame, hours: float) -> Paths:
@@ -100,11 +100,11 @@ def shock_paths(ctx: Context, pairs: Frame, hours: float) -> Paths:
 
     See `group_paths`.
     """
-    entity = pair_entity(
-        ctx,
+    country, demand_class = (
         ctx.name_hashes("country")[pairs.legal_country_iso],
         ctx.name_hashes("demand_class")[pairs.demand_class],
     )
+    entity = ctx.field("country_class", country_name=country, class_name=demand_class)
     sigma, length = _strength(ctx, pairs, shared=True)
     return Paths(entity, sigma, _decay(ctx, length, hours))
 

@@ -15,6 +15,7 @@ from sim.segments.arrivals_5b import surfaces
 from sim.segments.arrivals_5b.field_checks import moment_checks
 from sim.segments.arrivals_5b.fields import PathCounts, Paths, count_moments, group_paths, shock_paths
 from sim.segments.arrivals_5b.keys import KEY
+from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
@@ -80,30 +81,29 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     if first < stop:
         groups = _groups(grouping).slice(first, stop)
         owners = groups.select("group_id")
-        z = _published(
-            ctx, part, "5B.latent_field", "field", group_paths(ctx, groups, hours), owners, buckets
-        )
+        paths = group_paths(ctx, groups, hours)
+        at = ctx.address("5B.latent_field", demand_group=paths.entity)
+        z = _published(ctx, part, at, "field", paths, owners, buckets)
         frames["s2_latent_field_5B"] = _path_frame(owners, z, buckets)
     first, stop = part.spec["pairs"]
     if first < stop:
         pairs = _pairs(grouping).slice(first, stop)
         owners = pairs.select("legal_country_iso", "demand_class")
-        z = _published(
-            ctx, part, "5B.country_shock", "shock", shock_paths(ctx, pairs, hours), owners, buckets
-        )
+        paths = shock_paths(ctx, pairs, hours)
+        at = ctx.address("5B.country_shock", country_class=paths.entity)
+        z = _published(ctx, part, at, "shock", paths, owners, buckets)
         frames["s2_country_shock_5B"] = _path_frame(owners, z, buckets)
     return frames
 
 
 def _published(
-    ctx: PartitionContext, part: Partition, stream: str, name: str, paths: Paths, owners: Frame, buckets: int
+    ctx: PartitionContext, part: Partition, at: Address, name: str, paths: Paths, owners: Frame, buckets: int
 ) -> Array:
-    z = paths.draw(ctx, stream, buckets)
+    z = paths.draw(ctx, at.stream, buckets)
     count_moments(ctx, name, paths, z, buckets)
     ctx.count(PathCounts.paths[name], len(paths.entity))
     ctx.count(PathCounts.blocks[name], len(paths.entity) * ((buckets + 1) // 2))
-    zeros = np.zeros(len(paths.entity), dtype=np.uint64)
-    ctx.ledger(stream, zeros, paths.entity, draws=buckets, scenario=part.scenario, names=dict(owners.items()))
+    ctx.ledger(at, draws=buckets, scenario=part.scenario, names=dict(owners.items()))
     return z
 
 

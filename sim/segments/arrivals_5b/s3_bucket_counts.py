@@ -45,8 +45,6 @@ STATE = State(
     counts=(Counts, ClassCounts),
 )
 
-_BLOCK_BITS = np.uint64(16)
-
 
 def plan(ctx: Context) -> list[Partition]:
     """One partition in, one partition out."""
@@ -65,11 +63,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     kappa = _kappa(ctx, keys)[key_row]
     _refuse_large(ctx, rows.lambda_realised)
     entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)
-    c0, c1 = rows.bucket_index.astype(np.uint64) << _BLOCK_BITS, entity[key_row]
+    at = ctx.address("5B.bucket_count", bucket_index=rows.bucket_index, demand_key=entity[key_row])
     count, draws = ctx.kernels.draw_counts(
         key=ctx.stream("5B.bucket_count"),
-        c0=c0,
-        c1=c1,
+        c0=at.c0,
+        c1=at.c1,
         mu=rows.lambda_realised,
         kappa=kappa,
         part_mean=ctx.params.arrival_count_config_5B.part_mean,
@@ -77,9 +75,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     drawn = draws > 0
     ctx.ledger(
-        "5B.bucket_count",
-        c0[drawn],
-        c1[drawn],
+        at.take(drawn),
         draws=draws[drawn],
         scenario=part.scenario,
         names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},

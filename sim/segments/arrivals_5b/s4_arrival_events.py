@@ -72,7 +72,6 @@ STATE = State(
 
 _SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
 _LOW = np.uint64(0xFFFFFFFF)
-_RANK_BITS = np.uint64(32)
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -169,16 +168,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     # A count row's arrivals have consecutive ranks, hence consecutive counters.
     names = counts.select(*KEY, "bucket_index")
     for stream in STATE.streams:
-        c0 = counts.bucket_index.astype(np.uint64) << _RANK_BITS
-        ctx.ledger(
-            stream,
-            c0,
-            entity,
-            draws=2,
-            entities=counts.count_n,
-            scenario=part.scenario,
-            names=dict(names.items()),
-        )
+        at = ctx.address(stream, bucket_index=counts.bucket_index, arrival_rank=0, demand_key=entity)
+        ctx.ledger(at, entities=counts.count_n, scenario=part.scenario, names=dict(names.items()))
     ctx.count(Counts.arrivals, total)
     ctx.count(Counts.planned, int(part.spec["arrivals"]))
     ctx.count(Counts.virtual, int(virtual.sum()))

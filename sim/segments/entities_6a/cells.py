@@ -20,7 +20,6 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import fixed_point, largest_remainder
-from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.segments.entities_6a.terms import by_word, entry, require_words
 from sim.state.context import Context
@@ -97,10 +96,14 @@ class Leanings:
 
 
 def cell_words(ctx: Context, rows: Frame) -> Array:
-    """Words that break ties between rows of different country or segment: uint64."""
-    return pair_entity(
-        ctx, ctx.name_hashes("country")[rows.country_iso], ctx.name_hashes("segment")[rows.segment_id]
+    """Field `party_cell` of each row, the hash of its country and segment,
+    which also breaks ties between rows: uint64.
+    """
+    country, segment = (
+        ctx.name_hashes("country")[rows.country_iso],
+        ctx.name_hashes("segment")[rows.segment_id],
     )
+    return ctx.field("party_cell", country_name=country, segment_name=segment)
 
 
 def world_total(mean: float, holders: int) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.recipes.words import block_at
 from sim.state.context import Context
 from sim.state.frames import Array
 
@@ -32,10 +33,7 @@ def gated_weights(
 
 def draw_words(ctx: Context, stream: str, holders: dict[str, Any], draw: int) -> Array:
     """One draw of each holder: uint64; arguments as `gated_weights`."""
-    at = ctx.address(stream, **holders)
-    pair = ctx.kernels.philox_block(key=ctx.stream(stream), c0=at.c0 + np.uint64(draw // 2), c1=at.c1)
-    words: Array = pair[draw % 2]
-    return words
+    return block_at(ctx, ctx.address(stream, **holders), draw // 2)[draw % 2]
 
 
 def share_told(weight: Array, mine: int, quota: int, what: str, where: str = "cell") -> list[str]:

@@ -4,10 +4,12 @@ caps never exceeded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.words import word
 from sim.state.context import PartitionContext
 from sim.state.frames import Array
 
@@ -19,13 +21,13 @@ class Law:
     """How one kind spreads in each of k cells.
 
     Attributes:
-        entity: uint64, k: address part of the cell and the kind.
+        entity: Field -> uint64, k: address part of the cell and the kind.
         units: uint64, k: what the cell's holders share.
         idle: float64, k: probability that a holder asks for next to nothing.
         sigma: float64, k: spread of what the others ask for.
     """
 
-    entity: Array
+    entity: Mapping[str, Array]
     units: Array
     idle: Array
     sigma: Array
@@ -36,7 +38,7 @@ def spread(
     law: Law,
     offsets: Array,
     cell: Array,
-    c0: Array,
+    holder: Mapping[str, Array],
     room: Array,
     eligible: Array,
     streams: tuple[str, str],
@@ -48,7 +50,7 @@ def spread(
         law: Cells.
         offsets: uint64, k + 1: holders of cell i are rows offsets[i] .. offsets[i + 1] - 1.
         cell: n: cell of each holder.
-        c0: uint64, n: address part of the holder.
+        holder: Field -> n: address part of the holder.
         room: uint32, n: most units it can take.
         eligible: bool, n: whether it may hold any.
         streams: Stream of weights (one draw a holder), and of where systematic sampling starts (one draw a
@@ -58,14 +60,12 @@ def spread(
         uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
     """
     weights, starts = streams
-    columns, cells = ctx.columns, ctx.columns.place(law.entity)
-    entity, zeros = columns.take(cells, cell), np.zeros_like(cells)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(weights), c0=c0, c1=entity)
-    start, _ = ctx.kernels.philox_block(key=ctx.stream(starts), c0=zeros, c1=cells)
-    ctx.ledger(weights, c0, entity, draws=1)
-    ctx.ledger(starts, zeros, cells, draws=1)
+    columns = ctx.columns
+    cells = {name: columns.place(values) for name, values in law.entity.items()}
+    entity = {name: columns.take(values, cell) for name, values in cells.items()}
+    x, start = word(ctx, weights, **holder, **entity), word(ctx, starts, **cells)
     weight = ctx.kernels.gated_weight(
-        x=word, idle=columns.take(law.idle, cell), sigma=columns.take(law.sigma, cell)
+        x=x, idle=columns.take(law.idle, cell), sigma=columns.take(law.sigma, cell)
     )
     count: Array = ctx.kernels.capped_share(
         offset=offsets,

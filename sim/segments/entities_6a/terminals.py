@@ -8,7 +8,9 @@ from sim.recipes.groups import prefix
 from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.tables import AliasTables
+from sim.recipes.words import words, words_at
 from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick
+from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
@@ -42,9 +44,9 @@ def online_merchants(ctx: Context, sites: Frame) -> Frame:
 def terminals_per_site(ctx: Context, sites: Frame) -> Array:
     """Terminals of each site: uint64; one draw a site."""
     law = ctx.params.device_prior_6A.terminals
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(COUNT), c0=_site_word(ctx, sites), c1=sites.merchant_id)
+    (x,) = words_at(ctx, _address(ctx, sites))
     factor = ctx.kernels.lognormal_factor(
-        x=word, mu=np.zeros(len(sites)), sigma=np.full(len(sites), float(law.sigma))
+        x=x, mu=np.zeros(len(sites)), sigma=np.full(len(sites), float(law.sigma))
     )
     wanted: Array = np.clip(np.floor(factor * np.float64(law.median) + 0.5), 1, law.max_per_site).astype(
         np.uint64
@@ -52,12 +54,12 @@ def terminals_per_site(ctx: Context, sites: Frame) -> Array:
     return wanted
 
 
-def _site_word(ctx: Context, sites: Frame) -> Array:
-    """Low counter word of each site: uint64."""
-    word: Array = (country_letters(ctx)[sites.legal_country_iso] << np.uint64(40)) | (
-        sites.site_order.astype(np.uint64) << np.uint64(8)
+def _address(ctx: Context, sites: Frame) -> Address:
+    """Where each site draws its number of terminals."""
+    letters = country_letters(ctx)[sites.legal_country_iso]
+    return ctx.address(
+        COUNT, country_letters=letters, site_order=sites.site_order, merchant_id=sites.merchant_id
     )
-    return word
 
 
 def in_countries(sites: Frame, column: str, countries: tuple[int, int]) -> Frame:
@@ -72,19 +74,13 @@ def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
     Two draws each.
     """
     count = terminals_per_site(ctx, sites)
-    ctx.ledger(COUNT, _site_word(ctx, sites), sites.merchant_id, draws=1)
+    ctx.ledger(_address(ctx, sites))
     offsets = prefix(count)
     row, ordinal = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     site = row.astype(np.int64)
     letters = country_letters(ctx)[sites.legal_country_iso[site]]
-    c0 = (
-        (letters << np.uint64(48))
-        | (sites.site_order[site].astype(np.uint64) << np.uint64(16))
-        | (ordinal.astype(np.uint64) << np.uint64(8))
-    )
-    merchant_id = sites.merchant_id[site]
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(KIND), c0=c0, c1=merchant_id)
-    ctx.ledger(KIND, c0, merchant_id, draws=2)
+    place = ctx.field("site", country_letters=letters, site_order=sites.site_order[site])
+    x0, x1 = words(ctx, KIND, site=place, terminal_number=ordinal, merchant_id=sites.merchant_id[site])
     law = ctx.params.device_prior_6A.terminals
     mixes = mix_tables(
         ctx,

@@ -21,6 +21,7 @@ from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.join import look_up, match
 from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
+from sim.recipes.words import word
 from sim.segments.intensity_5a.profile_counts import LARGEST, ProfileCounts, count_coverage, of_the_largest
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -248,10 +249,8 @@ def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> Non
 
 def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> Array:
     """Lognormal size of a merchant's virtual demand, median 1: float64, one draw a merchant."""
-    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("5A.virtual_scale"), c0=zeros, c1=merchant_id)
-    ctx.ledger("5A.virtual_scale", zeros, merchant_id, draws=1)
-    factor: Array = ctx.kernels.lognormal_factor(x=word, mu=np.zeros(len(merchant_id)), sigma=sigma)
+    x = word(ctx, "5A.virtual_scale", merchant_id=merchant_id)
+    factor: Array = ctx.kernels.lognormal_factor(x=x, mu=np.zeros(len(merchant_id)), sigma=sigma)
     return factor
 
 

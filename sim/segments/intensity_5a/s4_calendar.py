@@ -20,6 +20,7 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.entities import pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
+from sim.recipes.words import words
 from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import (
@@ -66,6 +67,7 @@ STATE = State(
 _OUTAGE_DRAWS = 3
 _OUTAGE_FACTOR = "overlay_policy_5A.outage.factor"
 DAY_MINUTES = 1440
+_DAY_MASK = np.uint64(2**63 - 1)  # days before 1970 count from 2**63 down
 
 
 def preflight(ctx: Context) -> None:
@@ -189,11 +191,14 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
     zones = len(ctx.vocabulary("tzid"))
     days = np.arange(world.first_day, world.last_day + 1, dtype=np.int64)
     zone, day = np.repeat(np.arange(zones), len(days)), np.tile(days, zones)
-    words = _outage_words(ctx, scenario, ctx.name_hashes("tzid")[zone], day)
-    hit = np.flatnonzero(ctx.kernels.open_uniform(x=words[0]) < policy.probability_per_zone_day)
-    minute = _below(ctx, words[1][hit], DAY_MINUTES)
+    days_mod = day.astype(np.uint64) & _DAY_MASK
+    begins, minutes, lasts = words(
+        ctx, "5A.outage", scenario=scenario, civil_day=days_mod, tzid_name=ctx.name_hashes("tzid")[zone]
+    )
+    hit = np.flatnonzero(ctx.kernels.open_uniform(x=begins) < policy.probability_per_zone_day)
+    minute = _below(ctx, minutes[hit], DAY_MINUTES)
     length = np.array(policy.durations_minutes, dtype=np.int64)[
-        _below(ctx, words[2][hit], len(policy.durations_minutes))
+        _below(ctx, lasts[hit], len(policy.durations_minutes))
     ]
     start = day[hit] * DAY_S + minute * 60
     rows = zip(zone[hit].tolist(), start.tolist(), (start + length * 60).tolist(), strict=True)
@@ -201,17 +206,6 @@ def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
         Event("OUTAGE", "outage", begin, end, policy.factor, _OUTAGE_FACTOR, tzid=code)
         for code, begin, end in rows
     ]
-
-
-def _outage_words(
-    ctx: PartitionContext, scenario: str, zone_hash: Array, day: Array
-) -> tuple[Array, Array, Array]:
-    """Three random words a (zone, local day): uint64."""
-    key, counter = ctx.stream("5A.outage", scenario), day.astype(np.uint64) << np.uint64(1)
-    first, second = ctx.kernels.philox_block(key=key, c0=counter, c1=zone_hash)
-    third, _ = ctx.kernels.philox_block(key=key, c0=counter | np.uint64(1), c1=zone_hash)
-    ctx.ledger("5A.outage", counter, zone_hash, draws=_OUTAGE_DRAWS, scenario=scenario)
-    return first, second, third
 
 
 def _below(ctx: Context, words: Array, bound: int) -> Array:

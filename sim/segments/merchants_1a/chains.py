@@ -16,10 +16,10 @@ from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.sampling import fixed
 from sim.recipes.weights import power
+from sim.recipes.words import word
 from sim.segments.merchants_1a.gates import ChainCounts
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import taxonomy
-from sim.segments.merchants_1a.words import merchant_words
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
@@ -36,7 +36,7 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     law = taxonomy(ctx)
     kind = look_up(law.mcc, merchants.mcc[open_to])
     coin = ctx.kernels.bounded_integer(
-        x=merchant_words(ctx, "1A.multi_site", merchants.merchant_id[open_to]),
+        x=word(ctx, "1A.multi_site", merchant_id=merchants.merchant_id[open_to]),
         bound=np.full(len(open_to), 1_000_000, dtype=np.uint64),
     )
     chance = law.multi_site_permille * np.uint64(policy.multi_site.scale_permille)
@@ -45,19 +45,20 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     merchant_id = merchants.merchant_id[chain]
     sigma = np.full(len(chain), policy.outlets.tail_sigma, dtype=np.float64)
     tail = ctx.kernels.lognormal_factor(
-        x=merchant_words(ctx, "1A.outlet_scale", merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
+        x=word(ctx, "1A.outlet_scale", merchant_id=merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
     )
     mean = np.minimum(law.site_mean[kind] * tail, np.float64(policy.outlets.largest_mean))
+    at = ctx.address("1A.outlet_count", merchant_id=merchant_id)
     further, draws = ctx.kernels.draw_counts(
         key=ctx.stream("1A.outlet_count"),
-        c0=np.zeros_like(merchant_id),
-        c1=merchant_id,
+        c0=at.c0,
+        c1=at.c1,
         mu=mean,
         kappa=np.full(len(chain), policy.outlets.dispersion, dtype=np.float64),
         part_mean=policy.outlets.largest_mean,
         zero_truncated=1,
     )
-    ctx.ledger("1A.outlet_count", np.zeros_like(merchant_id), merchant_id, draws=draws)
+    ctx.ledger(at, draws=draws)
     _expect(ctx, mean, further)
     outlets[chain] += further.astype(np.uint64)
     return outlets
@@ -122,30 +123,30 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
     policy, codes = ctx.params.outlet_policy_1A, country_letters(ctx)
     chain = np.flatnonzero(outlets > 1)
     merchant_id, further = merchants.merchant_id[chain], outlets[chain] - np.uint64(1)
+    at = ctx.address("1A.foreign_reach", merchant_id=merchant_id)
     many, draws = ctx.kernels.draw_counts(
         key=ctx.stream("1A.foreign_reach"),
-        c0=np.zeros_like(merchant_id),
-        c1=merchant_id,
+        c0=at.c0,
+        c1=at.c1,
         mu=power(ctx, further.astype(np.float64), policy.reach.size_exponent) * np.float64(policy.reach.rate),
         kappa=np.zeros(len(chain), dtype=np.float64),
         part_mean=_POISSON_PART,
         zero_truncated=0,
     )
-    ctx.ledger("1A.foreign_reach", np.zeros_like(merchant_id), merchant_id, draws=draws)
+    ctx.ledger(at, draws=draws)
     many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(policy.reach.most_countries))
     chain, many = chain[many > 0], many[many > 0]
     pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[
         merchants.home_country_iso[chain]
     ]
-    c0, c1 = np.tile(codes, len(chain)), np.repeat(merchants.merchant_id[chain], len(codes))
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1A.foreign_choice"), c0=c0, c1=c1)
-    ctx.ledger("1A.foreign_choice", c0, c1, draws=1)
-    times = ctx.kernels.race_key(x=word, weight=pull.astype(np.float64).reshape(-1)).reshape(pull.shape)
+    options, whose = np.tile(codes, len(chain)), np.repeat(merchants.merchant_id[chain], len(codes))
+    x = word(ctx, "1A.foreign_choice", country_letters=options, merchant_id=whose)
+    times = ctx.kernels.race_key(x=x, weight=pull.astype(np.float64).reshape(-1)).reshape(pull.shape)
     winners = np.argsort(times, axis=1, kind="stable")  # ties to the smaller country code
     taken = np.arange(len(codes), dtype=np.uint64)[None, :] < many[:, None]
     country = winners[taken]
-    at = np.repeat(np.arange(len(chain)), many.astype(np.int64))
-    return chain[at], country.astype(np.int16), pull[at, country]
+    row = np.repeat(np.arange(len(chain)), many.astype(np.int64))
+    return chain[row], country.astype(np.int16), pull[row, country]
 
 
 def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:

@@ -13,10 +13,10 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.join import look_up
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
+from sim.recipes.words import word, words_at
 from sim.segments.merchants_1a.gates import country_share_check
 from sim.segments.merchants_1a.market import market_size
 from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
-from sim.segments.merchants_1a.words import merchant_words
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Frames, Partition, State
@@ -72,7 +72,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     merchants = concat([generated, supplied]).sort("merchant_id")
     sigma = np.full(len(merchants), ctx.params.merchant_universe_1A.brand_sigma, dtype=np.float64)
     brand = ctx.kernels.lognormal_factor(
-        x=merchant_words(ctx, "1A.merchant_brand", merchants.merchant_id),
+        x=word(ctx, "1A.merchant_brand", merchant_id=merchants.merchant_id),
         mu=sigma * sigma * -0.5,
         sigma=sigma,
     )
@@ -143,26 +143,23 @@ def generated_ids(ctx: Context) -> Array:
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
     rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
-    merchant_id, _ = ctx.kernels.philox_block(
-        key=ctx.stream("1A.merchant_id"), c0=rank, c1=np.zeros_like(rank)
-    )
-    return np.asarray(merchant_id)
+    (merchant_id,) = words_at(ctx, ctx.address("1A.merchant_id", merchant_rank=rank))
+    return merchant_id
 
 
 def _generated(ctx: PartitionContext) -> Frame:
     universe, merchant_id = ctx.params.merchant_universe_1A, generated_ids(ctx)
-    rank = np.arange(len(merchant_id), dtype=np.uint64)
-    ctx.ledger("1A.merchant_id", rank, np.zeros_like(rank), draws=1)
+    ctx.ledger(ctx.address("1A.merchant_id", merchant_rank=np.arange(len(merchant_id), dtype=np.uint64)))
     kinds = taxonomy(ctx)
     country = _choose(
         ctx,
-        merchant_words(ctx, "1A.merchant_country", merchant_id),
+        word(ctx, "1A.merchant_country", merchant_id=merchant_id),
         market_size(ctx, universe.country_market),
     )
-    kind = _choose(ctx, merchant_words(ctx, "1A.merchant_mcc", merchant_id), kinds.share_weight)
+    kind = _choose(ctx, word(ctx, "1A.merchant_mcc", merchant_id=merchant_id), kinds.share_weight)
     upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
     ticket = ctx.kernels.bounded_integer(
-        x=merchant_words(ctx, "1A.merchant_channel", merchant_id),
+        x=word(ctx, "1A.merchant_channel", merchant_id=merchant_id),
         bound=np.full(len(merchant_id), 1000, dtype=np.uint64),
     )
     return Frame(

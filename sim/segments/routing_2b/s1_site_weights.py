@@ -16,6 +16,7 @@ from sim.recipes.join import look_up
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
 from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
+from sim.recipes.words import word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -85,12 +86,10 @@ def _city_factor(ctx: Context, city_id: Array) -> Array:
 
 def _site_factor(ctx: PartitionContext, sites: Frame, sigma: float) -> Array:
     """Lognormal factor of mean 1 of each site, float64: one draw, addressed by the site's natural key."""
-    place = country_letters(ctx)[sites.legal_country_iso]
-    c0 = (place << np.uint64(40)) | (sites.site_order.astype(np.uint64) << np.uint64(8))
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(STREAM), c0=c0, c1=sites.merchant_id)
-    ctx.ledger(STREAM, c0, sites.merchant_id, draws=1)
+    letters = country_letters(ctx)[sites.legal_country_iso]
+    x = word(ctx, STREAM, country_letters=letters, site_order=sites.site_order, merchant_id=sites.merchant_id)
     spread = np.full(len(sites), sigma)
-    y: Array = ctx.kernels.lognormal_factor(x=word, mu=spread * spread * -0.5, sigma=spread)
+    y: Array = ctx.kernels.lognormal_factor(x=x, mu=spread * spread * -0.5, sigma=spread)
     return y
 
 

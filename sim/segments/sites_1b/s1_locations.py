@@ -11,6 +11,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.places import MICRO, Cities, cities_by_population, country_letters
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
+from sim.recipes.words import word, words
 from sim.segments.sites_1b.bands import band_of_city, band_shares
 from sim.segments.sites_1b.nearest import nearest_cities
 from sim.state.context import Context, PartitionContext
@@ -129,17 +130,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array, Array, Array]:
     """City row i64, latitude and longitude f64 of outlets without given coordinates."""
-    place = country_letters(ctx)[outlets.legal_country_iso] << np.uint64(40) | outlets.site_order.astype(
-        np.uint64
-    ) << np.uint64(8)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream("1B.site_city"), c0=place, c1=outlets.merchant_id)
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream("1B.site_place"), c0=place, c1=outlets.merchant_id)
-    x2, _ = ctx.kernels.philox_block(
-        key=ctx.stream("1B.site_place"), c0=place | np.uint64(1), c1=outlets.merchant_id
+    site = ctx.field(
+        "site", country_letters=country_letters(ctx)[outlets.legal_country_iso], site_order=outlets.site_order
     )
-    ctx.ledger("1B.site_city", place, outlets.merchant_id, draws=1)
-    ctx.ledger("1B.site_place", place, outlets.merchant_id, draws=3)
-    city = cities.pick(ctx, word, outlets.legal_country_iso)
+    city = cities.pick(
+        ctx, word(ctx, "1B.site_city", site=site, merchant_id=outlets.merchant_id), outlets.legal_country_iso
+    )
+    x0, x1, x2 = words(ctx, "1B.site_place", site=site, merchant_id=outlets.merchant_id)
     lat, lon = cities.around(ctx, city, (x0, x1, x2), ctx.params.placement_policy_1B.reach)
     return city, lat, lon
 

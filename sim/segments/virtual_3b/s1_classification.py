@@ -11,6 +11,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.supplied import replaced
+from sim.recipes.words import word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -119,11 +120,9 @@ def _odds(ctx: Context, merchants: Frame) -> tuple[Array, Array]:
 
 def _draw_permille(ctx: PartitionContext, merchant_id: Array) -> Array:
     """Uniform in 0..999, int64: one draw a merchant."""
-    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(MODE), c0=zeros, c1=merchant_id)
-    ctx.ledger(MODE, zeros, merchant_id, draws=1)
+    x = word(ctx, MODE, merchant_id=merchant_id)
     value: Array = ctx.kernels.bounded_integer(
-        x=word, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
+        x=x, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
     ).astype(np.int64)
     return value
 
@@ -133,11 +132,9 @@ def _hybrid_share(ctx: PartitionContext, hybrid: Frame) -> Array:
     low, high = np.zeros(len(ctx.vocabulary("channel"))), np.zeros(len(ctx.vocabulary("channel")))
     for channel, bounds in ctx.params.virtual_policy_3B.hybrid_share.items():
         low[ctx.code("channel", channel)], high[ctx.code("channel", channel)] = bounds.low, bounds.high
-    zeros = np.zeros(len(hybrid), dtype=np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(SHARE), c0=zeros, c1=hybrid.merchant_id)
-    ctx.ledger(SHARE, zeros, hybrid.merchant_id, draws=1)
+    x = word(ctx, SHARE, merchant_id=hybrid.merchant_id)
     start = low[hybrid.channel]
-    share: Array = start + (high[hybrid.channel] - start) * ctx.kernels.open_uniform(x=word)
+    share: Array = start + (high[hybrid.channel] - start) * ctx.kernels.open_uniform(x=x)
     return share
 
 

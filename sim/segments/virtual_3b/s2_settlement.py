@@ -10,6 +10,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import MICRO, cities_by_population
+from sim.recipes.words import word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -53,10 +54,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     online = merchants.take(mode != ctx.code("virtual_mode", "NON_VIRTUAL"))
     cities = cities_by_population(ctx, ctx.params.virtual_policy_3B.settlement_city_exponent)
-    zeros = np.zeros(len(online), dtype=np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(STREAM), c0=zeros, c1=online.merchant_id)
-    ctx.ledger(STREAM, zeros, online.merchant_id, draws=1)
-    place = cities.frame.take(cities.pick(ctx, word, online.home_country_iso))
+    x = word(ctx, STREAM, merchant_id=online.merchant_id)
+    place = cities.frame.take(cities.pick(ctx, x, online.home_country_iso))
     ctx.count(Counts.settlements, len(online))
     ctx.count(Counts.online, int((mode != ctx.code("virtual_mode", "NON_VIRTUAL")).sum()))
     ctx.count(Counts.abroad, int((place.country_iso != online.home_country_iso).sum()))

@@ -17,6 +17,7 @@ from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import cities_by_population
 from sim.recipes.weights import as_share, exact_weights, power
+from sim.recipes.words import words
 from sim.segments.virtual_3b.countries import country_law
 from sim.segments.virtual_3b.edge_checks import EdgeCounts, count_edges, edge_checks
 from sim.state.context import Context, PartitionContext
@@ -98,14 +99,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(count)))
     owner, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     merchant_id = online.merchant_id[owner]
-    words = _edge_words(ctx, merchant_id, rank)
-    drawn = law.tables.pick(ctx, words[0], cell[owner])
+    # Country, city, weight, and three for the point.
+    x = words(ctx, EDGE, edge_rank=rank, merchant_id=merchant_id)
+    drawn = law.tables.pick(ctx, x[0], cell[owner])
     country = (drawn % law.countries).astype(np.int16)
     cities = cities_by_population(ctx, policy.edge_city_exponent)
-    city = cities.pick(ctx, words[1], country)
-    lat, lon = cities.around(ctx, city, (words[3], words[4], words[5]), policy.jitter_reach)
+    city = cities.pick(ctx, x[1], country)
+    lat, lon = cities.around(ctx, city, (x[3], x[4], x[5]), policy.jitter_reach)
     spread = np.full(len(city), policy.weight_sigma)
-    taste = ctx.kernels.lognormal_factor(x=words[2], mu=spread * spread * -0.5, sigma=spread)
+    taste = ctx.kernels.lognormal_factor(x=x[2], mu=spread * spread * -0.5, sigma=spread)
     weight_q = exact_weights(ctx, fixed_point(taste * law.weight[drawn], 32), offsets)
     edges = {
         "merchant_id": merchant_id,
@@ -135,9 +137,7 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
     mode = classes.virtual_mode[look_up(classes.merchant_id, merchant_id)]
     brands = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "brand_factor"))
     brand = brands.brand_factor[look_up(brands.merchant_id, merchant_id)]
-    zeros = np.zeros(len(merchant_id), dtype=np.uint64)
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(FOOTPRINT), c0=zeros, c1=merchant_id)
-    ctx.ledger(FOOTPRINT, zeros, merchant_id, draws=2)
+    x0, x1 = words(ctx, FOOTPRINT, merchant_id=merchant_id)
     per_mille = ctx.kernels.bounded_integer(
         x=x0, bound=np.full(len(merchant_id), 1000, dtype=np.uint64)
     ).astype(np.int64)
@@ -151,16 +151,6 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
     factor = ctx.kernels.lognormal_factor(x=x1, mu=np.zeros(len(merchant_id)), sigma=spread)
     wanted = np.floor(median * power(ctx, brand, policy.edges_brand_exponent) * factor + 0.5)
     return reach, np.clip(wanted, policy.edges_min, policy.edges_max).astype(np.uint64)
-
-
-def _edge_words(ctx: PartitionContext, merchant_id: Array, rank: Array) -> list[Array]:
-    """Six words an edge: country, city, weight, and three for the point."""
-    words: list[Array] = []
-    c0 = rank.astype(np.uint64) << np.uint64(8)
-    for block in range(3):
-        words += ctx.kernels.philox_block(key=ctx.stream(EDGE), c0=c0 | np.uint64(block), c1=merchant_id)
-    ctx.ledger(EDGE, c0, merchant_id, draws=6)
-    return words
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, NORMAL, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
-from sim.recipes.entities import pair_entity
 from sim.recipes.join import look_up
+from sim.recipes.words import words_at
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.draw_keys import party_cells
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.s1_parties.state import HOUSEHOLD, race_keys
@@ -33,13 +34,10 @@ def _heads(ctx: Context, part: Partition, rows: Frame) -> Frame:
         np.repeat(homes.start[mine] - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
     ]
     cells = party_cells(ctx, parties.party_id[member])
-    entity = pair_entity(
-        ctx, ctx.name_hashes("country")[cells.country_iso], ctx.name_hashes("segment")[cells.segment_id]
+    (x,) = words_at(
+        ctx, ctx.address(HOUSEHOLD, party_rank=cells.party_rank, party_cell=cell_words(ctx, cells))
     )
-    word, _ = ctx.kernels.philox_block(
-        key=ctx.stream(HOUSEHOLD), c0=cells.party_rank << np.uint64(8), c1=entity
-    )
-    key = race_keys(ctx, word, cells.segment_id)
+    key = race_keys(ctx, x, cells.segment_id)
     order = np.lexsort((member, key, homes.of_party[member]))
     first = order[np.cumsum(size) - size]
     head = first[look_up(mine, (rows.household_id - np.uint64(homes.first_id)).astype(np.int64))]

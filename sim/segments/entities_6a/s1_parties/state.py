@@ -12,8 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.recipes.places import cities_by_population
+from sim.recipes.words import word, words
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.s1_parties.checks import PartyCounts, count_parties, party_checks
 from sim.segments.entities_6a.s1_parties.population import KERNELS, Population, check_priors, population
 from sim.segments.entities_6a.terms import entry
@@ -73,9 +74,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     summary = world.summary.take(np.flatnonzero(inside))
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(summary.parties)))
     cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
-    entity = pair_entity(
-        ctx, ctx.name_hashes("country")[summary.country_iso], ctx.name_hashes("segment")[summary.segment_id]
-    )
+    entity = cell_words(ctx, summary)
     household, head = _households(ctx, world, (first, stop), summary, cell, rank, entity)
     homes = _homes(ctx, summary.country_iso[cell[head]], rank[head], entity[cell[head]])
     parties = Frame(
@@ -141,10 +140,8 @@ def _households(
 
 def _queue(ctx: PartitionContext, summary: Frame, cell: Array, rank: Array, entity: Array) -> Array:
     """Order in which RETAIL parties enter households, country by country: int64 positions."""
-    c0, c1 = rank.astype(np.uint64) << np.uint64(8), entity[cell]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOUSEHOLD), c0=c0, c1=c1)
-    ctx.ledger(HOUSEHOLD, c0, c1, draws=1)
-    key = race_keys(ctx, word, summary.segment_id[cell])
+    x = word(ctx, HOUSEHOLD, party_rank=rank, party_cell=entity[cell])
+    key = race_keys(ctx, x, summary.segment_id[cell])
     order = np.empty(len(cell), dtype=np.int64)
     country = summary.country_iso[cell]
     starts = (
@@ -171,14 +168,10 @@ def race_keys(ctx: Context, word: Array, segment: Array) -> Array:
 def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) -> Frame:
     """City, point and time zone of each household, drawn at the address of its first member."""
     prior = ctx.params.household_prior_6A
-    words: list[Array] = []
-    c0 = rank.astype(np.uint64) << np.uint64(8)
-    for block in range(2):
-        words += ctx.kernels.philox_block(key=ctx.stream(HOME), c0=c0 | np.uint64(block), c1=entity)
-    ctx.ledger(HOME, c0, entity, draws=4)
+    x0, x1, x2, x3 = words(ctx, HOME, party_rank=rank, party_cell=entity)
     cities = cities_by_population(ctx, prior.city_exponent)
-    city = cities.pick(ctx, words[0], country)
-    lat, lon = cities.around(ctx, city, (words[1], words[2], words[3]), prior.jitter_reach)
+    city = cities.pick(ctx, x0, country)
+    lat, lon = cities.around(ctx, city, (x1, x2, x3), prior.jitter_reach)
     return Frame(
         {
             "home_city_id": cities.frame.city_id[city],

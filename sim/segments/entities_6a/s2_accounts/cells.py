@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.segments.entities_6a.cells import (
     Leanings,
     cell_words,
@@ -111,9 +110,11 @@ def eligible_segments(ctx: Context, account_type: str) -> Array:
 
 def cell_entities(ctx: Context, summary: Frame) -> Array:
     """Address part of the accounts of each row and type: uint64, rows x types."""
-    words = ctx.name_hashes("account_type")
-    cell = np.repeat(cell_words(ctx, summary), len(words))
-    return pair_entity(ctx, cell, np.tile(words, len(summary))).reshape(len(summary), len(words))
+    names = ctx.name_hashes("account_type")
+    cell = np.repeat(cell_words(ctx, summary), len(names))
+    return ctx.field("account_cell", party_cell=cell, account_type_name=np.tile(names, len(summary))).reshape(
+        len(summary), len(names)
+    )
 
 
 def _first_ids(summary: Frame, total: Array) -> Array:

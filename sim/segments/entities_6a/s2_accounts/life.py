@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.horizon import span_of
+from sim.recipes.words import words
 from sim.segments.entities_6a.s2_accounts.cells import party_account_types
 from sim.segments.entities_6a.terms import WHOLE, by_word, parts
 from sim.state.context import Context, PartitionContext
@@ -39,9 +40,7 @@ def account_life(
     Returns:
         Days since 1970 (int32, n), before the horizon; codes of `account_status` (int16, n).
     """
-    c0 = (rank << np.uint64(16)) | (index.astype(np.uint64) << np.uint64(8))
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(stream), c0=c0, c1=entity)
-    ctx.ledger(stream, c0, entity, draws=2)
+    x0, x1 = words(ctx, stream, party_rank=rank, account_number=index, account_cell=entity)
     life, taxonomy = ctx.params.account_life_6A, ctx.params.account_taxonomy_6A.party_accounts
     segments = by_word(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
     factor = np.zeros(len(ctx.vocabulary("account_type")), dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.words import word, words
 from sim.segments.entities_6a.s2_accounts.life import opened, status, status_limits
 from sim.segments.entities_6a.terms import by_word, currency_of_country
 from sim.state.context import PartitionContext
@@ -35,9 +36,7 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     odds = by_word(
         ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille"
     )
-    zeros = np.zeros_like(merchants.merchant_id)
-    coin, _ = ctx.kernels.philox_block(key=ctx.stream(RESERVE), c0=zeros, c1=merchants.merchant_id)
-    ctx.ledger(RESERVE, zeros, merchants.merchant_id, draws=1)
+    coin = word(ctx, RESERVE, merchant_id=merchants.merchant_id)
     point = ctx.kernels.bounded_integer(x=coin, bound=np.full_like(coin, 1000))
     reserve = point < columns.take(np.array(odds, dtype=np.uint64), merchants.channel)
 
@@ -45,9 +44,7 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     owner = columns.repeat(columns.xp.arange(len(merchants)), copies)
     second = columns.xp.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
     rows = merchants.take(owner)
-    c0 = second.astype(np.uint64) << np.uint64(8)
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(LIFE), c0=c0, c1=rows.merchant_id)
-    ctx.ledger(LIFE, c0, rows.merchant_id, draws=2)
+    x0, x1 = words(ctx, LIFE, reserve=second, merchant_id=rows.merchant_id)
     median = np.full_like(
         x0, life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64
     )

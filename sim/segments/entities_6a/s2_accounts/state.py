@@ -133,10 +133,8 @@ def _allocate(
     in_all = held[party].sum(axis=1, dtype=np.uint32)
     room = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
     idle, sigma = weight_shape(ctx, name, summary.segment_id)
-    law = Law(entity[rows], cells.beyond[rows, code], idle, sigma)
-    count = spread(
-        ctx, law, offsets, cell, rank.astype(np.uint64) << np.uint64(8), room, eligible, (WEIGHT, START)
-    )
+    law = Law({"account_cell": entity[rows]}, cells.beyond[rows, code], idle, sigma)
+    count = spread(ctx, law, offsets, cell, {"party_rank": rank}, room, eligible, (WEIGHT, START))
     held[party, code] += count.astype(np.uint8)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.segments.entities_6a.cells import (
     Leanings,
     cell_words,
@@ -87,13 +86,19 @@ def instruments_of(ctx: Context, account_type: str) -> list[tuple[int, str]]:
 
 def account_entity(ctx: Context, summary: Frame) -> Array:
     """Address part of the accounts of each row of `s2_account_summary_6A`: uint64."""
-    return pair_entity(ctx, cell_words(ctx, summary), ctx.name_hashes("account_type")[summary.account_type])
+    return ctx.field(
+        "account_cell",
+        party_cell=cell_words(ctx, summary),
+        account_type_name=ctx.name_hashes("account_type")[summary.account_type],
+    )
 
 
 def instrument_entity(ctx: Context, accounts: Array, code: int) -> Array:
     """Address part of the instruments of one type on the accounts of each row: uint64."""
-    return pair_entity(
-        ctx, accounts, np.full(len(accounts), ctx.name_hashes("instrument_type")[code], dtype=np.uint64)
+    return ctx.field(
+        "instrument_cell",
+        account_cell=accounts,
+        instrument_type_name=ctx.name_hashes("instrument_type")[code],
     )
 
 

@@ -10,8 +10,10 @@ from sim.recipes.entities import pair_entity
 from sim.recipes.groups import prefix, run_offsets
 from sim.recipes.horizon import span_of
 from sim.recipes.tables import AliasTables, build_alias
+from sim.recipes.words import words_at
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instrument_entity, is_class
 from sim.segments.entities_6a.terms import currency_of_country, parts, parts_by_region
+from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 
@@ -29,14 +31,15 @@ class Holders:
         summary: Rows of `s2_account_summary_6A` of the partition.
         group: uint32, n: row of `summary` of each account.
         entity: uint64, rows: address part of the accounts of each row.
-        address: uint64, n: owner's rank << 24 | number among the owner's accounts of the type << 16.
+        account: uint64, n: field `account` of addresses: the owner's rank, the number among the owner's
+            accounts of the type.
         base: `account_id`, `owner_party_id`, `open_date`.
     """
 
     summary: Frame
     group: Array
     entity: Array
-    address: Array
+    account: Array
     base: Frame
 
 
@@ -55,7 +58,6 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     row, nth = ctx.kernels.expand_rows(offset=prefix(times), dims={"m": int(times.sum(dtype=np.int64))})
     account, kind = filled[row] // kinds, (filled[row] % kinds).astype(np.int16)
     group = holders.group[account]
-    address = holders.address[account] | (nth.astype(np.uint64) << np.uint64(8))
     entity = np.stack([instrument_entity(ctx, holders.entity, code) for code in range(kinds)], axis=1)[
         group, kind
     ]
@@ -72,23 +74,23 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     schemes = _scheme_tables(ctx)
     keys = kind.astype(np.int64) * len(ctx.vocabulary("region")) + region
     tier = holders.summary.account_type[group[cards]]
-    _cards(ctx, columns, cards, address[cards], entity[cards], schemes, keys[cards], tier, opened[cards])
+    at_card, at_token = (
+        ctx.address(
+            stream,
+            account=holders.account[account[rows]],
+            instrument_number=nth[rows],
+            instrument_cell=entity[rows],
+        )
+        for stream, rows in ((CARD, cards), (TOKEN, tokens))
+    )
+    _cards(ctx, columns, cards, at_card, schemes, keys[cards], tier, opened[cards])
     behind = _tokens(
-        ctx,
-        columns,
-        tokens,
-        address[tokens],
-        entity[tokens],
-        schemes,
-        keys[tokens],
-        account,
-        is_class(ctx, *CARDS),
-        counts,
+        ctx, columns, tokens, at_token, schemes, keys[tokens], account, is_class(ctx, *CARDS), counts
     )
     has_token = np.zeros(shape, dtype=np.bool_)
     has_token[tokens] = True
     token_id, underlying = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
-    token_id[tokens] = pair_entity(ctx, entity[tokens], address[tokens] ^ _TOKEN_TAG)
+    token_id[tokens] = pair_entity(ctx, at_token.c1, at_token.c0 ^ _TOKEN_TAG)
     underlying[tokens] = behind.astype(np.uint64) + np.uint64(first_id)
     expires = has_token.copy()
     expires[cards] = True
@@ -112,9 +114,8 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
 def _cards(
     ctx: PartitionContext,
     columns: dict[str, Array],
-    at: Array,
-    address: Array,
-    entity: Array,
+    rows: Array,
+    at: Address,
     schemes: AliasTables,
     keys: Array,
     account_type: Array,
@@ -123,33 +124,31 @@ def _cards(
     """Scheme, tier and dates of cards: four draws each. A card is younger than its
     validity and its account.
     """
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address, c1=entity)
-    x2, x3 = ctx.kernels.philox_block(key=ctx.stream(CARD), c0=address | np.uint64(1), c1=entity)
-    ctx.ledger(CARD, address, entity, draws=4)
-    columns["scheme"][at] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
+    x0, x1, x2, x3 = words_at(ctx, at)
+    ctx.ledger(at)
+    columns["scheme"][rows] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
     tiers, tier_group = _tier_tables(ctx)
-    columns["brand_tier"][at] = (
+    columns["brand_tier"][rows] = (
         tiers.pick(ctx, x1, tier_group[account_type]) % len(ctx.vocabulary("brand_tier"))
     ).astype(np.int16)
     validity = ctx.params.instrument_taxonomy_6A.validity_mix
     weight = np.array([row.parts for row in validity], dtype=np.uint64)
     table = build_alias(ctx, np.array([0, len(weight)], dtype=np.uint64), weight)
     months = np.array([row.months for row in validity], dtype=np.int64)[
-        table.pick(ctx, x2, np.zeros(len(at), dtype=np.int64))
+        table.pick(ctx, x2, np.zeros(len(rows), dtype=np.int64))
     ]
     last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
     span = np.minimum(months * DAYS_A_MONTH, last - opened.astype(np.int64) + 1)
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
-    columns["issue_date"][at] = issue
-    columns["expiry_month"][at] = month_of_day(issue) + months
+    columns["issue_date"][rows] = issue
+    columns["expiry_month"][rows] = month_of_day(issue) + months
 
 
 def _tokens(
     ctx: PartitionContext,
     columns: dict[str, Array],
-    at: Array,
-    address: Array,
-    entity: Array,
+    rows: Array,
+    at: Address,
     schemes: AliasTables,
     keys: Array,
     account: Array,
@@ -163,22 +162,21 @@ def _tokens(
     Cards come first among the rows of an account, so its k-th card is k rows after its first row. A token is
     issued after its card and ends with it.
     """
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address, c1=entity)
-    x2, _ = ctx.kernels.philox_block(key=ctx.stream(TOKEN), c0=address | np.uint64(1), c1=entity)
-    ctx.ledger(TOKEN, address, entity, draws=3)
-    columns["scheme"][at] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
+    x0, x1, x2 = words_at(ctx, at)
+    ctx.ledger(at)
+    columns["scheme"][rows] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
     offsets = run_offsets(account)
     start = np.zeros(len(counts), dtype=np.int64)
     start[account[offsets[:-1].astype(np.int64)]] = offsets[:-1].astype(np.int64)
-    owner = account[at]
+    owner = account[rows]
     cards = counts[owner][:, is_card].sum(axis=1, dtype=np.uint64)
     behind: Array = start[owner] + ctx.kernels.bounded_integer(x=x1, bound=cards).astype(np.int64)
     last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
     since = columns["issue_date"][behind].astype(np.int64)
     age = ctx.kernels.bounded_integer(x=x2, bound=(last - since + 1).astype(np.uint64)).astype(np.int64)
-    columns["issue_date"][at] = last - age
-    columns["expiry_month"][at] = columns["expiry_month"][behind]
-    columns["brand_tier"][at] = columns["brand_tier"][behind]
+    columns["issue_date"][rows] = last - age
+    columns["expiry_month"][rows] = columns["expiry_month"][behind]
+    columns["brand_tier"][rows] = columns["brand_tier"][behind]
     return behind
 
 

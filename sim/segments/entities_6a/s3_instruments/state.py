@@ -98,7 +98,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
-    """Accounts of a partition with their addresses."""
+    """Accounts of a partition with what addresses are made of."""
     base = ctx.load("s2_account_base_6A", part=part, columns=("account_id", "owner_party_id", "open_date"))
     offsets = prefix(summary.accounts)
     group, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
@@ -109,8 +109,8 @@ def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     rank = base.owner_party_id - parties.first_party_id[at][group]
     starts = run_starts(base.owner_party_id, group)
     number = np.arange(len(base)) - np.repeat(starts, np.diff(np.append(starts, len(base))))
-    address = (rank << np.uint64(24)) | (number.astype(np.uint64) << np.uint64(16))
-    return Holders(summary, group, account_entity(ctx, summary), address, base)
+    account = ctx.field("account", party_rank=rank, account_number=number)
+    return Holders(summary, group, account_entity(ctx, summary), account, base)
 
 
 def _allocate(
@@ -143,12 +143,21 @@ def _allocate(
             eligible = holds_any(given, parents)[at]
         room = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
         law = Law(
-            instrument_entity(ctx, holders.entity[own[open_cells]], code),
+            {"instrument_cell": instrument_entity(ctx, holders.entity[own[open_cells]], code)},
             cells.beyond[own[open_cells], code],
             np.full(len(open_cells), rule.idle_permille / 1000.0),
             np.full(len(open_cells), rule.sigma, dtype=np.float64),
         )
-        count = spread(ctx, law, offsets, cell, holders.address[account[at]], room, eligible, (WEIGHT, START))
+        count = spread(
+            ctx,
+            law,
+            offsets,
+            cell,
+            {"account": holders.account[account[at]]},
+            room,
+            eligible,
+            (WEIGHT, START),
+        )
         in_all[at] += count
         given[at, code] += count.astype(np.uint8)
     counts[account] = given

@@ -67,7 +67,7 @@ class Reach:
 def reach_of(
     ctx: Context,
     devices: Frame,
-    words: list[Array],
+    words: tuple[Array, ...],
     homes: Households,
     accounts: Holdings,
     instruments: Holdings,

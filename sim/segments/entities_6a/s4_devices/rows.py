@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.recipes.groups import prefix
+from sim.recipes.words import block_at, word
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.network_tables import numbers
 from sim.segments.entities_6a.s4_devices.targets import caps
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array, Frame
 
 DEMAND, START = "6A.device_demand", "6A.device_start"
-_RANK, _TYPE, _ORDINAL = np.uint64(24), np.uint64(16), np.uint64(8)
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cell
     first, last = (int(parties.party_id[0]), int(parties.party_id[-1])) if len(parties) else (1, 0)
     mine = np.flatnonzero((summary.first_party_id >= first) & (summary.first_party_id <= last))
     frame = summary.take(mine)
-    entity = pair_entity(
-        ctx, ctx.name_hashes("country")[frame.country_iso], ctx.name_hashes("segment")[frame.segment_id]
-    )
+    entity = cell_words(ctx, frame)
     size = frame.parties.astype(np.int64)
     of_party = np.repeat(np.arange(len(frame)), size)
     start = frame.first_party_id.astype(np.int64) - first
@@ -67,30 +65,27 @@ def owned(ctx: PartitionContext, cells: Cells) -> Array:
     most = caps(ctx)[cells.frame.party_type].astype(np.uint32)
     counts = np.zeros((len(cells.of_party), len(names)), dtype=np.uint32)
     entity = cells.entity[cells.of_party]
-    words: tuple[Array, Array] | None = None
+    block: tuple[Array, Array] | None = None
     for kind, name in enumerate(names):
         if name not in prior.owner:
             continue
-        c0 = (cells.rank << _ORDINAL) | np.uint64(kind // 2)
-        if kind % 2 == 0 or words is None:
-            words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=c0, c1=entity)
+        at = ctx.address(DEMAND, party_rank=cells.rank, party_cell=entity, block=kind // 2)
+        if kind % 2 == 0 or block is None:
+            block = block_at(ctx, at)
         law = prior.owner[name]
         weight = ctx.kernels.gated_weight(
-            x=words[kind % 2],
+            x=block[kind % 2],
             idle=np.full(len(entity), float(law.idle)),
             sigma=np.full(len(entity), float(law.sigma)),
         )
-        kinds = np.full(len(cells.entity), kind, dtype=np.uint64)
-        start, _ = ctx.kernels.philox_block(key=ctx.stream(START), c0=kinds, c1=cells.entity)
         counts[:, kind] = ctx.kernels.capped_share(
             offset=cells.offsets,
             weight=weight,
             cap=most[:, kind][cells.of_party],
             units=np.ascontiguousarray(cells.units[:, kind]),
-            start=start,
+            start=word(ctx, START, device_type=kind, party_cell=cells.entity),
         )
-        ctx.ledger(DEMAND, c0, entity, draws=1)
-        ctx.ledger(START, kinds, cells.entity, draws=1)
+        ctx.ledger(at, draws=1)
     return counts
 
 
@@ -98,8 +93,8 @@ def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
     """One row a device, in the order owner, type.
 
     Returns:
-        `owner` (int64, row of the party in the partition), `device_type` (int16), `c0` (uint64, block 0),
-        `c1` (uint64): its address.
+        `owner` (int64, row of the party in the partition), `device_type` (int16), and the fields of its
+        address `device`, `party_cell`.
     """
     flat = counts.ravel()
     some = np.flatnonzero(flat)
@@ -108,25 +103,17 @@ def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
     row = some[entry]
     owner = row // counts.shape[1]
     kind = row - owner * counts.shape[1]
-    c0 = (
-        (cells.rank[owner] << _RANK)
-        | (kind.astype(np.uint64) << _TYPE)
-        | (ordinal.astype(np.uint64) << _ORDINAL)
-    )
-    return Frame(
-        {
-            "owner": owner,
-            "device_type": kind.astype(np.int16),
-            "c0": c0,
-            "c1": cells.entity[cells.of_party[owner]],
-        }
-    )
+    device = ctx.field("device", party_rank=cells.rank[owner], device_type=kind, device_number=ordinal)
+    cell = cells.entity[cells.of_party[owner]]
+    return Frame({"owner": owner, "device_type": kind.astype(np.int16), "device": device, "party_cell": cell})
 
 
-def address_of(devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array]:
-    """Addresses (c0 with block 0, c1) of published devices of parties, in the order they were made.
+def fields_of(ctx: Context, devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array]:
+    """Fields `device` and `party_cell` of the addresses of published devices of parties,
+    in the order they were made: uint64 each.
 
     Args:
+        ctx: Context.
         devices: Rows with `device_type`, sorted by owner and type.
         owner: int64: row of each device's party in the partition.
         cells: The partition's cells.
@@ -135,13 +122,11 @@ def address_of(devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array
     key = owner * types + devices.device_type
     first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, dtype=np.int64)
     size = np.diff(np.append(first, len(key)))
-    ordinal = (np.arange(len(key)) - np.repeat(first, size)).astype(np.uint64)
-    c0 = (
-        (cells.rank[owner] << _RANK)
-        | (devices.device_type.astype(np.uint64) << _TYPE)
-        | (ordinal << _ORDINAL)
+    number = np.arange(len(key)) - np.repeat(first, size)
+    device = ctx.field(
+        "device", party_rank=cells.rank[owner], device_type=devices.device_type, device_number=number
     )
-    return c0, cells.entity[cells.of_party[owner]]
+    return device, cells.entity[cells.of_party[owner]]
 
 
 def mean_devices(ctx: Context) -> Array:

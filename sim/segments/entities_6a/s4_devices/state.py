@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sim.recipes.words import words
 from sim.segments.entities_6a.country_partitions import country_ranges, span
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
@@ -101,7 +102,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     homes = households_of(ctx, parties)
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
     standing = terminal_rows(ctx, sites)
-    words = _words(ctx, mine)
+    x = words(ctx, DEVICE, device=mine.device, party_cell=mine.party_cell)
     owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
     held = {
         "account_id": ctx.load(
@@ -115,8 +116,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         name: holdings_of(frame.owner_party_id.astype(np.int64) - owner_row, frame[name], len(parties))
         for name, frame in held.items()
     }
-    reach = reach_of(ctx, mine, words, homes, lists["account_id"], lists["instrument_id"])
-    system = pick(ctx, os_tables(ctx), words[0], mine.device_type).astype(np.int16)
+    reach = reach_of(ctx, mine, x, homes, lists["account_id"], lists["instrument_id"])
+    system = pick(ctx, os_tables(ctx), x[0], mine.device_type).astype(np.int16)
     country = np.concatenate([parties.country_iso[mine.owner], sites.legal_country_iso[standing.site]])
     order = np.argsort(country, kind="stable")
     missing = np.full(len(standing), -1, dtype=np.int64)
@@ -147,17 +148,6 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))),
     )
     return {"s4_device_base_6A": base, "s4_device_links_6A": links}
-
-
-def _words(ctx: PartitionContext, devices: Frame) -> list[Array]:
-    """Eight words a device of a party."""
-    words: list[Array] = []
-    for block in range(4):
-        words += ctx.kernels.philox_block(
-            key=ctx.stream(DEVICE), c0=devices.c0 | np.uint64(block), c1=devices.c1
-        )
-    ctx.ledger(DEVICE, devices.c0, devices.c1, draws=8)
-    return words
 
 
 def _padded(reach: Reach, terminals: int, order: Array) -> Reach:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import prefix
+from sim.recipes.words import block_at, word, words
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
 from sim.segments.entities_6a.s5_network.rows import Addresses
 from sim.segments.entities_6a.s5_network.targets import IpTargets
@@ -52,8 +53,8 @@ class Asking:
         kind: int16: type of device.
         country: int16, never falling.
         private: bool: whether the owner is a RETAIL party.
-        c0: uint64: first counter word, block 0.
-        c1: uint64: second counter word.
+        address: uint64: field `device` of its address.
+        cell: uint64: field `party_cell` of its address.
     """
 
     device: Array
@@ -62,8 +63,8 @@ class Asking:
     kind: Array
     country: Array
     private: Array
-    c0: Array
-    c1: Array
+    address: Array
+    cell: Array
 
 
 def pool_links(
@@ -85,9 +86,10 @@ def pool_links(
         span: Country codes [first, stop).
     """
     prior = ctx.params.ip_prior_6A
-    words = ctx.kernels.philox_block(key=ctx.stream(DEMAND), c0=asking.c0, c1=asking.c1)
+    at = ctx.address(DEMAND, device=asking.address, party_cell=asking.cell)
+    block = block_at(ctx, at)
     sigma = np.full(len(asking.kind), float(prior.activity_sigma))
-    activity = ctx.kernels.gated_weight(x=words[0], idle=np.zeros(len(sigma)), sigma=sigma).astype(np.float64)
+    activity = ctx.kernels.gated_weight(x=block[0], idle=np.zeros(len(sigma)), sigma=sigma).astype(np.float64)
     affinity = matrix(ctx, "device_type", "ip_type", prior.affinity)
     idle = permille_word(integers(ctx, "ip_type", prior.idle_permille))
     spread = numbers(ctx, "ip_type", prior.degree_sigma)
@@ -98,18 +100,16 @@ def pool_links(
     found: list[Dealt] = []
     office = ctx.code("ip_type", "CORPORATE")
     # Draw 0 is the activity, draw 1 + kind the gate of a kind.
-    ctx.ledger(DEMAND, asking.c0, asking.c1, draws=1 + len(cap))
+    ctx.ledger(at, draws=1 + len(cap))
     for kind in range(len(cap)):
         if (1 + kind) % 2 == 0:
-            words = ctx.kernels.philox_block(
-                key=ctx.stream(DEMAND), c0=asking.c0 | np.uint64((1 + kind) // 2), c1=asking.c1
-            )
+            block = block_at(ctx, at, (1 + kind) // 2)
         if targets.links[span[0] : span[1], kind].sum() == 0:
             continue
         taste = affinity[:, kind][asking.kind]
         # An organisation's devices are at work on its own premises already.
         may = (taste > 0) & asking.private if kind == office else taste > 0
-        weight = wish(activity, taste, words[(1 + kind) % 2], idle[kind])
+        weight = wish(activity, taste, block[(1 + kind) % 2], idle[kind])
         found.append(
             _links_of_kind(
                 ctx,
@@ -154,9 +154,7 @@ def _links_of_kind(
     country = asking.country.astype(np.int64) - first
     entity = _entity_of(addresses, targets, kind, span)
     # Draw 0 of pool 0 begins the devices' shares.
-    start, _ = ctx.kernels.philox_block(
-        key=ctx.stream(START), c0=np.zeros(len(units), dtype=np.uint64), c1=entity
-    )
+    start, _ = block_at(ctx, ctx.address(START, pool=0, ip_cell=entity))
     count = ctx.kernels.capped_share(
         offset=offsets,
         weight=weight,
@@ -171,13 +169,17 @@ def _links_of_kind(
     before = np.cumsum(units) - units
     widest = int(pools.max())
     pool = place * widest + (np.arange(total) - before[place]) % pools[place]
-    c0 = asking.c0[source] | np.uint64(kind << 4) | ordinal.astype(np.uint64)
-    c1 = asking.c1[source]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(LINK), c0=c0, c1=c1)
-    ctx.ledger(LINK, c0, c1, draws=1)
+    x = word(
+        ctx,
+        LINK,
+        device=asking.address[source],
+        ip_type=kind,
+        link_number=ordinal,
+        party_cell=asking.cell[source],
+    )
     # 32 random bits put the links of a pool in order; equal ones go by position.
     order = np.argsort(pool.astype(np.int16) if len(pools) * widest < 1 << 15 else pool, kind="stable")
-    packed = ((word >> _HALF) << _HALF)[order] | order.astype(np.uint64)
+    packed = ((x >> _HALF) << _HALF)[order] | order.astype(np.uint64)
     size = np.bincount(pool, minlength=len(pools) * widest)
     ctx.sort_segments(packed, prefix(size))
     dealt = packed & _LOW
@@ -230,11 +232,9 @@ def _degrees(
     bounds = prefix(nodes)
     rest = size.copy()
     np.subtract.at(rest, pool[order], sure)
-    word = np.zeros(len(size), dtype=np.uint64)
+    start = np.zeros(len(size), dtype=np.uint64)
     here = np.flatnonzero(size)
-    c0, c1 = (here % widest).astype(np.uint64) << np.uint64(8), entity[here // widest]
-    _, word[here] = ctx.kernels.philox_block(key=ctx.stream(START), c0=c0, c1=c1)
-    ctx.ledger(START, c0, c1, draws=2)
+    _, start[here] = words(ctx, START, pool=here % widest, ip_cell=entity[here // widest])
     weight = ctx.kernels.gated_weight(
         x=addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma))
     )
@@ -243,6 +243,6 @@ def _degrees(
         weight=weight,
         cap=np.maximum(room[ip] - sure, 0).astype(np.uint32),
         units=rest.astype(np.uint64),
-        start=word,
+        start=start,
     )
     return ip, more.astype(np.int64) + sure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
+from sim.recipes.words import words
 from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.network_tables import matrix, mix_tables, pick
 from sim.segments.entities_6a.s5_network.targets import IpTargets
@@ -54,15 +54,14 @@ def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int
     cell = np.repeat(np.arange(len(size)), size)
     rank = np.arange(len(cell)) - start[first:stop].ravel()[cell]
     country, kind = cell // kinds + first, cell % kinds
-    names = pair_entity(
-        ctx,
-        np.repeat(ctx.name_hashes("country"), kinds),
-        np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country"))),
+    countries = np.repeat(ctx.name_hashes("country"), kinds)
+    names = ctx.field(
+        "ip_cell",
+        country_name=countries,
+        ip_type_name=np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country"))),
     )
     entity = names[country * kinds + kind]
-    c0 = rank.astype(np.uint64) << np.uint64(8)
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(IP), c0=c0, c1=entity)
-    ctx.ledger(IP, c0, entity, draws=2)
+    x0, x1 = words(ctx, IP, ip_rank=rank, ip_cell=entity)
     asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), x0, kind)
     return Addresses(
         start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity

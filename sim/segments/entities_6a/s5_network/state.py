@@ -12,10 +12,11 @@ import numpy as np
 
 from sim.recipes.join import look_up
 from sim.recipes.tables import build_alias
+from sim.recipes.words import word
 from sim.segments.entities_6a.country_partitions import country_ranges, span
 from sim.segments.entities_6a.households import Households, addresses_needed, households_of, spread_evenly
 from sim.segments.entities_6a.link_rules import require_consistent
-from sim.segments.entities_6a.s4_devices.rows import address_of, cells_of
+from sim.segments.entities_6a.s4_devices.rows import cells_of, fields_of
 from sim.segments.entities_6a.s5_network.checks import (
     NetworkCounts,
     count_network,
@@ -117,7 +118,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     own[terminal] = site_ip[_site_of(devices, sites, terminal)]
     party_ip = first[homes.of_party] + spread_evenly(homes.of_party, needed)
     cells = cells_of(ctx, *_no_units(ctx), parties)
-    c0, c1 = address_of(devices.take(mine), owner[mine], cells)
+    device, cell = fields_of(ctx, devices.take(mine), owner[mine], cells)
     asking = Asking(
         mine,
         owner[mine],
@@ -125,8 +126,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         devices.device_type[mine],
         devices.home_country_iso[mine],
         homes.private[household],
-        c0,
-        c1,
+        device,
+        cell,
     )
     used = np.bincount(own, minlength=len(addresses.kind))
     dealt = pool_links(ctx, targets, addresses, asking, used, span(part))
@@ -191,18 +192,14 @@ def _hosted(
     """
     kind = ctx.code("ip_type", "DATACENTRE")
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
-    zeros = np.zeros(len(online), dtype=np.uint64)
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(HOSTING), c0=zeros, c1=online.merchant_id)
-    ctx.ledger(HOSTING, zeros, online.merchant_id, draws=1)
+    x = word(ctx, HOSTING, merchant_id=online.merchant_id)
     here = np.unique(online.home_country_iso)
     size = targets.shared[here, kind]
     tables = build_alias(
         ctx, np.append(0, np.cumsum(size)).astype(np.uint64), np.ones(int(size.sum()), dtype=np.uint64)
     )
     group = look_up(here, online.home_country_iso)
-    row = (
-        tables.pick(ctx, word, group) - tables.offsets[:-1].astype(np.int64)[group] if len(online) else group
-    )
+    row = tables.pick(ctx, x, group) - tables.offsets[:-1].astype(np.int64)[group] if len(online) else group
     return addresses.start[online.home_country_iso, kind] + row, online.merchant_id
 
 

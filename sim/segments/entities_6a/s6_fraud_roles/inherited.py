@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, run_starts
 from sim.recipes.horizon import span_of
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
@@ -23,7 +22,6 @@ ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
 NOBODY = np.uint32(0xFFFFFFFF)
 _UNIT = np.uint64(100)  # own weights are permille x 100, so that none is too small to race
 _LEAST = np.uint64(64)
-_TERMINAL = np.uint64(1 << 63)
 
 
 def account_roles(
@@ -49,7 +47,7 @@ def account_roles(
         accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000)
     )
     ordinal = _ordinal(accounts.country_iso, accounts.account_type, accounts.owner_party_id)
-    c0 = (accounts.account_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
+    account = ctx.field("owned_account", account_type=accounts.account_type, account_number=ordinal)
     entity, single = people.entity[owner], np.arange(count + 1, dtype=np.uint64)
     for name in ACCOUNT_ORDER:
         code = ctx.code("account_role", name)
@@ -65,7 +63,8 @@ def account_roles(
             factor=_factors(ctx, law.owner_permille[name], parties),
             own=own,
         )
-        place = places(ctx, ACCOUNT, c0 | np.uint64(code), entity, _eligible(weight, found))
+        at = ctx.address(ACCOUNT, owned_account=account, role=code, party=entity)
+        place = places(ctx, at, _eligible(weight, found))
         won = winners(
             ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]]
         )
@@ -100,7 +99,7 @@ def device_roles(
     country, kind = devices.home_country_iso[order], devices.device_type[order]
     offsets = run_offsets(country, kind)
     first = offsets[:-1].astype(np.int64)
-    entity, c0 = _device_address(devices, links, people)
+    holder, device = _device_fields(ctx, devices, people)
     offset = np.concatenate(
         (np.zeros(1, dtype=np.uint64), np.cumsum(links.users_of_device).astype(np.uint64))
     )
@@ -119,7 +118,8 @@ def device_roles(
             factor=_factors(ctx, law.owner_permille[name], parties),
             own=own,
         )
-        place = places(ctx, DEVICE, c0 | np.uint64(code), entity, _eligible(weight, found))
+        at = ctx.address(DEVICE, owned_device=device, role=code, device_holder=holder)
+        place = places(ctx, at, _eligible(weight, found))
         won = order[winners(ctx, place[order], offsets, targets[code][country[first], kind[first]])]
         _give(ctx, found, code, won, source, parties)
         cold = won[source[won] == NOBODY]
@@ -129,8 +129,8 @@ def device_roles(
     return found
 
 
-def _device_address(devices: Frame, links: Links, people: People) -> tuple[Array, Array]:
-    """Hash of the owner (or the site) and the first counter word without a role: uint64, n each."""
+def _device_fields(ctx: Context, devices: Frame, people: People) -> tuple[Array, Array]:
+    """Fields `device_holder` and `owned_device` of the devices' addresses: uint64, n each."""
     owned = devices.present("primary_party_id")
     owner = np.zeros(len(devices), dtype=np.int64)
     owner[owned] = (
@@ -142,8 +142,9 @@ def _device_address(devices: Frame, links: Links, people: People) -> tuple[Array
         owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id
     )
     ordinal = np.where(owned, _ordinal(owned, entity, devices.device_type), _ordinal(owned, entity))
-    c0 = (devices.device_type.astype(np.uint64) << np.uint64(40)) | (ordinal << np.uint64(8))
-    return entity, np.where(owned, c0, c0 | _TERMINAL)
+    return entity, ctx.field(
+        "owned_device", terminal=~owned, device_type=devices.device_type, device_number=ordinal
+    )
 
 
 def ip_entities(ctx: Context, ips: Frame) -> Array:
@@ -153,11 +154,13 @@ def ip_entities(ctx: Context, ips: Frame) -> Array:
     order = np.lexsort((ips.asn_class, ips.ip_type, ips.country_iso))
     rank = np.empty(len(ips), dtype=np.uint64)
     rank[order] = _ordinal(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
-    kind = pair_entity(
-        ctx, ctx.name_hashes("ip_type")[ips.ip_type], ctx.name_hashes("asn_class")[ips.asn_class]
+    return ctx.field(
+        "ip",
+        country_name=ctx.name_hashes("country")[ips.country_iso],
+        ip_type_name=ctx.name_hashes("ip_type")[ips.ip_type],
+        asn_class_name=ctx.name_hashes("asn_class")[ips.asn_class],
+        ip_class_rank=rank,
     )
-    place = pair_entity(ctx, ctx.name_hashes("country")[ips.country_iso], kind)
-    return pair_entity(ctx, place, rank)
 
 
 def ip_roles(
@@ -192,7 +195,7 @@ def ip_roles(
             // np.uint64(1000)
             * _UNIT
         )
-        place = places(ctx, IP, np.full(count, np.uint64(code)), entity, _eligible(weight, found))
+        place = places(ctx, ctx.address(IP, role=code, ip=entity), _eligible(weight, found))
         won = winners(ctx, place, offsets, targets[code][ips.country_iso[first], ips.ip_type[first]])
         _give(ctx, found, code, won, source if name == "HIGH_RISK_IP" else np.full(count, NOBODY), parties)
         if name != "HIGH_RISK_IP":

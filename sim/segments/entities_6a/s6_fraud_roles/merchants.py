@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.join import look_up
+from sim.recipes.words import word
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
 from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
 from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
@@ -69,8 +70,7 @@ def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, ring
         )
         score = np.where(found.role == 0, score, np.uint64(0))
         tier = np.where((at_home > 0) | (name != "COLLUSIVE"), 0, 1).astype(np.uint8)
-        c0 = np.full(len(merchants), np.uint64(code << 8))
-        place = places(ctx, ROLE, c0, merchants.merchant_id, score, tier)
+        place = places(ctx, ctx.address(ROLE, role=code, merchant_id=merchants.merchant_id), score, tier)
         won = order[winners(ctx, place[order], offsets, targets[code, 0])]
         found.role[won], found.cause[won] = code, ctx.code("role_cause", "MCC_RISK")
         if name == "COLLUSIVE":
@@ -81,10 +81,8 @@ def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, ring
 def _join(ctx: PartitionContext, merchants: Frame, found: Roles, rows: Array, rings: Array) -> None:
     """Collusive merchants work for a ring of their country where there is one."""
     country = merchants.home_country_iso[rows]
-    c0, c1 = np.zeros(len(rows), dtype=np.uint64), merchants.merchant_id[rows]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(RING), c0=c0, c1=c1)
-    ctx.ledger(RING, c0, c1, draws=1)
-    ordinal = ctx.kernels.bounded_integer(x=word, bound=rings[country])
+    x = word(ctx, RING, merchant_id=merchants.merchant_id[rows])
+    ordinal = ctx.kernels.bounded_integer(x=x, bound=rings[country])
     found.cause[rows] = ctx.code("role_cause", "RING")
     found.ring_id[rows], found.ringed[rows] = ring_ids(ctx, country, ordinal), True
 

@@ -100,8 +100,8 @@ def _race(
     value = np.zeros(len(role), dtype=np.uint64)
     place = np.full(len(role), np.uint64(0xFFFFFFFFFFFFFFFF))
     value[runs] = np.where(role[runs] == 0, score(ctx, name, people)[runs], np.uint64(0))
-    c0 = (people.rank[runs] << np.uint64(8)) | np.uint64(code)
-    place[runs] = places(ctx, STREAM, c0, people.cell[runs], value[runs], tier[runs].astype(np.uint8))
+    at = ctx.address(STREAM, party_rank=people.rank[runs], role=code, party_cell=people.cell[runs])
+    place[runs] = places(ctx, at, value[runs], tier[runs].astype(np.uint8))
     return winners(ctx, place, people.offsets, targets[:, code])
 
 

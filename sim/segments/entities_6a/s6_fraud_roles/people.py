@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_of_row
 from sim.recipes.horizon import span_of
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.country_pieces import Piece
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.state.context import PartitionContext
@@ -60,12 +60,10 @@ def people_of(
     )
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(groups.parties)))
     group = run_of_row(offsets)
-    cell = pair_entity(
-        ctx, ctx.name_hashes("country")[groups.country_iso], ctx.name_hashes("segment")[groups.segment_id]
-    )[group]
+    cell = cell_words(ctx, groups)[group]
     rank = np.arange(len(frame), dtype=np.uint64) - offsets[:-1][group]
     feature = _features(ctx, frame, accounts, owner, links)
-    return People(frame, offsets, pair_entity(ctx, cell, rank), rank, cell, feature)
+    return People(frame, offsets, ctx.field("party", party_cell=cell, party_rank=rank), rank, cell, feature)
 
 
 def _features(ctx: PartitionContext, frame: Frame, accounts: Frame, owner: Array, links: Links) -> Array:

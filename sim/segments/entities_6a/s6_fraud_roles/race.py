@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.ground.errors import ValidationError
+from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.frames import Array
 from sim.state.refuse import refuse
@@ -14,22 +15,20 @@ from sim.state.refuse import refuse
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def places(
-    ctx: PartitionContext, stream: str, c0: Array, c1: Array, score: Array, tier: Array | None = None
-) -> Array:
+def places(ctx: PartitionContext, at: Address, score: Array, tier: Array | None = None) -> Array:
     """Place of each entity in a race: uint64, n, smaller is earlier.
 
     Args:
         ctx: Context of 6A.S6.
-        stream: Stream id of one draw.
-        c0: uint64, n: low counter word.
-        c1: uint64, n: high counter word.
+        at: Where each entity's draw begins, n; of a stream of one draw.
         score: uint64, n: weight; 0 never wins.
         tier: uint8, n: lower tiers go before higher ones; None for one tier.
     """
     tiers = np.zeros(len(score), dtype=np.uint8) if tier is None else tier
-    ctx.ledger(stream, c0, c1, draws=1)
-    place: Array = ctx.kernels.role_race(key=ctx.stream(stream), c0=c0, c1=c1, score=score, tier=tiers)
+    ctx.ledger(at)
+    place: Array = ctx.kernels.role_race(
+        key=ctx.stream(at.stream), c0=at.c0, c1=at.c1, score=score, tier=tiers
+    )
     return place
 
 

@@ -15,6 +15,7 @@ from sim.recipes.entities import pair_entity
 from sim.recipes.groups import run_offsets, run_starts
 from sim.recipes.tables import build_alias
 from sim.recipes.weights import power
+from sim.recipes.words import word, words
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.people import People
 from sim.state.context import Context, PartitionContext
@@ -73,8 +74,7 @@ def rings_of(
     ordinal = np.arange(len(organiser)) - np.repeat(first, np.diff(np.append(first, len(organiser))))
     entity = people.entity[links.meeting_party]
     meeting = ip_entity[links.meeting_ip]
-    x0, x1 = ctx.kernels.philox_block(key=ctx.stream(SEAT), c0=meeting, c1=entity)
-    ctx.ledger(SEAT, meeting, entity, draws=2)
+    x0, x1 = words(ctx, SEAT, ip=meeting, party=entity)
     ring_of_party = np.full(count, -1, dtype=np.int64)
     ring_of_party[organiser] = np.arange(len(organiser))
     # Where each organiser's ring meets: the address with the smallest word among those the organiser uses.
@@ -120,10 +120,8 @@ def _sizes(ctx: PartitionContext, country: Array, ordinal: Array) -> Array:
         np.uint64
     ) + np.uint64(1)
     table = build_alias(ctx, np.array([0, len(sizes)], dtype=np.uint64), weight)
-    c0, c1 = ordinal.astype(np.uint64) << np.uint64(8), ctx.name_hashes("country")[country]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(SIZE), c0=c0, c1=c1)
-    ctx.ledger(SIZE, c0, c1, draws=1)
-    found: Array = sizes[table.pick(ctx, word, np.zeros(len(c0), dtype=np.int64))]
+    x = word(ctx, SIZE, ring_number=ordinal, country_name=ctx.name_hashes("country")[country])
+    found: Array = sizes[table.pick(ctx, x, np.zeros(len(x), dtype=np.int64))]
     return found
 
 
@@ -154,12 +152,10 @@ def clusters_of(
     size = np.diff(offsets)
     fits = np.flatnonzero((size >= int(law.smallest)) & (size <= int(law.largest)))
     head = rows[offsets[:-1][fits]]
-    c0, c1 = np.zeros(len(head), dtype=np.uint64), people.entity[head]
-    word, _ = ctx.kernels.philox_block(key=ctx.stream(CLUSTER), c0=c0, c1=c1)
-    ctx.ledger(CLUSTER, c0, c1, draws=1)
+    x = word(ctx, CLUSTER, party=people.entity[head])
     ctx.count(RingCounts.cluster_candidates, len(head))
     country = people.frame.country_iso[head]
-    order = np.lexsort((head, word, country))
+    order = np.lexsort((head, x, country))
     members = size[fits][order]
     ends = np.cumsum(members)
     begin = run_starts(country[order])

@@ -1,0 +1,160 @@
+"""Kernels that form addresses themselves form those of contracts/rng/streams.yaml.
+
+Tables and bounds are chosen so that the output of a kernel shows bits of its random words. They are compared
+with `philox_block` at the contract's address: for every twin, over edges and any values of the fields.
+"""
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.rng import Streams
+from tests.kernels.binder import EDGES, ROOT, call, contracts
+
+STREAMS = Streams.from_document(yaml.safe_load((ROOT / "contracts/rng/streams.yaml").read_text()))
+FULL = 2**64 - 1
+SLOTS = 64
+WORD = st.one_of(st.sampled_from(EDGES), st.integers(0, FULL))
+NUMBER = st.one_of(st.sampled_from([0, 1, 2, 2**16, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
+# A route looks up its bucket's start, so buckets stay few enough to list.
+BUCKETS = 1 << 20
+BUCKET = st.one_of(st.sampled_from([0, 1, 2**16 - 1, 2**16, BUCKETS - 1]), st.integers(0, BUCKETS - 1))
+ROWS = st.lists(st.tuples(BUCKET, NUMBER, WORD), min_size=1, max_size=8)
+QUICK = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+
+
+def words_at(stream, key, **fields):
+    """Both words of a block at the contract's address: uint64."""
+    at = STREAMS[stream].address(fields)
+    (first, second), refused = call("philox_block", {"key": key, "c0": at.c0, "c1": at.c1})
+    assert refused is None
+    return first, second
+
+
+def made(stem, values, dims=None):
+    found, refused = call(stem, values, dims)
+    assert refused is None
+    return found
+
+
+def test_every_kernel_that_draws_is_here():
+    """`philox_block` and `role_race` are given the whole address; the others form it, or count blocks on."""
+    drawing = {name for name, contract in contracts().items() if contract["streams"]}
+    assert drawing == {
+        "draw_counts",
+        "ou_field",
+        "philox_block",
+        "place_in_bucket",
+        "role_race",
+        "route_arrivals",
+    }
+
+
+@QUICK
+@given(key=WORD, rows=st.lists(st.tuples(NUMBER, NUMBER, WORD), min_size=1, max_size=8))
+def test_arrivals_are_placed_at_their_address(key, rows):
+    """Six bits of the first word choose a slot of 2**26 us, 26 bits of the second the offset in it."""
+    bucket, rank, entity = (
+        np.array(column, kind)
+        for column, kind in zip(zip(*rows, strict=True), ("u4", "u4", "u8"), strict=True)
+    )
+    place = np.arange(len(rows), dtype=np.uint32)
+    tables = {
+        "table": np.zeros(len(rows)),
+        "slots": SLOTS,
+        "slot_us": 2**26,
+        "threshold": np.full(SLOTS, FULL),
+        "alias": np.arange(SLOTS),
+    }
+    (packed,) = made(
+        "place_in_bucket",
+        {"key": key, "row": place, "rank": rank, "entity": entity, "bucket": bucket, **tables},
+    )
+    first, second = words_at(
+        "5B.arrival_place", key, bucket_index=bucket, arrival_rank=rank, demand_key=entity
+    )
+    offset = ((first >> np.uint64(58)) << np.uint64(26)) | (second >> np.uint64(38))
+    assert packed.tolist() == ((offset << np.uint64(32)) | place).tolist()
+
+
+@QUICK
+@given(key=WORD, rows=ROWS)
+def test_arrivals_are_routed_at_their_address(key, rows):
+    """The high bits of the first word choose one of 64 places,
+    the highest bit of the second a site or an edge.
+    """
+    bucket, rank, entity = (
+        np.array(column, kind)
+        for column, kind in zip(zip(*rows, strict=True), ("u4", "u4", "u8"), strict=True)
+    )
+    place, size = np.arange(len(rows), dtype=np.uint32), len(rows)
+    given_ = {
+        "key": key,
+        "packed": place.astype(np.uint64),
+        "row": place,
+        "rank": rank,
+        "entity": entity,
+        "bucket": bucket,
+        "key_row": np.zeros(size),
+        "virtual_below": [1 << 63],
+        "site_first": [0],
+        "site_slots": [SLOTS],
+        "edge_first": [SLOTS],
+        "edge_slots": [SLOTS],
+        "threshold": np.full(2 * SLOTS, FULL),
+        "alias": np.tile(np.arange(SLOTS), 2),
+        "place_id": np.arange(2 * SLOTS),
+        "bucket_start": np.zeros(BUCKETS),
+    }
+    _, _, virtual, site, edge = made("route_arrivals", given_)
+    pick, coin = words_at("5B.arrival_route", key, bucket_index=bucket, arrival_rank=rank, demand_key=entity)
+    assert virtual.tolist() == [int(each < 1 << 63) for each in coin.tolist()]
+    chosen = np.where(virtual == 1, edge - np.uint64(SLOTS), site)
+    assert chosen.tolist() == (pick >> np.uint64(58)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("stream", "field"), [("5B.latent_field", "demand_group"), ("5B.country_shock", "country_class")]
+)
+@QUICK
+@given(key=WORD, entity=st.lists(WORD, min_size=1, max_size=4), buckets=st.integers(1, 9))
+def test_paths_draw_a_bucket_after_the_other(stream, field, key, entity, buckets):
+    """With sigma 1 and no memory a path is the normal quantiles of its words: bucket t is draw t."""
+    size, ones = len(entity), np.ones(len(entity))
+    rules = {"sigma": ones, "phi": np.zeros(size), "step_scale": ones, "buckets": buckets}
+    (z,) = made("ou_field", {"key": key, "entity": entity, **rules}, {"gz": size * buckets})
+    lanes = []
+    for t in range(buckets):
+        lanes.append(words_at(stream, key, block=t // 2, **{field: np.array(entity, np.uint64)})[t % 2])
+    (uniform,) = made("open_uniform", {"x": np.stack(lanes, axis=1).ravel()})
+    (normal,) = made("normal_quantile_map", {"u": uniform})
+    assert z.tolist() == normal.tolist()
+
+
+@QUICK
+@given(
+    key=WORD,
+    rows=st.lists(st.tuples(st.sampled_from([0, 1, 2**16, 2**32 - 1]), WORD), min_size=1, max_size=8),
+    blocks=st.integers(1, 5),
+)
+def test_counts_take_one_block_after_the_other(key, rows, blocks):
+    """A count of 2 x blocks parts is the sum of counts of two parts, each at its block's address."""
+    bucket, entity = (
+        np.array([row[0] for row in rows], np.uint32),
+        np.array([row[1] for row in rows], np.uint64),
+    )
+    law = {"key": key, "kappa": np.zeros(len(rows)), "part_mean": 8.0, "zero_truncated": 0}
+
+    def count(parts, block):
+        at = STREAMS["5B.bucket_count"].address(
+            {"bucket_index": bucket, "demand_key": entity, "block": block}
+        )
+        found, draws = made(
+            "draw_counts", {"c0": at.c0, "c1": at.c1, "mu": np.full(len(rows), 8.0 * parts), **law}
+        )
+        assert draws.tolist() == [parts] * len(rows)
+        return found.astype(np.int64)
+
+    assert count(2 * blocks, 0).tolist() == sum(count(2, block) for block in range(blocks)).tolist()
