@@ -5,6 +5,7 @@ its words their values.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_world import TINY_SCENARIOS
 
 import sim.world as cw
 from sim.recipes.drawn import MADE, Drawn
@@ -365,3 +367,44 @@ def test_merchants_of_the_user_draw_what_they_were_not_given(rule: str, tmp_path
     drawn = explain(world, "outlet_catalogue", ["merchant_id=1002", "site_order=1", "legal_country_iso=NO"])
     assert "1A.multi_site" in {draw.stream for draw in drawn.draws}
     assert any("not computed again" in note for note in drawn.notes)
+
+
+@pytest.mark.parametrize("surface", ["merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"])
+def test_an_intensity_names_the_factors_that_moved_it(surface: str, demo_run: Path) -> None:
+    """Rows of the factor table explain an hour: the baseline of that local hour times their product."""
+    world, scenario = cw.open(demo_run), TINY_SCENARIOS[1]
+    if surface not in world.tables:
+        pytest.skip(f"{surface} is switched off in this world")
+    local = "local" in surface
+    bucket = "local_bucket_index" if local else "bucket_index"
+    value = "lambda_local_scenario" if local else "lambda_utc_scenario"
+    names = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+    rows = world.sql(
+        f"""select s.*, c.local_origin from {surface} s
+        join scenario_zone_calendar_5A c using (tzid, scenario_id)
+        join (select {", ".join(names)} from merchant_zone_profile_5A join scenario_overlay_factors_5A
+              using (legal_country_iso, tzid, demand_class) where scenario_id = '{scenario}'
+              group by all order by sum(local_buckets) desc, all_ limit 1) using ({", ".join(names)})
+        where s.scenario_id = '{scenario}' and {bucket} % 6 = 3 order by {bucket}""".replace(
+            "all_", ", ".join(names)
+        )
+    ).to_pylist()
+    base = {
+        row["hour_of_week"]: row["lambda_local_base"]
+        for row in world["merchant_zone_baseline_local_5A"]
+        .to_arrow(filter={name: rows[0][name] for name in names})
+        .to_pylist()
+    }
+    factors = set()
+    for row in rows:
+        key = [f"{name}={row[name]}" for name in (*names, bucket)]
+        notes = explain(world, surface, key, scenario).notes
+        together = re.fullmatch(r"factors  (\d+), together (\S+), in local bucket (\d+)", notes[-1])
+        assert together is not None
+        assert int(together[1]) == len(notes) - 1
+        then = row["local_origin"] + datetime.timedelta(hours=int(together[3]))
+        expected = base[then.weekday() * 24 + then.hour] * float(together[2])
+        assert row[value] == pytest.approx(expected, rel=1e-9)
+        factors.add(int(together[1]))
+    assert len(rows) >= 10
+    assert max(factors) > 0

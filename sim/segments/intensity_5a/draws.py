@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import INTEGER, NORMAL, UNIFORM, Drawn, Explained, MadeOf, Word, at, where
+from sim.recipes.drawn import (
+    INTEGER,
+    NORMAL,
+    UNIFORM,
+    Drawn,
+    Explained,
+    MadeOf,
+    Told,
+    Word,
+    at,
+    position,
+    where,
+)
 from sim.recipes.horizon import DAY_S, MICRO
+from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.segments.intensity_5a.s4_calendar import DAY_MINUTES
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -28,6 +41,47 @@ def _outages(ctx: Context, part: Partition, rows: Frame) -> Frame:
     )
 
 
+def _factors(ctx: Context, part: Partition, rows: Frame) -> list[str]:
+    """The factors that moved an intensity in its local bucket, and the events behind them."""
+    profile = ctx.load("merchant_zone_profile_5A", columns=(*_SCOPE, "merchant_id", "channel_group"))
+    owner = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+    key = profile.take(np.all([profile[name] == rows[name][0] for name in owner], axis=0))
+    bucket = _local_bucket(ctx, part, rows)
+    table = ctx.load("scenario_overlay_factors_5A", scenario=part.scenario)
+    first, length = table.local_bucket_index.astype(np.int64), table.local_buckets.astype(np.int64)
+    same = np.all([table[name] == key[name][0] for name in _SCOPE], axis=0)
+    mine = table.take(same & (first <= bucket) & (bucket < first + length))
+    events = ctx.load(_CALENDAR, scenario=part.scenario, columns=("event_id", "event_name"))
+    names = events.event_name[position(events.event_id, mine.event_id)]
+    told = [
+        f"factor   {factor:.12g} of {ctx.vocabulary('event_type')[kind]}, event {name} ({event}), "
+        f"by scenario_overlay_factors_5A from local bucket {since}"
+        for factor, kind, name, event, since in zip(
+            mine.factor.tolist(),
+            mine.event_type.tolist(),
+            names.tolist(),
+            mine.event_id.tolist(),
+            mine.local_bucket_index.tolist(),
+            strict=True,
+        )
+    ]
+    total, whole = ctx.params.overlay_policy_5A.total, 1.0
+    for factor in mine.factor.tolist():
+        whole *= factor
+    within = min(max(whole, float(total.low)), float(total.high))
+    return [*told, f"factors  {len(told)}, together {within:.12g}, in local bucket {bucket}"]
+
+
+def _local_bucket(ctx: Context, part: Partition, rows: Frame) -> int:
+    """The local bucket of a row of a surface: its own, or that of the middle of its UTC bucket."""
+    if "local_bucket_index" in rows:
+        return int(rows.local_bucket_index[0])
+    horizon = published_horizon(ctx.load("scenario_manifest_5A", scenario=part.scenario))
+    clock = local_calendar(ctx.load("tz_timetable_cache"), rows.tzid, horizon)
+    return int(clock.local[int(rows.bucket_index[0])])
+
+
+_SCOPE = ("legal_country_iso", "tzid", "demand_class")
 _PROFILE, _CALENDAR = "merchant_zone_profile_5A", "scenario_calendar_5A"
 
 _DRAWS = (
@@ -59,5 +113,10 @@ _MADE_OF = (
     MadeOf("scenario_overlay_factors_5A", _CALENDAR, "event behind the factor", {"event_id": "event_id"}),
 )
 
-EXPLAINED = Explained(_DRAWS, _MADE_OF)
+_TOLD = (
+    Told("merchant_zone_scenario_local_5A", _factors),
+    Told("merchant_zone_scenario_utc_5A", _factors),
+)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF, _TOLD)
 """How rows of 5A are explained."""
