@@ -1,8 +1,7 @@
-"""`contracts/answers/`: the JSON Schema of every answer a command gives with `--json`,
-one file a kind of answer.
+"""`contracts/answers/`: the JSON Schema of every answer that a command gives with `--json`, one file a kind.
 
 An answer names its file: `"schema": "closedworld.run/1"` is `run.yaml`. These schemas are for programs that
-read answers; nothing here is compiled into the contracts or moves a run id
+read answers. Nothing here is compiled into the contracts or moves a run id
 (`contracts/decisions/0009-answers.md`).
 """
 
@@ -81,9 +80,7 @@ class Answers:
         combine(problems, "The schemas of answers are not well formed")
 
     def problems(self, text: str) -> list[str]:
-        """What is wrong with one answer, as printed: nothing if it is one JSON object
-        that its schema allows.
-        """
+        """What is wrong with one answer as printed; nothing if it is a JSON object its schema allows."""
         document = json.loads(text)
         name = str(document.get("schema", "")).removeprefix("closedworld.").removesuffix("/1")
         if name not in self.names:

@@ -1,9 +1,8 @@
-"""Configuration of a run: config packs, presets and `--set` overrides,
-resolved and validated before anything is hashed.
+"""Configuration of a run: config packs, presets and `--set`, resolved and validated before they are hashed.
 
 A preset is a file under `config/presets/` that names overrides; `--set key=value` adds more on top. Keys read
-`<artefact id>.<key>.<key>`. The resolved values are what the parameter hash covers, so two ways of asking for
-the same values are the same run.
+`<artefact id>.<key>.<key>`. The parameter hash covers the resolved values, so two command lines that resolve
+to the same values give the same run.
 """
 
 from __future__ import annotations
@@ -82,8 +81,9 @@ class Configuration:
 
 
 def config_folder(root: Path) -> Folder:
-    """A configuration directory, each of whose files is read at most once:
-    what is hashed is what was parsed, and what was proven.
+    """A configuration directory that reads each of its files at most once.
+
+    So the bytes that are hashed are the bytes that were parsed and proven.
     """
     return Folder(root, "SHELL.CONFIG_UNREADABLE", "the configuration cannot be read")
 

@@ -97,8 +97,9 @@ def artefact_defaults(entry: Mapping[str, Any], segment: str, layer: int, schema
 def full_column(
     entry: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]], where: str
 ) -> dict[str, Any]:
-    """A column with all that is said of it: `{use: NAME}` is the column of columns.yaml, and what else the
-    entry says goes before it.
+    """A column of a table, with the entry of columns.yaml that it uses filled in.
+
+    `{use: NAME}` takes the column of that name from columns.yaml; every other key of the entry overrides it.
 
     Raises:
         ContractError: `SHELL.CONTRACT_INVALID`: there is no column of that name.

@@ -117,8 +117,7 @@ def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> 
 
 
 def prove_agreement(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> None:
-    """`lint`, unless the same code has already passed it for the same contracts and for what was read of the
-    same configuration.
+    """Run `lint`, unless the same code has already passed it for the same contracts and configuration files.
 
     Raises:
         ContractError: Listing everything that does not agree.
@@ -200,8 +199,9 @@ def _states(contracts: Contracts, states: list[StateFacts]) -> Iterator[Contract
 
 
 def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> Iterator[ContractError]:
-    """Every stream is drawn from, every field addressed by and every config pack read:
-    a prior nobody reads only looks like a knob.
+    """Streams that no state draws from, fields in no address and config packs that no state reads.
+
+    A prior that no state reads looks like a knob and changes nothing.
     """
     streams = {name for state in states for name in state.streams}
     for name in contracts.streams:

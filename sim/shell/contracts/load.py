@@ -1,5 +1,4 @@
-"""Read and compile `contracts/`: every file parsed strictly, validated against its meta-schema,
-turned into dataclasses.
+"""Read and compile `contracts/`: parse every file strictly, validate it, turn it into dataclasses.
 
     contracts/vocabularies.yaml            closed lists of category values
     contracts/columns.yaml                 columns that mean the same in many tables
@@ -9,10 +8,9 @@ turned into dataclasses.
     contracts/kernels/*.yaml  rng/*.yaml   kernels, random streams
     contracts/meta/*.yaml                  the schemas of all of these
 
-`contracts/decisions/` is prose for people, `contracts/answers/` says what commands print (`answers.py`):
-neither is part of the world's identity. All files are read before anything is reported, so one run of
-`closedworld contracts lint` shows every broken file. What entries leave out follows from what they say
-(`defaults.py`).
+`contracts/decisions/` is prose for people, and `contracts/answers/` says what commands print (`answers.py`).
+Neither is part of the world's identity. The loader reads all files before it reports anything, so one run of
+`closedworld contracts lint` shows every broken file. It derives what entries leave out (`defaults.py`).
 """
 
 from __future__ import annotations
@@ -264,9 +262,7 @@ class _Builder:
             self.problems.append(error)
 
     def home(self, relative: str, part: str, name: str) -> str:
-        """The reference of the table or document of this name in a file's folder,
-        in whichever of its schemas files it is.
-        """
+        """The reference of the named table or document, in whichever schemas file of the folder it is."""
         folder = folder_of(relative)
         return self.homes.get((folder, part, name), f"{_name(folder)}/schemas#/{part}/{name}")
 

@@ -14,8 +14,9 @@ from sim.shell.contracts.strict_yaml import JsonPath, Located
 def compile_streams(
     files: Sequence[Located], once: Callable[[str, str, str], bool]
 ) -> tuple[Streams, list[ContractError]]:
-    """All streams, and every expression that is not of the grammar or does not fit (see
-    `sim/rng/grammar.py`).
+    """Compile all streams; refuse every expression that is not of the grammar or does not fit.
+
+    `sim/rng/grammar.py` is the grammar.
 
     Args:
         files: Files that follow their meta-schema.

@@ -132,9 +132,7 @@ def _check_size(size: int, name: str) -> None:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of plain containers, so no caller can change what the cache holds. Depth is
-    at most `MAX_DEPTH`.
-    """
+    """Copy plain containers, at most `MAX_DEPTH` deep, so that no caller can change what the cache holds."""
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):

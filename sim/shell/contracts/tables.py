@@ -1,6 +1,4 @@
-"""Tables of all schemas files, compiled: columns in contract order,
-those of `contracts/columns.yaml` filled in.
-"""
+"""Tables of all schemas files, compiled in contract order; columns of `contracts/columns.yaml` filled in."""
 
 from __future__ import annotations
 

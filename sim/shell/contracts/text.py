@@ -1,6 +1,4 @@
-"""Contracts as rows of text, for people who ask what a dataset, config pack, kernel,
-stream or vocabulary is.
-"""
+"""Contracts as rows of text: what a dataset, config pack, kernel, stream or vocabulary is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a run tells while it is at work: typed events, told once, heard by whoever renders them
-(`progress.py`, `run_log.py`).
+"""Typed events of a run at work; listeners render them (`progress.py`, `run_log.py`).
 
-Events are outside every digest. They come one at a time, from whatever thread, the same under every executor:
-where partitions are computed elsewhere, `sent` stands for the stages that only the worker sees.
+Events are outside every digest. Listeners receive each event once and one at a time, from whatever thread,
+the same under every executor. Where workers compute partitions, the event `sent` replaces the stages that
+only the worker sees.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class InputRead:
 
 @dataclass(frozen=True)
 class KernelsCompiling:
-    """Kernels that this machine has not compiled yet are being compiled, before any state begins:
-    so many of them are done.
-    """
+    """Progress of compiling the kernels that this machine has not compiled yet, before any state begins."""
 
     backend: str
     done: int
@@ -97,8 +95,9 @@ class PartitionEnded:
 
 @dataclass(frozen=True)
 class Checked:
-    """The checks of a state, with their figures: name, passed and, where there are such, dataset, rows,
-    found, expected.
+    """The checks of a state, with their figures.
+
+    Each has a name, passed and, where they apply, dataset, rows, found and expected.
     """
 
     state: str

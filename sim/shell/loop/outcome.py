@@ -59,9 +59,7 @@ def state_row(
 
 
 def gate_row(segment: Segment, bundle: Bundle, status: str, started: float) -> StateRow:
-    """The row of a segment's gate: the rows of every dataset it vouches for,
-    built now (PASS) or earlier (PROVEN).
-    """
+    """The row of a segment's gate: rows of every dataset behind it, built now (PASS) or earlier (PROVEN)."""
     return state_row(segment, segment.gate, status, sum(item.rows for item in bundle.datasets), 0, started)
 
 

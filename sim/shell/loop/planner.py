@@ -141,11 +141,11 @@ def _estimate(prepared: Prepared, backend: Backend) -> Mapping[str, int]:
 
 
 def require_space(prepared: Prepared, out: Path) -> None:
-    """Refuse a run whose world clearly does not fit: less than half of the estimate,
-    what is there already aside, is free.
+    """Refuse a run whose world clearly does not fit on the disk.
 
-    Half, because estimates are rough: a refusal here should never be wrong. A disk that fills up later stops
-    the run too, and what was finished by then is kept.
+    That is: less than half of the estimate is free, not counting what the run directory already holds. Half,
+    because estimates are rough and a refusal here should never be wrong. A disk that fills up later stops the
+    run too, and the run keeps what was finished by then.
 
     Raises:
         StorageError: `SHELL.DISK_TOO_SMALL`.

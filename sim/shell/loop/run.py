@@ -1,6 +1,4 @@
-"""The loop over segments and states: gate, seal, execute, bundle; skip what is proven,
-resume what was begun.
-"""
+"""The loop over segments and states: gate, seal, execute, bundle; a rerun skips or resumes what is there."""
 
 from __future__ import annotations
 
@@ -160,9 +158,7 @@ class Run:
         return self.result
 
     def _share_device(self) -> None:
-        """Let as many partitions hold rows on the device at once as are computed at once,
-        or as the user says.
-        """
+        """Let as many partitions hold rows on the device as are computed at once, or as the user sets."""
         if self.backend.slots is not None:
             threads = self.options.executor.threads if self.options.executor else self.options.workers
             self.backend.slots.resize(self.options.device_slots or max(1, min(threads, MOST_SLOTS)))

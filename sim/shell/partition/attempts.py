@@ -1,15 +1,14 @@
-"""Attempts at partitions by other processes: each writes in a directory of its own,
-and the driver alone takes files over.
+"""Attempts at partitions by worker processes: each writes its own directory, and the driver takes files over.
 
-    staging/<state>/attempts/<job>/  made by the driver, one a driver process and state; put away when it ends
+    staging/<state>/attempts/<job>/  the driver makes one a process and state, and removes it at the end
         job.json                     what all partitions of the state share
-        <partition>.<random>/        made by a worker when it begins; the driver takes it when it has answered
+        <partition>.<random>/        a worker makes it when it begins; the driver takes it on its answer
 
-A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never reaches
-outside of it. So two attempts at one partition cannot meet, and a worker that was given up and comes back to
-life (a zombie) finds its directory gone: it can neither change what was staged or published since, nor bring
-a discarded staging directory back. An attempt directory that is still there and not done is the mark of a
-worker that died (or has stopped for good).
+A worker creates nothing but its own attempt, with one `mkdir` whose parent must exist, and never writes
+outside of it. So two attempts at one partition cannot meet. A worker that the driver gave up and that comes
+back to life (a zombie) finds its directory gone: it can neither change what was staged or published since,
+nor bring a discarded staging directory back. An attempt directory that is still there and not done means that
+its worker died (or has stopped for good).
 """
 
 from __future__ import annotations

@@ -55,9 +55,7 @@ def smaller_partitions(program: Program, ctx: Context) -> str:
 
 
 def limit_passed(state: str, part: str | None, error: MemoryLimitPassed) -> StorageError:
-    """The refusal when the process took more than `--memory-limit` allows;
-    `part` is None outside partitions.
-    """
+    """The refusal when the process took more than `--memory-limit`; `part` is None outside partitions."""
     enough = -(-error.peak * 11 // 10 // _MIB)
     fewer = f"--workers {error.together - 1}, or with " if error.together > 1 else ""
     beside = (

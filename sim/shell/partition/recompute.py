@@ -24,8 +24,9 @@ DISAGREES = "SHELL.BACKEND_DISAGREES"
 
 
 def sampled(fraction: float, run_id: str, state: str, parts: Sequence[Partition]) -> frozenset[str]:
-    """Names of the partitions to compute twice: each with the given chance by a hash of its name,
-    and at least one; none for 0.
+    """Names of the partitions to compute twice, chosen by a hash of each name.
+
+    Each is chosen with the given chance, at least one is; none for 0.
 
     Args:
         fraction: 0 .. 1.

@@ -153,9 +153,7 @@ def _events(program: Program, ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _against_ledger(state: str, ctx: Context, totals: Totals, bundle: Bundle) -> list[Check]:
-    """Sums over all events of each stream and scenario against the ledger the segment was sealed with,
-    key and all.
-    """
+    """Compare each stream's key and sums over all events, by scenario, with the segment's sealed ledger."""
     sealed = {
         (row["stream"], row["scenario"]): row for row in bundle.document["ledger"] if row["state"] == state
     }

@@ -92,9 +92,7 @@ class Staging:
         return self.path / "data" / dataset / (scenario or "_")
 
     def ready(self, folder: Path) -> Path:
-        """A directory inside staging, there and durable: seen to once,
-        as nobody else takes it away while this is at work.
-        """
+        """Make a directory inside staging durable, once; nobody else removes it while this process works."""
         if folder not in self._ready:
             with storage_errors(folder, "preparing staging"):
                 make_directories(folder)
@@ -108,9 +106,7 @@ class Staging:
         return self._write(self.ready(self.directory(dataset, scenario)) / name, data, meanwhile)
 
     def _write(self, path: Path, data: bytes | memoryview, meanwhile: Callable[[], Result]) -> Result:
-        """Write under a name of this attempt's own, then take the final one:
-        a task computed twice at once disturbs nobody.
-        """
+        """Write under a name of this attempt alone, then rename, so that two attempts at once do not meet."""
         attempt = self.ready(self.path / "writing") / f"{os.getpid()}.{threading.get_native_id()}.{path.name}"
         with storage_errors(attempt, "preparing staging"):
             attempt.unlink(missing_ok=True)
@@ -120,9 +116,7 @@ class Staging:
         return result
 
     def record(self, result: PartitionResult) -> None:
-        """Leave the receipt of a finished partition: written last,
-        so that it never promises a missing file.
-        """
+        """Write the receipt of a finished partition after its files, so that it names no missing file."""
         body = canonical_json(encode_result(result))
         self._write(
             self.path / "receipts" / f"{result.name}.json",
@@ -152,9 +146,7 @@ class Staging:
         return result
 
     def drop_strangers(self, dataset: str, scenario: str | None, names: Mapping[str, str]) -> None:
-        """Remove staged files of partitions that are not part of the plan (left by an
-        interrupted attempt).
-        """
+        """Remove staged files of partitions outside the plan, which an interrupted attempt left."""
         folder = self.directory(dataset, scenario)
         with storage_errors(folder, "preparing staging"):
             for entry in list(os.scandir(folder)):
@@ -185,8 +177,9 @@ def _plain(path: Path) -> bytes | None:
 
 
 def put_away(path: Path) -> None:
-    """Remove a tree under a name nobody knows, so that a late writer can neither be caught half-way nor bring
-    it back.
+    """Remove a tree under a new random name, so that no late writer finds it.
+
+    A late writer can then neither leave it half removed nor bring it back.
     """
     gone = path.with_name(f"{path.name}.gone-{uuid.uuid4().hex}")
     with contextlib.suppress(FileNotFoundError):

@@ -83,8 +83,9 @@ class RunningSums:
                 merged.place, merged.expected = place, row["expected"]
 
     def totals(self, ctx: Context) -> Totals:
-        """What all partitions counted, and drew from each stream over all scenarios,
-        for the state's functions.
+        """What all partitions counted, and what they drew from each stream over all scenarios.
+
+        The state's functions receive it.
         """
         drawn = {}
         for stream in self._state.streams:

@@ -102,8 +102,9 @@ def check_names(checks: Iterable[Mapping[str, Any]]) -> list[CheckName]:
 
 
 def encode_flag(segment: str, index: bytes) -> bytes:
-    """Bytes of `_passed.flag`, ASCII canonical JSON and a newline: digest of the index,
-    number and names of its checks.
+    """Bytes of `_passed.flag`: the index's digest, and the number and names of its checks.
+
+    The flag is ASCII canonical JSON and a newline.
 
     Raises:
         GateError: If the index is not a JSON object of this format.

@@ -1,5 +1,6 @@
-"""A run's first document, and how large documents may be: receipts, seals, manifests, indexes, read whole
-before anything is known.
+"""A run's first document, and how large a document may be that a reader loads before it has proven anything.
+
+Receipts, seals, manifests and indexes are such documents.
 """
 
 from __future__ import annotations

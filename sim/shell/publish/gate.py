@@ -125,8 +125,9 @@ def verify_bundle(
 
 
 def directory_problems(run_dir: Path, item: Published, deep: bool) -> list[str]:
-    """Where a published directory is not as listed: names, kinds and sizes,
-    and if these hold and it is `deep`, every byte.
+    """Differences between a published directory and its list: names, kinds, sizes and, if `deep`, every byte.
+
+    Bytes are compared only where names, kinds and sizes agree.
     """
     directory, digests = run_dir / item.path, {part.name: part.file_sha256 for part in item.files}
     problems = compare_directory(directory, digests, hashes=False)

@@ -57,9 +57,7 @@ class RunLock:
         return self
 
     def _still_there(self) -> bool:
-        """Whether the locked file is still the directory's: a removal may have come between opening and
-        locking.
-        """
+        """Whether the locked file is still in the directory, as a removal may come between open and lock."""
         try:
             return os.path.samestat(os.fstat(self._fd), self._path.lstat())
         except FileNotFoundError:

@@ -1,7 +1,6 @@
-"""What a state published: files, rows, digests, checks, ledger - the list by which every later reader opens
-files.
+"""What a state published (files, rows, digests, checks, ledger): the list by which every reader opens files.
 
-A manifest is JSON, written once by the state that made the files, and never reconstructed from a directory
+A manifest is JSON. The state that made the files writes it once; nothing reconstructs it from a directory
 listing.
 """
 
@@ -120,8 +119,7 @@ def encode_file(part: PartFile) -> dict[str, Any]:
 
 
 def decode_published(document: Mapping[str, Any]) -> Published:
-    """A `Published` from its JSON form: every name one that a run may use,
-    every path inside the run directory.
+    """A `Published` from its JSON form; every name must be one a run may use, every path inside the run.
 
     Raises:
         GateError: If it is none that a run wrote.

@@ -1,6 +1,4 @@
-"""A run writes into directories of its own: a link planted in one would have it read or
-write somewhere else.
-"""
+"""A run writes into its own directories alone; a link planted there would have it read or write elsewhere."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ FOLDERS = ("data", "gates", "ledger", "reports", "staging")
 
 
 def require_own_folders(run_dir: Path) -> None:
-    """Refuse a run directory that is a symbolic link, or that holds one in place of a directory or a file of
-    a run.
+    """Refuse a run directory that is a symbolic link or holds one in place of a run's directory or file.
 
     Raises:
         GateError: `SHELL.RUN_FOLDER_LINKED`, naming the links.

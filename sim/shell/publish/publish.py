@@ -171,10 +171,9 @@ def publish_directory(staged: Path, target: Path, files: Mapping[str, str]) -> b
 
 
 def settle_published(target: Path, staging: Path) -> None:
-    """Make durable what an earlier process published as `target` out of `staging`:
-    it may not have lived to do so.
+    """Sync what an earlier process published as `target` out of `staging`, as it may have died before.
 
-    Whoever finds a published name and tells it as done calls this first.
+    Every caller that finds a published name calls this before it reports the name as done.
     """
     with storage_errors(target, "publishing"):
         source = staging if staging.is_dir() else target.parent
@@ -182,9 +181,7 @@ def settle_published(target: Path, staging: Path) -> None:
 
 
 def compare_directory(path: Path, files: Mapping[str, str], hashes: bool = True) -> list[str]:
-    """Everything in which a published directory differs from its list of files;
-    empty when it is as listed.
-    """
+    """Every difference between a published directory and its list of files; empty when there is none."""
     if path.is_symlink() or not path.is_dir():
         return [f"{path}: missing directory"]
     present = {entry.name: entry for entry in os.scandir(path)}
@@ -245,9 +242,7 @@ def _read_back(path: Path, digest: str) -> None:
 
 
 def _settle(target: Path, source: Path) -> None:
-    """Make a rename durable, an earlier attempt's too: the new name,
-    then the disappearance of the old one.
-    """
+    """Sync a rename, an earlier attempt's too: first the new name, then the removal of the old one."""
     fsync_directory(target.parent)
     fsync_directory(source.parent)
 

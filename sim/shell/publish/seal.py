@@ -1,9 +1,8 @@
-"""Sealed inputs and gate receipts: what a segment was allowed to read, with digests,
-decided before it reads anything.
+"""Sealed inputs and gate receipts: what a segment may read, with digests, decided before it reads anything.
 
-Behind a gate stand all segments that came before, whether or not one of their rows is read: their flags and
-indexes are sealed. The seal is derived from the states' declarations, never kept by hand. Bulk inputs are
-sealed by the digests their producer published, so nothing is re-read and nothing is unsealed.
+A segment's gate requires all earlier segments, whether or not it reads one of their rows: the seal holds
+their flags and indexes. The seal is derived from the states' declarations, never kept by hand. It names bulk
+inputs by the digests that their producer published, so nothing is read again and nothing is unsealed.
 """
 
 from __future__ import annotations

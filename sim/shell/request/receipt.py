@@ -1,5 +1,6 @@
-"""`run_receipt.json`: what a run directory says it is, read from anybody's directory and held against its own
-content.
+"""`run_receipt.json`: what a run directory claims to be; a reader trusts no directory and proves the receipt.
+
+Reading compares the receipt with what its own content makes of it.
 """
 
 from __future__ import annotations

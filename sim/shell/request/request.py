@@ -116,9 +116,7 @@ class Prepared:
         }
 
     def receipt(self, backend: Backend, executor: str) -> dict[str, Any]:
-        """Content of `run_receipt.json`: identity, resolved parameters,
-        and provenance that is outside every digest.
-        """
+        """Content of `run_receipt.json`: identity and resolved parameters, and provenance outside digests."""
         files = {name: _file_name(file.path) for name, file in self.request.inputs.items()}
         return {
             "format": RECEIPT_FORMAT,

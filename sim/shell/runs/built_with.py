@@ -51,13 +51,13 @@ class Judge:
 
 
 def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict[Key, Switch]:
-    """Optional datasets that the segments of a run that passed do not publish,
-    and what each would be published for.
+    """Optional datasets that a run's passed segments do not publish, and the switch that would publish each.
 
-    Nothing for segments built with other contracts than those given: what those left out cannot be told.
+    Nothing for segments that were built with other contracts than those given: those contracts are not at
+    hand.
 
     Args:
-        run_dir: Run directory, or the mirror of a remote run's documents.
+        run_dir: Run directory, or the mirror of the documents of a run in an object store.
         passed: Segments that passed.
         contracts: The contracts at hand.
     """

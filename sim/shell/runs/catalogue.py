@@ -1,6 +1,4 @@
-"""The catalogue of outputs: every dataset with its place, keys, joins, part in the model, gate,
-switch and columns.
-"""
+"""The catalogue of outputs: every dataset's place, keys, joins, use in the model, gate, switch, columns."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ from sim.state.switches import Choices, asked_for, named
 
 
 def contract_checks(dataset: Dataset) -> list[str]:
-    """Names of every check the contract of a dataset asks for,
-    each once (laws over the same columns share a check).
+    """Names of every check that the contract of a dataset demands, each once.
+
+    Invariants over the same columns share a check.
     """
     names = ["schema", "sort_order", "primary_key", "seam.sort_order", "seam.primary_key"]
     for column in dataset.table.columns:
@@ -70,11 +71,10 @@ def missing_checks(
 
 
 def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
-    """What contracts demand of a segment and its bundle does not hold, datasets and checks by name;
-    and what nobody asked for.
+    """Datasets and checks that contracts demand and a bundle lacks, and those that nothing demands.
 
-    Nothing is taken from the bundle but what it holds: which states and datasets a segment has is said by the
-    contracts, and which of the optional ones by the request.
+    The bundle says only what it holds. The contracts say which states and datasets a segment has, and the
+    request says which of the optional ones.
 
     Args:
         contracts: The contracts it was built with.

@@ -1,6 +1,4 @@
-"""Figures of what a run published, by dataset and scenario: what every answer that tells of a run says in the
-same words.
-"""
+"""Figures of what a run published, by dataset and scenario, in the same words in every answer."""
 
 from __future__ import annotations
 

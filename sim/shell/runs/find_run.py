@@ -25,9 +25,7 @@ def looks_like_a_run(path: Path) -> bool:
 
 
 def _named(name: str, prefix: str) -> bool:
-    """Whether a run may be called so: a name that begins with a dot is no run's,
-    but what a removal moved aside.
-    """
+    """Whether a run may have this name; names with a leading dot belong to what a removal moved aside."""
     return name.startswith(prefix) and not name.startswith(".")
 
 

@@ -64,8 +64,7 @@ class OpenRun:
 
 
 def open_run(run_dir: Path, codes: Sequence[str]) -> OpenRun:
-    """Open a run for reading: identity, flags, indexes and chain must hold,
-    files must be there in their sizes.
+    """Open a run for reading: verify identity, flags, indexes and chain, and that files exist in their sizes.
 
     Args:
         run_dir: Run directory.
@@ -127,16 +126,15 @@ def unfinished_segments(
 
 
 def linked_folder(run_dir: Path, paths: Iterable[str]) -> Path | None:
-    """The first directory on the way to one of these paths that is a symbolic link:
-    what lies behind is not this run's.
-    """
+    """The first directory on the way to one of these paths that is a symbolic link, hence not this run's."""
     folders = {folder for path in paths for folder in Path(path).parents} - {Path()}
     return next((run_dir / folder for folder in sorted(folders) if (run_dir / folder).is_symlink()), None)
 
 
 def index_problems(run_dir: Path, bundle: Bundle) -> list[str]:
-    """Where an index is not what its states' manifests make: an index rewritten together with its flag is
-    told by them.
+    """Differences between an index and what its states' manifests make of it.
+
+    They show an index that was rewritten together with its flag.
     """
     document, folder = bundle.document, gates_dir(run_dir, bundle.segment)
     paths = [folder / name for name in document["documents"] if name.startswith("states/")]
@@ -181,8 +179,7 @@ def state_files(run_dir: Path, codes: Iterable[str]) -> Iterator[tuple[str, Path
 
 
 def open_segment(run_dir: Path, code: str, codes: Sequence[str]) -> Bundle:
-    """A passed segment's bundle, with every field of its index of the right shape and every path inside the
-    run.
+    """A passed segment's bundle; every field of its index has its shape and every path is inside the run.
 
     Raises:
         GateError: If flag and index do not belong together, or the index cannot be what a run wrote.

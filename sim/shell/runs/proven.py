@@ -30,8 +30,9 @@ class ProvenFiles:
         self._lock = threading.Lock()
 
     def require(self, files: Iterable[tuple[Path, str]]) -> None:
-        """Every file must be the published one: checked once, several at a time,
-        and again if it is another file now.
+        """Require the published bytes of every file, several at a time.
+
+        A file is read once, and again if it has become another file since.
 
         Args:
             files: Path and published SHA-256.

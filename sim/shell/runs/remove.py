@@ -1,9 +1,8 @@
-"""Removing a run: whole or not at all as far as anybody can see, nothing that is not a run's,
-and nothing through a link.
+"""Removing a run: observers see all of it or none, and only the run's files go, none through a link.
 
-The run is renamed aside while its lock is held, then its receipt goes, then everything else. Killed anywhere
-in between, what is left has a name that no command takes for a run; the next removal in that folder clears
-it.
+The removal renames the run aside while it holds the run's lock, then deletes the receipt, then everything
+else. If it is killed anywhere in between, what is left has a name that no command takes for a run. The next
+removal in that folder clears it.
 """
 
 from __future__ import annotations

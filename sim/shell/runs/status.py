@@ -177,10 +177,10 @@ def probe_lock(run_dir: Path) -> tuple[bool, str]:
 
 
 def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a state, latest invocation last seen: state, status, rows, seconds, resumed partitions,
-    memory, error.
+    """One row a state, as its latest invocation left it.
 
-    From the run reports where there are any; states whose report is missing are told from their manifests.
+    A row has state, status, rows, seconds, resumed partitions, memory and error. It comes from the run
+    reports where there are any, and from the state's manifest where its report is missing.
 
     Raises:
         UsageError: `SHELL.REPORT_UNREADABLE` if a report file is not one (reports are not sealed).

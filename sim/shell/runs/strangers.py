@@ -47,9 +47,7 @@ def strangers(run_dir: Path, bundles: Mapping[str, Bundle], unfinished: Sequence
 def _walk(
     run_dir: Path, top: str, folders: set[str], skipped: set[str], unfinished: frozenset[str]
 ) -> Iterator[tuple[str, int]]:
-    """(relative path, mode) of every entry below `top`, links not followed,
-    unlisted directories not entered.
-    """
+    """(relative path, mode) of every entry below `top`; follows no link, enters no unlisted directory."""
     try:
         yield top, (run_dir / top).lstat().st_mode
     except FileNotFoundError:

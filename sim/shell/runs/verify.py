@@ -175,8 +175,9 @@ def verify_run(
 def _strangers(
     run_dir: Path, codes: Sequence[str], passed: Sequence[str], bundles: Mapping[str, Bundle]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """(unfinished segments, strangers): a writer at work may begin a segment while its directories are
-    walked; then walk again.
+    """Unfinished segments and strangers, of one moment.
+
+    A writer at work may begin a segment while its directories are walked; then walk again.
     """
     unfinished = unfinished_segments(run_dir, codes, passed)
     while True:

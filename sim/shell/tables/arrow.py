@@ -103,8 +103,9 @@ def schema_problem(frame: Frame, dataset: Dataset) -> tuple[str, str, str] | Non
 def from_arrow(
     table: pa.Table, dataset: Dataset, vocab: Vocabularies, columns: Sequence[str] | None = None
 ) -> Frame:
-    """An Arrow table as a frame: zero-copy for single-chunk fixed-width columns, null slots zeroed,
-    categories as sealed codes.
+    """Turn an Arrow table into a frame: null slots zeroed, categories as sealed codes.
+
+    Fixed-width columns of a single chunk are not copied.
 
     Args:
         table: Its schema must be the contract's (or the named columns of it), metadata aside.

@@ -57,9 +57,7 @@ class _Values:
         return known
 
     def find(self, column: Array) -> Array:
-        """A position for each element, int64: its own where it is one of the values,
-        anything valid where it is not.
-        """
+        """A position for each element, int64: where it is among the values, or any valid one if it is not."""
         last = len(self.values) - 1
         if self._dense:
             return np.minimum(self._offsets(column), np.uint64(last)).astype(np.int64)

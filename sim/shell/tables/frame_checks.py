@@ -122,9 +122,7 @@ def _range(
 
 
 def _finite(frame: Frame, dataset: Dataset, column: Column, values: Array) -> CheckResult:
-    """No NaN and no infinity anywhere, null slots included: nothing downstream could compare or hash them
-    sensibly.
-    """
+    """No NaN and no infinity anywhere, null slots included: no reader could compare or hash them sensibly."""
     name = f"finite.{column.name}"
     for start in range(0, len(values), _BLOCK):
         if not np.isfinite(values[start : start + _BLOCK]).all():

@@ -17,9 +17,7 @@ _FEW = 16
 
 
 def key_columns(frame: Frame, names: Sequence[str]) -> list[Array]:
-    """The named columns as comparable arrays: a column that has nulls becomes (present,
-    value with nulls zeroed).
-    """
+    """The named columns as comparable arrays; a nullable one becomes (present, value with nulls zeroed)."""
     columns: list[Array] = []
     for name in names:
         mask = frame.valid.get(name)
@@ -129,8 +127,9 @@ def has_duplicates(columns: Sequence[Array]) -> Array:
 
 
 def _mix(columns: Sequence[Array]) -> Array:
-    """One uint64 a row, equal for equal keys (multiply and fold, after Steele, Lea and Flood 2014,
-    SplitMix64).
+    """One uint64 a row, equal for equal keys: multiply and fold, after SplitMix64.
+
+    Steele, Lea and Flood 2014 describe SplitMix64.
     """
     mix = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:

@@ -63,9 +63,7 @@ class Reference:
         return {key.decode(): value.decode() for key, value in raw.items()}
 
     def frame(self, name: str, vocabularies: Mapping[str, tuple[str, ...]]) -> Frame:
-        """A table as a `Frame`: `country_iso` and `tzid` as codes into the sealed lists,
-        other text as numpy str.
-        """
+        """A table as a `Frame`: `country_iso`, `tzid` as codes into the sealed lists, other text as str."""
         with self._lock:
             cached = self._frames.get(name)
         if cached is not None:

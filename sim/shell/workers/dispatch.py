@@ -1,6 +1,4 @@
-"""The driver's side of spreading a state's partitions: what an executor does with them,
-here or in other processes.
-"""
+"""The driver's side of spreading a state's partitions over an executor, in this process or in others."""
 
 from __future__ import annotations
 

@@ -24,9 +24,7 @@ _VERSIONS = ("closedworld", "numpy", "pyarrow", "numba")
 
 
 def encode_request(request: Request) -> dict[str, Any]:
-    """JSON form of a request; packaged directories are left out,
-    since every host has its own copy of those.
-    """
+    """JSON form of a request without packaged directories: every host has its own copy of those."""
     return {
         "preset": request.preset,
         "seed": request.seed,

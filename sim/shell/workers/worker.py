@@ -148,8 +148,9 @@ def _job(run_dir: str, state: str, digest: str) -> _Job:
 
 @lru_cache(maxsize=1)
 def _opened(run_dir: str, session: str, request: str, model: str) -> tuple[Prepared, Store]:
-    """The request and the run's store, once a process and driver session:
-    what a store has verified holds for that long.
+    """The request and the run's store, once a process and driver session.
+
+    What the store has verified stays verified for that long.
     """
     keep_freed_memory()
     prepared = prepare(decode_request(json.loads(request)), importlib.import_module(model).MODEL)
