@@ -125,9 +125,7 @@ def emit(command: str, payload: dict[str, Any], text: str | Sequence[str]) -> No
 
 
 def json_text(document: Any) -> str:
-    """A JSON document and its line end, in characters that standard output holds and
-    no terminal acts upon.
-    """
+    """A JSON document and its line end, in characters that standard output holds and terminals ignore."""
     text = json.dumps(document, ensure_ascii=not holds_unicode())
     if text.isprintable():
         return text + "\n"
@@ -142,8 +140,7 @@ def table(
 
 
 class Columns:
-    """Columns of a plain aligned table, wide enough for the rows at hand:
-    longer cells of later rows stand out.
+    """Columns of a plain aligned table, as wide as the rows at hand; longer cells of later rows overflow.
 
     Args:
         headers: Names of the columns.
@@ -178,9 +175,7 @@ class Columns:
 
 
 def refuse(error: SimError) -> int:
-    """Print a refusal and return its exit code: text to stderr,
-    or one JSON object to stdout with `--json`.
-    """
+    """Print a refusal and return its exit code: text to stderr, or with `--json` one object to stdout."""
     from sim.ground.errors import StorageError
 
     if settings.json and not settings.begun and error.code != RESULT_NOT_WRITTEN:
@@ -265,9 +260,7 @@ def local_out(out: str, command: str) -> Path:
 
 
 def invoked(program: Path, plain: str) -> str:
-    """How to call a program again from here: `plain` if the shell finds it, else its path,
-    relative where that is shorter.
-    """
+    """How the user calls a program again: `plain` if the shell finds it, else its path, the shorter form."""
     found = shutil.which(plain)
     try:
         if found is not None and Path(found).absolute() == program.absolute():

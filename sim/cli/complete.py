@@ -55,8 +55,9 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 
 def complete_override(incomplete: str) -> list[str]:
-    """Keys of `--set`: config packs first, then, once a pack is named, its keys down to the values; `key=`
-    leaves the value to be typed.
+    """Keys of `--set`: config packs first; after a pack is named, its keys down to the values.
+
+    `key=` leaves the value to the user.
     """
     if "=" in incomplete:
         return []

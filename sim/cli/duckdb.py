@@ -106,9 +106,7 @@ class _Shell:
 
 
 def _statements(asked: bool) -> Iterator[str]:
-    """Lines that begin with a dot, and texts up to a line that ends in a semicolon;
-    what is left at the end is one as well.
-    """
+    """Lines that begin with a dot, and texts up to a line that ends in a semicolon or to the end of input."""
     held = ""
     while True:
         try:

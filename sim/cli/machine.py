@@ -202,9 +202,7 @@ def _zones(root: Path) -> Finding:
 
 
 def _backends() -> list[Finding]:
-    """Every backend and, of those that can run, whether it gives the published words;
-    which of them `auto` takes.
-    """
+    """Every backend; of those that can run, whether it gives the published words; and which `auto` takes."""
     findings = []
     for name in (name for name in NAMES if name != "auto"):
         needed = name == "cpu"

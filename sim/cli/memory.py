@@ -30,8 +30,9 @@ _MOST = 2**63 - 1
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size: a whole number of bytes, or a decimal number with a unit (kB, MB, GB, TB; KiB, MiB,
-    GiB, TiB).
+    """Bytes of a size: a whole number of bytes, or a decimal number with a unit.
+
+    Units are kB, MB, GB, TB; KiB, MiB, GiB, TiB.
 
     Raises:
         UsageError: `SHELL.SIZE_INVALID`.

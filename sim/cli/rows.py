@@ -1,6 +1,4 @@
-"""Query results as text: table, CSV, JSON. They are written batch by batch,
-so that an answer need not fit into memory.
-"""
+"""Query results as text: table, CSV, JSON, written batch by batch, so that they need not fit in memory."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ from sim.world.query import batches
 
 
 def json_rows(batch: pa.RecordBatch) -> list[list[Any]]:
-    """Rows as lists of JSON-ready values; integers stay exact, times are ISO 8601,
-    what JSON cannot hold is text.
-    """
+    """Rows as lists of JSON-ready values: exact integers, ISO 8601 times, text for what JSON cannot hold."""
     return [
         list(row) for row in zip(*(map(plain, column.to_pylist()) for column in batch.columns), strict=True)
     ]
@@ -120,8 +116,9 @@ def _flat(column: pa.Array) -> pa.Array:
 
 
 def write_table(stream: pa.RecordBatchReader, limit: int) -> None:
-    """The first `limit` rows (0: all) to stdout as an aligned table, saying when there are more; the first
-    batch decides the widths.
+    """Write the first `limit` rows (0: all) to stdout as an aligned table, and say when there are more.
+
+    The first batch decides the widths.
     """
     numeric = frozenset(
         number

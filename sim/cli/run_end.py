@@ -1,6 +1,4 @@
-"""What `closedworld run` says when it is done: totals and what to do next;
-with `--verbose` every state and dataset.
-"""
+"""What `closedworld run` says at its end: totals and the next steps; with `--verbose` states and datasets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The standard streams. What is told beside a result decides nothing:
-where it cannot be written it is dropped.
+"""The standard streams: results that cannot be written are refused (exit 7), remarks beside them are dropped.
 
-A result that cannot be written is a refusal (exit 7). A stream that whoever started the process left closed
-has its number taken, so that no file of a run can get it and be written into by mistake.
+A remark decides nothing, so a run goes on without it. Where whoever started the process left a stream closed,
+this module takes its number, so that no file of a run can get it and be written into by mistake.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ class ReaderLeft(Exception):  # no OSError: typer would end the process over tha
 
 
 class Dropped:
-    """A text stream whose failures are nobody's: what it refuses is dropped,
-    and the next write is tried again.
+    """A text stream that drops what it fails to write, and tries the next write again.
 
     Args:
         stream: What is written to.
@@ -56,9 +54,7 @@ class Dropped:
 
 
 def settle() -> None:
-    """Make the streams of this process what the rest of the engine takes for granted;
-    to be called before anything is opened.
-    """
+    """Make the streams of this process what the engine assumes; call this before anything is opened."""
     # a result must not vanish: writing to 1 fails
     for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         _take_number(number, mode)
@@ -124,9 +120,7 @@ def results() -> Iterator[None]:
 
 
 def give_up_results() -> None:
-    """Let what is still buffered for standard output go nowhere:
-    it would fail again at the interpreter's end.
-    """
+    """Drop what is still buffered for standard output: it would fail again at the interpreter's end."""
     with contextlib.suppress(OSError, ValueError):
         number = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

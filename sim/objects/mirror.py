@@ -1,9 +1,8 @@
-"""A run in an object store: its documents mirrored into a local directory,
-its data files known by the store's listing.
+"""A run in an object store: its documents mirrored into a local directory, its data files listed there.
 
-Receipt, seals, manifests, indexes and flags are small: they are copied and held against each other by the
-same functions that open a local run. Data files stay where they are; each must be there in its size and,
-where the store keeps one, with its SHA-256.
+Receipt, seals, manifests, indexes and flags are small: the reader copies them, and the functions that open a
+local run prove them. Data files stay where they are; each must be there in its size and, where the store
+keeps one, with its SHA-256.
 """
 
 from __future__ import annotations
@@ -215,8 +214,7 @@ def stated_problems(run: RemoteRun, item: Published, part: PartFile) -> tuple[li
 
 
 def require_object(run: RemoteRun, item: Published, part: PartFile) -> None:
-    """A data file must be the published one: by the store's own SHA-256,
-    or where it keeps none by reading every byte.
+    """Require the published bytes of a data file: by the store's own SHA-256, else by reading every byte.
 
     Raises:
         GateError: If it is not.

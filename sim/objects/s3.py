@@ -1,8 +1,8 @@
-"""S3 and what speaks its protocol: conditional puts, whole-object SHA-256, multipart uploads that a killed
-uploader does not leave behind.
+"""S3 and stores of its protocol: conditional puts, whole-object SHA-256, multipart uploads cleaned up.
 
-Up to 64 MiB an object goes up in one PUT with its SHA-256, which S3 checks before it accepts the body and
-keeps. Larger ones go up in parts; S3 keeps no SHA-256 over the whole of those, so they are read back once.
+An object of up to 64 MiB goes up in one PUT with its SHA-256. S3 checks the SHA-256 before it accepts the
+body, and keeps it. A larger object goes up in parts; S3 keeps no SHA-256 over the whole of it, so the
+uploader reads it back once. The next run aborts the parts that a killed uploader left.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class S3Objects(ObjectStore):
             )
 
     def recover(self, notes: Path) -> None:
-        """Abort the multipart uploads this work directory noted and did not finish: its lock is ours,
-        so their uploader is dead.
+        """Abort the unfinished multipart uploads that this work directory noted.
+
+        This process holds the directory's lock, so their uploader is dead.
         """
         with store_errors(notes, "looking for interrupted uploads"):
             make_directories(notes)
@@ -76,10 +77,10 @@ class S3Objects(ObjectStore):
                     note.unlink()
 
     def probe(self) -> bool:
-        """Whether the store compares a body with the SHA-256 it is given,
-        instead of keeping whatever it is told.
+        """Whether the store compares a body with the SHA-256 sent with it, and refuses another body.
 
-        Asked with a wrong one. Only of a store that says no are SHA-256s sent and believed.
+        The probe sends a wrong SHA-256. A store that accepts it neither gets SHA-256s later nor is believed
+        about any.
         """
         wrong = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256_bytes(b""))}
         # The refusal is the answer hoped for; the client's own patience would try it again for some ten

@@ -195,8 +195,7 @@ class ObjectStore(ABC):
 
 
 def require_conditional_put(store: ObjectStore, key: str) -> None:
-    """Refuse a store that overwrites where it was told not to: an object that exists is offered again,
-    with its own bytes.
+    """Refuse a store that overwrites on put-if-absent: put an object that exists again, with its own bytes.
 
     Raises:
         StorageError: `SHELL.STORE_WITHOUT_CONDITIONAL_PUT`.

@@ -1,10 +1,10 @@
-"""A run whose home is an object store: built in a local work directory,
-each segment uploaded when it has passed, its flag last.
+"""A run in an object store: built in a local directory, each passed segment uploaded, its flag last.
 
-Order of a segment's objects: data files, documents, index, `_passed.flag`. Each is created only if absent,
-then looked at: size and SHA-256, the store's own where it checks what it is sent, else read back. The flag
-object is put when all of that has held, so a reader who sees a flag sees a whole segment. Whoever else
-uploads the same run uploads the same bytes; other bytes under the same name are refused.
+The order of a segment's objects is: data files, documents, index, `_passed.flag`. The uploader creates each
+only if absent, then proves size and SHA-256: by the store's own SHA-256 where the store checks what it
+receives, else by reading back. It puts the flag object after all of that has held, so a reader who sees a
+flag sees a whole segment. Another uploader of the same run uploads the same bytes; the uploader refuses other
+bytes under the same name.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ _UPLOADS = 4  # each holds up to 64 MiB
 
 
 def default_work_dir(root: Location) -> Path:
-    """Where runs for a location are built unless told otherwise:
-    one directory a location in the user's cache.
+    """Where runs for a location are built by default: one directory a location in the user's cache.
 
     Raises:
         UsageError: `SHELL.NO_HOME`: the user has no home, hence no cache.
@@ -65,8 +64,7 @@ def default_work_dir(root: Location) -> Path:
 
 
 class Upload(Publication):
-    """Publishes every passed segment below a location, and reads back from there what this machine does not
-    hold.
+    """Publishes passed segments below a location, and reads back from there what this machine lacks.
 
     Args:
         root: What `--out` names; the run lies in it under its run id.
@@ -256,8 +254,9 @@ class Upload(Publication):
         self._drop(run_dir)
 
     def _drop(self, run_dir: Path, all_of_them: bool = False) -> None:
-        """Remove local data files that the store proves and no unfinished segment reads (it would only fetch
-        them again).
+        """Remove local data files that the store proves and that no unfinished segment reads.
+
+        A file that one reads would only be fetched again.
         """
         if self._keep_local:
             return

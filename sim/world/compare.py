@@ -159,8 +159,9 @@ def _difference(a: World, b: World, left: Published, right: Published) -> Datase
 
 
 def _ranges(world: World, item: Published, schema: pa.Schema) -> list[pads.Expression | None]:
-    """Conditions that split both worlds' rows alike, about a file of `item` each,
-    so that memory does not grow with the data.
+    """Conditions that split both worlds' rows alike, into ranges of about a file of `item` each.
+
+    So memory does not grow with the data.
     """
     contract = world.contracts.dataset(item.dataset)
     column = contract.sort_order[0]

@@ -98,11 +98,10 @@ class Described:
         return tuple(self._items)
 
     def catalogue(self) -> list[dict[str, Any]]:
-        """Every dataset the contracts declare, as `closedworld contracts catalogue --json` has it, with what
-        this run publishes of it.
+        """Every dataset the contracts declare, and what this run publishes of each.
 
-        Each entry also tells `published`, `rows`, `files`, `bytes`, `scenarios`, and `view_columns`: what
-        views and `to_arrow` add.
+        An entry is that of `closedworld contracts catalogue --json`, with `published`, `rows`, `files`,
+        `bytes`, `scenarios`, and `view_columns`: the columns that views and `to_arrow` add.
 
         Raises:
             ContractError: If the contracts at hand are not those the run was built with.
@@ -124,9 +123,7 @@ class Described:
         return entries
 
     def ledger(self) -> pa.Table:
-        """Random numbers drawn: one row a state, stream and scenario (uint64 figures,
-        key as 16 hex digits).
-        """
+        """Random numbers drawn: one row a state, stream and scenario (uint64 figures, key in hex)."""
         rows = self._document("ledger")
         types = [
             (name, pa.uint64() if name in ("entities", "draws", "blocks") else pa.string())
@@ -135,8 +132,9 @@ class Described:
         return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types})
 
     def checks(self) -> list[dict[str, Any]]:
-        """Every check that ran, with its figures: contract checks name their dataset,
-        model checks their expectation.
+        """Every check that ran, with its figures.
+
+        Contract checks name their dataset, model checks their expectation.
         """
         return self._document("checks")
 

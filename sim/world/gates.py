@@ -1,6 +1,4 @@
-"""Codes of every gate a run may have: those of the segments,
-and those of the random events of states that draw.
-"""
+"""Codes of every gate a run may have: those of segments, and of random events of states that draw."""
 
 from __future__ import annotations
 

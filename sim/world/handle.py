@@ -149,8 +149,7 @@ class World(Described):
         self.require_intact([item for name in names for item in self._items.get(name, ())])
 
     def connection(self, names: Iterable[str], memory_limit: int | None = None) -> Any:
-        """A DuckDB connection with views of verified datasets and tables about the run,
-        which can read those and do nothing else.
+        """A DuckDB connection that can read verified datasets and tables about the run, and do nothing else.
 
         Args:
             names: Datasets, or `RUN_TABLES`.
@@ -166,8 +165,9 @@ class World(Described):
         return sealed_connection(views, memory_limit)
 
     def run_table(self, name: str) -> pa.Table:
-        """A table about the run itself: `validation_checks`, `rng_ledger`, `rng_audit_log`,
-        `rng_trace_log` or `run_reports`.
+        """A table about the run itself, by name.
+
+        The names are `validation_checks`, `rng_ledger`, `rng_audit_log`, `rng_trace_log` and `run_reports`.
 
         Raises:
             UsageError: If there is none of that name, or a report cannot be read.
@@ -233,9 +233,7 @@ class World(Described):
         return store
 
     def relation(self, items: Sequence[Published], connection: Any) -> Any:
-        """Verified published directories as a DuckDB relation on a connection; on a new,
-        locked one if None.
-        """
+        """Verified published directories as a DuckDB relation on a connection; None: on a new, locked one."""
         rows = self.rows_of(items)
         return relation(
             rows,
@@ -243,9 +241,7 @@ class World(Described):
         )
 
     def rows_of(self, items: Sequence[Published]) -> list[Rows]:
-        """Published directories as DuckDB reads them: their files,
-        and the partition keys that the manifest says.
-        """
+        """Published directories as DuckDB reads them: their files, and the manifest's partition keys."""
         if duckdb_can_name(str(self.path.absolute())):
             return [
                 Rows([self.file_path(item, part) for part in item.files], self.keys_of(item), self.lineage)

@@ -57,12 +57,13 @@ class Rows:
 
 
 def connect(paths: Sequence[str] | None = None, memory_limit: int | None = None) -> Any:
-    """A new in-memory DuckDB connection in UTC that never fetches extensions, sees no Python variable,
-    spills and prints nothing.
+    """A new in-memory DuckDB connection in UTC that can reach nothing but what it is given.
+
+    It never fetches extensions, sees no Python variable, spills nothing and prints nothing.
 
     Args:
-        paths: Given, it is locked: it may open these files and no other, and no setting can be changed any
-            more.
+        paths: If given, the connection is locked: it may open these files and no other, and no setting can be
+            changed any more.
         memory_limit: Most bytes DuckDB may hold; by default three quarters of the memory that is free.
     """
     limit = free_share() if memory_limit is None else memory_limit
@@ -112,9 +113,7 @@ def sealed_connection(views: Mapping[str, Sequence[Rows]], memory_limit: int | N
 
 
 def relation(parts: Sequence[Rows], connection: Any) -> Any:
-    """Rows as a relation on a connection, which stays as it is:
-    nothing is registered on it and no setting changed.
-    """
+    """Rows as a relation on a connection, on which nothing is registered and no setting changed."""
     made = None
     for rows in parts:
         one = (

@@ -1,9 +1,8 @@
-"""Who drew random numbers, and how many: `rng_audit_log` and `rng_trace_log`,
-made from what every segment's flag seals.
+"""Which states drew random numbers, and how many: `rng_audit_log` and `rng_trace_log`.
 
-Both are there for every run, whatever it was asked for: a segment's index holds its audit and its ledger, so
-these tables are proven by the segments' own flags and take no file. The draws one by one are another matter:
-`closedworld run --rng-events`.
+Every run has both, whatever its request: a segment's index holds its audit and its ledger, so the segments'
+own flags prove these tables and they take no file. `closedworld run --rng-events` publishes the draws one by
+one.
 """
 
 from __future__ import annotations
@@ -61,8 +60,9 @@ def audit_log(receipt: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> pa.T
 
 
 def trace_log(bundles: Mapping[str, Bundle]) -> pa.Table:
-    """One row a state, stream and scenario, in the order of the run: entities that drew (events), draws,
-    blocks; and the run's so far.
+    """One row a state, stream and scenario, in the order of the run, with the run's running totals.
+
+    The figures are entities that drew (events), draws and blocks.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_INVALID`: more than 64 bits were drawn.

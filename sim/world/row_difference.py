@@ -95,9 +95,7 @@ def count_rows(a: pa.Table, b: pa.Table, keys: tuple[str, ...], result: DatasetD
 
 
 def _comparable(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Array, Array]:
-    """Two columns as uint64 matrices (rows, 2) of (present, bits):
-    equal exactly where the published values are equal.
-    """
+    """Two columns as uint64 matrices (rows, 2) of (present, bits), equal where published values are equal."""
     kind = a.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
         texts = (

@@ -1,6 +1,4 @@
-"""Tables about the run itself, asked like datasets: its checks and figures, the random numbers drawn,
-what invocations did.
-"""
+"""Tables about the run itself, queried like datasets: checks and figures, random numbers, run reports."""
 
 from __future__ import annotations
 
@@ -33,11 +31,9 @@ ERROR, INFO = "ERROR", "INFO"
 
 
 def validation_checks(bundles: Iterable[Bundle]) -> pa.Table:
-    """Checks (severity ERROR: one that fails stops a run) and figures that were measured and gate nothing
-    (INFO).
+    """Checks (severity ERROR: one that fails stops a run) and measured figures that gate nothing (INFO).
 
-    What is not text in `expected` and `found` is JSON. `passed` is null where nothing was held against
-    anything.
+    Values of `expected` and `found` that are not text are JSON. `passed` is null where nothing was compared.
     """
     rows = [
         {**_row(bundle.segment, row), "severity": ERROR}

@@ -1,6 +1,4 @@
-"""What a table needs of the world it belongs to: where its rows lie,
-and the proofs that stand before them.
-"""
+"""What a table needs of its world: where the rows lie, and the proofs that precede reading them."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ from sim.state.records import PartFile, Published
 
 
 class Source(Protocol):
-    """Published directories that can be read, each file behind its proof. `World` and
-    `RemoteWorld` are such.
+    """Published directories that can be read, each file after its proof.
+
+    `World` and `RemoteWorld` are such sources.
     """
 
     filesystem: pafs.FileSystem

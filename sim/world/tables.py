@@ -97,9 +97,7 @@ class Table:
 
     @property
     def view_columns(self) -> tuple[str, ...]:
-        """Columns that no file holds: `sql` and `duckdb` show them last,
-        `to_arrow` and its like make those that are asked for.
-        """
+        """Columns that no file holds: `sql` and `duckdb` show them last, `to_arrow` makes them by name."""
         return tuple(added(self._plain_schema().names))
 
     @property

@@ -1,6 +1,4 @@
-"""Columns that views and handles add to the rows and no file holds: local wall time,
-and which run a row is of.
-"""
+"""Columns that views and handles add to the rows of files: local wall time, and the run of a row."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A DuckDB session on a world: everything published as views, tables of one's own in memory,
-nothing else in reach.
-"""
+"""A DuckDB session on a world: published data as views, the user's own tables in memory, nothing else."""
 
 from __future__ import annotations
 
