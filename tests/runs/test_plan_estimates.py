@@ -5,6 +5,7 @@ by expectation where large.
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,17 @@ def test_the_demo_world_is_told_before_it_is_built(cli, demo_run: Path) -> None:
     assert within(about["parties"], len(world["s1_party_base_6A"]), 50)
     written = sum(file.stat().st_size for file in (demo_run / "data").rglob("*") if file.is_file())
     assert within(about["bytes"], written, 250), (about["bytes"], written)
+
+
+@pytest.mark.parametrize("preset", ["demo", "small", "reference"])
+def test_readme_s_volumes_are_those_of_the_presets(preset: str) -> None:
+    """A prior that moves volumes moves README's table: arrivals and parties within 7 %."""
+    prepared = prepare(Request(preset=preset), MODEL)
+    about = estimate(prepared.facts, partial(rehearse, prepared, get_backend("cpu")))
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (figures,) = re.findall(rf"\| `{preset}` \| ([\d.]+) million \| ([\d.]+) million \|", readme)
+    for name, figure in zip(("arrivals", "parties"), figures, strict=True):
+        assert within(float(figure) * 1e6, about[name], 70), (preset, name, figure, about[name])
 
 
 def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path: Path) -> None:
