@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +13,24 @@ from sim.cli.complete import complete_dataset
 app = typer.Typer(no_args_is_help=True, help="Contracts: prove that they agree, or read one.")
 
 
+WriteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--write",
+        metavar="RUN",
+        help="First write into the registries which checks the states of this run made; repeat it: only what "
+        "every run checked is demanded.",
+    ),
+]
+
+
 @app.command("lint")
-def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: JsonOption = False) -> None:
+def lint(
+    write: WriteOption = None,
+    contracts: ContractsOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
     """Check every contract, config pack, preset and state declaration against each other."""
     from sim.ground.paths import config_root, contracts_root
     from sim.model import MODEL
@@ -22,18 +39,42 @@ def lint(contracts: ContractsOption = None, config: ConfigOption = None, json_: 
     from sim.shell.contracts.lint import lint as check
     from sim.shell.contracts.load import load_contracts
 
-    compiled = load_contracts(contracts or contracts_root())
+    root = contracts or contracts_root()
+    written = _write(root, write) if write else []
+    compiled = load_contracts(root)
     report = check(compiled, config_folder(config or config_root()), MODEL.states)
     report.require()
-    answers = load_answers(contracts or contracts_root())
+    answers = load_answers(root)
     answers.require()
     looked_at = {**report.looked_at, "answers": len(answers.names)}
     looked = ", ".join(f"{count} {what}" for what, count in looked_at.items())
+    told = [
+        f"{root.name}/{row['file']}: {row['state']} {does} {name!r}"
+        for row in written
+        for does, names in (("demands", row["added"]), ("no longer demands", row["removed"]))
+        for name in names
+    ]
+    if write and not told:
+        told = ["the registries demand what these runs checked: nothing to write"]
     emit(
         "contracts.lint",
-        {"digest": compiled.digest, "looked_at": looked_at},
-        [f"all agree: {looked}", f"digest {compiled.digest}"],
+        {"digest": compiled.digest, "looked_at": looked_at, "written": written},
+        [*told, f"all agree: {looked}", f"digest {compiled.digest}"],
     )
+
+
+def _write(root: Path, runs: list[str]) -> list[dict[str, Any]]:
+    """Fill the registries from runs; what was changed, JSON-ready."""
+    from sim.shell.contracts.load import load_contracts
+    from sim.shell.runs.check_names import write_checks
+    from sim.shell.runs.find_run import find_run
+    from sim.world.gates import GATES
+
+    changed = write_checks(load_contracts(root), [find_run(run) for run in runs], GATES)
+    return [
+        {"file": row.file, "state": row.state, "added": list(row.added), "removed": list(row.removed)}
+        for row in changed
+    ]
 
 
 @app.command("mccs")

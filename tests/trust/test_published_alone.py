@@ -126,6 +126,9 @@ ALLOWED = {
     ("sim/shell/partition/staging.py", "replace"): "below staging/",
     ("sim/shell/partition/staging.py", "rmtree"): "below staging/",
     ("sim/shell/partition/staging.py", "unlink"): "below staging/",
+    ("sim/shell/runs/check_names.py", "read_text"): "registries of a contracts folder, outside any run",
+    ("sim/shell/runs/check_names.py", "replace"): "registries of a contracts folder, outside any run",
+    ("sim/shell/runs/check_names.py", "write_text"): "registries of a contracts folder, outside any run",
     ("sim/shell/runs/status.py", "open"): "the run's .lock, for reading",
     (
         "sim/ground/plain_file.py",
