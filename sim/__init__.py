@@ -1,7 +1,7 @@
 """closedworld: a deterministic batch simulator of a synthetic payments world.
 
-`sim` holds the model and the shell. It imports neither numba nor cupy: arithmetic over rows lives in
-`cpu_fallback` and `gpu_kernels`, and is reached through `sim.backends` only.
+`sim` holds the model and the engine that runs it. It imports neither numba nor cupy: kernels live
+in `cpu_fallback` and `gpu_kernels`, and `sim.backends` alone calls them.
 """
 
 __version__ = "0.1.0"

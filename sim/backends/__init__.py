@@ -1,4 +1,4 @@
-"""Backends: where kernels run. States see `Kernels` and never learn which backend is behind it."""
+"""Backends run kernels. A state calls kernels by name and never learns which backend runs them."""
 
 from sim.backends.choice import NAMES, driver_report, get_backend
 from sim.backends.protocol import Backend, BackendUnavailable, DeviceFault, OutOfDeviceMemory

@@ -1,1 +1,1 @@
-"""The command line: one file a command, no logic beyond arguments and rendering."""
+"""The command line. One file a command holds its arguments and its rendering, and no other logic."""

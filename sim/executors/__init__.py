@@ -1,4 +1,4 @@
-"""Executors: how partitions are spread over workers. Results never depend on the choice."""
+"""Executors spread partitions over threads or processes. No result depends on the choice."""
 
 from sim.executors.budget import MemoryBudget, MemoryLimitPassed
 from sim.executors.local import LocalExecutor, run_local

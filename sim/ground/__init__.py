@@ -1,4 +1,4 @@
-"""What everything stands on: refusals, identities, names, plain files and texts.
+"""What every other package needs: errors, identities, names, plain files and texts.
 
-It imports nothing else of `sim`.
+This package imports nothing else of `sim`.
 """

@@ -1,6 +1,6 @@
-"""The model as the engine takes it: segments in order, scenarios, readers of user input, estimate of volume.
+"""The model as the engine takes it: segments, scenarios, readers of users' files, an estimate of volumes.
 
-Importing this package loads no segment: who refuses a bad request need not wait for the model.
+Importing this package loads no segment, so a command can refuse a bad request before the model is loaded.
 """
 
 from sim.model.estimate.whole import estimate

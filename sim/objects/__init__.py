@@ -1,1 +1,1 @@
-"""Object stores: a run is uploaded, mirrored and verified through these."""
+"""Object stores: upload a run, mirror its documents, verify it."""

@@ -1,1 +1,1 @@
-"""Array recipes shared by states: exact apportionment, alias tables, natural keys. No modelling, no I/O."""
+"""Array recipes that states share: exact apportionment, alias tables, natural keys. No modelling, no I/O."""

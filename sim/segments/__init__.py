@@ -2,8 +2,8 @@
 
 Segments never import each other; the order below is the run's.
 
-The segments are imported when they are first asked for: who only reads a run needs their codes and not their
-programs.
+A segment is imported when `SEGMENTS` is first used: a command that only reads a run needs their codes and not
+their programs.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The shell: gate, load, compute, validate, publish - written once, for every state."""
+"""The engine: gates, loads, computes, checks and publishes any state of any model."""

@@ -1,4 +1,4 @@
-"""What a state is, and all it may see: declaration, context, frames, parameters.
+"""What a state is, and all that it may see: declaration, context, frames, parameters.
 
-It knows no file and no backend's name.
+This package knows no file and no backend by name.
 """

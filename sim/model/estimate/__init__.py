@@ -1,3 +1,4 @@
-"""What a request will come to, by expectation. It sizes disks and patience;
-nothing published depends on it.
+"""Estimates how many rows and bytes a request will make, before a run.
+
+Nothing published depends on an estimate.
 """

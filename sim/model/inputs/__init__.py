@@ -1,1 +1,1 @@
-"""Files of users that become rows of the model: read once, bounded, every bad cell named."""
+"""Readers of users' files. A reader reads a file once, within a bound, and names every bad cell."""

@@ -1,6 +1,4 @@
-"""5B: from expected demand to single arrivals - latent co-movement, counts, instants,
-routes - and their audit.
-"""
+"""5B: single arrivals from expected demand: latent co-movement, counts, instants, routes, and an audit."""
 
 from sim.segments.arrivals_5b import (
     s1_grid_and_groups,

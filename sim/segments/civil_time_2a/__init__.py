@@ -1,4 +1,4 @@
-"""2A: which clock each site goes by, and what the clocks do over the horizon."""
+"""2A: the time zone of each site, and the clock changes of every zone over the horizon."""
 
 from sim.segments.civil_time_2a import s1_site_timezones, s2_timetable
 from sim.state.program import Segment

@@ -1,5 +1,5 @@
-"""6A: who pays, with what, from where - parties, accounts, instruments, devices, addresses,
-and who of them means harm.
+"""6A: who pays, with what and from where: parties, accounts, instruments, devices and IP addresses,
+and which of them commit fraud.
 """
 
 from __future__ import annotations

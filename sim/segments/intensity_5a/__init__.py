@@ -1,6 +1,4 @@
-"""5A: how much each merchant is expected to sell where and when - profiles, weekly shapes, calendars,
-surfaces.
-"""
+"""5A: the expected demand of each merchant by place and hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""1A: who the merchants are, and how many outlets each has in which countries."""
+"""1A: the merchants, and how many outlets each has in which countries."""
 
 from sim.segments.merchants_1a import s1_merchants, s2_outlets, s3_audit
 from sim.state.program import Segment

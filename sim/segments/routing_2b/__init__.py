@@ -1,4 +1,4 @@
-"""2B: which of a merchant's sites takes an arrival, and how demand splits over its zones."""
+"""2B: how a merchant's demand splits over its sites and zones."""
 
 from sim.segments.routing_2b import s1_site_weights, s2_alias, s3_group_weights
 from sim.state.program import Segment

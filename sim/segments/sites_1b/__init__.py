@@ -1,4 +1,4 @@
-"""1B: where on earth each outlet is."""
+"""1B: the city and the coordinates of each outlet."""
 
 from sim.segments.sites_1b import s1_locations
 from sim.state.program import Segment

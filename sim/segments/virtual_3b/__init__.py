@@ -1,4 +1,4 @@
-"""3B: merchants that sell online, where they settle, and the edges where their customers are."""
+"""3B: which merchants sell online, where they settle, and the edges where their customers are."""
 
 from sim.segments.virtual_3b import s1_classification, s2_settlement, s3_edges, s4_edge_tables
 from sim.state.program import Segment

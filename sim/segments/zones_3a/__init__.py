@@ -1,4 +1,4 @@
-"""3A: the time zones a merchant is in, counted from where its sites really are."""
+"""3A: the time zones of each merchant, counted from its sites."""
 
 from sim.segments.zones_3a import s1_zone_alloc
 from sim.state.program import Segment

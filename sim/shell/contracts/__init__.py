@@ -1,1 +1,1 @@
-"""What files under `contracts/` and `config/` say: read strictly, compiled, held against each other."""
+"""Reads `contracts/` and `config/` strictly, compiles their files and proves that they agree."""

@@ -1,1 +1,1 @@
-"""What a run tells while it is at work, and who renders it."""
+"""Events that a run reports while it works, and the listeners that render them."""

@@ -1,1 +1,1 @@
-"""The run: plan, gate, seal, execute, publish, in order."""
+"""The run: walks segments and states in order; gates, seals, plans, executes and bundles."""

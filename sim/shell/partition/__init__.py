@@ -1,1 +1,1 @@
-"""One partition: computed, checked, staged, held against another backend."""
+"""One partition: compute it, check it, stage it, and compare it with another backend."""

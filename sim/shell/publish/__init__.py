@@ -1,1 +1,1 @@
-"""Publishing and the hash gate: documents, manifests, bundles, seals, one writer a run."""
+"""The only writer of published files, and the hash gate: manifests, bundles, seals, the run lock."""

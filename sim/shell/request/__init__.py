@@ -1,1 +1,1 @@
-"""From what a user asked for to the identity of a run."""
+"""Turns a user's request into the identity of a run."""

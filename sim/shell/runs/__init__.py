@@ -1,1 +1,1 @@
-"""Run directories as readers see them: opened, verified, listed, removed."""
+"""Run directories as readers see them: open, verify, list and remove a run."""

@@ -1,1 +1,1 @@
-"""Partitions in other processes: the job, the driver's side, the worker's side."""
+"""Partitions in other processes: the job's description, the driver's side and the worker's side."""
