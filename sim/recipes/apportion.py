@@ -12,7 +12,10 @@ import numpy as np
 
 from sim.recipes.groups import run_of_row, sum_by_run
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
+
+LARGEST_REMAINDER_NEEDS = Needs(kernels=("remainder_quota",))
 
 
 def largest_remainder(
@@ -21,7 +24,7 @@ def largest_remainder(
     """Share `units[g]` among the rows of each group g.
 
     Args:
-        ctx: Context of a state that declares kernel `remainder_quota`.
+        ctx: Context.
         weight: uint64, n; each group's sum must be positive and fit 64 bits.
         offsets: uint64, g + 1: non-empty groups of adjacent rows.
         units: uint64, g.

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from sim.rng import ENTITY_KEY
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
+
+ENTITY_NEEDS = Needs(kernels=("entity_hash",))
 
 
 def zone_entity(ctx: Context, merchant_id: Array, country: Array, tzid: Array, channel: Array) -> Array:
     """Entity of (merchant, country, tzid, channel), the key of all demand and arrival draws.
 
     Args:
-        ctx: Context of a state that declares kernel `entity_hash`.
+        ctx: Context.
         merchant_id: uint64, n.
         country: int16 codes into `country`, n.
         tzid: int16 codes into `tzid`, n.

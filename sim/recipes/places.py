@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_offsets
-from sim.recipes.tables import AliasTables, build_alias
-from sim.recipes.weights import power
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
+from sim.recipes.weights import POWER_NEEDS, power
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 MICRO = np.float64(1_000_000.0)
 _QUARTER, _HALF, _TURN = np.int64(90_000_000), np.int64(180_000_000), np.int64(360_000_000)
+
+CITIES_NEEDS = Needs(reference=("cities",), uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, POWER_NEEDS))
+DISK_NEEDS = Needs(kernels=("disk_offset",))
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ class Cities:
     group: Array
 
     def pick(self, ctx: Context, words: Array, country: Array) -> Array:
-        """City row (int64, n) for each word (uint64, n) and country code; needs kernel `alias_pick`."""
+        """City row (int64, n) for each word (uint64, n) and country code."""
         return self.tables.pick(ctx, words, self.group[country])
 
     def around(
         self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float
     ) -> tuple[Array, Array]:
-        """Points uniform on the cities' disks; needs kernel `disk_offset`.
+        """Points uniform on the cities' disks.
 
         Args:
             ctx: Context.
@@ -63,8 +67,7 @@ def cities_by_population(ctx: Context, exponent: float) -> Cities:
     """Cities drawn in proportion to population ** exponent within their country.
 
     Args:
-        ctx: Context of a state that declares reference `cities` and kernels `alias_build`, `exp_map`,
-            `log_map`.
+        ctx: Context.
         exponent: 1 follows people; below 1 favours towns.
     """
     table = ctx.reference("cities")

@@ -8,7 +8,11 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
+
+ALIAS_BUILD_NEEDS = Needs(kernels=("alias_build",))
+ALIAS_PICK_NEEDS = Needs(kernels=("alias_pick",))
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class AliasTables:
         """Row index drawn for each word.
 
         Args:
-            ctx: Context of a state that declares kernel `alias_pick`.
+            ctx: Context.
             words: uint64, m: one random word a pick.
             group: int64, m: which table each pick uses.
 
@@ -49,7 +53,7 @@ def build_alias(ctx: Context, offsets: Array, weight: Array) -> AliasTables:
     """Alias tables of integer weights (Vose 1991).
 
     Args:
-        ctx: Context of a state that declares kernel `alias_build`.
+        ctx: Context.
         offsets: uint64, g + 1: non-empty groups of adjacent rows.
         weight: uint64, n: each group needs a positive sum.
     """

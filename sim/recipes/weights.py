@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.apportion import largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_of_row, sum_by_run
 from sim.recipes.tables import AliasTables
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 WEIGHT_BITS = 40
 WEIGHT_TOTAL = 1 << WEIGHT_BITS
 _HALF = np.uint64(32)
+
+EXACT_WEIGHTS_NEEDS = Needs(kernels=("remainder_quota",), uses=(LARGEST_REMAINDER_NEEDS,))
+POWER_NEEDS = Needs(kernels=("exp_map", "log_map"))
 
 
 def power(ctx: Context, base: Array, exponent: float) -> Array:
@@ -22,7 +26,7 @@ def power(ctx: Context, base: Array, exponent: float) -> Array:
     for base > 0 (0 gives 0 where the exponent is positive).
 
     Args:
-        ctx: Context of a state that declares kernels `exp_map` and `log_map`.
+        ctx: Context.
         base: float64, n, not negative.
         exponent: Any finite number.
     """
@@ -37,7 +41,7 @@ def exact_weights(ctx: Context, raw: Array, offsets: Array) -> Array:
     than (rows + 1) * 2**-40.
 
     Args:
-        ctx: Context of a state that declares kernel `remainder_quota`.
+        ctx: Context.
         raw: uint64, n: positive sum in each group.
         offsets: uint64, g + 1: non-empty groups of adjacent rows, each of fewer than 2**40 rows.
 
@@ -61,7 +65,7 @@ def alias_deviation(ctx: Context, tables: AliasTables, weight: Array) -> int:
     and for each giver.
 
     Args:
-        ctx: Context of a state that declares kernel `remainder_quota`.
+        ctx: Context.
         tables: Tables made of `weight`, fewer than 2**31 rows each.
         weight: uint64, n.
 

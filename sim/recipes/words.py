@@ -9,13 +9,14 @@ import numpy as np
 
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
+
+WORDS_NEEDS = Needs(kernels=("philox_block",))
 
 
 def words_at(ctx: Context, at: Address, scenario: str | None = None) -> tuple[Array, ...]:
     """The words of each entity at an address, as many as the contract of its stream says.
-
-    Needs kernel `philox_block`.
 
     Args:
         ctx: Context of a state that declares the stream.
@@ -33,10 +34,7 @@ def words_at(ctx: Context, at: Address, scenario: str | None = None) -> tuple[Ar
 
 
 def block_at(ctx: Context, at: Address, block: int = 0, scenario: str | None = None) -> tuple[Array, Array]:
-    """Both words of one block of each entity, draws 2 x block and 2 x block + 1.
-
-    Needs kernel `philox_block`; see `words_at`.
-    """
+    """Both words of one block of each entity, draws 2 x block and 2 x block + 1."""
     c0 = at.c0 | np.uint64(block) if block else at.c0
     first, second = ctx.kernels.philox_block(key=ctx.stream(at.stream, scenario), c0=c0, c1=at.c1)
     return first, second
@@ -51,7 +49,7 @@ def words(
     names: Mapping[str, Array] | None = None,
     **fields: Any,
 ) -> tuple[Array, ...]:
-    """The words of each entity of a partition, entered in the ledger; needs kernel `philox_block`.
+    """The words of each entity of a partition, entered in the ledger.
 
     Args:
         ctx: Context of a partition of a state that declares the stream.

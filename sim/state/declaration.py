@@ -18,8 +18,8 @@ backend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -33,8 +33,43 @@ Frames = dict[str, Frame]
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a helper of states reads, sees and calls: declared beside the functions that do, united by states.
+
+    A module with one kind of users has one such constant; where some functions need less than others, each
+    group of functions has its own. `tests/architecture/test_needs.py` holds them against the text.
+
+    Attributes:
+        reads: Dataset id -> ROW_LEVEL or METADATA_ONLY.
+        config: Ids of config packs.
+        reference: Tables of the reference snapshot.
+        external: Ids of user-supplied inputs.
+        streams: Random streams; one that a caller names is the caller's.
+        kernels: Kernels.
+        uses: Needs of the helpers that it calls in turn.
+    """
+
+    reads: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    config: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    uses: tuple[Needs, ...] = ()
+
+    def all(self) -> Iterable[Needs]:
+        """These needs and those of the helpers, and theirs."""
+        yield self
+        for needs in self.uses:
+            yield from needs.all()
+
+
+@dataclass(frozen=True)
 class State:
     """Declaration of one state.
+
+    It lists what its own module reads, sees and calls; `uses` adds what its helpers do. The attributes hold
+    both.
 
     Attributes:
         id: `SEG.S<k>`, e.g. `5B.S3`.
@@ -51,6 +86,7 @@ class State:
         resident: Whether rows of its `compute` lie in a device's memory, where there is one (`ctx.columns`);
             nothing else of a state says so. On a device backend such a partition holds one of the device's
             slots; any other holds one only while a kernel of it runs.
+        uses: Needs of its helpers.
     """
 
     id: str
@@ -65,9 +101,21 @@ class State:
     counts: tuple[type[Counters], ...] = ()
     per_scenario: bool = False
     resident: bool = False
+    uses: InitVar[tuple[Needs, ...]] = ()
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, uses: tuple[Needs, ...]) -> None:
         united(self.counts)  # no two helpers may mean different things by one name
+        helpers = [needs for one in uses for needs in one.all()]
+        if not helpers:
+            return
+        for name in ("config", "reference", "external", "streams", "kernels"):
+            named = [*getattr(self, name), *(item for needs in helpers for item in getattr(needs, name))]
+            object.__setattr__(self, name, tuple(dict.fromkeys(named)))
+        reads: dict[str, str] = {}
+        pairs = [*self.reads.items(), *(pair for needs in helpers for pair in needs.reads.items())]
+        for dataset, scope in pairs:
+            reads[dataset] = ROW_LEVEL if ROW_LEVEL in (scope, reads.get(dataset)) else METADATA_ONLY
+        object.__setattr__(self, "reads", MappingProxyType(reads))
 
     @property
     def counters(self) -> dict[str, Counter[Any]]:

@@ -89,10 +89,10 @@ def _module(name: str, path: Path) -> Module:
 class Model:
     """All files of the rooms that hold the model."""
 
-    def __init__(self) -> None:
-        files = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    def __init__(self, root: Path = ROOT) -> None:
+        files = [path for room in ROOMS for path in sorted((root / room).rglob("*.py"))]
         names = {
-            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+            ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
             for path in files
         }
         self.modules = {name: _module(name, path) for name, path in names.items()}
@@ -137,7 +137,7 @@ class Model:
                 return self._member(self.modules[source], member)
         return None
 
-    def _called(self, module: Module, call: ast.Call) -> list[tuple[Module, Function, int]]:
+    def called(self, module: Module, call: ast.Call) -> list[tuple[Module, Function, int]]:
         """Functions a call may mean, and how many leading parameters are bound already."""
         found = self.target(module, call.func)
         if found is not None:
@@ -181,7 +181,7 @@ class Model:
         for scope in self.functions():
             for node in ast.walk(scope[1]):
                 if isinstance(node, ast.Call):
-                    for _, function, bound in self._called(scope[0], node):
+                    for _, function, bound in self.called(scope[0], node):
                         found.setdefault(id(function), []).append((scope, node, bound))
         return found
 
@@ -272,7 +272,7 @@ class Model:
             picked = {"items": at, "keys": (0, *at), "values": (1, *at)}[call.func.attr]
             return self.values(scope, call.func.value, picked, seen)
         made: set[Value] = set()
-        for home, function, _ in self._called(scope[0], call):
+        for home, function, _ in self.called(scope[0], call):
             for node in ast.walk(function):
                 if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                     made |= self.values((home, function), node.value, at, seen)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array
 
 MINUTE_US = 60_000_000
+
+CLOCK_NEEDS = Needs(reads={"tz_timetable_cache": ROW_LEVEL}, kernels=("utc_offset",))
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Clock:
     transition_minutes: Array
 
     def minutes(self, ctx: Context, ts_us: Array, zone: Array) -> Array:
-        """Offset from UTC in minutes (int16) of zone codes at instants; needs kernel `utc_offset`."""
+        """Offset from UTC in minutes (int16) of zone codes at instants."""
         minutes: Array = ctx.kernels.utc_offset(
             ts_us=ts_us,
             zone=zone,

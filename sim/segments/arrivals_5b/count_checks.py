@@ -17,9 +17,11 @@ import numpy as np
 from sim.segments.arrivals_5b.sums import add_real, paired_limit, real, skewed_limit, square_root
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, PerScenario, Scalar
-from sim.state.declaration import Check
+from sim.state.declaration import Check, Needs
 from sim.state.frames import Array
 from sim.state.totals import Totals
+
+COUNT_CHECKS_NEEDS = Needs(config=("realism_gates_5B",))
 
 
 class ClassCounts(Counters):

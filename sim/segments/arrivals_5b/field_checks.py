@@ -5,8 +5,10 @@ from __future__ import annotations
 from sim.segments.arrivals_5b.fields import UNIT, PathCounts
 from sim.segments.arrivals_5b.sums import paired_limit, real, square_root
 from sim.state.context import Context
-from sim.state.declaration import Check
+from sim.state.declaration import Check, Needs
 from sim.state.totals import Totals
+
+FIELD_CHECKS_NEEDS = Needs(config=("realism_gates_5B",))
 
 
 def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
@@ -17,7 +19,7 @@ def moment_checks(ctx: Context, totals: Totals, name: str) -> list[Check]:
     336 hours at phi = 0.96, so 0.02 is ten of them.
 
     Args:
-        ctx: Context of a state that declares config `realism_gates_5B`.
+        ctx: Context.
         totals: What `count_moments` added under `name`.
         name: Family of paths.
     """

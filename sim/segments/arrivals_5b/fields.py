@@ -10,6 +10,7 @@ import numpy as np
 from sim.segments.arrivals_5b.sums import add, add_real
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 UNIT = 4096
@@ -19,6 +20,8 @@ UNIT = 4096
 
 
 FAMILIES = ("field", "shock")
+
+FIELDS_NEEDS = Needs(config=("arrival_lgcp_config_5B",), kernels=("entity_hash", "exp_map", "ou_field"))
 
 
 class PathCounts(Counters):
@@ -78,8 +81,7 @@ def group_paths(ctx: Context, groups: Frame, hours: float) -> Paths:
     """Paths of groups.
 
     Args:
-        ctx: Context of a state that declares config `arrival_lgcp_config_5B` and kernels `entity_hash`,
-            `exp_map`.
+        ctx: Context.
         groups: One row of s1_grouping_5B a group.
         hours: Length of a bucket.
     """

@@ -7,16 +7,19 @@ import numpy as np
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.join import match
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
+
+KEYS_NEEDS = Needs(kernels=("match_keys",))
 
 
 def key_of_row(ctx: Context, keys: Frame, rows: Frame) -> Array:
     """Row in `keys` of each row's key: uint32.
 
     Args:
-        ctx: Context of a state that declares kernel `match_keys`.
+        ctx: Context.
         keys: Key columns, sorted and unique.
         rows: Key columns, sorted by merchant.
 

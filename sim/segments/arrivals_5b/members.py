@@ -13,7 +13,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.segments.arrivals_5b.keys import table_of_key
 from sim.state.context import Context
-from sim.state.declaration import Partition
+from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame, concat
 from sim.state.refuse import refuse
 
@@ -31,6 +31,10 @@ _EDGE = {
     "id": "edge_id",
     "weight": "weight_q",
 }
+
+MEMBERS_NEEDS = Needs(
+    reads={"edge_catalogue_3B": ROW_LEVEL, "s1_site_weights_2B": ROW_LEVEL, "site_timezones": ROW_LEVEL}
+)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from sim.segments.arrivals_5b.pick_sums import ChiSquareCounts, CollisionCounts
 from sim.segments.arrivals_5b.place_audit import CoinCounts
 from sim.segments.arrivals_5b.sums import freedom_of, paired_limit, real, skewed_limit, square_root
 from sim.state.context import Context
-from sim.state.declaration import Check
+from sim.state.declaration import Check, Needs
 from sim.state.totals import Totals
+
+PICK_CHECKS_NEEDS = Needs(config=("realism_gates_5B",))
 
 
 def chi_square_check(ctx: Context, totals: Totals, name: str, note: str) -> Check:

@@ -11,10 +11,13 @@ from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.sums import add_real
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 NONE = np.uint32(0xFFFFFFFF)
 _HALF = np.uint64(32)
+
+PLACE_AUDIT_NEEDS = Needs(config=("realism_gates_5B",))
 
 
 class CoinCounts(Counters):

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.tables import AliasTables, build_alias
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, AliasTables, build_alias
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 HOUR_MINUTES = 60
+
+PROFILES_NEEDS = Needs(config=("arrival_placement_policy_5B", "demand_classes_5A"), uses=(ALIAS_BUILD_NEEDS,))
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ def profiles_of(ctx: Context, bucket_us: int) -> Profiles:
     """Profiles for buckets of a length.
 
     Args:
-        ctx: Context of a state that declares configs `demand_classes_5A`, `arrival_placement_policy_5B` and
-            kernel `alias_build`.
+        ctx: Context.
         bucket_us: Length of a bucket: a whole number of slots, at most an hour.
     """
     slot_minutes = int(ctx.params.arrival_placement_policy_5B.slot_seconds) // 60

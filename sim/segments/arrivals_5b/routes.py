@@ -10,12 +10,17 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.segments.arrivals_5b.keys import settlement_of_key, show, table_of_key
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Partition
+from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 ALWAYS = np.uint64(0xFFFFFFFFFFFFFFFF)
 _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold are 0
+
+ROUTES_NEEDS = Needs(
+    reads={"edge_alias_3B": ROW_LEVEL, "s2_alias_2B": ROW_LEVEL, "virtual_settlement_3B": ROW_LEVEL},
+    config=("arrival_routing_policy_5B",),
+)
 
 
 @dataclass(frozen=True)

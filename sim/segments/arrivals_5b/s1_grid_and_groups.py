@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.horizon import horizon_of
 from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context, PartitionContext
@@ -37,9 +37,9 @@ STATE = State(
     reads={"scenario_manifest_5A": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
     config=("time_grid_policy_5B", "grouping_policy_5B", "arrival_placement_policy_5B", "realism_gates_5B"),
     writes=("s1_time_grid_5B", "s1_grouping_5B"),
-    kernels=("entity_hash",),
     per_scenario=True,
     counts=(Counts,),
+    uses=(ENTITY_NEEDS,),
 )
 
 DAY_US = 86_400_000_000

@@ -12,9 +12,17 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.segments.arrivals_5b import surfaces
-from sim.segments.arrivals_5b.field_checks import moment_checks
-from sim.segments.arrivals_5b.fields import PathCounts, Paths, count_moments, group_paths, shock_paths
+from sim.segments.arrivals_5b.field_checks import FIELD_CHECKS_NEEDS, moment_checks
+from sim.segments.arrivals_5b.fields import (
+    FIELDS_NEEDS,
+    PathCounts,
+    Paths,
+    count_moments,
+    group_paths,
+    shock_paths,
+)
 from sim.segments.arrivals_5b.keys import KEY
+from sim.segments.arrivals_5b.surfaces import SURFACES_NEEDS
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -25,14 +33,15 @@ from sim.state.totals import Totals
 STATE = State(
     id="5B.S2",
     title="Latent field",
-    reads={**surfaces.READS, "s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
-    config=("arrival_lgcp_config_5B", "realism_gates_5B", "scenario_horizon_5A"),
+    reads={"s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
+    config=("arrival_lgcp_config_5B",),
     writes=("s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"),
     streams=("5B.latent_field", "5B.country_shock"),
-    kernels=("ou_field", "exp_map", "entity_hash", "realise_intensity", *surfaces.KERNELS),
+    kernels=("realise_intensity",),
     per_scenario=True,
     resident=True,
     counts=(PathCounts,),
+    uses=(FIELDS_NEEDS, FIELD_CHECKS_NEEDS, SURFACES_NEEDS),
 )
 
 

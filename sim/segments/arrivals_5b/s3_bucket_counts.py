@@ -9,11 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.recipes.entities import zone_entity
+from sim.recipes.entities import ENTITY_NEEDS, zone_entity
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.arrivals_5b.count_checks import ClassCounts, count_moments, dispersion_checks
+from sim.segments.arrivals_5b.count_checks import (
+    COUNT_CHECKS_NEEDS,
+    ClassCounts,
+    count_moments,
+    dispersion_checks,
+)
 from sim.segments.arrivals_5b.fields import by_code
-from sim.segments.arrivals_5b.keys import KEY, key_of_row
+from sim.segments.arrivals_5b.keys import KEY, KEYS_NEEDS, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
 from sim.segments.arrivals_5b.sums import real
 from sim.state.context import Context, PartitionContext
@@ -37,12 +42,13 @@ STATE = State(
     id="5B.S3",
     title="Bucket counts",
     reads={"s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL, "s2_realised_intensity_5B": ROW_LEVEL},
-    config=("arrival_count_config_5B", "realism_gates_5B"),
+    config=("arrival_count_config_5B",),
     writes=("s3_bucket_counts_5B", "s3_count_summary_5B"),
     streams=("5B.bucket_count",),
-    kernels=("draw_counts", "entity_hash", "match_keys"),
+    kernels=("draw_counts",),
     per_scenario=True,
     counts=(Counts, ClassCounts),
+    uses=(COUNT_CHECKS_NEEDS, ENTITY_NEEDS, KEYS_NEEDS),
 )
 
 

@@ -15,14 +15,14 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.recipes.audits import ledger_check
-from sim.recipes.entities import zone_entity
+from sim.recipes.entities import ENTITY_NEEDS, zone_entity
 from sim.recipes.groups import run_offsets
-from sim.segments.arrivals_5b.clock import Clock, clock_of
+from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, Clock, clock_of
 from sim.segments.arrivals_5b.day_sums import day_summary
-from sim.segments.arrivals_5b.keys import KEY, key_of_row
-from sim.segments.arrivals_5b.profiles import Profiles, profiles_of
-from sim.segments.arrivals_5b.routes import Routes, routes_of
-from sim.segments.arrivals_5b.slices import cut, days_with_arrivals, merchants_of, spec_of
+from sim.segments.arrivals_5b.keys import KEY, KEYS_NEEDS, key_of_row
+from sim.segments.arrivals_5b.profiles import PROFILES_NEEDS, Profiles, profiles_of
+from sim.segments.arrivals_5b.routes import ROUTES_NEEDS, Routes, routes_of
+from sim.segments.arrivals_5b.slices import SLICES_NEEDS, cut, days_with_arrivals, merchants_of, spec_of
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -45,29 +45,19 @@ STATE = State(
     reads={
         "s1_time_grid_5B": ROW_LEVEL,
         "s3_bucket_counts_5B": ROW_LEVEL,
-        "s3_count_summary_5B": ROW_LEVEL,
         "merchant_zone_profile_5A": ROW_LEVEL,
         "s2_alias_2B": ROW_LEVEL,
         "edge_alias_3B": ROW_LEVEL,
         "virtual_settlement_3B": ROW_LEVEL,
-        "tz_timetable_cache": ROW_LEVEL,
     },
-    config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "demand_classes_5A"),
+    config=("arrival_placement_policy_5B",),
     writes=("arrival_events_5B", "s4_arrival_summary_5B"),
     streams=("5B.arrival_place", "5B.arrival_route"),
-    kernels=(
-        "alias_build",
-        "entity_hash",
-        "expand_rows",
-        "label_arrivals",
-        "match_keys",
-        "place_in_bucket",
-        "route_arrivals",
-        "utc_offset",
-    ),
+    kernels=("expand_rows", "label_arrivals", "place_in_bucket", "route_arrivals"),
     per_scenario=True,
     resident=True,
     counts=(Counts,),
+    uses=(CLOCK_NEEDS, ENTITY_NEEDS, KEYS_NEEDS, PROFILES_NEEDS, ROUTES_NEEDS, SLICES_NEEDS),
 )
 
 _SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")

@@ -12,15 +12,20 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
-from sim.segments.arrivals_5b.clock import clock_of
-from sim.segments.arrivals_5b.keys import key_of_row, settlement_of_key
-from sim.segments.arrivals_5b.members import Members, members_of
-from sim.segments.arrivals_5b.pick_checks import chi_square_check, coin_check, collision_check
+from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, clock_of
+from sim.segments.arrivals_5b.keys import KEYS_NEEDS, key_of_row, settlement_of_key
+from sim.segments.arrivals_5b.members import MEMBERS_NEEDS, Members, members_of
+from sim.segments.arrivals_5b.pick_checks import (
+    PICK_CHECKS_NEEDS,
+    chi_square_check,
+    coin_check,
+    collision_check,
+)
 from sim.segments.arrivals_5b.pick_sums import ChiSquareCounts, CollisionCounts, count_chi_square
-from sim.segments.arrivals_5b.place_audit import CoinCounts, count_places
-from sim.segments.arrivals_5b.profiles import profiles_of
+from sim.segments.arrivals_5b.place_audit import PLACE_AUDIT_NEEDS, CoinCounts, count_places
+from sim.segments.arrivals_5b.profiles import PROFILES_NEEDS, profiles_of
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
-from sim.segments.arrivals_5b.slices import days_with_arrivals, merchants_of, spec_of
+from sim.segments.arrivals_5b.slices import SLICES_NEEDS, days_with_arrivals, merchants_of, spec_of
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -50,32 +55,27 @@ STATE = State(
         "arrival_events_5B": ROW_LEVEL,
         "s1_time_grid_5B": ROW_LEVEL,
         "s3_bucket_counts_5B": ROW_LEVEL,
-        "s3_count_summary_5B": ROW_LEVEL,
         "merchant_zone_profile_5A": ROW_LEVEL,
         "s1_site_weights_2B": ROW_LEVEL,
         "site_timezones": ROW_LEVEL,
         "edge_catalogue_3B": ROW_LEVEL,
         "virtual_settlement_3B": ROW_LEVEL,
-        "tz_timetable_cache": ROW_LEVEL,
     },
-    config=(
-        "arrival_placement_policy_5B",
-        "arrival_routing_policy_5B",
-        "demand_classes_5A",
-        "realism_gates_5B",
-    ),
+    config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "realism_gates_5B"),
     writes=(),
-    kernels=(
-        "alias_build",
-        "match_keys",
-        "recount_buckets",
-        "utc_offset",
-        "verify_arrivals",
-        "verify_routes",
-    ),
+    kernels=("recount_buckets", "verify_arrivals", "verify_routes"),
     per_scenario=True,
     resident=True,
     counts=(Counts, ChiSquareCounts, CollisionCounts, CoinCounts),
+    uses=(
+        CLOCK_NEEDS,
+        KEYS_NEEDS,
+        MEMBERS_NEEDS,
+        PICK_CHECKS_NEEDS,
+        PLACE_AUDIT_NEEDS,
+        PROFILES_NEEDS,
+        SLICES_NEEDS,
+    ),
 )
 
 _SOURCES = (

@@ -10,9 +10,12 @@ import numpy as np
 
 from sim.recipes.groups import run_starts
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array
 
 _SUMMARY = "s3_count_summary_5B"
+
+SLICES_NEEDS = Needs(reads={_SUMMARY: ROW_LEVEL})
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,22 @@ from sim.ground.errors import ValidationError
 from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.segments.arrivals_5b.keys import KEY
 from sim.state.context import Context
-from sim.state.declaration import ROW_LEVEL, Partition
+from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Frame
 from sim.state.refuse import refuse
 
 UTC, LOCAL = "merchant_zone_scenario_utc_5A", "merchant_zone_scenario_local_5A"
-READS = {UTC: ROW_LEVEL, LOCAL: ROW_LEVEL, "scenario_manifest_5A": ROW_LEVEL, "tz_timetable_cache": ROW_LEVEL}
-KERNELS = ("utc_surface",)
+
+SURFACES_NEEDS = Needs(
+    reads={
+        LOCAL: ROW_LEVEL,
+        UTC: ROW_LEVEL,
+        "scenario_manifest_5A": ROW_LEVEL,
+        "tz_timetable_cache": ROW_LEVEL,
+    },
+    config=("scenario_horizon_5A",),
+    kernels=("utc_surface",),
+)
 
 
 def files(ctx: Context, scenario: str) -> int:

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.recipes.apportion import fixed_point, largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.segments.entities_6a.terms import by_word, entry, require_words
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.refuse import Fault, refuse, refuse_any
@@ -30,6 +31,11 @@ from sim.state.refuse import Fault, refuse, refuse_any
 FACTOR_BITS = 20
 NEUTRAL = 0.5
 Tilt = Mapping[str, float] | Any
+
+CELL_WORDS_NEEDS = Needs(kernels=("entity_hash",))
+SEGMENT_SCORES_NEEDS = Needs(config=("party_taxonomy_6A",))
+LEANINGS_NEEDS = Needs(config=("region_context_6A",), kernels=("exp_map",), uses=(SEGMENT_SCORES_NEEDS,))
+SHARES_NEEDS = Needs(uses=(LARGEST_REMAINDER_NEEDS,))
 
 
 def segment_scores(ctx: Context) -> dict[str, Array]:
@@ -83,7 +89,7 @@ class Leanings:
         )
 
     def factor(self, ctx: Context, segment_tilt: Tilt, region_tilt: Tilt, limit: float) -> Array:
-        """Factor of each cell: float64, regions x segments; needs kernel `exp_map`."""
+        """Factor of each cell: float64, regions x segments."""
         shape = (len(ctx.vocabulary("region")), len(ctx.vocabulary("segment")))
         total = np.zeros(shape, dtype=np.float64)
         for name in segment_tilt:
@@ -117,7 +123,7 @@ def share_out(
     """Whole units of each row.
 
     Args:
-        ctx: Context of a state that declares kernels `remainder_quota` and `entity_hash`.
+        ctx: Context.
         total: Units to share.
         rows: One row a country of a cell: `country_iso`, `region_id`, `segment_id`.
         size: uint64, one a row: 0 gets nothing.

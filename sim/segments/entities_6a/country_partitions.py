@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sim.state.context import Context
-from sim.state.declaration import Partition
+from sim.state.declaration import METADATA_ONLY, Needs, Partition
 from sim.state.frames import Frame
+
+COUNTRY_PARTITIONS_NEEDS = Needs(reads={"s1_party_base_6A": METADATA_ONLY})
 
 
 def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:

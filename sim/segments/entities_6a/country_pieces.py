@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from sim.state.context import Context
-from sim.state.declaration import Partition
+from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame, concat
 
 TABLES = {
@@ -19,6 +19,15 @@ TABLES = {
     "s4_ip_base_6A": "country_iso",
 }
 _PARTIES = 1 << 18
+
+COUNTRY_PIECES_NEEDS = Needs(
+    reads={
+        "s1_party_summary_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s4_device_base_6A": ROW_LEVEL,
+        "s4_ip_base_6A": ROW_LEVEL,
+    }
+)
 
 
 @dataclass(frozen=True)

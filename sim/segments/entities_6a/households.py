@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
+
+HOUSEHOLDS_NEEDS = Needs(config=("ip_prior_6A",))
 
 
 @dataclass(frozen=True)

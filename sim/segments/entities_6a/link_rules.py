@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.refuse import Fault, refuse_any
@@ -30,6 +31,8 @@ _IP_KNOWN = {
     "SHARED_PUBLIC_IP": ("party_id", "device_id"),
     "MERCHANT_IP": ("merchant_id",),
 }
+
+LINK_RULES_NEEDS = Needs(config=("graph_linkage_6A",))
 
 
 def device_demands(ctx: Context) -> Array:

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sim.recipes.tables import AliasTables, build_alias
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 from sim.state.params import Params
 from sim.state.refuse import Fault
 
 PERMILLE = 1000
+
+NETWORK_TABLES_NEEDS = Needs(uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS))
 
 
 def numbers(ctx: Context, vocabulary: str, values: Params) -> Array:
@@ -40,7 +43,7 @@ def mix_tables(ctx: Context, mixes: Array) -> AliasTables:
     """One alias table a row of a permille matrix; a row without any picks its first slot.
 
     Args:
-        ctx: Context of a state that declares kernel `alias_build`.
+        ctx: Context.
         mixes: float64 or int64, kinds x values.
     """
     weight = mixes.astype(np.uint64)

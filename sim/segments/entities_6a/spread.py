@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.words import word
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.state.context import PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
-KERNELS = ("philox_block", "gated_weight", "capped_share", "expand_rows")
+SPREAD_NEEDS = Needs(kernels=("capped_share", "gated_weight"), uses=(WORDS_NEEDS,))
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def spread(
     """Units of each holder.
 
     Args:
-        ctx: Context of a state that declares `KERNELS` and the streams.
+        ctx: Context of a state that declares the streams.
         law: Cells.
         offsets: uint64, k + 1: holders of cell i are rows offsets[i] .. offsets[i + 1] - 1.
         cell: n: cell of each holder.

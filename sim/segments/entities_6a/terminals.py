@@ -8,15 +8,26 @@ from sim.recipes.groups import prefix
 from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.tables import AliasTables
-from sim.recipes.words import words, words_at
-from sim.segments.entities_6a.network_tables import matrix, mix_tables, numbers, pick
+from sim.recipes.words import WORDS_NEEDS, words, words_at
+from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS, matrix, mix_tables, numbers, pick
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
 COUNT, KIND = "6A.terminals", "6A.terminal"
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
+
+TERMINAL_ROWS_NEEDS = Needs(
+    config=("device_prior_6A", "device_taxonomy_6A"),
+    streams=(KIND, COUNT),
+    kernels=("expand_rows", "lognormal_factor"),
+    uses=(NETWORK_TABLES_NEEDS, WORDS_NEEDS),
+)
+TERMINAL_SITES_NEEDS = Needs(
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL}, config=("device_prior_6A",)
+)
 
 
 def terminal_sites(ctx: Context) -> Frame:

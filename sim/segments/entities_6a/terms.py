@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 from sim.state.refuse import Fault, refuse, refuse_any
 
 WHOLE = 10_000
 """Mixes are parts of ten thousand."""
+
+COUNTRY_TERMS_NEEDS = Needs(reference=("countries",))
+SEGMENT_TYPES_NEEDS = Needs(config=("party_taxonomy_6A",))
 
 
 def entry(values: Any, word: str, default: Any) -> Any:
@@ -92,7 +96,7 @@ def parts_by_region(
 
 
 def region_of_country(ctx: Context) -> Array:
-    """Region code of each country code: int16. Needs reference `countries`.
+    """Region code of each country code: int16.
 
     Raises:
         ContractError: `<state>.REGION_UNKNOWN`: a region of the snapshot outside the vocabulary.
@@ -115,7 +119,7 @@ def region_of_country(ctx: Context) -> Array:
 
 
 def currency_of_country(ctx: Context) -> Array:
-    """Currency code of each country code: int16. Needs reference `countries`."""
+    """Currency code of each country code: int16."""
     place = {name: code for code, name in enumerate(ctx.vocabulary("currency"))}
     table = ctx.reference("countries")
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
@@ -124,7 +128,7 @@ def currency_of_country(ctx: Context) -> Array:
 
 
 def segment_types(ctx: Context) -> Array:
-    """Party type code of each segment code: int16. Needs config `party_taxonomy_6A`."""
+    """Party type code of each segment code: int16."""
     segments = ctx.params.party_taxonomy_6A.segments
     names = ctx.vocabulary("segment")
     require_words(ctx, segments, names, "party_taxonomy_6A.segments", "segment")

@@ -9,10 +9,13 @@ import numpy as np
 from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import LocalCalendar
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
 SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
+
+FACTORS_NEEDS = Needs(kernels=("overlay_factor",))
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def factor_cells(
     """Factor of each key's combination in each local bucket, at the middle of the bucket.
 
     Args:
-        ctx: Context of a state that declares kernel `overlay_factor`.
+        ctx: Context.
         keys: Rows of `merchant_zone_profile_5A`.
         calendar: Rows of `scenario_calendar_5A`.
         clock: Local calendar of the keys' zones.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
 HOURS = 168
 PARTITION_ROWS = 1 << 20
+
+KEYS_NEEDS = Needs(config=("demand_policy_5A",), reference=("countries",))
 
 
 def repeated(keys: Frame, times: int | Array) -> dict[str, Array]:
@@ -21,7 +24,7 @@ def repeated(keys: Frame, times: int | Array) -> dict[str, Array]:
 def weekend_rule_of_country(ctx: Context) -> Array:
     """Code of the weekend rule of each country: int16, by country code.
 
-    Needs config `demand_policy_5A` and reference `countries`, whose `weekend_days` read like `6,7` (Monday =
+    The `weekend_days` of reference table `countries` read like `6,7` (Monday =
     1).
 
     Raises:
@@ -57,7 +60,7 @@ def shape_row(ctx: Context, keys: Frame) -> Array:
     arithmetic.
 
     Args:
-        ctx: Context of a state that may see what `weekend_rule_of_country` needs.
+        ctx: Context.
         keys: Rows of `merchant_zone_profile_5A`.
     """
     rule = weekend_rule_of_country(ctx)[keys.legal_country_iso].astype(np.int64)

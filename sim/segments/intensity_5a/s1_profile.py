@@ -21,7 +21,7 @@ from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.join import look_up, match
 from sim.recipes.supplied import replaced
 from sim.recipes.weights import as_share
-from sim.recipes.words import word
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.segments.intensity_5a.profile_counts import LARGEST, ProfileCounts, count_coverage, of_the_largest
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -42,8 +42,9 @@ STATE = State(
     config=("mcc_taxonomy_1A", "demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
     writes=("merchant_zone_profile_5A",),
     streams=("5A.virtual_scale",),
-    kernels=("philox_block", "lognormal_factor"),
+    kernels=("lognormal_factor",),
     counts=(ProfileCounts,),
+    uses=(WORDS_NEEDS,),
 )
 
 _VOLUME_BITS = 30

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.apportion import fixed_point, largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.weights import WEIGHT_TOTAL, as_share
 from sim.segments.intensity_5a.keys import HOURS
 from sim.state.context import Context, PartitionContext
@@ -34,8 +34,9 @@ STATE = State(
     title="Weekly shapes",
     config=("demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
     writes=("class_zone_shape_5A",),
-    kernels=("exp_map", "remainder_quota"),
+    kernels=("exp_map",),
     counts=(Counts,),
+    uses=(LARGEST_REMAINDER_NEEDS,),
 )
 
 _DAY_MINUTES = 1440
@@ -103,7 +104,7 @@ def day_profile(ctx: Context, shape: Params) -> Array:
     """Value of each hour of a day: float64, 24.
 
     Args:
-        ctx: Context of a state that declares kernel `exp_map`.
+        ctx: Context.
         shape: `floor` and `peaks` (minute, sigma, amp).
     """
     minute = np.arange(_DAY_MINUTES, dtype=np.float64) + 0.5

@@ -6,7 +6,14 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.partitions import rows_of, whole_runs
-from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row, weekend_rule_of_country
+from sim.segments.intensity_5a.keys import (
+    HOURS,
+    KEYS_NEEDS,
+    PARTITION_ROWS,
+    repeated,
+    shape_row,
+    weekend_rule_of_country,
+)
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
@@ -29,9 +36,9 @@ STATE = State(
     title="Baseline demand",
     reads={"merchant_zone_profile_5A": ROW_LEVEL, "class_zone_shape_5A": ROW_LEVEL},
     config=("demand_policy_5A", "realism_gates_5A"),
-    reference=("countries",),
     writes=("merchant_zone_baseline_local_5A",),
     counts=(Counts,),
+    uses=(KEYS_NEEDS,),
 )
 
 _BITS = 20

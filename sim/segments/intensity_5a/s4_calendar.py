@@ -17,10 +17,10 @@ from itertools import chain
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
-from sim.recipes.words import words
+from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import (
@@ -59,9 +59,10 @@ STATE = State(
         "scenario_overlay_factors_5A",
     ),
     streams=("5A.outage",),
-    kernels=("philox_block", "open_uniform", "bounded_integer", "entity_hash"),
+    kernels=("open_uniform", "bounded_integer"),
     per_scenario=True,
     counts=(Counts,),
+    uses=(ENTITY_NEEDS, WORDS_NEEDS),
 )
 
 _OUTAGE_DRAWS = 3

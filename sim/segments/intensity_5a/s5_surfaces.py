@@ -21,8 +21,8 @@ from sim.recipes.join import look_up
 from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, published_horizon
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
-from sim.segments.intensity_5a.factors import factor_cells
-from sim.segments.intensity_5a.keys import HOURS, PARTITION_ROWS, repeated, shape_row
+from sim.segments.intensity_5a.factors import FACTORS_NEEDS, factor_cells
+from sim.segments.intensity_5a.keys import HOURS, KEYS_NEEDS, PARTITION_ROWS, repeated, shape_row
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, PerScenario, Scalar, Vector
@@ -61,12 +61,12 @@ STATE = State(
         "scenario_overlay_factors_5A": ROW_LEVEL,
     },
     config=("demand_policy_5A", "overlay_policy_5A", "realism_gates_5A", "scenario_horizon_5A"),
-    reference=("countries",),
     writes=("merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"),
-    kernels=("overlay_factor", "local_surface", "utc_surface", "hour_mass"),
+    kernels=("local_surface", "utc_surface", "hour_mass"),
     per_scenario=True,
     resident=True,
     counts=(Counts,),
+    uses=(FACTORS_NEEDS, KEYS_NEEDS),
 )
 
 _BITS = 20  # of kernel hour_mass

@@ -10,22 +10,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.apportion import largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.join import look_up
 from sim.recipes.places import country_letters
 from sim.recipes.sampling import fixed
-from sim.recipes.weights import power
-from sim.recipes.words import word
+from sim.recipes.weights import POWER_NEEDS, power
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.segments.merchants_1a.gates import ChainCounts
-from sim.segments.merchants_1a.market import affinity, market_size
-from sim.segments.merchants_1a.taxonomy import taxonomy
+from sim.segments.merchants_1a.market import MARKET_NEEDS, affinity, market_size
+from sim.segments.merchants_1a.taxonomy import TAXONOMY_NEEDS, taxonomy
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 _LARGEST = 2**32 - 1  # outlets of a merchant fit 32 bits
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw
+
+CHAINS_NEEDS = Needs(
+    config=("merchant_universe_1A", "outlet_policy_1A"),
+    streams=("1A.foreign_choice", "1A.foreign_reach", "1A.multi_site", "1A.outlet_count", "1A.outlet_scale"),
+    kernels=("bounded_integer", "draw_counts", "lognormal_factor", "race_key"),
+    uses=(LARGEST_REMAINDER_NEEDS, MARKET_NEEDS, POWER_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS),
+)
 
 
 def sizes(ctx: PartitionContext, merchants: Frame) -> Array:

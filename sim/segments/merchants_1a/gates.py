@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.sampling import from_fixed, sampling_check, widest
-from sim.segments.merchants_1a.market import market_size
+from sim.segments.merchants_1a.market import MARKET_NEEDS, market_size
 from sim.state.context import Context
 from sim.state.counters import Counters, Scalar
-from sim.state.declaration import Check
+from sim.state.declaration import Check, Needs
 from sim.state.frames import Array
 from sim.state.totals import Totals
 
@@ -16,6 +16,8 @@ _SCOPE = {
     "generated": "generated merchants only, by policy: the user's own merchants are as they are",
     "all": "all merchants, the user's own included, by policy",
 }
+
+GATES_NEEDS = Needs(config=("realism_gates_1A",), uses=(MARKET_NEEDS,))
 
 
 class GateCounts(Counters):
@@ -45,7 +47,7 @@ def country_share_check(ctx: Context, merchants: Array) -> Check:
     prior that gives Bermuda twice the United States fails here.
 
     Args:
-        ctx: Context of a state that declares what `market_size` needs, and `realism_gates_1A`.
+        ctx: Context.
         merchants: int64, one a country code.
     """
     gate = ctx.params.realism_gates_1A.country_share

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.weights import power
+from sim.recipes.weights import POWER_NEEDS, power
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 from sim.state.params import Params
+
+MARKET_NEEDS = Needs(reference=("countries",), uses=(POWER_NEEDS,))
 
 
 def market_size(ctx: Context, market: Params) -> Array:
     """Card market of each country: population ** exponent x factor of its income group.
 
     Args:
-        ctx: Context of a state that declares reference `countries` and kernels `exp_map`, `log_map`.
+        ctx: Context.
         market: `population_exponent`, `income_factor_permille` by income group.
 
     Returns:
@@ -35,7 +38,7 @@ def affinity(ctx: Context, size: Array, bonds: Params) -> Array:
     market size x a factor for every bond they share.
 
     Args:
-        ctx: Context of a state that declares reference `countries`.
+        ctx: Context.
         size: uint64, c: `market_size`.
         bonds: Factor of a common border, sub-region, region, language, currency.
 

@@ -13,10 +13,10 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.join import look_up
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
-from sim.recipes.words import word, words_at
-from sim.segments.merchants_1a.gates import country_share_check
-from sim.segments.merchants_1a.market import market_size
-from sim.segments.merchants_1a.taxonomy import channel_permille, require_consistent, taxonomy
+from sim.recipes.words import WORDS_NEEDS, word, words_at
+from sim.segments.merchants_1a.gates import GATES_NEEDS, country_share_check
+from sim.segments.merchants_1a.market import MARKET_NEEDS, market_size
+from sim.segments.merchants_1a.taxonomy import TAXONOMY_NEEDS, channel_permille, require_consistent, taxonomy
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Frames, Partition, State
@@ -41,7 +41,6 @@ STATE = State(
     title="Merchants",
     writes=("merchant_catalogue_1A",),
     config=("merchant_universe_1A", "mcc_taxonomy_1A", "realism_gates_1A"),
-    reference=("countries",),
     external=("merchants_input_1A",),
     streams=(
         "1A.merchant_id",
@@ -50,8 +49,9 @@ STATE = State(
         "1A.merchant_channel",
         "1A.merchant_brand",
     ),
-    kernels=("bounded_integer", "exp_map", "log_map", "lognormal_factor", "philox_block"),
+    kernels=("bounded_integer", "lognormal_factor"),
     counts=(Counts,),
+    uses=(GATES_NEEDS, MARKET_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS),
 )
 
 

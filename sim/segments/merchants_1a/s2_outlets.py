@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
-from sim.segments.merchants_1a.chains import footprint, home_ladder, sizes
+from sim.segments.merchants_1a.chains import CHAINS_NEEDS, footprint, home_ladder, sizes
 from sim.segments.merchants_1a.gates import (
+    GATES_NEEDS,
     ChainCounts,
     GateCounts,
     foreign_outlets_check,
@@ -45,23 +46,11 @@ STATE = State(
     title="Outlets",
     reads={"merchant_catalogue_1A": ROW_LEVEL},
     writes=("outlet_catalogue", "merchant_supplied_1A"),
-    config=("merchant_universe_1A", "mcc_taxonomy_1A", "outlet_policy_1A", "realism_gates_1A"),
-    reference=("countries",),
+    config=("realism_gates_1A",),
     external=("merchants_input_1A",),
-    streams=("1A.multi_site", "1A.outlet_scale", "1A.outlet_count", "1A.foreign_reach", "1A.foreign_choice"),
-    kernels=(
-        "bounded_integer",
-        "draw_counts",
-        "entity_hash",
-        "exp_map",
-        "expand_rows",
-        "log_map",
-        "lognormal_factor",
-        "philox_block",
-        "race_key",
-        "remainder_quota",
-    ),
+    kernels=("expand_rows",),
     counts=(Counts, GateCounts, ChainCounts),
+    uses=(CHAINS_NEEDS, ENTITY_NEEDS, GATES_NEEDS),
 )
 
 _MERCHANTS_A_PART = 100_000  # some 250,000 outlets

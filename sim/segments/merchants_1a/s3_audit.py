@@ -23,7 +23,11 @@ class Counts(Counters):
 
 
 STATE = State(
-    id="1A.S3", title="Audit of outlets", reads={"outlet_catalogue": ROW_LEVEL}, writes=(), counts=(Counts,)
+    id="1A.S3",
+    title="Audit of outlets",
+    reads={"outlet_catalogue": ROW_LEVEL},
+    writes=(),
+    counts=(Counts,),
 )
 
 

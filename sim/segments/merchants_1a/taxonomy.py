@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
+
+TAXONOMY_NEEDS = Needs(config=("mcc_taxonomy_1A",))
 
 
 def taxonomy(ctx: Context) -> Frame:

@@ -15,8 +15,8 @@ from sim.recipes.groups import run_offsets
 from sim.recipes.join import look_up
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.recipes.places import country_letters
-from sim.recipes.weights import WEIGHT_BITS, as_share, exact_weights, power
-from sim.recipes.words import word
+from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, POWER_NEEDS, WEIGHT_BITS, as_share, exact_weights, power
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -47,8 +47,9 @@ STATE = State(
     reference=("cities",),
     writes=("s1_site_weights_2B",),
     streams=(STREAM,),
-    kernels=("philox_block", "lognormal_factor", "exp_map", "log_map", "remainder_quota"),
+    kernels=("lognormal_factor", "exp_map"),
     counts=(Counts,),
+    uses=(EXACT_WEIGHTS_NEEDS, POWER_NEEDS, WORDS_NEEDS),
 )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_of_row, run_offsets
-from sim.recipes.tables import build_alias
-from sim.recipes.weights import alias_deviation
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, build_alias
+from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, alias_deviation
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -30,8 +30,8 @@ STATE = State(
     title="Site alias tables",
     reads={"s1_site_weights_2B": ROW_LEVEL},
     writes=("s2_alias_2B",),
-    kernels=("alias_build", "remainder_quota"),
     counts=(Counts,),
+    uses=(ALIAS_BUILD_NEEDS, EXACT_WEIGHTS_NEEDS),
 )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.places import Cities
-from sim.recipes.weights import power
+from sim.recipes.weights import POWER_NEEDS, power
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
+
+BANDS_NEEDS = Needs(config=("placement_policy_1B", "realism_gates_1B"), uses=(POWER_NEEDS,))
 
 
 def band_of_city(ctx: Context, cities: Cities) -> Array:

@@ -6,11 +6,14 @@ import numpy as np
 
 from sim.recipes.places import Cities
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 _TURN = np.int64(360_000_000)
 _BLOCK = 256  # sites held against all cities of a country at a time: some 10 MB
+
+NEAREST_NEEDS = Needs(config=("placement_policy_1B",))
 
 
 def nearest_cities(ctx: Context, cities: Cities, outlets: Frame) -> Array:

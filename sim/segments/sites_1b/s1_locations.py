@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.places import MICRO, Cities, cities_by_population, country_letters
+from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, MICRO, Cities, cities_by_population, country_letters
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
-from sim.recipes.words import word, words
-from sim.segments.sites_1b.bands import band_of_city, band_shares
-from sim.segments.sites_1b.nearest import nearest_cities
+from sim.recipes.tables import ALIAS_PICK_NEEDS
+from sim.recipes.words import WORDS_NEEDS, word, words
+from sim.segments.sites_1b.bands import BANDS_NEEDS, band_of_city, band_shares
+from sim.segments.sites_1b.nearest import NEAREST_NEEDS, nearest_cities
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -37,10 +38,9 @@ STATE = State(
     reads={"outlet_catalogue": ROW_LEVEL},
     writes=("site_locations",),
     config=("placement_policy_1B", "realism_gates_1B"),
-    reference=("cities",),
     streams=("1B.site_city", "1B.site_place"),
-    kernels=("alias_build", "alias_pick", "disk_offset", "exp_map", "log_map", "philox_block"),
     counts=(Counts,),
+    uses=(ALIAS_PICK_NEEDS, BANDS_NEEDS, CITIES_NEEDS, DISK_NEEDS, NEAREST_NEEDS, WORDS_NEEDS),
 )
 
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")

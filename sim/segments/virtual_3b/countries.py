@@ -16,12 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.tables import AliasTables, build_alias
-from sim.recipes.weights import WEIGHT_BITS, power
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, AliasTables, build_alias
+from sim.recipes.weights import POWER_NEEDS, WEIGHT_BITS, power
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 _DRAW_BITS = 50
+
+COUNTRIES_NEEDS = Needs(
+    config=("edge_policy_3B",), reference=("countries",), uses=(ALIAS_BUILD_NEEDS, POWER_NEEDS)
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,7 @@ def country_law(ctx: Context) -> CountryLaw:
     """The law for every home country and reach.
 
     Args:
-        ctx: Context of a state that declares `edge_policy_3B`, reference `countries`, kernels `alias_build`,
-            `exp_map`, `log_map`.
+        ctx: Context.
     """
     policy = ctx.params.edge_policy_3B
     relations = country_relations(ctx)

@@ -14,12 +14,16 @@ from sim.recipes.weights import WEIGHT_BITS, WEIGHT_TOTAL
 from sim.segments.virtual_3b.countries import CountryLaw
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check
+from sim.state.declaration import METADATA_ONLY, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 _SQUARE_SHIFT = np.uint64(20)
 _SQUARES_BITS = 2 * (WEIGHT_BITS - 20) - 10
+
+EDGE_CHECKS_NEEDS = Needs(
+    reads={"virtual_settlement_3B": METADATA_ONLY}, config=("edge_policy_3B", "realism_gates_3B")
+)
 
 
 class EdgeCounts(Counters):

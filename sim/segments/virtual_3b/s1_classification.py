@@ -11,7 +11,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.supplied import replaced
-from sim.recipes.words import word
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -44,8 +44,9 @@ STATE = State(
     config=("mcc_taxonomy_1A", "virtual_policy_3B", "realism_gates_3B"),
     writes=("virtual_classification_3B",),
     streams=(MODE, SHARE),
-    kernels=("philox_block", "bounded_integer", "open_uniform"),
+    kernels=("bounded_integer", "open_uniform"),
     counts=(Counts,),
+    uses=(WORDS_NEEDS,),
 )
 
 

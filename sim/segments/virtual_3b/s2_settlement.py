@@ -9,8 +9,9 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
-from sim.recipes.places import MICRO, cities_by_population
-from sim.recipes.words import word
+from sim.recipes.places import CITIES_NEEDS, MICRO, cities_by_population
+from sim.recipes.tables import ALIAS_PICK_NEEDS
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -33,11 +34,10 @@ STATE = State(
     title="Settlement places",
     reads={"virtual_classification_3B": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
     config=("virtual_policy_3B",),
-    reference=("cities",),
     writes=("virtual_settlement_3B",),
     streams=(STREAM,),
-    kernels=("philox_block", "alias_build", "alias_pick", "exp_map", "log_map"),
     counts=(Counts,),
+    uses=(ALIAS_PICK_NEEDS, CITIES_NEEDS, WORDS_NEEDS),
 )
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.apportion import fixed_point
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
-from sim.recipes.places import cities_by_population
-from sim.recipes.weights import as_share, exact_weights, power
-from sim.recipes.words import words
-from sim.segments.virtual_3b.countries import country_law
-from sim.segments.virtual_3b.edge_checks import EdgeCounts, count_edges, edge_checks
+from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, cities_by_population
+from sim.recipes.tables import ALIAS_PICK_NEEDS
+from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, POWER_NEEDS, as_share, exact_weights, power
+from sim.recipes.words import WORDS_NEEDS, words
+from sim.segments.virtual_3b.countries import COUNTRIES_NEEDS, country_law
+from sim.segments.virtual_3b.edge_checks import EDGE_CHECKS_NEEDS, EdgeCounts, count_edges, edge_checks
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
@@ -38,24 +39,22 @@ STATE = State(
         "virtual_classification_3B": ROW_LEVEL,
         "merchant_catalogue_1A": ROW_LEVEL,
     },
-    config=("edge_policy_3B", "realism_gates_3B"),
-    reference=("cities", "countries"),
+    config=("edge_policy_3B",),
     writes=("edge_catalogue_3B",),
     streams=(FOOTPRINT, EDGE),
-    kernels=(
-        "philox_block",
-        "bounded_integer",
-        "lognormal_factor",
-        "exp_map",
-        "log_map",
-        "expand_rows",
-        "alias_build",
-        "alias_pick",
-        "disk_offset",
-        "entity_hash",
-        "remainder_quota",
-    ),
+    kernels=("bounded_integer", "lognormal_factor", "expand_rows"),
     counts=(EdgeCounts,),
+    uses=(
+        ALIAS_PICK_NEEDS,
+        CITIES_NEEDS,
+        COUNTRIES_NEEDS,
+        DISK_NEEDS,
+        EDGE_CHECKS_NEEDS,
+        ENTITY_NEEDS,
+        EXACT_WEIGHTS_NEEDS,
+        POWER_NEEDS,
+        WORDS_NEEDS,
+    ),
 )
 
 

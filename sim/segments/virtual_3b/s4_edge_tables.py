@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.entities import country_zone_entity, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, country_zone_entity, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run, whole_sum
-from sim.recipes.tables import build_alias
-from sim.recipes.weights import WEIGHT_TOTAL, alias_deviation, as_share
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, build_alias
+from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, WEIGHT_TOTAL, alias_deviation, as_share
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -35,8 +35,8 @@ STATE = State(
     reads={"edge_catalogue_3B": ROW_LEVEL},
     config=("virtual_policy_3B", "edge_policy_3B"),
     writes=("edge_alias_3B", "edge_group_weights_3B", "virtual_routing_policy_3B", "edge_universe_hash_3B"),
-    kernels=("alias_build", "remainder_quota", "entity_hash"),
     counts=(Counts,),
+    uses=(ALIAS_BUILD_NEEDS, ENTITY_NEEDS, EXACT_WEIGHTS_NEEDS),
 )
 
 

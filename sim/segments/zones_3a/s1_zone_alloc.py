@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check
-from sim.recipes.entities import country_zone_entity, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, country_zone_entity, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts, whole_sum
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.state.context import Context, PartitionContext
@@ -37,8 +37,8 @@ STATE = State(
     reference=("cities",),
     external=("merchants_input_1A",),
     writes=("zone_alloc", "zone_alloc_universe_hash"),
-    kernels=("entity_hash",),
     counts=(Counts,),
+    uses=(ENTITY_NEEDS,),
 )
 
 

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
-from sim.segments.entities_6a.s1_parties.population import population
+from sim.segments.entities_6a.s1_parties.population import POPULATION_NEEDS, population
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check
+from sim.state.declaration import METADATA_ONLY, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
+
+PARTY_CHECKS_NEEDS = Needs(
+    reads={"outlet_catalogue": METADATA_ONLY},
+    config=("household_prior_6A", "party_taxonomy_6A", "realism_gates_6A", "segmentation_prior_6A"),
+    uses=(POPULATION_NEEDS,),
+)
 
 
 class PartyCounts(Counters):

@@ -17,17 +17,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.recipes.apportion import fixed_point, largest_remainder
-from sim.recipes.entities import pair_entity
-from sim.recipes.weights import power
-from sim.segments.entities_6a.terms import parts_by_region, region_of_country, require_words, segment_types
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.weights import POWER_NEEDS, power
+from sim.segments.entities_6a.terms import (
+    COUNTRY_TERMS_NEEDS,
+    SEGMENT_TYPES_NEEDS,
+    parts_by_region,
+    region_of_country,
+    require_words,
+    segment_types,
+)
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse, refuse_any
 
 _ARRIVAL_BITS = 20
 _WEIGHT_BITS = 40
-KERNELS = ("remainder_quota", "entity_hash", "exp_map", "log_map")
+
+POPULATION_NEEDS = Needs(
+    reads={"merchant_zone_profile_5A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL},
+    config=("household_prior_6A", "population_prior_6A", "segmentation_prior_6A"),
+    reference=("countries",),
+    uses=(COUNTRY_TERMS_NEEDS, ENTITY_NEEDS, LARGEST_REMAINDER_NEEDS, POWER_NEEDS, SEGMENT_TYPES_NEEDS),
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,7 @@ def population(ctx: Context) -> Population:
     """The population of a world.
 
     Args:
-        ctx: Context of a state that declares `KERNELS`, reference `countries`, the priors of parties, and
-            reads outlets and demand.
+        ctx: Context.
     """
     places = _countries(ctx)
     region = region_of_country(ctx)[places.country_iso]

@@ -12,14 +12,25 @@ from itertools import pairwise
 
 import numpy as np
 
-from sim.recipes.places import cities_by_population
-from sim.recipes.words import word, words
-from sim.segments.entities_6a.cells import cell_words
-from sim.segments.entities_6a.s1_parties.checks import PartyCounts, count_parties, party_checks
-from sim.segments.entities_6a.s1_parties.population import KERNELS, Population, check_priors, population
+from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, cities_by_population
+from sim.recipes.tables import ALIAS_PICK_NEEDS
+from sim.recipes.words import WORDS_NEEDS, word, words
+from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
+from sim.segments.entities_6a.s1_parties.checks import (
+    PARTY_CHECKS_NEEDS,
+    PartyCounts,
+    count_parties,
+    party_checks,
+)
+from sim.segments.entities_6a.s1_parties.population import (
+    POPULATION_NEEDS,
+    Population,
+    check_priors,
+    population,
+)
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
+from sim.state.declaration import Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
@@ -29,19 +40,20 @@ PARTITION_PARTIES = 1 << 18
 STATE = State(
     id="6A.S1",
     title="Parties",
-    reads={"outlet_catalogue": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
-    config=(
-        "population_prior_6A",
-        "segmentation_prior_6A",
-        "household_prior_6A",
-        "party_taxonomy_6A",
-        "realism_gates_6A",
-    ),
-    reference=("cities", "countries"),
+    config=("household_prior_6A",),
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
     streams=(HOUSEHOLD, HOME),
-    kernels=(*KERNELS, "philox_block", "race_key", "expand_rows", "alias_build", "alias_pick", "disk_offset"),
+    kernels=("race_key", "expand_rows"),
     counts=(PartyCounts,),
+    uses=(
+        ALIAS_PICK_NEEDS,
+        CELL_WORDS_NEEDS,
+        CITIES_NEEDS,
+        DISK_NEEDS,
+        PARTY_CHECKS_NEEDS,
+        POPULATION_NEEDS,
+        WORDS_NEEDS,
+    ),
 )
 
 

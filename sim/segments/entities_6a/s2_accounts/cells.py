@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.cells import (
+    CELL_WORDS_NEEDS,
+    LEANINGS_NEEDS,
+    SHARES_NEEDS,
     Leanings,
     cell_words,
     check_links,
@@ -27,18 +30,16 @@ from sim.segments.entities_6a.terms import (
     segment_types,
 )
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
 
-CONFIG = (
-    "party_taxonomy_6A",
-    "region_context_6A",
-    "account_taxonomy_6A",
-    "product_mix_6A",
-    "account_per_party_6A",
-    "product_linkage_6A",
+ACCOUNT_CELLS_NEEDS = Needs(
+    reads={"s1_party_summary_6A": ROW_LEVEL},
+    config=("account_per_party_6A", "account_taxonomy_6A", "product_linkage_6A", "product_mix_6A"),
+    kernels=("entity_hash",),
+    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, SHARES_NEEDS),
 )
-KERNELS = ("remainder_quota", "entity_hash", "exp_map")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Accounts:
 
 
 def accounts(ctx: Context) -> Accounts:
-    """Accounts of every cell; needs `CONFIG`, `KERNELS` and row access to `s1_party_summary_6A`."""
+    """Accounts of every cell."""
     summary = ctx.load("s1_party_summary_6A")
     shape = (len(summary), len(ctx.vocabulary("account_type")))
     beyond, total = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)

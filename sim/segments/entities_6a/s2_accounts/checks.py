@@ -10,15 +10,33 @@ from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.horizon import span_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
-from sim.segments.entities_6a.s2_accounts.cells import accounts, eligible_segments, party_account_types
-from sim.segments.entities_6a.s2_accounts.life import status_limits
+from sim.segments.entities_6a.s2_accounts.cells import (
+    ACCOUNT_CELLS_NEEDS,
+    accounts,
+    eligible_segments,
+    party_account_types,
+)
+from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status_limits
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts
 from sim.segments.entities_6a.spread import holds_any
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check
+from sim.state.declaration import METADATA_ONLY, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
+
+ACCOUNT_CHECKS_NEEDS = Needs(
+    reads={"merchant_catalogue_1A": METADATA_ONLY},
+    config=(
+        "account_per_party_6A",
+        "account_taxonomy_6A",
+        "product_linkage_6A",
+        "product_mix_6A",
+        "realism_gates_6A",
+        "scenario_horizon_5A",
+    ),
+    uses=(ACCOUNT_CELLS_NEEDS, ACCOUNT_LIFE_NEEDS),
+)
 
 
 class AccountCounts(Counters):

@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.horizon import span_of
-from sim.recipes.words import words
-from sim.segments.entities_6a.s2_accounts.cells import party_account_types
+from sim.recipes.words import WORDS_NEEDS, words
+from sim.segments.entities_6a.s2_accounts.cells import ACCOUNT_CELLS_NEEDS, party_account_types
 from sim.segments.entities_6a.terms import WHOLE, by_word, parts
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 DAYS_A_YEAR = 365.25
+
+ACCOUNT_LIFE_NEEDS = Needs(
+    config=("account_life_6A", "account_taxonomy_6A", "party_taxonomy_6A", "scenario_horizon_5A"),
+    kernels=("bounded_integer", "lognormal_factor"),
+    uses=(ACCOUNT_CELLS_NEEDS, WORDS_NEEDS),
+)
 
 
 def account_life(
@@ -27,8 +34,7 @@ def account_life(
     """Opening day and status of parties' accounts.
 
     Args:
-        ctx: Context of a state that declares the stream, `account_life_6A`, `party_taxonomy_6A`,
-            `account_taxonomy_6A`.
+        ctx: Context of a state that declares the stream.
         stream: Two draws an account: age, status.
         segment: int16, k: owners' segment of each cell.
         kind: int64, k: account type of each cell.

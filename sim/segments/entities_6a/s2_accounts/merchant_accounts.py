@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.words import word, words
-from sim.segments.entities_6a.s2_accounts.life import opened, status, status_limits
-from sim.segments.entities_6a.terms import by_word, currency_of_country
+from sim.recipes.words import WORDS_NEEDS, word, words
+from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, opened, status, status_limits
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_word, currency_of_country
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Frame
 
 RESERVE, LIFE = "6A.merchant_reserve", "6A.merchant_account_life"
-STREAMS = (RESERVE, LIFE)
+
+MERCHANT_ACCOUNTS_NEEDS = Needs(
+    reads={"merchant_catalogue_1A": ROW_LEVEL},
+    config=("account_life_6A", "account_taxonomy_6A"),
+    streams=(LIFE, RESERVE),
+    kernels=("bounded_integer",),
+    uses=(ACCOUNT_LIFE_NEEDS, COUNTRY_TERMS_NEEDS, WORDS_NEEDS),
+)
 
 
 class MerchantCounts(Counters):

@@ -13,23 +13,32 @@ import numpy as np
 from sim.recipes.groups import prefix
 from sim.recipes.horizon import span_of
 from sim.recipes.partitions import row_runs, rows_of
-from sim.segments.entities_6a.s2_accounts import cells as account_cells
 from sim.segments.entities_6a.s2_accounts.cells import (
+    ACCOUNT_CELLS_NEEDS,
     Accounts,
     accounts,
     cell_entities,
     check_products,
     party_account_types,
 )
-from sim.segments.entities_6a.s2_accounts.checks import AccountCounts, account_checks, count_accounts
-from sim.segments.entities_6a.s2_accounts.life import account_life
-from sim.segments.entities_6a.s2_accounts.merchant_accounts import STREAMS as MERCHANT_STREAMS
-from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts, merchant_accounts
-from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
-from sim.segments.entities_6a.spread import Law, holds_any, spread
-from sim.segments.entities_6a.terms import currency_of_country
+from sim.segments.entities_6a.s2_accounts.checks import (
+    ACCOUNT_CHECKS_NEEDS,
+    AccountCounts,
+    account_checks,
+    count_accounts,
+)
+from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, account_life
+from sim.segments.entities_6a.s2_accounts.merchant_accounts import LIFE as MERCHANT_LIFE
+from sim.segments.entities_6a.s2_accounts.merchant_accounts import (
+    MERCHANT_ACCOUNTS_NEEDS,
+    RESERVE,
+    MerchantCounts,
+    merchant_accounts,
+)
+from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, holds_any, spread
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State
+from sim.state.declaration import METADATA_ONLY, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, order
 from sim.state.totals import Totals
 
@@ -40,23 +49,26 @@ WEIGHT, START, LIFE = "6A.account_weight", "6A.account_start", "6A.account_life"
 STATE = State(
     id="6A.S2",
     title="Accounts",
-    reads={
-        "s1_party_base_6A": METADATA_ONLY,
-        "s1_party_summary_6A": ROW_LEVEL,
-        "merchant_catalogue_1A": ROW_LEVEL,
-    },
-    config=(*account_cells.CONFIG, "account_life_6A", "scenario_horizon_5A", "realism_gates_6A"),
-    reference=("countries",),
+    reads={"s1_party_base_6A": METADATA_ONLY},
+    config=("account_per_party_6A", "account_taxonomy_6A", "party_taxonomy_6A", "product_linkage_6A"),
     writes=(
         "s2_account_base_6A",
         "s2_party_product_holdings_6A",
         "s2_merchant_account_base_6A",
         "s2_account_summary_6A",
     ),
-    streams=(WEIGHT, START, LIFE, *MERCHANT_STREAMS),
-    kernels=tuple(sorted({*account_cells.KERNELS, *SPREAD_KERNELS, "lognormal_factor", "bounded_integer"})),
+    streams=(WEIGHT, START, LIFE),
+    kernels=("expand_rows",),
     resident=True,
     counts=(AccountCounts, MerchantCounts),
+    uses=(
+        ACCOUNT_CELLS_NEEDS,
+        ACCOUNT_CHECKS_NEEDS,
+        ACCOUNT_LIFE_NEEDS,
+        COUNTRY_TERMS_NEEDS,
+        MERCHANT_ACCOUNTS_NEEDS,
+        SPREAD_NEEDS,
+    ),
 )
 
 
@@ -210,4 +222,4 @@ def _rows(
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `account_checks`."""
-    return account_checks(ctx, totals, (WEIGHT, START, LIFE), MERCHANT_STREAMS)
+    return account_checks(ctx, totals, (WEIGHT, START, LIFE), (RESERVE, MERCHANT_LIFE))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.cells import (
+    CELL_WORDS_NEEDS,
+    LEANINGS_NEEDS,
+    SHARES_NEEDS,
     Leanings,
     cell_words,
     check_links,
@@ -18,16 +21,25 @@ from sim.segments.entities_6a.cells import (
 )
 from sim.segments.entities_6a.terms import by_word, entry, parts, parts_by_region, require_words
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
 
-CONFIG = (
-    "party_taxonomy_6A", "region_context_6A", "account_taxonomy_6A", "instrument_taxonomy_6A",
-    "instrument_mix_6A", "instrument_per_account_6A", "instrument_linkage_6A",
-)  # fmt: skip
-KERNELS = ("remainder_quota", "entity_hash", "exp_map")
 CARDS = ("DEBIT_CARD", "CREDIT_CARD")
 WALLET = "WALLET"
+
+INSTRUMENT_CELLS_NEEDS = Needs(
+    reads={"s2_account_summary_6A": ROW_LEVEL},
+    config=(
+        "account_taxonomy_6A",
+        "instrument_linkage_6A",
+        "instrument_mix_6A",
+        "instrument_per_account_6A",
+        "instrument_taxonomy_6A",
+    ),
+    kernels=("entity_hash",),
+    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, SHARES_NEEDS),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Instruments:
 
 
 def instruments(ctx: Context) -> Instruments:
-    """Instruments of every cell; needs `CONFIG`, `KERNELS` and row access to `s2_account_summary_6A`."""
+    """Instruments of every cell."""
     summary = ctx.load("s2_account_summary_6A")
     shape = (len(summary), len(ctx.vocabulary("instrument_type")))
     beyond, total = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)

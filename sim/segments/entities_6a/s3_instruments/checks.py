@@ -10,14 +10,33 @@ from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.horizon import span_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
-from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instruments, instruments_of, is_class
+from sim.segments.entities_6a.s3_instruments.cells import (
+    CARDS,
+    INSTRUMENT_CELLS_NEEDS,
+    WALLET,
+    instruments,
+    instruments_of,
+    is_class,
+)
 from sim.segments.entities_6a.s3_instruments.rows import Holders, month_of_day
 from sim.segments.entities_6a.terms import WHOLE, parts, parts_by_region
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check, Measurement
+from sim.state.declaration import Check, Measurement, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
+
+INSTRUMENT_CHECKS_NEEDS = Needs(
+    config=(
+        "instrument_linkage_6A",
+        "instrument_mix_6A",
+        "instrument_per_account_6A",
+        "instrument_taxonomy_6A",
+        "realism_gates_6A",
+        "scenario_horizon_5A",
+    ),
+    uses=(INSTRUMENT_CELLS_NEEDS,),
+)
 
 
 class InstrumentCounts(Counters):

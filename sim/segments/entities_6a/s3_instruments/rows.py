@@ -6,21 +6,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.groups import prefix, run_offsets
 from sim.recipes.horizon import span_of
-from sim.recipes.tables import AliasTables, build_alias
-from sim.recipes.words import words_at
-from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instrument_entity, is_class
-from sim.segments.entities_6a.terms import currency_of_country, parts, parts_by_region
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
+from sim.recipes.words import WORDS_NEEDS, words_at
+from sim.segments.entities_6a.s3_instruments.cells import (
+    CARDS,
+    INSTRUMENT_CELLS_NEEDS,
+    WALLET,
+    instrument_entity,
+    is_class,
+)
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country, parts, parts_by_region
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 CARD, TOKEN = "6A.card", "6A.wallet_token"
 DAYS_A_MONTH = 30
 """Shorter than a mean month, so that a card of age below validity x 30 days has not expired."""
 _TOKEN_TAG = np.uint64(0x746F6B656E)  # ASCII "token"
+
+INSTRUMENT_ROWS_NEEDS = Needs(
+    config=("instrument_taxonomy_6A", "scenario_horizon_5A"),
+    streams=(CARD, TOKEN),
+    kernels=("bounded_integer", "expand_rows"),
+    uses=(
+        ALIAS_BUILD_NEEDS,
+        ALIAS_PICK_NEEDS,
+        COUNTRY_TERMS_NEEDS,
+        ENTITY_NEEDS,
+        INSTRUMENT_CELLS_NEEDS,
+        WORDS_NEEDS,
+    ),
+)
 
 
 @dataclass(frozen=True)

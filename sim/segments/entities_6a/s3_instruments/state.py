@@ -12,8 +12,8 @@ import numpy as np
 from sim.recipes.groups import prefix, run_starts
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_runs, rows_of
-from sim.segments.entities_6a.s3_instruments import cells as instrument_cells
 from sim.segments.entities_6a.s3_instruments.cells import (
+    INSTRUMENT_CELLS_NEEDS,
     Instruments,
     account_entity,
     check_instruments,
@@ -22,14 +22,20 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     instruments_of,
 )
 from sim.segments.entities_6a.s3_instruments.checks import (
+    INSTRUMENT_CHECKS_NEEDS,
     InstrumentCounts,
     count_instruments,
     instrument_checks,
     instrument_measurements,
 )
-from sim.segments.entities_6a.s3_instruments.rows import CARD, TOKEN, Holders, instrument_rows
-from sim.segments.entities_6a.spread import KERNELS as SPREAD_KERNELS
-from sim.segments.entities_6a.spread import Law, holds_any, spread
+from sim.segments.entities_6a.s3_instruments.rows import (
+    CARD,
+    INSTRUMENT_ROWS_NEEDS,
+    TOKEN,
+    Holders,
+    instrument_rows,
+)
+from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, holds_any, spread
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
@@ -40,24 +46,18 @@ WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
 STATE = State(
     id="6A.S3",
     title="Instruments",
-    reads={
-        "s1_party_summary_6A": ROW_LEVEL,
-        "s2_account_base_6A": ROW_LEVEL,
-        "s2_account_summary_6A": ROW_LEVEL,
-    },
-    config=(*instrument_cells.CONFIG, "scenario_horizon_5A", "realism_gates_6A"),
-    reference=("countries",),
+    reads={"s1_party_summary_6A": ROW_LEVEL, "s2_account_base_6A": ROW_LEVEL},
+    config=("instrument_linkage_6A", "instrument_mix_6A", "instrument_per_account_6A"),
     writes=(
         "s3_instrument_base_6A",
         "s3_account_instrument_links_6A",
         "s3_party_instrument_holdings_6A",
         "s3_instrument_summary_6A",
     ),
-    streams=(WEIGHT, START, CARD, TOKEN),
-    kernels=tuple(
-        sorted({*instrument_cells.KERNELS, *SPREAD_KERNELS, "bounded_integer", "alias_build", "alias_pick"})
-    ),
+    streams=(WEIGHT, START),
+    kernels=("expand_rows",),
     counts=(InstrumentCounts,),
+    uses=(INSTRUMENT_CELLS_NEEDS, INSTRUMENT_CHECKS_NEEDS, INSTRUMENT_ROWS_NEEDS, SPREAD_NEEDS),
 )
 
 

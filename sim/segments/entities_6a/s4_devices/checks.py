@@ -9,17 +9,17 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.sampling import multinomial_check, sampling_check
-from sim.segments.entities_6a.households import Households, addresses_needed
-from sim.segments.entities_6a.link_rules import DEVICE_IDS, device_demands, wrong_ids
+from sim.segments.entities_6a.households import HOUSEHOLDS_NEEDS, Households, addresses_needed
+from sim.segments.entities_6a.link_rules import DEVICE_IDS, LINK_RULES_NEEDS, device_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
 from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach
-from sim.segments.entities_6a.s4_devices.rows import mean_devices
-from sim.segments.entities_6a.s4_devices.targets import caps
-from sim.segments.entities_6a.terminals import os_mixes
-from sim.segments.entities_6a.terms import region_of_country
+from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, mean_devices
+from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
+from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS, os_mixes
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar, Vector
-from sim.state.declaration import Check, Frames
+from sim.state.declaration import Check, Frames, Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.totals import Totals
@@ -34,6 +34,18 @@ _PLACES = (
     "terminal_sites",
     "terminals",
     "online_merchants",
+)
+
+DEVICE_CHECKS_NEEDS = Needs(
+    config=("device_linkage_6A", "device_prior_6A", "realism_gates_network_6A"),
+    uses=(
+        COUNTRY_TERMS_NEEDS,
+        DEVICE_CAPS_NEEDS,
+        DEVICE_CELLS_NEEDS,
+        HOUSEHOLDS_NEEDS,
+        LINK_RULES_NEEDS,
+        TERMINAL_ROWS_NEEDS,
+    ),
 )
 
 

@@ -9,12 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.households import Households
-from sim.segments.entities_6a.link_rules import DEVICE_IDS, device_demands
-from sim.segments.entities_6a.network_tables import integers, mix_tables, odds, permille_word, pick
+from sim.segments.entities_6a.link_rules import DEVICE_IDS, LINK_RULES_NEEDS, device_demands
+from sim.segments.entities_6a.network_tables import (
+    NETWORK_TABLES_NEEDS,
+    integers,
+    mix_tables,
+    odds,
+    permille_word,
+    pick,
+)
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
+
+DEVICE_LINKS_NEEDS = Needs(
+    config=("device_linkage_6A",), kernels=("bounded_integer",), uses=(LINK_RULES_NEEDS, NETWORK_TABLES_NEEDS)
+)
 
 
 class LinkCounts(Counters):

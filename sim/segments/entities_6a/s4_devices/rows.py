@@ -7,14 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import prefix
-from sim.recipes.words import block_at, word
-from sim.segments.entities_6a.cells import cell_words
+from sim.recipes.words import WORDS_NEEDS, block_at, word
+from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
 from sim.segments.entities_6a.network_tables import numbers
-from sim.segments.entities_6a.s4_devices.targets import caps
+from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 DEMAND, START = "6A.device_demand", "6A.device_start"
+
+DEVICE_CELLS_NEEDS = Needs(config=("device_prior_6A",), kernels=("expand_rows",), uses=(CELL_WORDS_NEEDS,))
+OWNED_NEEDS = Needs(
+    config=("device_prior_6A",),
+    streams=(DEMAND, START),
+    kernels=("capped_share", "gated_weight"),
+    uses=(DEVICE_CAPS_NEEDS, WORDS_NEEDS),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cell
     """The cells of a partition of whole countries.
 
     Args:
-        ctx: Context of a state that declares kernel `entity_hash`.
+        ctx: Context.
         summary: s1_party_summary_6A.
         units: uint64, rows x device types, or any figures by its rows.
         parties: Parties of the partition.

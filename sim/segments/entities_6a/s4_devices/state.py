@@ -11,23 +11,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from sim.recipes.words import words
-from sim.segments.entities_6a.country_partitions import country_ranges, span
+from sim.recipes.words import WORDS_NEEDS, words
+from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
-from sim.segments.entities_6a.network_tables import pick
+from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS, pick
 from sim.segments.entities_6a.s4_devices.checks import (
+    DEVICE_CHECKS_NEEDS,
     DeviceCounts,
     count_devices,
     device_checks,
     foreign_links,
     summaries,
 )
-from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach, holdings_of, link_rows, reach_of
+from sim.segments.entities_6a.s4_devices.links import (
+    DEVICE_LINKS_NEEDS,
+    LinkCounts,
+    Reach,
+    holdings_of,
+    link_rows,
+    reach_of,
+)
 from sim.segments.entities_6a.s4_devices.policy import require_possible
-from sim.segments.entities_6a.s4_devices.rows import cells_of, expand, owned
-from sim.segments.entities_6a.s4_devices.targets import device_targets
+from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_NEEDS, cells_of, expand, owned
+from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
 from sim.segments.entities_6a.terminals import (
+    TERMINAL_ROWS_NEEDS,
+    TERMINAL_SITES_NEEDS,
     in_countries,
     online_merchants,
     os_tables,
@@ -35,7 +45,7 @@ from sim.segments.entities_6a.terminals import (
     terminal_sites,
     terminals_per_site,
 )
-from sim.segments.entities_6a.terms import region_of_country
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
@@ -49,25 +59,26 @@ STATE = State(
     title="Devices",
     reads={
         "s1_party_base_6A": ROW_LEVEL,
-        "s1_party_summary_6A": ROW_LEVEL,
         "s2_account_base_6A": ROW_LEVEL,
         "s3_instrument_base_6A": ROW_LEVEL,
-        "merchant_catalogue_1A": ROW_LEVEL,
-        "outlet_catalogue": ROW_LEVEL,
     },
-    config=(
-        "party_taxonomy_6A", "device_taxonomy_6A", "device_prior_6A", "device_linkage_6A", "graph_linkage_6A",
-        "ip_prior_6A", "realism_gates_network_6A",
-    ),
-    reference=("countries",),
     writes=("s4_device_base_6A", "s4_device_links_6A", "s4_place_summary_6A", "s4_device_summary_6A"),
-    streams=("6A.device_demand", "6A.device_start", DEVICE, "6A.terminals", "6A.terminal"),
-    kernels=(
-        "alias_build", "alias_pick", "bounded_integer", "capped_share", "entity_hash", "exp_map",
-        "expand_rows", "gated_weight", "lognormal_factor", "philox_block", "remainder_quota",
-    ),
+    streams=(DEVICE,),
     counts=(DeviceCounts, LinkCounts),
-)  # fmt: skip
+    uses=(
+        COUNTRY_PARTITIONS_NEEDS,
+        COUNTRY_TERMS_NEEDS,
+        DEVICE_CELLS_NEEDS,
+        DEVICE_CHECKS_NEEDS,
+        DEVICE_LINKS_NEEDS,
+        DEVICE_TARGETS_NEEDS,
+        NETWORK_TABLES_NEEDS,
+        OWNED_NEEDS,
+        TERMINAL_ROWS_NEEDS,
+        TERMINAL_SITES_NEEDS,
+        WORDS_NEEDS,
+    ),
+)
 
 
 def preflight(ctx: Context) -> None:

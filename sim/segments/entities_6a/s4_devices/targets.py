@@ -11,23 +11,31 @@ from __future__ import annotations
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.recipes.apportion import largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_offsets
-from sim.segments.entities_6a.cells import NEUTRAL, segment_scores
+from sim.segments.entities_6a.cells import NEUTRAL, SEGMENT_SCORES_NEEDS, segment_scores
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 _TILT_BITS = np.float64(1 << 20)
+
+DEVICE_CAPS_NEEDS = Needs(config=("device_prior_6A",))
+DEVICE_TARGETS_NEEDS = Needs(
+    reads={"s1_party_summary_6A": ROW_LEVEL},
+    config=("device_prior_6A",),
+    kernels=("exp_map",),
+    uses=(DEVICE_CAPS_NEEDS, LARGEST_REMAINDER_NEEDS, SEGMENT_SCORES_NEEDS),
+)
 
 
 def device_targets(ctx: Context) -> tuple[Frame, Array]:
     """Cells and their devices.
 
     Args:
-        ctx: Context of a state that reads `s1_party_summary_6A`, declares `device_prior_6A`,
-            `party_taxonomy_6A` and kernels `exp_map`, `remainder_quota`.
+        ctx: Context.
 
     Returns:
         Rows of the summary in its order, and uint64, rows x device types: devices of each type.

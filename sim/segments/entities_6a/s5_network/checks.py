@@ -9,15 +9,15 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.sampling import multinomial_check
 from sim.segments.entities_6a.households import Households
-from sim.segments.entities_6a.link_rules import IP_IDS, ip_demands, wrong_ids
+from sim.segments.entities_6a.link_rules import IP_IDS, LINK_RULES_NEEDS, ip_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
 from sim.segments.entities_6a.s4_devices.checks import percentiles
 from sim.segments.entities_6a.s5_network.links import Users
 from sim.segments.entities_6a.s5_network.pools import Dealt
-from sim.segments.entities_6a.s5_network.rows import asn_mixes
+from sim.segments.entities_6a.s5_network.rows import IP_ROWS_NEEDS, asn_mixes
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Maximum, Scalar, Vector
-from sim.state.declaration import Check
+from sim.state.declaration import Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
@@ -28,6 +28,10 @@ _BIN_STARTS = np.array(
     [*range(64), *((32 + part) << octave for octave in range(1, 10) for part in range(32))], dtype=np.int64
 )
 _TABLES = ("ips", "site_ips", "device_links", "party_links", "merchant_links", "site_links")
+
+IP_CHECKS_NEEDS = Needs(
+    config=("ip_prior_6A", "realism_gates_network_6A"), uses=(IP_ROWS_NEEDS, LINK_RULES_NEEDS)
+)
 
 
 class NetworkCounts(Counters):

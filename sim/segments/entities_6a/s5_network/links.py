@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.segments.entities_6a.link_rules import IP_IDS, ip_demands
+from sim.segments.entities_6a.link_rules import IP_IDS, LINK_RULES_NEEDS, ip_demands
 from sim.segments.entities_6a.s5_network.pools import Dealt
 from sim.segments.entities_6a.s5_network.rows import Addresses
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+
+IP_LINKS_NEEDS = Needs(config=("ip_taxonomy_6A",), uses=(LINK_RULES_NEEDS,))
 
 
 @dataclass(frozen=True)

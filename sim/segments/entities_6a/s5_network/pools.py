@@ -13,16 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import prefix
-from sim.recipes.words import block_at, word, words
+from sim.recipes.words import WORDS_NEEDS, block_at, word, words
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
 from sim.segments.entities_6a.s5_network.rows import Addresses
 from sim.segments.entities_6a.s5_network.targets import IpTargets
 from sim.state.context import PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 DEMAND, START, LINK = "6A.ip_demand", "6A.ip_start", "6A.ip_link"
 _UNITS = np.float64(1 << 20)
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+
+IP_POOLS_NEEDS = Needs(
+    config=("ip_prior_6A",),
+    streams=(DEMAND, LINK, START),
+    kernels=("capped_share", "expand_rows", "gated_weight"),
+    uses=(WORDS_NEEDS,),
+)
 
 
 @dataclass(frozen=True)

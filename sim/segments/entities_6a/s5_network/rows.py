@@ -8,15 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.words import words
+from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.households import Households
-from sim.segments.entities_6a.network_tables import matrix, mix_tables, pick
+from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS, matrix, mix_tables, pick
 from sim.segments.entities_6a.s5_network.targets import IpTargets
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 from sim.state.params import Params
 
 IP = "6A.ip"
+
+IP_ROWS_NEEDS = Needs(
+    config=("ip_taxonomy_6A",),
+    streams=(IP,),
+    kernels=("entity_hash",),
+    uses=(NETWORK_TABLES_NEEDS, WORDS_NEEDS),
+)
 
 
 @dataclass(frozen=True)

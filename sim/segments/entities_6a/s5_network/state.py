@@ -11,26 +11,38 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.join import look_up
-from sim.recipes.tables import build_alias
-from sim.recipes.words import word
-from sim.segments.entities_6a.country_partitions import country_ranges, span
-from sim.segments.entities_6a.households import Households, addresses_needed, households_of, spread_evenly
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
+from sim.recipes.words import WORDS_NEEDS, word
+from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
+from sim.segments.entities_6a.households import (
+    HOUSEHOLDS_NEEDS,
+    Households,
+    addresses_needed,
+    households_of,
+    spread_evenly,
+)
 from sim.segments.entities_6a.link_rules import require_consistent
-from sim.segments.entities_6a.s4_devices.rows import cells_of, fields_of
+from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, cells_of, fields_of
 from sim.segments.entities_6a.s5_network.checks import (
+    IP_CHECKS_NEEDS,
     NetworkCounts,
     count_network,
     network_checks,
     network_summary,
 )
-from sim.segments.entities_6a.s5_network.links import Users, base_frame, link_frame
+from sim.segments.entities_6a.s5_network.links import IP_LINKS_NEEDS, Users, base_frame, link_frame
 from sim.segments.entities_6a.s5_network.neighbourhoods import neighbourhood_frame
 from sim.segments.entities_6a.s5_network.policy import require_possible
-from sim.segments.entities_6a.s5_network.pools import Asking, pool_links
-from sim.segments.entities_6a.s5_network.rows import Addresses, addresses_of, first_address
-from sim.segments.entities_6a.s5_network.targets import IpTargets, ip_targets
-from sim.segments.entities_6a.terminals import in_countries, online_merchants, terminal_sites
-from sim.segments.entities_6a.terms import region_of_country
+from sim.segments.entities_6a.s5_network.pools import IP_POOLS_NEEDS, Asking, pool_links
+from sim.segments.entities_6a.s5_network.rows import IP_ROWS_NEEDS, Addresses, addresses_of, first_address
+from sim.segments.entities_6a.s5_network.targets import IP_TARGETS_NEEDS, IpTargets, ip_targets
+from sim.segments.entities_6a.terminals import (
+    TERMINAL_SITES_NEEDS,
+    in_countries,
+    online_merchants,
+    terminal_sites,
+)
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
@@ -48,31 +60,25 @@ STATE = State(
         "s3_instrument_base_6A": ROW_LEVEL,
         "s4_device_base_6A": ROW_LEVEL,
         "s4_device_links_6A": ROW_LEVEL,
-        "s4_device_summary_6A": ROW_LEVEL,
-        "s4_place_summary_6A": ROW_LEVEL,
-        "merchant_catalogue_1A": ROW_LEVEL,
-        "outlet_catalogue": ROW_LEVEL,
     },
-    config=(
-        "ip_taxonomy_6A",
-        "ip_prior_6A",
-        "device_prior_6A",
-        "graph_linkage_6A",
-        "realism_gates_network_6A",
-    ),
-    reference=("countries",),
     writes=("s4_ip_base_6A", "s4_ip_links_6A", "s4_entity_neighbourhoods_6A", "s4_network_summary_6A"),
-    streams=("6A.ip", "6A.ip_demand", "6A.ip_start", "6A.ip_link", HOSTING),
-    kernels=(
-        "alias_build",
-        "alias_pick",
-        "capped_share",
-        "entity_hash",
-        "expand_rows",
-        "gated_weight",
-        "philox_block",
-    ),
+    streams=(HOSTING,),
     counts=(NetworkCounts,),
+    uses=(
+        ALIAS_BUILD_NEEDS,
+        ALIAS_PICK_NEEDS,
+        COUNTRY_PARTITIONS_NEEDS,
+        COUNTRY_TERMS_NEEDS,
+        DEVICE_CELLS_NEEDS,
+        HOUSEHOLDS_NEEDS,
+        IP_CHECKS_NEEDS,
+        IP_LINKS_NEEDS,
+        IP_POOLS_NEEDS,
+        IP_ROWS_NEEDS,
+        IP_TARGETS_NEEDS,
+        TERMINAL_SITES_NEEDS,
+        WORDS_NEEDS,
+    ),
 )
 
 

@@ -21,6 +21,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.segments.entities_6a.network_tables import integers, matrix
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
@@ -29,6 +30,12 @@ _AFFINITY_UNITS = 1000
 # A kind may miss its target by this much before it is called infeasible: regions of a handful of parties
 # cannot hold every kind.
 _SHORT_PERMILLE, _SHORT_LINKS = 20, 100
+
+IP_TARGETS_NEEDS = Needs(
+    reads={"s4_device_summary_6A": ROW_LEVEL, "s4_place_summary_6A": ROW_LEVEL},
+    config=("ip_prior_6A",),
+    kernels=("capped_share",),
+)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,23 @@ from sim.segments.entities_6a.s6_fraud_roles.targets import (
 )
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check
+from sim.state.declaration import ROW_LEVEL, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 KINDS = ("party", "account", "device", "ip", "merchant")
 _TYPES = {"account": "account_type", "device": "device_type", "ip": "ip_type"}
+
+ROLE_CHECKS_NEEDS = Needs(
+    reads={"s1_party_summary_6A": ROW_LEVEL},
+    config=(
+        "fraud_role_taxonomy_6A",
+        "fraud_roles_entity_6A",
+        "fraud_roles_merchant_6A",
+        "fraud_roles_party_6A",
+        "realism_gates_posture_6A",
+    ),
+)
 
 
 class RoleCounts(Counters):

@@ -12,9 +12,10 @@ from sim.recipes.horizon import span_of
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
 from sim.segments.entities_6a.s6_fraud_roles.people import People
-from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
+from sim.segments.entities_6a.s6_fraud_roles.race import ROLE_RACE_NEEDS, places, winners
 from sim.segments.entities_6a.s6_fraud_roles.targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, by_name
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
@@ -22,6 +23,13 @@ ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
 NOBODY = np.uint32(0xFFFFFFFF)
 _UNIT = np.uint64(100)  # own weights are permille x 100, so that none is too small to race
 _LEAST = np.uint64(64)
+
+ROLE_INHERITED_NEEDS = Needs(
+    config=("fraud_roles_entity_6A", "scenario_horizon_5A"),
+    streams=(ACCOUNT, DEVICE, IP),
+    kernels=("entity_hash", "inherit_risk"),
+    uses=(ROLE_RACE_NEEDS,),
+)
 
 
 def account_roles(

@@ -12,7 +12,12 @@ import numpy as np
 
 from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
+
+ROLE_LINKS_NEEDS = Needs(
+    reads={"s4_device_links_6A": ROW_LEVEL, "s4_ip_links_6A": ROW_LEVEL}, config=("fraud_roles_party_6A",)
+)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,27 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.join import look_up
-from sim.recipes.words import word
+from sim.recipes.words import WORDS_NEEDS, word
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
-from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
-from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
+from sim.segments.entities_6a.s6_fraud_roles.race import ROLE_RACE_NEEDS, places, winners
+from sim.segments.entities_6a.s6_fraud_roles.rings import ROLE_RINGS_NEEDS, ring_ids
 from sim.segments.entities_6a.s6_fraud_roles.targets import MERCHANT_ORDER
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
 ROLE, RING = "6A.merchant_role", "6A.merchant_ring"
 FEATURES = ("SIZE", "ABROAD", "ONLINE")
 _FULL_SIZE = 50
 _MCCS = 10_000
+
+ROLE_MERCHANTS_NEEDS = Needs(
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL},
+    config=("fraud_roles_merchant_6A",),
+    streams=(RING, ROLE),
+    kernels=("bounded_integer", "risk_score"),
+    uses=(ROLE_RACE_NEEDS, ROLE_RINGS_NEEDS, WORDS_NEEDS),
+)
 
 
 def merchants_of(ctx: Context) -> Frame:

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
-from sim.segments.entities_6a.s6_fraud_roles.people import People, score
-from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
-from sim.segments.entities_6a.s6_fraud_roles.rings import Rings, clusters_of, rings_of
+from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, People, score
+from sim.segments.entities_6a.s6_fraud_roles.race import ROLE_RACE_NEEDS, places, winners
+from sim.segments.entities_6a.s6_fraud_roles.rings import ROLE_RINGS_NEEDS, Rings, clusters_of, rings_of
 from sim.state.context import PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 STREAM = "6A.party_role"
+
+ROLE_PARTIES_NEEDS = Needs(
+    config=("fraud_roles_party_6A",),
+    streams=(STREAM,),
+    uses=(ROLE_PEOPLE_NEEDS, ROLE_RACE_NEEDS, ROLE_RINGS_NEEDS),
+)
 
 
 @dataclass(frozen=True)

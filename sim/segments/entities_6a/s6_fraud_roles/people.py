@@ -8,15 +8,23 @@ import numpy as np
 
 from sim.recipes.groups import run_of_row
 from sim.recipes.horizon import span_of
-from sim.segments.entities_6a.cells import cell_words
+from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
 from sim.segments.entities_6a.country_pieces import Piece
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.state.context import PartitionContext
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
 FEATURES = ("ANONYMISER", "SHARED_DEVICE", "ACCOUNTS", "CREDIT", "NEW", "HOUSEHOLD")
 _FULL = {"ACCOUNTS": 8, "CREDIT": 4, "HOUSEHOLD": 6}
 _CREDIT = ("CREDIT_REVOLVING", "CREDIT_INSTALLMENT")
+
+ROLE_PEOPLE_NEEDS = Needs(
+    reads={"s1_party_base_6A": ROW_LEVEL},
+    config=("account_taxonomy_6A", "fraud_roles_party_6A", "scenario_horizon_5A"),
+    kernels=("entity_hash", "risk_score"),
+    uses=(CELL_WORDS_NEEDS,),
+)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 
 from sim.segments.entities_6a.country_pieces import Piece
-from sim.segments.entities_6a.s6_fraud_roles.merchants import class_counts, merchants_of
+from sim.segments.entities_6a.s6_fraud_roles.merchants import ROLE_MERCHANTS_NEEDS, class_counts, merchants_of
 from sim.segments.entities_6a.s6_fraud_roles.targets import (
     ACCOUNT_ORDER,
     DEVICE_ORDER,
     IP_ORDER,
     MERCHANT_ORDER,
+    ROLE_TARGETS_NEEDS,
     party_targets,
     typed_targets,
 )
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array
+
+ROLE_PLAN_NEEDS = Needs(
+    reads={"s2_account_summary_6A": ROW_LEVEL, "s4_device_summary_6A": ROW_LEVEL, "s4_ip_base_6A": ROW_LEVEL},
+    config=("fraud_roles_entity_6A", "fraud_roles_merchant_6A"),
+    uses=(ROLE_MERCHANTS_NEEDS, ROLE_TARGETS_NEEDS),
+)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import Needs
 from sim.state.frames import Array
 from sim.state.refuse import refuse
 
 NEVER = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+ROLE_RACE_NEEDS = Needs(kernels=("role_race",))
 
 
 def places(ctx: PartitionContext, at: Address, score: Array, tier: Array | None = None) -> Array:

@@ -11,21 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.groups import run_offsets, run_starts
-from sim.recipes.tables import build_alias
-from sim.recipes.weights import power
-from sim.recipes.words import word, words
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
+from sim.recipes.weights import POWER_NEEDS, power
+from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.people import People
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
+from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 SEAT, SIZE, CLUSTER = "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster"
 # ASCII "ring" above the ordinal: no other thing of a country has this key
 _RING_TAG = np.uint64(0x72696E6700000000)
 _CLUSTER_TAG = np.uint64(0x636C7573)  # ASCII "clus"
+
+ROLE_RINGS_NEEDS = Needs(
+    config=("fraud_roles_party_6A",),
+    streams=(SEAT, SIZE, CLUSTER),
+    kernels=("bounded_integer",),
+    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, ENTITY_NEEDS, POWER_NEEDS, WORDS_NEEDS),
+)
 
 
 class RingCounts(Counters):

@@ -14,24 +14,30 @@ from dataclasses import replace
 import numpy as np
 
 from sim.recipes.join import look_up
-from sim.segments.entities_6a.country_pieces import Piece, piece_of, plan_pieces, row_of
+from sim.segments.entities_6a.country_pieces import COUNTRY_PIECES_NEEDS, Piece, piece_of, plan_pieces, row_of
 from sim.segments.entities_6a.s6_fraud_roles.checks import (
+    ROLE_CHECKS_NEEDS,
     RoleCounts,
     count_merchants,
     count_piece,
     role_checks,
 )
 from sim.segments.entities_6a.s6_fraud_roles.inherited import (
+    ROLE_INHERITED_NEEDS,
     account_roles,
     device_roles,
     ip_entities,
     ip_roles,
 )
-from sim.segments.entities_6a.s6_fraud_roles.links import links_of
-from sim.segments.entities_6a.s6_fraud_roles.merchants import merchant_roles, merchants_of
-from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, party_roles
-from sim.segments.entities_6a.s6_fraud_roles.people import people_of
-from sim.segments.entities_6a.s6_fraud_roles.plan import Targets, slice_of, targets_of
+from sim.segments.entities_6a.s6_fraud_roles.links import ROLE_LINKS_NEEDS, links_of
+from sim.segments.entities_6a.s6_fraud_roles.merchants import (
+    ROLE_MERCHANTS_NEEDS,
+    merchant_roles,
+    merchants_of,
+)
+from sim.segments.entities_6a.s6_fraud_roles.parties import ROLE_PARTIES_NEEDS, Roles, party_roles
+from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, people_of
+from sim.segments.entities_6a.s6_fraud_roles.plan import ROLE_PLAN_NEEDS, Targets, slice_of, targets_of
 from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
 from sim.state.context import Context, PartitionContext
@@ -43,36 +49,30 @@ STATE = State(
     id="6A.S6",
     title="Fraud roles",
     reads={
-        "s1_party_base_6A": ROW_LEVEL,
         "s1_party_summary_6A": ROW_LEVEL,
         "s2_account_base_6A": ROW_LEVEL,
-        "s2_account_summary_6A": ROW_LEVEL,
         "s4_device_base_6A": ROW_LEVEL,
-        "s4_device_summary_6A": ROW_LEVEL,
-        "s4_device_links_6A": ROW_LEVEL,
         "s4_ip_base_6A": ROW_LEVEL,
-        "s4_ip_links_6A": ROW_LEVEL,
-        "merchant_catalogue_1A": ROW_LEVEL,
-        "outlet_catalogue": ROW_LEVEL,
     },
-    config=(
-        "fraud_role_taxonomy_6A", "fraud_roles_party_6A", "fraud_roles_entity_6A", "fraud_roles_merchant_6A",
-        "realism_gates_posture_6A", "party_taxonomy_6A", "account_taxonomy_6A", "scenario_horizon_5A",
-    ),
     writes=(
-        "s5_party_fraud_roles_6A", "s5_account_fraud_roles_6A", "s5_merchant_fraud_roles_6A",
-        "s5_device_fraud_roles_6A", "s5_ip_fraud_roles_6A",
-    ),
-    streams=(
-        "6A.party_role", "6A.ring_seat", "6A.ring_size", "6A.synthetic_cluster", "6A.account_role",
-        "6A.device_role", "6A.ip_role", "6A.merchant_role", "6A.merchant_ring",
-    ),
-    kernels=(
-        "philox_block", "bounded_integer", "entity_hash", "remainder_quota", "alias_build", "alias_pick",
-        "exp_map", "log_map", "risk_score", "role_race", "inherit_risk",
+        "s5_party_fraud_roles_6A",
+        "s5_account_fraud_roles_6A",
+        "s5_merchant_fraud_roles_6A",
+        "s5_device_fraud_roles_6A",
+        "s5_ip_fraud_roles_6A",
     ),
     counts=(RoleCounts, RingCounts),
-)  # fmt: skip
+    uses=(
+        COUNTRY_PIECES_NEEDS,
+        ROLE_CHECKS_NEEDS,
+        ROLE_INHERITED_NEEDS,
+        ROLE_LINKS_NEEDS,
+        ROLE_MERCHANTS_NEEDS,
+        ROLE_PARTIES_NEEDS,
+        ROLE_PEOPLE_NEEDS,
+        ROLE_PLAN_NEEDS,
+    ),
+)
 
 
 def preflight(ctx: Context) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sim.recipes.apportion import largest_remainder
+from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.refuse import refuse
@@ -27,13 +28,19 @@ IP_ORDER = ("HIGH_RISK_IP", "PROXY_IP", "SHARED_IP")
 MERCHANT_ORDER = ("COLLUSIVE", "COMPROMISED")
 """Roles are given out in these orders, each among those without one."""
 
+ROLE_TARGETS_NEEDS = Needs(
+    reads={"s1_party_summary_6A": ROW_LEVEL},
+    config=("fraud_roles_party_6A", "party_taxonomy_6A"),
+    uses=(LARGEST_REMAINDER_NEEDS,),
+)
+
 
 def capped_shares(ctx: Context, weight: Array, cap: Array, offsets: Array, units: Array) -> Array:
     """Largest remainder with a cap on each row: what a row cannot take goes to the others of its group by
     weight.
 
     Args:
-        ctx: Context of a state that declares kernel `remainder_quota`.
+        ctx: Context.
         weight: uint64, n: positive where the cap is.
         cap: uint64, n.
         offsets: uint64, g + 1: groups of adjacent rows.

@@ -11,9 +11,24 @@ import numpy as np
 from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
 from sim.segments.entities_6a.s7_audit.counts import WIDEST, AuditCounts
 from sim.state.context import Context, PartitionContext
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
 _FAULTS = AuditCounts.faults
+
+AUDIT_LINKS_NEEDS = Needs(
+    reads={
+        "s1_party_base_6A": ROW_LEVEL,
+        "s2_account_base_6A": ROW_LEVEL,
+        "s3_account_instrument_links_6A": ROW_LEVEL,
+        "s3_instrument_base_6A": ROW_LEVEL,
+        "s4_device_base_6A": ROW_LEVEL,
+        "s4_device_links_6A": ROW_LEVEL,
+        "s4_entity_neighbourhoods_6A": ROW_LEVEL,
+        "s4_ip_base_6A": ROW_LEVEL,
+        "s4_ip_links_6A": ROW_LEVEL,
+    }
+)
 
 
 @dataclass(frozen=True)

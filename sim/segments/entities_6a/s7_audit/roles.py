@@ -11,7 +11,7 @@ from sim.segments.entities_6a.country_pieces import Piece
 from sim.segments.entities_6a.s7_audit.counts import LARGEST_RING, AuditCounts
 from sim.segments.entities_6a.s7_audit.links import World
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check
+from sim.state.declaration import ROW_LEVEL, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
@@ -21,6 +21,16 @@ _TABLES = (
     ("s5_account_fraud_roles_6A", "account_id"),
     ("s5_device_fraud_roles_6A", "device_id"),
     ("s5_ip_fraud_roles_6A", "ip_id"),
+)
+
+AUDIT_ROLES_NEEDS = Needs(
+    reads={
+        "s5_account_fraud_roles_6A": ROW_LEVEL,
+        "s5_device_fraud_roles_6A": ROW_LEVEL,
+        "s5_ip_fraud_roles_6A": ROW_LEVEL,
+        "s5_party_fraud_roles_6A": ROW_LEVEL,
+    },
+    config=("realism_gates_posture_6A",),
 )
 
 

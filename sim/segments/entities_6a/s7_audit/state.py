@@ -8,10 +8,11 @@ degrees of the graph.
 
 from __future__ import annotations
 
-from sim.segments.entities_6a.country_pieces import piece_of, plan_pieces
+from sim.segments.entities_6a.country_pieces import COUNTRY_PIECES_NEEDS, piece_of, plan_pieces
 from sim.segments.entities_6a.s4_devices.checks import percentiles
 from sim.segments.entities_6a.s7_audit.counts import TABLES, WIDEST, AuditCounts
 from sim.segments.entities_6a.s7_audit.links import (
+    AUDIT_LINKS_NEEDS,
     count_degrees,
     count_neighbourhoods,
     count_orphans,
@@ -19,34 +20,34 @@ from sim.segments.entities_6a.s7_audit.links import (
     whole,
     world_of,
 )
-from sim.segments.entities_6a.s7_audit.roles import count_rings, count_spread, roles_of, spread_checks
+from sim.segments.entities_6a.s7_audit.roles import (
+    AUDIT_ROLES_NEEDS,
+    count_rings,
+    count_spread,
+    roles_of,
+    spread_checks,
+)
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.totals import Totals
 
 STATE = State(
     id="6A.S7",
     title="Audit of entities",
     reads={
-        "s1_party_base_6A": ROW_LEVEL,
-        "s1_party_summary_6A": ROW_LEVEL,
-        "s2_account_base_6A": ROW_LEVEL,
-        "s3_instrument_base_6A": ROW_LEVEL,
-        "s3_account_instrument_links_6A": ROW_LEVEL,
-        "s4_device_base_6A": ROW_LEVEL,
-        "s4_device_links_6A": ROW_LEVEL,
-        "s4_ip_base_6A": ROW_LEVEL,
-        "s4_ip_links_6A": ROW_LEVEL,
-        "s4_entity_neighbourhoods_6A": ROW_LEVEL,
-        "s5_party_fraud_roles_6A": ROW_LEVEL,
-        "s5_account_fraud_roles_6A": ROW_LEVEL,
-        "s5_device_fraud_roles_6A": ROW_LEVEL,
-        "s5_ip_fraud_roles_6A": ROW_LEVEL,
+        "s1_party_base_6A": METADATA_ONLY,
+        "s2_account_base_6A": METADATA_ONLY,
+        "s3_instrument_base_6A": METADATA_ONLY,
+        "s4_device_base_6A": METADATA_ONLY,
+        "s4_device_links_6A": METADATA_ONLY,
+        "s4_ip_base_6A": METADATA_ONLY,
+        "s4_ip_links_6A": METADATA_ONLY,
         "s5_merchant_fraud_roles_6A": ROW_LEVEL,
     },
     config=("realism_gates_posture_6A",),
     writes=(),
     counts=(AuditCounts,),
+    uses=(AUDIT_LINKS_NEEDS, AUDIT_ROLES_NEEDS, COUNTRY_PIECES_NEEDS),
 )
 
 
