@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at, position
-from sim.recipes.entities import pair_entity
 from sim.recipes.join import look_up
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.country_pieces import piece_of, row_of
 from sim.segments.entities_6a.draw_keys import accounts_of, devices_of, ordinals, party_cells, rows_by_id
 from sim.segments.entities_6a.s6_fraud_roles.inherited import ip_entities
@@ -112,10 +112,8 @@ def _accounts(ctx: Context, part: Partition, rows: Frame) -> Frame:
 def _devices(ctx: Context, part: Partition, rows: Frame) -> Frame:
     every = devices_of(ctx, rows=piece_of(part).tables["s4_device_base_6A"])
     mine = rows_by_id(every, "device_id", rows.device_id)
-    cell = pair_entity(
-        ctx, ctx.name_hashes("country")[mine.country_iso], ctx.name_hashes("segment")[mine.segment_id]
-    )
-    holder = np.where(mine.owned, pair_entity(ctx, cell, mine.party_rank), mine.primary_site_id)
+    party = ctx.field("party", party_cell=cell_words(ctx, mine), party_rank=mine.party_rank)
+    holder = np.where(mine.owned, party, mine.primary_site_id)
     return _each_role(
         ctx,
         "device_role",
