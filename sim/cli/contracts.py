@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,7 +123,6 @@ def show(
     A dataset's contract lists its columns and keys.
     """
     from sim.ground.paths import contracts_root
-    from sim.model import MODEL
     from sim.shell.contracts.load import load_contracts
     from sim.shell.contracts.text import contract_rows, listing
 
@@ -135,7 +135,7 @@ def show(
             table(("kind", "id", "about"), ids),
         )
         return
-    found = contract_rows(compiled, id, MODEL.readers)
+    found = contract_rows(compiled, id, _readers() if id in compiled.datasets else {})
     text = [
         f"{found.kind} {found.id}",
         f"  {found.about}",
@@ -144,6 +144,13 @@ def show(
     if found.rows:
         text += ["", table(found.headers, found.rows)]
     emit("contracts.show", found.as_json(), text)
+
+
+def _readers() -> Mapping[str, Sequence[str]]:
+    """Who reads each dataset: only the model knows, and takes its time to load."""
+    from sim.model import MODEL
+
+    return MODEL.readers
 
 
 @app.command("catalogue")

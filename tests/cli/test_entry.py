@@ -61,6 +61,22 @@ def test_importing_the_command_line_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_only_a_dataset_s_readers_need_the_model():
+    """`contracts show` of anything else imports no segment: states declare what they read."""
+    loaded = "[name for name in sys.modules if name.startswith('sim.segments.')]"
+    code = (
+        "import sys, sim.cli.main\n"
+        "sys.argv[1:1] = ['contracts', 'show']\n"
+        "try: sim.cli.main.main()\n"
+        f"finally: print(len({loaded}))"
+    )
+    for id, many in (("5A.outage", False), ("philox_block", False), ("outlet_catalogue", True)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, id], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
+        *shown, modules = done.stdout.splitlines()
+        assert (shown[0].split()[1], int(modules) > 0) == (id, many), done.stderr
+
 def test_help_names_every_command_and_has_no_escape_codes():
     done = shell("--help", NO_COLOR="1")
     assert done.returncode == 0
