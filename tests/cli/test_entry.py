@@ -77,6 +77,7 @@ def test_only_a_dataset_s_readers_need_the_model():
         *shown, modules = done.stdout.splitlines()
         assert (shown[0].split()[1], int(modules) > 0) == (id, many), done.stderr
 
+
 def test_help_names_every_command_and_has_no_escape_codes():
     done = shell("--help", NO_COLOR="1")
     assert done.returncode == 0
