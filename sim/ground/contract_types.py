@@ -32,7 +32,6 @@ NUMPY_DTYPES: Mapping[str, str] = {
 }
 COLUMN_TYPES = tuple(NUMPY_DTYPES)
 ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
-LAWS = ("contiguous", "exactly_one_present", "sums_to", "at_least")
 PARTITION_KEYS = ("seed", "manifest_fingerprint", "scenario_id")
 SCENARIO_KEY = PARTITION_KEYS[-1]
 
@@ -132,9 +131,9 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Invariant:
-    """One law of `LAWS` with its parameters, as written in the dictionary."""
+    """A rule for rows or groups of a dataset: a kind of `sim/shell/tables/invariants.py`, its parameters."""
 
-    law: str
+    kind: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
 

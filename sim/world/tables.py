@@ -102,7 +102,7 @@ class Table:
 
     @property
     def contract(self) -> Dataset:
-        """The dataset's contract: columns with units and meanings, keys, foreign keys, laws.
+        """The dataset's contract: columns with units and meanings, keys, foreign keys, invariants.
 
         Raises:
             ContractError: If the packaged contracts are not those the run was built with.

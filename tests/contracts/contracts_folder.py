@@ -64,8 +64,8 @@ datasets:
     primary_key: [shop_id, till_no]
     foreign_keys: [{columns: [shop_id], dataset: shop, to: [shop_id]}]
     invariants:
-      - {law: contiguous, column: till_no, within: [shop_id], start: 1}
-      - {law: sums_to, column: share, within: [shop_id], total: 100}
+      - {kind: contiguous, column: till_no, within: [shop_id], start: 1}
+      - {kind: sums_to, column: share, within: [shop_id], total: 100}
     produced_by: 1A.S2
 """,
     "contracts/layer1/1A/registry.yaml": """\

@@ -33,7 +33,7 @@ COLUMNS = (
     Column("rate", "float64", minimum=0.0, maximum=1.0),
     Column("code", "uint64"),
 )
-LAWS = (
+INVARIANTS = (
     Invariant("contiguous", {"column": "no", "within": ("shop",), "start": 1}),
     Invariant("exactly_one_present", {"columns": ("site", "edge")}),
     Invariant("sums_to", {"column": "weight", "within": ("shop",), "total": 2**40}),
@@ -55,7 +55,7 @@ def dataset(**changes: Any) -> Dataset:
         "table": TableContract("t", "", COLUMNS),
         "primary_key": ("shop", "no"),
         "sort_order": ("shop", "no"),
-        "invariants": LAWS,
+        "invariants": INVARIANTS,
     }
     return Dataset(**{**values, **changes})
 
@@ -131,7 +131,7 @@ VIOLATIONS: list[tuple[str, Callable[[], Frame], dict[str, Any], str]] = [
     (
         "range.no",
         lambda: put("no", 0, 1001),
-        {"invariants": LAWS[1:], "sort_order": ("shop",)},
+        {"invariants": INVARIANTS[1:], "sort_order": ("shop",)},
         "row 0: shop=1, no=1001",
     ),
     ("range.site", lambda: put("site", 4, 9), {}, "row 4: shop=9223372036854775809, no=1, site=9"),
@@ -142,7 +142,7 @@ VIOLATIONS: list[tuple[str, Callable[[], Frame], dict[str, Any], str]] = [
     ("range.rate", lambda: put("rate", 3, 1.0000000000000002), {}, "rate=1.0000000000000002"),
     ("range.rate", lambda: put("rate", 3, -5e-324), {}, "rate=-5e-324"),
     ("sort_order", lambda: good().take(np.array([2, 3, 0, 1, 4])), {}, "row 2: shop=1, no=1"),
-    ("primary_key", lambda: put("no", 1, 1), {"invariants": LAWS[1:]}, "row 1: shop=1, no=1"),
+    ("primary_key", lambda: put("no", 1, 1), {"invariants": INVARIANTS[1:]}, "row 1: shop=1, no=1"),
     ("primary_key", lambda: put("code", 4, 3), {"primary_key": ("code",)}, "row 4: code=3"),
     ("contiguous.no", lambda: put("no", 1, 3), {}, "row 1: shop=1, no=3"),
     ("contiguous.no", lambda: put("no", 4, 0), {}, "row 4: shop=9223372036854775809, no=0"),

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim.ground.contract_types import Column, Dataset, ForeignKey, Invariant
-from sim.shell.tables import foreign_keys, keys
-from sim.shell.tables import invariants as laws
+from sim.shell.tables import foreign_keys, invariants, keys
 from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
 from sim.state.frames import Frame
 
@@ -24,7 +23,7 @@ TABLES = st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=40)
 
 @pytest.fixture(autouse=True, params=[1, 3, 8, 1 << 17])
 def _blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (keys, foreign_keys, laws):
+    for module in (keys, foreign_keys, invariants):
         monkeypatch.setattr(module, "_BLOCK", request.param)
 
 
@@ -118,8 +117,10 @@ def test_numbering_agrees_with_plain_python(
 ) -> None:
     group = np.cumsum(groups)[: len(values)]
     frame = Frame({"g": group, "n": np.array(values, dtype=np.uint8)})
-    law = Invariant("contiguous", {"column": "n", "within": ["g"], "start": 1})
-    result = laws.check_law(frame, make_dataset(Column("g", "int64"), Column("n", "uint8")), law, None)
+    counted = Invariant("contiguous", {"column": "n", "within": ["g"], "start": 1})
+    result = invariants.check_invariant(
+        frame, make_dataset(Column("g", "int64"), Column("n", "uint8")), counted, None
+    )
     good = all(
         value == (values[row - 1] + 1 if row and group[row] == group[row - 1] else 1)
         for row, value in enumerate(values)

@@ -20,7 +20,7 @@ TILL_KEY = "primary_key: [shop_id, till_no]"
 TURNED = "partitioning: [manifest_fingerprint, seed]"
 BY_SCENARIO = "partitioning: [seed, manifest_fingerprint, scenario_id]"
 PAINT = "{name: colour, type: category, vocabulary: colour, description: Paint}"
-SUMS = "{law: sums_to, column: share, within: [shop_id], total: 100}"
+SUMS = "{kind: sums_to, column: share, within: [shop_id], total: 100}"
 ORPHAN = "  orphan:\n    description: x\n    columns: [{name: a, type: int8, description: x}]\ndocuments:\n"
 IDLE = "scope: world}\n  - {id: 1A.idle, entity: e, c0: till_no, c1: shop_id, draws: 1, scope: world}"
 
@@ -76,8 +76,8 @@ def test_clean(folder: Folder, states: tuple[Facts, ...]) -> None:
             15,
         ),
         (DICTIONARY, "column: share, within", "column: colour, within", "about integers", 15),
-        (DICTIONARY, SUMS, "{law: exactly_one_present, columns: [colour, share]}", "always present", 15),
-        (DICTIONARY, SUMS, "{law: at_least, column: share, other: colour}", "unlike types", 15),
+        (DICTIONARY, SUMS, "{kind: exactly_one_present, columns: [colour, share]}", "always present", 15),
+        (DICTIONARY, SUMS, "{kind: at_least, column: share, other: colour}", "unlike types", 15),
         (
             DICTIONARY,
             "primary_key: [shop_id]",

@@ -36,7 +36,7 @@ def test_compiles(folder: Folder) -> None:
     assert till.table.column("colour").nullable and till.table.column("colour").vocabulary == "colour"
     assert till.table.column("till_no").encoding == "delta"
     assert till.foreign_keys[0].dataset == "shop"
-    assert till.invariants[0].law == "contiguous" and till.invariants[0].params["within"] == ("shop_id",)
+    assert till.invariants[0].kind == "contiguous" and till.invariants[0].params["within"] == ("shop_id",)
     assert till.where == "contracts/layer1/1A/dictionary.yaml:9:5"
     assert contracts.vocabularies == {"colour": ("red", "green", "blue")}
     assert contracts.reference_vocabularies == {"country": ("countries", "country_iso")}
@@ -209,7 +209,7 @@ def test_references_never_leave(folder: Folder, server: tuple[int, list[bytes]],
         ("contracts/layer1/1A/dictionary.yaml", "id: till", "consumed_by: []\n    id: till", "Unknown key"),
         ("contracts/layer1/1A/dictionary.yaml", "id: till", "layer: 2\n    id: till", "no such key"),
         ("contracts/layer1/1A/dictionary.yaml", "layer: 1\n", "", "the key 'layer'"),
-        ("contracts/layer1/1A/dictionary.yaml", "law: sums_to", "law: sums_up", "law"),
+        ("contracts/layer1/1A/dictionary.yaml", "kind: sums_to", "kind: sums_up", "kind"),
         (
             "contracts/layer1/1A/registry.yaml",
             "role: POLICY",

@@ -1,12 +1,12 @@
-"""What a contract need not say, because it follows from what it says.
+"""What a contract may leave out, because it follows from the rest of the contract.
 
-An entry of a dictionary states what nothing else knows: id, meaning, keys, references, laws, producer. Its
-path follows from its id; schema, partitioning and sort order follow unless it states them. An entry of a
-registry is short for the same reason. Columns that mean the same in many tables are described once, in
-`contracts/columns.yaml`, and used by name.
+An entry of a dictionary states what nothing else knows: id, meaning, keys, references, invariants, producer.
+Its path follows from its id; schema, partitioning and sort order follow unless the entry states them. Entries
+of registries are short for the same reason. `contracts/columns.yaml` describes once the columns that mean the
+same in many tables, and tables use them by name.
 
-`contracts.py` fills in what is not stated; `lint_defaults.py` refuses what is stated and follows anyway, so
-that no fact is there twice.
+`load.py` fills in what entries leave out. `lint_defaults.py` refuses an entry that states what follows,
+so that no fact is written twice.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
             yield from _foreign_key(
                 contracts, dataset, number, places.of("datasets", dataset.id, "foreign_keys", number)
             )
-        for number, law in enumerate(dataset.invariants):
-            yield from _invariant(dataset, law, places.of("datasets", dataset.id, "invariants", number))
+        for number, invariant in enumerate(dataset.invariants):
+            yield from _invariant(dataset, invariant, places.of("datasets", dataset.id, "invariants", number))
     for table in contracts.tables.values():
         owners, name = users.get(table.id, []), table.id.rpartition("/")[2]
         # Streams whose events are alike share a table, and so do the run reports of all layers.
@@ -179,8 +179,8 @@ def _foreign_key(contracts: Contracts, dataset: Dataset, number: int, where: str
             yield problem(f"{dataset.id} refers across types.", found, expected, where)
 
 
-def _invariant(dataset: Dataset, law: Invariant, where: str) -> Iterator[ContractError]:
-    params: Mapping[str, Any] = law.params
+def _invariant(dataset: Dataset, invariant: Invariant, where: str) -> Iterator[ContractError]:
+    params: Mapping[str, Any] = invariant.params
     within = tuple(params.get("within", ()))
     single = [str(params[key]) for key in ("column", "other") if key in params]
     names = [*single, *within, *params.get("columns", ())]
@@ -194,19 +194,19 @@ def _invariant(dataset: Dataset, law: Invariant, where: str) -> Iterator[Contrac
     if within and set(within) != set(dataset.sort_order[: len(within)]):
         order = ", ".join(dataset.sort_order)
         yield problem(
-            f"{dataset.id}: {law.law} needs groups that are sorted together.",
+            f"{dataset.id}: {invariant.kind} needs groups that are sorted together.",
             ", ".join(within),
             f"a prefix of {order}",
             where,
         )
-    if law.law in ("contiguous", "sums_to") and found[params["column"]].type not in INTEGERS:
+    if invariant.kind in ("contiguous", "sums_to") and found[params["column"]].type not in INTEGERS:
         yield problem(
-            f"{dataset.id}: {law.law} is about integers.",
+            f"{dataset.id}: {invariant.kind} is about integers.",
             found[params["column"]].type,
             "an integer type",
             where,
         )
-    if law.law == "contiguous":
+    if invariant.kind == "contiguous":
         if params["column"] not in dataset.sort_order:
             yield problem(
                 f"{dataset.id}: contiguous needs its column in the sort order.",
@@ -216,11 +216,11 @@ def _invariant(dataset: Dataset, law: Invariant, where: str) -> Iterator[Contrac
             )
         if found[params["column"]].nullable:
             yield problem(f"{dataset.id}: a numbered column has no gaps.", "nullable", "not nullable", where)
-    if law.law == "exactly_one_present":
+    if invariant.kind == "exactly_one_present":
         for name, column in found.items():
             if not column.nullable:
                 yield problem(f"{dataset.id}: {name} is always present.", "not nullable", "nullable", where)
-    if law.law == "at_least":
+    if invariant.kind == "at_least":
         kinds = [column.type for column in found.values()]
         if len(set(kinds)) > 1 and not all(kind in INTEGERS for kind in kinds):
             yield problem(

@@ -306,8 +306,10 @@ class _Builder:
                 for key in entry.get("foreign_keys", ())
             ),
             invariants=tuple(
-                Invariant(law["law"], {name: _frozen(value) for name, value in law.items() if name != "law"})
-                for law in entry.get("invariants", ())
+                Invariant(
+                    rule["kind"], {name: _frozen(value) for name, value in rule.items() if name != "kind"}
+                )
+                for rule in entry.get("invariants", ())
             ),
             produced_by=entry["produced_by"],
             required="published_when" not in entry,

@@ -1,7 +1,7 @@
 """Remembered proofs: content that was examined and found good is not examined again by the same code.
 
-A proof is an empty file whose name is a digest of the law, the examining code and everything examined. It can
-only save time: other content, other code or a lost cache means examining again, and a refusal is never
+A proof is an empty file whose name is a digest of the claim, the examining code and everything examined. It
+can only save time: other content, other code or a lost cache means examining again, and no refusal is
 remembered.
 """
 
@@ -14,15 +14,15 @@ from sim.backends.cache import private_cache_dir
 from sim.ground.identity import code_digest, named_digest
 
 
-def prove_once(law: str, examined: Iterable[tuple[str, str]], examine: Callable[[], None]) -> None:
+def prove_once(claim: str, examined: Iterable[tuple[str, str]], examine: Callable[[], None]) -> None:
     """Run `examine` unless it already passed for equal content.
 
     Args:
-        law: What is being proven.
+        claim: What is being proven.
         examined: (name, digest) of everything the outcome depends on, the code aside.
         examine: Raises if the content is not good.
     """
-    digest = named_digest(f"closedworld.proof.{law}", [*examined, ("code", code_digest())])
+    digest = named_digest(f"closedworld.proof.{claim}", [*examined, ("code", code_digest())])
     proof = private_cache_dir("proofs") / digest
     if proof.is_file():
         return

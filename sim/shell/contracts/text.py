@@ -131,7 +131,9 @@ def _dataset(dataset: Dataset, readers: Sequence[str]) -> ContractText:
         ("foreign key", f"({', '.join(key.columns)}) -> {key.dataset} ({', '.join(key.to)})")
         for key in dataset.foreign_keys
     ]
-    facts += [("law", f"{law.law} {_plain(law.params)}") for law in dataset.invariants]
+    facts += [
+        ("invariant", f"{invariant.kind} {_plain(invariant.params)}") for invariant in dataset.invariants
+    ]
     rows = _columns(dataset.table.columns)
     document = {
         "description": dataset.description,
@@ -149,7 +151,9 @@ def _dataset(dataset: Dataset, readers: Sequence[str]) -> ContractText:
             {"columns": list(key.columns), "dataset": key.dataset, "to": list(key.to)}
             for key in dataset.foreign_keys
         ],
-        "invariants": [{"law": law.law, **_plain(law.params)} for law in dataset.invariants],
+        "invariants": [
+            {"kind": invariant.kind, **_plain(invariant.params)} for invariant in dataset.invariants
+        ],
         "columns": [
             {name: value for name, value in vars(column).items() if value not in (None, "")}
             for column in dataset.table.columns

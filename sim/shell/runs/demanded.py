@@ -17,7 +17,7 @@ from typing import Any
 from sim.ground.contract_types import Contracts, Dataset
 from sim.ground.errors import GateError
 from sim.shell.publish.bundle import Bundle
-from sim.shell.tables.invariants import law_name
+from sim.shell.tables.invariants import invariant_name
 from sim.state.program import Segment
 from sim.state.records import Published
 from sim.state.switches import Choices, asked_for, named
@@ -36,8 +36,10 @@ def contract_checks(dataset: Dataset) -> list[str]:
             names.append(f"finite.{column.name}")
         if column.minimum is not None or column.maximum is not None:
             names.append(f"range.{column.name}")
-    for law in dataset.invariants:
-        names += [law_name(law)] + ([f"seam.{law_name(law)}"] if law.law == "contiguous" else [])
+    for invariant in dataset.invariants:
+        names += [invariant_name(invariant)] + (
+            [f"seam.{invariant_name(invariant)}"] if invariant.kind == "contiguous" else []
+        )
     names += ["foreign_key." + "-".join(key.columns) for key in dataset.foreign_keys]
     return list(dict.fromkeys(names))
 

@@ -19,7 +19,7 @@ class CheckResult:
 
     Attributes:
         name: `schema`, `range.<column>`, `codes.<column>`, `finite.<column>`, `sort_order`, `primary_key`,
-            `<law>.<column>`, `foreign_key.<columns>`, or `seam.<check>` for checks across partitions.
+            `<invariant>.<column>`, `foreign_key.<columns>`, or `seam.<check>` for checks across partitions.
         passed: Whether every row passed.
         rows: Rows looked at: all of them.
         found: What was there.

@@ -2,7 +2,7 @@
 
 `check_frame` proves one partition against its contract. What spans partitions - order, uniqueness,
 numbering - is proven from the first and last keys each partition reports (`key_range`), so no partition is
-looked at twice. `keys.py` holds the key arithmetic, `laws.py` the invariants, `foreign_keys.py` the
+looked at twice. `keys.py` holds the key arithmetic, `invariants.py` the invariants, `foreign_keys.py` the
 membership of foreign keys.
 """
 
@@ -17,7 +17,7 @@ from sim.ground.contract_types import Column, Dataset
 from sim.shell.tables.arrow import schema_problem
 from sim.shell.tables.check_result import CheckResult, examples, failed, passed
 from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
-from sim.shell.tables.invariants import check_law
+from sim.shell.tables.invariants import check_invariant
 from sim.shell.tables.key_ranges import check_key_ranges, key_range
 from sim.shell.tables.keys import Neighbours, has_duplicates, is_after, key_columns
 from sim.state.frames import Array, Frame
@@ -58,7 +58,10 @@ def check_frame(
     neighbours = neighbours or Neighbours(frame)
     results.append(_sort_order(frame, dataset, previous_key, neighbours))
     results.append(_primary_key(frame, dataset, results[-1].passed, neighbours))
-    results += [check_law(frame, dataset, law, previous_key, neighbours) for law in dataset.invariants]
+    results += [
+        check_invariant(frame, dataset, invariant, previous_key, neighbours)
+        for invariant in dataset.invariants
+    ]
     return results
 
 

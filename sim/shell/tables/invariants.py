@@ -25,42 +25,46 @@ _LOW = 0xFFFFFFFF
 _BLOCK = 1 << 16
 
 
-def law_name(law: Invariant) -> str:
+def invariant_name(invariant: Invariant) -> str:
     """Stable name of an invariant's check."""
-    subject = law.params.get("column") or "-".join(law.params.get("columns", ()))
-    return f"{law.law}.{subject}"
+    subject = invariant.params.get("column") or "-".join(invariant.params.get("columns", ()))
+    return f"{invariant.kind}.{subject}"
 
 
-def check_law(
+def check_invariant(
     frame: Frame,
     dataset: Dataset,
-    law: Invariant,
+    invariant: Invariant,
     previous_key: tuple[Any, ...] | None,
     neighbours: Neighbours | None = None,
 ) -> CheckResult:
     """One invariant over one partition; `previous_key` and `neighbours` as in `check_frame`."""
     if len(frame) == 0:
-        return passed(law_name(law), frame)
+        return passed(invariant_name(invariant), frame)
     neighbours = neighbours or Neighbours(frame)
-    if law.law == "contiguous":
-        return _contiguous(frame, dataset, law, previous_key, neighbours)
-    if law.law == "exactly_one_present":
-        return _exactly_one_present(frame, dataset, law)
-    if law.law == "sums_to":
-        return _sums_to(frame, dataset, law, neighbours)
-    if law.law == "at_least":
-        return _at_least(frame, dataset, law)
-    raise ValueError(f"unknown law {law.law!r}")
+    if invariant.kind == "contiguous":
+        return _contiguous(frame, dataset, invariant, previous_key, neighbours)
+    if invariant.kind == "exactly_one_present":
+        return _exactly_one_present(frame, dataset, invariant)
+    if invariant.kind == "sums_to":
+        return _sums_to(frame, dataset, invariant, neighbours)
+    if invariant.kind == "at_least":
+        return _at_least(frame, dataset, invariant)
+    raise ValueError(f"unknown kind of invariant {invariant.kind!r}")
 
 
 def _contiguous(
     frame: Frame,
     dataset: Dataset,
-    law: Invariant,
+    invariant: Invariant,
     previous_key: tuple[Any, ...] | None,
     neighbours: Neighbours,
 ) -> CheckResult:
-    column, within, start = law.params["column"], tuple(law.params["within"]), int(law.params["start"])
+    column, within, start = (
+        invariant.params["column"],
+        tuple(invariant.params["within"]),
+        int(invariant.params["start"]),
+    )
     values = frame[column]
     starts = neighbours.starts(within)
     bad = np.zeros(len(values), dtype=np.bool_)
@@ -80,8 +84,8 @@ def _contiguous(
             frame, dataset, column, within, start, previous_key
         )
     if not bad.any():
-        return passed(law_name(law), frame, "", expected)
-    return failed(law_name(law), frame, dataset, bad, expected, *within, column)
+        return passed(invariant_name(invariant), frame, "", expected)
+    return failed(invariant_name(invariant), frame, dataset, bad, expected, *within, column)
 
 
 def _first_expected(
@@ -98,8 +102,8 @@ def _first_expected(
     return int(before[column]) + 1 if goes_on else start
 
 
-def _exactly_one_present(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:
-    names = tuple(law.params["columns"])
+def _exactly_one_present(frame: Frame, dataset: Dataset, invariant: Invariant) -> CheckResult:
+    names = tuple(invariant.params["columns"])
     none, bad = np.ones(len(frame), dtype=np.bool_), np.zeros(len(frame), dtype=np.bool_)
     for name in names:
         mask = frame.valid.get(name)
@@ -109,12 +113,16 @@ def _exactly_one_present(frame: Frame, dataset: Dataset, law: Invariant) -> Chec
     bad |= none
     expected = "exactly one of " + ", ".join(names)
     if not bad.any():
-        return passed(law_name(law), frame, "", expected)
-    return failed(law_name(law), frame, dataset, bad, expected, *names)
+        return passed(invariant_name(invariant), frame, "", expected)
+    return failed(invariant_name(invariant), frame, dataset, bad, expected, *names)
 
 
-def _sums_to(frame: Frame, dataset: Dataset, law: Invariant, neighbours: Neighbours) -> CheckResult:
-    column, within, total = law.params["column"], tuple(law.params["within"]), int(law.params["total"])
+def _sums_to(frame: Frame, dataset: Dataset, invariant: Invariant, neighbours: Neighbours) -> CheckResult:
+    column, within, total = (
+        invariant.params["column"],
+        tuple(invariant.params["within"]),
+        int(invariant.params["total"]),
+    )
     values = zero_nulls(frame[column], frame.valid.get(column))
     wide = values if values.dtype.itemsize == 8 else values.astype(np.int64)
     starts = neighbours.starts(within)
@@ -124,17 +132,17 @@ def _sums_to(frame: Frame, dataset: Dataset, law: Invariant, neighbours: Neighbo
     bad = np.flatnonzero((high != total >> 32) | ((low & np.int64(_LOW)) != total & _LOW))
     expected = f"{total} within " + ", ".join(within)
     if len(bad) == 0:
-        return passed(law_name(law), frame, "", expected)
+        return passed(invariant_name(invariant), frame, "", expected)
     sums = [(int(high[group]) << 32) + (int(low[group]) & _LOW) for group in bad[:5]]
     rows = examples(frame, within, starts[bad])
     shown = tuple(f"{text}: sum {value}" for text, value in zip(rows, sums, strict=True))
     return CheckResult(
-        law_name(law), False, len(frame), f"{len(bad)} of {len(starts)} groups", expected, shown
+        invariant_name(invariant), False, len(frame), f"{len(bad)} of {len(starts)} groups", expected, shown
     )
 
 
-def _at_least(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:
-    column, other = law.params["column"], law.params["other"]
+def _at_least(frame: Frame, dataset: Dataset, invariant: Invariant) -> CheckResult:
+    column, other = invariant.params["column"], invariant.params["other"]
     # NumPy compares int64 with uint64 by value; only integers and equal types get here (lint).
     bad = frame[column] < frame[other]
     for name in (column, other):
@@ -143,5 +151,5 @@ def _at_least(frame: Frame, dataset: Dataset, law: Invariant) -> CheckResult:
             bad &= mask
     expected = f"{column} >= {other}"
     if not bad.any():
-        return passed(law_name(law), frame, "", expected)
-    return failed(law_name(law), frame, dataset, bad, expected, column, other)
+        return passed(invariant_name(invariant), frame, "", expected)
+    return failed(invariant_name(invariant), frame, dataset, bad, expected, column, other)

@@ -9,7 +9,7 @@ from typing import Any
 from sim.ground.contract_types import Dataset, Invariant
 from sim.ground.errors import EXAMPLE_LIMIT
 from sim.shell.tables.check_result import CheckResult, value_at
-from sim.shell.tables.invariants import law_name
+from sim.shell.tables.invariants import invariant_name
 from sim.shell.tables.keys import Neighbours, is_after
 from sim.state.frames import Frame
 
@@ -66,10 +66,16 @@ def check_key_ranges(ranges: Sequence[Mapping[str, Any]], dataset: Dataset) -> l
             "keys of different partitions differ",
         )
     )
-    for law in dataset.invariants:
-        if law.law == "contiguous":
-            text = f"{law.params['column']} counts on from {law.params['start']} across partitions"
-            results.append(_result(f"seam.{law_name(law)}", ranges, _breaks(dataset, law, filled), text))
+    for invariant in dataset.invariants:
+        if invariant.kind == "contiguous":
+            text = (
+                f"{invariant.params['column']} counts on from {invariant.params['start']} across partitions"
+            )
+            results.append(
+                _result(
+                    f"seam.{invariant_name(invariant)}", ranges, _breaks(dataset, invariant, filled), text
+                )
+            )
     return results
 
 
@@ -93,8 +99,12 @@ def _unproven(dataset: Dataset, filled: Sequence[Part], seams: Sequence[tuple[Pa
     ]
 
 
-def _breaks(dataset: Dataset, law: Invariant, filled: Sequence[Part]) -> list[str]:
-    column, within, start = law.params["column"], law.params["within"], int(law.params["start"])
+def _breaks(dataset: Dataset, invariant: Invariant, filled: Sequence[Part]) -> list[str]:
+    column, within, start = (
+        invariant.params["column"],
+        invariant.params["within"],
+        int(invariant.params["start"]),
+    )
     broken: list[str] = []
     before: dict[str, Any] | None = None
     for number, part in filled:
