@@ -34,7 +34,7 @@ from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import gates_dir
 from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt
-from sim.shell.runs.built_with import Judge
+from sim.shell.runs.built_with import DemandedChecks
 from sim.shell.runs.figures import bundle_figures, manifest_figures
 from sim.shell.runs.opened import index_problems, open_segment, seal_problems, segment_problems
 from sim.shell.runs.status import RunStatus, asked_for, run_status, state_rows
@@ -61,12 +61,14 @@ def verify_url(
     with run.named():
         content = content_check_of(run.mirror, codes, contracts, config) if deep else None
         report = _verify(
-            run, codes, content, Judge(run.mirror, load_contracts(contracts or contracts_root()))
+            run, codes, content, DemandedChecks(run.mirror, load_contracts(contracts or contracts_root()))
         )
     return replace(report, problems=tuple(run.as_url(problem) for problem in report.problems))
 
 
-def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, judge: Judge) -> VerifyReport:
+def _verify(
+    run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, demanded: DemandedChecks
+) -> VerifyReport:
     receipt = read_receipt(run.mirror)
     problems = identity_problems(run.mirror, receipt)
     bundles: dict[str, Bundle] = {}
@@ -75,7 +77,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
         try:
             bundle = open_segment(run.mirror, code, codes)
             problems += segment_problems(bundle, receipt, bundles) + index_problems(run.mirror, bundle)
-            problems += seal_problems(run.mirror, code, receipt) + judge.problems(bundle, receipt)
+            problems += seal_problems(run.mirror, code, receipt) + demanded.problems(bundle, receipt)
         except GateError as error:
             problems.append(problem_line(error))
             continue
@@ -123,7 +125,7 @@ def _verify(run: RemoteRun, codes: Sequence[str], content: ContentCheck | None, 
         tuple(reports),
         absent,
         tuple(problems),
-        tuple(judge.unknown),
+        tuple(demanded.unknown),
         told,
     )
 

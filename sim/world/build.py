@@ -106,7 +106,7 @@ def build(prepared: Prepared, backend: Backend, how: How, reporter: Reporter) ->
             agree.
         backend: Where kernels run.
         how: How, and where.
-        reporter: Who is told about progress.
+        reporter: Receives progress.
 
     Raises:
         SimError: Whatever refused; published states stay, everything else is resumable.

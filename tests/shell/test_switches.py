@@ -22,7 +22,7 @@ from sim.shell.contracts.load import load_contracts
 from sim.shell.contracts.text import contract_rows
 from sim.shell.publish.gate import open_bundle
 from sim.shell.request.receipt import read_receipt
-from sim.shell.runs.built_with import Judge, left_out
+from sim.shell.runs.built_with import DemandedChecks, left_out
 from sim.shell.runs.demanded import unmet_demands
 from sim.shell.runs.verify import verify_run
 from sim.state.context import PartitionContext
@@ -272,15 +272,15 @@ def test_a_state_may_ask_only_of_what_it_declares(root: Path) -> None:
         build(root, OFF, programs=segments(curious))
 
 
-def test_the_judge_holds_a_copied_run_against_its_request(root: Path) -> None:
+def test_a_copied_run_is_compared_with_the_demands_of_its_request(root: Path) -> None:
     """A dataset taken out of a run, coherently: whoever holds the contracts misses it."""
     run = build(root, {})
     copy = root / "copy" / run.name
     shutil.copytree(run, copy)
     bundle = open_bundle(copy, "1B")
     fewer = replace(bundle, datasets=bundle.datasets[:1])
-    judge, receipt = Judge(copy, load_contracts(root / "contracts")), read_receipt(copy)
-    assert judge.problems(bundle, receipt) == []
-    assert [problem.split(": ", 1)[1] for problem in judge.problems(fewer, receipt)] == [
+    demanded, receipt = DemandedChecks(copy, load_contracts(root / "contracts")), read_receipt(copy)
+    assert demanded.problems(bundle, receipt) == []
+    assert [problem.split(": ", 1)[1] for problem in demanded.problems(fewer, receipt)] == [
         "dataset 'doubles of storm' is demanded by the contracts and not published"
     ]

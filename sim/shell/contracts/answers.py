@@ -39,7 +39,7 @@ class Answers:
         return tuple(sorted(name for name in self.located if name != COMMON))
 
     def require(self) -> None:
-        """Raise one `ContractError` listing everything wrong with the schemas, unless nothing is."""
+        """Raise one `ContractError` that lists everything wrong with the schemas; nothing if all is well."""
         problems: list[ContractError] = []
         documents = self._documents()
         for name, file in self.located.items():

@@ -75,7 +75,7 @@ def _references(contracts: Contracts, dataset: Dataset, places: Places) -> Itera
 
 def _switch(contracts: Contracts, dataset: Dataset, switch: Switch, where: str) -> Iterator[ContractError]:
     if switch.config is None:
-        return  # that its producer may see the input is asked of the producer
+        return  # the producer's own rule checks that it may see the input
     pack = contracts.artefacts.get(switch.config)
     if pack is None:
         do = nearest(switch.config, contracts.artefacts)

@@ -23,7 +23,7 @@ def problem(what: str, found: str, expected: str, where: str, do: str = "") -> C
 
 
 class Places:
-    """Where each entry of the dictionaries and registries stands."""
+    """The place of each entry of dictionaries and registries."""
 
     def __init__(self, contracts: Contracts) -> None:
         self._entries: dict[tuple[str, str], tuple[Located, JsonPath]] = {}

@@ -320,7 +320,7 @@ class _Builder:
     def table(self, ref: str, where: str) -> TableContract:
         """The table a reference names."""
         if ref not in self.tables:
-            resolve(self.documents, ref, where)  # tells what is wrong with most references
+            resolve(self.documents, ref, where)  # says what is wrong with most references
             raise _invalid("A dataset is of no table.", ref, "<$id>#/tables/<name> of a schemas file", where)
         return self.tables[ref]
 

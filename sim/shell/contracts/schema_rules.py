@@ -119,7 +119,7 @@ def _loop(documents: Mapping[str, Any], ref: str, where: str) -> Iterator[Contra
                     try:
                         closed_registry(documents).resolver().lookup(target)
                     except Unresolvable:
-                        continue  # reported where it stands
+                        continue  # reported at its own place
                     pending.append((target, (*trail, target)))
 
 

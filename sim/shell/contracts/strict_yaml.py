@@ -84,7 +84,7 @@ def load(path: Path, name: str | None = None) -> Located:
 
 
 def load_from(folder: Folder, relative: str, name: str) -> Located:
-    """The document in a file of a folder, which is read at most once however often it is asked for.
+    """The document in a file of a folder; the folder reads the file at most once.
 
     See `load`.
 

@@ -52,7 +52,8 @@ class SegmentSealed:
     """A segment's gates are open and its inputs sealed.
 
     `gates` are upstream flags: segment, bundle_sha256, flag_sha256. `inputs` are sealed rows: key, path,
-    role, status, read_scope, sha256, and the method by which what is read is held against that.
+    role, status, read_scope, sha256, and the method by which a reader compares what it reads with that
+    SHA-256.
     """
 
     segment: str
@@ -133,9 +134,9 @@ class SegmentPassed:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """How it ended: `outcome` is complete, partial (as `--until` asked), refused, stopped or bug.
+    """How a run ended: `outcome` is complete, partial (`--until` ended it), refused, stopped or bug.
 
-    `code` and `what` tell a refusal.
+    `code` and `what` are those of a refusal.
     """
 
     outcome: str
@@ -161,7 +162,7 @@ Event: TypeAlias = (
 
 
 class Reporter(Protocol):
-    """Who is told."""
+    """Receives events."""
 
     def tell(self, event: Event) -> None:
         """Take note; may be called from any thread."""
@@ -171,7 +172,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Takes note of nothing (tests, `--quiet`)."""
+    """Ignores every event (tests, `--quiet`)."""
 
     def tell(self, event: Event) -> None:
         """Ignore."""

@@ -1,4 +1,4 @@
-"""Who hears of a run's events: one hub that tells every listener, and where the state under way is by now."""
+"""The hub that passes a run's events to every listener, and how far the state under way is."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Progress:
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go in this state, judged by what was computed so far; None as long as nothing was."""
+        """Estimated seconds to the end of this state; None before it has computed anything."""
         made = self.completed - self.resumed
         return self.seconds / made * (self.partitions - self.completed) if made > 0 else None
 
@@ -85,7 +85,7 @@ class Listener(Protocol):
 
 
 class Hub:
-    """Tells every listener of every event. One that fails is left out, with a warning."""
+    """Passes every event to every listener. A listener that fails is left out, with a warning."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = list(listeners)
@@ -93,7 +93,7 @@ class Hub:
         self._progress = Progress()
 
     def tell(self, event: Event) -> None:
-        """Tell all."""
+        """Pass an event to all."""
         with self._lock:
             self._progress.heed(event)
             for listener in list(self._listeners):

@@ -197,5 +197,5 @@ def listener_for_people() -> Listener:
 
 
 def reporter(quiet: bool) -> Reporter:
-    """The reporter that fits stderr, or one that tells nobody."""
+    """The reporter that fits stderr, or one that ignores every event."""
     return Silent() if quiet else Hub(listener_for_people())

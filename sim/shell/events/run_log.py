@@ -1,9 +1,7 @@
 """Events as lines: JSON for programs (`--json-events`, `--log FILE`), text for people (`--verbose`).
 
-All three say the same.
-
-Stages of partitions are many; they are told as `progress`, now and then. The form of the lines is
-`contracts/meta/event.yaml`.
+All three say the same. Stages of partitions are many; the lines sum them up as `progress`, now and then.
+`contracts/meta/event.yaml` describes the lines.
 """
 
 from __future__ import annotations

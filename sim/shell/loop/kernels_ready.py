@@ -1,4 +1,4 @@
-"""Kernels are compiled once a machine, before any state begins: told with a bar, and charged to no state."""
+"""Kernels are compiled once a machine, before any state begins, with a progress bar; no state is charged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def compile_missing(
         segments: The model.
         until: Segment or state the run ends with.
         executor: Who computes; workers on other machines compile for themselves.
-        reporter: Who is told.
+        reporter: Receives progress.
     """
     if backend.compiled is None or (executor is not None and executor.threads == 0):
         return

@@ -5,7 +5,7 @@ Nothing is written.
 Of what is published, names, kinds and sizes are looked at; `run` hashes what it takes over from a segment
 that has not passed, and every file that a state reads.
 
-Partitions are told where the inputs they depend on are published; volumes of what is not built yet are
+A plan counts partitions where the inputs they depend on are published. Volumes of what is not built yet are
 estimates, and say so.
 """
 

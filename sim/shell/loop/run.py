@@ -84,7 +84,7 @@ def run_world(prepared: Prepared, backend: Backend, options: Options, reporter: 
         prepared: The request, hashed; its model is what is run.
         backend: Where kernels run.
         options: How to run.
-        reporter: Who is told about progress.
+        reporter: Receives progress.
 
     Returns:
         What was done. Segments already proven are verified and skipped.
@@ -106,7 +106,7 @@ class Run:
         prepared: The request, hashed.
         backend: Where kernels run.
         options: How to run.
-        reporter: Who is told about progress.
+        reporter: Receives progress.
     """
 
     def __init__(self, prepared: Prepared, backend: Backend, options: Options, reporter: Reporter) -> None:
@@ -148,7 +148,7 @@ class Run:
                 options.publication.begin(run_dir, prepared.identity, gate_codes(segments))
                 self._segments()
             except BaseException:
-                # what stopped the run is told, not that its report could not be written either
+                # the user hears what stopped the run, not that its report could not be written either
                 with contextlib.suppress(SimError):
                     write_state_runs(run_dir, prepared, self.result.rows)
                 raise
@@ -230,11 +230,11 @@ class Run:
         self._passed(segment, bundle, "PASS", started, place)
 
     def _passed(self, segment: Segment, bundle: Bundle, status: str, started: float, place: Place) -> None:
-        """Note and tell that a gate is open, whether it was built now or taken over."""
+        """Report that a gate is open, whether it was built now or taken over."""
         self.result.bundles[segment.code] = bundle
         row = gate_row(segment, bundle, status, started)
         self.result.rows.append(row)
-        if status == "PROVEN":  # its states are not told of one by one
+        if status == "PROVEN":  # no events of its states
             self.reporter.tell(StateBegan(row.state, segment.title, segment.title, *place(row.state), 0))
             self.reporter.tell(ended(segment.title, row, f"complete: {SIZES_CHECKED}"))
         self.reporter.tell(passed(bundle, taken_over=status == "PROVEN"))
@@ -326,7 +326,7 @@ class Run:
     def _failed(
         self, segment: Segment, program: Program, run: StateRun, error: BaseException, started: float
     ) -> None:
-        """Note and tell that a state failed."""
+        """Report that a state failed."""
         state, code = program.state, str(getattr(error, "code", type(error).__name__))
         if code == DISAGREES:  # other staged partitions may be as wrong: none may be resumed
             Staging(self.run_dir / "staging", state.id, "").quarantine()

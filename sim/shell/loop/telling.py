@@ -1,4 +1,4 @@
-"""What the run loop knows, as the events it tells (`events.py`)."""
+"""Events (`events.py`) made of what the run loop knows."""
 
 from __future__ import annotations
 

@@ -28,27 +28,27 @@ DONE_NAME = "done"
 
 
 class Stale(Exception):
-    """The work this attempt belongs to is over, or its directory is not to be seen from here."""
+    """The work of this attempt is over, or this machine does not see its directory."""
 
 
 class Attempt(Staging):
     """A worker's side: where one attempt at one partition puts its files.
 
     Args:
-        room: The job's directory; it must exist.
+        folder: The job's directory; it must exist.
         name: Partition name.
 
     Raises:
         Stale: If the job's directory is gone.
     """
 
-    def __init__(self, room: Path, name: str) -> None:
-        self.path = room / f"{name}.{uuid.uuid4().hex}"
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / f"{name}.{uuid.uuid4().hex}"
         self.binding = ""
         try:
             self.path.mkdir(mode=FOLDER_MODE)
         except FileNotFoundError:
-            raise Stale(f"{room} does not exist") from None
+            raise Stale(f"{folder} does not exist") from None
 
     def write(
         self, dataset: str, scenario: str | None, name: str, data: memoryview, meanwhile: Callable[[], Result]
@@ -87,7 +87,7 @@ def attempt_file(dataset: str) -> str:
 
 
 class Attempts:
-    """The driver's side: opens the room for a job's attempts and takes over what they answer.
+    """The driver's side: makes the directory for a job's attempts and takes their files over.
 
     Args:
         staging: The state's staging directory, prepared.
@@ -97,12 +97,12 @@ class Attempts:
     def __init__(self, staging: Staging, job: bytes) -> None:
         self.digest = sha256_bytes(job)
         self._staging = staging
-        self._room = room(staging.path, self.digest)
-        with storage_errors(self._room, "preparing staging"):
+        self._folder = attempts_dir(staging.path, self.digest)
+        with storage_errors(self._folder, "preparing staging"):
             # of a driver that is no more: its workers, if any, lose their footing here
-            put_away(self._room.parent)
-            make_directories(self._room)
-        write_new(self._room / JOB_NAME, job)
+            put_away(self._folder.parent)
+            make_directories(self._folder)
+        write_new(self._folder / JOB_NAME, job)
 
     def take(self, attempt: str, result: PartitionResult, scenario: str | None) -> None:
         """Move an attempt's files to where staging has them and leave the partition's receipt.
@@ -110,7 +110,7 @@ class Attempts:
         Raises:
             StorageError: If the attempt's files are not to be seen from here.
         """
-        source = self._room / attempt
+        source = self._folder / attempt
         for dataset, part in result.files.items():
             folder = self._staging.ready(self._staging.directory(dataset, scenario))
             with storage_errors(
@@ -124,15 +124,15 @@ class Attempts:
 
     def unanswered(self, name: str) -> int:
         """How many attempts at a partition began and left neither a result nor an apology."""
-        begun = [entry for entry in self._room.iterdir() if entry.name.rpartition(".")[0] == name]
+        begun = [entry for entry in self._folder.iterdir() if entry.name.rpartition(".")[0] == name]
         return sum(not (entry / DONE_NAME).exists() for entry in begun)
 
     def close(self) -> None:
         """Nothing more is taken over; attempts still running find no directory to write to."""
         with contextlib.suppress(OSError):
-            put_away(self._room.parent)
+            put_away(self._folder.parent)
 
 
-def room(staging: Path, job_digest: str) -> Path:
+def attempts_dir(staging: Path, job_digest: str) -> Path:
     """Where attempts of a job lie, under a state's staging directory."""
     return staging / "attempts" / job_digest[:32]

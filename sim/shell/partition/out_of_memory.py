@@ -78,7 +78,7 @@ def limit_passed(state: str, part: str | None, error: MemoryLimitPassed) -> Stor
 
 
 def stay_within(budget: MemoryBudget | None, state: str) -> None:
-    """Hold the peak so far against the limit, if there is one.
+    """Compare the peak so far with the limit, if there is one.
 
     Raises:
         StorageError: `SHELL.MEMORY_LIMIT_PASSED`.

@@ -44,7 +44,7 @@ FINISH = "finish"
 
 @dataclass
 class SoFar:
-    """What a state's partitions came to by now: told when it fails."""
+    """How far a state's partitions are by now; a report of a failed state says it."""
 
     rows: int = 0
     resumed: int = 0
@@ -64,7 +64,7 @@ class StateRun:
         describe_job: What workers in other processes must know about this state; see `job.py`.
         order_seed: Shuffles the order in which partitions are computed (tests); None begins with the
             heaviest.
-        reporter: Who is told about progress.
+        reporter: Receives progress.
         verify_fraction: Share of partitions recomputed on the cpu backend, where `backend` is another.
         place: Which state of the run it is, of how many.
         so_far: Rows staged, and partitions taken over.
@@ -251,7 +251,7 @@ def _referenced(run: StateRun, key: ForeignKey, scenario: str | None) -> KeyInde
 
 
 def check_row(dataset: str, check: CheckResult) -> dict[str, Any]:
-    """A check's outcome as it stands in receipts and manifests."""
+    """A check's outcome as receipts and manifests hold it."""
     return {
         "dataset": dataset,
         "name": check.name,

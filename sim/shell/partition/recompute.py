@@ -1,8 +1,8 @@
-"""Holding a device against the CPU: a seeded sample of partitions is computed twice, and nothing may differ.
+"""Comparing a device with the CPU: a seeded sample of partitions is computed twice and must be equal.
 
-A GPU that computes wrongly without saying so is rare and real. One partition of every state, and a fraction
-of all, are recomputed on the `cpu` backend; frames are compared by content digest, counters and the RNG
-ledger by value.
+A GPU that computes wrongly without a sign is rare and real. The `cpu` backend recomputes one partition of
+every state, and a fraction of all. Frames are compared by content digest, counters and the RNG ledger by
+value.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """`--rng-events`: the draws of a state one by one, as tables behind a gate of their own.
 
-An event follows from its address, so events are made after the fact: the state's partitions are computed
-again from published rows, what they tell `ctx.ledger` is kept, and their frames are thrown away. Nothing of
-the world depends on it. To the shell this is one more segment for each state - planned, checked over all
-rows, staged, resumed and published like any other, by threads or by workers of a cluster -, whose gate holds
-the flags of the segments up to the state's own. Its sums must equal the ledger that the state's segment was
+An event follows from its address, so events are made after the fact: the shell computes the state's
+partitions again from published rows, keeps what they report to `ctx.ledger`, and drops their frames. Nothing
+of the world depends on it. To the shell this is one more segment for each state, planned, checked over all
+rows, staged, resumed and published like any other, by threads or by workers of a cluster. Its gate holds the
+flags of the segments up to the state's own. Its sums must equal the ledger that the state's segment was
 sealed with.
 """
 

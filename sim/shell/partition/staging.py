@@ -166,7 +166,7 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the directory after the state was published; what cannot be removed harms nobody."""
-        # rmtree closes twice when closing fails, whatever it was told to ignore
+        # rmtree closes twice when closing fails, whatever `ignore_errors` says
         with contextlib.suppress(OSError):
             shutil.rmtree(self.path, ignore_errors=True)
 

@@ -1,11 +1,10 @@
 """The bundle as bytes: the index, and `_passed.flag` over it. Nothing here touches a file; `gate.py` does.
 
-One format for every segment, `bundle-v4`: the flag holds the SHA-256 of the index, the number of checks
-behind it and the SHA-256 over their names; the index lists every published file with its digests, every
-check with its figures, every state manifest, the seal, and the flags of every segment before it. Figures
-that gate nothing stand in a list of their own, `measurements`, which no flag counts. So flags form a hash
-chain: editing a segment together with its own flag still breaks the flags after it. "Passed" says how many
-checks passed, and which.
+Every segment has one format, `bundle-v4`. The flag holds the SHA-256 of the index, the number of checks
+behind it and the SHA-256 over their names. The index lists every published file with its digests, every check
+with its figures, every state manifest, the seal, and the flags of every segment before it. `measurements`
+lists figures that gate nothing; no flag counts them. So flags form a hash chain: whoever edits a segment
+together with its own flag still breaks the flags after it. A flag says how many checks passed, and which.
 """
 
 from __future__ import annotations

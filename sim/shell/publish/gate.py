@@ -1,7 +1,7 @@
 """The hash gate: the only module that decides whether what is published may be read. No PASS, no read.
 
-What a flag and an index say is `bundle.py`; here they are read from a run directory and held against its
-files.
+`bundle.py` knows the bytes of a flag and an index. This module reads both from a run directory and compares
+the directory's files with them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def verify_bundle(
     on_bytes: Callable[[int], None] = lambda size: None,
     content: Callable[[Published], list[str]] | None = None,
 ) -> list[str]:
-    """Hold a segment's files against its index.
+    """Compare a segment's files with its index.
 
     Args:
         run_dir: Run directory.
@@ -142,7 +142,7 @@ def directory_problems(run_dir: Path, item: Published, deep: bool) -> list[str]:
 
 
 def require_state(run_dir: Path, manifest: StateManifest, deep: bool) -> None:
-    """What a state published and no flag vouches for yet must be there as its manifest lists it.
+    """Require what a state published, and no flag covers yet, to be as its manifest lists it.
 
     Raises:
         GateError: `SHELL.PUBLISHED_FILE_MISSING`, naming everything that is not as listed.

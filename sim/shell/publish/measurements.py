@@ -10,10 +10,10 @@ INFO = "INFO"
 
 
 def read_measurements(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a manifest or index measured.
+    """The figures that a manifest or an index lists under `measurements`.
 
     Raises:
-        TypeError: If it is not a list of figures of severity INFO: nothing that gates may stand there.
+        TypeError: If it is not a list of figures of severity INFO: nothing that gates may be among them.
     """
     rows = document["measurements"]
     if not isinstance(rows, list) or not all(

@@ -1,4 +1,4 @@
-"""A run writes into its own directories alone; a link planted there would have it read or write elsewhere."""
+"""A run writes only into its own directories; a link planted there would make it read or write elsewhere."""
 
 from __future__ import annotations
 

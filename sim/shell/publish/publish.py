@@ -106,7 +106,7 @@ def publish_document(staging: Path, target: Path, data: bytes, expected_conflict
         staging: Existing directory on the same file system.
         target: Final path; its parents are created.
         data: Content.
-        expected_conflict: What to tell the user if other content is already there.
+        expected_conflict: What the refusal says if other content is already there.
 
     Returns:
         False if identical content was already published, True if it was published now.

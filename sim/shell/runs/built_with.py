@@ -1,7 +1,7 @@
-"""The contracts a run was built with, against those at hand: who may judge which run.
+"""The contracts a run was built with, compared with those at hand: who may check which run.
 
-A segment's seal names every contract file by digest. Only by those can it be told which checks were demanded
-of it, and only through those can its tables be read.
+A segment's seal names every contract file by digest. Only those contracts say which checks the segment owed
+and how to read its tables.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from sim.shell.runs.opened import passed_segments, seal_problems
 from sim.state.switches import Choices, Key, asked_for, directories
 
 
-class Judge:
-    """Holds segments against what their contracts demand.
+class DemandedChecks:
+    """Compares segments with what their contracts demand.
 
     Args:
-        run_dir: Run directory, or the mirror of a remote run's documents.
+        run_dir: Run directory, or the mirror of the documents of a run in an object store.
         contracts: The contracts at hand; the packaged ones by default.
     """
 
@@ -39,9 +39,9 @@ class Judge:
         self.unknown: list[str] = []
 
     def problems(self, bundle: Bundle, receipt: Mapping[str, Any]) -> list[str]:
-        """What is demanded of a segment and missing.
+        """What contracts demand of a segment and it lacks.
 
-        One that was built with other contracts is noted as not judged.
+        A segment that was built with other contracts is noted in `unknown` and not compared.
         """
         if sealed_contracts(self._run_dir, bundle.segment) != self._contracts.digest:
             self.unknown.append(bundle.segment)
@@ -79,7 +79,7 @@ def left_out(run_dir: Path, passed: Iterable[str], contracts: Contracts) -> dict
 def require_same_contracts(
     run_dir: Path, codes: Sequence[str], contracts: Contracts, reference: Mapping[str, str]
 ) -> None:
-    """Refuse to judge a run by other contracts or another reference snapshot than it was built with.
+    """Refuse to check a run by other contracts or another reference snapshot than it was built with.
 
     Raises:
         ContractError: `SHELL.CONTRACTS_DIFFER` or `SHELL.REFERENCE_DIFFERS`.

@@ -1,11 +1,11 @@
 """Checks that contracts demand: a segment that ran fewer does not pass, however green the others are.
 
-Contract checks follow from the tables: `check_frame` makes them, and here their names are told again from the
-contract alone, so that a check which is no longer made is missed. Model checks are named in the `checks` of a
-segment's registry, by state; `*` stands for the categories, scenarios or streams that one check is made for,
-of which at least one must have been checked.
+`check_frame` makes the contract checks of a table. This module derives their names from the contract alone,
+so it notices a check that is no longer made. The `checks` of a segment's registry name its model checks, by
+state; `*` there is a category, scenario or stream, of which at least one must have been checked.
 
-The run loop asks before it writes a flag and before it builds on one; `verify` asks of runs it did not build.
+The run loop compares before it writes a flag and before it builds on one; `verify` compares runs that others
+built.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, An
     try:
         problems += _unlike_asked(contracts, bundle, Choices.of_receipt(contracts, receipt))
     except (KeyError, TypeError, AttributeError) as error:
-        # its parameters are anybody's: no contract has been held against them
+        # its parameters may be anything: no contract has checked them
         problems.append(
             f"the receipt does not say which optional datasets were asked for: {type(error).__name__} {error}"
         )
@@ -98,7 +98,7 @@ def unmet_demands(contracts: Contracts, bundle: Bundle, receipt: Mapping[str, An
 
 
 def _unlike_asked(contracts: Contracts, bundle: Bundle, choices: Choices) -> list[str]:
-    """Directories the request asked of a segment and did not get, and optional ones that it got unasked."""
+    """Directories that the request demands of a segment and it lacks, and optional ones it has undemanded."""
     own = [item for item in contracts.datasets.values() if item.produced_by.split(".")[0] == bundle.segment]
     asked = asked_for(own, choices)
     found = {(item.dataset, item.scenario) for item in bundle.datasets if item.dataset in contracts.datasets}

@@ -37,7 +37,7 @@ def bundle_figures(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
 
 
 def manifest_figures(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """Figures of every state that was published, its segment passed or not, as its manifest tells them.
+    """Figures of every state that was published, from its manifest, whether its segment passed or not.
 
     Proves nothing.
 

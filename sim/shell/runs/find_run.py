@@ -1,6 +1,6 @@
 """Which run a user means: a directory, or the first characters of one's name.
 
-Every command and `sim.world.open` ask here.
+Every command and `sim.world.open` resolve runs here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def looks_like_a_run(path: Path) -> bool:
-    """Whether something called as a receipt lies there, or gates do: enough to be told what is wrong with it.
+    """Whether a directory holds a receipt's name or gates, so that a reader can say what is wrong with it.
 
     Proves nothing.
     """

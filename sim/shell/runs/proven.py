@@ -1,8 +1,8 @@
 """Which files were proven to be the published ones, and that they still are those files.
 
-A proof is of bytes, and costs reading them all; what is remembered is whose bytes they were: device, inode,
-size, and the times of the last change of content and of inode. A file for which one of these is another is
-read again; other bytes under a proven name are refused.
+A proof is of bytes, and reads them all. The proof is remembered with the file's device, inode, size, and the
+times of the last change of content and of inode. If one of these has changed, the file is read again; other
+bytes under a proven name are refused.
 """
 
 from __future__ import annotations
@@ -70,4 +70,4 @@ def _now(path: Path) -> tuple[int, ...]:
     try:
         return identity(path)
     except OSError:
-        return ()  # what is there, or is not, is told by looking at it
+        return ()  # reading the file says what is wrong with it

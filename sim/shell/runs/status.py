@@ -1,4 +1,4 @@
-"""What stands in a directory of runs, and how far one run got: cheap looks, no proof. `verify` proves."""
+"""Runs in a directory, and how far each got: cheap looks, no proof. `verify` proves."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def size_of(folder: Path) -> int:
 
 
 def asked_for(run_dir: Path) -> dict[str, Any]:
-    """How a run was asked for, as its receipt tells: overrides and user files by name, rows and digest.
+    """The request of a run, from its receipt: overrides, and user files by name, rows and digest.
 
     Empty for a damaged receipt.
     """
@@ -158,7 +158,7 @@ def asked_for(run_dir: Path) -> dict[str, Any]:
 def probe_lock(run_dir: Path) -> tuple[bool, str]:
     """Whether somebody holds the run lock, and the name they left in it. Creates nothing.
 
-    The probe takes the lock shared for an instant, since the kernel tells its holder in no other way.
+    The probe takes the lock shared for an instant, since the kernel names a holder in no other way.
     """
     try:
         fd = os.open(run_dir / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
 """The rows a run may read: published datasets by manifest, verified when first opened.
 
-A file's SHA-256 is checked when a state first opens it, and again if another file has taken its name since;
-page checksums are verified on every read. Files are found by manifest, never by listing a directory.
+The store checks a file's SHA-256 when a state first opens it, and again if another file has taken its name
+since. Every read verifies page checksums. The store finds files by manifest, never by listing a directory.
 """
 
 from __future__ import annotations
@@ -53,11 +53,13 @@ class Store:
         self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
-        self._room = _CACHE_BYTES
+        self._budget = _CACHE_BYTES
 
     def fit(self, memory_limit: int | None) -> None:
         """Keep fewer rows in memory where the process may take `memory_limit` bytes; None for no limit."""
-        self._room = _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
+        self._budget = (
+            _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
+        )
 
     def register(self, items: Iterable[Published]) -> None:
         """Make published datasets readable. Only proven ones may be registered."""
@@ -156,7 +158,7 @@ class Store:
             again = self._frames.pop(key, None)  # another thread read it meanwhile
             self._held += _bytes(frame) - (0 if again is None else _bytes(again))
             self._frames[key] = frame
-            while len(self._frames) > 1 and self._held > self._room:
+            while len(self._frames) > 1 and self._held > self._budget:
                 self._held -= _bytes(self._frames.popitem(last=False)[1])
         return frame
 

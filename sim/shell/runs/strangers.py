@@ -1,4 +1,4 @@
-"""What lies under data/ and gates/ of a run that nothing published there."""
+"""Entries under data/ and gates/ of a run that nothing published."""
 
 from __future__ import annotations
 

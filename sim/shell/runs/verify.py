@@ -1,8 +1,8 @@
 """Verification of a whole run: every byte accounted for, nothing missing, nothing added.
 
-Shallow verification holds names, kinds and sizes against the bundles; deep verification also re-hashes every
-file and recomputes the logical digest of every table. Either holds each segment against the checks its
-contracts demand, if those are at hand. Everything wrong is listed; nothing is repaired.
+Shallow verification compares names, kinds and sizes with the bundles. Deep verification also hashes every
+file and recomputes the logical digest of every table. Either compares each segment with the checks its
+contracts demand, if those contracts are at hand. Verification lists everything wrong and repairs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim.shell.publish.bundle import Bundle
 from sim.shell.publish.gate import gates_dir, verify_bundle
 from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import identity_problems, read_receipt
-from sim.shell.runs.built_with import Judge, require_same_contracts
+from sim.shell.runs.built_with import DemandedChecks, require_same_contracts
 from sim.shell.runs.figures import bundle_figures
 from sim.shell.runs.opened import (
     index_problems,
@@ -96,7 +96,7 @@ def verify_run(
     on_bytes: Callable[[int], None] = lambda size: None,
     contracts: Contracts | None = None,
 ) -> VerifyReport:
-    """Hold a run directory against its own receipts, flags and indexes.
+    """Compare a run directory with its own receipts, flags and indexes.
 
     Args:
         run_dir: Run directory.
@@ -114,7 +114,7 @@ def verify_run(
     receipt = read_receipt(run_dir)
     problems = identity_problems(run_dir, receipt)
     bundles: dict[str, Bundle] = {}
-    reports, judge = [], Judge(run_dir, contracts)
+    reports, demanded = [], DemandedChecks(run_dir, contracts)
     passed = passed_segments(run_dir, codes)
     for code in passed:
         try:
@@ -124,7 +124,7 @@ def verify_run(
                 + index_problems(run_dir, bundle)
                 + seal_problems(run_dir, code, receipt)
             )
-            problems += judge.problems(bundle, receipt)
+            problems += demanded.problems(bundle, receipt)
         except GateError as error:
             problems.append(problem_line(error))
             continue
@@ -167,7 +167,7 @@ def verify_run(
         tuple(reports),
         absent,
         tuple(problems),
-        tuple(judge.unknown),
+        tuple(demanded.unknown),
         told,
     )
 

@@ -1,10 +1,10 @@
 """What a published Parquet file may ask of a reader, decided by its footer before any page is decoded.
 
 A file comes from anybody, and a few bytes can say a great many: a run of equal values, a page that unpacks to
-gigabytes, a dictionary of one long text that every row names. So the footer is held against the manifest,
-packing against what our writer uses (snappy at most makes 64 bytes out of 3), and what the rows take in
-memory against the file's size: at most `LEAST` plus `RATIO` times its bytes. Files of ours take up to 150
-times; what is refused is none of ours.
+gigabytes, a dictionary of one long text that every row names. So the reader compares the footer with the
+manifest, and the packing with what our writer uses (snappy at most makes 64 bytes out of 3). It bounds the
+memory of the rows by the file's size: at most `LEAST` plus `RATIO` times its bytes. Files of ours take up to
+150 times; a refused file is none of ours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MOST_ITEMS = 1 << 20
 
 
 def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) -> None:
-    """Hold a file against its manifest entry before its rows are decoded.
+    """Compare a file with its manifest entry before its rows are decoded.
 
     Args:
         where: The file's path or URL.
@@ -62,7 +62,7 @@ def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) 
 
 
 def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[int, list[str]]:
-    """Hold a file's footer against its manifest entry.
+    """Compare a file's footer with its manifest entry.
 
     Args:
         where: The file's path or URL.
@@ -150,7 +150,7 @@ def require_room(where: str, part: PartFile, decoded: int) -> None:
 
 
 def require_bounded_table(where: str, data: bytes, most: int) -> None:
-    """Hold a whole Parquet file of flat columns against a bound before its rows are made.
+    """Check that a whole Parquet file of flat columns stays within a bound before its rows are made.
 
     Args:
         where: What it is called in a refusal.
@@ -159,7 +159,7 @@ def require_bounded_table(where: str, data: bytes, most: int) -> None:
             longest of their column.
 
     Raises:
-        GateError: `SHELL.PUBLISHED_FILE_INVALID`: it takes more, or does not tell what it takes.
+        GateError: `SHELL.PUBLISHED_FILE_INVALID`: it takes more, or does not say what it takes.
         pa.ArrowException, OSError: It is no Parquet file.
     """
     unpacked, texts = 0, set()

@@ -78,7 +78,7 @@ class _Values:
 
 
 class KeyIndex:
-    """The keys of a referenced table, prepared once and asked for every partition.
+    """The keys of a referenced table, prepared once and used for every partition.
 
     Args:
         frame: The referenced table (or just its key columns).
@@ -91,8 +91,8 @@ class KeyIndex:
         # Each level: the distinct values of one more column, and the distinct (code so far, value) pairs as
         # packed codes.
         self._levels: list[tuple[_Values, _Values]] = []
-        # Where the first column tells every row by itself: where it is found, and the others beside it. Pairs
-        # would take far more.
+        # If the first column alone identifies every row: its values, and the other columns beside it. Pairs
+        # would take far more memory.
         self._first: tuple[_Values, tuple[Array, ...]] | None = None
         present = _present(frame, to)
         columns = [frame[name] if present is None else frame[name][present] for name in to]

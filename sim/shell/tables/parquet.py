@@ -133,7 +133,7 @@ def read_parquet(
         vocab: All vocabularies by name.
         columns: Only these, in this order.
         threads: Decode columns side by side.
-        part: What the manifest says of it; given, its footer is held against that before a page is decoded.
+        part: Its manifest entry; if given, the footer is compared with it before a page is decoded.
 
     Raises:
         ContractError: `SHELL.UNKNOWN_COLUMN`.
@@ -160,7 +160,7 @@ def read_parquet(
     except MemoryError:  # Arrow's is an ArrowException too, and says nothing about the file
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
-        # Arrow tells a damaged file by an OSError without a number; a number is the system's, and says
+        # Arrow raises an OSError without a number for a damaged file; a number is the system's, and says
         # nothing about the file.
         if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
             raise StorageError(

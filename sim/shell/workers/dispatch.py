@@ -179,7 +179,7 @@ class PartitionWork:
         )
 
     def unanswered(self, part: Partition) -> int:
-        """How many workers began the partition and were never heard of again."""
+        """How many workers began the partition and never answered."""
         return self._opened().unanswered(part.name)
 
     def close(self) -> None:

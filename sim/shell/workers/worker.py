@@ -1,11 +1,11 @@
 """A partition in a worker process: `compute` is the one function a cluster calls, text in and text out.
 
-What crosses the wire is the name of `compute`, a short JSON text, and a JSON answer. (dask sends the
-reference to a function as its module and name; no object of the engine is ever serialised, and no byte of
-data travels this way.) All else a worker derives itself: contracts and parameters from the request, rows from
-published files through the ordinary store, which holds them against the digests of the driver's manifests. It
-then compares what it derived with what the driver has, and refuses to compute on any difference. It writes
-nothing outside its attempt (see `attempts.py`).
+The wire carries the name of `compute`, a short JSON text, and a JSON answer. (dask sends the reference to a
+function as its module and name; it serialises no object of the engine and sends no byte of data.) The worker
+derives all else itself: contracts and parameters from the request, rows from published files through the
+ordinary store, which compares them with the digests of the driver's manifests. It then compares what it
+derived with what the driver has, and refuses to compute on any difference. It writes nothing outside its
+attempt (see `attempts.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sim.ground.errors import BackendError, SimError, StorageError, WorkerError
 from sim.ground.identity import canonical_json, code_digest, sha256_bytes
 from sim.ground.json_text import load_json
 from sim.shell.events.events import Silent
-from sim.shell.partition.attempts import JOB_NAME, Attempt, Stale, room
+from sim.shell.partition.attempts import JOB_NAME, Attempt, Stale, attempts_dir
 from sim.shell.partition.out_of_memory import ran_out
 from sim.shell.partition.partition import StateRun, compute_partition
 from sim.shell.partition.rng_events import program_called
@@ -55,7 +55,7 @@ class _Job:
     program: Program
     context: Context
     run: StateRun
-    room: Path
+    folder: Path
 
 
 def compute(text: str) -> str:
@@ -75,7 +75,7 @@ def compute(text: str) -> str:
     attempt = None
     try:
         job = _job(task["run_dir"], task["state"], task["job"])
-        attempt = Attempt(job.room, part.name)
+        attempt = Attempt(job.folder, part.name)
         result = _computed(job, attempt, part, task["verify"])
         answer = {"result": encode_result(result), "attempt": attempt.path.name}
     except Stale as stale:
@@ -107,7 +107,7 @@ def _computed(job: _Job, attempt: Attempt, part: Partition, verify: bool) -> Par
 
 @lru_cache(maxsize=2)
 def _job(run_dir: str, state: str, digest: str) -> _Job:
-    folder = room(Path(run_dir) / "staging" / state, digest)
+    folder = attempts_dir(Path(run_dir) / "staging" / state, digest)
     path = folder / JOB_NAME
     if not path.is_file():
         raise Stale(f"{path} does not exist")
