@@ -37,11 +37,10 @@ SCENARIO_KEY = PARTITION_KEYS[-1]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence suggesting the known name closest to `name`, or listing a few,
-    for the `do` part of an error.
+    """A sentence for an error's `do`: the known name closest to `name`, or a few known names.
 
-    For names only: codes of few letters that look alike mean different things, so nothing of three letters or
-    fewer is guessed. What somebody meant by an unknown code is known by `hints.code_hint`.
+    Names of three letters or fewer get no suggestion: they are codes, and codes that look alike mean
+    different things. `hints.code_hint` suggests codes.
     """
     names = sorted(known)
     close = (
@@ -139,8 +138,9 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Switch:
-    """What an optional dataset is published for: a truth value `key` of config pack `config`,
-    or the user's input `external`.
+    """The switch of an optional dataset: `key` of config pack `config`, or the user's input `external`.
+
+    A run publishes the dataset if the key is true, or if the user gives the input.
     """
 
     config: str | None = None

@@ -30,7 +30,7 @@ class SimError(Exception):
         expected: What should have been there.
         where: `file:line` or a path inside the run.
         do: What to do next.
-        examples: Offending items; at most `EXAMPLE_LIMIT` are printed, the total is always told.
+        examples: Offending items; at most `EXAMPLE_LIMIT` are printed, with the total.
         total: How many items offend, when more than `examples` holds.
         all_examples: Whether `--json` lists all of `examples`, for programs that correct them.
     """
@@ -95,7 +95,7 @@ class SimError(Exception):
 
 
 class UsageError(SimError):
-    """The command line asks for something that does not exist or does not fit together."""
+    """The command line names something that does not exist, or combines options that exclude each other."""
 
     exit_code = 2
 
@@ -137,7 +137,7 @@ class WorkerError(SimError):
 
 
 class BackendError(SimError):
-    """The asked-for backend cannot run here."""
+    """The requested backend cannot run here."""
 
     exit_code = 9
 
@@ -174,9 +174,7 @@ def files_left(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def storage_errors(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
-    """Turn OSError into a StorageError that names the path and, when space ran out,
-    what is needed and what is free.
-    """
+    """Turn OSError into a StorageError that names the path; a full disk also says bytes needed and free."""
     try:
         yield
     except OSError as error:

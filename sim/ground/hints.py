@@ -1,8 +1,8 @@
-"""What somebody who wrote an unknown code meant, where that is known for sure - and silence where it is not.
+"""Suggestions for unknown codes, given only where the intended code is certain.
 
-Codes that look alike mean different things: the letters of `UK` are nearest to `UA`, whose country is
-another. So a hint for a code comes from a table of known confusions, or from spelling alone (case, blanks);
-letter distance is for names (`contract_types.nearest`).
+Codes that look alike mean different things: `UK` is one letter from `UA`, which is another country. So a
+hint for a code comes from a table of known confusions, or from case and blanks alone. Letter distance is for
+names (`contract_types.nearest`).
 """
 
 from __future__ import annotations

@@ -157,9 +157,7 @@ def run_id(fingerprint: str, seed: int, scenarios: Iterable[str]) -> str:
 
 @cache
 def code_digest() -> str:
-    """Digest of the engine's own sources: finished partitions in staging are reused only by the code that
-    made them.
-    """
+    """Digest of the engine's sources; only the same sources reuse finished partitions in staging."""
     root = Path(__file__).resolve().parents[2]
     return named_digest(
         "closedworld.code.v1", [(str(path.relative_to(root)), sha256_file(path)) for path in code_files(root)]

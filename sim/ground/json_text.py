@@ -1,6 +1,4 @@
-"""JSON that a run published, read from anybody's directory: strict, bounded in depth,
-of a format that is known.
-"""
+"""Strict reader of the JSON files of a run, whoever wrote them: bounded depth, a known format."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Names that runs, contracts and requests may use: each kind has one pattern,
-and a name is one of it from end to end or refused.
+"""Names that runs, contracts and requests may use: each kind has one pattern, and the whole name must match.
 
 Such names become SQL identifiers, paths and words on a terminal. Whoever writes SQL or a path still quotes
 them; here is decided that there is nothing to quote. `$` of a regular expression also holds before a last

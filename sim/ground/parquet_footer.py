@@ -148,8 +148,9 @@ def _chunk(chunk: dict[int, Any], level: Any) -> ColumnChunk:
 
 
 def _sizes_flaw(sizes: dict[int, Any], level: Any) -> str:
-    """What Arrow requires of size statistics: a histogram has a place for every level,
-    and only texts have bytes of their own.
+    """What Arrow would refuse in size statistics, or None.
+
+    A histogram must have a place for every level, and only text columns may state a size of their bytes.
     """
     for number, most in ((2, level.max_repetition_level), (3, level.max_definition_level)):
         if sizes.get(number) and len(sizes[number]) != most + 1:

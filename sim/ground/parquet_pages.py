@@ -1,5 +1,4 @@
-"""Headers of Parquet pages, read without decoding a page: what a column chunk would become,
-by its own word page by page.
+"""Headers of Parquet pages, read without decoding a page: the decoded size that each page states.
 
 A header is a struct in Thrift's compact protocol. Arrow allocates what a page header says and refuses a page
 that becomes anything else, so the sum of the headers bounds what decoding takes. The footer's sums are not

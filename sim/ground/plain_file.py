@@ -116,10 +116,9 @@ def unless_absent(read: Callable[[], Read]) -> Read | None:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """What tells one file under a name from another, or from itself with other bytes: device, inode, size,
-    times of change.
+    """Device, inode, size and times of change of a file: equal only if file and bytes are the same.
 
-    The time of status change is the kernel's own; nobody sets it back.
+    Only the kernel sets the time of status change, so no program can restore an earlier one.
 
     Raises:
         OSError: If nothing is there.

@@ -1,6 +1,4 @@
-"""Text of anybody as text that is only read: nothing in it drives a terminal, turns its direction,
-or passes for a line of ours.
-"""
+"""Untrusted text made safe to print: it cannot drive a terminal, reverse direction or imitate our lines."""
 
 from __future__ import annotations
 

@@ -78,8 +78,9 @@ def read_once(
 
 
 class Folder:
-    """A directory of small text files given by a user: listed once, each file read at most once,
-    all of it bounded.
+    """A directory of small text files given by a user, listed once; each file is read at most once.
+
+    Number of entries and bytes are bounded.
 
     Args:
         root: The directory.

@@ -1,6 +1,4 @@
-"""Structs in Thrift's compact protocol, as Parquet's footers and page headers are written,
-read without knowing their fields.
-"""
+"""Structs in Thrift's compact protocol (Parquet's footers and page headers), read without a schema."""
 
 from __future__ import annotations
 

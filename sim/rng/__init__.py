@@ -1,8 +1,8 @@
 """Addressed randomness: a value is `philox(stream key, counter)`, and nothing else decides it.
 
 `stream_key` derives a stream's key from the seed, `block` gives the two words at a counter, `Streams` is the
-registry of what each stream draws for, `Stream.address` evaluates how its counters are formed. It stands on
-`sim.ground`; only `block` asks `sim.backends` for the generator, when it is called.
+registry of what each stream draws for, `Stream.address` forms the counters of its entities. The package
+imports `sim.ground`; only a call of `block` imports `sim.backends`, for the generator.
 """
 
 from sim.ground.identity import frame

@@ -266,9 +266,7 @@ def _called(node: Node) -> str:
 
 
 def named(node: Node, inner: bool = False) -> Iterator[Field]:
-    """Fields an expression names, in the order it names them; with `inner`,
-    also those its fields are made of, after each.
-    """
+    """Fields an expression names, in order; with `inner`, each is followed by the fields it is made of."""
     match node:
         case Field():
             yield node

@@ -32,7 +32,7 @@ class Stream:
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
         description: What each draw decides; may be left out.
-        events: What one event stands for where events are asked for: an entity, all entities of one high
+        events: What one event counts, in runs that publish events: an entity, all entities of one high
             counter word (a cell), or all of a partition.
         blocks: Blocks an entity's address has room for.
         words: Both expressions, parsed.
@@ -83,8 +83,9 @@ class Stream:
 
     @property
     def run(self) -> int:
-        """Entities that may follow one another at consecutive counters: what the lowest field of c0 counts,
-        if they have one block each.
+        """How many entities may follow one another at consecutive counters.
+
+        It is the range of the lowest field of c0 if an entity has one block, else 1.
         """
         lowest = [
             value for value, shift in parts_of(self.words[0]) if shift == 0 and isinstance(value, Field)

@@ -1,6 +1,4 @@
-"""A state's random streams: their keys, and the addresses of its draws,
-formed as contracts/rng/streams.yaml says.
-"""
+"""A state's random streams: their keys and the addresses of its draws, as contracts/rng/streams.yaml says."""
 
 from __future__ import annotations
 
@@ -60,8 +58,7 @@ class Addressed:
             raise self._overflow(error) from None
 
     def field(self, name: str, /, **parts: Any) -> Array:
-        """A field that is made of others, such as the entity hash of a natural key:
-        uint64 of the parts' length.
+        """Value of a compound field, such as the entity hash of a natural key: uint64, as long as the parts.
 
         Args:
             name: Name of the field in contracts/rng/streams.yaml; a hash needs kernel `entity_hash`.
@@ -112,8 +109,7 @@ class Addressed:
         return draws
 
     def require_room(self, stream: str, draws: int | Array, entities: Array | None) -> None:
-        """Refuse entities that draw more words than their addresses have room for, and runs that leave the
-        field they are counted in.
+        """Refuse entities that draw more words than their addresses hold, and runs that overflow their field.
 
         Raises:
             ValidationError: `<state>.ADDRESS_OVERFLOW`.
@@ -130,5 +126,5 @@ class Addressed:
                 raise self._overflow(AddressOverflow(says, str(found), f"at most {room}"))
 
     def event_unit(self, stream: str) -> str:
-        """What one event of a stream stands for: `entity`, `cell` or `partition`."""
+        """What one event of a stream counts: `entity`, `cell` or `partition`."""
         return self._streams[stream].events

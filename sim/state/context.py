@@ -70,9 +70,7 @@ class Context(Addressed):
         return self._of_partition and self.state.resident
 
     def for_partition(self, part: Partition, backend: Backend | None = None) -> PartitionContext:
-        """This context with fresh accumulators for one partition;
-        on another backend to hold two against each other.
-        """
+        """This context with fresh accumulators for one partition; on another `backend` to compare the two."""
         return PartitionContext(
             self.state,
             seed=self._seed,
@@ -121,8 +119,9 @@ class Context(Addressed):
         return self._externals.get(name)
 
     def publishes(self, dataset: str, scenario: str | None = None) -> bool:
-        """Whether the request asks for a dataset (of a scenario) that the state reads or writes:
-        an optional one may be switched off.
+        """Whether the request asks for a dataset (of a scenario) that the state reads or writes.
+
+        A request may switch an optional dataset off.
         """
         if dataset not in self.state.writes:
             self._declared(dataset, row_level=False)
@@ -217,8 +216,9 @@ class PartitionContext(Context):
         scenario: str | None = None,
         names: Mapping[str, Array] | None = None,
     ) -> None:
-        """Account for random numbers drawn from a stream, one row an entity,
-        or one a run of entities at consecutive counters.
+        """Account for random numbers drawn from a stream: one row an entity, or a run of entities.
+
+        Entities of a run are at consecutive counters.
 
         Args:
             at: Where the draws of each row begin, n rows; from `address`.
@@ -227,7 +227,7 @@ class PartitionContext(Context):
             entities: Whole numbers, n: entities of each row, each at the next counter after the one before;
                 None for one each.
             scenario: Scenario, for scenario data.
-            names: Columns of n by which people know the rows; kept where events are asked for
+            names: Columns of n that identify a row for a reader; kept if the run publishes events
                 (`rng_events.py`).
 
         Raises:

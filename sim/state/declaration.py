@@ -158,9 +158,9 @@ class Check:
 
     Attributes:
         name: Stable name.
-        passed: Whether publishing may go on.
+        passed: Whether it passed; publishing stops at a check that did not.
         found: Measured figure(s), JSON-able.
-        expected: What it was held against, JSON-able.
+        expected: What the figures were compared with, JSON-able.
         note: One sentence for people.
     """
 

@@ -1,4 +1,4 @@
-"""Random events of one partition: what `ctx.ledger` was told, row by row, with the counters before and after.
+"""Random events of one partition: the rows given to `ctx.ledger`, with the counters before and after.
 
 An event is an entity, or a run of entities at consecutive counters. Where a stream's contract says
 `events: cell`, the events of one high counter word are summed up; where it says `partition`, those of the
@@ -35,7 +35,7 @@ def drawn(rows: int, draws: int | Array, entities: Array | None) -> tuple[int, i
 
 @dataclass
 class EventLog:
-    """Events by stream, as they are told.
+    """Events by stream, in the order of the calls.
 
     Attributes:
         rows: Stream -> columns of each call: the counters, the figures and the names; uint64, but for the
@@ -75,12 +75,12 @@ class EventLog:
             stream: Stream id.
             part: Number of the partition.
             by: ENTITY, CELL or PARTITION.
-            names: Name -> dtype of the columns people know the rows by.
+            names: Name -> dtype of the columns that identify a row for a reader.
         """
         columns = {**names, **dict.fromkeys((*COUNTERS, *FIGURES), np.dtype(np.uint64))}
-        told = self.rows.get(stream, [])
+        calls = self.rows.get(stream, [])
         joined = {
-            name: np.concatenate([np.zeros(0, dtype=kind), *(row[name] for row in told)])
+            name: np.concatenate([np.zeros(0, dtype=kind), *(row[name] for row in calls)])
             for name, kind in columns.items()
         }
         order = np.lexsort((joined["counter_before_lo"], joined["counter_before_hi"]))

@@ -79,7 +79,7 @@ class Frame:
     def present(self, name: str) -> Array:
         """Which rows of a column hold a value: bool, n; all of them when the column has no mask.
 
-        A file without nulls comes back without masks, so what a mask says is asked here and not of `valid`.
+        Use this and not `valid`: a file without nulls comes back without masks.
         """
         mask = self.valid.get(name)
         return np.ones_like(self._columns[name], dtype=np.bool_) if mask is None else mask

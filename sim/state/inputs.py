@@ -1,5 +1,4 @@
-"""What a state reads, whoever holds it: published files behind their gate, rows in memory,
-or those of a test.
+"""Where a state's inputs come from: published files behind their gate, rows in memory, or rows of a test.
 
 `sim.shell.runs.store` gives the published rows of a run, `sim.shell.runs.memory_store` rows that are computed
 and never published.

@@ -1,5 +1,4 @@
-"""A model as the engine takes it: segments in order, scenarios, readers of users' files,
-and an estimate of its volume.
+"""A model as the engine takes it: segments in order, scenarios, readers of users' files, and an estimate.
 
 The engine (`sim.shell`) runs any model and knows none; `sim.model.MODEL` is the one of this package.
 """
@@ -75,7 +74,7 @@ class Supplied(Protocol):
 
     @property
     def told(self) -> Mapping[str, Any]:
-        """What was read and what was not, for the receipt: JSON-able."""
+        """For the receipt, JSON-able: what the reader used of the file and what it left out."""
         ...
 
     def echo(self) -> list[str]:
@@ -104,7 +103,7 @@ class Model:
         load: Gives the segments in build order; called when they are first needed.
         scenario_pack: Config pack whose `scenarios` are the scenarios by id.
         inputs: Reader of each kind of user's file, by id of its table contract.
-        estimate: Rough volumes, or None where nobody wants to know.
+        estimate: Rough volumes, or None for a model without an estimate.
     """
 
     module: str
@@ -125,9 +124,7 @@ class Model:
 
     @property
     def readers(self) -> dict[str, tuple[str, ...]]:
-        """Dataset id -> ids of the states that read it, in build order;
-        a dataset nobody reads is not there.
-        """
+        """Dataset id -> ids of states that read it, in build order; datasets without readers are absent."""
         found: dict[str, tuple[str, ...]] = {}
         for state in self.states:
             for dataset in state.reads:

@@ -33,8 +33,9 @@ class Origin:
     layers: tuple[Layer, ...]
 
     def where(self, key: KeyPath) -> str:
-        """Places that decide the value of `key`: of the last text that gave it whole,
-        and of later ones that changed a part of it.
+        """Places that decide the value of `key`.
+
+        These are the last text that gave the whole value, and every later text that changed a part of it.
         """
         places: list[str] = []
         for layer in self.layers:

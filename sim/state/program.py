@@ -1,6 +1,4 @@
-"""Programs and segments: a state's declaration with its functions,
-and an ordered list of such behind one gate.
-"""
+"""Programs and segments: a state's declaration with its functions, and an ordered list of programs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Records of what was published: a file, a dataset, the draws from a stream.
 
-Values only; nobody reads or writes a file here.
+Values only: this module reads and writes no file.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class Published:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """Number of rows before each file, and of all of them: summed up once,
-        since every partition that reads a range asks.
+        """Number of rows before each file, and the total.
+
+        It is cached, because every partition that reads a range needs it.
         """
         return (0, *accumulate(part.rows for part in self.files))
 

@@ -1,5 +1,4 @@
-"""How the model refuses: a state, a key of the configuration and what is wrong with it go in,
-the file and line come out.
+"""How the model refuses: from a state, a configuration key and a message, an error with file and line.
 
 A key is written as `--set` takes it: `<pack>.<key>.<key>`, e.g. `arrival_count_config_5B.largest_mean`. The
 resolved configuration knows where its value is written - the file under any `--config DIR`, a preset, or
@@ -72,7 +71,7 @@ def refuse(
 def refuse_any(
     ctx: Context, name: str, what: str, faults: Iterable[Fault], *, expected: str = "", do: str = ""
 ) -> None:
-    """Refuse a configuration with faults, each told with its place; return if there are none.
+    """Refuse a configuration with faults, each with its place; return if there are none.
 
     Args:
         ctx: Context of the state that refuses.

@@ -1,10 +1,9 @@
-"""Datasets a world may leave out: what switches them, and which a request asks for.
+"""Optional datasets: what switches them, and which of them a request wants.
 
-A contract names the switch of such a dataset (`published_when`). Either a truth value of a config pack, where
-`scenarios.<id>.<key>` of the same pack goes before `<key>` for data by scenario; or an input that the user
-gave or did not give. Both are part of the request, so whoever holds a run's receipt can tell what the run had
-to publish: a dataset that was switched off is not missing, and one that is there all the same was not asked
-for.
+A contract names the switch of such a dataset (`published_when`). The switch is a truth value of a config
+pack, or an input that the user may give. For data by scenario, `scenarios.<id>.<key>` of the pack overrides
+`<key>`. Both kinds are part of the request, so a run's receipt says what the run had to publish: a dataset
+that was switched off is not missing, and a dataset that is there although it was switched off was not wanted.
 """
 
 from __future__ import annotations
