@@ -173,9 +173,7 @@ class Kernels:
         return tuple(sorted(self._contracts))
 
     def compile_all(self) -> None:
-        """Load and compile every kernel for its contract's types (a fresh install does this once,
-        ahead of time).
-        """
+        """Load and compile every kernel for its contract's types; a fresh install does this once."""
         for stem in self.names:
             kernel: BoundKernel = getattr(self, stem)
             kernel.warm()

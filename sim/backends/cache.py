@@ -25,8 +25,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def kernel_sources_digest(codes: Mapping[str, Mapping[str, int]]) -> str:
-    """SHA-256 (16 hex digits) over what a compiled twin is made of: every file in `cpu_fallback`,
-    and the contracts' error codes.
+    """SHA-256 (16 hex digits) of every file in `cpu_fallback` and of the contracts' error codes.
 
     Args:
         codes: Code of each error by its name, by kernel.
@@ -39,9 +38,7 @@ def kernel_sources_digest(codes: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def private_cache_dir(name: str) -> Path:
-    """A cache directory of that name, created if need be; a throw-away one when no
-    private place can be had.
-    """
+    """A cache directory of that name, created if missing; a temporary one if no private place exists."""
     mine = user_cache()
     for parent in (_ROOT / ".numba_cache", *([mine / "closedworld"] if mine else [])):
         folder = parent / name

@@ -41,7 +41,7 @@ def get_backend(name: str = "cpu") -> Backend:
 
 
 def driver_report() -> dict[str, str]:
-    """What `doctor` tells of the GPU.
+    """What `doctor` says about the GPU.
 
     Returns:
         `found`: driver, CUDA version and devices, or why there is none; `do`: what makes `--backend gpu` work
@@ -99,7 +99,7 @@ def _cpu() -> Backend:
 
     from sim.backends.compiled import kept_kernels
 
-    # first: numba is told where to keep kernels before it meets one
+    # first: numba must know where to keep kernels before it loads one
     compiled, kernels, numba_version = kept_kernels()
     from cpu_fallback import ops
     from sim.backends.host import HostOps
@@ -116,7 +116,7 @@ def _cpu() -> Backend:
 
 def _device(name: str) -> Backend:
     if name == "gpu":
-        _require_driver()  # a machine without one is told apart before anything big is imported
+        _require_driver()  # a machine without a driver is refused before a big package is imported
     from sim.backends.device_backend import emulated_backend, gpu_backend
 
     return gpu_backend() if name == "gpu" else emulated_backend()

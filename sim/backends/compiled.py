@@ -135,9 +135,7 @@ class CompiledKernels:
 
 
 def kept_kernels() -> tuple[CompiledKernels, Kernels, str]:
-    """What of the CPU's kernels lies compiled in this user's cache, the kernels that use it,
-    and numba's version.
-    """
+    """The CPU's compiled kernels in this user's cache, the kernels that use them, and numba's version."""
     from cpu_fallback.runtime import keep_compiled_kernels_in
 
     codes = {stem: contract.codes for stem, contract in load_kernel_contracts().items()}
@@ -210,8 +208,9 @@ def serve(folder: str) -> None:
 
 
 def main() -> None:
-    """Compile for this machine what is not compiled yet: what a fresh install does; with a directory,
-    as one of several processes.
+    """Compile what is not compiled yet for this machine, as a fresh install does.
+
+    With a directory as argument, this process is one of several that compile.
     """
     if len(sys.argv) > 1:
         serve(sys.argv[1])

@@ -95,8 +95,9 @@ class DeviceKernel(BoundKernel):
 
 
 def in_turn(device: Any, work: Callable[[], Result]) -> Result:
-    """Work in the thread's turn on the device, or in one for it alone: that is tried again with half the
-    slots when memory runs out.
+    """Run `work` in the thread's turn on the device, or in a new turn of its own.
+
+    A new turn is tried again with half the slots whenever memory runs out.
 
     Raises:
         OutOfDeviceMemory: It does not fit even alone; in a turn that goes on outside, whose holder then tries

@@ -1,4 +1,4 @@
-"""Operations of the `cpu` backend: one memory, so nothing moves and nobody waits for a turn."""
+"""Operations of the `cpu` backend: there is one memory, so nothing moves and no thread waits for a turn."""
 
 from __future__ import annotations
 

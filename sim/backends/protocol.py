@@ -80,14 +80,15 @@ class Ops(Protocol):
         """Sort uint64 `values` in place inside each `[offset[i], offset[i + 1])`."""
 
     def repeat(self, columns: Sequence[Any], counts: Any) -> list[Any]:
-        """Each column with row i repeated `counts[i]` times; on the device iff a column or the counts are
-        there.
+        """Each column with row i repeated `counts[i]` times.
+
+        The result is on the device if and only if a column or the counts are.
         """
 
     def turn(self, work: Callable[[], Result]) -> Result:
-        """Run a partition's work when the device has room for it.
+        """Run a partition's work when the device has a free slot.
 
-        Again, with fewer beside it, if its memory runs out.
+        If the device's memory runs out, the work runs again with fewer partitions beside it.
 
         Raises:
             OutOfDeviceMemory: The work does not fit even alone.
@@ -105,8 +106,8 @@ class Backend:
         xp: Array namespace for exact integer work on what `ops.to_device` gives.
         ops: Moves between memories, segmented sort, repetition, turns on the device.
         describe: Versions that matter for provenance.
-        why: Why `auto` chose it; empty when it was asked for by name.
-        compiled: What is compiled already and what is not, where compiling takes long enough to be told.
+        why: Why `auto` chose it; empty if the user named it.
+        compiled: What is compiled already and what is not, if compiling takes long enough to report progress.
         slots: How many partitions may be on the device at once; None where there is no device.
     """
 

@@ -23,8 +23,7 @@ _SETTINGS = (
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc and Arrow to reuse memory; to be called as a process starts,
-    before threads and before pyarrow is imported.
+    """Make glibc and Arrow reuse freed memory; call it before threads start and before pyarrow is imported.
 
     Peak memory does not rise by it; memory that is free after the peak is just not given back. Settings that
     the user made through the environment stand. Other C libraries are left alone.
@@ -40,8 +39,7 @@ def keep_freed_memory() -> bool:
 
 
 def grow_by_need() -> bool:
-    """For a process under a memory limit: the heap grows by what is asked for,
-    not in steps whose rest nobody has touched.
+    """For a process under a memory limit: let the heap grow by the size of each request, not in larger steps.
 
     The kernel counts such a rest where it bounds private memory (RLIMIT_DATA), and the C library refuses a
     small block when a whole step no longer fits. Returns as `keep_freed_memory`.

@@ -1,16 +1,15 @@
-"""How many items may be in flight under a memory limit, learnt from the kernel's high-water mark of resident
-memory.
+"""How many items may be in flight under a memory limit, learnt from the process's peak resident memory.
 
-What an item takes is not known beforehand. So the first one runs alone: what the process held before it,
-subtracted from the peak while it ran, is its cost. From then on n items may be in flight as long as
+The memory of an item is not known beforehand. So the first item runs alone: its cost is the peak while it
+ran, less what the process held before. From then on n items may be in flight as long as
 
     base + n x cost x 5/4 <= limit
 
-with the highest cost seen so far. With several in flight only their sum is seen, and their mean may raise the
-cost but never lower it; n grows by at most one with each item that ends, so a first item that was small is
-found out before many follow. Plans that know what their partitions weigh begin with the heaviest, so that is
-what is learnt from. The limit itself is held against the peak of the whole process, whatever caused it: it is
-never passed in silence.
+with the highest cost seen so far. With several items in flight only their sum is known; their mean may raise
+the cost but never lower it. n grows by at most one with each item that ends, so a small first item is noticed
+before many follow. Plans that know how large their partitions are begin with the largest, so the cost is
+learnt from that one. The limit is compared with the peak of the whole process, whatever caused it; a process
+that exceeds it fails with an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A dask cluster, joined or started: addresses, certificates,
-and the options under which workers of our own live.
+"""A dask cluster, joined or started: addresses, certificates, and the options of workers that we start.
 
-Everything started here listens on 127.0.0.1 only, without a dashboard. dask itself knows no password: whoever
-can reach a scheduler's port can run code as its user, unless TLS asks for a certificate.
+Everything started here listens on 127.0.0.1 only, without a dashboard. dask has no passwords: any program
+that can reach a scheduler's port can run code as its user, unless TLS requires a certificate.
 """
 
 from __future__ import annotations
@@ -175,10 +174,9 @@ class Cluster:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes begun meanwhile, and what they begin later,
-    never see Ctrl-C or their terminal hang up.
+    """Threads and processes started in this block, and their children, never see Ctrl-C or a hang-up.
 
-    The driver alone answers these, and ends them.
+    Only the driver reacts to these signals, and it ends the workers.
     """
     resource_tracker.ensure_running()  # it would unblock the signal for the thread that starts it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})

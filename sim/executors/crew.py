@@ -101,6 +101,6 @@ class Crew(Generic[Item, Result]):
             number, item = task
             try:
                 self._done.put((number, item, (self._function(item),), None))
-            except BaseException as error:  # handed on: the thread that asked decides
+            except BaseException as error:  # passed on: the thread that started the crew decides
                 self._done.put((number, item, (), error))
             del task, item

@@ -1,5 +1,4 @@
-"""Processes of a dask cluster: one on this machine that lives as long as the run,
-or any that is there already.
+"""Processes of a dask cluster: a cluster on this machine for the length of a run, or an existing one.
 
 Work goes out as text and comes back as text (see `protocol.Work`): dask sees a function by name and one
 string a task. At most two tasks a worker thread are with the scheduler at a time, whatever the number of
@@ -149,8 +148,9 @@ class DaskExecutor:
                 yield landed.get_nowait()
 
     def _slots(self) -> int:
-        """How many items may be under way: two a thread, asked for now and then,
-        since clusters grow and shrink.
+        """How many items may be under way: two for each worker thread.
+
+        The number of threads is looked up every two seconds, because clusters grow and shrink.
         """
         now = time.monotonic()
         if now - self._asked > 2.0:

@@ -68,7 +68,7 @@ class ExecutorError(RuntimeError):
 
 
 class ExecutorUnavailable(ExecutorError):
-    """The executor cannot be had here: a package is missing, or nobody answers at the scheduler's address."""
+    """The executor cannot run here: a package is missing, or no scheduler answers at the address."""
 
 
 class ClusterLost(ExecutorError):

@@ -1,6 +1,4 @@
-"""Resident memory of this process, as Linux counts it: its pages that are in memory,
-those of mapped files among them.
-"""
+"""Resident memory of this process, as Linux counts it; resident pages of mapped files are included."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ def peak() -> int:
 
 
 def highest() -> int:
-    """Highest bytes of this process so far, whatever was marked; where Linux does not say,
-    what its parent held counts too.
+    """Highest resident bytes of this process so far, regardless of `mark`.
+
+    Where the system offers only getrusage, memory that a parent held before fork counts too.
     """
     try:
         return max(_highest, peak())
@@ -36,10 +35,10 @@ def highest() -> int:
 
 
 def mark() -> None:
-    """Let `peak` begin anew.
+    """Make `peak` start again from now.
 
     Raises:
-        OSError: The kernel has no such thing.
+        OSError: The kernel does not support it.
     """
     global _highest
     _highest = max(_highest, peak())
@@ -47,7 +46,7 @@ def mark() -> None:
 
 
 def measurable() -> bool:
-    """Whether the kernel tells a process what is resident, and its peak from a moment on."""
+    """Whether the kernel reports a process's resident memory, and its peak since a given moment."""
     try:
         mark()
         return 0 < resident() <= peak()
@@ -56,9 +55,9 @@ def measurable() -> bool:
 
 
 def available() -> int | None:
-    """Bytes this process may still take: what the machine has free, or its control group where that is less.
+    """Bytes this process may still take: the machine's free memory or its control group's, whichever is less.
 
-    None if nobody says.
+    None if the system reports neither.
     """
     found = []
     with contextlib.suppress(OSError, StopIteration, ValueError), Path("/proc/meminfo").open() as lines:

@@ -1,6 +1,4 @@
-"""The same for many files at once: hashing and reading leave the interpreter lock,
-and a disk likes company.
-"""
+"""Run one function over many files in parallel; hashing and reading release the GIL."""
 
 from __future__ import annotations
 
