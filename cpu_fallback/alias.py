@@ -5,8 +5,10 @@ from cpu_fallback.device import device, mul128, u64
 
 @device
 def pick_slot(x, first, slots, threshold, alias):
-    """Slot within the table of `slots` rows from `first`: high word of x * slots,
-    kept where the low word is below its threshold.
+    """Row within the table of `slots` rows from `first` that the word `x` picks.
+
+    The high word of x * slots is the slot. The low word keeps the slot if it is below the slot's threshold,
+    else the slot's alias is taken.
     """
     slot, fraction = mul128(x, slots)
     # Both loads first: a select instead of a branch that is wrong every other time.

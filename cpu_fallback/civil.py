@@ -5,9 +5,7 @@ from cpu_fallback.device import device, u64
 
 @device
 def last_at_or_before(ts, first, stop, instant):
-    """Last row of [first, stop) whose instant is not after ts;
-    `stop` where there is none. Instants ascend.
-    """
+    """Last row of [first, stop) whose instant is at most ts, else `stop`; instants ascend."""
     low = first
     high = stop
     while low < high:

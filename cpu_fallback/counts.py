@@ -8,8 +8,9 @@ COUNT_LIMIT = 0xFFFFFFFF
 
 @device
 def log_zero_probability(mu, kappa):
-    """Log of P(N = 0): -mu for Poisson (kappa <= 0), else -kappa * log(1 + mu / kappa) (NB2:
-    variance mu + mu**2 / kappa).
+    """Log of P(N = 0): -mu for Poisson (kappa <= 0), else -kappa * log(1 + mu / kappa) for NB2.
+
+    NB2 has variance mu + mu**2 / kappa.
     """
     if kappa <= 0.0:
         return -mu
@@ -18,8 +19,9 @@ def log_zero_probability(mu, kappa):
 
 @subroutine
 def invert_count(u, mu, kappa, zero_truncated):
-    """Smallest k with F(k) >= u, or with F(k | N >= 1) >= u when `zero_truncated`; uint64, at most 2**32 - 1
-    (the caller refuses that).
+    """Smallest k with F(k) >= u, or with F(k | N >= 1) >= u when `zero_truncated`, as uint64.
+
+    The result is at most 2**32 - 1; the caller refuses that value.
 
     Both laws obey p[k + 1] = p[k] * (base + slope * k) / (k + 1) (Panjer 1981): Poisson with base = mu,
     slope = 0; NB2 with slope = mu / (mu + kappa), base = kappa * slope. The sum runs upwards from p[0]; past

@@ -1,5 +1,4 @@
-"""What every twin is written with: two decorators, typed aliases, row ranges,
-the error word and three bit-level intrinsics.
+"""What every twin is written with: decorators, typed aliases, row ranges, the error word, intrinsics.
 
 A kernel is a plain function over its columns; its `for i in rows(...)` body is what one CUDA thread does. A
 device function is inlined into kernels. Neither allocates, calls libm, or lets LLVM contract `a * b + c`.
@@ -48,18 +47,14 @@ def length(column):
 
 @device
 def report(error, row, code):
-    """Keep the smallest `row << 8 | code`: the first bad row, whatever order threads run in (CUDA:
-    atomicMin).
-    """
+    """Keep the smallest `row << 8 | code`: the first bad row in any order of threads (CUDA: atomicMin)."""
     word = (u64(row) << u64(8)) | u64(code)
     if word < error[0]:
         error[0] = word
 
 
 def stack_words(count):
-    """An intrinsic whose every call gives `count` uint64 of its own on the stack, not set to anything,
-    as a pointer.
-    """
+    """An intrinsic: each call returns a pointer to `count` uninitialised uint64 of its own on the stack."""
 
     @intrinsic
     def words(typingctx):

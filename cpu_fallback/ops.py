@@ -27,8 +27,9 @@ def _insertion_sort(values, first, stop):
 
 @device
 def _count_below(scratch, width, value):
-    """How many of the first `width` (a constant where this is inlined) words are below `value`:
-    a few vector comparisons.
+    """How many of the first `width` words are below `value`, by a few vector comparisons.
+
+    `width` is a constant where this is inlined.
     """
     below = u64(0)
     for j in range(width):

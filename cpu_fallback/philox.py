@@ -1,5 +1,6 @@
-"""Philox2x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011) and 64-bit multiply-high.
+"""Philox2x64-10 and 64-bit multiply-high.
+
+The generator is from Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
 Two spellings of one function: `philox2x64` multiplies with one 64x64->128 instruction and is right for loops
 with branches, gathers or inner loops; `philox2x64_simd` multiplies by 32-bit halves, which LLVM can
@@ -24,8 +25,9 @@ batch_words = stack_words(int(BATCH))
 
 @device
 def mulhi64(a, b):
-    """High 64 bits of the 128-bit product of two uint64: a uniform word times a bound is a uniform integer
-    below the bound.
+    """High 64 bits of the product of two uint64.
+
+    A uniform word times a bound gives a uniform integer below the bound.
     """
     high, _ = mul128(a, b)
     return high

@@ -1,5 +1,6 @@
-"""Device arrays of the emulator: numpy underneath, CuPy's manners outside,
-and stricter than CuPy where a GPU would be silently wrong.
+"""Device arrays of the emulator: numpy's memory, CuPy's behaviour, and stricter than CuPy.
+
+They are stricter where a GPU would be wrong without an error.
 
 What CuPy refuses is refused (a host array beside a device one, conversion by accident). What CuPy accepts but
 a GPU leaves open is refused too: assigning several values to one place, summing floats, indices out of range,
@@ -92,9 +93,7 @@ class Memory:
             self.used -= nbytes
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A numpy function on the memory of device arrays, its result a device array (or a tuple or list of
-        such).
-        """
+        """Call a numpy function on the memory of device arrays; arrays in its result are device arrays."""
         found = function(
             *(lowered(arg) for arg in args), **{name: lowered(arg) for name, arg in kwargs.items()}
         )

@@ -1,6 +1,4 @@
-"""Compiled kernels on disk: in a directory that is ours alone,
-under a name that says all that went into them.
-"""
+"""Compiled kernels on disk: in a private directory, under a name that digests everything they depend on."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ _building: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class NotPrivate(RuntimeError):
-    """A directory of compiled code that somebody else could write to."""
+    """A directory of compiled code that another user could write to."""
 
 
 def private_folder(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The single place that calls NVRTC: kernel text -> PTX or cubin, with options that nobody can loosen.
+"""The single place that calls NVRTC: kernel text -> PTX or cubin, with fixed options.
 
 Binaries, never PTX, are loaded: a driver runs those of every minor version of its CUDA (580 is CUDA 13.0, and
 NVRTC 13.5 may have made them), while PTX of a newer NVRTC would be refused.
@@ -221,8 +221,7 @@ def supported_archs() -> tuple[int, ...]:
 
 
 def binary_arch(capability: str, supported: Sequence[int]) -> int:
-    """The architecture to compile for, so that a device runs the binary: its own,
-    or an older one of the same major version.
+    """The architecture to compile for: the device's own, or an older one of the same major version.
 
     Args:
         capability: CuPy's compute capability, such as "90".
@@ -266,9 +265,7 @@ def compile_ptx(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), tex
 
 
 def cubin_name(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), text: str | None = None) -> str:
-    """File name of a cubin: a digest of kernel, preamble, headers,
-    options and NVRTC version is part of it.
-    """
+    """File name of a cubin, with a digest of kernel, preamble, headers, options and NVRTC version."""
     version = ".".join(map(str, nvrtc_version()))
     made_of = digest(
         translation_unit(kernel, text), digest_of_headers(headers()), " ".join(_options(arch, extra)), version
@@ -279,8 +276,9 @@ def cubin_name(kernel: KernelText, arch: int, *, extra: Iterable[str] = (), text
 def compile_cubin(
     kernel: KernelText, arch: int, folder: Path, *, extra: Iterable[str] = (), text: str | None = None
 ) -> Path:
-    """Path of a kernel's binary for `sm_<arch>`, from the private cache directory `folder` or compiled into
-    it; see `compile_kernel`.
+    """Path of a kernel's binary for `sm_<arch>` in the private cache `folder`, compiled if it is missing.
+
+    See `compile_kernel`.
     """
 
     def build(path: Path) -> None:

@@ -106,8 +106,9 @@ class EmulatedDevice:
 
 @dataclass
 class Turn:
-    """What a thread has while it is on the device: a stream, what must outlive the work on it,
-    and the kernels queued on it.
+    """What a thread has while it is on the device.
+
+    That is a stream, objects that must outlive the work on it, and the kernels queued on it.
     """
 
     stream: Any
@@ -210,7 +211,7 @@ class CudaDevice:
 
         Raises:
             OutOfDeviceMemory: The device has no room.
-            DeviceFault: The device failed. The first error is the one that is told, whatever ending the turn
+            DeviceFault: The device failed. The first error is the one reported, whatever ending the turn
                 meets after it.
         """
         with self.slots.turn() as (granted, outermost):

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says of this machine, asked without CuPy and without making a context.
+"""What the NVIDIA driver reports about this machine, read without CuPy and without making a context.
 
 Answers why there is no usable GPU before anything big is imported, and which packages fit this driver.
 """

@@ -1,5 +1,4 @@
-"""Running CUDA text without a GPU: a host C++ compiler, a shim for CUDA's built-ins,
-and a launcher that mixes up the order.
+"""Running CUDA text without a GPU: a C++ compiler, a shim for CUDA's built-ins, a launcher that shuffles.
 
 The kernel's text is compiled unchanged. A launch calls the kernel once for every simulated thread, one after
 the other, blocks and threads in shuffled order and in odd numbers, so that a result that depended on any of
@@ -164,9 +163,7 @@ extern "C" void emulated_launch(const u64 *word, const u32 *blocks, u32 block_co
 
 
 def object_name(kernel: KernelText, *, extra: Iterable[str] = (), text: str | None = None) -> str:
-    """File name of a shared object: a digest of kernel, preamble, headers, shim,
-    options and compiler is part of it.
-    """
+    """File name of a shared object: digests kernel, preamble, headers, shim, options and compiler."""
     _, identity = host_compiler()
     unit = translation_unit(kernel, text) + launcher(kernel)
     made_of = digest(unit, digest_of_headers(host_headers()), " ".join(guarded(OPTIONS, extra)), identity)

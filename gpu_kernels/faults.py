@@ -1,6 +1,4 @@
-"""What CuPy, RMM, libcudf and CUDA say when something is wrong, in our words: no room on the device,
-or a device that failed.
-"""
+"""Errors of CuPy, RMM, libcudf and CUDA as our own: the device's memory is full, or the device failed."""
 
 from __future__ import annotations
 
@@ -18,8 +16,9 @@ MOST_KERNELS = 8
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception of CuPy, RMM or cuDF says that device memory ran out (a host's own MemoryError
-    does not).
+    """Whether an exception of CuPy, RMM or cuDF means that device memory ran out.
+
+    A host's own MemoryError does not.
     """
     cupys = isinstance(error, MemoryError) and type(error).__module__.startswith("cupy")
     return cupys or any(text in str(error) for text in _DEVICE_FULL)
@@ -28,7 +27,7 @@ def ran_out(error: BaseException) -> bool:
 def failed(error: BaseException) -> bool:
     """Whether an exception of CuPy, RMM or libcudf says that the device, or their work on it, failed.
 
-    libcudf and RMM raise plain RuntimeErrors, told by what their macros write; CuPy has classes of its own.
+    libcudf and RMM raise plain RuntimeErrors, recognised by their macros' text; CuPy has its own classes.
     """
     if type(error).__module__.startswith("cupy") and type(error).__name__ in _CUPYS:
         return True

@@ -1,5 +1,4 @@
-"""Parquet bytes -> device columns, through libcudf: what `sim.shell.tables.parquet.read_parquet` gives,
-in device memory.
+"""Parquet bytes -> device columns, through libcudf: `sim.shell.tables.parquet.read_parquet` on a device.
 
 The caller has verified the bytes and the schema. libcudf is used through pylibcudf, because every call there
 takes the stream; its columns are seen as CuPy arrays without copying. Null slots are zeroed, categories
@@ -71,7 +70,7 @@ def read_parquet(
         Name -> (CuPy array, CuPy boolean mask of what is present, or None).
 
     Raises:
-        UnexpectedRows: Nulls or categories the contract does not allow, strings, fewer rows than asked for.
+        UnexpectedRows: Nulls or categories the contract does not allow, strings, or too few rows.
     """
     import cupy
     import pylibcudf as plc
@@ -129,9 +128,7 @@ def _seen(column: Any, dtype: str, keep: Keep) -> Any:
 def decode_parquet(
     data: bytes, columns: Sequence[ColumnSpec], rows: tuple[int, int]
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """What `read_parquet` gives, in host memory: the emulated device's reader. Arguments
-    and errors as there.
-    """
+    """The emulated device's reader: results, arguments and errors of `read_parquet`, in host memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,6 +1,4 @@
-"""Calling a kernel: the flat arguments that both launchers pass, the geometry,
-and the launch on a GPU through CuPy.
-"""
+"""Calling a kernel: the flat arguments of both launchers, the geometry, and the launch through CuPy."""
 
 from __future__ import annotations
 
@@ -44,8 +42,7 @@ def _column(kernel: KernelText, name: str, dtype: str, value: Any) -> list[Any]:
 
 
 def flat_arguments(kernel: KernelText, arguments: Sequence[Any]) -> list[Any]:
-    """Arguments in contract order -> what the compiled function takes: scalars as they are,
-    each column followed by its length.
+    """Arguments in contract order -> what the compiled function takes: each column is followed by its length.
 
     Nothing is converted: a wider or signed scalar is a mistake of the caller, not a number to be cut.
 
@@ -141,8 +138,9 @@ class CudaLauncher:
             return self._functions[key]
 
     def prepare(self, kernels: Iterable[KernelText]) -> None:
-        """Compile what the cache does not hold yet for the current device, side by side:
-        one by one takes as long as a small world.
+        """Compile in parallel the kernels that the current device's cache lacks.
+
+        One by one takes as long as a small world.
         """
         import cupy
 

@@ -9,7 +9,7 @@ class OutOfDeviceMemory(MemoryError):
     """The device has no room for an allocation; the caller may run less at once and try again.
 
     Attributes:
-        requested: Bytes asked for, 0 where the allocator did not say.
+        requested: Bytes requested, 0 if the allocator did not say.
     """
 
     def __init__(self, requested: int = 0, detail: str = "") -> None:

@@ -1,7 +1,6 @@
-"""The array namespace of the emulator: functions that CuPy has too, under the same names,
-with the same arguments.
+"""The array namespace of the emulator: functions with the names and arguments that CuPy gives them.
 
-A test holds every signature here against the installed CuPy. numpy functions given a device array come here
+A test compares every signature here with the installed CuPy's. numpy functions given a device array come here
 as well (`DeviceArray.__array_function__`), as they go to CuPy for CuPy's arrays.
 """
 

@@ -48,8 +48,9 @@ POOL_BYTES = 8 << 30
 
 
 def share_pool(cupy: Any, ordinal: int) -> Any:
-    """One pool for CuPy and libcudf where there is RMM: the one that is there already, else one made here,
-    once a process.
+    """Give CuPy and libcudf one memory pool, once a process, if RMM is installed.
+
+    A pool that exists already is used; else one is made.
 
     Returns:
         What frees unused blocks: CuPy's own pool where there is no RMM, None for RMM's.

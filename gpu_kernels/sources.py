@@ -80,9 +80,7 @@ def identifier(name: str) -> str:
 
 
 def parameters(kernel: KernelText) -> list[str]:
-    """The parameters of a kernel as its `.cu` must write them, in order,
-    the error word last where the contract has errors.
-    """
+    """Parameters of a kernel as its `.cu` must write them, in order; the error word, if any, comes last."""
     found = []
     for arg in kernel.args:
         spelled = identifier(arg.name)

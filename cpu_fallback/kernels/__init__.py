@@ -6,8 +6,9 @@ from cpu_fallback.errors import declare
 
 
 def load(contract):
-    """The numba dispatcher `cpu_fallback.kernels.<stem>.<stem>`,
-    compiled on first call (or read from the numba cache).
+    """The numba dispatcher `cpu_fallback.kernels.<stem>.<stem>`; numba compiles it on the first call.
+
+    A compiled kernel in the numba cache is read from there.
 
     Args:
         contract: The kernel's contract: its `name`, which is the stem, and the `codes` of its errors by name.
