@@ -1,5 +1,4 @@
-"""Largest remainder: whole units shared in proportion to integer weights,
-exactly and without regard to order.
+"""Largest remainder: exact, order-free sharing of whole units in proportion to integer weights.
 
 Hamilton's method (Balinski & Young, *Fair Representation*, 1982): each row gets floor(units * w / W); the
 units left go one each to the rows with the largest remainders. Products are 128-bit; ties fall to the smaller
@@ -53,7 +52,5 @@ def largest_remainder(
 
 
 def fixed_point(values: Array, bits: int) -> Array:
-    """Non-negative float64 values as uint64 floor(value * 2**bits):
-    the step from real weights to exact integer sums.
-    """
+    """Non-negative float64 values as uint64 floor(value * 2**bits), so that weights sum up exactly."""
     return np.floor(values * np.float64(2.0**bits)).astype(np.uint64)

@@ -1,6 +1,4 @@
-"""Months and weekdays of the Gregorian calendar as day numbers since 1970-01-01: pure arithmetic, no clock,
-no zone.
-"""
+"""Months and weekdays of the Gregorian calendar as day numbers since 1970-01-01, without clock or zone."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MADE: Mapping[str, str] = {
     NORMAL: "a standard normal: the quantile of the uniform",
     CHOICE: "one of several by their weights: an alias table, or a cumulative one",
     RACE: "a place in an exponential race: -log(uniform) over the weight, the smallest win",
-    WEIGHT: "what is asked for of a cell's total: next to nothing, or lognormal of mean 1",
+    WEIGHT: "the weight of a share in a cell's total: next to nothing, or lognormal of mean 1",
     COUNT: "a count by inversion of its law",
 }
 """What is made of a word."""
@@ -47,7 +47,7 @@ def own_columns(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 
 def at(rows: Frame, index: Array, **fields: Array) -> Frame:
-    """The rows at `index` (int64) that drew, as `Find` tells them, with more columns of theirs."""
+    """The rows at `index` (int64), which drew, in the form of `Find`; `fields` are further columns."""
     return rows.take(index).with_columns(None, row=index.astype(np.int64), **fields)
 
 
@@ -76,7 +76,7 @@ class Word:
         draw: Which draw of the entity it is, or the field that holds that.
         made: What the state made of it, of `MADE`.
         decides: What it decides in the row.
-        column: Column of the row that holds what was chosen, where the word alone tells too little.
+        column: Column of the row that holds what was chosen, if the word alone does not show it.
         below: Bound of an INTEGER, or the field that holds it.
         of: Field with a text to end `decides` with.
     """
@@ -130,7 +130,7 @@ Tell: TypeAlias = Callable[[Context, Partition, Frame], list[str]]
 
 @dataclass(frozen=True)
 class Told:
-    """What else there is to say of a row: figures of the law that its draws went into.
+    """Remarks on a row: figures of the law that its draws went into.
 
     Attributes:
         dataset: Dataset id.
@@ -148,7 +148,7 @@ class Explained:
     Attributes:
         draws: Their draws.
         made_of: Rows they were made of.
-        told: What else there is to say.
+        told: Remarks on their rows.
     """
 
     draws: tuple[Drawn, ...] = ()

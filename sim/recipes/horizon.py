@@ -68,8 +68,7 @@ def horizon_of(params: Params, scenario: str) -> Horizon:
 
 
 def span_of(params: Params) -> Horizon:
-    """From the first day of the earliest horizon a resolved `scenario_horizon_5A` describes to the last day
-    of the latest.
+    """First day of the earliest horizon in a resolved `scenario_horizon_5A`, and last day of the latest.
 
     Raises:
         ContractError: As `horizon_of`, for any of them.

@@ -1,7 +1,7 @@
 """Look-ups and joins by key.
 
-Both search sorted, unique keys, and hold each answer against the key it was asked for. Every function takes
-columns of either memory, all of one, and answers in the same one (see `sim/state/frames.py`). Keys of several
+Both search sorted, unique keys and compare each key found with the key searched for. All columns of a call
+lie in one memory, host or device, and the result lies there too (see `sim/state/frames.py`). Keys of several
 columns are packed into one integer first.
 """
 

@@ -25,7 +25,7 @@ _EPOCH_HOUR = np.int64(72)  # 1970-01-01 was a Thursday
 
 
 def published_horizon(manifest: Frame) -> Horizon:
-    """The horizon that a scenario's row of `scenario_manifest_5A` tells."""
+    """The horizon in a scenario's row of `scenario_manifest_5A`."""
     day_us = DAY_S * MICRO
     first, stop = int(manifest.horizon_start_utc[0]) // day_us, int(manifest.horizon_end_utc[0]) // day_us
     return Horizon(first, stop - first, int(manifest.bucket_seconds[0]))

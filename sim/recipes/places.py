@@ -81,8 +81,9 @@ def cities_by_population(ctx: Context, exponent: float) -> Cities:
 
 
 def country_letters(ctx: Context) -> Array:
-    """The two ISO letters of each country as a 16-bit number, uint64:
-    an address part that no other country's arrival can shift.
+    """The two ISO letters of each country as a 16-bit number, uint64.
+
+    Addresses use it because it does not change when other countries are added.
     """
     return np.array(
         [int.from_bytes(code.encode("ascii"), "big") for code in ctx.vocabulary("country")], dtype=np.uint64

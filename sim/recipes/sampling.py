@@ -1,6 +1,4 @@
-"""Holding what was drawn against the law it was drawn from,
-with an allowance that shrinks as the world grows.
-"""
+"""Comparing draws with the law they were drawn from; the allowance shrinks as the world grows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The user's own merchants among all: which law an MCC outside the taxonomy follows,
-and what was given instead of a prior.
-"""
+"""The user's own merchants: the law of an MCC outside the taxonomy, and values that replace a prior."""
 
 from __future__ import annotations
 

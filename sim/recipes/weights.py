@@ -1,6 +1,4 @@
-"""Exact weights: integers that sum to 2**40 in every group,
-and the alias tables' proof that they are obeyed.
-"""
+"""Exact weights: integers that sum to 2**40 in every group, and the proof that alias tables obey them."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ POWER_NEEDS = Needs(kernels=("exp_map", "log_map"))
 
 
 def power(ctx: Context, base: Array, exponent: float) -> Array:
-    """`base ** exponent` as exp(exponent * log(base)): float64, n,
-    for base > 0 (0 gives 0 where the exponent is positive).
+    """`base ** exponent` as exp(exponent * log(base)), float64, n, for base >= 0 (0 needs an exponent > 0).
 
     Args:
         ctx: Context.
@@ -58,7 +55,7 @@ def as_share(weight_q: Array) -> Array:
 
 
 def alias_deviation(ctx: Context, tables: AliasTables, weight: Array) -> int:
-    """Largest difference between what a slot of an alias table is picked with and what its weight asks for.
+    """Largest difference between a slot's probability in an alias table and the share of its weight.
 
     Both are taken times size * 2**32: what the slot keeps plus what others give it, against floor(weight *
     size * 2**32 / total). Thresholds are cut to 32 bits, so a right table may be off by one unit for the slot

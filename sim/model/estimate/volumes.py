@@ -1,5 +1,4 @@
-"""What a world will come to, by expectation: outlets, keys and weekly arrivals of its merchants,
-without drawing any.
+"""Expected volume of a world without drawing any: outlets, keys and weekly arrivals of its merchants.
 
 The mean law of 1A, 1B, 2B, 3B and 5A.S1 over their priors: class medians x channel x sites x online share.
 Merchants of the user count one by one - trade, channel, country, outlets and weekly volume as given -,
@@ -176,8 +175,9 @@ class _Law:
 
     @cached_property
     def weeks(self) -> Array:
-        """Weeks of demand a horizon holds, by the weights of its days, the mean of the run's scenarios:
-        demand classes x countries.
+        """Weeks of demand a horizon holds, by the weights of its days: demand classes x countries.
+
+        It is the mean over the run's scenarios.
         """
         horizons = [horizon_of(self.params["scenario_horizon_5A"], name) for name in self.scenarios]
         # 1970-01-01 was a Thursday

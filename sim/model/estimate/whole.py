@@ -1,5 +1,6 @@
-"""What a request will come to in all: rows and bytes, all scenarios together,
-as `plan` shows them and `run` asks for space.
+"""Expected rows and bytes of a whole request, all scenarios together.
+
+`plan` shows these figures, and `run` requires that much disk space.
 """
 
 from __future__ import annotations

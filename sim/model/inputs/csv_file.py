@@ -1,4 +1,4 @@
-"""Merchants as separated values, however a bank wrote them: encoding and delimiter are found out, and told.
+"""Merchants as separated values: the reader detects encoding and delimiter, and reports them.
 
 Found out means decided by what can be proven: a byte order mark, bytes that are UTF-8, a header line whose
 columns come apart. Nothing is guessed from frequencies of letters.
@@ -33,10 +33,10 @@ def csv_table(path: Path, data: bytes, required: Sequence[str], optional: Sequen
         path: Where it lay, for messages.
         data: Its bytes.
         required: Columns it must have.
-        optional: Columns it may have; others are ignored, and told.
+        optional: Columns it may have; others are ignored and reported.
 
     Raises:
-        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it is no text in an encoding that can be told, or has
+        ContractError: `1A.S1.MERCHANTS_FILE_INVALID` if it is no text in an encoding the reader knows, or has
             no header line with the required columns.
     """
     codec, encoding = _encoding(path, data)
@@ -114,9 +114,7 @@ def _is_separator_line(row: Sequence[str], delimiter: str) -> bool:
 
 
 def _delimiter(head: str, required: Sequence[str]) -> str:
-    """The delimiter at which the header line comes apart into the required columns,
-    else into most columns.
-    """
+    """The delimiter that splits the header line into the required columns, else into the most columns."""
     found = []
     for delimiter in DELIMITERS:
         try:

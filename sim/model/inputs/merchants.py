@@ -57,7 +57,7 @@ class SuppliedMerchants:
             weekly_volume f64, ticket_median f64, open_from_minute u16, open_to_minute u16.
         digest: SHA-256 of the content, which is sealed.
         source: The file.
-        told: What was read and what was not, for people and the receipt.
+        told: What the reader used and what it left out, for people and the receipt.
     """
 
     frame: Frame
@@ -240,7 +240,7 @@ def _column(cells: Sequence[Any], dtype: Any) -> Array:
 def _digest(
     rows: Sequence[Row], merchants: Mapping[int, Mapping[str, Any]], words: Mapping[str, tuple[str, ...]]
 ) -> str:
-    """SHA-256 over the canonical rows: merchants by id with what is said of them, then their outlets."""
+    """SHA-256 over the canonical rows: merchants by id with their values, then their outlets."""
     digest = hashlib.sha256(framed(CONTENT_FORMAT))
 
     def word(vocabulary: str, code: int | None) -> str | None:

@@ -1,5 +1,4 @@
-"""Merchants as Parquet: looked at before anything is decoded, and decoded in small batches,
-known columns only.
+"""Merchants as Parquet: sizes are checked before anything is decoded; known columns come in small batches.
 
 A few kilobytes of Parquet can stand for terabytes: a page says how much it becomes, a dictionary's entry is
 repeated by a byte. So sizes are added up from the page headers themselves - the footer's figures are only

@@ -1,6 +1,4 @@
-"""What every form of merchants file is read into: the known columns, row by row,
-and what was noticed on the way.
-"""
+"""The form into which every kind of merchants file is read: known columns by row, and what was noticed."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ class RawTable:
 
     Attributes:
         names: Known columns it has, in the order of the cells of `rows`.
-        told: What was found out about the file, for people.
+        told: What the reader detected about the file, for people.
         ignored: Columns that nothing reads, as the file spells them after folding.
         rows: (Line or row number, cells); or (number, what is wrong with the whole row).
         skipped: Empty rows left out so far.

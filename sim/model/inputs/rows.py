@@ -1,6 +1,4 @@
-"""Rows of a merchants file, cell by cell: what each says, whether rows of one merchant agree,
-and every value that cannot be used.
-"""
+"""Rows of a merchants file, cell by cell: values, agreement of a merchant's rows, and every bad value."""
 
 from __future__ import annotations
 
@@ -77,7 +75,7 @@ class Known:
         return {int(entry.mcc): entry for entry in self.facts.params["mcc_taxonomy_1A"].mccs}
 
     def hint(self, vocabulary: str, value: str) -> str:
-        """What somebody who wrote `value` meant, if that is known."""
+        """A hint at the value that was meant by `value`, if it is known."""
         more = self.countries if vocabulary == "country" else {}
         return code_hint(
             value,
@@ -86,8 +84,9 @@ class Known:
         )
 
     def law_mcc(self, channel: str, demand_class: str) -> int:
-        """The MCC whose chains and online share one of an unlisted MCC takes:
-        the commonest of its class in its channel, or in any.
+        """The listed MCC whose chains and online share merchants of an unlisted MCC take.
+
+        It is the commonest MCC of the same class and channel, else of the class in any channel.
         """
         entries = self.mccs.values()
         fitting = [entry for entry in entries if entry.demand_class[channel] == demand_class]

@@ -1,6 +1,4 @@
-"""Cells of a merchants file as values: numbers as people and spreadsheets write them, codes spelt exactly,
-keys kept as they are.
-"""
+"""Cells of a merchants file as values: numbers as people and spreadsheets write them, and exact codes."""
 
 from __future__ import annotations
 
@@ -40,14 +38,12 @@ def merchant_id_of(key: str) -> int:
     if _PLAIN_ID.fullmatch(key) and int(key) < 1 << 63:
         return int(key)
     word = hashlib.sha256(frame(KEY_FORMAT) + frame(key)).digest()[:8]
-    # 0 is nobody's id; as likely as a collision with 1
+    # no merchant has id 0; this is as likely as a collision with 1
     return int.from_bytes(word, "little") & (2**63 - 1) or 1
 
 
 def pointed(text: str, decimal_comma: bool) -> str:
-    """A number's text with a point before its decimals; under `decimal_comma` a point is
-    no part of a number.
-    """
+    """A number's text with a decimal point; under `decimal_comma` a point is no part of a number."""
     return (text.replace(".", "?") if "." in text else text.replace(",", ".", 1)) if decimal_comma else text
 
 
