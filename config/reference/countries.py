@@ -1,6 +1,4 @@
-"""Countries and public holidays of the world snapshot, from GeoNames, CLDR (babel),
-`holidays` and our own tables.
-"""
+"""Countries and public holidays of the world snapshot: GeoNames, CLDR (babel), `holidays`, own tables."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ Row = dict[str, Any]
 
 
 def currency_of(country: str, geonames_code: str) -> str:
-    """The ISO 4217 code of a country: GeoNames' choice, which must be current tender by CLDR,
-    else a stated override.
-    """
+    """The ISO 4217 code of a country: a stated override, else GeoNames' code, which CLDR must list too."""
     if country in tables.CURRENCY_OVERRIDE:
         return tables.CURRENCY_OVERRIDE[country]
     tender = [
@@ -37,9 +33,7 @@ def currency_of(country: str, geonames_code: str) -> str:
 
 
 def minor_units(currency: str) -> int:
-    """Decimal digits of a currency: CLDR's (babel), put right to ISO 4217 where CLDR gives display habits
-    instead.
-    """
+    """Decimal digits of a currency: CLDR's (babel), corrected to ISO 4217 where CLDR gives display habits."""
     fractions = babel.core.get_global("currency_fractions")
     digits = int(fractions.get(currency, fractions["DEFAULT"])[0])
     if currency in tables.ISO_THREE_DIGITS.split():
@@ -50,9 +44,7 @@ def minor_units(currency: str) -> int:
 
 
 def weekends(inputs: seal.Inputs) -> dict[str, str]:
-    """Weekend of every territory CLDR has a locale for, as ISO weekday numbers (Monday 1): "6,7", "5,6",
-    "5" ...
-    """
+    """Weekend of every territory in CLDR, as ISO weekday numbers (Monday 1): "6,7", "5,6", "5" ..."""
     out: dict[str, str] = {}
     folder = Path(babel.localedata.__file__).parent / "locale-data"
     for identifier in sorted(babel.localedata.locale_identifiers()):
@@ -125,9 +117,7 @@ def country_table(facts: dict[str, Row], listed: list[str], inputs: seal.Inputs)
 
 
 def ascii_name(name: str) -> str:
-    """A holiday's name in plain ASCII, at most 48 characters: accents dropped,
-    nothing that cannot be written kept.
-    """
+    """A holiday's name in plain ASCII, at most 48 characters: accents and other letters are dropped."""
     text = (
         unicodedata.normalize("NFKD", name.replace("\u2019", "'").replace("\u2013", "-"))
         .encode("ascii", "ignore")
@@ -137,8 +127,7 @@ def ascii_name(name: str) -> str:
 
 
 def holiday_table(listed: list[str], inputs: seal.Inputs) -> tuple[pa.Table, dict[str, Any]]:
-    """holidays: national public holidays of HOLIDAY_YEARS, sorted (country_iso, date),
-    English names where there are some.
+    """holidays: national public holidays of HOLIDAY_YEARS, sorted (country_iso, date), English if possible.
 
     Returns the table and what it cannot say: countries with no rows, and countries whose last year is short
     of the range.

@@ -30,9 +30,7 @@ class Inputs:
         self.files: dict[str, dict[str, str]] = {}
 
     def read(self, package: str, path: Path) -> bytes:
-        """Bytes of a file inside an installed package; its digest is kept under its path
-        below site-packages.
-        """
+        """Bytes of a file in an installed package; its digest is kept under its path below site-packages."""
         data = path.read_bytes()
         parts = path.resolve().parts
         name = "/".join(parts[parts.index(package) :])
@@ -46,9 +44,7 @@ class Inputs:
                 self.read(package, path)
 
     def described(self, package: str) -> dict[str, Any]:
-        """The package's files: each with its digest, or where there are many their number and one digest of
-        the list.
-        """
+        """The package's files, each with its digest; of many files, their number and a digest of the list."""
         files = dict(sorted(self.files[package].items()))
         if len(files) <= MANY_FILES:
             return {"files": files}
@@ -62,7 +58,7 @@ def schema(**columns: pa.DataType) -> pa.Schema:
 
 
 def content_sha256(table: pa.Table) -> str:
-    """Digest of a table's values, free of the file format (the law stands in README.md).
+    """Digest of a table's values, free of the file format (README.md defines it).
 
     SHA-256 over, for each column in order: frame(name), frame(Arrow type), row count as u64, then the values:
     numbers and dates little-endian at their own width, strings as u32 byte lengths followed by all their

@@ -133,7 +133,5 @@ INCOME_GROUP: Final = _invert(INCOME)
 
 
 def online_permille(country: str) -> int:
-    """People online per 1,000 inhabitants of an ISO alpha-2 country: the known figure,
-    else its income group's.
-    """
+    """People online per 1,000 inhabitants of an ISO alpha-2 country: its figure, else its income group's."""
     return ONLINE_PERMILLE.get(country, ONLINE_DEFAULT[INCOME_GROUP[country]])

@@ -1,6 +1,4 @@
-"""Time zone transitions of the world snapshot, found by asking zoneinfo and never by reading the host's
-database.
-"""
+"""Time zone transitions of the world snapshot, computed with zoneinfo; the host's database is never read."""
 
 from __future__ import annotations
 
@@ -33,8 +31,9 @@ def offset_s(zone: zoneinfo.ZoneInfo, utc_s: int) -> int:
 
 
 def transitions(zone: zoneinfo.ZoneInfo) -> list[tuple[int, int]]:
-    """(instant, offset minutes) pairs: the state at COVERS_FROM, then each change before COVERS_TO,
-    to the second.
+    """(instant, offset minutes) pairs: the state at COVERS_FROM, then each change before COVERS_TO.
+
+    Instants are exact to the second.
 
     Scans in STEP_S steps and bisects every step whose ends differ. ValueError where an offset is not whole
     minutes.
