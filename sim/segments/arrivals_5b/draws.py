@@ -49,9 +49,7 @@ def _counts(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 
 def _counts_of_days(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Parts of the counts of all buckets and keys of a merchant's day,
-    those that came to nothing included.
-    """
+    """Draws of the counts of all buckets and keys of a merchant's day; counts of zero are included."""
     grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
     a_day = np.uint32(DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
     intensity = _intensity(ctx, part, rows.merchant_id)

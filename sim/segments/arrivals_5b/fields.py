@@ -112,8 +112,9 @@ def shock_paths(ctx: Context, pairs: Frame, hours: float) -> Paths:
 
 
 def _strength(ctx: Context, rows: Frame, shared: bool) -> tuple[Array, Array]:
-    """Standard deviation, and correlation length in hours, of the group part or of the part shared by a
-    country and class.
+    """Standard deviation and correlation length (hours) of the group's field or of the shared field.
+
+    A country and class share the latter.
 
     The shared part cannot know channel and virtual band: it takes its share of the variance at factor 1.
     """

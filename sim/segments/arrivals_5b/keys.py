@@ -74,9 +74,7 @@ def _code(merchants: Array, merchant: Array, country: Array, zone: Array) -> Arr
 
 
 def settlement_of_key(keys: Frame, settlement: Frame) -> Array:
-    """Zone in which each key's virtual arrivals settle (int16 code),
-    -1 for merchants without a settlement row.
-    """
+    """Zone in which each key's virtual arrivals settle (int16 code); -1 without a settlement row."""
     zone = np.full(len(keys), -1, dtype=np.int16)
     if len(settlement) == 0:
         return zone

@@ -96,8 +96,9 @@ def members_of(ctx: Context, part: Partition, keys: Frame) -> Members:
 
 
 def _sites(ctx: Context, part: Partition) -> Frame:
-    """Sites with their zone and weight, by (merchant, country, zone,
-    id); 2A and 2B must agree on the zone.
+    """Sites with their zone and weight, by (merchant, country, zone, id).
+
+    2A and 2B must agree on the zone.
     """
     key = ("merchant_id", "legal_country_iso", "site_order", "site_id", "tzid")
     weights = ctx.load(

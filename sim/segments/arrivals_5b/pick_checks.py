@@ -63,8 +63,9 @@ def coin_check(ctx: Context, totals: Totals) -> Check:
 
 
 def _limit(ctx: Context, variance: float, root_cubes: float) -> float:
-    """Deviation an honest sum exceeds once in a million, from the sums of its terms' variances and their
-    powers 3/2.
+    """Deviation that an honest sum exceeds once in a million.
+
+    It follows from the sums of its terms' variances and of their powers 3/2.
     """
     freedom = freedom_of(variance, root_cubes) / len(ctx.scenarios)
     return skewed_limit(freedom, float(ctx.params.realism_gates_5B.false_alarm_sigma)) * square_root(

@@ -21,9 +21,7 @@ class ChiSquareCounts(Counters):
 
 
 class CollisionCounts(Counters):
-    """Pairs of arrivals of one merchant, hour and key: on the same place, in all,
-    and what the weights say.
-    """
+    """Pairs of arrivals of one merchant, hour and key: those on the same place, all, and the expected."""
 
     same = Scalar()
     pairs = Scalar()
@@ -82,8 +80,7 @@ def _terms(found: Array, expected: Array) -> Array:
 def count_collisions(
     ctx: PartitionContext, picks: Array, bounds: Array, group: Array, weight: Array, offsets: Array
 ) -> None:
-    """Add, over all rows (one merchant, hour and key), the pairs of picks from one group that fell on the
-    same member.
+    """Add, over all rows (one merchant, hour, key), the pairs of a group's picks on the same member.
 
     Given n picks with probabilities p, the pairs have mean n(n-1)/2 S2 and variance n(n-1)/2 (S2 - S2^2) +
     n(n-1)(n-2) (S3 - S2^2), Sk = sum p^k: -log2(pairs / all pairs) estimates the collision entropy within a

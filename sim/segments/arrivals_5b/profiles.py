@@ -1,6 +1,4 @@
-"""Minute-of-hour profiles as alias tables: one for each class and each slot of the local hour a bucket can
-begin with.
-"""
+"""Minute-of-hour profiles as alias tables: one for each class and starting slot in the local hour."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ class Profiles:
         return self.slot_minutes * 60_000_000
 
     def table_of(self, demand_class: Array, minute: Array) -> Array:
-        """First row (uint32) of the table of each bucket: its class,
-        and the local minute of the hour it begins with.
-        """
+        """First row (uint32) of each bucket's table, by class and local minute at which the bucket begins."""
         begins = HOUR_MINUTES // self.slot_minutes
         table = demand_class.astype(np.uint32) * np.uint32(begins) + (minute // self.slot_minutes).astype(
             np.uint32

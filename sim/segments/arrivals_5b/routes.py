@@ -25,9 +25,7 @@ ROUTES_NEEDS = Needs(
 
 @dataclass(frozen=True)
 class Routes:
-    """Arguments of kernel `route_arrivals` that describe keys and places,
-    and each key's settlement zone (int16).
-    """
+    """Arguments of kernel `route_arrivals` for keys and places, and each key's settlement zone (int16)."""
 
     arguments: Mapping[str, Array]
     settlement: Array

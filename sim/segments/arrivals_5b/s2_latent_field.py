@@ -154,8 +154,9 @@ def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: i
 
 
 def _surface_keys(ctx: Context, surface: Frame, grouping: Frame, buckets: int) -> Frame:
-    """The grouping rows of the surface's keys, which are a run of it: both are sorted by key,
-    and every key has every bucket.
+    """The grouping rows of the surface's keys.
+
+    They are adjacent, because both are sorted by key and every key has every bucket.
     """
     heads = surface.take(np.arange(0, len(surface), buckets))
     start = int(np.searchsorted(grouping.merchant_id, heads.merchant_id[0])) if len(heads) else 0

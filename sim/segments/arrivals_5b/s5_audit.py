@@ -133,9 +133,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array, Array, Array]:
-    """Runs of count rows of one (merchant, bucket), the arrivals they must hold,
-    and each arrival's count row.
-    """
+    """Runs of count rows of one (merchant, bucket), their arrivals, and each arrival's count row."""
     segments = run_offsets(counts.merchant_id, counts.bucket_index)
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
     bounds = offset[segments.astype(np.int64)]

@@ -20,8 +20,9 @@ SLICES_NEEDS = Needs(reads={_SUMMARY: ROW_LEVEL})
 
 @dataclass(frozen=True)
 class Days:
-    """Merchant-days with arrivals, in order, as s3_count_summary_5B counts them: 16 bytes each,
-    since a large world has 10^8 of them.
+    """Merchant-days with arrivals, in the order of s3_count_summary_5B.
+
+    A day takes 16 bytes, because a large world has 10^8 of them.
 
     Attributes:
         merchants: uint64, m: merchants with arrivals, in order.
@@ -72,8 +73,9 @@ def days_with_arrivals(ctx: Context, scenario: str | None) -> Days:
 
 
 def cut(days: Days, limit: int) -> list[int]:
-    """Day numbers at which partitions begin, and the end: as many whole days as fit `limit` arrivals,
-    at least one.
+    """Day numbers at which partitions begin, and the end.
+
+    A partition has as many whole days as fit `limit` arrivals, at least one.
     """
     edges = [0]
     while edges[-1] < len(days):

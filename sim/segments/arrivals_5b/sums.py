@@ -18,8 +18,9 @@ def add(ctx: PartitionContext, counter: Counter[int], words: Array) -> None:
 
 
 def add_real(ctx: PartitionContext, counter: Counter[int], values: Array) -> None:
-    """Add non-negative float64 row figures as floor(value * 2**16),
-    split into halves before they become integers.
+    """Add non-negative float64 row figures as floor(value * 2**16).
+
+    Each figure is split into halves before they become integers.
 
     A figure may be as large as 2**79 / rows: fourth moments of busy buckets do exceed 2**48.
     """
@@ -52,15 +53,17 @@ def chi_square_limit(freedom: float, sigma: float) -> float:
 
 
 def paired_limit(freedom: float, sigma: float, scenarios: int) -> float:
-    """`chi_square_limit` for a sum over scenarios that share their draws:
-    at worst `scenarios` times one scenario's statistic.
+    """`chi_square_limit` for a sum over scenarios that share their draws.
+
+    At worst the sum is `scenarios` times one scenario's statistic.
     """
     return scenarios * chi_square_limit(freedom / scenarios, sigma)
 
 
 def skewed_limit(freedom: float, sigma: float) -> float:
-    """The same for a standardised chi-square variable, in standard deviations:
-    about `sigma` when `freedom` is large.
+    """`chi_square_limit` for a standardised variable, in standard deviations.
+
+    It is about `sigma` when `freedom` is large.
 
     A sum of independent terms with variances v and skewness at most sqrt(8) (that of one squared normal) has
     at most the skewness of a chi-square variable with `freedom` = (sum v)^3 / (sum v^1.5)^2 (Pearson type III

@@ -1,5 +1,6 @@
-"""Demand by UTC bucket: 5A's UTC surface where the run publishes it, else 5A's local surface through the
-timetable, to the same rows.
+"""Demand by UTC bucket: 5A's UTC surface if the run publishes it, else computed from its local surface.
+
+The local surface goes through the timetable and gives the same rows.
 
 Both are published by the same partitions of 5A.S5, so file k of either holds the same keys.
 """

@@ -1,6 +1,4 @@
-"""2A.S1: the time zone of each site is that of its city, so a site's country,
-place and clock cannot disagree.
-"""
+"""2A.S1: the time zone of each site is its city's, so a site's country, place and clock agree."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""2A.S2: what every clock does over the horizon - the offset in force when it begins,
-and each change until it ends.
+"""2A.S2: every clock over the horizon - the offset at its beginning, and each change until its end.
 
 A margin on both sides covers local days that begin before or end after the horizon in UTC. The offsets come
 from the sealed snapshot of the IANA database; a horizon it does not cover is refused, never extrapolated.

@@ -1,5 +1,4 @@
-"""Cells (region, segment): how they lean, and how a world's total is shared over them and on over countries,
-exactly.
+"""Cells (region, segment): their factors, and a world's total shared exactly over cells and countries.
 
 A world total = round(mean x holders). It is shared over the cells by largest remainder in proportion to size
 x factor, where
@@ -102,8 +101,9 @@ class Leanings:
 
 
 def cell_words(ctx: Context, rows: Frame) -> Array:
-    """Field `party_cell` of each row, the hash of its country and segment,
-    which also breaks ties between rows: uint64.
+    """Field `party_cell` of each row: a hash of its country and segment, uint64.
+
+    It also breaks ties between rows.
     """
     country, segment = (
         ctx.name_hashes("country")[rows.country_iso],

@@ -12,8 +12,7 @@ COUNTRY_PARTITIONS_NEEDS = Needs(reads={"s1_party_base_6A": METADATA_ONLY})
 
 
 def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:
-    """Country codes [first, stop) of each file of s1_party_base_6A, and its rows;
-    together they are all countries.
+    """Country codes [first, stop) of each file of s1_party_base_6A, and its rows; together all countries.
 
     Countries without parties belong to the file before them, those before the first to it.
     """

@@ -1,6 +1,4 @@
-"""Pieces of the entity world that can be looked at alone:
-whole countries with everything that belongs to them.
-"""
+"""Pieces of the entity world that can be checked alone: whole countries with everything in them."""
 
 from __future__ import annotations
 
@@ -92,8 +90,9 @@ def country_offsets(ctx: Context, dataset: str, column: str) -> Array:
 
 
 def _link_offsets(ctx: Context) -> Array:
-    """First row of each country in s4_ip_links_6A, which is sorted by address, and its length: int64,
-    countries + 1.
+    """First row of each country in s4_ip_links_6A, and the number of rows: int64, countries + 1.
+
+    The table is sorted by address.
     """
     counts = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
     for part in range(len(ctx.files("s4_ip_base_6A"))):
@@ -103,8 +102,9 @@ def _link_offsets(ctx: Context) -> Array:
 
 
 def rows_with_ids(ctx: Context, dataset: str, rows: tuple[int, int], columns: tuple[str, ...]) -> Frame:
-    """Rows of a table sorted by an id (its first column here) whose id is one of a base's rows `rows`,
-    i.e. rows[0] < id <= rows[1].
+    """Rows of a table, sorted by an id in its first column here, whose id is one of a base's rows.
+
+    These are the rows with rows[0] < id <= rows[1].
     """
     bounds = np.array([rows[0] + 1, rows[1] + 1], dtype=np.uint64)
     found = []
@@ -123,8 +123,9 @@ def rows_with_ids(ctx: Context, dataset: str, rows: tuple[int, int], columns: tu
 
 
 def row_of(ids: Array, rows: tuple[int, int]) -> Array:
-    """Rows within a piece of ids of a base: int64; -1 for ids of other pieces, and for 0,
-    which absent ids are read as.
+    """Rows within a piece of ids of a base: int64; -1 for ids of other pieces and for 0.
+
+    An absent id is read as 0.
 
     Ids count from 1; smaller ones than the piece's wrap to huge rows, so one comparison finds both kinds of
     strangers.

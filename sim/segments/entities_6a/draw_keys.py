@@ -1,6 +1,4 @@
-"""What the draws of 6A are addressed by, from published rows: cells, ranks,
-numbers of accounts and devices.
-"""
+"""Natural keys of 6A's draws, from published rows: cells, ranks, numbers of accounts and devices."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ def accounts_of(ctx: Context, *, part: int | None = None, rows: tuple[int, int] 
 
 
 def devices_of(ctx: Context, *, part: int | None = None, rows: tuple[int, int] | None = None) -> Frame:
-    """Devices of whole countries with their `device_number`,
-    and the cell and rank of the party that owns them.
+    """Devices of whole countries with their `device_number`, and the cell and rank of their owner.
 
     Devices of a party are counted by type, terminals at their site; both from 0.
     """

@@ -1,6 +1,4 @@
-"""The one table of which ids a link's role fills: links are made by it and published rows are held against
-it.
-"""
+"""The one table of ids that a link's role fills: links are made by it and published rows checked with it."""
 
 from __future__ import annotations
 

@@ -85,8 +85,9 @@ def values_of(mix: Params) -> list[int]:
 
 
 def permille_word(permille: Array) -> Array:
-    """Largest word plus one of an event of that permille, as uint64 (2**64 is cut to 2**64 - 1):
-    event = word < limit.
+    """Limit of an event of that permille, as uint64: the event happens if word < limit.
+
+    2**64 is cut to 2**64 - 1.
     """
     whole = np.uint64(((1 << 64) - 1) // PERMILLE)
     return permille.astype(np.uint64) * whole

@@ -1,6 +1,4 @@
-"""One cell after another, units spread over holders: weights from addressed draws, exact totals,
-caps never exceeded.
-"""
+"""Spread each cell's units over its holders: addressed weights, exact totals, caps never exceeded."""
 
 from __future__ import annotations
 

@@ -31,8 +31,9 @@ TERMINAL_SITES_NEEDS = Needs(
 
 
 def terminal_sites(ctx: Context) -> Frame:
-    """Sites with terminals, sorted by country, merchant and order; with `cash` (bool):
-    whether their terminals give cash.
+    """Sites with terminals, sorted by country, merchant and order.
+
+    `cash` (bool) says whether their terminals give cash.
     """
     outlets = ctx.load("outlet_catalogue", columns=_KEY)
     merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel"))

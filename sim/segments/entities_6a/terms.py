@@ -1,5 +1,6 @@
-"""Configuration keyed by words of a vocabulary: every word known, none missing,
-mixes complete - or refused before a state runs.
+"""Configuration keyed by terms of a vocabulary, refused before a state runs if it is incomplete.
+
+Every term must be known, none may be missing, and a mix must have the right sum.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Why demand is moved: the factor of each event type on each (country, time zone, class) with demand,
-and the event that makes it.
+"""Factor of each event type on each (country, time zone, class) with demand, and the event behind it.
 
 Factors are told as runs of local buckets over which type, event and factor stay the same; what no row speaks
 of is factor 1. They are computed here from the calendar by array arithmetic, apart from kernel
@@ -76,9 +75,7 @@ def factor_runs(
 def _moments(
     combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon
 ) -> tuple[Array, Array, Array, Array]:
-    """Every (combination, event, cell) in which an event is in force at the middle of the cell,
-    and the factor it has there.
-    """
+    """Every (combination, event, cell) with the event in force at the cell's middle, and its factor there."""
     link, event = scope_links(combinations, calendar)
     seen: Array = np.diff(link.astype(np.int64))
     owner = np.repeat(np.arange(len(combinations)), seen)
@@ -105,8 +102,9 @@ def _moments(
 
 
 def _decisive(group: Array, rank: Array, value: Array) -> Array:
-    """Position of the row that counts in each group: the highest rank, of these the least value,
-    of these the first; int64.
+    """Position of the row that counts in each group: int64.
+
+    It has the highest rank; of several the least value, of these the first.
 
     Args:
         group: int64, never falling.
@@ -124,8 +122,9 @@ def _decisive(group: Array, rank: Array, value: Array) -> Array:
 
 
 def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, policy: Params) -> int:
-    """Cells in which the product of the table's factors, type after type,
-    is not exactly the factor that the surface was made with.
+    """Cells in which the product of the table's factors is not exactly the factor of the surface.
+
+    The factors are multiplied type after type.
 
     Args:
         ctx: Context, for vocabularies.

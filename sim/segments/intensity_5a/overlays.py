@@ -1,5 +1,4 @@
-"""Overlay events of a scenario: what config, calendar and reference say happens on local clocks,
-before any demand is known.
+"""Overlay events of a scenario on local clocks, from config, calendar and reference, before any demand.
 
 Everything is decided per country, zone and class, never from the merchants of the world: another world has
 the same calendar.
@@ -82,8 +81,9 @@ class World:
         return start < (self.last_day + 1) * DAY_S and stop > self.first_day * DAY_S
 
     def months(self) -> Iterator[Month]:
-        """The months in which something may begin that touches the horizon:
-        a year and a month on both sides.
+        """The months in which an event that touches the horizon may begin.
+
+        They reach a year and a month beyond it on both sides.
         """
         return months_between(self.first_day - 400, self.last_day + 400)
 

@@ -43,8 +43,7 @@ def count_coverage(
     edges: tuple[Array, Array, Array],
     profile: Frame,
 ) -> None:
-    """Merchant-country pairs that own weight and a part of the demand,
-    and how many of them the profile lacks.
+    """Merchant-country pairs with weight and a part of the demand, and how many the profile lacks.
 
     `share` is the virtual share by merchant row; `sites` and `edges` are (merchant row, country, weight) of
     the groups.

@@ -216,9 +216,7 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
 
 
 def _as_given(ctx: Context, merchants: Frame, physical: Array, virtual: Array) -> tuple[Array, Array]:
-    """Volumes of merchants whose user said how much they sell, in the proportion the law gives: float64,
-    float64.
-    """
+    """Volumes of merchants whose user gave one, split in the proportion of the law: float64, float64."""
     wanted = _wanted(ctx, merchants)
     drawn = physical + virtual
     factor = np.where((wanted > 0.0) & (drawn > 0.0), wanted / np.where(drawn > 0.0, drawn, 1.0), 1.0)

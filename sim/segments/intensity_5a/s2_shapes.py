@@ -135,9 +135,7 @@ def _online_checks(ctx: Context, by_hour: Array) -> list[Check]:
 
 
 def _channels_differ(ctx: Context, by_hour: Array) -> Check:
-    """Total variation distance between card_present and card_not_present of each class,
-    in permille of the week.
-    """
+    """Total variation distance between the two channels' weeks of each class, in permille of the week."""
     present, remote = (by_hour[:, ctx.code("channel", name)] for name in ("card_present", "card_not_present"))
     distance = np.abs(present - remote).sum(axis=1) * 500 // WEIGHT_TOTAL
     found = dict(zip(ctx.vocabulary("demand_class"), distance.tolist(), strict=True))

@@ -1,5 +1,4 @@
-"""5A.S4: what happens over the horizon - holidays, paydays, seasons, campaigns, outages,
-stress - and every zone's local clock.
+"""5A.S4: events over the horizon (holidays, paydays, seasons, campaigns, outages, stress) and clocks.
 
 What it comes to is told beside it: the factors of each country, zone and class that has demand, with the
 events behind them.
@@ -72,8 +71,9 @@ _DAY_MASK = np.uint64(2**63 - 1)  # days before 1970 count from 2**63 down
 
 
 def preflight(ctx: Context) -> None:
-    """Horizons that are none, without holidays or of no scenario, windows nobody defines, factors out of
-    bounds: refused before all.
+    """Refuse impossible horizons, undefined windows and factors out of bounds, before any state runs.
+
+    A horizon is impossible if it is empty, has no holidays or belongs to no scenario.
     """
     horizons, known = ctx.params.scenario_horizon_5A, ctx.params.scenarios_5A.scenarios
     span_of(horizons)

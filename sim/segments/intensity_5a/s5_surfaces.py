@@ -33,8 +33,9 @@ from sim.state.totals import Totals
 
 
 class Counts(Counters):
-    """Both surfaces of each scenario: what they cover, their factors,
-    and their masses in fixed point by class and hour.
+    """What the surfaces of each scenario cover, their factors, and their mass by class and hour.
+
+    Masses are in fixed point.
     """
 
     keys = PerScenario(Scalar())
@@ -88,9 +89,7 @@ class Surface:
 
 
 def preflight(ctx: Context) -> None:
-    """A scenario without any surface is refused before anything is built:
-    nothing would say what its demand is.
-    """
+    """Refuse a scenario without any surface before anything is built: no dataset would state its demand."""
     nothing = [
         name for name in ctx.scenarios if not any(ctx.publishes(dataset, name) for dataset in STATE.writes)
     ]
@@ -299,9 +298,7 @@ def _count_masses(
 
 
 def _factors_check(ctx: Context, seen: Counts, scenario: str) -> Check:
-    """The told factors against those applied, in every cell of every key;
-    and each names an event of the calendar.
-    """
+    """The published factors equal those applied in every cell of every key, and name calendar events."""
     table = ctx.load("scenario_overlay_factors_5A", scenario=scenario, columns=("event_id",))
     events = ctx.load("scenario_calendar_5A", scenario=scenario, columns=("event_id",)).event_id
     found = [seen.factors_apart[scenario], int((~np.isin(table.event_id, events)).sum())]

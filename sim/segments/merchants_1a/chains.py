@@ -118,8 +118,9 @@ def home_ladder(ctx: Context) -> tuple[Array, Array]:
 
 
 def _home_permille(ctx: Context, outlets: Array) -> Array:
-    """Share of its outlets a chain of this size keeps at home: uint64, n,
-    by the first step of the ladder that reaches it.
+    """Share of its outlets that a chain of this size keeps at home: uint64, n.
+
+    The first step of the ladder that reaches the size decides.
     """
     reach, permille = home_ladder(ctx)
     share: Array = permille[np.searchsorted(reach, outlets)]
@@ -158,8 +159,9 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
 
 
 def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
-    """Count the Pearson residuals of F, and their squares, under its own law: each chain's F less its mean,
-    over its deviation.
+    """Count the Pearson residuals of F, and their squares, under its own law.
+
+    A residual is a chain's F less its mean, over its deviation.
 
     With p0 = (1 + mu / kappa) ** -kappa: E[F] = mu / (1 - p0), E[F**2] = (mu + mu**2 / kappa + mu**2) / (1 -
     p0).

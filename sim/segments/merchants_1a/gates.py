@@ -30,9 +30,7 @@ class GateCounts(Counters):
 
 
 class ChainCounts(Counters):
-    """Chains, and residuals of their sizes under their law: sums of them and of their squares,
-    in fixed point.
-    """
+    """Chains, and sums of their sizes' residuals and of the squares, in fixed point."""
 
     law_chains = Scalar()
     law_residual_q = Scalar()
@@ -40,8 +38,9 @@ class ChainCounts(Counters):
 
 
 def country_share_check(ctx: Context, merchants: Array) -> Check:
-    """No country holds more than `times_market_share` its share of the card market,
-    but for the spread of small counts.
+    """No country holds more than `times_market_share` its share of the card market.
+
+    The spread of small counts is allowed for.
 
     The yardstick is the gate's own market (people x income), not the prior the merchants were drawn from: a
     prior that gives Bermuda twice the United States fails here.

@@ -1,6 +1,4 @@
-"""How big a card market each country is, and how strongly a chain at home in one
-country is drawn to another.
-"""
+"""Size of each country's card market, and the pull of each country on chains at home in another."""
 
 from __future__ import annotations
 
@@ -34,8 +32,9 @@ def market_size(ctx: Context, market: Params) -> Array:
 
 
 def affinity(ctx: Context, size: Array, bonds: Params) -> Array:
-    """Pull of each country (column) on a chain at home in another (row):
-    market size x a factor for every bond they share.
+    """Pull of each country (column) on a chain at home in another (row).
+
+    It is the market size times a factor for every bond the two share.
 
     Args:
         ctx: Context.

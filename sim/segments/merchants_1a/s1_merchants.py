@@ -56,9 +56,7 @@ STATE = State(
 
 
 def preflight(ctx: Context) -> None:
-    """A taxonomy that contradicts itself, and ids of the user that the seed generates too,
-    are refused before anything is built.
-    """
+    """Refuse a taxonomy that contradicts itself, and ids of the user that the seed generates too."""
     require_consistent(ctx)
     if ctx.external("merchants_input_1A") is not None:
         _supplied(ctx, generated_ids(ctx))
@@ -208,8 +206,9 @@ def _supplied(ctx: Context, taken: Array) -> Frame:
 
 
 def _choose(ctx: Context, words: Array, weight: Array) -> Array:
-    """Index drawn with probability weight / total (off by less than 2**-64),
-    by inversion of the cumulative weights.
+    """Index drawn with probability weight / total, by inversion of the cumulative weights.
+
+    The error is less than 2**-64.
     """
     upper = np.cumsum(weight)
     ticket = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), upper[-1], dtype=np.uint64))

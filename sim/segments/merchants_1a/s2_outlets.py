@@ -140,9 +140,7 @@ def _supplied(ctx: PartitionContext, merchants: Frame) -> Frame:
 
 
 def _brought(supplied: Frame) -> Frame:
-    """Rows of `merchant_supplied_1A`: what the file says of each of its merchants,
-    the same in all its rows.
-    """
+    """Rows of `merchant_supplied_1A`: what all rows of a merchant in the user's file have in common."""
     if len(supplied) == 0:
         return nothing_supplied()
     offsets = run_offsets(supplied.merchant_id)

@@ -1,5 +1,6 @@
-"""1A.S3: one look at the whole catalogue - a site id names one outlet of the world,
-in whatever part it was made.
+"""1A.S3: audit of the whole catalogue - each site id names one outlet of the world.
+
+Partitions make the ids, so no earlier state sees all of them.
 
 Ids are hashes of the outlet's key: n outlets collide with probability below n**2 / 2**65, so this refuses
 some three worlds of ten million outlets in a million.

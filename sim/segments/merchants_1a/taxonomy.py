@@ -39,8 +39,9 @@ def channel_permille(ctx: Context) -> Array:
 
 
 def require_consistent(ctx: Context) -> None:
-    """What the taxonomy's schema cannot say: each code once, in a listed sector,
-    its channels summing to 1000.
+    """Refuse a taxonomy with a repeated code, an unlisted sector or channels that do not sum to 1000.
+
+    Its schema cannot say these.
 
     Raises:
         ContractError: `1A.S1.TAXONOMY_INCONSISTENT`.

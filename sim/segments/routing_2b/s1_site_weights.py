@@ -95,9 +95,7 @@ def _site_factor(ctx: PartitionContext, sites: Frame, sigma: float) -> Array:
 
 
 def _count(ctx: PartitionContext, sites: Frame, factor: Array, weight_q: Array, offsets: Array) -> None:
-    """Counters of the checks: sites, their factors, and how far the largest site of big
-    merchants stands out.
-    """
+    """Count sites and their factors, and how far the largest site of big merchants exceeds the others."""
     first = offsets[:-1].astype(np.int64)
     size = np.diff(offsets).astype(np.int64)
     top = np.maximum.reduceat(weight_q, first) if len(first) else weight_q

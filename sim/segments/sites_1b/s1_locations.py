@@ -1,5 +1,4 @@
-"""1B.S1: where each outlet is - a city drawn by population within its country,
-and a point on the city's disk.
+"""1B.S1: where each outlet is - a city of its country by population, and a point on the city's disk.
 
 Outlets for which the user gave coordinates keep them; their city is the nearest of their country.
 """
@@ -47,9 +46,7 @@ _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 
 def preflight(ctx: Context) -> None:
-    """Coordinates of the user that are nowhere near a city of their country are refused before anything is
-    built.
-    """
+    """Refuse coordinates of the user that are far from every city of their country."""
     rows = ctx.external("merchants_input_1A")
     if rows is None or not rows.present("lat_udeg").any():
         return

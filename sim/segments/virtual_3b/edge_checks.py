@@ -1,6 +1,4 @@
-"""What the edges of all merchants are held against: nobody without edges,
-and demand where the law says customers are.
-"""
+"""Checks of the edges of all merchants: every merchant has some, and demand is where customers are."""
 
 from __future__ import annotations
 
@@ -158,8 +156,9 @@ def _variation(count: int, total: int, squares: int) -> int:
 
 
 def _mix_check(totals: Totals, merchants: int, bias_ppm: int, noise_factor: int) -> Check:
-    """Total variation distance between the weights' country mix and the law's,
-    against bias plus sampling noise.
+    """Total variation distance between the weights' country mix and the law's.
+
+    Bias and sampling noise are allowed for.
 
     A merchant's share in a country of share p varies by p * (1 - p) * sum of its squared weights; merchants
     add up. Half the mean absolute deviation of a normal is 0.4 of its standard deviation; a country cannot be

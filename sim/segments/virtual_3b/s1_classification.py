@@ -1,5 +1,4 @@
-"""3B.S1: which merchants sell online: NON_VIRTUAL, HYBRID or VIRTUAL_ONLY by the odds of their MCC and
-channel.
+"""3B.S1: which merchants sell online - NON_VIRTUAL, HYBRID or VIRTUAL_ONLY by MCC and channel.
 
 A HYBRID merchant's online share of demand is uniform between its channel's bounds.
 """
@@ -26,9 +25,7 @@ _DRAWN_MODES = ("VIRTUAL_ONLY", "HYBRID")
 
 
 class Counts(Counters):
-    """Merchants, those that drew, and of each mode how many there are and how many the odds say,
-    with their variance.
-    """
+    """Merchants, those that drew, and each mode's number, expected number and variance."""
 
     merchants = Scalar()
     drawn = Scalar()
@@ -150,8 +147,9 @@ def _count(ctx: PartitionContext, mode: Array, only: Array, either: Array) -> No
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """One row a merchant; as many of each mode as the odds say, within z standard deviations of the Poisson
-    binomial law.
+    """There is one row a merchant, and each mode has about its expected number.
+
+    The limit is z standard deviations of the Poisson binomial law.
     """
     seen = Counts(totals)
     z = ctx.params.realism_gates_3B.mode_z

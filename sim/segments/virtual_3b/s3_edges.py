@@ -1,5 +1,4 @@
-"""3B.S3: an online merchant's edges: places where its customers are,
-each with its share of the merchant's online demand.
+"""3B.S3: an online merchant's edges, the places of its customers with their shares of online demand.
 
 A merchant draws a reach (REGIONAL, CONTINENTAL, GLOBAL) and a number of edges (lognormal, more for bigger
 brands); each edge draws a country from the law of its merchant's home and reach, a city by population, a

@@ -1,5 +1,6 @@
-"""3B.S4: alias tables of edges per (merchant, country, tzid), the zones' shares, the routing policy used,
-and an order-free hash.
+"""3B.S4: alias tables of edges per (merchant, country, tzid), zones' shares, routing policy, a hash.
+
+The hash does not depend on the order of the edges.
 """
 
 from __future__ import annotations
@@ -102,9 +103,7 @@ def finish(ctx: Context, totals: Totals) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Edges and weights are conserved, slots are picked by weight,
-    and no two edges of the world share an id.
-    """
+    """Edges and weights are conserved, slots are picked by weight, and edge ids are unique in the world."""
     seen = Counts(totals)
     rows = sum(file.rows for file in ctx.files("edge_catalogue_3B"))
     units = seen.merchants * (WEIGHT_TOTAL >> 20)

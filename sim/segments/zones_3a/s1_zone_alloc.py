@@ -64,9 +64,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def finish(ctx: Context, totals: Totals) -> Frames:
-    """Sum mod 2**64 of a hash of every row: equal exactly when the zones are,
-    in whatever order they were made.
-    """
+    """Sum mod 2**64 of a hash of every row: independent of the order in which the zones were made."""
     seen = Counts(totals)
     row = {"rows": seen.zones, "sites": seen.sites, "universe_hash": seen.hashes % (1 << 64)}
     return {
@@ -99,9 +97,7 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
 
 
 def _country_zones(ctx: Context) -> tuple[Array, Array]:
-    """Which zones each country's cities are in (bool, countries x zones),
-    and which countries really are divided (bool).
-    """
+    """Zones of each country's cities (bool, countries x zones), and which countries are divided (bool)."""
     cities = ctx.reference("cities")
     people = np.zeros((len(ctx.vocabulary("country")), len(ctx.vocabulary("tzid"))), dtype=np.int64)
     np.add.at(people, (cities.country_iso, cities.tzid), np.maximum(cities.population, np.int64(1)))
@@ -111,8 +107,9 @@ def _country_zones(ctx: Context) -> tuple[Array, Array]:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """Sites are conserved, zones belong to their countries, routing has the same zones,
-    divided countries show it.
+    """Sites are conserved, and zones are those of their countries and of routing.
+
+    Divided countries show several zones.
     """
     seen = Counts(totals)
     gates = ctx.params.realism_gates_3A

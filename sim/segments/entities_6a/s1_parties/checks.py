@@ -1,6 +1,4 @@
-"""What the parties of all partitions are held against: counts, mixes, households,
-and the table of priors against measured.
-"""
+"""Checks of the parties of all partitions: counts, mixes, households, and priors against measured."""
 
 from __future__ import annotations
 
@@ -162,8 +160,9 @@ def _by_type(ctx: Context, totals: Totals) -> tuple[Array, Array]:
 
 
 def _expected(ctx: Context, level: str) -> Array:
-    """Prior share of each type or segment in its region, in parts of 10**8 (type) or 10**8 (type part x
-    segment part): int64.
+    """Prior share of each type or segment in its region, in units of 10**-8: int64.
+
+    A segment's share is the product of the shares of its type and of itself within the type.
     """
     mix, taxonomy = ctx.params.segmentation_prior_6A, ctx.params.party_taxonomy_6A.segments
     rows = []
@@ -199,8 +198,9 @@ def _effective_check(ctx: Context, segments: Array, least: Any) -> Check:
 
 
 def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: int) -> Check:
-    """Shares by region against their prior: within the tolerance,
-    plus one party a country and cell that rounding may move.
+    """Shares by region against their prior.
+
+    The tolerance grows by one party a country and cell, which rounding may move.
     """
     per_region = found.sum(axis=1)
     wanted = prior * per_region[:, None] // 100_000_000

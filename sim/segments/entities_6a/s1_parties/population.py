@@ -176,8 +176,9 @@ def _bounds(ctx: Context, used: Array, world: int) -> tuple[Array, Array]:
 
 
 def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: int) -> Array:
-    """`world` parties shared in proportion to weight, each country within its bounds:
-    clip and redistribute.
+    """`world` parties shared in proportion to weight, with each country's count within its bounds.
+
+    What a bound cuts off is shared again among the other countries.
     """
     floor, cap = bounds
     if int(cap.sum()) < world or int(floor.sum()) > world:
@@ -217,8 +218,9 @@ def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: in
 
 
 def _mixes(ctx: Context) -> tuple[Array, Array, Array]:
-    """Type of each segment (int16), parts of types by region, parts of segments (within their type) by region
-    (uint64).
+    """Type of each segment (int16), shares of types by region, shares of segments by region (uint64).
+
+    A segment's share is that within its type.
     """
     mix, types = ctx.params.segmentation_prior_6A, segment_types(ctx)
     names = ctx.vocabulary("party_type")
@@ -267,9 +269,7 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
 
 
 def _chance(ctx: Context, places: Frame, vocabulary: str) -> Array:
-    """Words that break ties between the words of a vocabulary in each country: uint64, countries x words,
-    flat.
-    """
+    """Words that break ties between a vocabulary's terms in each country: uint64, countries x terms, flat."""
     words = ctx.name_hashes(vocabulary)
     return pair_entity(
         ctx,

@@ -63,8 +63,9 @@ def preflight(ctx: Context) -> None:
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """Runs of whole countries of about 2**18 parties: a household lies in one country,
-    so in one partition.
+    """Runs of whole countries of about 2**18 parties.
+
+    A household lies in one country, so it lies in one partition.
     """
     parties = population(ctx).countries.parties.astype(np.int64)
     batch = (np.cumsum(parties) - parties) // PARTITION_PARTIES
@@ -112,8 +113,9 @@ def _households(
     rank: Array,
     entity: Array,
 ) -> tuple[Array, Array]:
-    """Household of each party (int64, from 0 in the partition) and first member of each household (int64
-    rows).
+    """Household of each party and first member of each household (int64 rows).
+
+    Households count from 0 in the partition, int64.
     """
     countries, members = world.countries.slice(*span), world.members[span[0] : span[1]].astype(np.int64)
     retail = summary.party_type == ctx.code("party_type", "RETAIL")

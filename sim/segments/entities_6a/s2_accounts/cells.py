@@ -101,9 +101,7 @@ def party_account_types(ctx: Context) -> list[tuple[int, str]]:
 
 
 def eligible_segments(ctx: Context, account_type: str) -> Array:
-    """Whether each segment may hold an account type: bool by segment code (its party
-    type is not looked at).
-    """
+    """Whether each segment may hold an account type: bool by segment code, whatever its party type."""
     barred = ctx.params.product_linkage_6A.not_eligible
     names = entry(barred, account_type, ())
     return np.array([segment not in names for segment in ctx.vocabulary("segment")], dtype=np.bool_)

@@ -1,6 +1,4 @@
-"""What the accounts of all partitions are held against: cells, caps, rules, dates,
-and the table of priors against measured.
-"""
+"""Checks of the accounts of all partitions: cells, caps, rules, dates, and priors against measured."""
 
 from __future__ import annotations
 

@@ -60,8 +60,9 @@ def account_life(
 
 
 def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
-    """Days of opening of accounts aged median x lognormal years, at most `most` years, the day before the
-    horizon at the latest: int32.
+    """Days of opening of accounts, the day before the horizon at the latest: int32.
+
+    An account's age is median x lognormal years, at most `most` years.
     """
     sigma = np.full_like(words, ctx.params.account_life_6A.tenure_sigma, dtype=np.float64)
     years = median * ctx.kernels.lognormal_factor(
@@ -73,8 +74,9 @@ def opened(ctx: Context, words: Array, median: Array, most: Array) -> Array:
 
 
 def status_limits(ctx: Context) -> Array:
-    """Running totals of the status mix of each account type's ledger: uint64, types x statuses,
-    in parts of ten thousand.
+    """Running totals of the status mix of each account type's ledger, in ten-thousandths.
+
+    uint64, types x statuses.
     """
     taxonomy, mix = ctx.params.account_taxonomy_6A, ctx.params.account_life_6A.status_mix
     rows = []

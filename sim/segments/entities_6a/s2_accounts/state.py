@@ -85,9 +85,7 @@ def plan(ctx: Context) -> list[Partition]:
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Accounts of the parties of a run of countries; the first partition also makes the
-    merchants' accounts.
-    """
+    """Accounts of the parties of a run of countries; the first partition adds the merchants' accounts."""
     world, (first, stop) = accounts(ctx), rows_of(part)
     begin = world.summary.first_party_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
@@ -151,9 +149,7 @@ def _allocate(
 
 
 def weight_shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]:
-    """Idle probability and sigma of an account type in each segment, its tags' factors applied:
-    float64 twice.
-    """
+    """Idle probability and sigma (float64 each) of an account type by segment, with its tags' factors."""
     rule, tags = ctx.params.account_per_party_6A.accounts[name], ctx.params.account_per_party_6A.tags
     idle, sigma = [], []
     for word in ctx.vocabulary("segment"):

@@ -1,5 +1,6 @@
-"""How many instruments of each type the accounts of every (country, account type, segment) carry: exact,
-small, not published.
+"""Exact number of instruments of each type in every cell (country, account type, segment).
+
+The numbers are small tables and are not published.
 """
 
 from __future__ import annotations
@@ -121,9 +122,7 @@ def is_class(ctx: Context, *classes: str) -> Array:
 
 
 def check_instruments(ctx: Context) -> None:
-    """Refuse taxonomies, priors and rules of instruments that contradict one another,
-    before anything runs.
-    """
+    """Refuse taxonomies, priors and rules of instruments that contradict one another; runs first of all."""
     taxonomy, mix = ctx.params.instrument_taxonomy_6A, ctx.params.instrument_mix_6A
     words, schemes = ctx.vocabulary("instrument_type"), ctx.vocabulary("scheme")
     by_word(ctx, "instrument_type", taxonomy.instruments, "instrument_taxonomy_6A.instruments")

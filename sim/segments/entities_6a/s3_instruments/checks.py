@@ -1,6 +1,4 @@
-"""What the instruments of all partitions are held against: cells, caps, rules, dates,
-and the table of priors against measured.
-"""
+"""Checks of the instruments of all partitions: cells, caps, rules, dates, and priors against measured."""
 
 from __future__ import annotations
 
@@ -255,8 +253,9 @@ def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
 
 
 def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: float) -> Check:
-    """InstrumentCounts (int64, rows x words) of independent picks by parts of ten thousand (uint64,
-    rows x words).
+    """Check counts (int64, rows x terms) of independent picks against shares in ten-thousandths.
+
+    The shares are uint64, rows x terms.
     """
     share = prior.astype(np.float64) / np.float64(WHOLE)
     expected = share * found.sum(axis=1)[:, None]

@@ -142,8 +142,9 @@ def _cards(
     account_type: Array,
     opened: Array,
 ) -> None:
-    """Scheme, tier and dates of cards: four draws each. A card is younger than its
-    validity and its account.
+    """Scheme, tier and dates of cards: four draws each.
+
+    A card is younger than its validity and than its account.
     """
     x0, x1, x2, x3 = words_at(ctx, at)
     ctx.ledger(at)
@@ -259,8 +260,7 @@ def _rails(ctx: Context) -> Array:
 
 
 def month_of_day(day: Array) -> Array:
-    """Months since 1970-01 of days since 1970-01-01 (int32 either way):
-    the proleptic Gregorian calendar in whole numbers.
+    """Months since 1970-01 of days since 1970-01-01 (int32 both), by the proleptic Gregorian calendar.
 
     Years are counted from 1 March 0000, so that the leap day is a year's last (Hinnant, *chrono-compatible
     low-level date algorithms*).

@@ -1,6 +1,4 @@
-"""What devices are held against: exact totals and mixes, caps, roles, sharing inside households only,
-systems by their mix.
-"""
+"""Checks of devices: exact totals and mixes, caps, roles, sharing inside households only, systems."""
 
 from __future__ import annotations
 
@@ -128,8 +126,7 @@ def count_devices(
 
 
 def foreign_links(held: Frame, name: str, base: Frame, links: Frame) -> int:
-    """Links to accounts (or instruments) that another party than the device's own owns,
-    looked up in their table.
+    """Links to accounts (or instruments) that belong to another party than the device does.
 
     Args:
         held: `name` (contiguous ids) and `owner_party_id` of the partition.
@@ -335,8 +332,9 @@ def _means(ctx: Context, totals: Totals) -> list[Check]:
 
 
 def percentiles(histogram: Array) -> dict[str, int]:
-    """Median, 99th percentile and largest value of a histogram by value:
-    the least value that so many are at or below.
+    """Median, 99th percentile and largest value of a histogram by value.
+
+    A percentile is the least value that so many are at or below.
     """
     total, reached = int(histogram.sum()), np.cumsum(histogram)
     if total == 0:

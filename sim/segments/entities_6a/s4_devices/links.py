@@ -1,6 +1,4 @@
-"""Links of devices: owner, other users of the household, accounts and instruments of the owner,
-and merchants' terminals.
-"""
+"""Links of devices to owners, other household members, the owner's accounts and instruments, merchants."""
 
 from __future__ import annotations
 
@@ -64,8 +62,9 @@ def holdings_of(owner: Array, ids: Array, parties: int) -> Holdings:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many further rows each device has: other users, accounts, instruments;
-    and where its draws begin in its owner's lists.
+    """How many users, accounts and instruments each device has beside its owner.
+
+    The fields `*_from` say where its draws begin in its owner's lists.
     """
 
     users: Array
@@ -195,9 +194,7 @@ def _roles(ctx: Context) -> tuple[str, ...]:
 
 
 def _further(count: Array, at: Array) -> tuple[Array, Array, Array]:
-    """Row, device and rank of every further link: int64 each,
-    for `count` rows of each device from row `at`.
-    """
+    """Row, device and rank (int64 each) of every further link: `count` rows of a device from row `at`."""
     before = np.cumsum(count) - count
     device = np.repeat(np.arange(len(count)), count)
     position = np.arange(len(device))

@@ -118,8 +118,9 @@ def expand(ctx: Context, counts: Array, cells: Cells) -> Frame:
 
 
 def fields_of(ctx: Context, devices: Frame, owner: Array, cells: Cells) -> tuple[Array, Array]:
-    """Fields `device` and `party_cell` of the addresses of published devices of parties,
-    in the order they were made: uint64 each.
+    """Address fields `device` and `party_cell` of published devices of parties: uint64 each.
+
+    They are in the order in which the devices were made.
 
     Args:
         ctx: Context.

@@ -1,5 +1,4 @@
-"""How many devices of each type every cell gets: exact totals by largest remainder,
-from the world down to country and segment.
+"""How many devices of each type every cell gets: exact totals by largest remainder.
 
 D(party type)            = round(parties x devices_per_party)
 D(party type, type)      = largest remainder of D by type_permille

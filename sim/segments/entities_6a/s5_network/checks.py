@@ -1,6 +1,4 @@
-"""What addresses and their links are held against: both mixes, coverage, caps, sharing, places and roles,
-over all published rows.
-"""
+"""Checks of addresses and links over all published rows: mixes, coverage, caps, sharing, places, roles."""
 
 from __future__ import annotations
 

@@ -120,9 +120,7 @@ def _by_address(ip: Array) -> Array:
 
 
 def _rows(ip: Array, degree: Array, start: Array) -> Array:
-    """Row of each link, of links sorted by address: the address's first row of that sort,
-    then one after the other.
-    """
+    """Row of each link in the order by address: its address's first row of that kind, then the next ones."""
     before = np.cumsum(degree) - degree
     rows: Array = start[ip] + np.arange(len(ip)) - before[ip]
     return rows

@@ -15,8 +15,7 @@ _MOST_LINKS = 15
 
 
 def require_possible(ctx: Context) -> None:
-    """Refuse taxonomies without members, mixes that do not sum up, shares nobody can fill,
-    and caps below the mean.
+    """Refuse taxonomies without members, mixes of a wrong sum, shares without candidates, and too small caps.
 
     Raises:
         ContractError: `6A.S5.TAXONOMY_EMPTY`, `6A.S5.POLICY_IMPOSSIBLE`, `6A.S5.ZERO_WEIGHTS` or

@@ -205,9 +205,7 @@ def _links_of_kind(
 
 
 def _entity_of(addresses: Addresses, targets: IpTargets, kind: int, span: tuple[int, int]) -> Array:
-    """Entity of (country, kind) for each country of the span: uint64;
-    0 where it has no such address and nothing is drawn.
-    """
+    """Entity of (country, kind) for each country of the span: uint64; 0 if it has no such address."""
     entity = np.zeros(span[1] - span[0], dtype=np.uint64)
     here = np.flatnonzero(targets.addresses[span[0] : span[1], kind])
     entity[here] = addresses.entity[addresses.start[here + span[0], kind]]

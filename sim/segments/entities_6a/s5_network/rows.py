@@ -1,5 +1,6 @@
-"""Addresses of a partition of whole countries, in the order of their ids: country, kind, then homes or
-premises, shared ones, sites.
+"""Addresses of a partition of whole countries, in the order of their ids.
+
+The order is country, kind, then homes or premises, shared addresses, sites.
 """
 
 from __future__ import annotations

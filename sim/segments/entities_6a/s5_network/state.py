@@ -174,8 +174,9 @@ def _no_units(ctx: Context) -> tuple[Frame, Array]:
 
 
 def _site_addresses(targets: IpTargets, addresses: Addresses, sites: Frame, kind: int) -> Array:
-    """Position of each site's address: the last ones of its country and kind,
-    in the order of sites; int64.
+    """Position of each site's address: int64.
+
+    Sites have the last addresses of their country and kind, in the order of sites.
     """
     country = sites.legal_country_iso
     before = (targets.offices + targets.shared)[:, kind]
@@ -193,8 +194,9 @@ def _site_of(devices: Frame, sites: Frame, terminal: Array) -> Array:
 def _hosted(
     ctx: PartitionContext, targets: IpTargets, addresses: Addresses, part: Partition
 ) -> tuple[Array, Array]:
-    """Address and id of each merchant without terminals: one of its country's hosting addresses,
-    all alike.
+    """Address and id of each merchant without terminals: any of its country's hosting addresses.
+
+    All hosting addresses of a country are equally likely.
     """
     kind = ctx.code("ip_type", "DATACENTRE")
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))

@@ -1,6 +1,4 @@
-"""What fraud roles are held against as they are made: exact targets, caps, causes that fit,
-rings and clusters that are some.
-"""
+"""Checks of fraud roles as they are made: exact targets, caps, fitting causes, rings and clusters."""
 
 from __future__ import annotations
 
@@ -229,9 +227,7 @@ def _caps(ctx: Context, totals: Totals) -> list[Check]:
 
 
 def _causes(ctx: Context, kind: str, found: Array) -> Check:
-    """Every row's cause is one its role may have, and it names a ring exactly where
-    the cause asks for one.
-    """
+    """Every row's cause is one its role may have, and names a ring exactly if the cause needs one."""
     taxonomy = ctx.params.fraud_role_taxonomy_6A
     allowed = np.zeros(found.shape, dtype=np.bool_)
     allowed[0, ctx.code("role_cause", "NONE"), 0] = True

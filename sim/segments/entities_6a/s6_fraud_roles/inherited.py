@@ -156,9 +156,7 @@ def _device_fields(ctx: Context, devices: Frame, people: People) -> tuple[Array,
 
 
 def ip_entities(ctx: Context, ips: Frame) -> Array:
-    """Address of everything drawn for an IP address: hash of country, type, class and rank in them: uint64,
-    n.
-    """
+    """Entity of an IP address's draws: hash of country, type, class and rank in them, uint64, n."""
     order = np.lexsort((ips.asn_class, ips.ip_type, ips.country_iso))
     rank = np.empty(len(ips), dtype=np.uint64)
     rank[order] = _ordinal(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
@@ -235,8 +233,9 @@ def _eligible(weight: Array, found: Roles) -> Array:
 
 
 def _give(ctx: PartitionContext, found: Roles, code: int, won: Array, source: Array, parties: Roles) -> None:
-    """Winners have the role because of their risky owner,
-    and belong to the owner's ring; or of themselves.
+    """Give the winners their role.
+
+    The cause is the risky owner, whose ring they join, or else themselves.
     """
     found.role[won] = code
     found.cause[won] = ctx.code("role_cause", "INDIVIDUAL")

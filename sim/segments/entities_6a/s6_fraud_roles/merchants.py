@@ -1,6 +1,4 @@
-"""Merchants' roles: collusive by the risk of their trade and for a ring of their country,
-compromised by how and where they sell.
-"""
+"""Merchants' roles: collusive by the risk of the trade and for rings, compromised by how they sell."""
 
 from __future__ import annotations
 

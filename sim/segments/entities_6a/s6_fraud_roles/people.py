@@ -101,8 +101,9 @@ def _filled(count: Array, name: str) -> Array:
 
 
 def _newness(ctx: PartitionContext, accounts: Frame, owner: Array, count: int) -> Array:
-    """1000 for a first account opened on the day before the horizon, 0 from `new_days` before it,
-    and for parties without account.
+    """1000 for a first account opened on the day before the horizon, down to 0 from `new_days` before it.
+
+    Parties without an account have 0.
     """
     days = int(ctx.params.fraud_roles_party_6A.new_days)
     start = span_of(ctx.params.scenario_horizon_5A).first_day

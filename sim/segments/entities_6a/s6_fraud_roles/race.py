@@ -1,6 +1,4 @@
-"""Races for roles: of each group, exactly as many as its target asks for, drawn without replacement in
-proportion to their scores.
-"""
+"""Races for roles: each group's exact target, drawn without replacement in proportion to scores."""
 
 from __future__ import annotations
 

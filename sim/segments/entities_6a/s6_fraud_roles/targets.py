@@ -1,5 +1,4 @@
-"""How many of each fraud role, exactly: shares of the world's entities,
-split over cells and countries by largest remainder.
+"""Exact number of each fraud role: shares of the world's entities, split over cells and countries.
 
 World: round(share x N) of each type, within the world cap. Cells (region, segment): in proportion to parties
 x regional x segment tilt. Countries: in proportion to the entities that are still free. An entity bears one
@@ -36,8 +35,7 @@ ROLE_TARGETS_NEEDS = Needs(
 
 
 def capped_shares(ctx: Context, weight: Array, cap: Array, offsets: Array, units: Array) -> Array:
-    """Largest remainder with a cap on each row: what a row cannot take goes to the others of its group by
-    weight.
+    """Largest remainder with a cap on each row; a row's excess goes to the others of its group by weight.
 
     Args:
         ctx: Context.

@@ -1,6 +1,4 @@
-"""Who is linked to whom in a piece, looked at again from the published rows: sharing inside homes only,
-nobody left over.
-"""
+"""Audit of a piece's links, from published rows: only homes share, and no entity lacks its links."""
 
 from __future__ import annotations
 
@@ -120,9 +118,7 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
 
 
 def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[Frame, tuple[int, int]]:
-    """Instruments of these accounts, found by their links;
-    links and base must be one another's mirror image.
-    """
+    """Instruments of these accounts, found by their links; links and base must mirror each other."""
     columns = ("account_id", "instrument_id", "instrument_type", "scheme")
     links = rows_with_ids(ctx, "s3_account_instrument_links_6A", account_rows, columns)
     rows = (int(links.instrument_id.min()) - 1, int(links.instrument_id.max())) if len(links) else (0, 0)

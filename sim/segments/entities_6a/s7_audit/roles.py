@@ -1,6 +1,4 @@
-"""Fraud roles of a piece, looked at again: they spread from owners,
-and those who belong together are connected.
-"""
+"""Audit of a piece's fraud roles: they spread from owners, and members of a ring are connected."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""6A.S7: the published entity world looked at again across all its tables: nobody shares with strangers,
-nobody is left over.
+"""6A.S7: audit of the published entity world across its tables: no sharing with strangers, no orphans.
 
 Foreign keys, ranges and orders are the shell's; exact totals, caps and mixes are checked where they are made
 (6A.S1 to S6). Here are the laws that span tables, each derived from other rows than it was made from, and the
@@ -93,9 +92,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
-    """Rings, and degrees of every kind of entity: both are held against priors and caps
-    where they are made.
-    """
+    """Rings, and degrees of every kind of entity; the states that make them check priors and caps."""
     seen = AuditCounts(totals)
     figures = {"rings": seen.rings, "clusters": seen.clusters, **percentiles(seen.ring_sizes)}
     result = [Measurement("parties at a ring's address", figures, "parties")]
