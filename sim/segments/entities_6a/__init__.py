@@ -1,6 +1,4 @@
-"""6A: who pays, with what and from where: parties, accounts, instruments, devices and IP addresses,
-and which of them commit fraud.
-"""
+"""6A: who pays - parties, accounts, instruments, devices, IP addresses - and which of them commit fraud."""
 
 from __future__ import annotations
 
