@@ -93,9 +93,7 @@ class Settings:
     json: bool = False
     debug: bool = False
     begun: bool = False
-    """A JSON document lies on stdout in part: a refusal is told on stderr,
-    its exit code says that the document is none.
-    """
+    """Whether part of a JSON document is on stdout: then refusals go to stderr, and the exit code says so."""
 
 
 settings = Settings()
@@ -186,8 +184,8 @@ def refuse(error: SimError) -> int:
                 )
             return error.exit_code
         except StorageError:
-            # it is told on stderr then; why the command refused decides its exit code, not where that could
-            # be said
+            # it goes to stderr then; the reason of the refusal decides the exit code, not the stream that
+            # could show it
             pass
     sys.stderr.write(clean(error.render()) + "\n")
     return error.exit_code

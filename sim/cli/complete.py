@@ -1,7 +1,7 @@
 """What the shell completes: runs, presets, scenarios, datasets, `--set` keys.
 
-Read straight from the packaged files: a key press has no time for the model, and what is wrong with a file is
-told when the command runs.
+Completion reads the packaged files directly, since a key press has no time for the model. The command reports
+what is wrong with a file when it runs.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Finding:
 
 
 def examine(contracts: Path, config: Path, out: Path, states: Sequence[State]) -> list[Finding]:
-    """Look at everything; nothing is raised, every finding is told."""
+    """Look at everything; raise nothing, report every finding."""
     root = Path(__file__).resolve().parents[2]
     return [
         Finding(

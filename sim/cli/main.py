@@ -106,7 +106,7 @@ def _outcome_stands() -> None:
 
 
 def _heed_signals() -> None:
-    """Stop in order when told to; a terminal that hangs up is no reason where `nohup` has said so."""
+    """Stop in order on a signal; a hang-up of the terminal is ignored under `nohup`."""
     for number in _STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _on_signal)

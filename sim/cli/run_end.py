@@ -38,7 +38,7 @@ def end_text(
         out: `--out` as it was given.
         memory: Bytes of limit and peak, with `--memory-limit`.
         seconds: What the command took.
-        verbose: Whether every state and dataset is told.
+        verbose: Whether to list every state and dataset.
     """
     result, world = built.result, built.world
     summary = describe(result)

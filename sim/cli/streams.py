@@ -67,7 +67,7 @@ def settle() -> None:
             stream.reconfigure(errors="backslashreplace")
     if not isinstance(sys.stderr, Dropped):
         sys.stderr = Dropped(sys.stderr)
-    for name in ("COLUMNS", "LINES"):  # rich would write nothing at 0, and pads to whatever it is told
+    for name in ("COLUMNS", "LINES"):  # rich would write nothing at 0, and pads to any width they give
         size = os.environ.get(name, "80")
         if not (size.isascii() and size.isdigit() and len(size) < 5 and int(size) >= 10):
             del os.environ[name]

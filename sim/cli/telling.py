@@ -1,4 +1,4 @@
-"""The options of `closedworld run` that say who is told what, and how a run's end is told to them."""
+"""The options of `closedworld run` that choose its listeners, and the event that ends a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LogOption = Annotated[
 def telling(
     quiet: bool, verbose: bool, json_events: bool, log: Path | None, run_dir: Path, until: str | None
 ) -> Iterator[Reporter]:
-    """Who is told of a run, closed at the end with a word about how it ended.
+    """The listeners of a run, closed at the end with an event that says how it ended.
 
     Raises:
         UsageError, StorageError: The log cannot be had there; nothing was built.

@@ -130,7 +130,7 @@ class S3Objects(ObjectStore):
                 lambda: self._call("complete_multipart_upload", key, IfNoneMatch="*", **done)
             )
         except BaseException:
-            # what went wrong first is told; the note makes the next run abort it
+            # the first error is the one to report; the note makes the next run abort the upload
             with contextlib.suppress(Exception):
                 self._abort(key, upload)
                 note.unlink()

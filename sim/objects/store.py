@@ -103,10 +103,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def _stat(self, key: str) -> Stored:
-        """What is there; FileNotFoundError if nothing."""
+        """What is there; raises FileNotFoundError if nothing is."""
 
     def recover(self, notes: Path) -> None:  # noqa: B027 - most stores leave nothing behind
-        """Undo what an earlier, killed uploader of this work directory left half done."""
+        """Clean up what an earlier, killed uploader of this work directory left half done."""
 
     def probe(self) -> bool:
         """Whether the store refuses a body that is not of the SHA-256 sent with it.
@@ -171,7 +171,7 @@ class ObjectStore(ABC):
         return digest.hexdigest()
 
     def list(self, prefix: str = "") -> dict[str, int]:
-        """Key -> bytes of every object below a prefix (a whole path part, or nothing for all), asked anew."""
+        """Key -> bytes of every object below a prefix (a whole path part, or nothing for all), as of now."""
         base = self.path(prefix).rstrip("/")
         with store_errors(self.url(prefix), "listing objects"):
             self.fs.invalidate_cache()

@@ -69,7 +69,7 @@ class Upload(Publication):
     Args:
         root: What `--out` names; the run lies in it under its run id.
         prepared: The request.
-        reporter: Told about uploads.
+        reporter: Receives events of uploads.
         keep_local: Keep local copies of data files that are proven in the store.
         options: For the fsspec filesystem.
     """
@@ -89,7 +89,7 @@ class Upload(Publication):
         self._there: dict[str, Bundle] = {}
 
     def reader(self, run_dir: Path, prepared: Prepared) -> Store:
-        """See `Publication.reader`: files this machine lacks are fetched when a state asks for them."""
+        """See `Publication.reader`: files that this machine lacks are fetched when a state loads them."""
         return FetchingStore(
             self._store, run_dir, prepared.contracts, prepared.reference, prepared.vocabularies
         )
@@ -274,7 +274,7 @@ class Upload(Publication):
 
 
 class FetchingStore(Store):
-    """A `Store` that brings a file from an object store when it is first asked for and not there.
+    """A `Store` that fetches a file from an object store when a state first needs it and it is not there.
 
     Args:
         objects: The run's objects.

@@ -1,8 +1,8 @@
 """Verification and status of a run in an object store.
 
-Shallow verification holds every object's presence, size and the store's own SHA-256 (where it keeps one)
-against the bundles; deep verification reads every byte and recomputes the logical digest of every table, a
-few files at a time.
+Shallow verification compares every object's presence, size and the store's own SHA-256 (where it keeps one)
+with the bundles. Deep verification reads every byte and recomputes the logical digest of every table, a few
+files at a time.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def verify_url(
     config: Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> VerifyReport:
-    """Hold a run in a store against its own receipt, flags and indexes; see `verify_run`.
+    """Compare a run in a store with its own receipt, flags and indexes; see `verify_run`.
 
     Raises:
         GateError: If there is no usable receipt.
@@ -164,9 +164,9 @@ def list_urls(
 def url_status(
     location: Location, codes: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> tuple[RunStatus, list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """One run at a glance, its states, its figures, how it was asked for.
+    """One run at a glance: its states, its figures, its request.
 
-    Whether somebody is uploading cannot be told from a store.
+    A store does not say whether somebody is uploading.
     """
     run = mirror_run(location, options, reports=True)
     status = _status(run, location, codes)

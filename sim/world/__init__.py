@@ -6,8 +6,8 @@
     world.sql("select channel_group, count(*) from arrival_events_5B group by 1").to_pandas()
     world = cw.run(preset="demo", seed=7)
 
-Opening a run holds its receipt, flags, indexes and file sizes against each other; each file's SHA-256 is
-checked before its first read. What has not passed cannot be read.
+Opening a run compares its receipt, flags, indexes and file sizes with each other. Each file's SHA-256 is
+checked before its first read. Data of a segment that has not passed cannot be read.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run(
         out: Directory that holds run directories, or a URL.
         until: Last segment to build.
         rng_events: States, or segments, whose random draws are published event by event.
-        progress: Tell on stderr how far it is.
+        progress: Report progress on stderr.
         backend: auto, cpu, gpu or emulated.
         workers: Threads; the processors there are by default.
         contracts: Another contracts directory.

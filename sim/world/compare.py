@@ -1,7 +1,7 @@
 """Two worlds compared: which datasets differ, where first, and in how many rows.
 
-Digests decide what is equal, and the bytes of what they call equal are hashed, so that a damaged copy is not
-told as equal; rows are read only for datasets whose digests differ, one key range at a time.
+Digests decide what is equal. The comparison hashes the files of equal digests, so that a damaged copy is not
+reported as equal. It reads rows only of datasets whose digests differ, one key range at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Arrow says of damaged files, as a refusal."""
+"""Refusals of damaged files in place of Arrow's exceptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sim.ground.errors import GateError
 
 @contextlib.contextmanager
 def damage_told(where: str) -> Iterator[None]:
-    """Arrow tells damaged pages by an OSError without a number: they become a refusal."""
+    """Turn an OSError without a number, which Arrow raises for damaged pages, into a refusal."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""What a world's sealed documents tell of it: its identity, its datasets, its checks, its contracts.
+"""What a world's sealed documents say: its identity, its datasets, its checks, its contracts.
 
-No row is read here.
+This module reads no row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Described:
-    """The part of a `World` that its documents tell, which were all proven when it was opened.
+    """The part of a `World` that its documents describe; opening the world proved all of them.
 
     Attributes:
         _run: The opened run.

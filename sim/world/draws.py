@@ -1,8 +1,8 @@
 """The draws behind a row: found by its segment's `draws.py`, addressed by contracts/rng/streams.yaml.
 
 A row's key also leads to addresses that were never drawn from (the race for a role that nobody of the cell
-may have). The partition is computed again anyway, and its ledger says what was drawn; other addresses are
-left out.
+may have). `explain` computes the partition again anyway, and the ledger of that says what was drawn. Other
+addresses are left out.
 """
 
 from __future__ import annotations

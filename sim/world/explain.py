@@ -114,7 +114,7 @@ def explain(world: World, dataset_id: str, key: Sequence[str], scenario: str | N
 
 
 def _draws(world: World, found: FoundRow, dataset: Dataset, again: Recomputed, result: Explanation) -> None:
-    """Add the row's draws, and what is told of them."""
+    """Add the row's draws, and the notes that belong to them."""
     rules, program = EXPLAINED.of(dataset.id), program_of(dataset.produced_by)
     if program is None or again.part is None:
         return

@@ -196,7 +196,7 @@ class World(Described):
         self._proven.require((path, part.file_sha256) for path, part in listed)
 
     def require_bounded(self, items: Sequence[Published], first_only: bool = False) -> None:
-        """Hold the footers of files against the manifest, each once, before any of their pages is decoded.
+        """Compare the footers of files with the manifest, each once, before any of their pages is decoded.
 
         Raises:
             GateError: If one asks for more than a file of a run can.
@@ -221,7 +221,7 @@ class World(Described):
         return path_text((self.path / item.path / part.name).absolute())
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
-        """Around reads of rows: says what went wrong where they lie."""
+        """A context for reads of rows: refusals name the place of the rows."""
         return damage_told(self.location)
 
     def open_rows(self) -> Store:

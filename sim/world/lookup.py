@@ -130,7 +130,7 @@ def only(item: Published, part: PartFile) -> Published:
 
 
 def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bool:
-    """Whether the file's first and last sort key leave room for these values."""
+    """Whether these values may lie between the file's first and last sort key."""
     column = dataset.table.column(dataset.sort_order[0])
     if column.name not in values or column.type in ("category", "string", "timestamp_us"):
         return True

@@ -30,9 +30,7 @@ KEY_TYPES: Mapping[str, str] = {
 _GLOB = re.compile(r"([*?\[])")
 _SHARE = (3, 4)
 BATCH_ROWS, TABLE_ROWS = 2048, 1 << 20
-"""Rows of a batch of an answer: that are written somewhere one batch at a time,
-and that are held all at once.
-"""
+"""Rows of a batch of an answer, for answers written batch by batch and for answers held at once."""
 _LEAST_MEMORY = 128 << 20
 
 

@@ -1,8 +1,8 @@
 """A world in an object store: the same handle, rows read by range from where they lie.
 
-The run's documents are copied and checked when it is opened. Before a data file is first read, the store must
-state the published SHA-256 for it; a store that keeps none has the object read once in full. Page checksums
-are verified on every read.
+Opening the run copies and checks its documents. Before the first read of a data file, the store must state
+the published SHA-256 for it; from a store that keeps none, the object is read once in full. Every read
+verifies page checksums.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _text(value: Any) -> str | None:
 
 
 def run_reports(world: Described) -> pa.Table:
-    """What each invocation did, a state a row. Outside every gate: nobody vouches for it.
+    """What each invocation did, a state a row. It is outside every gate, so nothing proves it.
 
     Raises:
         UsageError: `SHELL.REPORT_UNREADABLE`.

@@ -53,7 +53,7 @@ class Source(Protocol):
         ...
 
     def reading(self) -> AbstractContextManager[None]:
-        """Around reads of rows: says what went wrong where they lie."""
+        """A context for reads of rows: refusals name the place of the rows."""
         ...
 
     def relation(self, items: Sequence[Published], connection: Any) -> Any:

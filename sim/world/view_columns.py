@@ -20,7 +20,7 @@ def added(stored: Collection[str]) -> list[str]:
 
 
 def local_sql() -> str:
-    """Local wall time as SQL: integer arithmetic, so that no time-zone extension is asked."""
+    """Local wall time as SQL: integer arithmetic, which needs no time-zone extension."""
     return f"make_timestamp(epoch_us(ts_utc) + utc_offset_minutes::BIGINT * {_MINUTE})"
 
 

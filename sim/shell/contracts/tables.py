@@ -73,7 +73,7 @@ def _column(
     documents: Mapping[str, Any],
 ) -> Column:
     full = full_column(entry, shared, file.where((*path, USE)))
-    if USE in entry:  # what the entry adds was held against no type yet
+    if USE in entry:  # what the entry adds was not compared with a type yet
         place: dict[JsonPath, Mark] = {
             (): file.mark_of(path),
             **{(key,): file.mark_of((*path, key)) for key in full},

@@ -11,14 +11,10 @@ RECEIPT_FORMAT = "run-receipt-v2"
 RECEIPT_NAME = "run_receipt.json"
 
 DOCUMENT_BYTES = 1 << 26
-"""Readers refuse what is larger, so that a hostile directory cannot fill memory;
-so nothing larger may be written.
-"""
+"""Readers refuse larger documents, so that no hostile directory fills memory; so writers must, too."""
 
 LEAST_ENTRY_BYTES = 256
-"""A file's entry in a manifest is longer: two digests of 64 digits, a name, two numbers,
-the names of six fields, indentation.
-"""
+"""Less than a file's entry in a manifest: two digests of 64 digits, a name, two numbers, six field names."""
 
 
 def require_readable(size: int, files: int, whose: str) -> None:

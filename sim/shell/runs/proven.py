@@ -17,9 +17,7 @@ from sim.ground.plain_file import identity
 from sim.shell.publish.gate import require_file
 
 _TRIES = 5
-"""A copy that shares files (`cp -al`) touches their inodes while they are read:
-their bytes are looked at again.
-"""
+"""Most readings of one file: a copy that shares files (`cp -al`) touches their inodes while they are read."""
 
 
 class ProvenFiles:
