@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import miniworld
+
+from sim.ground.contract_types import Column, Dataset, TableContract
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,28 @@ def root(mini_sources: Path, tmp_path: Path) -> Path:
     """
     shutil.copytree(mini_sources, tmp_path / "w", copy_function=shutil.copy2)
     return tmp_path / "w"
+
+
+@pytest.fixture
+def make_dataset() -> Callable[..., Dataset]:
+    """Dataset from columns: `make_dataset(Column(...), primary_key=(...))`."""
+
+    def make(*columns: Column, primary_key: tuple[str, ...] = (), **options: object) -> Dataset:
+        key = primary_key or (columns[0].name,)
+        table = TableContract("closedworld:test#/tables/t", "A table.", columns, "test:1:1")
+        values: dict[str, object] = {
+            "id": "t",
+            "segment": "1A",
+            "layer": 1,
+            "description": "A table.",
+            "path": "data/layer1/1A/t",
+        }
+        values |= {
+            "partitioning": ("seed", "manifest_fingerprint"),
+            "table": table,
+            "primary_key": key,
+            "sort_order": key,
+        }
+        return Dataset(**{**values, **options})  # type: ignore[arg-type]
+
+    return make

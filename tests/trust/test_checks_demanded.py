@@ -89,7 +89,7 @@ def test_every_demanded_check_is_missed(demo_run: Path) -> None:
                 tried += 1
     print(f"{tried} demanded checks deleted, each missed")
     # The events of a state are a segment of its own, which only `--rng-events` makes
-    # (tests/shell/test_event_gates.py).
+    # (tests/shell/partition/test_event_gates.py).
     assert tried > 850 and {state for state in contracts.checks if not state.startswith("RNG_")} <= states
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 from memory_world import vocabularies
-from world_6a_p import EntityWorld, base_configs, changed, digest, words
+from people_world import EntityWorld, base_configs, changed, digest, words
 
 from sim.segments.entities_6a.s1_parties import state as s1_parties
 from sim.segments.entities_6a.s3_instruments.rows import month_of_day

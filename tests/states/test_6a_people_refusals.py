@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_world import config, contracts, vocabularies
-from world_6a_p import STATES, EntityWorld, changed
+from people_world import STATES, EntityWorld, changed
 
 from sim.backends.binder import KernelFailure
 from sim.ground.errors import ContractError, ValidationError

@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import test_6a_f_leaves
-import test_6a_p_leaves
+import test_6a_people_leaves
+import test_6a_roles_leaves
 from config_leaves import fingerprint, unused
 from memory_world import MemoryWorld, computed, contracts
 from network_world import CONFIGS, changed, world
@@ -73,4 +73,4 @@ def test_every_value_is_used(pack: str) -> None:
 def test_no_pack_is_left_out() -> None:
     """Every pack registered for 6A is looked at by one of the leaf tests."""
     own = {name for name, artefact in contracts().artefacts.items() if artefact.path.startswith("layer3/6A/")}
-    assert own == {*PACKS, *test_6a_f_leaves.PACKS, *test_6a_p_leaves.PACKS} & own
+    assert own == {*PACKS, *test_6a_roles_leaves.PACKS, *test_6a_people_leaves.PACKS} & own

@@ -28,7 +28,7 @@ from sim.shell.request.request import Prepared, Request, prepare
 from sim.shell.runs.verify import sealed_vocabularies
 from sim.shell.tables.reference import TABLES, Reference
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STATES = [program.state for segment in SEGMENTS for program in segment.programs]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from world_6a_p import EntityWorld
+from people_world import EntityWorld
 
 from gpu_kernels.arrays import DeviceArray, Memory
 from sim.backends import Backend, get_backend

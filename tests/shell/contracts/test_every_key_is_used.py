@@ -15,7 +15,7 @@ from sim.ground.paths import contracts_root
 from sim.shell.contracts.load import load_contracts
 from sim.shell.contracts.schema_check import resolve
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MODEL = "\n".join(
     path.read_text()
     for room in ("segments", "recipes")
@@ -52,8 +52,8 @@ def properties(schema: Any, pack: str) -> Iterator[str]:
             yield from properties(value, pack)
 
 
-# 6A is held to more: tests/states/test_6a_*_leaves.py change every single value and want to see a digest or a
-# bound move.
+# 6A is held to more: tests/states/test_6a_*_leaves*.py change every single value and want to see a digest
+# or a bound move.
 PACKS = sorted(name for name, artefact in CONTRACTS.artefacts.items() if artefact.segment != "6A")
 
 

@@ -185,7 +185,7 @@ def parents(run: Path) -> str:
 
 def test_workers_make_the_same_events(eventful: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every task as text, computed as a worker of a cluster does."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "executors"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "executors"))
     from text_executor import TextExecutor
 
     module = type(sys)("mini_model")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from config_leaves import Path, at, fingerprint, leaves, with_leaf
 from memory_world import computed, config, contracts, vocabularies
-from world_6a_p import STATES, EntityWorld, base_configs, changed, demand
+from people_world import STATES, EntityWorld, base_configs, changed, demand
 
 from sim.backends.binder import KernelFailure
 from sim.ground.errors import SimError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-META = Path(__file__).parents[2] / "contracts" / "meta"
+META = Path(__file__).parents[3] / "contracts" / "meta"
 
 FILES = {
     "contracts/vocabularies.yaml": """\
