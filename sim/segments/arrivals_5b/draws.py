@@ -9,7 +9,7 @@ from sim.recipes.join import look_up
 from sim.segments.arrivals_5b.clock import clock_of
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
 from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
-from sim.segments.arrivals_5b.s3_bucket_counts import parts
+from sim.segments.arrivals_5b.s3_bucket_counts import pieces
 from sim.segments.arrivals_5b.s4_arrival_events import placed
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -40,7 +40,7 @@ def _key_rows(ctx: Context, keys: Frame, rows: Frame) -> Array:
 
 
 def _counts(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Parts of each count; `draw` is the part's number."""
+    """Draws of each count: one for each piece of its mean; `draw` is the piece's number."""
     grouping = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=KEY)
     intensity = _intensity(ctx, part, rows.merchant_id)
     known = _with_bucket(_key_rows(ctx, grouping, intensity), intensity)
@@ -69,7 +69,7 @@ def _counts_of_days(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 
 def _every_part(ctx: Context, fields: Frame, row: Array, mu: Array) -> Frame:
-    size = parts(ctx, mu)
+    size = pieces(ctx, mu)
     index = np.repeat(np.arange(len(fields)), size)
     number = np.arange(len(index)) - np.repeat(np.cumsum(size) - size, size)
     return fields.take(index).with_columns(row=row[index], draw=number)
@@ -134,11 +134,11 @@ _DRAWS = (
     Drawn(_SHOCK, "5B.country_shock", _STEP),
     Drawn(_REALISED, "5B.latent_field", _FACTOR, _steps_of_keys),
     Drawn(_REALISED, "5B.country_shock", _SHARED, _steps_of_keys),
-    Drawn(_COUNTS, "5B.bucket_count", (Word("draw", COUNT, "count_n, or a part of it"),), _counts),
+    Drawn(_COUNTS, "5B.bucket_count", (Word("draw", COUNT, "count_n, or a piece of it"),), _counts),
     Drawn(
         _COUNT_SUMMARY,
         "5B.bucket_count",
-        (Word("draw", COUNT, "arrivals of one bucket and key, or a part of them"),),
+        (Word("draw", COUNT, "arrivals of one bucket and key, or a piece of them"),),
         _counts_of_days,
     ),
     Drawn(_ARRIVALS, "5B.arrival_place", _PLACE, _arrivals),

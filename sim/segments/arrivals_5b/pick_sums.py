@@ -89,7 +89,7 @@ def count_collisions(
     Args:
         ctx: Context.
         picks: uint64, m: count row << 32 | member; sorted here, in place.
-        bounds: uint64: segments of `picks` whose rows do not mix.
+        bounds: uint64: runs of `picks` whose rows do not mix.
         group: int64, p: group of each member.
         weight: uint64, p.
         offsets: uint64, g + 1: groups of members.

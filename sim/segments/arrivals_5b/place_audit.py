@@ -35,7 +35,7 @@ def count_places(
     counts: Frame,
     keys: Frame,
     key_row: Array,
-    segments: tuple[Array, Array],
+    runs: tuple[Array, Array],
     row: Array,
     member: Array,
     members: Members,
@@ -47,7 +47,7 @@ def count_places(
         counts: Count rows of the file.
         keys: Keys of its merchants.
         key_row: uint32: key of each count row.
-        segments: Count rows, and arrivals, of each (merchant, bucket).
+        runs: Count rows, and arrivals, of each (merchant, bucket).
         row: uint32: count row of each arrival.
         member: uint32: member that served it; 2**32 - 1 where none did (such an arrival has failed already).
         members: Sites and edges.
@@ -61,7 +61,7 @@ def count_places(
     chosen = served & of_choice[np.minimum(member, np.uint32(len(members.id) - 1))]
     before = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(chosen).astype(np.uint64)])
     picks = (row[chosen].astype(np.uint64) << _HALF) | member[chosen]
-    bounds = before[segments[1].astype(np.int64)]
+    bounds = before[runs[1].astype(np.int64)]
     count_collisions(ctx, picks, bounds, members.group, members.weight, members.offsets)
     _count_busiest(ctx, counts, picks, members, least)
     _count_coin(ctx, keys, key_row[row[served]], member[served] >= members.sites)
@@ -72,7 +72,7 @@ def _count_busiest(
 ) -> None:
     """Chi-square inside the count rows with the most arrivals that had a choice; ties go to the first.
 
-    `picks` are sorted within segments, hence by count row.
+    `picks` are sorted within the runs of (merchant, bucket), hence by count row.
     """
     rows = (picks >> _HALF).astype(np.int64)
     size = np.bincount(rows, minlength=len(counts))

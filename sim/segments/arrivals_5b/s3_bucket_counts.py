@@ -33,7 +33,7 @@ class Counts(Counters):
     """Rows with demand and the draws they must take; rows in all, and rows stored."""
 
     positive_rows = Scalar()
-    parts = Scalar()
+    pieces = Scalar()
     rows = Scalar()
     stored_rows = Scalar()
 
@@ -87,7 +87,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},
     )
     ctx.count(Counts.positive_rows, int((rows.lambda_realised > 0.0).sum()))
-    ctx.count(Counts.parts, int(parts(ctx, rows.lambda_realised).sum()))
+    ctx.count(Counts.pieces, int(pieces(ctx, rows.lambda_realised).sum()))
     ctx.count(ClassCounts.in_scenario[part.scenario], int(count.sum(dtype=np.int64)))
     count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
     kept = np.flatnonzero(count)
@@ -118,12 +118,12 @@ def _kappa(ctx: Context, keys: Frame) -> Array:
     return bounded
 
 
-def parts(ctx: Context, mu: Array) -> Array:
-    """Draws a row must take: the least whole number of parts that holds mu."""
+def pieces(ctx: Context, mu: Array) -> Array:
+    """Draws of each row: the least number of pieces of at most `part_mean` that add up to mu."""
     size = np.float64(ctx.params.arrival_count_config_5B.part_mean)
-    parts = np.floor(mu / size)
-    parts += parts * size < mu
-    return parts.astype(np.int64)
+    pieces = np.floor(mu / size)
+    pieces += pieces * size < mu
+    return pieces.astype(np.int64)
 
 
 def _refuse_large(ctx: Context, mu: Array) -> None:
@@ -169,7 +169,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     seen, stream = Counts(totals), "5B.bucket_count"
     drawn = totals.drawn(stream)
     found = [drawn.entities, drawn.draws]
-    expected = [seen.positive_rows, seen.parts]
+    expected = [seen.positive_rows, seen.pieces]
     ledger = Check(
         f"ledger {stream}",
         found == expected,

@@ -90,7 +90,7 @@ class Placed:
         rank: One an arrival before time order: its place among those of its count.
         packed: uint64, one an arrival in time order: offset in its bucket in us << 32 | position before time
             order.
-        segments: uint64: counts of each merchant and bucket.
+        runs: uint64: counts of each merchant and bucket.
     """
 
     counts: Frame
@@ -101,7 +101,7 @@ class Placed:
     row: Array
     rank: Array
     packed: Array
-    segments: Array
+    runs: Array
 
 
 def placed(ctx: PartitionContext, part: Partition, grid: Frame, clock: Clock) -> Placed:
@@ -131,9 +131,9 @@ def placed(ctx: PartitionContext, part: Partition, grid: Frame, clock: Clock) ->
     # From here on one row is one arrival: what is expanded on a device stays there until it is published.
     row, rank = ctx.kernels.expand_rows(offset=ctx.columns.place(offset), dims={"m": total})
     packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
-    segments = run_offsets(counts.merchant_id, counts.bucket_index)
-    ctx.sort_segments(packed, offset[segments.astype(np.int64)])
-    return Placed(counts, keys, key_row, entity, offset, row, rank, packed, segments)
+    runs = run_offsets(counts.merchant_id, counts.bucket_index)
+    ctx.sort_segments(packed, offset[runs.astype(np.int64)])
+    return Placed(counts, keys, key_row, entity, offset, row, rank, packed, runs)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -141,14 +141,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     grid, clock = ctx.load("s1_time_grid_5B", scenario=part.scenario), clock_of(ctx)
     made = placed(ctx, part, grid, clock)
     counts, keys, key_row, entity = made.counts, made.keys, made.key_row, made.entity
-    row, rank, packed, offset, segments = made.row, made.rank, made.packed, made.offset, made.segments
+    row, rank, packed, offset, runs = made.row, made.rank, made.packed, made.offset, made.runs
     routes, total, bounds = (
         routes_of(ctx, part, keys, key_row),
         int(offset[-1]),
-        offset[segments.astype(np.int64)],
+        offset[runs.astype(np.int64)],
     )
     events, virtual = _routed(ctx, counts, keys, key_row, entity, (row, rank), packed, grid, routes, clock)
-    head, size = segments[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
+    head, size = runs[:-1].astype(np.int64), np.diff(bounds).astype(np.int64)
     of_bucket = ctx.columns.repeat(counts.select("merchant_id", "bucket_index").take(head), size)
     events = events.with_columns(
         merchant_id=of_bucket.merchant_id,

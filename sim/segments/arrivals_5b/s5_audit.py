@@ -117,7 +117,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     counts = ctx.load("s3_bucket_counts_5B", scenario=part.scenario, rows=tuple(part.spec["rows"]))
     keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
     key_row = key_of_row(ctx, keys, counts)
-    segments, bounds, row = _recount(ctx, events, counts)
+    runs, bounds, row = _recount(ctx, events, counts)
     slot = _times(ctx, part, events)
     members = members_of(ctx, part, keys)
     member = _routes(ctx, part, events, keys, key_row, row, members)
@@ -128,17 +128,17 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     ctx.count(Counts.virtual, int(events.is_virtual.sum()))
     _count_slots(ctx, part, counts, keys, key_row, row, slot)
-    count_places(ctx, counts, keys, key_row, (segments, bounds), row, member, members)
+    count_places(ctx, counts, keys, key_row, (runs, bounds), row, member, members)
     return {}
 
 
 def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array, Array, Array]:
     """Runs of count rows of one (merchant, bucket), their arrivals, and each arrival's count row."""
-    segments = run_offsets(counts.merchant_id, counts.bucket_index)
+    runs = run_offsets(counts.merchant_id, counts.bucket_index)
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(counts.count_n.astype(np.uint64))])
-    bounds = offset[segments.astype(np.int64)]
+    bounds = offset[runs.astype(np.int64)]
     tally, row = ctx.kernels.recount_buckets(
-        row_offset=segments,
+        row_offset=runs,
         arrival_offset=bounds,
         row_merchant=counts.merchant_id,
         row_bucket=counts.bucket_index,
@@ -153,7 +153,7 @@ def _recount(ctx: PartitionContext, events: Frame, counts: Frame) -> tuple[Array
     )
     ctx.count(Counts.count_rows, len(counts))
     ctx.count(Counts.wrong_counts, int((ctx.on_host(tally) != counts.count_n).sum()))
-    return segments, bounds, ctx.on_host(row)
+    return runs, bounds, ctx.on_host(row)
 
 
 def _times(ctx: PartitionContext, part: Partition, events: Frame) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.entities_6a.terms import by_word, entry, require_words
+from sim.segments.entities_6a.terms import by_term, entry, require_terms
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
@@ -39,13 +39,13 @@ SHARES_NEEDS = Needs(uses=(LARGEST_REMAINDER_NEEDS,))
 
 def segment_scores(ctx: Context) -> dict[str, Array]:
     """Scores of segments by scale, float64 by segment code; scales a segment says nothing of are neutral."""
-    segments = by_word(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
+    segments = by_term(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
     return _scores([segment.scores for segment in segments])
 
 
 def region_scores(ctx: Context) -> dict[str, Array]:
     """Scores of regions by scale, float64 by region code."""
-    return _scores(by_word(ctx, "region", ctx.params.region_context_6A.scores, "region_context_6A.scores"))
+    return _scores(by_term(ctx, "region", ctx.params.region_context_6A.scores, "region_context_6A.scores"))
 
 
 def _scores(rows: list[Any]) -> dict[str, Array]:
@@ -71,7 +71,7 @@ class Leanings:
         return cls(segment_scores(ctx), region_scores(ctx))
 
     def check(self, ctx: Context, tilts: Params, where: str, segment: str, region: str) -> None:
-        """Refuse a tilt on a scale nobody has a score on (`<state>.VOCABULARY_MISMATCH`).
+        """Refuse a tilt on a scale without scores (`<state>.VOCABULARY_MISMATCH`).
 
         Args:
             ctx: Context.
@@ -80,10 +80,10 @@ class Leanings:
             segment: Name of the tilt by scores of segments in it.
             region: Name of the tilt by scores of regions in it.
         """
-        require_words(
+        require_terms(
             ctx, tilts[segment], self.segments, f"{where}.{segment}", "of segment scores", complete=False
         )
-        require_words(
+        require_terms(
             ctx, tilts[region], self.regions, f"{where}.{region}", "of region scores", complete=False
         )
 
@@ -112,7 +112,7 @@ def cell_words(ctx: Context, rows: Frame) -> Array:
     return ctx.field("party_cell", country_name=country, segment_name=segment)
 
 
-def world_total(mean: float, holders: int) -> int:
+def total_of(mean: float, holders: int) -> int:
     """round(mean x holders), halves up."""
     return int(np.floor(np.float64(mean) * np.float64(holders) + 0.5))
 
@@ -130,13 +130,13 @@ def share_out(
         factor: float64, regions x segments.
         chance: uint64, one a row: breaks ties.
         what: What the units are, for the message.
-        mean: Key of the mean that asks for them, `<pack>.<key>`, for the message.
+        mean: Key of the mean that the total comes from, `<pack>.<key>`, for the message.
 
     Returns:
         uint64, one a row, of sum `total`.
 
     Raises:
-        ValidationError: `<state>.ZERO_WEIGHT`: units to share and nobody to take them.
+        ValidationError: `<state>.ZERO_WEIGHT`: units to share, but no row may take them.
     """
     units = np.zeros(len(rows), dtype=np.uint64)
     scaled = fixed_point(factor, FACTOR_BITS)[rows.region_id, rows.segment_id]
@@ -165,7 +165,7 @@ def share_out(
     return units
 
 
-def require_room(
+def require_capacity(
     ctx: Context, what: str, rows: Frame, units: Array, holders: Array, cap: int, where: str
 ) -> None:
     """Refuse cells that hold more units than their caps allow.
@@ -193,17 +193,17 @@ def require_room(
 
 
 def check_links(ctx: Context, vocabulary: str, links: Mapping[str, Any] | Any, where: str) -> None:
-    """Refuse links to unknown, later or no words of a vocabulary.
+    """Refuse links to terms that a vocabulary does not have or has later.
 
     Raises:
         ContractError: `<state>.VOCABULARY_MISMATCH` or `<state>.LINKAGE_IMPOSSIBLE`.
     """
-    words = ctx.vocabulary(vocabulary)
-    require_words(ctx, links, words, where, vocabulary, complete=False)
+    terms = ctx.vocabulary(vocabulary)
+    require_terms(ctx, links, terms, where, vocabulary, complete=False)
     faults = []
     for name in links:
-        require_words(ctx, links[name], words, f"{where}.{name}", vocabulary, complete=False)
-        late = [other for other in links[name] if words.index(other) >= words.index(name)]
+        require_terms(ctx, links[name], terms, f"{where}.{name}", vocabulary, complete=False)
+        late = [other for other in links[name] if terms.index(other) >= terms.index(name)]
         faults += [
             Fault(f"{where}.{name}", f"{name} requires {other}, which is decided later") for other in late
         ]

@@ -22,8 +22,8 @@ class Law:
     Attributes:
         entity: Field -> uint64, k: address part of the cell and the kind.
         units: uint64, k: what the cell's holders share.
-        idle: float64, k: probability that a holder asks for next to nothing.
-        sigma: float64, k: spread of what the others ask for.
+        idle: float64, k: probability that a holder's weight is next to nothing.
+        sigma: float64, k: spread of the other holders' weights.
     """
 
     entity: Mapping[str, Array]
@@ -38,7 +38,7 @@ def spread(
     offsets: Array,
     cell: Array,
     holder: Mapping[str, Array],
-    room: Array,
+    capacity: Array,
     eligible: Array,
     streams: tuple[str, str],
 ) -> Array:
@@ -50,13 +50,13 @@ def spread(
         offsets: uint64, k + 1: holders of cell i are rows offsets[i] .. offsets[i + 1] - 1.
         cell: n: cell of each holder.
         holder: Field -> n: address part of the holder.
-        room: uint32, n: most units it can take.
+        capacity: uint32, n: most units it can take.
         eligible: bool, n: whether it may hold any.
         streams: Stream of weights (one draw a holder), and of where systematic sampling starts (one draw a
             cell).
 
     Returns:
-        uint32, n: sums to `law.units` in every cell, nowhere above `room`, 0 where not eligible.
+        uint32, n: sums to `law.units` in every cell, nowhere above `capacity`, 0 where not eligible.
     """
     weights, starts = streams
     columns = ctx.columns
@@ -69,7 +69,7 @@ def spread(
     count: Array = ctx.kernels.capped_share(
         offset=offsets,
         weight=np.where(eligible, weight, np.uint64(0)),
-        cap=room,
+        cap=capacity,
         units=law.units,
         start=start,
     )

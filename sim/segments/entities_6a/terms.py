@@ -16,18 +16,18 @@ from sim.state.frames import Array
 from sim.state.refuse import Fault, refuse, refuse_any
 
 WHOLE = 10_000
-"""Mixes are parts of ten thousand."""
+"""Shares of a mix are in ten-thousandths."""
 
 COUNTRY_TERMS_NEEDS = Needs(reference=("countries",))
 SEGMENT_TYPES_NEEDS = Needs(config=("party_taxonomy_6A",))
 
 
-def entry(values: Any, word: str, default: Any) -> Any:
-    """What a map of the configuration says of a word, or the default."""
-    return values[word] if word in values else default  # noqa: SIM401 - `Params` has no `get`, lest a typo read a default
+def entry(values: Any, term: str, default: Any) -> Any:
+    """Value of a term in a map of the configuration, or the default."""
+    return values[term] if term in values else default  # noqa: SIM401 - `Params` has no `get`, lest a typo read a default
 
 
-def require_words(
+def require_terms(
     ctx: Context,
     found: Iterable[str],
     expected: Iterable[str],
@@ -35,65 +35,67 @@ def require_words(
     vocabulary: str,
     complete: bool = True,
 ) -> None:
-    """Refuse keys or values that are not the expected words of a vocabulary.
+    """Refuse keys or values that are not the expected terms of a vocabulary.
 
     Args:
         ctx: Context.
-        found: Words of the configuration.
-        expected: Words that are right there.
+        found: Terms of the configuration.
+        expected: Terms that are allowed there.
         where: Key of the configuration, `<pack>.<key>`.
         vocabulary: Name of the vocabulary, for the message.
-        complete: Whether every expected word must be there.
+        complete: Whether every expected term must be there.
 
     Raises:
         ContractError: `<state>.VOCABULARY_MISMATCH`.
     """
     have, right = list(found), list(expected)
     faults = [
-        Fault(f"{where}.{word}", f"{word!r} is not one of {', '.join(right)}")
-        for word in have
-        if word not in right
+        Fault(f"{where}.{term}", f"{term!r} is not one of {', '.join(right)}")
+        for term in have
+        if term not in right
     ]
-    faults += [Fault(where, f"{word!r} is missing") for word in right if complete and word not in have]
-    what = f"{where} does not use the words of vocabulary {vocabulary}."
-    refuse_any(ctx, "VOCABULARY_MISMATCH", what, faults, do="correct the word there, or in the vocabulary")
+    faults += [Fault(where, f"{term!r} is missing") for term in right if complete and term not in have]
+    what = f"{where} does not use the terms of vocabulary {vocabulary}."
+    refuse_any(ctx, "VOCABULARY_MISMATCH", what, faults, do="correct the term there, or in the vocabulary")
 
 
-def parts(
+def shares(
     ctx: Context,
     vocabulary: str,
     mix: Mapping[str, int] | Any,
     where: str,
     allowed: Iterable[str] | None = None,
 ) -> Array:
-    """Parts of ten thousand by code of a vocabulary: uint64.
+    """Shares in ten-thousandths by code of a vocabulary: uint64.
 
     Args:
         ctx: Context.
         vocabulary: Its name.
-        mix: Parts by word; words left out have none.
+        mix: Shares by term; a missing term has share 0.
         where: Key of the configuration, `<pack>.<key>`.
-        allowed: Words that may occur, all of the vocabulary when None.
+        allowed: Terms that may occur, all of the vocabulary when None.
 
     Raises:
-        ContractError: Unknown words, or `<state>.MIX_INCOMPLETE`: parts that do not sum to ten thousand.
+        ContractError: Unknown terms, or `<state>.MIX_INCOMPLETE`: shares that do not sum to ten thousand.
     """
-    words = ctx.vocabulary(vocabulary)
-    require_words(ctx, mix, words if allowed is None else allowed, where, vocabulary, complete=False)
-    total = sum(mix[word] for word in mix)
+    terms = ctx.vocabulary(vocabulary)
+    require_terms(ctx, mix, terms if allowed is None else allowed, where, vocabulary, complete=False)
+    total = sum(mix[term] for term in mix)
     faults = [] if total == WHOLE else [Fault(where, f"{where} sums to {total}")]
-    refuse_any(ctx, "MIX_INCOMPLETE", f"Parts must sum to {WHOLE}.", faults, do="correct the parts")
-    return np.array([entry(mix, word, 0) for word in words], dtype=np.uint64)
+    refuse_any(ctx, "MIX_INCOMPLETE", f"Shares must sum to {WHOLE}.", faults, do="correct the shares")
+    return np.array([entry(mix, term, 0) for term in terms], dtype=np.uint64)
 
 
-def parts_by_region(
+def shares_by_region(
     ctx: Context, vocabulary: str, mixes: Any, where: str, allowed: Iterable[str] | None = None
 ) -> Array:
-    """`parts` of every region: uint64, regions x words."""
+    """`shares` of every region: uint64, regions x terms."""
     regions = ctx.vocabulary("region")
-    require_words(ctx, mixes, regions, where, "region")
-    words = None if allowed is None else list(allowed)
-    return np.stack([parts(ctx, vocabulary, mixes[region], f"{where}.{region}", words) for region in regions])
+    require_terms(ctx, mixes, regions, where, "region")
+    terms = None if allowed is None else list(allowed)
+    return np.stack(
+        [shares(ctx, vocabulary, mixes[region], f"{where}.{region}", terms) for region in regions]
+    )
 
 
 def region_of_country(ctx: Context) -> Array:
@@ -132,10 +134,10 @@ def segment_types(ctx: Context) -> Array:
     """Party type code of each segment code: int16."""
     segments = ctx.params.party_taxonomy_6A.segments
     names = ctx.vocabulary("segment")
-    require_words(ctx, segments, names, "party_taxonomy_6A.segments", "segment")
+    require_terms(ctx, segments, names, "party_taxonomy_6A.segments", "segment")
     types = ctx.vocabulary("party_type")
     for name in names:
-        require_words(
+        require_terms(
             ctx,
             [segments[name].party_type],
             types,
@@ -146,8 +148,8 @@ def segment_types(ctx: Context) -> Array:
     return np.array([types.index(segments[name].party_type) for name in names], dtype=np.int16)
 
 
-def by_word(ctx: Context, vocabulary: str, values: Mapping[str, Any] | Any, where: str) -> list[Any]:
+def by_term(ctx: Context, vocabulary: str, values: Mapping[str, Any] | Any, where: str) -> list[Any]:
     """Values of a complete map in the order of a vocabulary's codes."""
-    words = ctx.vocabulary(vocabulary)
-    require_words(ctx, values, words, where, vocabulary)
-    return [values[word] for word in words]
+    terms = ctx.vocabulary(vocabulary)
+    require_terms(ctx, values, terms, where, vocabulary)
+    return [values[term] for term in terms]

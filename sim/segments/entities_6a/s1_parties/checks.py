@@ -90,11 +90,11 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
         home: Stream of homes.
     """
     seen = PartyCounts(totals)
-    gates, world = ctx.params.realism_gates_6A.parties, population(ctx)
-    parties, expected = seen.parties, int(world.countries.parties.sum())
+    gates, targets = ctx.params.realism_gates_6A.parties, population(ctx)
+    parties, expected = seen.parties, int(targets.countries.parties.sum())
     country = seen.country
     planned = np.zeros(len(country), dtype=np.int64)
-    planned[world.countries.country_iso] = world.countries.parties.astype(np.int64)
+    planned[targets.countries.country_iso] = targets.countries.parties.astype(np.int64)
     outlets = sum(file.rows for file in ctx.files("outlet_catalogue"))
     types, segments = _by_type(ctx, totals)
     business = int(types[:, ctx.code("party_type", "BUSINESS")].sum()) * 1000 // max(1, parties)
@@ -102,7 +102,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
     share = int(country[top]) * 1000 // max(1, parties)
     largest = {"country": ctx.vocabulary("country")[top], "permille": share, **_concentration(country)}
     cap = gates.country_share_max_permille
-    homes = int(world.countries.households.sum())
+    homes = int(targets.countries.households.sum())
     whole = [seen.id_gaps, seen.household_gaps, seen.torn_households, seen.shared_by_others]
     ranges = [
         between_check(
@@ -117,7 +117,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
         ),
         Check(
             "largest country",
-            share <= cap or len(world.countries) == 1,
+            share <= cap or len(targets.countries) == 1,
             largest,
             cap,
             "share in permille; HHI and Gini in permille for information",
@@ -182,13 +182,13 @@ def _expected(ctx: Context, level: str) -> Array:
 
 def _effective_check(ctx: Context, segments: Array, least: Any) -> Check:
     """Effective number of segments of each party type: the inverse Simpson index, in permille."""
-    taxonomy, world = ctx.params.party_taxonomy_6A.segments, segments.sum(axis=0)
+    taxonomy, total = ctx.params.party_taxonomy_6A.segments, segments.sum(axis=0)
     found = {}
     for name in ctx.vocabulary("party_type"):
         own = [
-            int(world[code])
-            for code, word in enumerate(ctx.vocabulary("segment"))
-            if taxonomy[word].party_type == name
+            int(total[code])
+            for code, term in enumerate(ctx.vocabulary("segment"))
+            if taxonomy[term].party_type == name
         ]
         found[name] = sum(own) ** 2 * 1000 // max(1, sum(count * count for count in own))
     passed = all(found[name] >= least[name] for name in found)
@@ -208,16 +208,16 @@ def _mix_check(ctx: Context, name: str, found: Array, prior: Array, tolerance: i
     off = np.abs(found - wanted)
     allowed = per_region[:, None] * tolerance // 1000 + rounding
     at = int(np.argmax(off * 1_000_000 // np.maximum(1, per_region[:, None])))
-    region, word = divmod(at, found.shape[1])
-    words = ctx.vocabulary("party_type" if found.shape[1] == len(ctx.vocabulary("party_type")) else "segment")
-    widest = {"region": ctx.vocabulary("region")[region], "word": words[word]}
-    widest |= {"found": int(found[region, word]), "prior": int(wanted[region, word])}
-    world = {code: int(count) for code, count in zip(words, found.sum(axis=0), strict=True)}
+    region, term = divmod(at, found.shape[1])
+    terms = ctx.vocabulary("party_type" if found.shape[1] == len(ctx.vocabulary("party_type")) else "segment")
+    widest = {"region": ctx.vocabulary("region")[region], "word": terms[term]}
+    widest |= {"found": int(found[region, term]), "prior": int(wanted[region, term])}
+    total = {code: int(count) for code, count in zip(terms, found.sum(axis=0), strict=True)}
     note = "share of each region within the tolerance; the widest is shown"
     return Check(
         f"mix of {name}",
         bool((off <= allowed).all()),
-        {**widest, "world": world},
+        {**widest, "world": total},
         {"permille": tolerance},
         note,
     )

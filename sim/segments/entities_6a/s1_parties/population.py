@@ -23,10 +23,10 @@ from sim.recipes.weights import POWER_NEEDS, power
 from sim.segments.entities_6a.terms import (
     COUNTRY_TERMS_NEEDS,
     SEGMENT_TYPES_NEEDS,
-    parts_by_region,
     region_of_country,
-    require_words,
+    require_terms,
     segment_types,
+    shares_by_region,
 )
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
@@ -87,8 +87,8 @@ def check_priors(ctx: Context) -> None:
     prior, house = ctx.params.population_prior_6A, ctx.params.household_prior_6A
     region_of_country(ctx)
     _mixes(ctx)
-    require_words(ctx, house.size_mix, ctx.vocabulary("region"), "household_prior_6A.size_mix", "region")
-    require_words(
+    require_terms(ctx, house.size_mix, ctx.vocabulary("region"), "household_prior_6A.size_mix", "region")
+    require_terms(
         ctx, house.crowding, retail_segments(ctx), "household_prior_6A.crowding", "segment (RETAIL)"
     )
     sizes, mixes = "household_prior_6A.size_mix", dict(house.size_mix.items())
@@ -139,7 +139,7 @@ def _countries(ctx: Context) -> Frame:
         wanted = total / (np.float64(size.arrivals_per_active_party_week) * np.float64(size.active_share))
     else:
         wanted = np.float64(int(outlets.sum())) * np.float64(size.parties_per_outlet)
-    world = int(np.clip(np.floor(wanted + 0.5), prior.min_parties, prior.max_parties))
+    party_total = int(np.clip(np.floor(wanted + 0.5), prior.min_parties, prior.max_parties))
 
     used = np.flatnonzero((outlets > 0) | (arrivals_q > 0))
     by_outlets = outlets[used] + np.float64(int(outlets.sum())) * np.float64(prior.outlet_offset_ppm) / 1e6
@@ -150,44 +150,44 @@ def _countries(ctx: Context) -> Frame:
             ctx,
             "ZERO_WEIGHT",
             "There are parties to place and no country to place them in.",
-            found=f"{world} parties; outlets and expected arrivals are 0 everywhere",
+            found=f"{party_total} parties; outlets and expected arrivals are 0 everywhere",
             expected="a merchant with demand",
             at=("merchant_universe_1A.merchants", "demand_policy_5A.volume_scale"),
             do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
             error=ValidationError,
         )
     parties = _between(
-        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, world), world
+        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, party_total), party_total
     )
     return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
 
 
-def _bounds(ctx: Context, used: Array, world: int) -> tuple[Array, Array]:
+def _bounds(ctx: Context, used: Array, party_total: int) -> tuple[Array, Array]:
     """Least and greatest number of parties of each country: uint64."""
     prior, table = ctx.params.population_prior_6A, ctx.reference("countries")
     people = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
     people[table.country_iso] = table.population
     # A world of one country has everybody there.
     permille = prior.country_share_max_permille if len(used) > 1 else 1000
-    share = np.full(len(used), world * permille // 1000)
+    share = np.full(len(used), party_total * permille // 1000)
     cap = np.minimum(share, people[used] * prior.parties_per_inhabitant_max_permille // 1000)
-    floor = np.minimum(cap, world * prior.country_floor_ppm // 1_000_000)
+    floor = np.minimum(cap, party_total * prior.country_floor_ppm // 1_000_000)
     return floor.astype(np.uint64), cap.astype(np.uint64)
 
 
-def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: int) -> Array:
-    """`world` parties shared in proportion to weight, with each country's count within its bounds.
+def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], party_total: int) -> Array:
+    """`party_total` parties shared in proportion to weight, with each country's count within its bounds.
 
     What a bound cuts off is shared again among the other countries.
     """
     floor, cap = bounds
-    if int(cap.sum()) < world or int(floor.sum()) > world:
+    if int(cap.sum()) < party_total or int(floor.sum()) > party_total:
         refuse(
             ctx,
             "COUNTRY_BOUNDS_INFEASIBLE",
             "No distribution of parties over countries is within the bounds.",
             found=(
-                f"{world} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over "
+                f"{party_total} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over "
                 f"{len(cap)} countries"
             ),
             expected="a lower and an upper sum around the number of parties",
@@ -204,7 +204,7 @@ def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], world: in
         )
     count = floor.copy()
     free = np.flatnonzero((cap > floor) & (weight > 0))
-    while (left := world - int(count.sum())) > 0:
+    while (left := party_total - int(count.sum())) > 0:
         if len(free) == 0:
             free = np.flatnonzero(cap > count)
             weight = cap - count
@@ -224,12 +224,12 @@ def _mixes(ctx: Context) -> tuple[Array, Array, Array]:
     """
     mix, types = ctx.params.segmentation_prior_6A, segment_types(ctx)
     names = ctx.vocabulary("party_type")
-    by_type = parts_by_region(ctx, "party_type", mix.party_type_mix, "segmentation_prior_6A.party_type_mix")
-    require_words(ctx, mix.segment_mix, names, "segmentation_prior_6A.segment_mix", "party_type")
+    by_type = shares_by_region(ctx, "party_type", mix.party_type_mix, "segmentation_prior_6A.party_type_mix")
+    require_terms(ctx, mix.segment_mix, names, "segmentation_prior_6A.segment_mix", "party_type")
     by_segment = np.zeros((len(by_type), len(types)), dtype=np.uint64)
     for code, name in enumerate(names):
         own = [segment for at, segment in enumerate(ctx.vocabulary("segment")) if types[at] == code]
-        by_segment += parts_by_region(
+        by_segment += shares_by_region(
             ctx, "segment", mix.segment_mix[name], f"segmentation_prior_6A.segment_mix.{name}", own
         )
     return types, by_type, by_segment
@@ -270,11 +270,11 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
 
 def _chance(ctx: Context, places: Frame, vocabulary: str) -> Array:
     """Words that break ties between a vocabulary's terms in each country: uint64, countries x terms, flat."""
-    words = ctx.name_hashes(vocabulary)
+    terms = ctx.name_hashes(vocabulary)
     return pair_entity(
         ctx,
-        np.repeat(ctx.name_hashes("country")[places.country_iso], len(words)),
-        np.tile(words, len(places)),
+        np.repeat(ctx.name_hashes("country")[places.country_iso], len(terms)),
+        np.tile(terms, len(places)),
     )
 
 

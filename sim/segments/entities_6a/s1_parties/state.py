@@ -78,17 +78,17 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Parties of a run of countries."""
-    world = population(ctx)
+    targets = population(ctx)
     first, stop = part.spec["countries"]
-    countries = world.countries.slice(first, stop)
-    inside = (world.summary.country_iso >= countries.country_iso[0]) & (
-        world.summary.country_iso <= countries.country_iso[-1]
+    countries = targets.countries.slice(first, stop)
+    inside = (targets.summary.country_iso >= countries.country_iso[0]) & (
+        targets.summary.country_iso <= countries.country_iso[-1]
     )
-    summary = world.summary.take(np.flatnonzero(inside))
+    summary = targets.summary.take(np.flatnonzero(inside))
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(summary.parties)))
     cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     entity = cell_words(ctx, summary)
-    household, head = _households(ctx, world, (first, stop), summary, cell, rank, entity)
+    household, head = _households(ctx, targets, (first, stop), summary, cell, rank, entity)
     homes = _homes(ctx, summary.country_iso[cell[head]], rank[head], entity[cell[head]])
     parties = Frame(
         {
@@ -106,7 +106,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def _households(
     ctx: PartitionContext,
-    world: Population,
+    targets: Population,
     span: tuple[int, int],
     summary: Frame,
     cell: Array,
@@ -117,7 +117,7 @@ def _households(
 
     Households count from 0 in the partition, int64.
     """
-    countries, members = world.countries.slice(*span), world.members[span[0] : span[1]].astype(np.int64)
+    countries, members = targets.countries.slice(*span), targets.members[span[0] : span[1]].astype(np.int64)
     retail = summary.party_type == ctx.code("party_type", "RETAIL")
     people = np.flatnonzero(retail[cell])
     queue = people[_queue(ctx, summary, cell[people], rank[people], entity)]

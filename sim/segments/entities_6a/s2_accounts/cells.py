@@ -17,17 +17,17 @@ from sim.segments.entities_6a.cells import (
     Leanings,
     cell_words,
     check_links,
-    require_room,
+    require_capacity,
     share_out,
-    world_total,
+    total_of,
 )
 from sim.segments.entities_6a.terms import (
-    by_word,
+    by_term,
     currency_of_country,
     entry,
-    parts,
-    require_words,
+    require_terms,
     segment_types,
+    shares,
 )
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
@@ -76,7 +76,7 @@ def accounts(ctx: Context) -> Accounts:
         own = summary.party_type == ctx.code("party_type", rule.party_type)
         holders = int(summary.parties[own].sum())
         size = np.where(own & eligible_segments(ctx, name)[summary.segment_id], summary.parties, np.uint64(0))
-        room = size
+        capacity = size
         if name in links.requires_any:
             parents = [ctx.code("account_type", other) for other in links.requires_any[name]]
             size = np.where(size > 0, total[:, parents].sum(axis=1), np.uint64(0))
@@ -84,12 +84,12 @@ def accounts(ctx: Context) -> Accounts:
         factor = leanings.factor(ctx, prior.segment_tilt, prior.region_tilt, mix.tilt_limit)
         mean = f"product_mix_6A.accounts.{name}.mean"
         beyond[:, code] = share_out(
-            ctx, world_total(prior.mean, holders) - must, summary, size, factor, chance, name, mean
+            ctx, total_of(prior.mean, holders) - must, summary, size, factor, chance, name, mean
         )
         total[:, code] = beyond[:, code] + (summary.parties * own if rule.required else np.uint64(0))
         cap = ctx.params.account_per_party_6A.accounts[name].cap
-        require_room(
-            ctx, name, summary, total[:, code], room, cap, f"account_per_party_6A.accounts.{name}.cap"
+        require_capacity(
+            ctx, name, summary, total[:, code], capacity, cap, f"account_per_party_6A.accounts.{name}.cap"
         )
     return Accounts(summary, beyond, total, _first_ids(summary, total))
 
@@ -136,37 +136,37 @@ def check_products(ctx: Context) -> None:
     merchant = [taxonomy.merchant_accounts.settlement, taxonomy.merchant_accounts.reserve]
     party = list(taxonomy.party_accounts)
     at, kinds = "account_taxonomy_6A.party_accounts", ctx.vocabulary("party_type")
-    require_words(ctx, merchant, types, "account_taxonomy_6A.merchant_accounts", "account_type", False)
-    require_words(ctx, [*party, *merchant], types, at, "account_type")
+    require_terms(ctx, merchant, types, "account_taxonomy_6A.merchant_accounts", "account_type", False)
+    require_terms(ctx, [*party, *merchant], types, at, "account_type")
     for name, rule in taxonomy.party_accounts.items():
-        require_words(ctx, [rule.party_type], kinds, f"{at}.{name}.party_type", "party_type", False)
-    require_words(ctx, mix.accounts, party, "product_mix_6A.accounts", "account_type (of parties)")
-    require_words(ctx, rules.accounts, party, "account_per_party_6A.accounts", "account_type (of parties)")
-    by_word(ctx, "party_type", rules.max_per_party, "account_per_party_6A.max_per_party")
-    by_word(
+        require_terms(ctx, [rule.party_type], kinds, f"{at}.{name}.party_type", "party_type", False)
+    require_terms(ctx, mix.accounts, party, "product_mix_6A.accounts", "account_type (of parties)")
+    require_terms(ctx, rules.accounts, party, "account_per_party_6A.accounts", "account_type (of parties)")
+    by_term(ctx, "party_type", rules.max_per_party, "account_per_party_6A.max_per_party")
+    by_term(
         ctx,
         "channel",
         taxonomy.merchant_accounts.reserve_permille,
         "account_taxonomy_6A.merchant_accounts.reserve_permille",
     )
     check_links(ctx, "account_type", links.requires_any, "product_linkage_6A.requires_any")
-    require_words(
+    require_terms(
         ctx, links.not_eligible, party, "product_linkage_6A.not_eligible", "account_type (of parties)", False
     )
     leanings = Leanings.of(ctx)
     for name, prior in mix.accounts.items():
         leanings.check(ctx, prior, f"product_mix_6A.accounts.{name}", "segment_tilt", "region_tilt")
-    for ledger, shares in ctx.params.account_life_6A.status_mix.items():
-        parts(ctx, "account_status", shares, f"account_life_6A.status_mix.{ledger}")
+    for ledger, mix_of_ledger in ctx.params.account_life_6A.status_mix.items():
+        shares(ctx, "account_status", mix_of_ledger, f"account_life_6A.status_mix.{ledger}")
     needed = {rule.ledger for _, rule in taxonomy.party_accounts.items()} | {"SETTLEMENT"}
-    require_words(
+    require_terms(
         ctx,
         ctx.params.account_life_6A.status_mix,
         sorted(needed),
         "account_life_6A.status_mix",
         "of ledgers in use",
     )
-    require_words(
+    require_terms(
         ctx,
         ctx.params.account_life_6A.tenure_factor,
         sorted(needed),

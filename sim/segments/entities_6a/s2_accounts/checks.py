@@ -136,15 +136,15 @@ def account_checks(
         merchant_streams: Reserve coins, ages and states.
     """
     seen, settled = AccountCounts(totals), MerchantCounts(totals)
-    gates, world = ctx.params.realism_gates_6A.accounts, accounts(ctx)
+    gates, all_cells = ctx.params.realism_gates_6A.accounts, accounts(ctx)
     found = seen.by_type
-    planned = world.total.sum(axis=0).astype(np.int64)
+    planned = all_cells.total.sum(axis=0).astype(np.int64)
     measured = (found * np.arange(found.shape[1])).sum(axis=1)
     rows = int(planned.sum())
     broken, unlike = seen.rule_breaks, seen.unlike_owner
     exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced]
-    used = world.beyond > 0
-    drawn = int((world.summary.parties[:, None] * used).sum())
+    used = all_cells.beyond > 0
+    drawn = int((all_cells.summary.parties[:, None] * used).sum())
     merchants = sum(file.rows for file in ctx.files("merchant_catalogue_1A"))
     result = [
         Check(

@@ -7,7 +7,7 @@ import numpy as np
 from sim.recipes.horizon import span_of
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.s2_accounts.cells import ACCOUNT_CELLS_NEEDS, party_account_types
-from sim.segments.entities_6a.terms import WHOLE, by_word, parts
+from sim.segments.entities_6a.terms import WHOLE, by_term, shares
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array
@@ -48,7 +48,7 @@ def account_life(
     """
     x0, x1 = words(ctx, stream, party_rank=rank, account_number=index, account_cell=entity)
     life, taxonomy = ctx.params.account_life_6A, ctx.params.account_taxonomy_6A.party_accounts
-    segments = by_word(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
+    segments = by_term(ctx, "segment", ctx.params.party_taxonomy_6A.segments, "party_taxonomy_6A.segments")
     factor = np.zeros(len(ctx.vocabulary("account_type")), dtype=np.float64)
     for code, name in party_account_types(ctx):
         factor[code] = life.tenure_factor[taxonomy[name].ledger]
@@ -83,7 +83,7 @@ def status_limits(ctx: Context) -> Array:
     for name in ctx.vocabulary("account_type"):
         ledger = taxonomy.party_accounts[name].ledger if name in taxonomy.party_accounts else "SETTLEMENT"
         rows.append(
-            np.cumsum(parts(ctx, "account_status", mix[ledger], f"account_life_6A.status_mix.{ledger}"))
+            np.cumsum(shares(ctx, "account_status", mix[ledger], f"account_life_6A.status_mix.{ledger}"))
         )
     return np.stack(rows)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, opened, status, status_limits
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_word, currency_of_country
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_term, currency_of_country
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Needs
@@ -41,7 +41,7 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     merchants = ctx.load(
         "merchant_catalogue_1A", columns=("merchant_id", "channel", "home_country_iso"), device=True
     )
-    odds = by_word(
+    odds = by_term(
         ctx, "channel", policy.reserve_permille, "account_taxonomy_6A.merchant_accounts.reserve_permille"
     )
     coin = word(ctx, RESERVE, merchant_id=merchants.merchant_id)

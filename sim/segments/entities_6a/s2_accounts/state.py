@@ -86,10 +86,12 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Accounts of the parties of a run of countries; the first partition adds the merchants' accounts."""
-    world, (first, stop) = accounts(ctx), rows_of(part)
-    begin = world.summary.first_party_id.astype(np.int64) - 1
+    all_cells, (first, stop) = accounts(ctx), rows_of(part)
+    begin = all_cells.summary.first_party_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
-    cells = Accounts(world.summary.take(mine), world.beyond[mine], world.total[mine], world.first_id[mine])
+    cells = Accounts(
+        all_cells.summary.take(mine), all_cells.beyond[mine], all_cells.total[mine], all_cells.first_id[mine]
+    )
     held = ctx.columns.xp.zeros((stop - first, len(ctx.vocabulary("account_type"))), dtype=np.uint8)
     entity = cell_entities(ctx, cells.summary)
     for code, name in party_account_types(ctx):
@@ -110,7 +112,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "s2_account_summary_6A": summary,
     }
     if part.index == 0:
-        made["s2_merchant_account_base_6A"] = merchant_accounts(ctx, int(world.total.sum()) + 1)
+        made["s2_merchant_account_base_6A"] = merchant_accounts(ctx, int(all_cells.total.sum()) + 1)
     return made
 
 
@@ -141,10 +143,10 @@ def _allocate(
         eligible = holds_any(held, parents)[party]
     most = np.uint32(limits.max_per_party[rule.party_type])
     in_all = held[party].sum(axis=1, dtype=np.uint32)
-    room = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
+    capacity = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
     idle, sigma = weight_shape(ctx, name, summary.segment_id)
     law = Law({"account_cell": entity[rows]}, cells.beyond[rows, code], idle, sigma)
-    count = spread(ctx, law, offsets, cell, {"party_rank": rank}, room, eligible, (WEIGHT, START))
+    count = spread(ctx, law, offsets, cell, {"party_rank": rank}, capacity, eligible, (WEIGHT, START))
     held[party, code] += count.astype(np.uint8)
 
 

@@ -16,11 +16,11 @@ from sim.segments.entities_6a.cells import (
     Leanings,
     cell_words,
     check_links,
-    require_room,
+    require_capacity,
     share_out,
-    world_total,
+    total_of,
 )
-from sim.segments.entities_6a.terms import by_word, entry, parts, parts_by_region, require_words
+from sim.segments.entities_6a.terms import by_term, entry, require_terms, shares, shares_by_region
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
@@ -82,12 +82,12 @@ def instruments(ctx: Context) -> Instruments:
             what = f"{name} of {account_type}"
             mean = f"instrument_mix_6A.accounts.{account_type}.{name}.mean"
             beyond[own, code] = share_out(
-                ctx, world_total(prior.mean, holders) - must, rows, size, factor, words[own], what, mean
+                ctx, total_of(prior.mean, holders) - must, rows, size, factor, words[own], what, mean
             )
             total[own, code] = beyond[own, code] + (rows.accounts if prior.required else np.uint64(0))
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
             where = f"instrument_per_account_6A.accounts.{account_type}.{name}.cap"
-            require_room(ctx, what, rows, total[own, code], rows.accounts, cap, where)
+            require_capacity(ctx, what, rows, total[own, code], rows.accounts, cap, where)
     return Instruments(summary, beyond, total)
 
 
@@ -124,26 +124,26 @@ def is_class(ctx: Context, *classes: str) -> Array:
 def check_instruments(ctx: Context) -> None:
     """Refuse taxonomies, priors and rules of instruments that contradict one another; runs first of all."""
     taxonomy, mix = ctx.params.instrument_taxonomy_6A, ctx.params.instrument_mix_6A
-    words, schemes = ctx.vocabulary("instrument_type"), ctx.vocabulary("scheme")
-    by_word(ctx, "instrument_type", taxonomy.instruments, "instrument_taxonomy_6A.instruments")
+    terms, schemes = ctx.vocabulary("instrument_type"), ctx.vocabulary("scheme")
+    by_term(ctx, "instrument_type", taxonomy.instruments, "instrument_taxonomy_6A.instruments")
     held, spreads = "account_type (of parties)", ctx.params.instrument_per_account_6A.accounts
-    require_words(
+    require_terms(
         ctx,
         mix.accounts,
         list(ctx.params.account_taxonomy_6A.party_accounts),
         "instrument_mix_6A.accounts",
         held,
     )
-    require_words(ctx, spreads, mix.accounts, "instrument_per_account_6A.accounts", held)
-    by_word(ctx, "instrument_type", mix.tilts, "instrument_mix_6A.tilts")
+    require_terms(ctx, spreads, mix.accounts, "instrument_per_account_6A.accounts", held)
+    by_term(ctx, "instrument_type", mix.tilts, "instrument_mix_6A.tilts")
     leanings = Leanings.of(ctx)
     for name, tilt in mix.tilts.items():
         leanings.check(ctx, tilt, f"instrument_mix_6A.tilts.{name}", "segment", "region")
     for name, rules in mix.accounts.items():
-        require_words(
-            ctx, rules, words, f"instrument_mix_6A.accounts.{name}", "instrument_type", complete=False
+        require_terms(
+            ctx, rules, terms, f"instrument_mix_6A.accounts.{name}", "instrument_type", complete=False
         )
-        require_words(
+        require_terms(
             ctx,
             spreads[name],
             rules,
@@ -157,24 +157,24 @@ def check_instruments(ctx: Context) -> None:
         "instrument_linkage_6A.requires_any",
     )
     for kind, mixes in taxonomy.scheme_mix.items():
-        parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
+        shares_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
     rails, where = taxonomy.bank_rails, "instrument_taxonomy_6A.bank_rails"
     special = [rail for rules in (rails.by_country, rails.by_currency) for _, rail in rules.items()]
-    require_words(
+    require_terms(
         ctx, [rails.domestic, rails.international, *special], schemes, where, "scheme", complete=False
     )
-    require_words(
+    require_terms(
         ctx, rails.by_country, ctx.vocabulary("country"), f"{where}.by_country", "country", complete=False
     )
-    require_words(
+    require_terms(
         ctx, rails.by_currency, ctx.vocabulary("currency"), f"{where}.by_currency", "currency", complete=False
     )
     carded = [
         name
         for name, rules in mix.accounts.items()
-        if any(taxonomy.instruments[word] in (*CARDS, WALLET) for word in rules)
+        if any(taxonomy.instruments[term] in (*CARDS, WALLET) for term in rules)
     ]
-    require_words(
+    require_terms(
         ctx,
         taxonomy.brand_tier_mix,
         carded,
@@ -182,7 +182,7 @@ def check_instruments(ctx: Context) -> None:
         "account_type (with cards)",
     )
     for name, tiers in taxonomy.brand_tier_mix.items():
-        parts(ctx, "brand_tier", tiers, f"instrument_taxonomy_6A.brand_tier_mix.{name}")
+        shares(ctx, "brand_tier", tiers, f"instrument_taxonomy_6A.brand_tier_mix.{name}")
     what, do = (
         "Instruments: priors and rules contradict one another.",
         "correct the mean, the cap or the rule named",

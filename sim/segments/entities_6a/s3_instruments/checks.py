@@ -17,7 +17,7 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     is_class,
 )
 from sim.segments.entities_6a.s3_instruments.rows import Holders, month_of_day
-from sim.segments.entities_6a.terms import WHOLE, parts, parts_by_region
+from sim.segments.entities_6a.terms import WHOLE, shares, shares_by_region
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Measurement, Needs
@@ -164,16 +164,16 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
         streams: Weights, starts, cards, tokens.
     """
     seen = InstrumentCounts(totals)
-    gates, world = ctx.params.realism_gates_6A.instruments, instruments(ctx)
+    gates, all_cells = ctx.params.realism_gates_6A.instruments, instruments(ctx)
     table = seen.table
     planned = np.zeros(table.shape[:2], dtype=np.int64)
-    np.add.at(planned, world.summary.account_type, world.total.astype(np.int64))
+    np.add.at(planned, all_cells.summary.account_type, all_cells.total.astype(np.int64))
     measured = (table * np.arange(table.shape[2])).sum(axis=2)
-    rows = int(world.total.sum())
+    rows = int(all_cells.total.sum())
     exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced, seen.wrong_owner]
     rules = [seen.over_cap, seen.without_required, seen.rule_breaks, seen.wrong_dates, seen.torn_tokens]
-    busy = world.beyond > 0
-    drawn, cells = int((world.summary.accounts[:, None] * busy).sum()), int(busy.sum())
+    busy = all_cells.beyond > 0
+    drawn, cells = int((all_cells.summary.accounts[:, None] * busy).sum()), int(busy.sum())
     per_account = seen.per_account
     carrying = (int(per_account.sum()) - int(per_account[0])) * 1000 // max(1, int(per_account.sum()))
     note = (
@@ -214,19 +214,19 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
         tiers: int64: cards by account type and tier, flat.
         sigmas: Standard deviations allowed.
     """
-    words, taxonomy = ctx.vocabulary("scheme"), ctx.params.instrument_taxonomy_6A
+    terms, taxonomy = ctx.vocabulary("scheme"), ctx.params.instrument_taxonomy_6A
     by_type = _by_type(ctx, schemes)
     result = []
     for kind, mixes in taxonomy.scheme_mix.items():
-        prior = parts_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
-        labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in words]
+        prior = shares_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
+        labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in terms]
         result.append(
             _draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas)
         )
     names = list(taxonomy.brand_tier_mix)
     at = "instrument_taxonomy_6A.brand_tier_mix"
     prior = np.stack(
-        [parts(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"{at}.{name}") for name in names]
+        [shares(ctx, "brand_tier", taxonomy.brand_tier_mix[name], f"{at}.{name}") for name in names]
     )
     found = tiers.reshape(len(ctx.vocabulary("account_type")), -1)[
         [ctx.code("account_type", name) for name in names]

@@ -18,7 +18,7 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     instrument_entity,
     is_class,
 )
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country, parts, parts_by_region
+from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country, shares, shares_by_region
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
@@ -213,7 +213,7 @@ def _scheme_tables(ctx: Context) -> AliasTables:
         kind = taxonomy.instruments[name]
         if kind in taxonomy.scheme_mix:
             rows.append(
-                parts_by_region(
+                shares_by_region(
                     ctx, "scheme", taxonomy.scheme_mix[kind], f"instrument_taxonomy_6A.scheme_mix.{kind}"
                 )
             )
@@ -231,7 +231,7 @@ def _tier_tables(ctx: Context) -> tuple[AliasTables, Array]:
     names = [name for name in ctx.vocabulary("account_type") if name in mixes]
     weight = np.concatenate(
         [
-            parts(ctx, "brand_tier", mixes[name], f"instrument_taxonomy_6A.brand_tier_mix.{name}")
+            shares(ctx, "brand_tier", mixes[name], f"instrument_taxonomy_6A.brand_tier_mix.{name}")
             for name in names
         ]
     )

@@ -74,11 +74,11 @@ def plan(ctx: Context) -> list[Partition]:
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Instruments of the accounts of a run of countries."""
-    world, (first, stop) = instruments(ctx), rows_of(part)
-    begin = world.summary.first_account_id.astype(np.int64) - 1
+    all_cells, (first, stop) = instruments(ctx), rows_of(part)
+    begin = all_cells.summary.first_account_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
-    before = int(world.total[begin < first].sum())
-    cells = Instruments(world.summary.take(mine), world.beyond[mine], world.total[mine])
+    before = int(all_cells.total[begin < first].sum())
+    cells = Instruments(all_cells.summary.take(mine), all_cells.beyond[mine], all_cells.total[mine])
     holders = _holders(ctx, cells.summary, part.index)
     counts = np.zeros((stop - first, cells.total.shape[1]), dtype=np.uint8)
     for account_type in ctx.params.instrument_mix_6A.accounts:
@@ -141,7 +141,7 @@ def _allocate(
         if name in links:
             parents = [ctx.code("instrument_type", other) for other in links[name]]
             eligible = holds_any(given, parents)[at]
-        room = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
+        capacity = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
         law = Law(
             {"instrument_cell": instrument_entity(ctx, holders.entity[own[open_cells]], code)},
             cells.beyond[own[open_cells], code],
@@ -154,7 +154,7 @@ def _allocate(
             offsets,
             cell,
             {"account": holders.account[account[at]]},
-            room,
+            capacity,
             eligible,
             (WEIGHT, START),
         )

@@ -59,7 +59,7 @@ def device_targets(ctx: Context) -> tuple[Frame, Array]:
         units[rows] = (
             largest_remainder(ctx, weight[rows].T.ravel(), offsets, by_type).reshape(types, len(rows)).T
         )
-    _require_room(ctx, cells, units)
+    _require_capacity(ctx, cells, units)
     return cells, units
 
 
@@ -82,9 +82,9 @@ def caps(ctx: Context) -> Array:
     return np.stack([integers(ctx, "device_type", prior[name]) for name in ctx.vocabulary("party_type")])
 
 
-def _require_room(ctx: Context, cells: Frame, units: Array) -> None:
-    room = cells.parties[:, None] * caps(ctx)[cells.party_type].astype(np.uint64)
-    bad = np.argwhere(units > room)
+def _require_capacity(ctx: Context, cells: Frame, units: Array) -> None:
+    capacity = cells.parties[:, None] * caps(ctx)[cells.party_type].astype(np.uint64)
+    bad = np.argwhere(units > capacity)
     if len(bad) == 0:
         return
     segment, types, country = (
@@ -94,7 +94,7 @@ def _require_room(ctx: Context, cells: Frame, units: Array) -> None:
     )
     examples = [
         f"{country[cells.country_iso[row]]} {segment[cells.segment_id[row]]} {types[kind]}: "
-        f"{units[row, kind]} devices, room for {room[row, kind]}"
+        f"{units[row, kind]} devices, room for {capacity[row, kind]}"
         for row, kind in bad[:5].tolist()
     ]
     refuse(

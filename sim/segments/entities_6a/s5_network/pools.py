@@ -222,7 +222,7 @@ def _degrees(
     span: tuple[int, int],
 ) -> tuple[Array, Array]:
     """Addresses in the order country, pool, rank, and the links each gets: int64 each."""
-    (sigma, room), (size, entity, widest), (first, stop) = law, groups, span
+    (sigma, capacity), (size, entity, widest), (first, stop) = law, groups, span
     open_ = (targets.offices + targets.shared)[first:stop, kind]
     open_ = np.where(targets.links[first:stop, kind] > 0, open_, 0)
     place = np.repeat(np.arange(stop - first), open_)
@@ -247,7 +247,7 @@ def _degrees(
     more = ctx.kernels.capped_share(
         offset=bounds,
         weight=weight,
-        cap=np.maximum(room[ip] - sure, 0).astype(np.uint32),
+        cap=np.maximum(capacity[ip] - sure, 0).astype(np.uint32),
         units=rest.astype(np.uint64),
         start=start,
     )

@@ -105,16 +105,16 @@ def ip_targets(ctx: Context) -> IpTargets:
         free = np.where((wish > 0) & (offices[order, kind] == 0), np.maximum(free, 1), free)
         open_ = free + offices[order, kind]
         hands = np.maximum(np.minimum(open_, most[kind]), 1)
-        room = np.minimum(
+        capacity = np.minimum(
             eligible[order, kind] * np.minimum(open_, most[kind]), hands * (open_ // hands) * cap[kind]
         )
         held = np.zeros(rows, dtype=np.int64)
         held[:] = places.office_links[order] if kind == office else 0
-        room = np.where(wish > 0, np.clip(room - held, 0, np.iinfo(np.int32).max), 0)
+        capacity = np.where(wish > 0, np.clip(capacity - held, 0, np.iinfo(np.int32).max), 0)
         target = links[region, kind]
-        possible = np.minimum(target, _sums(room, group, len(region)))
+        possible = np.minimum(target, _sums(capacity, group, len(region)))
         _require_met(ctx, kind, int(target.sum()), int(possible.sum()), int(wish.sum()))
-        got = _share(ctx, wish, room, possible, offsets)
+        got = _share(ctx, wish, capacity, possible, offsets)
         # Nobody owns an address of a pool, so each needs a link; premises have their owner's.
         free = np.minimum(free, np.where(offices[order, kind] > 0, np.maximum(got - most[kind], 0), got))
         shared[order, kind], made[order, kind] = free, got

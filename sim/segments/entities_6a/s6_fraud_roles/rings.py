@@ -170,8 +170,8 @@ def clusters_of(
     before = np.repeat(ends[begin] - members[begin], np.diff(np.append(begin, len(order))))
     wanted = np.zeros(len(ctx.vocabulary("country")), dtype=np.uint64)
     np.add.at(wanted, groups.country_iso, targets)
-    room = (wanted * np.uint64(law.share_permille) // np.uint64(1000)).astype(np.int64)
-    taken = fits[order[ends - before <= room[country[order]]]]
+    capacity = (wanted * np.uint64(law.share_permille) // np.uint64(1000)).astype(np.int64)
+    taken = fits[order[ends - before <= capacity[country[order]]]]
     length = size[taken]
     at = np.arange(int(length.sum())) + np.repeat(offsets[:-1][taken] - (np.cumsum(length) - length), length)
     cluster[rows[at]] = np.repeat(np.arange(len(taken)), length)

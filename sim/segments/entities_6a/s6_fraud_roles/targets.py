@@ -53,10 +53,10 @@ def capped_shares(ctx: Context, weight: Array, cap: Array, offsets: Array, units
         left = units - sum_by_run(taken, offsets)
         if not left.any():
             return taken
-        room = cap - taken
+        capacity = cap - taken
         # Groups that are done weigh anything, since a total of 0 is refused.
-        open_weight = np.where(left[group] > 0, np.where(room > 0, weight, np.uint64(0)), np.uint64(1))
-        taken += np.minimum(largest_remainder(ctx, open_weight, offsets, left), room)
+        open_weight = np.where(left[group] > 0, np.where(capacity > 0, weight, np.uint64(0)), np.uint64(1))
+        taken += np.minimum(largest_remainder(ctx, open_weight, offsets, left), capacity)
 
 
 def party_targets(ctx: Context) -> tuple[Frame, Array]:
@@ -147,13 +147,13 @@ def typed_targets(
     types, countries = free.shape
     found = np.zeros((len(ctx.vocabulary(roles)), countries, types), dtype=np.uint64)
     offsets = np.arange(types + 1, dtype=np.uint64) * np.uint64(countries)
-    world = sum_by_run(free.ravel(), offsets)
+    totals = sum_by_run(free.ravel(), offsets)
     for name in order:
         units = np.minimum(
-            rounded(by_name(ctx, kinds, section.share_ppm[name]), world), sum_by_run(free.ravel(), offsets)
+            rounded(by_name(ctx, kinds, section.share_ppm[name]), totals), sum_by_run(free.ravel(), offsets)
         )
         refuse_above_cap(
-            ctx, pack, name, int(units.sum()), int(world.sum()), section.world_cap_ppm[name], types
+            ctx, pack, name, int(units.sum()), int(totals.sum()), section.world_cap_ppm[name], types
         )
         flat = free.ravel()
         taken = capped_shares(ctx, np.maximum(flat, np.uint64(1)), flat, offsets, units).reshape(

@@ -30,7 +30,7 @@ AUDIT_LINKS_NEEDS = Needs(
 
 
 @dataclass(frozen=True)
-class World:
+class Links:
     """Published rows of a piece; ids as rows within the piece, -1 for none or for another piece's.
 
     Attributes:
@@ -63,7 +63,7 @@ class World:
     ip_party: Array
 
 
-def world_of(ctx: PartitionContext, piece: Piece) -> World:
+def links_of(ctx: PartitionContext, piece: Piece) -> Links:
     """Read a piece; instruments that do not follow their accounts are counted on the way."""
     rows = piece.tables
     account_rows, device_rows, ip_rows = (
@@ -97,7 +97,7 @@ def world_of(ctx: PartitionContext, piece: Piece) -> World:
         _FAULTS["device links of another party than the owner"],
         int((row_of(reached.party_id[both], piece.parties) != ip_party[both]).sum()),
     )
-    return World(
+    return Links(
         parties=parties,
         accounts=accounts,
         instruments=instruments,
@@ -128,77 +128,77 @@ def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[
     return frame, rows
 
 
-def count_sharing(ctx: PartitionContext, world: World) -> None:
+def count_sharing(ctx: PartitionContext, links: Links) -> None:
     """Strangers on things of a household or an organisation, and links to what the user does not own."""
-    home, owner = world.parties.household_id, world.device_owner
+    home, owner = links.parties.household_id, links.device_owner
     users = np.isin(
-        world.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")]
+        links.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")]
     )
-    device, party = world.used_device[users], world.used_party[users]
+    device, party = links.used_device[users], links.used_party[users]
     strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
     ctx.count(_FAULTS["strangers on devices"], int(strange.sum()))
-    count = np.bincount(device, minlength=len(world.devices))
-    shared = world.devices.present("shared_household_id")
+    count = np.bincount(device, minlength=len(links.devices))
+    shared = links.devices.present("shared_household_id")
     wrong = (shared != (count > 1)) | (
-        shared & (owner >= 0) & (world.devices.shared_household_id != home[owner])
+        shared & (owner >= 0) & (links.devices.shared_household_id != home[owner])
     )
     ctx.count(_FAULTS["shared_household_id other than the users'"], int(wrong.sum()))
     for name, column, holder in (
-        ("accounts of somebody else on a device", world.used_account, world.account_owner),
+        ("accounts of somebody else on a device", links.used_account, links.account_owner),
         (
             "instruments of somebody else on a device",
-            world.used_instrument,
-            world.account_owner[world.instrument_account],
+            links.used_instrument,
+            links.account_owner[links.instrument_account],
         ),
     ):
         reached = np.flatnonzero(column >= 0)
-        ctx.count(_FAULTS[name], int((holder[column[reached]] != world.used_party[reached]).sum()))
-    _count_lines(ctx, world)
-    holder = world.accounts.owner_party_id[world.instrument_account]
+        ctx.count(_FAULTS[name], int((holder[column[reached]] != links.used_party[reached]).sum()))
+    _count_lines(ctx, links)
+    holder = links.accounts.owner_party_id[links.instrument_account]
     ctx.count(
         _FAULTS["instruments of another owner than their account's"],
-        int((holder != world.instruments.owner_party_id).sum()),
+        int((holder != links.instruments.owner_party_id).sum()),
     )
 
 
-def _count_lines(ctx: PartitionContext, world: World) -> None:
+def _count_lines(ctx: PartitionContext, links: Links) -> None:
     """Home lines serve one household, premises one organisation, both in their country."""
-    private = world.ips.present("owner_household_id")[world.ip]
-    at, party = world.ip[private], world.ip_party[private]
-    there = (party >= 0) & (world.parties.household_id[party] == world.ips.owner_household_id[at])
+    private = links.ips.present("owner_household_id")[links.ip]
+    at, party = links.ip[private], links.ip_party[private]
+    there = (party >= 0) & (links.parties.household_id[party] == links.ips.owner_household_id[at])
     ctx.count(_FAULTS["strangers on home lines"], int((~there).sum()))
     ctx.count(
         _FAULTS["home lines abroad"],
-        int((world.parties.country_iso[party[there]] != world.ips.country_iso[at[there]]).sum()),
+        int((links.parties.country_iso[party[there]] != links.ips.country_iso[at[there]]).sum()),
     )
     # Private persons who work there may use the line of an organisation; other organisations have their own.
-    held = np.flatnonzero(world.ip_party >= 0)
-    office = held[world.ips.present("owner_party_id")[world.ip[held]]]
-    other = world.parties.party_id[world.ip_party[office]] != world.ips.owner_party_id[world.ip[office]]
-    private = world.parties.party_type[world.ip_party[office]] == ctx.code("party_type", "RETAIL")
+    held = np.flatnonzero(links.ip_party >= 0)
+    office = held[links.ips.present("owner_party_id")[links.ip[held]]]
+    other = links.parties.party_id[links.ip_party[office]] != links.ips.owner_party_id[links.ip[office]]
+    private = links.parties.party_type[links.ip_party[office]] == ctx.code("party_type", "RETAIL")
     ctx.count(
         _FAULTS["other organisations on premises"],
-        int((other & ~(private & (world.ip_device[office] >= 0))).sum()),
+        int((other & ~(private & (links.ip_device[office] >= 0))).sum()),
     )
     ctx.count(
         _FAULTS["addresses with other links than they say"],
-        int((np.bincount(world.ip, minlength=len(world.ips)) != world.ips.links).sum()),
+        int((np.bincount(links.ip, minlength=len(links.ips)) != links.ips.links).sum()),
     )
-    homes = world.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
-    ctx.count(_FAULTS["home lines of nobody"], int((homes & ~world.ips.present("owner_household_id")).sum()))
+    homes = links.ips.ip_type == ctx.code("ip_type", "RESIDENTIAL")
+    ctx.count(_FAULTS["home lines of nobody"], int((homes & ~links.ips.present("owner_household_id")).sum()))
 
 
-def count_orphans(ctx: PartitionContext, world: World) -> None:
+def count_orphans(ctx: PartitionContext, links: Links) -> None:
     """Rows nothing hangs on that something should hang on."""
-    idle = _unreached(world.ip_device, len(world.devices))
+    idle = _unreached(links.ip_device, len(links.devices))
     lost = {
-        "parties without account": int(_unreached(world.account_owner, len(world.parties)).sum()),
-        "parties without address": int(_unreached(world.ip_party, len(world.parties)).sum()),
-        "accounts of nobody": int((world.account_owner < 0).sum()),
-        "instruments of no account": int((world.instrument_account < 0).sum()),
-        "devices of parties without address": int((idle & (world.device_owner >= 0)).sum()),
-        "devices without link": int(_unreached(world.used_device, len(world.devices)).sum()),
-        "addresses without link": int(_unreached(world.ip, len(world.ips)).sum()),
+        "parties without account": int(_unreached(links.account_owner, len(links.parties)).sum()),
+        "parties without address": int(_unreached(links.ip_party, len(links.parties)).sum()),
+        "accounts of nobody": int((links.account_owner < 0).sum()),
+        "instruments of no account": int((links.instrument_account < 0).sum()),
+        "devices of parties without address": int((idle & (links.device_owner >= 0)).sum()),
+        "devices without link": int(_unreached(links.used_device, len(links.devices)).sum()),
+        "addresses without link": int(_unreached(links.ip, len(links.ips)).sum()),
     }
     for name, count in lost.items():
         ctx.count(AuditCounts.orphans[name], count)
@@ -211,39 +211,39 @@ def _unreached(rows: Array, count: int) -> Array:
     return idle[:count]
 
 
-def count_degrees(ctx: PartitionContext, world: World) -> None:
+def count_degrees(ctx: PartitionContext, links: Links) -> None:
     """Histograms of how much hangs on what, values above `WIDEST` counted there."""
-    people = len(world.parties)
-    owned = world.device_owner[world.device_owner >= 0]
-    on_line = np.bincount(world.ip[world.ip_device >= 0], minlength=len(world.ips))
+    people = len(links.parties)
+    owned = links.device_owner[links.device_owner >= 0]
+    on_line = np.bincount(links.ip[links.ip_device >= 0], minlength=len(links.ips))
     degrees = {
-        "accounts a party": np.bincount(world.account_owner, minlength=people),
-        "instruments a party": np.bincount(world.account_owner[world.instrument_account], minlength=people),
+        "accounts a party": np.bincount(links.account_owner, minlength=people),
+        "instruments a party": np.bincount(links.account_owner[links.instrument_account], minlength=people),
         "devices a party": np.bincount(owned, minlength=people),
-        "instruments an account": np.bincount(world.instrument_account, minlength=len(world.accounts)),
+        "instruments an account": np.bincount(links.instrument_account, minlength=len(links.accounts)),
         "addresses a device": np.bincount(
-            world.ip_device[world.ip_device >= 0], minlength=len(world.devices)
+            links.ip_device[links.ip_device >= 0], minlength=len(links.devices)
         ),
     }
     for code, kind in enumerate(ctx.vocabulary("ip_type")):
-        degrees[f"devices on {kind}"] = on_line[world.ips.ip_type == code]
+        degrees[f"devices on {kind}"] = on_line[links.ips.ip_type == code]
     for name, degree in degrees.items():
         ctx.count(AuditCounts.degree[name], np.bincount(np.minimum(degree, WIDEST), minlength=WIDEST + 1))
         ctx.count(AuditCounts.links[name], int(degree.sum()))
 
 
-def count_neighbourhoods(ctx: PartitionContext, piece: Piece, world: World) -> None:
+def count_neighbourhoods(ctx: PartitionContext, piece: Piece, links: Links) -> None:
     """Published counts a party against a recount."""
     rows = ctx.load(
         "s4_entity_neighbourhoods_6A",
         rows=piece.parties,
         columns=("party_id", "accounts", "instruments", "devices_owned"),
     )
-    people = len(world.parties)
+    people = len(links.parties)
     recount = {
-        "accounts": np.bincount(world.account_owner, minlength=people),
-        "instruments": np.bincount(world.account_owner[world.instrument_account], minlength=people),
-        "devices_owned": np.bincount(world.device_owner[world.device_owner >= 0], minlength=people),
+        "accounts": np.bincount(links.account_owner, minlength=people),
+        "instruments": np.bincount(links.account_owner[links.instrument_account], minlength=people),
+        "devices_owned": np.bincount(links.device_owner[links.device_owner >= 0], minlength=people),
     }
     wrong = np.zeros(people, dtype=np.bool_)
     for name, counts in recount.items():

@@ -7,7 +7,7 @@ import numpy as np
 from sim.recipes.groups import run_starts
 from sim.segments.entities_6a.country_pieces import Piece
 from sim.segments.entities_6a.s7_audit.counts import LARGEST_RING, AuditCounts
-from sim.segments.entities_6a.s7_audit.links import World
+from sim.segments.entities_6a.s7_audit.links import Links
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Needs
 from sim.state.frames import Array, Frame
@@ -32,12 +32,12 @@ AUDIT_ROLES_NEEDS = Needs(
 )
 
 
-def roles_of(ctx: PartitionContext, piece: Piece, world: World) -> tuple[Frame, Frame, Frame, Frame]:
+def roles_of(ctx: PartitionContext, piece: Piece, links: Links) -> tuple[Frame, Frame, Frame, Frame]:
     """Role rows of parties, accounts, devices and addresses.
 
     Rows that are not one for one with the bases are counted.
     """
-    bases = (world.parties, world.accounts, world.devices, world.ips)
+    bases = (links.parties, links.accounts, links.devices, links.ips)
     rows = (
         piece.parties,
         *(piece.tables[name] for name in ("s2_account_base_6A", "s4_device_base_6A", "s4_ip_base_6A")),
@@ -51,36 +51,36 @@ def roles_of(ctx: PartitionContext, piece: Piece, world: World) -> tuple[Frame, 
     return found[0], found[1], found[2], found[3]
 
 
-def count_spread(ctx: PartitionContext, world: World, roles: tuple[Frame, Frame, Frame, Frame]) -> None:
+def count_spread(ctx: PartitionContext, links: Links, roles: tuple[Frame, Frame, Frame, Frame]) -> None:
     """Two-by-two tables: owner clean or risky, by what is owned clean or risky."""
     party, account, device = (frame.fraud_role != 0 for frame in roles[:3])
-    owned = np.flatnonzero(world.device_owner >= 0)
+    owned = np.flatnonzero(links.device_owner >= 0)
     line = ctx.code("ip_role", "HIGH_RISK_IP")
-    homes = world.ips.present("owner_household_id")
-    risky_home = np.zeros(len(world.ips), dtype=np.bool_)
-    linked = world.ip_party >= 0
-    risky_home[world.ip[linked][party[world.ip_party[linked]]]] = True
+    homes = links.ips.present("owner_household_id")
+    risky_home = np.zeros(len(links.ips), dtype=np.bool_)
+    linked = links.ip_party >= 0
+    risky_home[links.ip[linked][party[links.ip_party[linked]]]] = True
     tables = {
-        "account": (party[world.account_owner], account),
+        "account": (party[links.account_owner], account),
         "instrument": (
-            party[world.account_owner[world.instrument_account]],
-            account[world.instrument_account],
+            party[links.account_owner[links.instrument_account]],
+            account[links.instrument_account],
         ),
-        "device": (party[world.device_owner[owned]], device[owned]),
+        "device": (party[links.device_owner[owned]], device[owned]),
         "home_ip": (risky_home[homes], (roles[3].fraud_role == line)[homes]),
     }
     for name, (owner, entity) in tables.items():
         ctx.count(AuditCounts.spread[name], np.bincount(owner * np.int64(2) + entity, minlength=4))
 
 
-def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ring: Array) -> None:
+def count_rings(ctx: PartitionContext, links: Links, parties: Frame, merchant_ring: Array) -> None:
     """Members of a ring who share no address with all others of it.
 
     Clusters over several households; ties without a tie.
 
     Args:
         ctx: Context of 6A.S7.
-        world: The piece.
+        links: The piece.
         parties: Roles of its parties.
         merchant_ring: uint64: rings of all collusive merchants that work for one.
     """
@@ -88,14 +88,14 @@ def count_rings(ctx: PartitionContext, world: World, parties: Frame, merchant_ri
         name: parties.cause == ctx.code("role_cause", name)
         for name in ("RING", "SYNTHETIC_CLUSTER", "HOUSEHOLD_TIE")
     }
-    ring_id, home = parties.ring_id, world.parties.household_id
+    ring_id, home = parties.ring_id, links.parties.household_id
     members = np.flatnonzero(causes["RING"])
     names, ring_of, size = np.unique(ring_id[members], return_inverse=True, return_counts=True)
     ring = np.full(len(parties), -1, dtype=np.int64)
     ring[members] = ring_of
-    linked = np.flatnonzero((world.ip_party >= 0) & (ring[world.ip_party] >= 0))
+    linked = np.flatnonzero((links.ip_party >= 0) & (ring[links.ip_party] >= 0))
     # Distinct (ring, address, party); then the most members of a ring at one address.
-    key = np.stack((ring[world.ip_party[linked]], world.ip[linked], world.ip_party[linked]))
+    key = np.stack((ring[links.ip_party[linked]], links.ip[linked], links.ip_party[linked]))
     order = np.lexsort(key[::-1])
     key = key[:, order]
     key = key[:, run_starts(key[0], key[1], key[2])]
@@ -138,7 +138,7 @@ def spread_checks(ctx: Context, totals: Totals) -> list[Check]:
         }
         label = "home line" if name == "home_ip" else name
         limits = {"odds_ratio": least / 1000, "from by_chance": int(gates.expected_rows)}
-        text = "told, not held, in small worlds"
+        text = "reported without a limit in small worlds"
         result.append(
             Check(
                 f"odds ratio of a risky {label}, risky owner", small or ratio >= least, figures, limits, text

@@ -16,8 +16,8 @@ from sim.segments.entities_6a.s7_audit.links import (
     count_neighbourhoods,
     count_orphans,
     count_sharing,
+    links_of,
     whole,
-    world_of,
 )
 from sim.segments.entities_6a.s7_audit.roles import (
     AUDIT_ROLES_NEEDS,
@@ -58,21 +58,21 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Audit a run of countries."""
     piece = piece_of(part)
-    world = world_of(ctx, piece)
+    links = links_of(ctx, piece)
     bases = (
-        len(rows) for rows in (world.parties, world.accounts, world.instruments, world.devices, world.ips)
+        len(rows) for rows in (links.parties, links.accounts, links.instruments, links.devices, links.ips)
     )
-    for name, rows in zip(TABLES, (*bases, len(world.used_device), len(world.ip)), strict=True):
+    for name, rows in zip(TABLES, (*bases, len(links.used_device), len(links.ip)), strict=True):
         ctx.count(AuditCounts.rows[name], rows)
-    count_sharing(ctx, world)
-    count_orphans(ctx, world)
-    count_degrees(ctx, world)
-    count_neighbourhoods(ctx, piece, world)
-    roles = roles_of(ctx, piece, world)
-    count_spread(ctx, world, roles)
+    count_sharing(ctx, links)
+    count_orphans(ctx, links)
+    count_degrees(ctx, links)
+    count_neighbourhoods(ctx, piece, links)
+    roles = roles_of(ctx, piece, links)
+    count_spread(ctx, links, roles)
     trade = ctx.load("s5_merchant_fraud_roles_6A", columns=("ring_id",))
     ring = trade.ring_id[trade.present("ring_id")]
-    count_rings(ctx, world, roles[0], ring)
+    count_rings(ctx, links, roles[0], ring)
     ctx.count(AuditCounts.merchants_in_rings, len(ring) if part.index == 0 else 0)
     return {}
 
