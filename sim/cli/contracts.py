@@ -49,18 +49,18 @@ def lint(
     answers.require()
     looked_at = {**report.looked_at, "answers": len(answers.names)}
     looked = ", ".join(f"{count} {what}" for what, count in looked_at.items())
-    told = [
+    lines = [
         f"{root.name}/{row['file']}: {row['state']} {does} {name!r}"
         for row in written
         for does, names in (("demands", row["added"]), ("no longer demands", row["removed"]))
         for name in names
     ]
-    if write and not told:
-        told = ["the registries demand what these runs checked: nothing to write"]
+    if write and not lines:
+        lines = ["the registries demand what these runs checked: nothing to write"]
     emit(
         "contracts.lint",
         {"digest": compiled.digest, "looked_at": looked_at, "written": written},
-        [*told, f"all agree: {looked}", f"digest {compiled.digest}"],
+        [*lines, f"all agree: {looked}", f"digest {compiled.digest}"],
     )
 
 

@@ -224,7 +224,7 @@ def _backends() -> list[Finding]:
                 )
             )
             continue
-        told = ", ".join(
+        answers = ", ".join(
             f"{key} {value}" for key, value in described.items() if key not in ("backend", "numba", "numpy")
         )
         text = (
@@ -233,7 +233,9 @@ def _backends() -> list[Finding]:
             else "wrong words for the published Philox vector"
         )
         problem = ("", 0) if good else ("do not build worlds with it", BackendError.exit_code)
-        findings.append(Finding(f"backend {name}", good, f"{text}{f' ({told})' if told else ''}", *problem))
+        findings.append(
+            Finding(f"backend {name}", good, f"{text}{f' ({answers})' if answers else ''}", *problem)
+        )
     chosen = get_backend("auto")
     return [*findings, Finding("backend auto", True, f"{chosen.name}: {chosen.why}"), _driver()]
 

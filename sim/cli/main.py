@@ -100,7 +100,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     raise _Stop(number)
 
 
-def _outcome_stands() -> None:
+def _ignore_late_signals() -> None:
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -147,7 +147,7 @@ def main() -> None:
     keep_freed_memory()
     # Registered first, so called last, when no thread is left to wait for: the interpreter would end by a
     # signal that came as late.
-    atexit.register(_outcome_stands)
+    atexit.register(_ignore_late_signals)
     _heed_signals()
     settings.json, settings.begun = "--json" in sys.argv[1:], False
     code = 0
@@ -166,7 +166,7 @@ def main() -> None:
     except ReaderLeft:
         pass
     except SystemExit:
-        # rich's and typer's answer when nobody reads the help any more; nothing else here raises it
+        # rich and typer raise this when the reader of the help has gone; nothing else here raises it
         give_up_results()
     except (typer.Exit, typer.Abort) as stop:
         code = getattr(stop, "exit_code", 1)

@@ -74,10 +74,13 @@ def plan(
         )
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
-    told = [line for one in prepared.supplied.values() for line in one.echo()]
+    echoes = [line for one in prepared.supplied.values() for line in one.echo()]
     text = [
-        *(f"{label:<12} {line}" for label, line in zip(("merchants", *[""] * len(told)), told, strict=False)),
-        *([""] if told else []),
+        *(
+            f"{label:<12} {line}"
+            for label, line in zip(("merchants", *[""] * len(echoes)), echoes, strict=False)
+        ),
+        *([""] if echoes else []),
         table(("state", "does", "status", "partitions", ""), rows, right=frozenset({3, 4})),
         "",
         f"run          {planned.run_id}",

@@ -219,9 +219,9 @@ def require_object(run: RemoteRun, item: Published, part: PartFile) -> None:
     Raises:
         GateError: If it is not.
     """
-    problems, told = stated_problems(run, item, part)
+    problems, stated = stated_problems(run, item, part)
     key = f"{item.path}/{part.name}"
-    if not told and (found := run.store.sha256(key)) != part.file_sha256:
+    if not stated and (found := run.store.sha256(key)) != part.file_sha256:
         problems = [f"{run.store.url(key)}: SHA-256 {found}, published as {part.file_sha256}"]
     if problems:
         raise GateError(

@@ -118,7 +118,7 @@ def _verify(
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
     absent = tuple(code for code in codes if code not in begun and not is_events(code))
-    told = tuple(bundle_figures(bundles.values()))
+    figures = tuple(bundle_figures(bundles.values()))
     return VerifyReport(
         receipt["run_id"],
         content is not None,
@@ -126,7 +126,7 @@ def _verify(
         absent,
         tuple(problems),
         tuple(demanded.unknown),
-        told,
+        figures,
     )
 
 

@@ -127,9 +127,9 @@ def run(
         rng_events=tuple(rng_events),
         executor=LocalExecutor(workers or len(os.sched_getaffinity(0))),
     )
-    told = reporter(not progress)
+    listener = reporter(not progress)
     try:
-        built = build(prepared, usable_backend(backend), how, told)
+        built = build(prepared, usable_backend(backend), how, listener)
     finally:
-        told.close()
+        listener.close()
     return open(built.world, contracts, config)

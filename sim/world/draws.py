@@ -167,11 +167,11 @@ def draws_of(
 
 def drawn_from(log: EventLog, stream: str, c0: Array, c1: Array) -> Array:
     """Whether each block (uint64 c0, c1) is one that a partition drew from: bool."""
-    told = log.rows.get(stream, [])
-    if not told or len(c0) == 0:
+    drawn = log.rows.get(stream, [])
+    if not drawn or len(c0) == 0:
         return np.zeros(len(c0), dtype=np.bool_)
     low, high, blocks = (
-        np.concatenate([row[name] for row in told])
+        np.concatenate([row[name] for row in drawn])
         for name in ("counter_before_lo", "counter_before_hi", "blocks")
     )
     _, place = np.unique(np.concatenate([high, c1]), return_inverse=True)

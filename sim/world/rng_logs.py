@@ -47,7 +47,7 @@ TRACE = pa.schema(
 
 
 def audit_log(receipt: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> pa.Table:
-    """One row a state, stream and scenario: key, algorithm and laws, seed and run."""
+    """One row a state, stream and scenario: key, algorithm, rules of key and uniforms, seed and run."""
     run = {name: receipt[name] for name in ("run_id", "seed", "parameter_hash", "manifest_fingerprint")}
     rows = []
     for who, bundle, row in _ledger(bundles):
@@ -84,7 +84,7 @@ def trace_log(bundles: Mapping[str, Bundle]) -> pa.Table:
 
 
 def _ledger(bundles: Mapping[str, Bundle]) -> Iterator[tuple[dict[str, Any], Bundle, Mapping[str, Any]]]:
-    """Every ledger row in the order of the run, with who drew."""
+    """Every ledger row in the order of the run, with the state that drew."""
     listed = ((bundle, row) for bundle in bundles.values() for row in bundle.document["ledger"])
     for step, (bundle, row) in enumerate(listed):
         who = {

@@ -83,8 +83,8 @@ class Workbench:
 def write_views(world: World, target: Path) -> None:
     """A DuckDB file with a view a dataset and a table each about the run, for DuckDB's own shell and tools.
 
-    The views name the run's files where they lie now, and whoever opens the file reads them unverified: it is
-    a convenience, no copy.
+    The views name the run's files where they lie now, and a reader of the file reads them unverified: it is a
+    convenience, no copy.
 
     Raises:
         UsageError: If the target exists or lies in the run, or the run is not in a directory of this machine.

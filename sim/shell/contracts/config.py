@@ -58,7 +58,7 @@ class Preset:
         name: File stem.
         description: One sentence for `closedworld run --help` and reports.
         scenarios: Scenario ids run when the user names none.
-        overrides: `<artefact>.<key>` -> value, and where each stands.
+        overrides: `<artefact>.<key>` -> value, and the place where each is written.
     """
 
     name: str

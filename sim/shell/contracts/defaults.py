@@ -66,7 +66,7 @@ def dataset_path(id: str, segment: str, layer: int, produced_by: str) -> str:
     if segment == REPORTS:
         return f"reports/layer{layer}/{id.removesuffix(f'_{layer}')}"
     if segment == EVENTS and produced_by == SHELL:
-        return "gates"  # made from the indexes of all segments, when it is asked for: no file
+        return "gates"  # made from the indexes of all segments when a reader opens it: no file
     folder = produced_by.partition(".")[0] if segment == EVENTS else segment
     return f"data/layer{layer}/{folder}/{id.removesuffix('_' + segment)}"
 

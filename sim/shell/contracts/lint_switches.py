@@ -1,4 +1,4 @@
-"""Lint rules of optional datasets: the switch exists, and whoever makes or reads the dataset may see it."""
+"""Lint rules of optional datasets: the switch exists, and states that make or read the dataset may see it."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Hub:
             for listener in list(self._listeners):
                 try:
                     listener.hear(event, self._progress)
-                except Exception as error:  # who watches a run decides nothing in it
+                except Exception as error:  # a listener decides nothing in a run
                     self._listeners.remove(listener)
                     why = f"{type(error).__name__}: {error}"
                     with contextlib.suppress(OSError, ValueError):

@@ -122,14 +122,16 @@ def _began(e: dict[str, Any]) -> list[str]:
 
 
 def _sealed(e: dict[str, Any]) -> list[str]:
-    told = [
+    text_lines = [
         f"{e['segment']}  {e['title']}: sealed; "
         + "; ".join(f"{name} {_counted(found)}" for name, found in e["counts"].items())
     ]
-    told += [f"  gate {gate['segment']} PASS, bundle {gate['bundle_sha256'][:16]}" for gate in e["gates"]]
+    text_lines += [
+        f"  gate {gate['segment']} PASS, bundle {gate['bundle_sha256'][:16]}" for gate in e["gates"]
+    ]
     # one a contract file: the log has them all
     listed = [row for row in e["inputs"] if row["role"] != "CONTRACT"]
-    return told + [
+    return text_lines + [
         f"  {row['status']:<8} {row['role']:<20} {row['key']}  {row['path']}  ({row['method']})"
         for row in listed
     ]
@@ -141,14 +143,14 @@ def _counted(found: dict[str, int]) -> str:
 
 def _checked(e: dict[str, Any]) -> list[str]:
     good = sum(bool(check["passed"]) for check in e["checks"])
-    told = [f"{e['state']}  {good} of {len(e['checks'])} checks passed"]
+    text_lines = [f"{e['state']}  {good} of {len(e['checks'])} checks passed"]
     for check in e["checks"]:
         name = f"{check['dataset']}: {check['name']}" if check.get("dataset") else check["name"]
         figures = [
             f"{part} {_figure(check[part])}" for part in ("rows", "found", "expected") if part in check
         ]
-        told.append(f"  {'ok ' if check['passed'] else 'NOT'} {name}  {', '.join(figures)}")
-    return told
+        text_lines.append(f"  {'ok ' if check['passed'] else 'NOT'} {name}  {', '.join(figures)}")
+    return text_lines
 
 
 def _figure(value: Any) -> str:
@@ -190,7 +192,7 @@ _TEXTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 
 def json_events() -> Told:
-    """JSON lines on stderr, for whoever watches."""
+    """JSON lines on stderr, for programs that watch the run."""
     return Told(_to_stderr, json_line, 0.2)
 
 

@@ -149,8 +149,8 @@ def _conclude(
     if failed or missing or not all(check.passed for check in model):
         _refuse(program, staging, failed, missing, model)
     measure = program.measure
-    told = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
-    measured = [_measured_row(figure) for figure in told]
+    figures = [] if measure is None else on_backend(program, ctx, run, None, lambda: measure(ctx, totals))
+    measured = [_measured_row(figure) for figure in figures]
     manifest = StateManifest(
         state.id, run.identity, tuple(published), tuple(checks), tuple(sums.ledger()), tuple(measured)
     )

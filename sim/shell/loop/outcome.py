@@ -28,7 +28,7 @@ class RunResult:
         bundles: Segments that passed, in order.
         taken_over: Those of them that an earlier invocation built: `SIZES_CHECKED` says what was looked at of
             their files.
-        stopped_after: State after which the run ended as asked, its segment not passed; None if it went to
+        stopped_after: State after which `--until` ended the run, its segment not passed; None if it went to
             the end of a segment.
         session: Name of this invocation, unlike any other.
     """

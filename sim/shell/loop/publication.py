@@ -46,4 +46,4 @@ class Publication:
         """A segment was built and its flag lies in the run directory."""
 
     def ended(self, run_dir: Path) -> None:
-        """Every asked-for segment passed."""
+        """Every requested segment passed."""

@@ -128,7 +128,7 @@ class Run:
         return self.options.executor or LocalExecutor(self.options.workers, self.options.memory)
 
     def build(self) -> RunResult:
-        """Build every segment that is asked for, then the events of states; see `run_world`."""
+        """Build every requested segment, then the events of states; see `run_world`."""
         options, prepared, run_dir = self.options, self.prepared, self.run_dir
         segments, executor = prepared.model.segments, self.executor()
         for event in run_began(run_dir, prepared, self.backend, executor, options.until):
@@ -279,7 +279,7 @@ class Run:
         started, state = time.perf_counter(), program.state
         settle_published(path, self.run_dir / "staging" / state.id)
         manifest = StateManifest.decode(read_published(path), str(path))
-        # every byte, since the segment's flag will vouch for it
+        # every byte, since the segment's flag will cover it
         require_state(self.run_dir, manifest, deep=True)
         self.store.register(manifest.datasets)
         rows = sum(item.rows for item in manifest.datasets)

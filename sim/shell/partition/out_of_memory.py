@@ -1,4 +1,4 @@
-"""Refusals for want of the host's memory: what they say, and what would help."""
+"""Refusals when the host's memory runs out: what they say, and what would help."""
 
 from __future__ import annotations
 

@@ -109,10 +109,10 @@ def compute_partition(
         MemoryError: Memory ran out; it may be called again, when others that were beside it have come to
             rest.
     """
-    told = partial(Stage, program.state.id, part.name)
-    run.reporter.tell(told("computing"))
+    entered = partial(Stage, program.state.id, part.name)
+    run.reporter.tell(entered("computing"))
     inner, frames = _computed(program, ctx, run, part)
-    run.reporter.tell(told("checking", sum(len(frame) for frame in frames.values())))
+    run.reporter.tell(entered("checking", sum(len(frame) for frame in frames.values())))
     if verify:
         hold_against(get_backend("cpu"), program, ctx, part, run.contracts, run.store, inner, frames)
     result = PartitionResult(part.name, {}, [], {}, [])

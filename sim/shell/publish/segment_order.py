@@ -1,4 +1,4 @@
-"""The order of gates: segments as they are built, then the events of their states, which nobody builds on."""
+"""The order of gates: segments as they are built, then the events of their states, on which no gate rests."""
 
 from __future__ import annotations
 

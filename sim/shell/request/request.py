@@ -45,7 +45,7 @@ DEFAULT_SEED = 42
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for.
+    """A user's request.
 
     Attributes:
         preset: Preset name.
@@ -147,7 +147,7 @@ def prepare(request: Request, model: Model) -> Prepared:
     """Read and validate everything a run depends on.
 
     Args:
-        request: What the user asked for.
+        request: The user's request.
         model: What is to be run.
 
     Raises:

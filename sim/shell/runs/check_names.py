@@ -1,4 +1,4 @@
-"""Write into the registries which checks states ran; a segment is held against these lists (`demanded.py`).
+"""Write into the registries which checks states ran; a segment is compared with these lists (`demanded.py`).
 
 A list is a guard: code that runs fewer checks than it names does not pass. So the lists are kept apart from
 the code, and are filled from runs only. What every given run has checked is demanded of every world: a run

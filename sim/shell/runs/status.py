@@ -136,8 +136,8 @@ def asked_for(run_dir: Path) -> dict[str, Any]:
         receipt = read_receipt(run_dir)
     except SimError:
         return {"overrides": {}, "externals": []}
-    told = receipt["provenance"]
-    overrides, files = told.get("overrides"), told.get("externals")
+    provenance = receipt["provenance"]
+    overrides, files = provenance.get("overrides"), provenance.get("externals")
     files = files if isinstance(files, dict) else {}
     externals = []
     for name, digest in receipt["externals"].items():
@@ -195,8 +195,8 @@ def state_rows(run_dir: Path, codes: Sequence[str]) -> list[dict[str, Any]]:
         if path.stem not in latest:
             manifest = StateManifest.decode(read_published(path), str(path))
             rows = sum(item.rows for item in manifest.datasets)
-            told = {"segment": code, "state": path.stem, "status": "PASS", "rows": rows}
-            latest[path.stem] = dict.fromkeys(REPORT_SCHEMA.names) | told
+            row = {"segment": code, "state": path.stem, "status": "PASS", "rows": rows}
+            latest[path.stem] = dict.fromkeys(REPORT_SCHEMA.names) | row
     place = {code: number for number, code in enumerate(codes)}
 
     def order(row: dict[str, Any]) -> tuple[int, int, str]:

@@ -62,8 +62,8 @@ class VerifyReport:
         deep: Whether every byte was hashed.
         segments: Verified segments in build order.
         not_built: Segments this run does not hold.
-        checks_not_judged: Segments built with other contracts than those at hand: what those demanded cannot
-            be told.
+        checks_not_judged: Segments built with other contracts than those at hand, which alone say what they
+            demanded.
         problems: Everything wrong, each naming its file, what was found and what was expected.
         figures: Rows, files and bytes of the verified datasets.
     """
@@ -103,7 +103,7 @@ def verify_run(
         codes: All segment codes in build order.
         content: Recomputes content digests; given, verification is deep.
         on_bytes: Told how many bytes were covered after each dataset.
-        contracts: What segments built with them are held against; the packaged ones by default.
+        contracts: Segments built with these are compared with their demands; the packaged ones by default.
 
     Returns:
         The report; `problems` is empty when the run is exactly what was published.
@@ -160,7 +160,7 @@ def verify_run(
     problems += found
     begun = {*passed, *unfinished}
     absent = tuple(code for code in codes if code not in begun and not is_events(code))
-    told = tuple(bundle_figures(bundles.values()))
+    figures = tuple(bundle_figures(bundles.values()))
     return VerifyReport(
         receipt["run_id"],
         content is not None,
@@ -168,7 +168,7 @@ def verify_run(
         absent,
         tuple(problems),
         tuple(demanded.unknown),
-        told,
+        figures,
     )
 
 

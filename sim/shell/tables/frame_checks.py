@@ -43,7 +43,7 @@ def check_frame(
         previous_key: The sort key of the row before this partition, as `key_range` gives it. None: there is
             none, the partition is the first. `()`: not known; order and numbering across the seam are left to
             `check_key_ranges`.
-        neighbours: Of this frame, for whoever goes on to ask the same questions.
+        neighbours: Of this frame, for callers that compare its neighbouring rows further.
 
     Returns:
         One result a check, in a fixed order. When the columns themselves are wrong, only that result.
