@@ -32,8 +32,11 @@ class Stream:
         draws: Draws of one entity: a number, or words where it depends on the row.
         scope: `world`: scenarios share the draws; `scenario`: the key frames the scenario id too.
         description: What each draw decides; may be left out.
+        state: The state that draws from it; empty where no event of it is ever published.
         events: What one event counts, in runs that publish events: an entity, all entities of one high
             counter word (a cell), or all of a partition.
+        event_table: Table of its events, where they carry keys as well; empty for the one `events` has.
+        event_row: What a row of that table stands for; empty for what `events` says.
         blocks: Blocks an entity's address has room for.
         words: Both expressions, parsed.
     """
@@ -45,7 +48,10 @@ class Stream:
     draws: int | str
     scope: Scope
     description: str = ""
+    state: str = ""
     events: Unit = "entity"
+    event_table: str = ""
+    event_row: str = ""
     blocks: int = 1
     words: tuple[Node, Node] = field(default=(Packed(()), Packed(())), repr=False)
 
@@ -54,7 +60,8 @@ class Stream:
         """The stream of an entry of contracts/rng/streams.yaml.
 
         Args:
-            entry: `{id, entity, c0, c1, draws, scope}`, and perhaps description, events and blocks; of the
+            entry: `{id, entity, c0, c1, draws, scope}`, and perhaps state, description, events, event_table,
+                event_row and blocks; of the
                 form the meta-schema states.
             fields: Declared fields.
 
@@ -134,7 +141,18 @@ class Stream:
         """The stream as plain values, its fields described."""
         plain = {
             name: getattr(self, name)
-            for name in ("id", "entity", "c0", "c1", "draws", "blocks", "scope", "description", "events")
+            for name in (
+                "id",
+                "state",
+                "entity",
+                "c0",
+                "c1",
+                "draws",
+                "blocks",
+                "scope",
+                "description",
+                "events",
+            )
         }
         return {
             **plain,

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from sim.shell.publish.segment_order import EVENT_TABLE
+from sim.shell.contracts.event_tables import EVENT_TABLE
 from sim.state.records import Published
 from sim.world.handle import World
 from sim.world.row_difference import COLUMNS_DIFFER, DatasetDifference, count_rows, plain

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sim.segments import CODES, DRAWING
-from sim.shell.publish.segment_order import event_code
+from sim.shell.contracts.event_tables import event_code
 
 GATES = (*CODES, *map(event_code, DRAWING))

@@ -288,6 +288,7 @@ def leaves(node) -> int:
         ("closedworld plan --set merchant_universe_1A.mer", ["merchant_universe_1A.merchants="]),
         ("closedworld explain x arrival_ev", ["arrival_events_5B"]),
         ("closedworld contracts show tz_time", ["tz_timetable_cache"]),
+        ("closedworld contracts show rng_event_1A_multi", ["rng_event_1A_multi_site"]),
     ],
 )
 def test_the_shell_is_answered_without_anything_heavy(typed, completed):

@@ -20,12 +20,12 @@ from sim.backends import get_backend
 from sim.model import MODEL
 from sim.rng import block
 from sim.segments import DRAWING, SEGMENTS
+from sim.shell.contracts.event_tables import event_code, event_dataset
 from sim.shell.contracts.load import load_contracts
 from sim.shell.events.progress import Silent
 from sim.shell.loop.outcome import RunResult
 from sim.shell.loop.run import Options, run_world
-from sim.shell.partition.rng_events import drawing, event_dataset, gate_codes
-from sim.shell.publish.segment_order import event_code
+from sim.shell.partition.rng_events import drawing, gate_codes
 from sim.shell.request.request import Request, prepare
 from sim.shell.runs.verify import content_check_of, verify_run
 from sim.world.compare import compare

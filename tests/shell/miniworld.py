@@ -105,7 +105,7 @@ $id: closedworld:rng/streams
 fields:
   item_id: {bits: 64, is: id of the item}
 streams:
-  - {id: 1A.word, entity: item, c0: item_id, c1: "0", draws: 1, scope: world}
+  - {id: 1A.word, state: 1A.S1, entity: item, c0: item_id, c1: "0", draws: 1, scope: world}
 """
 
 
@@ -115,7 +115,9 @@ def write_world(root: Path) -> None:
     shutil.copytree(contracts_root() / "meta", contracts / "meta")
     shutil.copytree(contracts_root() / "kernels", contracts / "kernels")
     shutil.copytree(contracts_root() / "runs", contracts / "runs")
-    shutil.copy(contracts_root() / "vocabularies.yaml", contracts)
+    for name in ("vocabularies.yaml", "columns.yaml", "rng/schemas.yaml"):
+        (contracts / name).parent.mkdir(exist_ok=True)
+        shutil.copy(contracts_root() / name, contracts / name)
     for name, text in {
         "layer1/1A/schemas": ITEMS,
         "layer1/1A/dictionary": ITEMS_DICTIONARY,

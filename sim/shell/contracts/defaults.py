@@ -24,13 +24,13 @@ EVENTS = "RNG"
 """Segment, in the contracts, of logs and of random events."""
 REPORTS = "RUNS"
 """Segment, in the contracts, of run reports: one a layer, all of one table."""
-EVENT_KEY = ("part", "counter_before_hi", "counter_before_lo")
-"""Primary key of random events: a partition and the counter it drew at first."""
 COLUMNS = "columns.yaml"
 USE = "use"
 
 _KIND_BY_NAME = {"vocabularies.yaml": "vocabularies", COLUMNS: "columns"}
-_KIND_BY_FOLDER = {"kernels": "kernel", "rng": "streams", "meta": "meta"}
+RNG = "rng"
+"""Folder of streams, and of the tables of what is drawn from them."""
+_KIND_BY_FOLDER = {"kernels": "kernel", RNG: "streams", "meta": "meta"}
 _KINDS_OF_SEGMENTS = ("schemas", "dictionary", "registry")
 
 
@@ -42,10 +42,11 @@ def kind_of(relative: str) -> str | None:
     if relative in _KIND_BY_NAME:
         return _KIND_BY_NAME[relative]
     parts = PurePosixPath(relative).with_suffix("").parts
-    if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER:
-        return _KIND_BY_FOLDER[parts[0]]
     stem = parts[-1].partition("_")[0]
-    return stem if stem in _KINDS_OF_SEGMENTS else None
+    own = stem if stem in _KINDS_OF_SEGMENTS else None
+    if len(parts) == 2 and parts[0] in _KIND_BY_FOLDER and not (parts[0] == RNG and own):
+        return _KIND_BY_FOLDER[parts[0]]
+    return own
 
 
 def folder_of(relative: str) -> str:
@@ -71,19 +72,16 @@ def dataset_path(id: str, segment: str, layer: int, produced_by: str) -> str:
     return f"data/layer{layer}/{folder}/{id.removesuffix('_' + segment)}"
 
 
-def dataset_defaults(entry: Mapping[str, Any], segment: str, schema: str) -> dict[str, Any]:
+def dataset_defaults(entry: Mapping[str, Any], schema: str) -> dict[str, Any]:
     """What follows for each key an entry of a dictionary may leave out, whether it does or not.
 
     Args:
         entry: The entry, by its meta-schema.
-        segment: Segment of the dictionary.
         schema: The table of its own name.
     """
     shell = entry["produced_by"] == SHELL
     defaults: dict[str, Any] = {"schema": schema, "partitioning": [] if shell else list(PARTITION_KEYS[:2])}
-    if segment == EVENTS and not shell:
-        defaults["primary_key"] = list(EVENT_KEY)
-    return {**defaults, "sort_order": entry.get("primary_key", defaults.get("primary_key", []))}
+    return {**defaults, "sort_order": entry["primary_key"]}
 
 
 def artefact_defaults(entry: Mapping[str, Any], segment: str, layer: int, schema: str) -> dict[str, Any]:

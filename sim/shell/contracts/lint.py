@@ -203,11 +203,15 @@ def _unused(contracts: Contracts, states: list[StateFacts], places: Places) -> I
 
     A prior that no state reads looks like a knob and changes nothing.
     """
-    streams = {name for state in states for name in state.streams}
-    for name in contracts.streams:
-        if name not in streams:
+    for name, stream in contracts.streams.items():
+        users = [state.id for state in states if name in state.streams]
+        where = places.of("streams", name, "state")
+        if not users:
+            yield problem(f"Stream {name} is drawn from by no state.", "no user", "a state", where)
+        elif users != [stream.state]:
+            what = f"Stream {name} must name the one state that draws from it."
             yield problem(
-                f"Stream {name} is drawn from by no state.", "no user", "a state", places.of("streams", name)
+                what, f"state: {stream.state}" if stream.state else "no state", ", ".join(users), where
             )
     named = {field.name for stream in contracts.streams.values() for field in stream.all_fields}
     for name in contracts.streams.fields:

@@ -49,10 +49,10 @@ def _entries(contracts: Contracts, places: Places) -> Iterator[ContractError]:
     for relative, file in contracts.located.items():
         kind = kind_of(relative)
         for number, entry in enumerate(file.value["datasets"] if kind == "dictionary" else ()):
-            id, segment = entry["id"], file.value["segment"]
+            id = entry["id"]
             table = contracts.datasets[id].table.id
             own = table if table.rpartition("/")[2] == id else ""
-            yield from _restated(id, entry, dataset_defaults(entry, segment, own), file, ("datasets", number))
+            yield from _restated(id, entry, dataset_defaults(entry, own), file, ("datasets", number))
         for number, entry in enumerate(file.value["artefacts"] if kind == "registry" else ()):
             artefact = contracts.artefacts[entry["id"]]
             own = artefact.schema if artefact.schema.rpartition("/")[2] == artefact.id else ""

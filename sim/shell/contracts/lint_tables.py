@@ -11,6 +11,7 @@ import numpy as np
 from sim.ground.contract_types import PARTITION_KEYS, Column, Contracts, Dataset, Invariant, nearest
 from sim.ground.errors import ContractError
 from sim.shell.contracts.defaults import EVENTS, REPORTS, SHELL
+from sim.shell.contracts.event_tables import event_dataset
 from sim.shell.contracts.strict_yaml import JsonPath, Located
 
 INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
@@ -33,6 +34,9 @@ class Places:
                 for number, entry in enumerate(entries if isinstance(entries, list) else ()):
                     if isinstance(entry, Mapping) and "id" in entry:
                         self._entries[(kind, str(entry["id"]))] = (file, (kind, number))
+                        if kind == "streams":
+                            events = event_dataset(str(entry["id"]))
+                            self._entries[("datasets", events)] = (file, (kind, number))
             if isinstance(file.value, Mapping) and {"fields", "streams"} <= set(file.value):
                 self._entries |= {
                     ("fields", str(name)): (file, ("fields", name)) for name in file.value["fields"]

@@ -10,13 +10,14 @@
 
 `contracts/decisions/` is prose for people, and `contracts/answers/` says what commands print (`answers.py`).
 Neither is part of the world's identity. The loader reads all files before it reports anything, so one run of
-`closedworld contracts lint` shows every broken file. It derives what entries leave out (`defaults.py`).
+`closedworld contracts lint` shows every broken file. It derives what entries leave out (`defaults.py`),
+and the datasets of random events from the streams (`event_tables.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
 from sim.ground.names import CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
 from sim.ground.read_once import Folder
 from sim.shell.contracts.defaults import artefact_defaults, dataset_defaults, dataset_path, folder_of, kind_of
+from sim.shell.contracts.event_tables import event_checks, event_contract, event_dataset
 from sim.shell.contracts.load_streams import compile_streams
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, resolve, validate_document
@@ -225,6 +227,16 @@ class _Builder:
         streams, problems = compile_streams(drawn, self.once)
         self.problems += problems
         combine(self.problems, "The contracts do not fit together")
+        drawing = sorted((each for each in streams.values() if each.state), key=lambda each: each.state)
+        made = tuple(datasets.values())
+        for stream in drawing:
+            id, where = event_dataset(stream.id), self.places[("stream", stream.id)]
+            if self.once("dataset", id, where):
+                self.attempt(datasets, id, partial(event_contract, stream, made, self.tables, where))
+        for state, names in event_checks(drawing).items():
+            if self.once("state's list of checks", state, ""):
+                checks[state] = names
+        combine(self.problems, "The contracts do not fit together")
         files = _digests(self.located)
         return Contracts(
             root=self.root,
@@ -276,7 +288,7 @@ class _Builder:
 
     def dataset(self, entry: Mapping[str, Any], relative: str, file: Located, path: JsonPath) -> Dataset:
         segment, layer = file.value["segment"], entry["layer"] if "layer" in entry else file.value["layer"]
-        full = {**dataset_defaults(entry, segment, self.home(relative, "tables", entry["id"])), **entry}
+        full = {**dataset_defaults(entry, self.home(relative, "tables", entry["id"])), **entry}
         at = dataset_path(entry["id"], segment, layer, entry["produced_by"])
         # These become SQL identifiers and paths, whatever meta-schemas a contracts folder brings with it.
         named = [(DATASET, "id", entry["id"]), (CONTRACT_PATH, "path", at)]

@@ -84,9 +84,8 @@ def contract_rows(contracts: Contracts, id: str, readers: Mapping[str, Sequence[
         return _kernel(id, contracts.kernels[id])
     if id in contracts.streams:
         stream = contracts.streams[id]
-        facts = [
-            (name, str(getattr(stream, name))) for name in ("entity", "c0", "c1", "draws", "blocks", "scope")
-        ]
+        said = ("state", "entity", "c0", "c1", "draws", "blocks", "scope")
+        facts = [(name, str(getattr(stream, name))) for name in said]
         rows = [(field.name, str(field.bits), field.text, field.meaning) for field in stream.all_fields]
         about = stream.description or stream.entity
         return ContractText(

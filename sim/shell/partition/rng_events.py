@@ -16,8 +16,14 @@ from typing import Any
 
 from sim.ground.contract_types import SCENARIO_KEY
 from sim.ground.errors import UsageError
+from sim.shell.contracts.event_tables import (
+    KNOWN_STREAMS,
+    event_code,
+    event_dataset,
+    event_producer,
+    ledger_check,
+)
 from sim.shell.publish.bundle import Bundle
-from sim.shell.publish.segment_order import EVENT_TABLE, event_code
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar
 from sim.state.declaration import Check, Frames, Partition
@@ -39,11 +45,6 @@ class Counts(Counters):
     """What the events of a state add up to, by stream, scenario and figure."""
 
     figures = Each(_labels, Scalar())
-
-
-def event_dataset(stream: str) -> str:
-    """The dataset that holds a stream's events."""
-    return EVENT_TABLE + stream.replace(".", "_")
 
 
 def drawing(segments: Sequence[Segment]) -> dict[str, Program]:
@@ -102,7 +103,7 @@ def event_segment(
     code = event_code(state)
     declared = replace(
         program.state,
-        id=f"{code}.S1",
+        id=event_producer(state),
         title=f"Random events of {state}",
         writes=tuple(event_dataset(stream) for stream in program.state.streams),
         counts=(*program.state.counts, Counts),
@@ -168,12 +169,12 @@ def _against_ledger(state: str, ctx: Context, totals: Totals, bundle: Bundle) ->
             row: Mapping[str, Any] = sealed.get((stream, scenario), {"key": key})
             expected[scenario or ""] = [row["key"], *(int(row.get(figure, 0)) for figure in FIGURES)]
         note = "key, entities, draws and blocks over all events equal the ledger of the segment's index"
-        result.append(Check(f"ledger {stream}", found == expected, found, expected, note))
+        result.append(Check(ledger_check(stream), found == expected, found, expected, note))
     known = {(stream, scenario) for stream in ctx.state.streams for scenario in (None, *ctx.scenarios)}
     strange = sorted(f"{stream} {scenario or ''}".strip() for stream, scenario in set(sealed) - known)
     result.append(
         Check(
-            "streams of the ledger",
+            KNOWN_STREAMS,
             not strange,
             strange,
             [],

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-EVENT_GATE = "RNG_"
-"""Begins the code of a gate that holds random events, `RNG_5B_S3` for those of state 5B.S3."""
-EVENT_TABLE = "rng_event_"
-"""Begins the ids of their datasets."""
-
-
-def event_code(state: str) -> str:
-    """Code of the gate that holds the events of a state."""
-    return EVENT_GATE + state.replace(".", "_")
+from sim.shell.contracts.event_tables import EVENT_GATE
 
 
 def state_of(code: str) -> str:

@@ -21,6 +21,7 @@ from sim.shell.contracts.defaults import folder_of, kind_of
 from sim.shell.contracts.strict_yaml import Located, load_text
 from sim.shell.publish.manifest import StateManifest
 from sim.shell.publish.publish import read_published
+from sim.shell.publish.segment_order import is_events
 from sim.shell.runs.opened import state_files
 
 _HEAD = "checks:\n"
@@ -90,7 +91,8 @@ def write_checks(contracts: Contracts, runs: Sequence[Path], codes: Sequence[str
         StorageError: If a registry cannot be written.
     """
     by_run = [ran(run, codes) for run in runs]
-    states = sorted({state for found in by_run for state in found})
+    # what a gate of events demands follows from the streams
+    states = sorted({state for found in by_run for state in found if not is_events(state)})
     if not states:
         where = ", ".join(map(str, runs))
         raise UsageError(

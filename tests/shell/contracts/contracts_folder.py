@@ -83,7 +83,17 @@ fields:
   shop_id: {bits: 64, is: id of the shop}
   till_no: {bits: 16, is: number of the till}
 streams:
-  - {id: 1A.till, entity: a till, c0: till_no << 8, c1: shop_id, draws: 1, scope: world}
+  - {id: 1A.till, state: 1A.S2, entity: a till, c0: till_no << 8, c1: shop_id, draws: 1, scope: world}
+""",
+    "contracts/rng/schemas.yaml": """\
+$id: closedworld:rng/schemas
+tables:
+  rng_event:
+    description: Events.
+    columns:
+      - {name: part, type: uint32, description: Partition}
+      - {name: counter_before_hi, type: uint64, description: High word}
+      - {name: counter_before_lo, type: uint64, description: Low word}
 """,
     "contracts/kernels/add_one.yaml": """\
 name: add_one

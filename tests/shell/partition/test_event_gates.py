@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 import sim.world as cw
 from sim.ground.errors import GateError, UsageError, ValidationError
 from sim.ground.identity import pretty_json, sha256_bytes
-from sim.ground.paths import contracts_root
 from sim.segments import SEGMENTS
 from sim.shell.loop.outcome import RunResult
 from sim.shell.partition import rng_events
@@ -35,19 +33,7 @@ ASKED = {"rng_events": ("1A.S1",)}
 
 @pytest.fixture
 def eventful(root: Path) -> Path:
-    """Contracts and config of the mini world with the event table of its stream."""
-    folder = root / "contracts/layer1/RNG"
-    folder.mkdir()
-    shutil.copy(contracts_root() / "layer1/RNG/schemas.yaml", folder)
-    shutil.copy(contracts_root() / "columns.yaml", root / "contracts")
-    text = (contracts_root() / "layer1/RNG/dictionary.yaml").read_text()
-    entry = text[text.index("  - id: rng_event_1A_merchant_id") :].split("  - id:")[1]
-    head = "$id: closedworld:layer1/RNG/dictionary\nsegment: RNG\nlayer: 1\ndatasets:\n"
-    (folder / "dictionary.yaml").write_text(head + "  - id:" + entry.replace("merchant_id", "word"))
-    (folder / "registry.yaml").write_text(
-        "$id: closedworld:layer1/RNG/registry\nsegment: RNG\nlayer: 1\nartefacts: []\nchecks:\n  "
-        "RNG_1A_S1.S1: [ledger 1A.word]\n"
-    )
+    """The mini world: the table and the checks of its stream's events follow from the stream."""
     return root
 
 
