@@ -89,8 +89,8 @@ def _with_bucket(key_row: Array, rows: Frame) -> Array:
 def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Arrivals with their `arrival_rank`, their place in the bucket before it was put in time order.
 
-    No column tells the rank: the partition is placed again, and the arrival is the one that came to its
-    place.
+    No column holds the rank, so the partition is placed again: the rank is that of the arrival which lands
+    in the row's place.
     """
     again = ctx.for_partition(part)
     made = placed(again, part, again.load("s1_time_grid_5B", scenario=part.scenario), clock_of(again))

@@ -1,9 +1,9 @@
-"""5B.S5: every published arrival is looked at again and derived from other sources than it was made from.
+"""5B.S5: audit of every published arrival, derived from other sources than those it was made from.
 
-Counts: recounted against s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid, transition table,
-order, numbering. Place: sorted catalogues instead of alias tables. Laws: chi-square of places, overall and in
-the busiest merchant-hours; entropy of places inside buckets; chi-square of slots; the virtual coin. As the
-recount is exact, 5B.S3's dispersion holds for the published arrivals too.
+Counts: recounted and compared with s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid,
+transition table, order, numbering. Place: sorted catalogues instead of alias tables. Laws: chi-square of
+places, overall and in the busiest merchant-hours; entropy of places inside buckets; chi-square of slots; the
+virtual coin. Because the recount is exact, 5B.S3's dispersion holds for the published arrivals too.
 """
 
 from __future__ import annotations

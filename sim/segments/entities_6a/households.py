@@ -1,8 +1,8 @@
 """Households of a partition: who belongs to which, and how many addresses each home or premises needs.
 
-A RETAIL household is a home; every other party is alone in its own, its premises. Both get one address, or as
-many as the caps of devices and parties on one address ask for; devices and members are then spread evenly
-over them.
+A RETAIL household is a home; every other party is the only member of its household, its premises. Both get
+one address, or more if the caps of devices and parties on one address require it; devices and members are
+then spread evenly over them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ DEVICE_IDS = ("party_id", "account_id", "instrument_id", "merchant_id")
 IP_IDS = ("device_id", "party_id", "merchant_id")
 """Nullable columns of s4_ip_links_6A."""
 
-# What the states can tell of a link of each role; the last one is what the role is about.
+# Ids that the states know for a link of each role; the last one is the role's subject.
 _DEVICE_KNOWN = {
     "PRIMARY_OWNER": ("party_id",),
     "SECONDARY_USER": ("party_id",),
@@ -52,10 +52,10 @@ def _demands(ctx: Context, vocabulary: str, roles: Params, ids: tuple[str, ...])
 def wrong_ids(
     demands: Array, links: Frame, ids: tuple[str, ...], role: Array, ownerless: Array | None = None
 ) -> int:
-    """Rows in which the filled ids are not exactly those their role demands; over the rows as published.
+    """Published rows in which the filled ids are not exactly those their role demands.
 
     Args:
-        demands: What each role fills, as `device_demands` or `ip_demands` tell it.
+        demands: What each role fills, from `device_demands` or `ip_demands`.
         links: Rows.
         ids: Columns.
         role: Role of each row.
@@ -72,7 +72,7 @@ def wrong_ids(
 
 
 def require_consistent(ctx: Context, table: str) -> None:
-    """Refuse roles that their table cannot hold or nobody can fill.
+    """Refuse roles that their table cannot hold or no state can fill.
 
     Args:
         ctx: Context with `graph_linkage_6A`.

@@ -1,8 +1,8 @@
 """Factor of each event type on each (country, time zone, class) with demand, and the event behind it.
 
-Factors are told as runs of local buckets over which type, event and factor stay the same; what no row speaks
-of is factor 1. They are computed here from the calendar by array arithmetic, apart from kernel
-`overlay_factor`, which makes the surfaces: 5A.S5 holds the two against each other in every cell.
+A row is a run of local buckets over which type, event and factor stay the same; buckets without a row have
+factor 1. This module computes the factors from the calendar by array arithmetic. Kernel `overlay_factor`
+computes them again for the surfaces, and 5A.S5 compares the two in every cell.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from sim.state.frames import Array
 FIGURES = ("weekend", "night", "peak_hour")
 NIGHT_HOURS = 6
 PART = 1_000_000
-"""Shares are told in parts of this many; 10,000 parts are one percentage point."""
+"""Shares are in units of one part in this many; 10,000 units are one percentage point."""
 
 
 def class_sums(values: Array, group: Array, groups: int) -> Array:

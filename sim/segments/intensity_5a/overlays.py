@@ -47,8 +47,8 @@ class Event:
 
 
 @dataclass(frozen=True)
-class World:
-    """What events are laid out over.
+class Almanac:
+    """What the events of a horizon depend on.
 
     Attributes:
         horizon: The horizon.
@@ -88,12 +88,14 @@ class World:
         return months_between(self.first_day - 400, self.last_day + 400)
 
 
-def holiday_events(world: World, policy: Params) -> Iterator[Event]:
+def holiday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
     """Public holidays, from midnight to midnight on the country's local clocks."""
-    for country, days in world.holidays.items():
+    for country, days in almanac.holidays.items():
         for day, name in days.items():
-            if world.first_day <= day <= world.last_day:
-                for label, factor, at in _factors(world, policy.factors, "overlay_policy_5A.holiday.factors"):
+            if almanac.first_day <= day <= almanac.last_day:
+                for label, factor, at in _factors(
+                    almanac, policy.factors, "overlay_policy_5A.holiday.factors"
+                ):
                     yield Event(
                         "HOLIDAY",
                         name,
@@ -106,58 +108,60 @@ def holiday_events(world: World, policy: Params) -> Iterator[Event]:
                     )
 
 
-def payday_events(world: World, policy: Params) -> Iterator[Event]:
+def payday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
     """Days on which pay arrives, moved before weekends and holidays of the country."""
     nominal: dict[int, tuple[int, ...]] = {}
     for group in policy.groups:
         for iso in group.countries:
-            nominal.setdefault(world.countries[iso], group.days)
-    for country in world.countries.values():
+            nominal.setdefault(almanac.countries[iso], group.days)
+    for country in almanac.countries.values():
         days = {
-            _working_day(world, country, month.day(day))
-            for month in world.months()
+            _working_day(almanac, country, month.day(day))
+            for month in almanac.months()
             for day in nominal.get(country, policy.default_days)
         }
         for day in sorted(days):
             start, stop = day * DAY_S, day * DAY_S + policy.window_hours * _HOUR_S
-            if world.touches(start, stop):
+            if almanac.touches(start, stop):
                 ramps = {
                     "ramp_in": policy.ramp_in_hours * _HOUR_S,
                     "ramp_out": policy.ramp_out_hours * _HOUR_S,
                 }
-                for label, factor, at in _factors(world, policy.factors, "overlay_policy_5A.payday.factors"):
+                for label, factor, at in _factors(
+                    almanac, policy.factors, "overlay_policy_5A.payday.factors"
+                ):
                     yield Event(
                         "PAYDAY", "payday", start, stop, factor, at, country=country, label=label, **ramps
                     )
 
 
-def window_events(world: World, name: str, window: Params) -> Iterator[Event]:
+def window_events(almanac: Almanac, name: str, window: Params) -> Iterator[Event]:
     """A window of a scenario, everywhere or in the countries of its regions."""
     places = (
         [ANY]
         if not window.regions
-        else [code for code in world.countries.values() if world.region[code] in window.regions]
+        else [code for code in almanac.countries.values() if almanac.region[code] in window.regions]
     )
     ramps = {"ramp_in": window.ramp_in_hours * _HOUR_S, "ramp_out": window.ramp_out_hours * _HOUR_S}
-    for day in sorted(set(anchor_days(world, window.anchor))):
+    for day in sorted(set(anchor_days(almanac, window.anchor))):
         start = day * DAY_S + window.start_hour * _HOUR_S
         stop = start + window.hours * _HOUR_S
-        if world.touches(start, stop):
+        if almanac.touches(start, stop):
             for place in places:
                 for label, factor, at in _factors(
-                    world, window.factors, f"scenarios_5A.windows.{name}.factors"
+                    almanac, window.factors, f"scenarios_5A.windows.{name}.factors"
                 ):
                     yield Event(
                         window.type, name, start, stop, factor, at, country=place, label=label, **ramps
                     )
 
 
-def anchor_days(world: World, anchor: Params) -> Iterator[int]:
+def anchor_days(almanac: Almanac, anchor: Params) -> Iterator[int]:
     """Days since 1970 a window may begin on, for every month around the horizon."""
     if anchor.kind == "horizon":
-        yield world.horizon.first_day + anchor.day
+        yield almanac.horizon.first_day + anchor.day
         return
-    for month in world.months():
+    for month in almanac.months():
         if anchor.kind == "monthly":
             yield month.day(anchor.day)
         elif anchor.month != month.number:
@@ -168,15 +172,15 @@ def anchor_days(world: World, anchor: Params) -> Iterator[int]:
             yield month.nth_weekday(anchor.weekday, anchor.nth) + anchor.offset_days
 
 
-def _factors(world: World, factors: Params, at: str) -> Iterator[tuple[int, float, str]]:
+def _factors(almanac: Almanac, factors: Params, at: str) -> Iterator[tuple[int, float, str]]:
     """(class code or ANY, factor, its key) of a factor list, which has the key `at`."""
     for name, factor in factors.items():
-        yield (ANY if name == EVERY_CLASS else world.labels[name]), float(factor), f"{at}.{name}"
+        yield (ANY if name == EVERY_CLASS else almanac.labels[name]), float(factor), f"{at}.{name}"
 
 
-def _working_day(world: World, country: int, day: int) -> int:
+def _working_day(almanac: Almanac, country: int, day: int) -> int:
     """The day itself or the last day before it that is neither weekend nor holiday."""
-    weekend, closed = world.weekend[country], world.holidays.get(country, {})
+    weekend, closed = almanac.weekend[country], almanac.holidays.get(country, {})
     for _ in range(31):
         if weekday_of(day) not in weekend and day not in closed:
             return day
@@ -184,10 +188,10 @@ def _working_day(world: World, country: int, day: int) -> int:
     return day
 
 
-def world_of(
+def almanac_of(
     horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countries: Any, holidays: Any
-) -> World:
-    """The world of a horizon.
+) -> Almanac:
+    """The almanac of a horizon.
 
     Args:
         horizon: The horizon.
@@ -201,7 +205,7 @@ def world_of(
     ):
         closed.setdefault(country, {})[day] = name
     codes = countries.country_iso.tolist()
-    return World(
+    return Almanac(
         horizon=horizon,
         labels={name: code for code, name in enumerate(vocabulary["demand_class"])},
         countries={name: code for code, name in enumerate(vocabulary["country"])},

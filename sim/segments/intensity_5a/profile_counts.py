@@ -1,4 +1,4 @@
-"""What the demand profile is held against: size of a week and who has it, coverage of all that has weight."""
+"""Figures for the checks of the demand profile: size of a week, its concentration, coverage of weights."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """5A.S4: events over the horizon (holidays, paydays, seasons, campaigns, outages, stress) and clocks.
 
-What it comes to is told beside it: the factors of each country, zone and class that has demand, with the
-events behind them.
+The state also publishes what the events amount to: the factors of each country, zone and class with demand,
+and the events behind each factor.
 
-Events are told in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn a zone and local
-day, so a longer horizon only adds days. The calendar is a state of its own because every partition of the
+Events are in local wall clock: a holiday in Tokyo is a day in Tokyo. Outages are drawn for each zone and
+local day, so a longer horizon only adds days. The calendar is its own state because every partition of the
 surfaces needs all of it.
 """
 
@@ -24,12 +24,12 @@ from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import (
     ANY,
+    Almanac,
     Event,
-    World,
+    almanac_of,
     holiday_events,
     payday_events,
     window_events,
-    world_of,
 )
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, PerScenario, Vector
@@ -77,7 +77,7 @@ def preflight(ctx: Context) -> None:
     """
     horizons, known = ctx.params.scenario_horizon_5A, ctx.params.scenarios_5A.scenarios
     span_of(horizons)
-    what = "scenario_horizon_5A speaks of scenarios nobody defines."
+    what = "scenario_horizon_5A names scenarios that scenarios_5A does not define."
     unknown = [
         Fault(f"scenario_horizon_5A.scenarios.{name}", name)
         for name in horizons.scenarios
@@ -93,7 +93,7 @@ def preflight(ctx: Context) -> None:
     )
     policy = ctx.params.overlay_policy_5A
     for name in ctx.scenarios:
-        _, events = _told(ctx, name, horizon_of(horizons, name))
+        _, events = _almanac_and_events(ctx, name, horizon_of(horizons, name))
         if "OUTAGE" in known[name].overlays:
             events.append(Event("OUTAGE", "outage", 0, 1, policy.outage.factor, _OUTAGE_FACTOR))
         _require_bounded(ctx, events)
@@ -148,27 +148,27 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
 
 def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
     """Every event of a scenario that may touch the horizon, each within its type's bounds."""
-    world, events = _told(ctx, name, horizon)
+    almanac, events = _almanac_and_events(ctx, name, horizon)
     if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays:
-        events += _outages(ctx, name, world)
+        events += _outages(ctx, name, almanac)
     _require_bounded(ctx, events)
     return events
 
 
-def _told(ctx: Context, name: str, horizon: Horizon) -> tuple[World, list[Event]]:
-    """What events are laid out over, and those that config and calendar tell: all but what is drawn."""
+def _almanac_and_events(ctx: Context, name: str, horizon: Horizon) -> tuple[Almanac, list[Event]]:
+    """The almanac of a horizon, and all events but the drawn ones: those of config and calendar."""
     policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
     scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
-    world = world_of(horizon, vocabulary, ctx.reference("countries"), ctx.reference("holidays"))
-    _refuse_unknown(ctx, world, name)
-    parts = [window_events(world, key, config.windows[key]) for key in scenario.windows]
+    almanac = almanac_of(horizon, vocabulary, ctx.reference("countries"), ctx.reference("holidays"))
+    _refuse_unknown(ctx, almanac, name)
+    parts = [window_events(almanac, key, config.windows[key]) for key in scenario.windows]
     if "HOLIDAY" in scenario.overlays:
-        _refuse_uncovered(ctx, ctx.reference("holidays").date, world)
-        parts.append(holiday_events(world, policy.holiday))
+        _refuse_uncovered(ctx, ctx.reference("holidays").date, almanac)
+        parts.append(holiday_events(almanac, policy.holiday))
     if "PAYDAY" in scenario.overlays:
-        parts.append(payday_events(world, policy.payday))
-    return world, list(chain.from_iterable(parts))
+        parts.append(payday_events(almanac, policy.payday))
+    return almanac, list(chain.from_iterable(parts))
 
 
 def _require_bounded(ctx: Context, events: list[Event]) -> None:
@@ -186,11 +186,11 @@ def _require_bounded(ctx: Context, events: list[Event]) -> None:
             )
 
 
-def _outages(ctx: PartitionContext, scenario: str, world: World) -> list[Event]:
+def _outages(ctx: PartitionContext, scenario: str, almanac: Almanac) -> list[Event]:
     """Outages drawn a time zone and local day: whether one begins, at which minute, how long it lasts."""
     policy = ctx.params.overlay_policy_5A.outage
     zones = len(ctx.vocabulary("tzid"))
-    days = np.arange(world.first_day, world.last_day + 1, dtype=np.int64)
+    days = np.arange(almanac.first_day, almanac.last_day + 1, dtype=np.int64)
     zone, day = np.repeat(np.arange(zones), len(days)), np.tile(days, zones)
     days_mod = day.astype(np.uint64) & _DAY_MASK
     begins, minutes, lasts = words(
@@ -280,7 +280,7 @@ def _factors(ctx: Context, events: Frame, horizon: Horizon) -> Frame:
     return factor_runs(ctx, combinations, events, clock, horizon, ctx.params.overlay_policy_5A)
 
 
-def _refuse_unknown(ctx: Context, world: World, name: str) -> None:
+def _refuse_unknown(ctx: Context, almanac: Almanac, name: str) -> None:
     """Names in config that name nothing: windows of the scenario, countries of the payday groups."""
     config, groups = ctx.params.scenarios_5A, ctx.params.overlay_policy_5A.payday.groups
     at = f"scenarios_5A.scenarios.{name}.windows"
@@ -289,7 +289,7 @@ def _refuse_unknown(ctx: Context, world: World, name: str) -> None:
         for row, key in enumerate(config.scenarios[name].windows)
         if key not in config.windows
     ]
-    what = f"Scenario {name} uses windows nobody defines."
+    what = f"Scenario {name} uses windows that are not defined."
     refuse_any(
         ctx,
         "WINDOW_UNKNOWN",
@@ -302,7 +302,7 @@ def _refuse_unknown(ctx: Context, world: World, name: str) -> None:
         Fault(f"overlay_policy_5A.payday.groups.{row}.countries.{place}", iso)
         for row, group in enumerate(groups)
         for place, iso in enumerate(group.countries)
-        if iso not in world.countries
+        if iso not in almanac.countries
     ]
     what = "A payday group lists countries the snapshot lacks."
     refuse_any(
@@ -310,11 +310,11 @@ def _refuse_unknown(ctx: Context, world: World, name: str) -> None:
     )
 
 
-def _refuse_uncovered(ctx: Context, dates: Array, world: World) -> None:
+def _refuse_uncovered(ctx: Context, dates: Array, almanac: Almanac) -> None:
     """A horizon past the holiday table would silently have none."""
-    if world.first_day < int(dates.min()) or world.last_day > int(dates.max()):
+    if almanac.first_day < int(dates.min()) or almanac.last_day > int(dates.max()):
         first, last, begin, end = np.array(
-            [world.first_day, world.last_day, dates.min(), dates.max()]
+            [almanac.first_day, almanac.last_day, dates.min(), dates.max()]
         ).astype("datetime64[D]")
         refuse(
             ctx,

@@ -187,7 +187,7 @@ def _horizon(ctx: Context, scenario: str) -> Horizon:
 
 
 def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalCalendar:
-    """Local calendar of the keys' zones, held against the published one."""
+    """Local calendar of the keys' zones, compared with the published one."""
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
     known = ctx.load("scenario_zone_calendar_5A", scenario=scenario)
     row = look_up(known.tzid, clock.tzid)
@@ -303,8 +303,8 @@ def _factors_check(ctx: Context, seen: Counts, scenario: str) -> Check:
     events = ctx.load("scenario_calendar_5A", scenario=scenario, columns=("event_id",)).event_id
     found = [seen.factors_apart[scenario], int((~np.isin(table.event_id, events)).sum())]
     note = (
-        f"of {seen.cells[scenario]} cells other than the product of {len(table)} told factors; factors of "
-        "no event"
+        f"of {seen.cells[scenario]} cells other than the product of {len(table)} published factors; "
+        "factors of no event"
     )
     return Check(f"overlay factors of {scenario}", found == [0, 0], found, 0, note)
 

@@ -69,7 +69,7 @@ def _outlets(ctx: Context, rows: Frame) -> Array:
 
 
 def _drawn(ctx: Context, rows: Frame) -> Array:
-    """Whether a row's merchant drew its outlets and was not given them, as far as published rows tell: bool.
+    """Whether a row's merchant drew its outlets, as far as published rows show: bool.
 
     The user gives outlets by several rows, or by a row that names a place. One row that names the country of
     the only outlet reads like a row that names none, if it is the home country.

@@ -1,8 +1,8 @@
 """1A.S1: who the merchants are - country, trade, channel, and how strong the brand is.
 
 Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so
-adding merchants changes none that were there. The user's own merchants keep the properties they were given
-and draw only the brand; policy says whether they replace the generated ones or join them.
+adding merchants changes none of the existing ones. The user's own merchants keep the properties in the
+user's file and draw only the brand; policy says whether they replace the generated ones or join them.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def _rows(merchant_id: Array, country: Array, lat_udeg: Array, lon_udeg: Array, 
 
 
 def _count(ctx: PartitionContext, merchants: Frame, outlets: Frame, drawn: Array, supplied: Array) -> None:
-    """Count, in the rows as they will be published, what the gates and the ledger are held against."""
+    """Count the figures of the gates and the ledger's check from the rows as they will be published."""
     starts = run_starts(outlets.merchant_id)
     owner, size = outlets.merchant_id[starts], np.diff(run_offsets(outlets.merchant_id))
     pair_owner = outlets.merchant_id[run_starts(outlets.merchant_id, outlets.legal_country_iso)]

@@ -1,4 +1,4 @@
-"""Cities in bands of population: small enough a table to hold the placement of all sites against."""
+"""Cities in bands of population: a small table for checking the placement of all sites."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
 _TURN = np.int64(360_000_000)
-_BLOCK = 256  # sites held against all cities of a country at a time: some 10 MB
+_BLOCK = 256  # sites compared with all cities of a country at a time: some 10 MB
 
 NEAREST_NEEDS = Needs(config=("placement_policy_1B",))
 

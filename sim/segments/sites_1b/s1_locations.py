@@ -141,7 +141,7 @@ def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array
 def _count(
     ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, city: Array, given: Array
 ) -> None:
-    """Count, in the rows as they will be published, what the checks are held against."""
+    """Count the figures of the checks from the rows as they will be published."""
     policy, table = ctx.params.placement_policy_1B, cities.frame
     # 1: whole microdegrees
     radius = table.jitter_radius_udeg[city].astype(np.float64) * np.float64(policy.reach) + 1.0

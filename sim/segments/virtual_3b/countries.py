@@ -4,10 +4,10 @@
     w(c) = (online population + offset) ** a  x  purchasing power of c's income group
            x  affinity(home, c) ** b_r
 
-affinity is the product of a factor for each thing the countries have in common; countries that share none of
-what a reach asks for are outside it. An edge's country is drawn from share ** breadth (renormalised), and its
-weight carries share over the probability it was drawn with (importance weighting), so that rare countries are
-met and still weigh what they should.
+affinity is the product of a factor for each bond between the countries; a reach excludes countries without
+any of the bonds it requires. An edge's country is drawn from share ** breadth (renormalised). The edge's
+weight is multiplied by share over that probability (importance weighting), so rare countries do occur and
+have the right weight on average.
 """
 
 from __future__ import annotations

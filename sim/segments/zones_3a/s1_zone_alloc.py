@@ -48,7 +48,7 @@ def plan(ctx: Context) -> list[Partition]:
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Group sizes; a country's total stands beside each of its zones."""
+    """Group sizes; each zone's row also holds its country's total."""
     columns = ("merchant_id", "legal_country_iso", "tzid")
     sites = ctx.load("site_timezones", rows=rows_of(part), columns=columns).sort(*columns)
     pairs = run_offsets(sites.merchant_id, sites.legal_country_iso)
@@ -90,7 +90,7 @@ def _count(ctx: PartitionContext, alloc: Frame, sites: int, in_pair: Array, zone
     watched = divided[country] & (in_pair >= gates.multi_zone_min_sites)
     given = ctx.external("merchants_input_1A")
     if given is not None:
-        # Where the user's own sites stand is the user's to say.
+        # The user decides where the user's own sites are.
         watched &= ~np.isin(alloc.merchant_id[first], given.merchant_id)
     ctx.count(Counts.watched_pairs, int(watched.sum()))
     ctx.count(Counts.watched_multi, int((watched & (zones_in_pair > 1)).sum()))

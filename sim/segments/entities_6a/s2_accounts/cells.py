@@ -1,7 +1,7 @@
 """How many accounts of each type every (country, segment) holds: exact, small, recomputed by every partition.
 
 For a type whose holders must own another product, cells and countries are weighed by the accounts of that
-product, so that units only go where somebody may take them.
+product, so units only go to cells with parties that may hold them.
 """
 
 from __future__ import annotations

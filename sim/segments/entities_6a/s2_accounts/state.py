@@ -1,9 +1,9 @@
 """6A.S2: which party holds which accounts, since when and in what state.
 
-Totals of each cell are exact (see `account_cells`). Type by type, in the order of the vocabulary, a cell's
-accounts are spread over its parties by weights (idle, else lognormal), up to a cap by type and a cap in all,
-among those who are eligible and hold what the type requires. Required accounts are given to everybody first,
-so nobody is without one.
+Totals of each cell are exact (see `cells.py`). Type by type, in the order of the vocabulary, a cell's
+accounts are spread over the parties that are eligible and hold what the type requires. The spread follows
+weights (idle, else lognormal) up to a cap by type and a cap in all. Every party first gets the required
+accounts, so each party has at least one.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def count_devices(
     kinds, countries = len(ctx.vocabulary("device_type")), len(ctx.vocabulary("country"))
     owner = devices.owner[devices.owner >= 0]
     kind = devices.device_type[devices.owner >= 0].astype(np.int64)
-    # Devices of a party stand together, and those of a type among them.
+    # Devices of a party are adjacent, and so are those of a type among them.
     first = run_starts(owner, kind)
     each = np.diff(np.append(first, len(owner)))
     total = np.bincount(owner, minlength=len(parties))

@@ -68,7 +68,7 @@ def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cell
 
 
 def owned(ctx: PartitionContext, cells: Cells) -> Array:
-    """Devices of each type by party: uint32, n x types; cell totals are exact, nobody is above a cap."""
+    """Devices of each type by party: uint32, n x types; cell totals are exact, no party exceeds a cap."""
     prior = ctx.params.device_prior_6A
     names = ctx.vocabulary("device_type")
     most = caps(ctx)[cells.frame.party_type].astype(np.uint32)

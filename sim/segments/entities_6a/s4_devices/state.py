@@ -1,8 +1,8 @@
 """6A.S4: the devices of parties and the terminals of merchants, and everything a device is linked to.
 
-Totals of every cell are exact (see `device_targets`); inside a cell devices go to parties by zero-gated
-lognormal weights, nobody above a cap. Some devices are shared, only inside the owner's household; devices
-reach accounts and instruments of their owner.
+Totals of every cell are exact (see `targets.py`). Inside a cell, devices go to parties by zero-gated
+lognormal weights, and no party exceeds its cap. Some devices are shared, only inside the owner's household.
+Devices reach accounts and instruments of their owner.
 """
 
 from __future__ import annotations

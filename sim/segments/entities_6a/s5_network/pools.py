@@ -1,9 +1,9 @@
 """Links of parties' devices to addresses besides their own home or premises.
 
-For each kind: a country's links go to its devices by activity x affinity, nobody above its cap; a device's
-links go to different pools of the country's addresses (link s of a country to pool s mod P), so no device
-meets an address twice; inside a pool, addresses have lognormal sizes under their caps, each at least one
-link, and links are dealt to them in random order.
+For each kind of address, a country's links go to its devices by activity x affinity, and no device exceeds
+its cap. A device's links go to different pools of the country's addresses (link s of a country to pool
+s mod P), so no device has two links to one address. Inside a pool, addresses have lognormal sizes under
+their caps and at least one link each; links are dealt to them in random order.
 """
 
 from __future__ import annotations
@@ -134,16 +134,16 @@ def pool_links(
 
 
 def wish(activity: Array, taste: Array, gate: Array, idle: np.uint64) -> Array:
-    """What each device asks for of its country's links to a kind of address: uint64, n, at least 1.
+    """Weight of each device for its country's links to a kind of address: uint64, n, at least 1.
 
     Args:
         activity: float64, n: how active the device is.
         taste: float64, n: affinity of its type to the kind.
-        gate: uint64, n: word that decides whether it meets the kind.
-        idle: It does not where the word is below this.
+        gate: uint64, n: word that decides whether it uses the kind.
+        idle: It does not use the kind if the word is below this.
     """
-    asked = np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64)
-    return np.where(gate < idle, np.uint64(1), asked)
+    weight = np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64)
+    return np.where(gate < idle, np.uint64(1), weight)
 
 
 def _links_of_kind(

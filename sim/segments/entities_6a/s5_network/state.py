@@ -1,9 +1,9 @@
 """6A.S5: IP addresses and who uses them.
 
-Every home has its own address, shared by its household and nobody else; every organisation's premises and
-every site with terminals have theirs; phones meet carriers' NAT, and devices meet public networks, hosting
-and proxies that they share with strangers. Homes and premises follow from who lives and works there, the
-other kinds from the prior's mixes (`ip_targets`), under caps that are never exceeded.
+Every home has its own address, which only its household shares. Every organisation's premises and every site
+with terminals have their own address too. Phones use carriers' NAT; devices use public networks, hosting and
+proxies, which they share with strangers. Addresses of homes and premises follow from who lives and works
+there, the other kinds from the prior's mixes (`targets.py`), under caps that are never exceeded.
 """
 
 from __future__ import annotations

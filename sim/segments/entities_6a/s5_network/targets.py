@@ -44,7 +44,7 @@ class IpTargets:
 
     Attributes:
         offices: Addresses of premises (column CORPORATE only).
-        shared: Addresses nobody owns.
+        shared: Addresses without an owner.
         sites: Addresses of merchants' sites (column CORPORATE only).
         homes: Addresses of homes (column RESIDENTIAL only).
         links: Links of parties' devices besides their own home or premises.
@@ -89,7 +89,7 @@ def ip_targets(ctx: Context) -> IpTargets:
     offices = np.zeros((rows, kinds), dtype=np.int64)
     offices[:, office] = places.office_ips
     links, nodes = _region_totals(ctx, places, home, office)
-    # Countries of a region stand together, one group a region and kind.
+    # Countries of a region are adjacent, one group a region and kind.
     order = np.argsort(places.region_id, kind="stable")
     offsets = run_offsets(places.region_id[order])
     group = run_of_row(offsets)

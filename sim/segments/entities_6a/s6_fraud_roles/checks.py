@@ -131,7 +131,7 @@ def _tally(ctx: PartitionContext, kind: str, cell: Array, cells: int, found: Rol
 
 
 def _count_rings(ctx: PartitionContext, parties: Roles) -> None:
-    """Rings, those with somebody beside the organiser, and everybody in them.
+    """Rings, those with members beside the organiser, and all their members.
 
     Synthetic identities in clusters.
     """
@@ -262,7 +262,7 @@ def _clean(ctx: Context, totals: Totals) -> list[Check]:
 
 
 def _togetherness(ctx: Context, totals: Totals) -> list[Check]:
-    """Rings have members, synthetic identities live together; small worlds are only told."""
+    """Rings have members, synthetic identities live together; small worlds are reported without a limit."""
     seen = RoleCounts(totals)
     gates = ctx.params.realism_gates_posture_6A
     rings, peopled, members = seen.rings, seen.rings_peopled, seen.ring_members

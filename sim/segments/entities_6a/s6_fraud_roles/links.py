@@ -82,7 +82,7 @@ def _users(ctx: Context, piece: Piece) -> tuple[Array, Array]:
 def _callers(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> tuple[Array, Array]:
     """Links of each address to parties or their devices, and who they are."""
     reached = ctx.load("s4_ip_links_6A", rows=piece.ip_links, columns=("device_id", "party_id"))
-    # Nobody stands at the end, where -1 points: terminals, and merchants without a device.
+    # The last row means no party, and -1 points to it: terminals, and merchants without a device.
     owners = np.concatenate((row_of(devices.primary_party_id, piece.parties), np.full(1, -1))).astype(
         np.int32
     )

@@ -129,7 +129,7 @@ def _seat(ctx: PartitionContext, found: Roles, name: str, rings: Rings, rows: Ar
 
 
 def _household_ring(people: People, found: Roles) -> Array:
-    """Ring of somebody in the party's household, 0 for none: uint64, n; of several, the smallest id."""
+    """Ring of a member of the party's household, 0 for none: uint64, n; of several, the smallest id."""
     household = people.frame.household_id.astype(np.int64)
     household -= int(household.min()) if len(household) else 0
     ring = np.full(int(household.max()) + 1 if len(household) else 0, np.uint64(0xFFFFFFFFFFFFFFFF))

@@ -1,4 +1,4 @@
-"""Rings and clusters: who sits together before anybody has a role.
+"""Rings and clusters: groups of parties, formed before any party has a role.
 
 A ring has one organiser and meets at one address that the organiser uses; its seats go to parties of the
 country who use that address too. A cluster of synthetic identities is a whole household. Both only put
