@@ -24,7 +24,7 @@ _METHODS = {
     "EXTERNAL_INPUT": "SHA-256 of what was read",
     "CONTRACT": "SHA-256 of the canonical content of every contract",
 }
-_CONFIG = "SHA-256 of the resolved content, parsed strictly and held against its schema"
+_CONFIG = "SHA-256 of the resolved content, parsed strictly and validated by its schema"
 
 
 def states_until(segments: Sequence[Segment], until: str | None) -> list[str]:
