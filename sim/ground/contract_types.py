@@ -1,7 +1,7 @@
 """The compiled contracts as frozen dataclasses: what every other module of the shell reads.
 
-Nothing here reads a file. `contracts.py` builds these from `contracts/`; `lint.py` proves them; `tables.py`,
-`checks.py` and `digest.py` obey them.
+This module reads no file. `sim.shell.contracts` builds these classes from `contracts/` and lints them;
+`sim.shell.tables` checks tables against them.
 """
 
 from __future__ import annotations

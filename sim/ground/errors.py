@@ -51,11 +51,11 @@ class SimError(Exception):
         Exception.__init__(self, f"{self.code}: {self.what}")
 
     def __str__(self) -> str:
-        """Everything there is to know: a notebook or a log shows nothing else of an exception."""
+        """The whole error, because a notebook or a log shows nothing else of an exception."""
         return self.render()
 
     def __reduce__(self) -> tuple[type[SimError], tuple[object, ...]]:
-        """Rebuilt from its fields: a refusal in another process is the refusal people see."""
+        """Pickle by fields, so that users see an error of another process unchanged."""
         return type(self), tuple(getattr(self, part.name) for part in fields(self))
 
     def rows(self) -> list[tuple[str, str]]:
@@ -76,7 +76,7 @@ class SimError(Exception):
         """The whole error as plain text, one part a line."""
         lines = [f"{self.code}  {self.what}"]
         lines += [f"  {label:<9} {text}" for label, text in self.rows()]
-        # a text of a file drives no terminal and cannot pass for a part of ours
+        # text of a file must not drive a terminal or look like a part of our message
         return "\n".join(map(one_line, lines))
 
     def as_json(self) -> dict[str, object]:

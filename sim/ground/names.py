@@ -1,7 +1,7 @@
 """Names that runs, contracts and requests may use: each kind has one pattern, and the whole name must match.
 
-Such names become SQL identifiers, paths and words on a terminal. Whoever writes SQL or a path still quotes
-them; here is decided that there is nothing to quote. `$` of a regular expression also holds before a last
+Such names become SQL identifiers, paths and terminal output. Code that writes SQL or a path still quotes
+them, although the patterns leave nothing to quote. `$` of a regular expression also matches before a last
 newline, hence `fullmatch` everywhere.
 """
 

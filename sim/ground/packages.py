@@ -1,4 +1,4 @@
-"""Packages that only some uses need: imported when they are, refused by name with the pip line."""
+"""Optional packages: imported when a command needs them; if one is missing, the error gives the pip line."""
 
 from __future__ import annotations
 

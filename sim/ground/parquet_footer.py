@@ -1,9 +1,9 @@
-"""What a Parquet footer says of its column chunks, read by us.
+"""Our own reader of a Parquet footer's column chunks.
 
-Arrow's `FileMetaData.row_group(i).column(j)` aborts the process where a chunk's size statistics do not fit
-its column, or its metadata are encrypted, and `write_metadata_file` where the file says to be encrypted. So
-the footer's bytes are read here, by the kinds that the Parquet format gives its fields: a footer that another
-reader could understand otherwise is refused.
+Arrow's `FileMetaData.row_group(i).column(j)` aborts the process if a chunk's size statistics do not fit its
+column or its metadata are encrypted; `write_metadata_file` aborts if the file claims to be encrypted. So this
+module reads the footer's bytes, by the kinds that the Parquet format gives its fields. It refuses a footer
+that another reader could understand differently.
 """
 
 from __future__ import annotations

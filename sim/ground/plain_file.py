@@ -1,7 +1,6 @@
-"""Read a plain file once: opened once, looked at through the descriptor, bounded, and never waited for.
+"""Read a plain file once: open it once, inspect the descriptor, bound its size, never block on it.
 
-Whatever is parsed, hashed or proven of a file is taken from the bytes that one `read_plain` gave: a file
-reopened may be another.
+Callers parse and hash the bytes of one `read_plain`, because a file opened again may be another file.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Read = TypeVar("Read")
 
 
 class NotPlain(OSError):
-    """What lies under a path is no plain file of the size a reader takes.
+    """The path does not name a plain file of at most the size that a reader takes.
 
     Attributes:
         found: What is there instead, in words.

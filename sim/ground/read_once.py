@@ -1,8 +1,7 @@
 """Files given by a user, each read once: what is parsed and what is hashed are the same bytes.
 
-A file that is parsed and then opened again to be hashed may have been another in between, and two worlds
-would share one name. So a `FileBytes` is handed around instead of a path, and nothing below the command line
-opens an input twice.
+A file that is parsed and then opened again for hashing may have changed in between, and two worlds would
+share one name. So functions pass a `FileBytes` instead of a path, and no input is opened twice.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def read_once(
 ) -> FileBytes:
     """Read a plain file of at most `limit` bytes; symbolic links to plain files are followed.
 
-    Nothing is ever waited for: pipes, devices and directories are refused by name.
+    It never blocks: pipes, devices and directories are refused by name.
 
     Args:
         path: The file.
