@@ -41,7 +41,7 @@ class ClusterOptions:
         tls: Paths of CA certificate, certificate and key (PEM), or None. With them nothing is sent in the
             clear.
         gpus: Whether workers get one GPU each.
-        patience: Seconds to wait for a scheduler to answer, and for a worker to turn up when there is none.
+        patience: Seconds to wait for a scheduler to answer, and for a first worker to connect.
     """
 
     workers: int | None = 1

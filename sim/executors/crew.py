@@ -1,4 +1,4 @@
-"""Threads that work on items: started when there is something to do for one more, and ended together.
+"""Threads that work on items: each is started when it is needed, and all end together.
 
 Unlike a pool of the standard library it says that no thread can be started (memory, or a limit of the system)
 before it has taken the item.

@@ -52,7 +52,7 @@ class DaskExecutor:
     def threads(self) -> int:
         """Of workers started here.
 
-        A cluster that was there already, and one worker a GPU, are not ours to size.
+        This executor sets the size neither of an existing cluster nor of one worker a GPU.
         """
         given = self._options
         return 0 if given.scheduler or given.scheduler_file else given.workers or 0

@@ -54,7 +54,7 @@ class Executor(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many items it may compute at once; 0 if whoever started the workers decides that."""
+        """How many items it may compute at once; 0 if the owner of the workers decides."""
 
     def map(self, work: Work[Item, Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """Do the work on every item; (item, result) come as they become available, in no promised order."""

@@ -42,7 +42,7 @@ fields in contracts/rng/streams.yaml, or as codes under the rows' own names; and
 
 
 def own_columns(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Every row drew, at an address made of its own columns."""
+    """All rows: each drew at an address made of its own columns."""
     return at(rows, np.arange(len(rows)))
 
 

@@ -48,7 +48,7 @@ class Addressed:
 
         Raises:
             UndeclaredAccess: the state does not declare the stream.
-            AddressError: a field is missing, or is none of the stream's.
+            AddressError: a field is missing, or the stream has no such field.
             ValidationError: `<state>.ADDRESS_OVERFLOW`: a value is wider than its field.
         """
         declared = self._stream(stream)
@@ -65,7 +65,7 @@ class Addressed:
             **parts: Values of what it is made of, as for `address`.
 
         Raises:
-            AddressError: there is no such field, a part is missing, or is none of its own.
+            AddressError: there is no such field, a part is missing, or the field has no such part.
             ValidationError: `<state>.ADDRESS_OVERFLOW`: a value is wider than its field.
         """
         declared = self._streams.fields.get(name)

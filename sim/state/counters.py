@@ -74,7 +74,7 @@ class Counter(ABC, Generic[Value]):
 
         Raises:
             UndeclaredCounter: The state does not declare the counter, or the family has no such member.
-            TypeError: The value is no whole number, or no array of such.
+            TypeError: The value is neither a whole number nor an array of whole numbers.
             ValueError: It has another shape.
             OverflowError: It does not fit int64.
         """

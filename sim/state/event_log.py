@@ -21,7 +21,7 @@ ENTITY, CELL, PARTITION = "entity", "cell", "partition"
 
 
 def drawn(rows: int, draws: int | Array, entities: Array | None) -> tuple[int, int, int]:
-    """(Entities, words, blocks) of one call of `ctx.ledger`; arguments as there, wherever they are."""
+    """(Entities, words, blocks) of one call of `ctx.ledger`; its arguments, in either memory."""
     number = None if entities is None else entities.astype(np.int64)
     if isinstance(draws, int):
         count = rows if number is None else int(number.sum())
@@ -54,7 +54,7 @@ class EventLog:
         entities: Array | None,
         names: Mapping[str, Array] | None,
     ) -> None:
-        """One call of `ctx.ledger`; arguments as there, in host memory."""
+        """Add one call of `ctx.ledger`; its arguments, in host memory."""
         number = np.ones(len(c0), dtype=np.uint64) if entities is None else entities.astype(np.uint64)
         words = (
             np.full(len(c0), draws, dtype=np.uint64) if isinstance(draws, int) else draws.astype(np.uint64)

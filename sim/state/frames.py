@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Rows = TypeVar("Rows")
-"""An array, of either memory, or a frame of such."""
+"""An array in host or device memory, or a frame of such arrays."""
 
 
 class Frame:

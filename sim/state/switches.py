@@ -3,7 +3,7 @@
 A contract names the switch of such a dataset (`published_when`). The switch is a truth value of a config
 pack, or an input that the user may give. For data by scenario, `scenarios.<id>.<key>` of the pack overrides
 `<key>`. Both kinds are part of the request, so a run's receipt says what the run had to publish: a dataset
-that was switched off is not missing, and a dataset that is there although it was switched off was not wanted.
+that was switched off is not missing, and a dataset that was switched off but is present is a stranger.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Choices:
 
 
 def is_published(dataset: Dataset, choices: Choices, scenario: str | None) -> bool:
-    """Whether a request asks for a dataset (of a scenario, where its data are by scenario)."""
+    """Whether a run of this request publishes a dataset (of a scenario, if its data are by scenario)."""
     switch = dataset.published_when
     if switch is None:
         return True
@@ -70,7 +70,7 @@ def directories(datasets: Iterable[Dataset], choices: Choices) -> set[Key]:
 
 
 def asked_for(datasets: Iterable[Dataset], choices: Choices) -> set[Key]:
-    """Every directory of datasets that a request asks for."""
+    """Every directory of datasets that a run of this request publishes."""
     known = {dataset.id: dataset for dataset in datasets}
     return {
         (id, scenario)
