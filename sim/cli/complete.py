@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_STREAM = re.compile(r"^  - \{id: ([1-9][A-Z]\.[a-z0-9_.]+)", re.MULTILINE)
 _DATASET = re.compile(r"^\s*-\s*\{?\s*id:\s*([A-Za-z0-9_]+)", re.MULTILINE)
 
 
@@ -46,10 +45,9 @@ def complete_scenario(incomplete: str) -> list[str]:
 def complete_dataset(incomplete: str) -> list[str]:
     """Datasets that contracts declare."""
     from sim.ground.paths import contracts_root
-    from sim.shell.contracts.event_tables import event_dataset
+    from sim.shell.contracts.event_tables import event_dataset, listed_streams
 
-    streams = (contracts_root() / "rng/streams.yaml").read_text("utf-8")
-    names = set(map(event_dataset, _STREAM.findall(streams)))
+    names = {event_dataset(stream) for stream, _ in listed_streams(contracts_root())}
     names |= {
         name
         for path in contracts_root().rglob("dictionary*.yaml")

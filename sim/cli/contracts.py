@@ -69,9 +69,9 @@ def _write(root: Path, runs: list[str]) -> list[dict[str, Any]]:
     from sim.shell.contracts.load import load_contracts
     from sim.shell.runs.check_names import write_checks
     from sim.shell.runs.find_run import find_run
-    from sim.world.gates import GATES
+    from sim.world.gates import gates
 
-    changed = write_checks(load_contracts(root), [find_run(run) for run in runs], GATES)
+    changed = write_checks(load_contracts(root), [find_run(run) for run in runs], gates())
     return [
         {"file": row.file, "state": row.state, "added": list(row.added), "removed": list(row.removed)}
         for row in changed

@@ -36,18 +36,18 @@ def verify(
     from sim.shell.request.receipt import refused
     from sim.shell.runs.find_run import find_run
     from sim.shell.runs.verify import content_check_of, verify_run
-    from sim.world.gates import GATES
+    from sim.world.gates import gates
 
     started = time.perf_counter()
     if is_url(run):
         from sim.objects.verify import verify_url
 
-        report = verify_url(parse_url(run), GATES, deep, contracts, config)
+        report = verify_url(parse_url(run), gates(), deep, contracts, config)
     else:
         run_dir = find_run(run)
-        content = content_check_of(run_dir, GATES, contracts, config) if deep else None
+        content = content_check_of(run_dir, gates(), contracts, config) if deep else None
         report = verify_run(
-            run_dir, GATES, content, contracts=load_contracts(contracts) if contracts else None
+            run_dir, gates(), content, contracts=load_contracts(contracts) if contracts else None
         )
     if report.problems:
         raise refused(report.problems)

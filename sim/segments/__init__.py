@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 CODES = ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B", "6A")
 """Codes of `SEGMENTS`, in the same order."""
 
-DRAWING = (
-    *("1A.S1", "1A.S2", "1B.S1", "2B.S1", "3B.S1", "3B.S2", "3B.S3", "5A.S1", "5A.S4"),
-    *("5B.S2", "5B.S3", "5B.S4", "6A.S1", "6A.S2", "6A.S3", "6A.S4", "6A.S5", "6A.S6"),
-)
-"""States that draw random numbers, in the order of the run."""
-
-__all__ = ["CODES", "DRAWING", "EXPLAINED", "SEGMENTS"]
+__all__ = ["CODES", "EXPLAINED", "SEGMENTS"]
 
 
 def __getattr__(name: str) -> Any:

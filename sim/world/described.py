@@ -15,7 +15,7 @@ import pyarrow as pa
 from sim.shell.publish.bundle import Bundle
 from sim.shell.runs.opened import LEDGER_FIELDS, OpenRun
 from sim.state.records import Published
-from sim.world.gates import GATES
+from sim.world.gates import gates
 from sim.world.view_columns import LINEAGE, added
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Described:
         from sim.shell.runs.built_with import require_same_contracts
 
         contracts = load_contracts(self._roots[0])
-        require_same_contracts(self.path, GATES, contracts, self.reference.digests())
+        require_same_contracts(self.path, gates(), contracts, self.reference.digests())
         return contracts
 
     @cached_property

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from sim.segments import CODES, DRAWING
-from sim.shell.contracts.event_tables import event_code
+from functools import cache
 
-GATES = (*CODES, *map(event_code, DRAWING))
+from sim.ground.paths import contracts_root
+from sim.segments import CODES
+from sim.shell.contracts.event_tables import event_code, listed_streams
+
+
+@cache
+def drawing_states() -> tuple[str, ...]:
+    """States that draw random numbers, in the order of the run: those that packaged streams name.
+
+    Raises:
+        StorageError: If the streams cannot be read.
+    """
+    states = {state for _, state in listed_streams(contracts_root())}
+    return tuple(sorted(states, key=_place))
+
+
+@cache
+def gates() -> tuple[str, ...]:
+    """Every gate a run may have, in order.
+
+    Raises:
+        StorageError: As `drawing_states`.
+    """
+    return (*CODES, *map(event_code, drawing_states()))
+
+
+def _place(state: str) -> tuple[int, int]:
+    segment, _, step = state.partition(".S")
+    return CODES.index(segment), int(step)

@@ -20,7 +20,7 @@ from sim.shell.runs.proven import ProvenFiles
 from sim.state.records import PartFile, Published
 from sim.world.damage import damage_told
 from sim.world.described import Described
-from sim.world.gates import GATES
+from sim.world.gates import gates
 from sim.world.query import (
     BATCH_ROWS,
     TABLE_ROWS,
@@ -52,7 +52,7 @@ class World(Described):
     """
 
     def __init__(self, path: Path, contracts: Path | None = None, config: Path | None = None) -> None:
-        self._run = open_run(path, GATES)
+        self._run = open_run(path, gates())
         self._roots = (contracts or contracts_root(), config or config_root())
         self._proven = ProvenFiles()
         self._bounded: set[str] = set()

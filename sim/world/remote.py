@@ -23,7 +23,7 @@ from sim.objects.store import store_errors
 from sim.objects.upload import FetchingStore
 from sim.shell.runs.store import Store
 from sim.state.records import PartFile, Published
-from sim.world.gates import GATES
+from sim.world.gates import gates
 from sim.world.handle import World, reopened
 from sim.world.query import Rows
 from sim.world.tables import Table
@@ -52,7 +52,7 @@ class RemoteWorld(World):
     ) -> None:
         self._remote = mirror_run(location, options, reports=True)
         self._reopens = not options
-        self._run = open_remote(self._remote, GATES)
+        self._run = open_remote(self._remote, gates())
         self._roots = (contracts or contracts_root(), config or config_root())
         self._verified: set[Path] = set()
         self._bounded = set()

@@ -19,7 +19,7 @@ import sim.world as cw
 from sim.backends import get_backend
 from sim.model import MODEL
 from sim.rng import block
-from sim.segments import DRAWING, SEGMENTS
+from sim.segments import SEGMENTS
 from sim.shell.contracts.event_tables import event_code, event_dataset
 from sim.shell.contracts.load import load_contracts
 from sim.shell.events.progress import Silent
@@ -29,7 +29,7 @@ from sim.shell.partition.rng_events import drawing, gate_codes
 from sim.shell.request.request import Request, prepare
 from sim.shell.runs.verify import content_check_of, verify_run
 from sim.world.compare import compare
-from sim.world.gates import GATES
+from sim.world.gates import drawing_states, gates
 
 STATES = tuple(drawing(SEGMENTS))
 FIGURES = ("entities", "draws", "blocks")
@@ -180,7 +180,7 @@ def test_every_stream_has_its_event_table_and_no_other_has() -> None:
         stream: state for state, program in drawing(SEGMENTS).items() for stream in program.state.streams
     }
     assert set(declared) == set(contracts.streams)
-    assert (STATES, gate_codes(SEGMENTS)) == (DRAWING, GATES)
+    assert (STATES, gate_codes(SEGMENTS)) == (drawing_states(), gates())
     assert {name for name in contracts.datasets if name.startswith("rng_event_")} == {
         event_dataset(stream) for stream in declared
     }

@@ -21,7 +21,7 @@ from sim.ground.paths import contracts_root
 from sim.shell.contracts.load import load_contracts
 from sim.shell.runs.check_names import Rewritten, wanted, write_checks
 from sim.state.declaration import Check
-from sim.world.gates import GATES
+from sim.world.gates import gates
 
 ONE_MERCHANT = {
     "merchant_universe_1A.merchants": 1,
@@ -61,7 +61,7 @@ def texts(folder: Path) -> dict[str, str]:
 
 def test_the_registries_are_what_every_world_checks(copy: Path, demo_run: Path, smallest: Path) -> None:
     before = texts(copy)
-    assert write_checks(load_contracts(copy), [demo_run, smallest], GATES) == [] and texts(copy) == before
+    assert write_checks(load_contracts(copy), [demo_run, smallest], gates()) == [] and texts(copy) == before
 
 
 def test_lists_are_filled_from_nothing(copy: Path, demo_run: Path, smallest: Path) -> None:
@@ -72,7 +72,7 @@ def test_lists_are_filled_from_nothing(copy: Path, demo_run: Path, smallest: Pat
         if name.startswith("layer") and "\nchecks:\n" in text and "RNG" not in name:
             (copy / name).write_text(text[: text.index("checks:\n")])
     emptied = {name for name, text in texts(copy).items() if text != before[name]}
-    changed = write_checks(load_contracts(copy), [demo_run, smallest], GATES)
+    changed = write_checks(load_contracts(copy), [demo_run, smallest], gates())
     filled = load_contracts(copy)
     assert {row.file for row in changed} == emptied and len(emptied) == 9
     exact = [state for state, names in real.checks.items() if not any("*" in name for name in names)]
@@ -80,7 +80,7 @@ def test_lists_are_filled_from_nothing(copy: Path, demo_run: Path, smallest: Pat
     assert set(filled.checks) == set(real.checks)
     for name, text in texts(copy).items():
         assert text.split("checks:\n")[0] == before[name].split("checks:\n")[0]
-    assert write_checks(filled, [demo_run, smallest], GATES) == []
+    assert write_checks(filled, [demo_run, smallest], gates()) == []
 
 
 def test_what_one_run_did_not_check_is_not_demanded() -> None:

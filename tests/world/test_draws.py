@@ -18,7 +18,7 @@ from tiny_world import TINY_SCENARIOS
 import sim.world as cw
 from sim.recipes.drawn import MADE, Drawn
 from sim.rng import block
-from sim.segments import DRAWING, EXPLAINED, SEGMENTS
+from sim.segments import EXPLAINED, SEGMENTS
 from sim.segments.entities_6a.s6_fraud_roles.merchants import merchants_of
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -27,6 +27,7 @@ from sim.state.frames import Array, Frame
 from sim.state.program import Program
 from sim.world.draws import addresses, drawn_from, finding_context
 from sim.world.explain import explain
+from sim.world.gates import drawing_states
 from sim.world.regenerate import context_of
 from tests.world.draw_values import VALUES, Case
 
@@ -104,10 +105,10 @@ def test_every_dataset_leads_to_its_draws(demo_run: Path) -> None:
 
 
 def test_states_that_draw_are_those_with_rules() -> None:
-    assert {program_of_dataset(rule.dataset).state.id for rule in EXPLAINED.draws} == set(DRAWING)
+    assert {program_of_dataset(rule.dataset).state.id for rule in EXPLAINED.draws} == set(drawing_states())
 
 
-@pytest.mark.parametrize("state", DRAWING)
+@pytest.mark.parametrize("state", drawing_states())
 def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) -> None:
     """All rows of all partitions: addresses against the ledger both ways,
     columns made again from the words.

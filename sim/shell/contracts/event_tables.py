@@ -6,11 +6,13 @@ as they are; their gate demands that they add up to the ledger of the state's se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.ground.contract_types import Dataset, TableContract
-from sim.ground.errors import ContractError
+from sim.ground.errors import ContractError, storage_errors
 from sim.ground.names import CONTRACT_PATH, DATASET, is_name
 from sim.shell.contracts.defaults import EVENTS, dataset_path
 
@@ -23,9 +25,12 @@ EVENT_TABLE = "rng_event_"
 """Begins the ids of their datasets."""
 EVENT_KEY = ("part", "counter_before_hi", "counter_before_lo")
 """Primary key of random events: a partition and the counter it drew at first."""
+STREAMS = "rng/streams.yaml"
+"""The streams, below contracts/."""
 KNOWN_STREAMS = "streams of the ledger"
 """Check of a gate of events: the ledger of the state has no row of a stream that is not its own."""
 
+_LISTED = re.compile(r"^  - \{id: ([1-9][A-Z]\.[a-z0-9_.]+), state: ([1-9][A-Z]\.S[0-9]+),", re.MULTILINE)
 _TABLES = "closedworld:rng/schemas#/tables/"
 _ROWS = {
     "entity": ("rng_event", "an entity"),
@@ -53,6 +58,20 @@ def event_dataset(stream: str) -> str:
 def ledger_check(stream: str) -> str:
     """Check of a gate of events: those of a stream add up to the ledger of its state."""
     return f"ledger {stream}"
+
+
+def listed_streams(root: Path) -> list[tuple[str, str]]:
+    """(Stream, the state that draws from it) of every stream of a contracts folder.
+
+    Found in the text, where an entry begins with both: who opens a run, or completes a word, has no time for
+    YAML. A test holds it against the compiled streams.
+
+    Raises:
+        StorageError: If the streams cannot be read.
+    """
+    path = root / STREAMS
+    with storage_errors(path, "reading the streams"):
+        return _LISTED.findall(path.read_text("utf-8"))
 
 
 def event_checks(streams: Iterable[Stream]) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,13 @@ from sim.ground.errors import ContractError
 from sim.ground.paths import contracts_root
 from sim.model import MODEL
 from sim.shell.contracts.config import config_folder
-from sim.shell.contracts.event_tables import EVENT_KEY, KNOWN_STREAMS, event_dataset, event_producer
+from sim.shell.contracts.event_tables import (
+    EVENT_KEY,
+    KNOWN_STREAMS,
+    event_dataset,
+    event_producer,
+    listed_streams,
+)
 from sim.shell.contracts.lint import lint
 from sim.shell.contracts.load import load_contracts
 
@@ -59,6 +65,12 @@ def test_every_state_that_draws_and_no_other() -> None:
             checks = contracts.checks.get(event_producer(state.id), ())
             assert set(checks) == (demanded if state.streams else set())
     assert not found
+
+
+def test_the_text_lists_every_stream_and_its_state() -> None:
+    """What readers of runs find without YAML is what the loader compiles, which lint holds to the model."""
+    streams = load_contracts(contracts_root()).streams
+    assert listed_streams(contracts_root()) == [(name, each.state) for name, each in streams.items()]
 
 
 def test_a_wrong_state_is_named_by_lint(folder: Folder) -> None:
