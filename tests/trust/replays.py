@@ -119,10 +119,8 @@ class Law:
                 }
             if parts[-1] == "_passed.flag":
                 self.needs[path].add(f"gates/{parts[1]}/index.json")
-                # A segment that had passed before is told under the name of its last state.
-                states = sum(name.startswith(f"gates/{parts[1]}/states/") for name in self.final)
-                final_state = f"{parts[1]}.S{1 + states}"
-                self.state_files[final_state] = {
+                # A segment that had passed before is told under the name of its gate.
+                self.state_files[f"{parts[1]}.BUNDLE"] = {
                     name for name in self.final if name.startswith(f"gates/{parts[1]}/")
                 }
 
