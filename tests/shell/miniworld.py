@@ -107,6 +107,21 @@ fields:
 streams:
   - {id: 1A.word, state: 1A.S1, entity: item, c0: item_id, c1: "0", draws: 1, scope: world}
 """
+EVENTS = """
+$id: closedworld:rng/schemas
+tables:
+  rng_event:
+    description: Events of a stream, one row an entity.
+    columns:
+      - {name: part, type: uint32, description: Partition}
+      - {name: counter_before_hi, type: uint64, description: High word of the first block}
+      - {name: counter_before_lo, type: uint64, description: Low word of the first block}
+      - {name: counter_after_hi, type: uint64, description: High word after the last block}
+      - {name: counter_after_lo, type: uint64, description: Low word after the last block}
+      - {name: entities, type: uint64, description: Entities that drew}
+      - {name: draws, type: uint64, description: Words used}
+      - {name: blocks, type: uint64, description: Blocks evaluated}
+"""
 
 
 def write_world(root: Path) -> None:
@@ -115,9 +130,7 @@ def write_world(root: Path) -> None:
     shutil.copytree(contracts_root() / "meta", contracts / "meta")
     shutil.copytree(contracts_root() / "kernels", contracts / "kernels")
     shutil.copytree(contracts_root() / "runs", contracts / "runs")
-    for name in ("vocabularies.yaml", "columns.yaml", "rng/schemas.yaml"):
-        (contracts / name).parent.mkdir(exist_ok=True)
-        shutil.copy(contracts_root() / name, contracts / name)
+    shutil.copy(contracts_root() / "vocabularies.yaml", contracts)
     for name, text in {
         "layer1/1A/schemas": ITEMS,
         "layer1/1A/dictionary": ITEMS_DICTIONARY,
@@ -126,6 +139,7 @@ def write_world(root: Path) -> None:
         "layer1/1B/dictionary": DOUBLES_DICTIONARY,
         "layer1/1B/registry": DOUBLES_REGISTRY,
         "rng/streams": STREAMS,
+        "rng/schemas": EVENTS,
     }.items():
         path = contracts / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
