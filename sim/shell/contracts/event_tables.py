@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.ground.contract_types import Dataset, TableContract
-from sim.ground.errors import ContractError, storage_errors
+from sim.ground.errors import ContractError
 from sim.ground.names import CONTRACT_PATH, DATASET, is_name
+from sim.ground.read_once import read_once
 from sim.shell.contracts.defaults import EVENTS, dataset_path
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ EVENT_TABLE = "rng_event_"
 """Begins the ids of their datasets."""
 EVENT_KEY = ("part", "counter_before_hi", "counter_before_lo")
 """Primary key of random events: a partition and the counter it drew at first."""
+MAX_BYTES = 1_000_000
+"""Most bytes of a file of contracts."""
 STREAMS = "rng/streams.yaml"
 """The streams, below contracts/."""
 KNOWN_STREAMS = "streams of the ledger"
@@ -67,11 +70,15 @@ def listed_streams(root: Path) -> list[tuple[str, str]]:
     YAML. A test holds it against the compiled streams.
 
     Raises:
-        StorageError: If the streams cannot be read.
+        ContractError: If the file is no plain one of at most `MAX_BYTES` bytes of text.
     """
-    path = root / STREAMS
-    with storage_errors(path, "reading the streams"):
-        return _LISTED.findall(path.read_text("utf-8"))
+    file = read_once(root / STREAMS, MAX_BYTES)
+    try:
+        return _LISTED.findall(file.data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ContractError(
+            "SHELL.FILE_UNREADABLE", "the streams cannot be read", str(error), "UTF-8", str(file.path)
+        ) from None
 
 
 def event_checks(streams: Iterable[Stream]) -> dict[str, tuple[str, ...]]:
