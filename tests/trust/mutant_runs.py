@@ -34,9 +34,9 @@ from tests.trust.mutants import MODULES, Mutant, mutants  # noqa: E402
 TESTS = (
     "trust/test_protocol.py",
     "trust/test_published_files.py",
-    "shell/test_publish.py",
+    "shell/publish/test_publish.py",
     "trust/test_checks_demanded.py",
-    "shell/test_gate.py",
+    "shell/publish/test_gate.py",
 )
 LEFT_OUT = (
     "not lock_names and not demanded_check and not contract_alone and not of_a_world and not only_the_writer"
