@@ -31,14 +31,20 @@ from sim.objects.mirror import (
 )
 from sim.shell.contracts.load import load_contracts
 from sim.shell.publish.bundle import Bundle
-from sim.shell.publish.gate import gates_dir
-from sim.shell.publish.segment_order import is_events
 from sim.shell.request.receipt import RECEIPT_NAME, identity_problems, read_receipt
 from sim.shell.runs.built_with import DemandedChecks
 from sim.shell.runs.figures import bundle_figures, manifest_figures
 from sim.shell.runs.opened import index_problems, open_segment, seal_problems, segment_problems
 from sim.shell.runs.status import RunStatus, asked_for, run_status, state_rows
-from sim.shell.runs.verify import ContentCheck, SegmentReport, VerifyReport, content_check_of, problem_line
+from sim.shell.runs.verify import (
+    ContentCheck,
+    SegmentReport,
+    VerifyReport,
+    content_check_of,
+    not_built,
+    problem_line,
+    unfinished_problems,
+)
 from sim.shell.tables.digest import combine_digests
 from sim.state.records import PartFile, Published
 
@@ -95,38 +101,19 @@ def _verify(
                     f"{run.store.url(item.path)}: content BLAKE3 {whole} over its files, published as "
                     f"{item.content_blake3}"
                 )
-        rows, size = sum(part.rows for _, part in files), sum(part.bytes for _, part in files)
-        reports.append(
-            SegmentReport(
-                code,
-                bundle.digest,
-                len(bundle.datasets),
-                len(files),
-                rows,
-                size,
-                len(bundle.document["checks"]),
-            )
-        )
+        reports.append(SegmentReport.of(bundle))
     unfinished = unfinished_there(run.sizes, codes)
-    problems += [
-        (
-            f"{gates_dir(run.mirror, code)}: {code} has begun and not passed; running the same request "
-            "again finishes it"
-        )
-        for code in unfinished
-    ]
+    problems += unfinished_problems(run.mirror, unfinished)
     problems += stranger_keys(run, bundles, unfinished)
     begun = {*bundles, *unfinished, *passed_there(run.sizes, codes)}
-    absent = tuple(code for code in codes if code not in begun and not is_events(code))
-    figures = tuple(bundle_figures(bundles.values()))
     return VerifyReport(
-        receipt["run_id"],
-        content is not None,
-        tuple(reports),
-        absent,
-        tuple(problems),
-        tuple(demanded.unknown),
-        figures,
+        run_id=receipt["run_id"],
+        deep=content is not None,
+        segments=tuple(reports),
+        not_built=not_built(codes, begun),
+        problems=tuple(problems),
+        checks_not_judged=tuple(demanded.unknown),
+        figures=tuple(bundle_figures(bundles.values())),
     )
 
 

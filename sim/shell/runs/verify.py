@@ -7,7 +7,7 @@ contracts demand, if those contracts are at hand. Verification lists everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,19 @@ class SegmentReport:
     rows: int
     bytes: int
     checks: int
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> SegmentReport:
+        """The report of a segment whose bundle was opened."""
+        return cls(
+            segment=bundle.segment,
+            bundle_sha256=bundle.digest,
+            datasets=len(bundle.datasets),
+            files=sum(len(item.files) for item in bundle.datasets),
+            rows=sum(item.rows for item in bundle.datasets),
+            bytes=sum(item.bytes for item in bundle.datasets),
+            checks=len(bundle.document["checks"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,40 +149,33 @@ def verify_run(
         problems += shallow
         if content is not None and not shallow:
             problems += verify_bundle(run_dir, bundle, deep=True, on_bytes=on_bytes, content=content)
-        files = [part for item in bundle.datasets for part in item.files]
-        rows, size = sum(part.rows for part in files), sum(part.bytes for part in files)
-        reports.append(
-            SegmentReport(
-                code,
-                bundle.digest,
-                len(bundle.datasets),
-                len(files),
-                rows,
-                size,
-                len(bundle.document["checks"]),
-            )
-        )
+        reports.append(SegmentReport.of(bundle))
     unfinished, found = _strangers(run_dir, codes, passed, bundles)
-    problems += [
-        (
-            f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again "
-            "finishes it"
-        )
+    problems += unfinished_problems(run_dir, unfinished) + found
+    begun = {*passed, *unfinished}
+    return VerifyReport(
+        run_id=receipt["run_id"],
+        deep=content is not None,
+        segments=tuple(reports),
+        not_built=not_built(codes, begun),
+        problems=tuple(problems),
+        checks_not_judged=tuple(demanded.unknown),
+        figures=tuple(bundle_figures(bundles.values())),
+    )
+
+
+def unfinished_problems(run_dir: Path, unfinished: Iterable[str]) -> list[str]:
+    """A line for each segment that has begun and not passed."""
+    return [
+        f"{gates_dir(run_dir, code)}: {code} has begun and not passed; running the same request again "
+        "finishes it"
         for code in unfinished
     ]
-    problems += found
-    begun = {*passed, *unfinished}
-    absent = tuple(code for code in codes if code not in begun and not is_events(code))
-    figures = tuple(bundle_figures(bundles.values()))
-    return VerifyReport(
-        receipt["run_id"],
-        content is not None,
-        tuple(reports),
-        absent,
-        tuple(problems),
-        tuple(demanded.unknown),
-        figures,
-    )
+
+
+def not_built(codes: Iterable[str], begun: Collection[str]) -> tuple[str, ...]:
+    """Segments that a run does not hold; events of random numbers are never owed."""
+    return tuple(code for code in codes if code not in begun and not is_events(code))
 
 
 def _strangers(
