@@ -26,6 +26,10 @@ The packaged ones have half a megabyte.
 _MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
+MAX_BYTES = 1_000_000
+"""Most bytes of a file of contracts or configuration."""
+
+
 @dataclass(frozen=True)
 class FileBytes:
     """A file as it was when it was read.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sim.ground.contract_types import Dataset, TableContract
 from sim.ground.errors import ContractError
 from sim.ground.names import CONTRACT_PATH, DATASET, is_name
-from sim.ground.read_once import read_once
+from sim.ground.read_once import MAX_BYTES, read_once
 from sim.shell.contracts.defaults import EVENTS, dataset_path
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ EVENT_TABLE = "rng_event_"
 """Begins the ids of their datasets."""
 EVENT_KEY = ("part", "counter_before_hi", "counter_before_lo")
 """Primary key of random events: a partition and the counter it drew at first."""
-MAX_BYTES = 1_000_000
-"""Most bytes of a file of contracts."""
 STREAMS = "rng/streams.yaml"
 """The streams, below contracts/."""
 KNOWN_STREAMS = "streams of the ledger"

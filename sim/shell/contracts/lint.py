@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sim.ground.contract_types import Contracts, nearest
 from sim.ground.errors import ContractError
-from sim.ground.read_once import Folder
+from sim.ground.read_once import MAX_BYTES, Folder
 from sim.shell.contracts.config import PRESET_SCHEMA, preset_names
 from sim.shell.contracts.defaults import EVENTS, SHELL
 from sim.shell.contracts.lint_defaults import default_problems, scenario_problems
@@ -21,7 +21,7 @@ from sim.shell.contracts.lint_switches import switch_problems
 from sim.shell.contracts.lint_tables import Places, dataset_problems, problem
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, row_text
-from sim.shell.contracts.strict_yaml import MAX_BYTES, load_from
+from sim.shell.contracts.strict_yaml import load_from
 
 SCOPES = ("ROW_LEVEL", "METADATA_ONLY")
 

@@ -33,14 +33,14 @@ from sim.ground.contract_types import (
 from sim.ground.errors import ContractError
 from sim.ground.identity import canonical_json, contracts_digest, sha256_bytes
 from sim.ground.names import CONTRACT_PATH, DATASET, PARTITION_KEY, is_name
-from sim.ground.read_once import Folder
+from sim.ground.read_once import MAX_BYTES, Folder
 from sim.shell.contracts.defaults import artefact_defaults, dataset_defaults, dataset_path, folder_of, kind_of
 from sim.shell.contracts.event_tables import event_checks, event_contract, event_dataset
 from sim.shell.contracts.load_streams import compile_streams
 from sim.shell.contracts.proofs import prove_once
 from sim.shell.contracts.schema_check import combine, document_problems, resolve, validate_document
 from sim.shell.contracts.schema_rules import schema_problems
-from sim.shell.contracts.strict_yaml import MAX_BYTES, JsonPath, Located, load_bytes, load_from
+from sim.shell.contracts.strict_yaml import JsonPath, Located, load_bytes, load_from
 from sim.shell.contracts.tables import build_tables
 
 __all__ = ["load_contracts", "validate_document"]

@@ -25,10 +25,9 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from sim.ground.errors import ContractError
-from sim.ground.read_once import Folder, read_once
+from sim.ground.read_once import MAX_BYTES, Folder, read_once
 from sim.shell.contracts.scalars import CONTROL, refuse, scalar_value
 
-MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 
 JsonPath = tuple[str | int, ...]

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.ground.errors import ContractError
-from sim.shell.contracts.strict_yaml import MAX_BYTES, load, load_text
+from sim.ground.read_once import MAX_BYTES
+from sim.shell.contracts.strict_yaml import load, load_text
 from tests.work import calls
 
 SCALARS = [
