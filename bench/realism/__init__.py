@@ -1,0 +1,1 @@
+"""How real a built world is: `python -m bench.realism RUN`."""
