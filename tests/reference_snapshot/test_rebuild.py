@@ -158,6 +158,36 @@ def test_cities_are_in_range_and_their_scales_are_right() -> None:
         assert abs(scale - near) <= 8 * math.ulp(near)
 
 
+def test_a_metro_is_named_by_the_largest_principal_city_within_forty_kilometres() -> None:
+    """Every city of every country: its metro is that of the largest principal city that is near enough."""
+    cities = load("cities")
+    country = np.array(cities["country_iso"].to_pylist())
+    city, metro, people = (cities[name].to_numpy() for name in ("city_id", "metro_id", "population"))
+    lat, lon = (np.radians(cities[name].to_numpy() / 1e6) for name in ("lat_udeg", "lon_udeg"))
+    seen = 0
+    for code in np.unique(country):
+        here = np.flatnonzero(country == code)
+        centre = here[metro[here] == city[here]]
+        centre = centre[np.lexsort((city[centre], -people[centre]))]
+        half = np.sin((lat[here, None] - lat[None, centre]) / 2) ** 2
+        half += (
+            np.cos(lat[here, None])
+            * np.cos(lat[None, centre])
+            * np.sin((lon[here, None] - lon[None, centre]) / 2) ** 2
+        )
+        km = 2 * 6371.0 * np.arcsin(np.sqrt(half))
+        # Flat and spherical distances differ by less than 300 m here: such pairs decide nothing.
+        clear, near = np.abs(km - 40) > 0.3, km < 40
+        first = np.argmax(near, axis=1)
+        sure = near.any(axis=1) & np.all(clear | (np.arange(len(centre))[None, :] > first[:, None]), axis=1)
+        assert np.array_equal(metro[here][sure], city[centre][first[sure]]), code
+        seen += int(np.count_nonzero(sure))
+    assert seen > 0.98 * len(city)
+    names = dict(zip(city.tolist(), cities["name"].to_pylist(), strict=True))
+    inside = np.isin(cities["name"].to_pylist(), ["Brooklyn", "The Bronx", "New Taipei City", "Taipei"])
+    assert {names[key] for key in metro[inside].tolist()} == {"New York City", "Taipei"}
+
+
 def test_every_country_is_classified() -> None:
     """UN M49: 22 sub-regions, each in one region, every country in one; income groups,
     money and weekends make sense.
