@@ -26,7 +26,7 @@ class ColumnSpec:
 
     Attributes:
         name: Its name.
-        type: Contract type, e.g. `uint64`, `category`, `timestamp_us`.
+        type: Contract type, e.g. `id`, `category`, `timestamp_us`.
         dtype: numpy dtype of its values in a frame.
         nullable: Whether it may hold nulls.
         values: The sealed vocabulary of a category.
@@ -154,5 +154,8 @@ def _decoded(spec: ColumnSpec, array: Any) -> tuple[np.ndarray, np.ndarray | Non
         codes = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
         values = sealed_codes(spec, [*array.dictionary.to_pylist(), None])[codes]
         return values if mask is None else np.where(mask, values, np.int16(0)), mask
-    plain = array.cast(pa.int64()) if spec.type == "timestamp_us" else array
-    return plain.fill_null(False if spec.type == "bool" else 0).to_numpy(zero_copy_only=False), mask
+    if spec.type in ("timestamp_us", "date"):
+        array = array.view(pa.int64() if spec.type == "timestamp_us" else pa.int32())
+    values = array.fill_null(False if spec.type == "bool" else 0).to_numpy(zero_copy_only=False)
+    # an id is int64 in files and uint64 in frames, the same bits
+    return values if spec.type == "bool" else values.view(spec.dtype), mask

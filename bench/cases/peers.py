@@ -23,6 +23,7 @@ from bench.case import Options, Row, seconds_of
 from bench.world import DATASET, World
 from bench.writing import writer_options
 from sim.ground.contract_types import Column
+from sim.shell.tables.arrow import arrow_type
 from sim.shell.tables.parquet import arrow_schema
 
 ROWS = 20_000_000
@@ -117,7 +118,7 @@ def _column(
         )
     dtype = np.dtype(column.numpy_dtype)
     most = 4200 if column.name == "merchant_id" else min(np.iinfo(dtype).max, 2**31 - 1)
-    return pa.array(random.integers(0, most, size, dtype=dtype), mask=mask)
+    return pa.array(random.integers(0, most, size, dtype=dtype), mask=mask).cast(arrow_type(column))
 
 
 def _duckdb(world: World, rows: int, options: Options) -> Measured:
@@ -142,7 +143,7 @@ def _duckdb(world: World, rows: int, options: Options) -> Measured:
 
 
 def _expression(column: Column, world: World) -> str:
-    kinds = {"uint64": "UBIGINT", "uint32": "UINTEGER", "int16": "SMALLINT"}
+    kinds = {"uint64": "UBIGINT", "uint32": "UINTEGER", "int16": "SMALLINT"}  # an id is a BIGINT
     if column.type == "category":
         values = world.prepared.vocabularies[str(column.vocabulary)]
         made = (

@@ -15,7 +15,11 @@ from typing import Any
 from sim.ground.errors import ContractError
 
 # Column type -> numpy dtype of the Frame column. `string` columns are numpy object arrays of str.
+# Files hold an `id` as int64, because Spark, Delta, Iceberg, Postgres and Java have no unsigned 64-bit
+# number. States hold it as uint64: random addresses are unsigned, and within `ID_BOUNDS` both are the same
+# bits.
 NUMPY_DTYPES: Mapping[str, str] = {
+    "id": "uint64",
     "uint64": "uint64",
     "int64": "int64",
     "uint32": "uint32",
@@ -27,10 +31,14 @@ NUMPY_DTYPES: Mapping[str, str] = {
     "bool": "bool",
     "float64": "float64",
     "timestamp_us": "int64",
+    "date": "int32",
     "category": "int16",
     "string": "object",
 }
 COLUMN_TYPES = tuple(NUMPY_DTYPES)
+INTEGERS = tuple(name for name, dtype in NUMPY_DTYPES.items() if "int" in dtype and name != "category")
+"""Types whose values are whole numbers with an order: ids, times and dates too."""
+ID_BOUNDS = (1, 2**63 - 1)
 ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
 PARTITION_KEYS = ("seed", "manifest_fingerprint", "scenario_id")
 SCENARIO_KEY = PARTITION_KEYS[-1]
@@ -62,7 +70,8 @@ class Column:
     Attributes:
         type: One of `COLUMN_TYPES`.
         unit: Physical unit or scale, empty when there is none.
-        minimum: Smallest allowed value, `None` when unbounded. Unused for category, string and bool.
+        minimum: Smallest allowed value, `None` when unbounded. Unused for category, string and bool; of an id
+            it is the first of `ID_BOUNDS`, and `maximum` the second.
         maximum: Largest allowed value, likewise.
         vocabulary: Name of the vocabulary of a category column, else `None`.
         encoding: Parquet encoding, one of `ENCODINGS`, or `None` for the writer's default.
@@ -79,6 +88,11 @@ class Column:
     encoding: str | None = None
     description: str = ""
     where: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.type == "id":
+            for name, bound in zip(("minimum", "maximum"), ID_BOUNDS, strict=True):
+                object.__setattr__(self, name, bound)
 
     @property
     def numpy_dtype(self) -> str:

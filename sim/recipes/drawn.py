@@ -19,10 +19,10 @@ from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
 
-ITSELF, UNIFORM, INTEGER, NORMAL = "itself", "uniform", "integer", "normal"
+ID, UNIFORM, INTEGER, NORMAL = "id", "uniform", "integer", "normal"
 CHOICE, RACE, WEIGHT, COUNT = "choice", "race", "weight", "count"
 MADE: Mapping[str, str] = {
-    ITSELF: "the word is the value",
+    ID: "an id: the upper 63 bits of the word",
     UNIFORM: "a number inside (0, 1)",
     INTEGER: "a whole number below a bound: the high word of word x bound",
     NORMAL: "a standard normal: the quantile of the uniform",

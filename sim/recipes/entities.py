@@ -1,11 +1,14 @@
-"""Natural keys as 64-bit entities for random addresses.
+"""Natural keys as 64-bit entities for random addresses, and as ids.
 
 An entity is a chain of Philox blocks over the key's parts under a fixed key, so it depends on nothing but the
 key itself. With n keys two of them collide with probability below n**2 / 2**65 (3e-8 for a million); states
-that need uniqueness check it.
+that need uniqueness check it. An id is 63 bits of such a word: n ids collide with probability below
+n**2 / 2**64.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from sim.rng import ENTITY_KEY
 from sim.state.context import Context
@@ -46,3 +49,15 @@ def pair_entity(ctx: Context, left: Array, right: Array) -> Array:
     """Entity of two 64-bit parts (ids or name hashes): uint64, n."""
     entity: Array = ctx.kernels.entity_hash(a=left, b=right, key=ENTITY_KEY)
     return entity
+
+
+def id_of(word: Array) -> Array:
+    """Ids made of random words or hashes: uint64, n, each in 1 .. 2**63 - 1, the word's upper 63 bits.
+
+    A word below 4 gives 1: no id is 0.
+
+    Args:
+        word: uint64, n.
+    """
+    found: Array = np.maximum(word >> np.uint64(1), np.uint64(1))
+    return found

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
-from sim.recipes.drawn import CHOICE, COUNT, INTEGER, ITSELF, NORMAL, RACE, WEIGHT, Drawn, Word
+from sim.recipes.drawn import CHOICE, COUNT, ID, INTEGER, NORMAL, RACE, WEIGHT, Drawn, Word
+from sim.recipes.entities import id_of
 from sim.recipes.places import country_letters
 from sim.rng import Address, Field, Stream, block
 from sim.rng.grammar import named
@@ -200,8 +201,8 @@ def _made(
     word: Word, bits: int, uniform: float, fields: Frame, shown: Mapping[str, Any]
 ) -> float | int | str | None:
     kernels = get_backend("cpu").kernels
-    if word.made == ITSELF:
-        return bits
+    if word.made == ID:
+        return int(id_of(np.array([bits], dtype=np.uint64))[0])
     if word.made == INTEGER:
         return bits * int(fields[word.below][0] if isinstance(word.below, str) else word.below) >> 64
     if word.made == NORMAL:

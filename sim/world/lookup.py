@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sim.ground.contract_types import Column, Dataset, nearest
 from sim.ground.errors import UsageError
+from sim.shell.tables.arrow import arrow_type
 from sim.state.records import PartFile, Published
 from sim.world.handle import World
 from sim.world.tables import Table
@@ -25,7 +26,7 @@ class FoundRow:
     Attributes:
         item: The published directory.
         part: The file.
-        row: Column -> value; times are datetimes, categories text.
+        row: Column -> value; times are datetimes, dates dates, categories text.
     """
 
     item: Published
@@ -132,7 +133,7 @@ def only(item: Published, part: PartFile) -> Published:
 def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bool:
     """Whether these values may lie between the file's first and last sort key."""
     column = dataset.table.column(dataset.sort_order[0])
-    if column.name not in values or column.type in ("category", "string", "timestamp_us"):
+    if column.name not in values or column.type in ("category", "string", "timestamp_us", "date"):
         return True
     first, last = part.keys.get("first"), part.keys.get("last")
     if not part.keys.get("rows") or not first or not last:
@@ -156,6 +157,8 @@ def _value(dataset: Dataset, column: Column, text: str) -> Any:
         if column.type == "timestamp_us":
             time = datetime.datetime.fromisoformat(text)
             return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+        if column.type == "date":
+            return datetime.date.fromisoformat(text)
         if column.type == "bool":
             return {"true": True, "false": False}[text.lower()]
         if column.type == "float64":
@@ -165,7 +168,7 @@ def _value(dataset: Dataset, column: Column, text: str) -> Any:
         number = int(text)
         if not -(2**63) <= number < 2**64:
             raise ValueError(text)
-        return pa.scalar(number, getattr(pa, column.type)()).as_py()
+        return pa.scalar(number, arrow_type(column)).as_py()
     except (ValueError, KeyError, OverflowError, pa.ArrowException):
         raise _invalid(dataset, f"{text!r} for {column.name}", f"a value of type {column.type}") from None
 

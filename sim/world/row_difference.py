@@ -118,8 +118,8 @@ def _comparable(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Array, Array]:
 def _bits(column: pa.ChunkedArray) -> Array:
     kind = column.type
     flat = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if pa.types.is_timestamp(kind):
-        flat = flat.cast(pa.int64())
+    if pa.types.is_temporal(kind):
+        flat = flat.view(pa.int32() if pa.types.is_date32(kind) else pa.int64())
     values = flat.fill_null(False if pa.types.is_boolean(kind) else 0).to_numpy(zero_copy_only=False)
     bits: Array = values.view(np.uint64) if values.dtype == np.float64 else values
     return bits if bits.dtype == np.uint64 else bits.astype(np.int64).view(np.uint64)

@@ -1,7 +1,7 @@
 """One published dataset as Arrow, polars, pandas, cuDF or a DuckDB relation.
 
-Files come from the manifest, in its order, never from a directory listing. Ids stay uint64, categories stay
-dictionaries, times are UTC.
+Files come from the manifest, in its order, never from a directory listing. Ids are positive int64,
+categories stay dictionaries, times are UTC, dates are dates.
 """
 
 from __future__ import annotations
@@ -146,8 +146,7 @@ class Table:
             columns: Only these columns, in this order; those of `view_columns` too, which no file holds. By
                 default those of the files.
             filter: Only rows with these values (`{"merchant_id": 17}`), or those for which a
-                `pyarrow.dataset` expression holds; row groups that cannot match are not read. In expressions,
-                ids beyond int64 need `pa.scalar(id, pa.uint64())`.
+                `pyarrow.dataset` expression holds; row groups that cannot match are not read.
 
         Raises:
             UsageError: If there is no such column.

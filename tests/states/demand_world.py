@@ -178,7 +178,7 @@ def upstream(
     rng = np.random.default_rng(seed)
     cities = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
     places = np.unique(np.stack([cities.country_iso, cities.tzid], axis=1), axis=0)
-    merchant_id = np.unique(rng.integers(0, 2**64, merchants * 2, dtype=np.uint64))[::2][:merchants]
+    merchant_id = np.unique(rng.integers(1, 2**63, merchants * 2, dtype=np.uint64))[::2][:merchants]
     count = len(merchant_id)
     channel = rng.integers(0, 3, count).astype(np.int16)
     mode = np.where(channel == code("channel", "card_present"), 0, rng.integers(0, 3, count)).astype(np.int16)

@@ -137,7 +137,7 @@ def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], To
 
 
 def merchants(count: int, seed: int = 1) -> Frame:
-    """`count` merchants over the taxonomy's MCCs and all countries; ids spread over 64 bits."""
+    """`count` merchants over the taxonomy's MCCs and all countries; ids spread over 63 bits."""
     rng = np.random.default_rng(seed)
     mccs = [entry["mcc"] for entry in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]]
     weights = np.array(
@@ -145,7 +145,7 @@ def merchants(count: int, seed: int = 1) -> Frame:
     )
     countries = Reference(ROOT / "config" / "reference").frame("countries", vocabularies())
     size = countries.population.astype(float) ** 0.8 + 1.0
-    ids = np.unique(rng.integers(0, 2**64, count * 2, dtype=np.uint64))
+    ids = np.unique(rng.integers(1, 2**63, count * 2, dtype=np.uint64))
     return Frame(
         {
             "merchant_id": np.sort(rng.permutation(ids)[:count]),
@@ -182,6 +182,7 @@ def sites(of: Frame, seed: int = 2, big_every: int = 11) -> tuple[Frame, Frame]:
         "site_order": (rank + 1).astype(np.uint32),
         "site_id": rng.permutation(
             np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            & np.uint64(2**63 - 1)
         ),
     }
     located = {

@@ -52,7 +52,7 @@ def demand(parties: int) -> dict[str, Frame]:
     two have no outlet.
     """
     country = np.array(sorted(vocabularies()["country"].index(name) for name in COUNTRIES), dtype=np.int16)
-    merchants = np.arange(1, 41, dtype=np.uint64) * np.uint64(2**58)
+    merchants = np.arange(1, 41, dtype=np.uint64) * np.uint64(2**57)
     home = np.sort(country[np.arange(40) % 10])
     share = 1.0 + (np.arange(len(country)) * 7 % 11)
     volume = parties * 6.5 * 0.42 * share / share.sum()

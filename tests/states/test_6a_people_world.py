@@ -9,8 +9,8 @@ import pytest
 from memory_world import vocabularies
 from people_world import EntityWorld, base_configs, changed, digest, words
 
+from sim.recipes.months import first_day_of_month, month_of_day
 from sim.segments.entities_6a.s1_parties import state as s1_parties
-from sim.segments.entities_6a.s3_instruments.rows import month_of_day
 
 PARTIES = 30_000
 
@@ -244,6 +244,11 @@ def test_months_are_those_of_the_calendar() -> None:
         for day in (date.fromordinal(epoch + int(number)) for number in days)
     ]
     assert found.tolist() == wanted
+    month = np.arange(-23_000, 23_000, dtype=np.int32)
+    first = first_day_of_month(month)
+    assert first.dtype == np.int32 and first.tolist() == [
+        date(1970 + number // 12, number % 12 + 1, 1).toordinal() - epoch for number in month.tolist()
+    ]
 
 
 def test_parties_may_follow_outlets_instead_of_arrivals() -> None:

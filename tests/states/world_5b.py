@@ -231,6 +231,7 @@ def _edges(rng, catalogue, mode, zones):
             "tzid": zone,
             "edge_id": rng.permutation(
                 np.arange(1, len(owner) + 1, dtype=np.uint64) * np.uint64(0xD2B74407B1CE6E93)
+                & np.uint64(2**63 - 1)
             ),
             "weight_q": rng.integers(1, 1 << 30, len(owner)).astype(np.uint64),
         }

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
+from sim.recipes.entities import id_of
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import span_of
+from sim.recipes.months import month_of_day
 from sim.recipes.places import cities_by_population, country_letters
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
@@ -83,7 +85,7 @@ def chosen(words: Array, weight: Array) -> Array:
 
 
 def _merchant_id(case: Case) -> tuple[Array, Array]:
-    return case.word, case.fields.merchant_id
+    return id_of(case.word), case.fields.merchant_id
 
 
 def _country(case: Case) -> tuple[Array, Array]:
@@ -452,7 +454,7 @@ def _card(case: Case) -> tuple[Array, Array]:
     opened = accounts.open_date[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)].astype(
         np.int64
     )
-    months = case.fields.expiry_month - instrument_rows.month_of_day(case.fields.issue_date)
+    months = month_of_day(case.fields.expiry_month) - month_of_day(case.fields.issue_date)
     last = span_of(case.ctx.params.scenario_horizon_5A).first_day - 1
     span = np.minimum(months.astype(np.int64) * instrument_rows.DAYS_A_MONTH, last - opened + 1)
     issue = last - below(case.words[3], span.astype(np.uint64)).astype(np.int64)

@@ -26,7 +26,7 @@ def test_a_world_knows_itself(mini):
     assert list(world.segments) == ["1A", "1B"]
 
 
-def test_ids_stay_uint64_everywhere(mini):
+def test_words_of_64_bits_stay_uint64_everywhere(mini):
     import polars
 
     table = cw.open(mini.run)["items"]
@@ -180,18 +180,40 @@ def test_categories_are_whole_vocabularies_and_times_are_utc(demo_run):
     schema = arrivals.schema
     assert schema.field("ts_utc").type == pa.timestamp("us", tz="UTC")
     assert schema.field("channel_group").type == pa.dictionary(pa.int16(), pa.string())
-    assert (schema.field("merchant_id").type, schema.field("site_id").type) == (pa.uint64(), pa.uint64())
+    assert (schema.field("merchant_id").type, schema.field("site_id").type) == (pa.int64(), pa.int64())
     rows = arrivals.to_arrow(["channel_group"])["channel_group"]
     assert rows.chunk(0).dictionary.to_pylist() == list(world.vocabularies["channel"])
     frame = world.table("arrival_events_5B", arrivals.scenarios[0]).to_polars(
         ["merchant_id", "site_id", "ts_utc"]
     )
     assert frame.schema == {
-        "merchant_id": polars.UInt64,
-        "site_id": polars.UInt64,
+        "merchant_id": polars.Int64,
+        "site_id": polars.Int64,
         "ts_utc": polars.Datetime("us", "UTC"),
     }
-    assert frame["merchant_id"].max() > BIG
+    assert frame["merchant_id"].min() > 0 and 2**62 < frame["merchant_id"].max() < BIG
+
+
+def test_no_id_needs_an_unsigned_number_and_every_date_is_one(demo_run):
+    """What Spark, Delta, Iceberg, Postgres and Java hold: ids are int64 and dates dates in every table.
+
+    Positions of cities in the snapshot and of groups are 32 bits wide.
+    """
+    world, kinds = cw.open(demo_run), {}
+    for name in world.tables:
+        kinds |= {(name, field.name): field.type for field in world[name].schema}
+    ids = {
+        place: kind for place, kind in kinds.items() if place[1].endswith("_id") and pa.types.is_integer(kind)
+    }
+    small = {place for place in ids if place[1] in ("city_id", "home_city_id", "group_id")}
+    assert len(ids) > 50 and {place for place, kind in ids.items() if kind != pa.int64()} == small
+    assert {ids[place] for place in small} == {pa.uint32()}
+    dates = {place: kind for place, kind in kinds.items() if place[1].endswith(("_date", "_month"))}
+    assert len(dates) == 4 and set(dates.values()) == {pa.date32()}
+    first = "s2_account_base_6A"
+    relation = world[first].duckdb()
+    typed = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    assert (typed["account_id"], typed["open_date"]) == ("BIGINT", "DATE")
 
 
 def test_every_table_reads_alike_through_arrow_and_duckdb(demo_run):

@@ -16,7 +16,7 @@ from itertools import chain
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
 from sim.recipes.words import WORDS_NEEDS, words
@@ -241,7 +241,7 @@ def _calendar(ctx: Context, events: list[Event]) -> Frame:
     ).astype(np.int16)
     frame = Frame(
         {
-            "event_id": pair_entity(ctx, event_id, start.astype(np.uint64)),
+            "event_id": id_of(pair_entity(ctx, event_id, start.astype(np.uint64))),
             "event_type": kind,
             "event_name": np.array([event.name for event in events], dtype=object),
             **{column: np.where(codes == ANY, np.int16(0), codes) for column, codes in scope.items()},

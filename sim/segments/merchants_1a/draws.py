@@ -7,8 +7,8 @@ import numpy as np
 from sim.recipes.drawn import (
     CHOICE,
     COUNT,
+    ID,
     INTEGER,
-    ITSELF,
     NORMAL,
     RACE,
     Drawn,
@@ -93,7 +93,7 @@ def _drawn(ctx: Context, rows: Frame) -> Array:
 _MERCHANTS, _OUTLETS = "merchant_catalogue_1A", "outlet_catalogue"
 
 _DRAWS = (
-    Drawn(_MERCHANTS, "1A.merchant_id", (Word(0, ITSELF, "merchant_id"),), _generated),
+    Drawn(_MERCHANTS, "1A.merchant_id", (Word(0, ID, "merchant_id"),), _generated),
     Drawn(
         _MERCHANTS,
         "1A.merchant_country",

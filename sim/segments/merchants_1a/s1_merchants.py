@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
+from sim.recipes.entities import id_of
 from sim.recipes.groups import run_starts
 from sim.recipes.join import look_up
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
@@ -141,8 +142,8 @@ def generated_ids(ctx: Context) -> Array:
     universe = ctx.params.merchant_universe_1A
     replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
     rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
-    (merchant_id,) = words_at(ctx, ctx.address("1A.merchant_id", merchant_rank=rank))
-    return merchant_id
+    (drawn,) = words_at(ctx, ctx.address("1A.merchant_id", merchant_rank=rank))
+    return id_of(drawn)
 
 
 def _generated(ctx: PartitionContext) -> Frame:

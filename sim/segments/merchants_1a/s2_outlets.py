@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.groups import run_of_row, run_offsets, run_starts
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
@@ -81,7 +81,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     order = np.arange(1, len(rows) + 1) - pairs[:-1].astype(np.int64)[run_of_row(pairs)]
     place = country_letters(ctx)[rows.legal_country_iso] << np.uint64(32) | order.astype(np.uint64)
     outlets = rows.with_columns(
-        site_order=order.astype(np.uint32), site_id=pair_entity(ctx, rows.merchant_id, place)
+        site_order=order.astype(np.uint32), site_id=id_of(pair_entity(ctx, rows.merchant_id, place))
     )
     _count(ctx, merchants, outlets, drawn.merchant_id, supplied.merchant_id)
     return {"outlet_catalogue": outlets, "merchant_supplied_1A": brought}

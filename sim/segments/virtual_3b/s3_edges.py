@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.apportion import fixed_point
-from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, cities_by_population
@@ -125,7 +125,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def edge_ids(ctx: Context, merchant_id: Array, rank: Array) -> Array:
     """Ids of a merchant's edges by their rank from 0 (uint64, n): uint64, n."""
-    return pair_entity(ctx, merchant_id, rank | _EDGE_TAG)
+    return id_of(pair_entity(ctx, merchant_id, rank | _EDGE_TAG))
 
 
 def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]:

@@ -8,14 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from sim.ground.contract_types import PARTITION_KEYS, Column, Contracts, Dataset, Invariant, nearest
+from sim.ground.contract_types import (
+    INTEGERS,
+    PARTITION_KEYS,
+    Column,
+    Contracts,
+    Dataset,
+    Invariant,
+    nearest,
+)
 from sim.ground.errors import ContractError
 from sim.shell.contracts.defaults import EVENTS, REPORTS, SHELL
 from sim.shell.contracts.event_tables import event_dataset
 from sim.shell.contracts.strict_yaml import JsonPath, Located
 
 INPUT_TABLE = re.compile(r"[a-z0-9_]+_input_[1-9][A-Z]")
-INTEGERS = ("uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us")
 
 
 def problem(what: str, found: str, expected: str, where: str, do: str = "") -> ContractError:

@@ -1,8 +1,9 @@
 """Frames <-> Arrow tables, by contract: explicit schemas, nothing inferred, fixed-width columns never copied.
 
 Category columns are `dictionary<int16, string>` whose dictionary is the whole sealed vocabulary; times are
-`timestamp[us, UTC]`; ids stay uint64. Strings, booleans and masks are packed anew, since their layouts
-differ.
+`timestamp[us, UTC]`, dates `date32`; ids are int64 over the memory of the frame's uint64 (`check_frame`
+refuses an id that is not the same number in both). Strings, booleans and masks are packed anew, since their
+layouts differ.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from sim.shell.tables.digest import zero_nulls
 from sim.state.frames import Array, Frame
 
 Vocabularies = Mapping[str, Sequence[str]]
+_NAMED = {
+    "id": pa.int64(),
+    "bool": pa.bool_(),
+    "float64": pa.float64(),
+    "date": pa.date32(),
+    "string": pa.string(),
+}
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -28,9 +36,7 @@ def arrow_type(column: Column) -> pa.DataType:
         return pa.timestamp("us", tz="UTC")
     if column.type == "category":
         return pa.dictionary(pa.int16(), pa.string())
-    return {"bool": pa.bool_(), "float64": pa.float64(), "string": pa.string()}.get(column.type) or getattr(
-        pa, column.type
-    )()
+    return _NAMED.get(column.type) or getattr(pa, column.type)()
 
 
 def arrow_schema(dataset: Dataset, vocab: Vocabularies, metadata: Mapping[str, str]) -> pa.Schema:

@@ -8,10 +8,11 @@ Law `closedworld.table.v1`, all lengths and counts little-endian, frame(b) = u32
     piece   = BLAKE3( frame("closedworld.table.v1") + u32 columns + column digests in contract order )
     dataset = BLAKE3( frame("closedworld.dataset.v1") + u64 pieces + piece digests in file order )
 
-Values are fixed-width little-endian; booleans and validity are one byte; the values of null slots are zero;
-categories are int16 codes into the vocabulary framed in the header; strings are frame(utf8) each. binary64 is
-hashed as its bits, so -0.0 and 0.0 are different contents (no arithmetic of ours should make one where the
-other is meant); NaN never gets here (`checks.py`).
+Values are fixed-width little-endian, an id the eight bytes that it is as int64 and as uint64; booleans and
+validity are one byte; the values of null slots are zero; categories are int16 codes into the vocabulary
+framed in the header; strings are frame(utf8) each. binary64 is hashed as its bits, so -0.0 and 0.0 are
+different contents (no arithmetic of ours should make one where the other is meant); NaN never gets here
+(`checks.py`).
 
 Contiguous columns are hashed in place; BLAKE3 runs at several GB/s a core.
 """

@@ -115,7 +115,9 @@ def test_a_column_used_is_the_column_written_out(tmp_path: Path) -> None:
                     said = {
                         key: value
                         for key, value in vars(column).items()
-                        if key != "where" and value not in (None, "")
+                        if key != "where"
+                        and value not in (None, "")
+                        and not (column.type == "id" and key in ("minimum", "maximum"))
                     }
                     entry.clear()
                     entry.update(

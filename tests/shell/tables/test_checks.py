@@ -324,3 +324,22 @@ def test_checks_look_at_columns_and_never_at_single_rows() -> None:
 
     few, many = work(10_000), work(1_000_000)
     assert many < 5 * few, (few, many)  # chunks, of which a million rows have some
+
+
+def test_an_id_is_the_same_number_signed_and_unsigned() -> None:
+    column = Column("item_id", "id", nullable=True)
+    contract = dataset(
+        table=TableContract("t", "", (Column("no", "uint32"), column)),
+        primary_key=("no",),
+        sort_order=("no",),
+        invariants=(),
+    )
+    assert (column.minimum, column.maximum, column.numpy_dtype) == (1, 2**63 - 1, "uint64")
+
+    def checked(*ids: int) -> list[str]:
+        values = np.array(ids, dtype=np.uint64)
+        columns = {"no": np.arange(len(ids), dtype=np.uint32), "item_id": values}
+        return red(check_frame(Frame(columns, {"item_id": values != 7}), contract, VOCAB, None))
+
+    assert checked(1, 2**63 - 1, 7) == []  # 7 is null
+    assert checked(1, 0) == checked(2**63, 1) == checked(2**64 - 1) == ["range.item_id"]

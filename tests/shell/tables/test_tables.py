@@ -95,10 +95,22 @@ ENCODED = [
     (
         "delta",
         "DELTA_BINARY_PACKED",
-        ["uint64", "int64", "uint32", "int32", "uint16", "int16", "uint8", "int8", "timestamp_us"],
+        [
+            "id",
+            "uint64",
+            "int64",
+            "uint32",
+            "int32",
+            "uint16",
+            "int16",
+            "uint8",
+            "int8",
+            "timestamp_us",
+            "date",
+        ],
     ),
-    ("plain", "PLAIN", ["uint64", "int64", "float64", "int16", "string"]),
-    ("dictionary", "RLE_DICTIONARY", ["uint64", "int32", "string", "category"]),
+    ("plain", "PLAIN", ["id", "uint64", "int64", "float64", "int16", "string", "date"]),
+    ("dictionary", "RLE_DICTIONARY", ["id", "uint64", "int32", "string", "category"]),
     ("byte_stream_split", "BYTE_STREAM_SPLIT", ["float64", "uint64", "int32", "timestamp_us"]),
 ]
 

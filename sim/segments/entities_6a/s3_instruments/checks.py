@@ -6,6 +6,7 @@ import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.horizon import span_of
+from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.s3_instruments.cells import (
@@ -16,7 +17,7 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     instruments_of,
     is_class,
 )
-from sim.segments.entities_6a.s3_instruments.rows import Holders, month_of_day
+from sim.segments.entities_6a.s3_instruments.rows import Holders
 from sim.segments.entities_6a.terms import WHOLE, shares, shares_by_region
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
@@ -114,10 +115,12 @@ def count_instruments(
 def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame, first_id: int) -> None:
     """Dates out of order, tokens without a card of their account, cards and tokens."""
     start = span_of(ctx.params.scenario_horizon_5A).first_day
-    month = int(month_of_day(np.array([start], dtype=np.int32))[0])
+    month = first_day_of_month(month_of_day(np.array([start], dtype=np.int32)))
     expires = base.present("expiry_month")
     wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)
-    wrong |= expires & ((base.expiry_month < month) | (base.expiry_month < month_of_day(base.issue_date)))
+    issued, last = (month_of_day(base[name]) for name in ("issue_date", "expiry_month"))
+    wrong |= expires & ((base.expiry_month < month) | (last < issued))
+    wrong |= expires & (base.expiry_month != first_day_of_month(last))
     cards, tokens = (
         is_class(ctx, *CARDS)[base.instrument_type],
         np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type]),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.groups import prefix, run_offsets
 from sim.recipes.horizon import span_of
+from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
 from sim.recipes.words import WORDS_NEEDS, words_at
 from sim.segments.entities_6a.s3_instruments.cells import (
@@ -111,7 +112,7 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     has_token = np.zeros(shape, dtype=np.bool_)
     has_token[tokens] = True
     token_id, underlying = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
-    token_id[tokens] = pair_entity(ctx, at_token.c1, at_token.c0 ^ _TOKEN_TAG)
+    token_id[tokens] = id_of(pair_entity(ctx, at_token.c1, at_token.c0 ^ _TOKEN_TAG))
     underlying[tokens] = behind.astype(np.uint64) + np.uint64(first_id)
     expires = has_token.copy()
     expires[cards] = True
@@ -163,7 +164,7 @@ def _cards(
     span = np.minimum(months * DAYS_A_MONTH, last - opened.astype(np.int64) + 1)
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
     columns["issue_date"][rows] = issue
-    columns["expiry_month"][rows] = month_of_day(issue) + months
+    columns["expiry_month"][rows] = first_day_of_month(month_of_day(issue) + months)
 
 
 def _tokens(
@@ -257,18 +258,3 @@ def _rails(ctx: Context) -> Array:
     abroad = np.full(len(currency), code[rails.international], dtype=np.int16)
     kinds = [taxonomy.instruments[name] for name in ctx.vocabulary("instrument_type")]
     return np.stack([abroad if kind == "BANK_INTERNATIONAL" else domestic for kind in kinds])
-
-
-def month_of_day(day: Array) -> Array:
-    """Months since 1970-01 of days since 1970-01-01 (int32 both), by the proleptic Gregorian calendar.
-
-    Years are counted from 1 March 0000, so that the leap day is a year's last (Hinnant, *chrono-compatible
-    low-level date algorithms*).
-    """
-    shifted = day.astype(np.int32) + np.int32(719_468)
-    era, of_era = shifted // 146_097, shifted % 146_097
-    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    month = (5 * of_year + 2) // 153
-    months: Array = (era * 400 + year) * 12 + month + 2 - 1_970 * 12
-    return months

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import ENTITY_NEEDS, pair_entity
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.groups import run_offsets, run_starts
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.recipes.weights import POWER_NEEDS, power
@@ -61,7 +61,8 @@ class Rings:
 
 def ring_ids(ctx: Context, country: Array, ordinal: Array) -> Array:
     """Ids of rings by country code and ordinal from 0: uint64."""
-    return pair_entity(ctx, ctx.name_hashes("country")[country], _RING_TAG | ordinal.astype(np.uint64))
+    tagged = _RING_TAG | ordinal.astype(np.uint64)
+    return id_of(pair_entity(ctx, ctx.name_hashes("country")[country], tagged))
 
 
 def rings_of(
@@ -175,6 +176,5 @@ def clusters_of(
     length = size[taken]
     at = np.arange(int(length.sum())) + np.repeat(offsets[:-1][taken] - (np.cumsum(length) - length), length)
     cluster[rows[at]] = np.repeat(np.arange(len(taken)), length)
-    return cluster, pair_entity(
-        ctx, people.entity[rows[offsets[:-1][taken]]], np.full(len(taken), _CLUSTER_TAG)
-    )
+    tags = np.full(len(taken), _CLUSTER_TAG)
+    return cluster, id_of(pair_entity(ctx, people.entity[rows[offsets[:-1][taken]]], tags))
