@@ -17,6 +17,9 @@ from sim.state.program import Program
 __all__ = ["CONFIGS", "audited", "built", "code", "entity_world", "posture"]
 
 CONFIGS = {
+    # Dense: worlds of some ten thousand parties have rings.
+    "fraud_prevalence_6A": config("layer3/6A/policy/fraud_prevalence.yaml") | {"profile": "dense"},
+    "risk_tiers_6A": config("layer3/6A/policy/risk_tiers.yaml"),
     "fraud_role_taxonomy_6A": config("layer3/6A/taxonomy/fraud_roles.yaml"),
     "fraud_roles_party_6A": config("layer3/6A/priors/fraud_roles_party.yaml"),
     "fraud_roles_entity_6A": config("layer3/6A/priors/fraud_roles_entity.yaml"),

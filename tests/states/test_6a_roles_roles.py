@@ -21,6 +21,7 @@ from sim.state.params import Params
 from tests.totals import figures
 
 PARTY = CONFIGS["fraud_roles_party_6A"]
+DENSE = CONFIGS["fraud_prevalence_6A"]["dense"]
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +52,13 @@ def test_world_totals_by_hand(world: tuple[MemoryWorld, dict[str, Frame]]) -> No
     """Shares of the prior times the parties of a type, rounded; none where the share is 0."""
     made, rows = world
     base, roles = made.store.load("s1_party_base_6A"), rows["s5_party_fraud_roles_6A"]
-    for name, shares in PARTY["share_ppm"].items():
+    for name, shares in DENSE["party"]["share_ppm"].items():
         for kind, share in shares.items():
             parties = base.party_type == code("party_type", kind)
             wanted = (share * int(parties.sum()) + 500_000) // 1_000_000
             assert int((roles.fraud_role[parties] == code("party_role", name)).sum()) == wanted, (name, kind)
     accounts, found = made.store.load("s2_account_base_6A"), rows["s5_account_fraud_roles_6A"]
-    for name, shares in CONFIGS["fraud_roles_entity_6A"]["account"]["share_ppm"].items():
+    for name, shares in DENSE["account"]["share_ppm"].items():
         for kind, share in shares.items():
             held = accounts.account_type == code("account_type", kind)
             wanted = (share * int(held.sum()) + 500_000) // 1_000_000
@@ -129,11 +130,6 @@ def test_roles_spread_and_own_risk_remains(world: tuple[MemoryWorld, dict[str, F
     made, rows = world
     party, account = rows["s5_party_fraud_roles_6A"], rows["s5_account_fraud_roles_6A"]
     owner = (made.store.load("s2_account_base_6A").owner_party_id - np.uint64(1)).astype(np.int64)
-    mule, mule_account = (
-        party.fraud_role[owner] == code("party_role", "MULE"),
-        account.fraud_role == code("account_role", "MULE_ACCOUNT"),
-    )
-    assert float(mule_account[mule].mean()) > 10 * float(mule_account[~mule].mean()) > 0
     inherited = account.cause == code("role_cause", "OWNER_ROLE")
     assert (party.fraud_role[owner[inherited]] != 0).all()
     named = inherited & account.valid["ring_id"]
@@ -143,12 +139,82 @@ def test_roles_spread_and_own_risk_remains(world: tuple[MemoryWorld, dict[str, F
     assert float((status[asleep] == code("account_status", "DORMANT")).mean()) > 0.9
 
 
+def test_mules_and_their_accounts_imply_each_other(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+    """By plain sets: every mule and organiser owns a mule account, on a deposit; nobody else but synthetic
+    identities does. Accounts that were taken over are of the clean.
+    """
+    made, rows = world
+    party, account = rows["s5_party_fraud_roles_6A"], rows["s5_account_fraud_roles_6A"]
+    base = made.store.load("s2_account_base_6A")
+    role = dict(zip(party.party_id.tolist(), party.fraud_role.tolist(), strict=True))
+    mine = account.fraud_role == code("account_role", "MULE_ACCOUNT")
+    owners = set(base.owner_party_id[mine].tolist())
+    always = {code("party_role", name) for name in ("MULE", "ORGANISER")}
+    assert {party for party, found in role.items() if found in always} <= owners
+    synthetic = code("party_role", "SYNTHETIC_ID")
+    assert {role[owner] for owner in owners} == always | {synthetic}
+    kinds = CONFIGS["fraud_role_taxonomy_6A"]["account_roles"]["MULE_ACCOUNT"]["types"]
+    assert set(base.account_type[mine].tolist()) <= {code("account_type", name) for name in kinds}
+    own = CONFIGS["fraud_roles_entity_6A"]["account"]["mule_account"]["more_permille"]["SYNTHETIC_ID"] / 1000
+    theirs = np.array([role[owner] == synthetic for owner in base.owner_party_id.tolist()])
+    theirs &= np.isin(base.account_type, [code("account_type", name) for name in kinds])
+    drawn, count = int((mine & theirs).sum()), int(theirs.sum())
+    assert abs(drawn - own * count) < 5 * (own * (1 - own) * count) ** 0.5
+    taken = account.fraud_role == code("account_role", "ACCOUNT_TAKEN_OVER")
+    assert taken.any() and {role[owner] for owner in base.owner_party_id[taken].tolist()} == {0}
+
+
+def test_profiles_differ_in_numbers_alone() -> None:
+    """The realistic profile: shares by hand; every check passes."""
+    made = entity_world(20_000)
+    made.configs = changed(fraud_prevalence_6A={"profile": "realistic"})
+    rows = posture(made)["s5_party_fraud_roles_6A"]
+    shares = CONFIGS["fraud_prevalence_6A"]["realistic"]["party"]["share_ppm"]
+    kind = made.store.load("s1_party_base_6A").party_type
+    for name, by_type in shares.items():
+        wanted = sum(
+            (share * int((kind == code("party_type", key)).sum()) + 500_000) // 1_000_000
+            for key, share in by_type.items()
+        )
+        assert int((rows.fraud_role == code("party_role", name)).sum()) == wanted, name
+    assert made.failed() == []
+    assert [check.name for check in audited(made).values() if not check.passed] == []
+
+
+def test_shared_use_is_strangers_meeting(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+    """By plain sets: an address is shared where devices or parties of two households use it."""
+    made, rows = world
+    ips, links = rows["s5_ip_fraud_roles_6A"], made.store.load("s4_ip_links_6A")
+    home = made.store.load("s1_party_base_6A").household_id
+    device = made.store.load("s4_device_base_6A").primary_party_id
+    homes = defaultdict(set)
+    by_device, by_party = links.valid["device_id"], links.valid["party_id"]
+    for row in range(len(links)):
+        party = int(device[links.device_id[row] - 1]) if by_device[row] else 0
+        party = party or (int(links.party_id[row]) if by_party[row] else 0)
+        if party:
+            homes[int(links.ip_id[row])].add(int(home[party - 1]))
+    shared = {ip for ip, found in homes.items() if len(found) > 1}
+    assert shared == set(ips.ip_id[ips.shared_use].tolist()) and 0 < len(shared) < len(ips)
+
+
+def test_tiers_say_little_of_roles(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+    """A tier is noisy: mules are HIGH more often than the clean, and mostly are not."""
+    _, rows = world
+    party = rows["s5_party_fraud_roles_6A"]
+    high = party.risk_tier == code("risk_tier", "HIGH")
+    mule = party.fraud_role == code("party_role", "MULE")
+    assert 0.5 > float(high[mule].mean()) > float(high[party.fraud_role == 0].mean()) > 0.005
+    for dataset, frame in rows.items():
+        assert set(frame.risk_tier.tolist()) == {0, 1, 2}, dataset
+
+
 def test_collusion_follows_the_trade() -> None:
     """20,000 merchants: exact by class, and money services collude six times as often as shops."""
     made = entity_world(3000, shops=20_000)
     rows = posture(made)["s5_merchant_fraud_roles_6A"]
     collusive = rows.fraud_role == code("merchant_role", "COLLUSIVE")
-    for name, share in CONFIGS["fraud_roles_merchant_6A"]["share_ppm"]["COLLUSIVE"].items():
+    for name, share in DENSE["merchant"]["share_ppm"]["COLLUSIVE"].items():
         mine = rows.mcc_risk == code("mcc_risk", name)
         assert int(collusive[mine].sum()) == (share * int(mine.sum()) + 500_000) // 1_000_000
     with_ring = rows.valid["ring_id"]
@@ -187,7 +253,7 @@ def test_seed_and_later_roles() -> None:
     a, b = rows["s5_party_fraud_roles_6A"].fraud_role, other["s5_party_fraud_roles_6A"].fraud_role
     assert np.array_equal(np.bincount(a), np.bincount(b)) and (a != b).any()
     third = entity_world(8000)
-    third.configs = changed(fraud_roles_party_6A={"share_ppm.FIRST_PARTY_ABUSER.RETAIL": 15_000})
+    third.configs = changed(fraud_prevalence_6A={"dense.party.share_ppm.FIRST_PARTY_ABUSER.RETAIL": 15_000})
     later = posture(third)["s5_party_fraud_roles_6A"].fraud_role
     abuser = code("party_role", "FIRST_PARTY_ABUSER")
     assert (a[a != abuser] == np.where(later == abuser, 0, later)[a != abuser]).all() and (
@@ -200,19 +266,19 @@ def test_seed_and_later_roles() -> None:
     ("pack", "path", "value", "text"),
     [
         (
-            "fraud_roles_entity_6A",
-            "account.share_ppm.MULE_ACCOUNT.RETAIL_CREDIT_CARD_STANDARD",
+            "fraud_prevalence_6A",
+            "dense.account.share_ppm.DORMANT_RISKY.RETAIL_CREDIT_CARD_STANDARD",
             5,
             "RETAIL_CREDIT_CARD_STANDARD is 5",
         ),
-        ("fraud_roles_entity_6A", "ip.share_ppm.PROXY_IP.RESIDENTIAL", 1, "PROXY_IP.RESIDENTIAL is 1"),
-        ("fraud_roles_party_6A", "share_ppm.MULE.OTHER", 1, "MULE.OTHER is 1"),
+        ("fraud_prevalence_6A", "dense.ip.share_ppm.PROXY_IP.RESIDENTIAL", 1, "PROXY_IP.RESIDENTIAL is 1"),
+        ("fraud_prevalence_6A", "dense.party.share_ppm.MULE.OTHER", 1, "MULE.OTHER is 1"),
         ("fraud_roles_party_6A", "clusters.smallest", 9, "smallest 9 > largest 8"),
         ("fraud_role_taxonomy_6A", "cause_ring.RING", "never", "needs a ring"),
         ("fraud_role_taxonomy_6A", "party_roles.ORGANISER.causes", ["INDIVIDUAL"], "lacks RING"),
-        ("fraud_roles_entity_6A", "ip.share_ppm.HIGH_RISK_IP.VPN_PROXY", 200_000, "more than 1000000"),
+        ("fraud_prevalence_6A", "dense.ip.share_ppm.ABUSED_IP.VPN_PROXY", 200_000, "more than 1000000"),
         ("fraud_roles_merchant_6A", "mcc_ranges.TRAVEL", [[7011, 7011]], "is in"),
-        ("fraud_roles_party_6A", "world_cap_ppm.MULE", 0, ""),
+        ("fraud_prevalence_6A", "dense.party.world_cap_ppm.MULE", 0, ""),
     ],
 )
 def test_contradictions_are_refused(pack: str, path: str, value: Any, text: str) -> None:
@@ -254,7 +320,7 @@ def test_checks_turn_red(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
         for name in ("party", "account", "device", "ip", "merchant")
     }
     for kind, shape in shapes.items():
-        first = one(shape, *[0] * (len(shape) - 1), 1)
+        first = one(shape, *[0] * (len(shape) - 1), shape[-1] - 1)
         changed_roles = {f"{kind}_roles": first}
         assert not made.check_with(
             s6_fraud_roles, f"{kind} roles are on target in every cell", changed_roles
@@ -268,6 +334,14 @@ def test_checks_turn_red(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
                 kind,
                 cause,
             )
+    roles = len(DENSE["party"]["share_ppm"]) + 1
+    idle = {"owners_without": one((roles,), code("party_role", "MULE"))}
+    assert not made.check_with(s6_fraud_roles, "a mule owns a mule account", idle).passed
+    clean = {"mule_owners": one((roles,), 0) * int(np.asarray(totals["mule_owners"]).sum())}
+    assert not made.check_with(s6_fraud_roles, "a mule account is of a mule or its like", clean).passed
+    for kind in shapes:
+        high = {f"tiers.{kind}": one((3,), code("risk_tier", "HIGH")) * 10**9}
+        assert not made.check_with(s6_fraud_roles, f"risk tiers of {kind}", high).passed
     risky = np.zeros((3, 2), dtype=np.int64)
     risky[code("party_type", "RETAIL"), 0] = 50_000
     assert not made.check_with(s6_fraud_roles, "clean share of RETAIL", {"clean_by_type": risky}).passed

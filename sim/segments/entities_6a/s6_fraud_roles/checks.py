@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.segments.entities_6a.s6_fraud_roles.parties import Roles
+from sim.segments.entities_6a.s6_fraud_roles.counts import KINDS, RoleCounts
 from sim.segments.entities_6a.s6_fraud_roles.plan import Targets
+from sim.segments.entities_6a.s6_fraud_roles.prevalence import PREVALENCE_NEEDS, prevalence
 from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.targets import (
     ACCOUNT_ORDER,
@@ -17,132 +16,20 @@ from sim.segments.entities_6a.s6_fraud_roles.targets import (
     MERCHANT_ORDER,
     PARTY_ORDER,
 )
-from sim.state.context import Context, PartitionContext
-from sim.state.counters import Counters, Scalar, Vector
+from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Check, Needs
-from sim.state.frames import Array, Frame
+from sim.state.frames import Array
 from sim.state.totals import Totals
-
-KINDS = ("party", "account", "device", "ip", "merchant")
-_TYPES = {"account": "account_type", "device": "device_type", "ip": "ip_type"}
 
 ROLE_CHECKS_NEEDS = Needs(
     reads={"s1_party_summary_6A": ROW_LEVEL},
     config=(
         "fraud_role_taxonomy_6A",
         "fraud_roles_entity_6A",
-        "fraud_roles_merchant_6A",
-        "fraud_roles_party_6A",
         "realism_gates_posture_6A",
     ),
+    uses=(PREVALENCE_NEEDS,),
 )
-
-
-class RoleCounts(Counters):
-    """Roles by cell, their causes without and with a ring, and who is together in rings and clusters."""
-
-    party_roles = Vector("country", "segment", "party_role")
-    account_roles = Vector("country", "account_type", "account_role")
-    device_roles = Vector("country", "device_type", "device_role")
-    ip_roles = Vector("country", "ip_type", "ip_role")
-    merchant_roles = Vector("mcc_risk", "merchant_role")
-    party_causes = Vector("party_role", "role_cause", 2)
-    account_causes = Vector("account_role", "role_cause", 2)
-    device_causes = Vector("device_role", "role_cause", 2)
-    ip_causes = Vector("ip_role", "role_cause", 2)
-    merchant_causes = Vector("merchant_role", "role_cause", 2)
-    clean_by_type = Vector("party_type", 2)
-    rings = Scalar()
-    ring_members = Scalar()
-    rings_peopled = Scalar()
-    clustered = Scalar()
-    clusters = Scalar()
-    meetings = Scalar()
-
-
-_COUNTED = {
-    "party": (RoleCounts.party_roles, RoleCounts.party_causes),
-    "account": (RoleCounts.account_roles, RoleCounts.account_causes),
-    "device": (RoleCounts.device_roles, RoleCounts.device_causes),
-    "ip": (RoleCounts.ip_roles, RoleCounts.ip_causes),
-    "merchant": (RoleCounts.merchant_roles, RoleCounts.merchant_causes),
-}
-
-
-def count_piece(
-    ctx: PartitionContext,
-    people: Frame,
-    groups: Frame,
-    accounts: Frame,
-    devices: Frame,
-    ips: Frame,
-    roles: Sequence[Roles],
-) -> None:
-    """Integer sums of a piece, over its rows as published.
-
-    Args:
-        ctx: Context of 6A.S6.
-        people: Parties, in order of the groups.
-        groups: Rows of s1_party_summary_6A of the piece.
-        accounts: Rows of the base.
-        devices: Rows of the base.
-        ips: Rows of the base.
-        roles: Of parties, accounts, devices and addresses.
-    """
-    segments = len(ctx.vocabulary("segment"))
-    cell = np.repeat(
-        groups.country_iso.astype(np.int64) * segments + groups.segment_id, groups.parties.astype(np.int64)
-    )
-    _tally(ctx, "party", cell, len(ctx.vocabulary("country")) * segments, roles[0])
-    tables = (
-        ("account", accounts, "country_iso"),
-        ("device", devices, "home_country_iso"),
-        ("ip", ips, "country_iso"),
-    )
-    for (kind, frame, country), found in zip(tables, roles[1:], strict=True):
-        types = len(ctx.vocabulary(_TYPES[kind]))
-        _tally(
-            ctx,
-            kind,
-            frame[country].astype(np.int64) * types + frame[_TYPES[kind]],
-            len(ctx.vocabulary("country")) * types,
-            found,
-        )
-    types_of = np.bincount(
-        people.party_type.astype(np.int64) * 2 + (roles[0].role == 0),
-        minlength=2 * len(ctx.vocabulary("party_type")),
-    )
-    ctx.count(RoleCounts.clean_by_type, types_of)
-    _count_rings(ctx, roles[0])
-
-
-def count_merchants(ctx: PartitionContext, merchants: Frame, roles: Roles) -> None:
-    """Integer sums over all merchants."""
-    _tally(ctx, "merchant", merchants.mcc_risk.astype(np.int64), len(ctx.vocabulary("mcc_risk")), roles)
-
-
-def _tally(ctx: PartitionContext, kind: str, cell: Array, cells: int, found: Roles) -> None:
-    """Roles by cell, and causes with and without ring by role."""
-    roles, causes = len(ctx.vocabulary(f"{kind}_role")), len(ctx.vocabulary("role_cause"))
-    by_cell = np.bincount(cell * roles + found.role, minlength=cells * roles)
-    ctx.count(_COUNTED[kind][0], by_cell)
-    mixed = (found.role.astype(np.int64) * causes + found.cause) * 2 + found.ringed
-    ctx.count(_COUNTED[kind][1], np.bincount(mixed, minlength=roles * causes * 2))
-
-
-def _count_rings(ctx: PartitionContext, parties: Roles) -> None:
-    """Rings, those with members beside the organiser, and all their members.
-
-    Synthetic identities in clusters.
-    """
-    organiser, synthetic = ctx.code("party_role", "ORGANISER"), ctx.code("party_role", "SYNTHETIC_ID")
-    members = parties.ring_id[parties.ringed & (parties.role != organiser) & (parties.role != synthetic)]
-    ctx.count(RoleCounts.rings, int((parties.role == organiser).sum()))
-    ctx.count(RoleCounts.ring_members, len(members))
-    ctx.count(RoleCounts.rings_peopled, len(np.unique(members)))
-    clustered = parties.ring_id[parties.ringed & (parties.role == synthetic)]
-    ctx.count(RoleCounts.clustered, len(clustered))
-    ctx.count(RoleCounts.clusters, len(np.unique(clustered)))
 
 
 def role_checks(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
@@ -151,6 +38,8 @@ def role_checks(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
         *_exact(ctx, totals, targets),
         *_caps(ctx, totals),
         *(_causes(ctx, kind, found) for kind, found in _causes_found(totals).items()),
+        *_mules(ctx, totals),
+        *_tiers(ctx, totals),
         *_clean(ctx, totals),
         *_togetherness(ctx, totals),
         *_ledgers(ctx, totals, targets),
@@ -187,6 +76,10 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     ):
         wanted[kind] = array.astype(np.int64).transpose(1, 2, 0).reshape(-1, array.shape[0])
     result = []
+    # Mule accounts follow from their owners: see `_mules`.
+    wanted["account"][:, ctx.code("account_role", "MULE_ACCOUNT")] = roles["account"][
+        :, ctx.code("account_role", "MULE_ACCOUNT")
+    ]
     for kind, aim in wanted.items():
         found = roles[kind]
         wrong = int((found[:, 1:] != aim[:, 1:]).sum())
@@ -200,14 +93,7 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
 
 def _caps(ctx: Context, totals: Totals) -> list[Check]:
     """No role takes more of the world than its cap; rounding may add one a type."""
-    entity = ctx.params.fraud_roles_entity_6A
-    caps = {
-        "party": ctx.params.fraud_roles_party_6A,
-        "account": entity.account,
-        "device": entity.device,
-        "ip": entity.ip,
-    }
-    caps["merchant"] = ctx.params.fraud_roles_merchant_6A
+    caps = {kind: prevalence(ctx, kind) for kind in KINDS}
     result, roles = [], _roles(totals)
     for kind in KINDS:
         found = roles[kind].sum(axis=0)
@@ -245,6 +131,48 @@ def _causes(ctx: Context, kind: str, found: Array) -> Check:
         {"rows that do not fit": 0},
         f"{wrong} rows; rows by cause",
     )
+
+
+def _mules(ctx: Context, totals: Totals) -> list[Check]:
+    """A mule owns a mule account, and so does an organiser; a mule account is of a mule or of its like."""
+    seen, gates = RoleCounts(totals), ctx.params.realism_gates_posture_6A.mules
+    names = ctx.vocabulary("party_role")
+    law = ctx.params.fraud_roles_entity_6A.account.mule_account
+    idle = {name: int(seen.owners_without[ctx.code("party_role", name)]) for name in law.always}
+    owners = dict(zip(names, seen.mule_owners.tolist(), strict=True))
+    alike, accounts = sum(owners[name] for name in law.more_permille), sum(owners.values())
+    least = int(gates.like_owner_permille)
+    return [
+        Check(
+            "a mule owns a mule account",
+            not any(idle.values()),
+            idle,
+            0,
+            "mules and organisers without one",
+        ),
+        Check(
+            "a mule account is of a mule or its like",
+            alike * 1000 >= least * accounts,
+            owners,
+            {"permille": least},
+            "mule accounts by the role of their owner",
+        ),
+    ]
+
+
+def _tiers(ctx: Context, totals: Totals) -> list[Check]:
+    """No tier HIGH for more than a few, from a number of entities on."""
+    seen, gates = RoleCounts(totals), ctx.params.realism_gates_posture_6A.tiers
+    names, result = ctx.vocabulary("risk_tier"), []
+    for kind in KINDS:
+        found = dict(zip(names, seen.tiers[kind].tolist(), strict=True))
+        total = sum(found.values())
+        fits = found["HIGH"] * 1000 <= int(gates.high_most_permille) * total
+        limits = {"HIGH, permille": int(gates.high_most_permille), "from": int(gates.entities_least)}
+        result.append(
+            Check(f"risk tiers of {kind}", fits or total < int(gates.entities_least), found, limits)
+        )
+    return result
 
 
 def _clean(ctx: Context, totals: Totals) -> list[Check]:
@@ -307,12 +235,15 @@ def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     orders = {"account": ACCOUNT_ORDER, "device": DEVICE_ORDER, "ip": IP_ORDER, "merchant": MERCHANT_ORDER}
     rows = {kind: int(found.sum()) for kind, found in _roles(totals).items()}
     ringed = int(seen.merchant_causes[:, ctx.code("role_cause", "RING")].sum())
+    more = dict.fromkeys(orders, 0) | {"account": int(seen.may_be_mule)}
     return [
         ledger_check(totals, "6A.party_role", racing, 1),
         *(
-            ledger_check(totals, f"6A.{kind}_role", rows[kind] * len(order), 1)
+            ledger_check(totals, f"6A.{kind}_role", rows[kind] * len(order) + more[kind], 1)
             for kind, order in orders.items()
         ),
+        *(ledger_check(totals, f"6A.{kind}_tier", rows[kind], 1) for kind in KINDS),
+        ledger_check(totals, "6A.mule_account", int(seen.may_be_mule), 1),
         ledger_check(totals, "6A.ring_size", seen.rings, 1),
         ledger_check(totals, "6A.ring_seat", seen.meetings, 2),
         ledger_check(totals, "6A.synthetic_cluster", RingCounts(totals).cluster_candidates, 1),

@@ -7,77 +7,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.groups import run_offsets, run_starts
-from sim.recipes.horizon import span_of
+from sim.recipes.groups import run_offsets
+from sim.segments.entities_6a.draw_keys import ordinals
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
 from sim.segments.entities_6a.s6_fraud_roles.people import People
 from sim.segments.entities_6a.s6_fraud_roles.race import ROLE_RACE_NEEDS, places, winners
-from sim.segments.entities_6a.s6_fraud_roles.targets import ACCOUNT_ORDER, DEVICE_ORDER, IP_ORDER, by_name
+from sim.segments.entities_6a.s6_fraud_roles.targets import DEVICE_ORDER, IP_ORDER, by_name
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
-ACCOUNT, DEVICE, IP = "6A.account_role", "6A.device_role", "6A.ip_role"
+DEVICE, IP = "6A.device_role", "6A.ip_role"
 NOBODY = np.uint32(0xFFFFFFFF)
-_UNIT = np.uint64(100)  # own weights are permille x 100, so that none is too small to race
+UNIT = np.uint64(100)  # own weights are permille x 100, so that none is too small to race
 _LEAST = np.uint64(64)
 
+INHERITANCE_NEEDS = Needs(uses=(ROLE_RACE_NEEDS,))
 ROLE_INHERITED_NEEDS = Needs(
-    config=("fraud_roles_entity_6A", "scenario_horizon_5A"),
-    streams=(ACCOUNT, DEVICE, IP),
+    config=("fraud_roles_entity_6A",),
+    streams=(DEVICE, IP),
     kernels=("entity_hash", "inherit_risk"),
-    uses=(ROLE_RACE_NEEDS,),
+    uses=(INHERITANCE_NEEDS,),
 )
-
-
-def account_roles(
-    ctx: PartitionContext, accounts: Frame, owner: Array, people: People, parties: Roles, targets: Array
-) -> Roles:
-    """Roles of the accounts of a piece.
-
-    Args:
-        ctx: Context of 6A.S6.
-        accounts: account_type, country_iso, owner_party_id, open_date, status; sorted by country, type,
-            owner.
-        owner: int64: row of each account's owner.
-        people: Parties of the piece.
-        parties: Their roles.
-        targets: uint64, roles x countries x types.
-    """
-    law, count = ctx.params.fraud_roles_entity_6A.account, len(accounts)
-    found = clean(ctx, count)
-    offsets = run_offsets(accounts.country_iso, accounts.account_type)
-    first = offsets[:-1].astype(np.int64)
-    start = span_of(ctx.params.scenario_horizon_5A).first_day
-    fresh = np.where(
-        accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000)
-    )
-    ordinal = _ordinal(accounts.country_iso, accounts.account_type, accounts.owner_party_id)
-    account = ctx.field("owned_account", account_type=accounts.account_type, account_number=ordinal)
-    entity, single = people.entity[owner], np.arange(count + 1, dtype=np.uint64)
-    for name in ACCOUNT_ORDER:
-        code = ctx.code("account_role", name)
-        own = (
-            by_name(ctx, "account_status", law.status_permille[name])[accounts.status]
-            * fresh
-            // np.uint64(1000)
-            * _UNIT
-        )
-        weight, source, _ = ctx.kernels.inherit_risk(
-            offset=single,
-            link=owner.astype(np.uint32),
-            factor=_factors(ctx, law.owner_permille[name], parties),
-            own=own,
-        )
-        at = ctx.address(ACCOUNT, owned_account=account, role=code, party=entity)
-        place = places(ctx, at, _eligible(weight, found))
-        won = winners(
-            ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]]
-        )
-        _give(ctx, found, code, won, source, parties)
-    return found
 
 
 def device_roles(
@@ -87,6 +40,7 @@ def device_roles(
     people: People,
     parties: Roles,
     merchant: Array,
+    fields: tuple[Array, Array],
     targets: Array,
 ) -> Roles:
     """Roles of the devices of a piece.
@@ -99,6 +53,7 @@ def device_roles(
         people: Parties of the piece.
         parties: Their roles.
         merchant: int16: role of a terminal's merchant; clean for parties' devices.
+        fields: From `device_fields`.
         targets: uint64, roles x countries x types.
     """
     law, count = ctx.params.fraud_roles_entity_6A.device, len(devices)
@@ -107,7 +62,7 @@ def device_roles(
     country, kind = devices.home_country_iso[order], devices.device_type[order]
     offsets = run_offsets(country, kind)
     first = offsets[:-1].astype(np.int64)
-    holder, device = _device_fields(ctx, devices, people)
+    holder, device = fields
     offset = np.concatenate(
         (np.zeros(1, dtype=np.uint64), np.cumsum(links.users_of_device).astype(np.uint64))
     )
@@ -119,17 +74,17 @@ def device_roles(
         shared = np.where(links.users_of_device > 1, np.uint64(law.shared_permille[name]), np.uint64(1000))
         inside = np.where(ringed, np.uint64(law.ring_permille[name]), np.uint64(1000))
         own = shared * inside // np.uint64(1000) * trade[merchant] // np.uint64(1000)
-        own = np.minimum(own * _UNIT, np.uint64(0xFFFFFFFF))
+        own = np.minimum(own * UNIT, np.uint64(0xFFFFFFFF))
         weight, source, _ = ctx.kernels.inherit_risk(
             offset=offset,
             link=links.user_party.astype(np.uint32),
-            factor=_factors(ctx, law.owner_permille[name], parties),
+            factor=factors(ctx, law.owner_permille[name], parties),
             own=own,
         )
         at = ctx.address(DEVICE, owned_device=device, role=code, device_holder=holder)
-        place = places(ctx, at, _eligible(weight, found))
+        place = places(ctx, at, eligible(weight, found))
         won = order[winners(ctx, place[order], offsets, targets[code][country[first], kind[first]])]
-        _give(ctx, found, code, won, source, parties)
+        give(ctx, found, code, won, source, parties)
         cold = won[source[won] == NOBODY]
         if name == "REUSED_DEVICE":
             found.cause[cold[links.users_of_device[cold] > 1]] = ctx.code("role_cause", "SHARED_USE")
@@ -137,7 +92,7 @@ def device_roles(
     return found
 
 
-def _device_fields(ctx: Context, devices: Frame, people: People) -> tuple[Array, Array]:
+def device_fields(ctx: Context, devices: Frame, people: People) -> tuple[Array, Array]:
     """Fields `device_holder` and `owned_device` of the devices' addresses: uint64, n each."""
     owned = devices.present("primary_party_id")
     owner = np.zeros(len(devices), dtype=np.int64)
@@ -149,7 +104,7 @@ def _device_fields(ctx: Context, devices: Frame, people: People) -> tuple[Array,
     entity = np.where(
         owned, people.entity[owner] if len(people.frame) else np.uint64(0), devices.primary_site_id
     )
-    ordinal = np.where(owned, _ordinal(owned, entity, devices.device_type), _ordinal(owned, entity))
+    ordinal = np.where(owned, ordinals(owned, entity, devices.device_type), ordinals(owned, entity))
     return entity, ctx.field(
         "owned_device", terminal=~owned, device_type=devices.device_type, device_number=ordinal
     )
@@ -159,7 +114,7 @@ def ip_entities(ctx: Context, ips: Frame) -> Array:
     """Entity of an IP address's draws: hash of country, type, class and rank in them, uint64, n."""
     order = np.lexsort((ips.asn_class, ips.ip_type, ips.country_iso))
     rank = np.empty(len(ips), dtype=np.uint64)
-    rank[order] = _ordinal(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
+    rank[order] = ordinals(ips.country_iso[order], ips.ip_type[order], ips.asn_class[order])
     return ctx.field(
         "ip",
         country_name=ctx.name_hashes("country")[ips.country_iso],
@@ -167,6 +122,23 @@ def ip_entities(ctx: Context, ips: Frame) -> Array:
         asn_class_name=ctx.name_hashes("asn_class")[ips.asn_class],
         ip_class_rank=rank,
     )
+
+
+def shared_use(ips: Frame, links: Links, household: Array) -> Array:
+    """Whether parties of different households use an address: bool, n.
+
+    Args:
+        ips: Addresses of the piece.
+        links: Who uses them.
+        household: uint64: household of each party.
+    """
+    used = np.flatnonzero(links.users_of_ip)
+    found = np.zeros(len(ips), dtype=np.bool_)
+    starts = np.cumsum(links.users_of_ip[used]) - links.users_of_ip[used]
+    home = household[links.ip_party]
+    if len(used):
+        found[used] = np.minimum.reduceat(home, starts) < np.maximum.reduceat(home, starts)
+    return found
 
 
 def ip_roles(
@@ -199,27 +171,17 @@ def ip_roles(
         weight = (
             (np.uint64(1_000_000) + np.uint64(law.risky_users_permille[name]) * share)
             // np.uint64(1000)
-            * _UNIT
+            * UNIT
         )
-        place = places(ctx, ctx.address(IP, role=code, ip=entity), _eligible(weight, found))
+        place = places(ctx, ctx.address(IP, role=code, ip=entity), eligible(weight, found))
         won = winners(ctx, place, offsets, targets[code][ips.country_iso[first], ips.ip_type[first]])
-        _give(ctx, found, code, won, source if name == "HIGH_RISK_IP" else np.full(count, NOBODY), parties)
-        if name != "HIGH_RISK_IP":
+        give(ctx, found, code, won, source if name == "ABUSED_IP" else np.full(count, NOBODY), parties)
+        if name != "ABUSED_IP":
             found.cause[won] = ctx.code("role_cause", "SHARED_USE")
     return found
 
 
-def _ordinal(*columns: Array) -> Array:
-    """Position of each row in its run of equal keys, from 0: uint64."""
-    starts = run_starts(*columns)
-    count = len(columns[0])
-    ordinal: Array = (np.arange(count) - np.repeat(starts, np.diff(np.append(starts, count)))).astype(
-        np.uint64
-    )
-    return ordinal
-
-
-def _factors(ctx: Context, table: Params, parties: Roles) -> Array:
+def factors(ctx: Context, table: Params, parties: Roles) -> Array:
     """What each party does to what it owns, permille: uint32."""
     factor = by_name(ctx, "party_role", table)
     factor[ctx.code("party_role", "CLEAN")] = 1000
@@ -227,12 +189,12 @@ def _factors(ctx: Context, table: Params, parties: Roles) -> Array:
     return found
 
 
-def _eligible(weight: Array, found: Roles) -> Array:
+def eligible(weight: Array, found: Roles) -> Array:
     """Weights of those without a role; 0 for the others."""
     return np.where((found.role == 0) & (weight > 0), np.maximum(weight, _LEAST), np.uint64(0))
 
 
-def _give(ctx: PartitionContext, found: Roles, code: int, won: Array, source: Array, parties: Roles) -> None:
+def give(ctx: PartitionContext, found: Roles, code: int, won: Array, source: Array, parties: Roles) -> None:
     """Give the winners their role.
 
     The cause is the risky owner, whose ring they join, or else themselves.

@@ -53,17 +53,19 @@ def class_counts(ctx: Context, merchants: Frame) -> Array:
     ]
 
 
-def merchant_roles(ctx: PartitionContext, merchants: Frame, targets: Array, rings: Array) -> Roles:
+def merchant_roles(
+    ctx: PartitionContext, merchants: Frame, feature: Array, targets: Array, rings: Array
+) -> Roles:
     """Roles of all merchants.
 
     Args:
         ctx: Context of 6A.S6.
         merchants: From `merchants_of`.
+        feature: From `merchant_features`.
         targets: uint64, roles x 1 x classes.
         rings: uint64, one a country: how many rings it has.
     """
     found = clean(ctx, len(merchants))
-    feature = _features(ctx, merchants)
     order = np.argsort(merchants.mcc_risk, kind="stable")
     classes = len(ctx.vocabulary("mcc_risk"))
     offsets = np.searchsorted(merchants.mcc_risk[order], np.arange(classes + 1)).astype(np.uint64)
@@ -94,8 +96,8 @@ def _join(ctx: PartitionContext, merchants: Frame, found: Roles, rows: Array, ri
     found.ring_id[rows], found.ringed[rows] = ring_ids(ctx, country, ordinal), True
 
 
-def _features(ctx: Context, merchants: Frame) -> Array:
-    """uint16, len(FEATURES) x n, permille."""
+def merchant_features(ctx: Context, merchants: Frame) -> Array:
+    """How each merchant sells: uint16, len(FEATURES) x n, permille."""
     outlets = ctx.load("outlet_catalogue", columns=("merchant_id", "legal_country_iso"))
     offsets = run_offsets(outlets.merchant_id)
     owner = look_up(merchants.merchant_id, outlets.merchant_id[offsets[:-1].astype(np.int64)])

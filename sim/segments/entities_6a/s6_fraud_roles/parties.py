@@ -39,12 +39,10 @@ class Roles:
     ring_id: Array
     ringed: Array
 
-    def frame(self, **keys: Array) -> Frame:
-        """Rows of a role table under these leading columns."""
-        return Frame(
-            {**keys, "fraud_role": self.role, "cause": self.cause, "ring_id": self.ring_id},
-            {"ring_id": self.ringed},
-        )
+    def frame(self, leading: dict[str, Array], **trailing: Array) -> Frame:
+        """Rows of a role table between these columns."""
+        roles = {"fraud_role": self.role, "cause": self.cause, "ring_id": self.ring_id}
+        return Frame({**leading, **roles, **trailing}, {"ring_id": self.ringed})
 
 
 def clean(ctx: PartitionContext, count: int) -> Roles:

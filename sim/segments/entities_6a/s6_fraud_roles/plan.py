@@ -25,7 +25,6 @@ from sim.state.frames import Array
 
 ROLE_PLAN_NEEDS = Needs(
     reads={"s2_account_summary_6A": ROW_LEVEL, "s4_device_summary_6A": ROW_LEVEL, "s4_ip_base_6A": ROW_LEVEL},
-    config=("fraud_roles_entity_6A", "fraud_roles_merchant_6A"),
     uses=(ROLE_MERCHANTS_NEEDS, ROLE_TARGETS_NEEDS),
 )
 
@@ -86,24 +85,16 @@ def targets_of(ctx: Context) -> Targets:
     countries = len(ctx.vocabulary("country"))
     rings = np.zeros(countries, dtype=np.uint64)
     np.add.at(rings, summary.country_iso, parties[:, ctx.code("party_role", "ORGANISER")])
-    entity, trade = ctx.params.fraud_roles_entity_6A, ctx.params.fraud_roles_merchant_6A
-    pack = "fraud_roles_entity_6A"
     classes = class_counts(ctx, merchants_of(ctx))
     accounts = _counts(ctx, "s2_account_summary_6A", "account_type", "accounts")
     devices = _counts(ctx, "s4_device_summary_6A", "device_type", "devices")
     return Targets(
         summary.country_iso,
         parties,
-        typed_targets(
-            ctx, f"{pack}.account", ("account_type", "account_role"), entity.account, ACCOUNT_ORDER, accounts
-        ),
-        typed_targets(
-            ctx, f"{pack}.device", ("device_type", "device_role"), entity.device, DEVICE_ORDER, devices
-        ),
-        typed_targets(ctx, f"{pack}.ip", ("ip_type", "ip_role"), entity.ip, IP_ORDER, _ip_counts(ctx)),
-        typed_targets(
-            ctx, "fraud_roles_merchant_6A", ("mcc_risk", "merchant_role"), trade, MERCHANT_ORDER, classes
-        ),
+        typed_targets(ctx, "account", ("account_type", "account_role"), ACCOUNT_ORDER, accounts),
+        typed_targets(ctx, "device", ("device_type", "device_role"), DEVICE_ORDER, devices),
+        typed_targets(ctx, "ip", ("ip_type", "ip_role"), IP_ORDER, _ip_counts(ctx)),
+        typed_targets(ctx, "merchant", ("mcc_risk", "merchant_role"), MERCHANT_ORDER, classes),
         rings,
     )
 

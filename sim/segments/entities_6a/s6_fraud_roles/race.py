@@ -71,11 +71,7 @@ def winners(ctx: Context, place: Array, offsets: Array, quota: Array) -> Array:
             "a group has fewer entities that may bear a role than its target asks for",
             found=f"{len(wanted)} groups, targets up to {int(need.max())}",
             expected="shares of all roles of a type together below 1",
-            at=(
-                "fraud_roles_party_6A.share_ppm",
-                "fraud_roles_entity_6A",
-                "fraud_roles_merchant_6A.share_ppm",
-            ),
+            at="fraud_prevalence_6A",
             do="lower shares there",
             error=ValidationError,
         )

@@ -15,23 +15,32 @@ import numpy as np
 
 from sim.recipes.join import look_up
 from sim.segments.entities_6a.country_pieces import COUNTRY_PIECES_NEEDS, Piece, piece_of, plan_pieces, row_of
-from sim.segments.entities_6a.s6_fraud_roles.checks import (
-    ROLE_CHECKS_NEEDS,
+from sim.segments.entities_6a.s6_fraud_roles.accounts import (
+    ROLE_ACCOUNTS_NEEDS,
+    account_fields,
+    account_roles,
+    may_be_mule,
+)
+from sim.segments.entities_6a.s6_fraud_roles.checks import ROLE_CHECKS_NEEDS, role_checks
+from sim.segments.entities_6a.s6_fraud_roles.counts import (
     RoleCounts,
     count_merchants,
+    count_mules,
     count_piece,
-    role_checks,
 )
 from sim.segments.entities_6a.s6_fraud_roles.inherited import (
     ROLE_INHERITED_NEEDS,
-    account_roles,
+    device_fields,
     device_roles,
     ip_entities,
     ip_roles,
+    shared_use,
 )
 from sim.segments.entities_6a.s6_fraud_roles.links import ROLE_LINKS_NEEDS, links_of
 from sim.segments.entities_6a.s6_fraud_roles.merchants import (
+    FEATURES,
     ROLE_MERCHANTS_NEEDS,
+    merchant_features,
     merchant_roles,
     merchants_of,
 )
@@ -40,6 +49,15 @@ from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, pe
 from sim.segments.entities_6a.s6_fraud_roles.plan import ROLE_PLAN_NEEDS, Targets, slice_of, targets_of
 from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
+from sim.segments.entities_6a.s6_fraud_roles.tiers import (
+    MERCHANT_TIERS_NEEDS,
+    RISK_TIERS_NEEDS,
+    account_tiers,
+    device_tiers,
+    ip_tiers,
+    merchant_tiers,
+    party_tiers,
+)
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
@@ -64,6 +82,9 @@ STATE = State(
     counts=(RoleCounts, RingCounts),
     uses=(
         COUNTRY_PIECES_NEEDS,
+        MERCHANT_TIERS_NEEDS,
+        RISK_TIERS_NEEDS,
+        ROLE_ACCOUNTS_NEEDS,
         ROLE_CHECKS_NEEDS,
         ROLE_INHERITED_NEEDS,
         ROLE_LINKS_NEEDS,
@@ -94,20 +115,19 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Roles of everybody and everything in a run of countries, or of the merchants."""
     if "merchants" in part.spec:
-        merchants, roles = _merchants(ctx, part)
-        count_merchants(ctx, merchants, roles)
-        return {
-            "s5_merchant_fraud_roles_6A": roles.frame(
-                merchant_id=merchants.merchant_id, mcc_risk=merchants.mcc_risk
-            )
-        }
+        merchants, features, roles = _merchants(ctx, part)
+        tier = merchant_tiers(ctx, merchants, features, FEATURES)
+        count_merchants(ctx, merchants, roles, tier)
+        key = {"merchant_id": merchants.merchant_id, "mcc_risk": merchants.mcc_risk}
+        return {"s5_merchant_fraud_roles_6A": roles.frame(key, risk_tier=tier)}
     return _piece(ctx, part)
 
 
-def _merchants(ctx: PartitionContext, part: Partition) -> tuple[Frame, Roles]:
+def _merchants(ctx: PartitionContext, part: Partition) -> tuple[Frame, Array, Roles]:
     merchants = merchants_of(ctx)
+    features = merchant_features(ctx, merchants)
     counts, rings = (np.array(part.spec[name], dtype=np.uint64) for name in ("merchants", "rings"))
-    return merchants, merchant_roles(ctx, merchants, counts, rings)
+    return merchants, features, merchant_roles(ctx, merchants, features, counts, rings)
 
 
 def _piece(ctx: PartitionContext, part: Partition) -> Frames:
@@ -133,18 +153,32 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
     people = people_of(ctx, piece, groups, accounts, owner, links)
     address = ip_entities(ctx, ips)
     parties = party_roles(ctx, people, groups, targets.parties, links, address)
-    by_account = account_roles(ctx, accounts, owner, people, parties, targets.accounts)
+    account, holding = account_fields(ctx, accounts), device_fields(ctx, devices, people)
+    shared = shared_use(ips, links, people.frame.household_id)
+    by_account = account_roles(ctx, accounts, owner, people, parties, account, targets.accounts)
     by_device = device_roles(
-        ctx, devices, links, people, parties, _trade(ctx, part, devices), targets.devices
+        ctx, devices, links, people, parties, _trade(ctx, part, devices), holding, targets.devices
     )
     by_ip = ip_roles(ctx, ips, links, address, parties, targets.ips)
+    tier = party_tiers(ctx, people, groups)
+    tiers = (
+        tier,
+        account_tiers(ctx, accounts, people.entity[owner], owner, account, tier),
+        device_tiers(ctx, devices, holding, links, tier),
+        ip_tiers(ctx, ips, address, shared),
+    )
     ctx.count(RoleCounts.meetings, len(links.meeting_ip))
-    count_piece(ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip))
+    count_mules(ctx, owner, parties, by_account, may_be_mule(ctx, accounts.account_type, parties.role[owner]))
+    count_piece(
+        ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip), tiers
+    )
+    party_id, account_id = {"party_id": people.frame.party_id}, {"account_id": accounts.account_id}
+    device_id, ip_id = {"device_id": devices.device_id}, {"ip_id": ips.ip_id}
     return {
-        "s5_party_fraud_roles_6A": parties.frame(party_id=people.frame.party_id),
-        "s5_account_fraud_roles_6A": by_account.frame(account_id=accounts.account_id),
-        "s5_device_fraud_roles_6A": by_device.frame(device_id=devices.device_id),
-        "s5_ip_fraud_roles_6A": by_ip.frame(ip_id=ips.ip_id),
+        "s5_party_fraud_roles_6A": parties.frame(party_id, risk_tier=tiers[0]),
+        "s5_account_fraud_roles_6A": by_account.frame(account_id, risk_tier=tiers[1]),
+        "s5_device_fraud_roles_6A": by_device.frame(device_id, risk_tier=tiers[2]),
+        "s5_ip_fraud_roles_6A": by_ip.frame(ip_id, shared_use=shared, risk_tier=tiers[3]),
     }
 
 
@@ -162,7 +196,7 @@ def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
     if len(terminals):
         # its ledger is not ours: these draws are accounted for where they are published
         again = ctx.for_partition(part)
-        merchants, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))
+        merchants, _, roles = _merchants(again, Partition(part.index, spec=part.spec["targets"]))
         role[terminals] = roles.role[look_up(merchants.merchant_id, devices.primary_merchant_id[terminals])]
     return role
 

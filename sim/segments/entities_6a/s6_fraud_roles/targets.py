@@ -13,6 +13,11 @@ import numpy as np
 
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
+from sim.segments.entities_6a.s6_fraud_roles.prevalence import (
+    PREVALENCE_NEEDS,
+    prevalence,
+    prevalence_key,
+)
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
@@ -21,16 +26,16 @@ from sim.state.refuse import refuse
 
 MILLION = np.uint64(1_000_000)
 PARTY_ORDER = ("ORGANISER", "MULE", "ASSOCIATE", "SYNTHETIC_ID", "FIRST_PARTY_ABUSER")
-ACCOUNT_ORDER = ("MULE_ACCOUNT", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY")
+ACCOUNT_ORDER = ("ACCOUNT_TAKEN_OVER", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY")
 DEVICE_ORDER = ("HIGH_RISK_DEVICE", "REUSED_DEVICE")
-IP_ORDER = ("HIGH_RISK_IP", "PROXY_IP", "SHARED_IP")
+IP_ORDER = ("ABUSED_IP", "PROXY_IP")
 MERCHANT_ORDER = ("COLLUSIVE", "COMPROMISED")
 """Roles are given out in these orders, each among those without one."""
 
 ROLE_TARGETS_NEEDS = Needs(
     reads={"s1_party_summary_6A": ROW_LEVEL},
     config=("fraud_roles_party_6A", "party_taxonomy_6A"),
-    uses=(LARGEST_REMAINDER_NEEDS,),
+    uses=(LARGEST_REMAINDER_NEEDS, PREVALENCE_NEEDS),
 )
 
 
@@ -69,7 +74,7 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
         `s1_party_summary_6A`, sorted by country and segment, and uint64 counts: rows x roles (codes of
         `party_role`).
     """
-    prior = ctx.params.fraud_roles_party_6A
+    prior = prevalence(ctx, "party")
     summary = ctx.load("s1_party_summary_6A")
     order = np.lexsort((summary.country_iso, summary.segment_id, summary.region_id, summary.party_type))
     cells = summary.take(order)
@@ -87,7 +92,7 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
         units = np.minimum(rounded(share, parties), sum_by_run(free, types))
         refuse_above_cap(
             ctx,
-            "fraud_roles_party_6A",
+            prevalence_key(ctx, "party"),
             name,
             int(units.sum()),
             int(parties.sum()),
@@ -127,15 +132,14 @@ def _tilt(ctx: Context, name: str) -> Array:
 
 
 def typed_targets(
-    ctx: Context, pack: str, vocabulary: tuple[str, str], section: Params, order: Sequence[str], counts: Array
+    ctx: Context, kind: str, vocabulary: tuple[str, str], order: Sequence[str], counts: Array
 ) -> Array:
     """Entities of each role by country and type.
 
     Args:
         ctx: Context of 6A.S6.
-        pack: Key of `section`, `<pack>` or `<pack>.<key>`, for errors.
+        kind: Kind of entity, of fraud_prevalence_6A.
         vocabulary: Vocabularies of the types and of the roles.
-        section: Object with `share_ppm` (role -> type -> parts in a million) and `world_cap_ppm`.
         order: Roles in the order they are given out.
         counts: uint64, countries x types: entities.
 
@@ -143,6 +147,7 @@ def typed_targets(
         uint64, roles x countries x types.
     """
     kinds, roles = vocabulary
+    section = prevalence(ctx, kind)
     free = counts.T.copy()
     types, countries = free.shape
     found = np.zeros((len(ctx.vocabulary(roles)), countries, types), dtype=np.uint64)
@@ -153,7 +158,13 @@ def typed_targets(
             rounded(by_name(ctx, kinds, section.share_ppm[name]), totals), sum_by_run(free.ravel(), offsets)
         )
         refuse_above_cap(
-            ctx, pack, name, int(units.sum()), int(totals.sum()), section.world_cap_ppm[name], types
+            ctx,
+            prevalence_key(ctx, kind),
+            name,
+            int(units.sum()),
+            int(totals.sum()),
+            section.world_cap_ppm[name],
+            types,
         )
         flat = free.ravel()
         taken = capped_shares(ctx, np.maximum(flat, np.uint64(1)), flat, offsets, units).reshape(

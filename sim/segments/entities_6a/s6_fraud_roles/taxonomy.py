@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sim.segments.entities_6a.s6_fraud_roles.prevalence import prevalence, prevalence_key
 from sim.state.context import Context
 from sim.state.params import Params
 from sim.state.refuse import Fault, refuse_any
@@ -18,18 +19,20 @@ GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
         "ASSOCIATE": ("RING", "HOUSEHOLD_TIE", "INDIVIDUAL"),
         "FIRST_PARTY_ABUSER": ("INDIVIDUAL",),
     },
-    "account_roles": dict.fromkeys(
-        ("MULE_ACCOUNT", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY"), ("OWNER_ROLE", "INDIVIDUAL")
-    ),
+    "account_roles": {
+        "MULE_ACCOUNT": ("OWNER_ROLE",),
+        "ACCOUNT_TAKEN_OVER": ("INDIVIDUAL",),
+        "HIGH_RISK_ACCOUNT": ("OWNER_ROLE", "INDIVIDUAL"),
+        "DORMANT_RISKY": ("OWNER_ROLE", "INDIVIDUAL"),
+    },
     "merchant_roles": {"COLLUSIVE": ("RING", "MCC_RISK"), "COMPROMISED": ("MCC_RISK",)},
     "device_roles": {
         "REUSED_DEVICE": ("OWNER_ROLE", "SHARED_USE", "INDIVIDUAL"),
         "HIGH_RISK_DEVICE": ("OWNER_ROLE", "INDIVIDUAL"),
     },
     "ip_roles": {
-        "SHARED_IP": ("SHARED_USE",),
         "PROXY_IP": ("SHARED_USE",),
-        "HIGH_RISK_IP": ("OWNER_ROLE", "INDIVIDUAL"),
+        "ABUSED_IP": ("OWNER_ROLE", "INDIVIDUAL"),
     },
 }
 RING_OF_CAUSE = {
@@ -63,19 +66,15 @@ def _shares(ctx: Context) -> Iterator[Fault]:
     Roles of a type that take more than all of it; caps no type keeps.
     """
     taxonomy = ctx.params.fraud_role_taxonomy_6A
-    party, entity, trade = (
-        ctx.params.fraud_roles_party_6A,
-        ctx.params.fraud_roles_entity_6A,
-        ctx.params.fraud_roles_merchant_6A,
-    )
-    sections: list[tuple[str, Params, Params | None, str]] = [
-        ("fraud_roles_party_6A", party, taxonomy.party_roles, "party_types"),
-        ("fraud_roles_entity_6A.account", entity.account, taxonomy.account_roles, "types"),
-        ("fraud_roles_entity_6A.device", entity.device, taxonomy.device_roles, "types"),
-        ("fraud_roles_entity_6A.ip", entity.ip, taxonomy.ip_roles, "types"),
-        ("fraud_roles_merchant_6A", trade, None, ""),
+    sections: list[tuple[str, Params | None, str]] = [
+        ("party", taxonomy.party_roles, "party_types"),
+        ("account", taxonomy.account_roles, "types"),
+        ("device", taxonomy.device_roles, "types"),
+        ("ip", taxonomy.ip_roles, "types"),
+        ("merchant", None, ""),
     ]
-    for name, section, roles, allowed in sections:
+    for entity, roles, allowed in sections:
+        name, section = prevalence_key(ctx, entity), prevalence(ctx, entity)
         together: dict[str, int] = {}
         for role, shares in section.share_ppm.items():
             for kind, share in shares.items():

@@ -55,7 +55,7 @@ def count_spread(ctx: PartitionContext, links: Links, roles: tuple[Frame, Frame,
     """Two-by-two tables: owner clean or risky, by what is owned clean or risky."""
     party, account, device = (frame.fraud_role != 0 for frame in roles[:3])
     owned = np.flatnonzero(links.device_owner >= 0)
-    line = ctx.code("ip_role", "HIGH_RISK_IP")
+    line = ctx.code("ip_role", "ABUSED_IP")
     homes = links.ips.present("owner_household_id")
     risky_home = np.zeros(len(links.ips), dtype=np.bool_)
     linked = links.ip_party >= 0
