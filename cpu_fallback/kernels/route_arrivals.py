@@ -42,7 +42,7 @@ def route_arrivals(
             if r == sources:
                 continue
             k = u64(key_row[r])
-            below = virtual_below[k]
+            below = virtual_below[r]
             online = x1[j] < below or below == always
             # Both sides are read, then one is taken: a coin is no branch to predict.
             at_edge = edge_first[k]

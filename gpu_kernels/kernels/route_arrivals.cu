@@ -18,7 +18,7 @@ KERNEL void route_arrivals(u64 key, IN(u64, packed), IN(u32, row), IN(u32, rank)
         }
         const u64 k = key_row[r];
         const Words words = philox2x64(((u64)bucket[r] << 32) | rank[position], entity[r], key);
-        const bool online = words.x1 < virtual_below[k] || virtual_below[k] == always;
+        const bool online = words.x1 < virtual_below[r] || virtual_below[r] == always;
         const u64 first = online ? edge_first[k] : site_first[k];
         const u64 slots = online ? edge_slots[k] : site_slots[k];
         if (slots == 0 || slots > places || first > places - slots) {

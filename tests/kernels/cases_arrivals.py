@@ -21,6 +21,7 @@ def label_arrivals(numbers, n):
 
 def place_in_bucket(numbers, n):
     sources, tables, slots = n // 4 + 1, 5, 12
+    low = numbers.mix(numbers.below(slots, sources), [0, 0, slots - 1])
     return {
         "key": numbers.word(),
         "row": numbers.below(sources, n),
@@ -28,6 +29,8 @@ def place_in_bucket(numbers, n):
         "entity": numbers.words(sources),
         "bucket": numbers.mix(numbers.below(2000, sources), [0, 2**32 - 1]),
         "table": numbers.below(tables, sources) * np.uint64(slots),
+        "open_from": low,
+        "open_to": low + np.uint64(1) + numbers.below(np.uint64(slots) - low, sources),
         "slots": slots,
         "slot_us": HOUR_US // slots,
         "threshold": numbers.words(tables * slots),
@@ -49,7 +52,7 @@ def route_arrivals(numbers, n):
         "entity": numbers.words(sources),
         "bucket": numbers.below(buckets, sources),
         "key_row": numbers.below(keys, sources),
-        "virtual_below": numbers.words(keys),
+        "virtual_below": numbers.words(sources),
         "site_first": first[:keys],
         "site_slots": slots[:keys],
         "edge_first": first[keys:-1],

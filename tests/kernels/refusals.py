@@ -146,6 +146,11 @@ def _(given, dims, at):
     given["table"][int(given["row"][at])] = 49
 
 
+@breaks("place_in_bucket", "OPEN_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["open_to"][int(given["row"][at])] = 13
+
+
 @breaks("realise_intensity", "WRONG_LENGTH")
 def _(given, dims, at):
     given["buckets"] = 0

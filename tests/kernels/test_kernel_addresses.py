@@ -63,6 +63,8 @@ def test_arrivals_are_placed_at_their_address(key, rows):
     place = np.arange(len(rows), dtype=np.uint32)
     tables = {
         "table": np.zeros(len(rows)),
+        "open_from": np.zeros(len(rows)),
+        "open_to": np.full(len(rows), SLOTS),
         "slots": SLOTS,
         "slot_us": 2**26,
         "threshold": np.full(SLOTS, FULL),
@@ -98,7 +100,7 @@ def test_arrivals_are_routed_at_their_address(key, rows):
         "entity": entity,
         "bucket": bucket,
         "key_row": np.zeros(size),
-        "virtual_below": [1 << 63],
+        "virtual_below": np.full(size, 1 << 63, dtype=np.uint64),
         "site_first": [0],
         "site_slots": [SLOTS],
         "edge_first": [SLOTS],

@@ -19,7 +19,7 @@ def route_arrivals(
             raise RowError(i, "ROW_OUT_OF_RANGE")
         k = key_row[r]
         pick, coin = philox(key, (bucket[r] << 32 | rank[position], entity[r]))
-        online = coin < virtual_below[k] or virtual_below[k] == ALWAYS
+        online = coin < virtual_below[r] or virtual_below[r] == ALWAYS
         first, slots = (edge_first[k], edge_slots[k]) if online else (site_first[k], site_slots[k])
         if slots == 0 or first + slots > len(place_id):
             raise RowError(i, "TABLE_MISSING")

@@ -12,7 +12,7 @@ from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a.masses import shares, weekend_hours
 from tests.states.demand_world import PROGRAMS, DemandWorld, code, packs, upstream
 from tests.states.memory_world import config, vocabularies
-from tests.totals import altered, figures
+from tests.totals import altered
 
 CLASSES = config("layer2/5A/demand_classes.yaml")["classes"]
 POLICY = config("layer2/5A/demand_policy.yaml")
@@ -22,7 +22,7 @@ TAXONOMY = {row["mcc"]: row["demand_class"] for row in config("layer1/1A/mcc_tax
 @cache
 def world() -> DemandWorld:
     made = DemandWorld(upstream(150))
-    for state in ("5A.S1", "5A.S2", "5A.S3"):
+    for state in ("5A.S1", "5A.S2", "5A.S6", "5A.S3"):
         made.run(state)
         assert all(check.passed for check in made.checks.values()), made.checks
     return made
@@ -171,30 +171,6 @@ def test_no_step_at_midnight():
         assert abs(week[1, 23] - week[2, 0]) <= 2 * steepest
 
 
-def test_baseline_is_volume_times_shape():
-    profile, baseline = frame("merchant_zone_profile_5A"), frame("merchant_zone_baseline_local_5A")
-    shape = frame("class_zone_shape_5A").shape_value.reshape(10, 3, 5, 168)
-    countries = world().store.reference.frame("countries", vocabularies())
-    rule = {",".join(str(day) for day in days): name for name, days in POLICY["weekend_rules"].items()}
-    of_country = dict(
-        zip(
-            countries.country_iso.tolist(),
-            (rule[days] for days in countries.weekend_days.tolist()),
-            strict=True,
-        )
-    )
-    rates = baseline.lambda_local_base.reshape(-1, 168)
-    assert len(rates) == len(profile)
-    for row in range(len(profile)):
-        at = code("weekend_rule", of_country[int(profile.legal_country_iso[row])])
-        expected = (
-            profile.weekly_volume_expected[row]
-            * shape[profile.demand_class[row], profile.channel_group[row], at]
-        )
-        assert np.array_equal(rates[row], expected)
-    assert len({of_country[int(value)] for value in profile.legal_country_iso}) >= 3
-
-
 def test_shares_of_a_known_week():
     mass = np.zeros((1, 1, 168), dtype=np.int64)
     mass[0, 0, [5, 12, 36, 6 * 24 + 12]] = [1, 2, 3, 4]  # Monday 5 h and 12 h, Tuesday 12 h, Sunday 12 h
@@ -209,14 +185,16 @@ def test_shares_of_a_known_week():
             {"mcc_taxonomy_1A__mccs": config("layer1/1A/mcc_taxonomy.yaml")["mccs"][:3]},
             "5A.S1.MCC_UNKNOWN",
         ),
-        ("5A.S3", {"demand_policy_5A__weekend_rules": {"SAT_SUN": [6, 7]}}, "5A.S3.WEEKEND_UNKNOWN"),
+        ("5A.S6", {"demand_policy_5A__weekend_rules": {"SAT_SUN": [6, 7]}}, "5A.S6.WEEKEND_UNKNOWN"),
+        ("5A.S6", {"merchant_hours_5A__trades__sectors": {}}, "5A.S6.TRADE_UNKNOWN"),
     ],
 )
 def test_what_config_does_not_cover_is_refused(state, override, error):
     made = DemandWorld(upstream(20))
-    for name in ("5A.S1", "5A.S2"):
-        if name < state:
-            made.run(name)
+    for name in PROGRAMS:
+        if name == state:
+            break
+        made.run(name)
     made = DemandWorld({key[0]: frames[0] for key, frames in made.store.parts.items()}, packs(**override))
     with pytest.raises(ContractError, match=error.replace(".", r"\.")):
         made.run(state)
@@ -249,12 +227,18 @@ def test_gates_turn_red(state, override, check):
         ("5A.S1", "virtual_merchants", 3, "ledger 5A.virtual_scale"),
         ("5A.S1", "uncovered_pairs", 1, "every merchant-country with weight has demand"),
         ("5A.S2", "bad_sums", 1, "shapes sum to 1"),
+        ("5A.S6", "clocks", 0, "ledger 5A.merchant_clock"),
+        ("5A.S6", "never_open", 1, "every site opens"),
+        ("5A.S6", "card_present", np.array([10**6, 10**6]), "merchants with a closed weekday"),
         ("5A.S3", "bad_weeks", 1, "weekly mass of every key"),
+        ("5A.S3", "sold_closed", 1, "sites sell while open"),
+        ("5A.S3", "night_volume", 1, "trades that sleep"),
+        ("5A.S3", "squares", np.full(10, 10**12), "clocks of a class differ"),
     ],
 )
 def test_checks_turn_red(state, total, value, check):
-    made = DemandWorld(upstream(20))
-    for name in ("5A.S1", "5A.S2", "5A.S3"):
+    made = DemandWorld(upstream(150))
+    for name in PROGRAMS:
         made.run(name)
         if name == state:
             break
@@ -266,23 +250,3 @@ def test_checks_turn_red(state, total, value, check):
     assert not results[check].passed and all(
         result.passed for name, result in results.items() if name != check
     )
-
-
-def test_hours_that_leave_the_shape_turn_the_gate_red():
-    made, program = world(), PROGRAMS["5A.S3"]
-    made.run("5A.S3")
-    late = altered(made.totals, {"mass": np.roll(figures(made.totals)["mass"], 3, axis=-1)})
-    results = {result.name: result for result in program.checks(made.context(program), late)}
-    assert not results["hours of each class follow its shape"].passed
-
-
-def test_classes_of_a_few_arrivals_a_week_follow_their_shape():
-    """A world of hardly any demand passes as one of much: fractions of an arrival count."""
-    made, program = world(), PROGRAMS["5A.S3"]
-    made.run("5A.S3")
-    shape = frame("class_zone_shape_5A").shape_q.astype(np.int64).reshape(-1, 168)
-    # 0 to 3 arrivals, with fractions
-    volume = np.arange(1, len(shape) + 1, dtype=np.int64) * 999_331 % (3 << 20)
-    few = altered(made.totals, {"volume": volume, "mass": volume[:, None] * (shape >> 20) >> 20})
-    results = {result.name: result for result in program.checks(made.context(program), few)}
-    assert all(figure < 0.1 for figure in results["hours of each class follow its shape"].found.values())

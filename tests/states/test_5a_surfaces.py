@@ -71,11 +71,40 @@ def test_without_overlays_each_utc_bucket_is_the_hour_its_zone_shows(bucket_seco
     utc = world.store.load(UTC_TABLE, BASELINE).lambda_utc_scenario.reshape(len(profile), -1)
     first = datetime(2026, 3, 27, tzinfo=UTC) + timedelta(seconds=bucket_seconds / 2)
     moments = [first + timedelta(seconds=bucket_seconds * number) for number in range(utc.shape[1])]
+    uneven = 0
     for row in range(len(profile)):
         zone = zone_info(int(profile.tzid[row]))
         shown = [moment.astimezone(zone) for moment in moments]
         hours = [moment.weekday() * 24 + moment.hour for moment in shown]
-        assert np.array_equal(utc[row], baseline[row, hours] * (bucket_seconds / 3600))
+        slots = [
+            (hour * 12 + moment.minute // 5)
+            for hour, moment in zip(hours, _starts(shown, bucket_seconds), strict=True)
+        ]
+        within = open_share(world, profile, row, np.array(slots), bucket_seconds // 300)
+        assert np.array_equal(utc[row], baseline[row, hours] * (bucket_seconds / 3600) * within)
+        uneven += int((within != 1.0).sum())
+    assert (uneven > 0) == (bucket_seconds < 3600)
+
+
+def _starts(middles: list[datetime], seconds: int) -> list[datetime]:
+    """Beginnings of the local buckets that hold some moments."""
+    return [middle - timedelta(seconds=(middle.minute * 60 + middle.second) % seconds) for middle in middles]
+
+
+def open_share(world: DemandWorld, profile: Frame, row: int, first: np.ndarray, slots: int) -> np.ndarray:
+    """Open slots of buckets over those of their hours, per bucket of an hour; 1 where nothing is open."""
+    clocks, hours = (world.store.load(name) for name in ("s6_merchant_clocks_5A", "s6_opening_hours_5A"))
+    own = (profile.merchant_id[row], profile.legal_country_iso[row])
+    mine = hours.take((hours.merchant_id == own[0]) & (hours.legal_country_iso == own[1]))
+    clock = clocks.take((clocks.merchant_id == own[0]) & (clocks.legal_country_iso == own[1]))
+    week = np.zeros(2016, dtype=bool)
+    for day, opens, closes in zip(mine.weekday, mine.opens_minute, mine.closes_minute, strict=True):
+        week[(np.arange(int(opens) // 5, int(closes) // 5) + 288 * (int(day) - 1)) % 2016] = True
+    if clock.always_open[0] or profile.virtual_share[row] == 1.0 or slots == 12:
+        return np.ones(len(first))
+    found = week[(first[:, None] + np.arange(slots)) % 2016].sum(axis=1)
+    hour = week.reshape(168, 12).sum(axis=1)[first // 12]
+    return np.where(hour == 0, 1.0, found * (12 / slots) / np.where(hour == 0, 1, hour))
 
 
 def test_factors_are_what_the_calendar_says():

@@ -160,14 +160,18 @@ def test_ignored_weights_are_found(audited):
 
 
 def test_squeezed_hours_are_found(audited):
-    assert audit(audited, early_in_the_hour) == {"chi-square slots of the hour"}
+    assert audit(audited, early_in_the_hour) == {
+        "chi-square slots of the hour",
+        "chi-square slots from opening on",
+        "sites sell while open",
+    }
 
 
 def test_wrong_coin_is_found():
     made = build(count=80, days=3, volume=8.0).run_to("5B.S4")
-    profile = made.store.parts[("merchant_zone_profile_5A", None)]
-    share = profile[0].virtual_share
-    profile[0] = profile[0].with_columns(virtual_share=np.where(share == 0.3, 0.4, share))
+    baseline = made.store.parts[("merchant_zone_baseline_local_5A", None)]
+    share = baseline[0].virtual_share
+    baseline[0] = baseline[0].with_columns(virtual_share=np.where(share == 0.3, 0.4, share))
     made.run("5B.S5")
     assert made.failed() == {"virtual coin"}
 

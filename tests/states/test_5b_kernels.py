@@ -78,6 +78,7 @@ def place_case(seed, arrivals=60):
     rng = np.random.default_rng(seed)
     sources = int(rng.integers(1, 8))
     _, _, threshold, alias = tables(rng, [12] * 5)
+    low = rng.choice([0, 0, 5, 11], sources)
     return rng, {
         "key": int(u64(rng, 1)[0]),
         "row": rng.integers(0, sources, arrivals),
@@ -85,6 +86,8 @@ def place_case(seed, arrivals=60):
         "entity": u64(rng, sources),
         "bucket": rng.integers(0, 5, sources),
         "table": rng.integers(0, 5, sources) * 12,
+        "open_from": low,
+        "open_to": rng.integers(low, 12) + 1,
         "slots": 12,
         "slot_us": 300_000_000,
         "threshold": threshold,
@@ -93,13 +96,17 @@ def place_case(seed, arrivals=60):
 
 
 @CASES
-@given(SEED, st.sampled_from(["", "row", "table", "slots"]))
+@given(SEED, st.sampled_from(["", "row", "table", "slots", "open", "none"]))
 def test_place_in_bucket(seed, broken):
     rng, values = place_case(seed)
     if broken == "row":
         values["row"][rng.integers(0, 60)] = 99
     elif broken == "table":
         values["table"][0] = 49
+    elif broken == "open":
+        values["open_to"][0] = 13
+    elif broken == "none":
+        values["open_from"][0] = values["open_to"][0]
     elif broken:
         values["slots"] = 0
     check("place_in_bucket", values)
@@ -119,7 +126,7 @@ def route_case(seed, arrivals=60):
         "entity": place["entity"],
         "bucket": place["bucket"],
         "key_row": rng.integers(0, keys, sources),
-        "virtual_below": rng.choice(np.array([0, 2**63, 2**64 - 1], np.uint64), keys),
+        "virtual_below": rng.choice(np.array([0, 2**63, 2**64 - 1], np.uint64), sources),
         "site_first": offset[:keys],
         "site_slots": sizes[:keys],
         "edge_first": offset[keys:-1],
@@ -162,7 +169,7 @@ def test_routes_inside_one_merchant_hour_follow_the_weights():
         "key_row": np.zeros(len(values["entity"])),
     }
     values |= {
-        "virtual_below": [0],
+        "virtual_below": np.zeros(len(values["entity"]), np.uint64),
         "site_first": [0],
         "site_slots": [9],
         "edge_first": [0],
@@ -193,7 +200,7 @@ def test_coin_and_pick_are_independent():
         "key_row": np.zeros(len(values["entity"])),
     }
     values |= {
-        "virtual_below": [2**63],
+        "virtual_below": np.full(len(values["entity"]), 2**63, np.uint64),
         "site_first": [0],
         "site_slots": [2],
         "edge_first": [2],

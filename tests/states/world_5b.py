@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
+from sim.recipes.horizon import Horizon
+from sim.recipes.local_calendar import local_calendar
+from sim.recipes.opening import opening_of
 from sim.segments.arrivals_5b import SEGMENT
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame, check_key_ranges, key_range
 from sim.shell.tables.reference import Reference
@@ -197,6 +200,7 @@ def build(
         "virtual_settlement_3B": settlement,
         "tz_timetable_cache": timetable(),
         "merchant_zone_profile_5A": profile,
+        **_hours(catalogue, profile),
     }
     for name, frame in single.items():
         made.store.parts[(name, None)] = [frame]
@@ -211,7 +215,11 @@ def build(
         }
         made.store.parts[("scenario_manifest_5A", scenario)] = [Frame(manifest)]
         made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = _surface(
-            np.random.default_rng(seed), profile, buckets, volume, part_rows
+            np.random.default_rng(seed),
+            profile,
+            _open(made, profile, start, days, bucket_seconds),
+            volume,
+            part_rows,
         )
     return made
 
@@ -277,8 +285,69 @@ def _profile(rng, catalogue, mode, zones, edges):
     )
 
 
-def _surface(rng, profile, buckets, volume, part_rows):
-    """Dense intensities in files of whole merchants; some zeros."""
+def _hours(catalogue, profile):
+    """Every third merchant never closes; the others are open from 9.30 or 9 to 17.35 h but on Sundays.
+
+    Edges sell on where sites are closed. Hours are whole where a clock is no whole number of hours from UTC.
+    """
+    table = timetable()
+    askew = np.isin(profile.tzid, table.tzid[table.offset_minutes % 60 != 0])
+    heads = np.r_[
+        True, (np.diff(profile.merchant_id) != 0) | (np.diff(profile.legal_country_iso) != 0)
+    ].nonzero()[0]
+    whole = np.add.reduceat(askew, heads) > 0
+    pairs = profile.take(heads).select("merchant_id", "legal_country_iso")
+    always = np.searchsorted(catalogue.merchant_id, pairs.merchant_id) % 3 == 0
+    clocks = pairs.with_columns(
+        phase_minutes=np.zeros(len(pairs), np.int16),
+        peak_ratio=np.ones(len(pairs)),
+        always_open=always,
+        closed_weekdays=np.where(always, 0, 64).astype(np.uint8),
+    )
+    closing = np.repeat(np.flatnonzero(~always), 6)
+    hours = pairs.take(closing).with_columns(
+        weekday=np.tile(np.arange(1, 7, dtype=np.uint8), len(closing) // 6),
+        opens_minute=np.where((closing % 3 > 0) & ~whole[closing], 570, 540).astype(np.uint16),
+        closes_minute=np.where(whole[closing], 1020, 1055).astype(np.uint16),
+    )
+    opening = opening_of(clocks, hours)
+    slots = opening.hours(opening.row_of(profile.merchant_id, profile.legal_country_iso))
+    baseline = Frame(
+        {
+            **{name: np.repeat(profile[name], 168) for name in KEY},
+            "hour_of_week": np.tile(np.arange(168, dtype=np.uint16), len(profile)),
+            "virtual_share": np.where(
+                (slots == 0) & (profile.virtual_share > 0.0)[:, None], 1.0, profile.virtual_share[:, None]
+            ).ravel(),
+        }
+    )
+    return {
+        "s6_merchant_clocks_5A": clocks,
+        "s6_opening_hours_5A": hours,
+        "merchant_zone_baseline_local_5A": baseline,
+    }
+
+
+def _open(made, profile, start, days, bucket_seconds):
+    """Whether a key sells in a bucket: bool (keys, buckets). It does where it has edges."""
+    store = made.store
+    opening = opening_of(store.load("s6_merchant_clocks_5A"), store.load("s6_opening_hours_5A"))
+    pair = opening.row_of(profile.merchant_id, profile.legal_country_iso)
+    zones = np.unique(profile.tzid)
+    clock = local_calendar(
+        store.load("tz_timetable_cache"), zones, Horizon(start // 86400, days, bucket_seconds)
+    )
+    buckets = days * 86400 // bucket_seconds
+    label = clock.local.reshape(-1, buckets).astype(np.int64) + (clock.origin_s // bucket_seconds)[:, None]
+    first = (label * (bucket_seconds // 300) + 3 * 288) % 2016
+    first = first[np.searchsorted(zones, profile.tzid)]
+    low, high = opening.open_part(np.repeat(pair, buckets), first.ravel(), bucket_seconds // 300)
+    return (high > low).reshape(-1, buckets) | (profile.virtual_share > 0.0)[:, None]
+
+
+def _surface(rng, profile, sells, volume, part_rows):
+    """Dense intensities in files of whole merchants; some zeros, and where sites are closed."""
+    buckets = sells.shape[1]
     starts = np.flatnonzero(np.r_[True, np.diff(profile.merchant_id) != 0])
     cuts = [0]
     for stop in [*starts[1:].tolist(), len(profile)]:
@@ -288,7 +357,7 @@ def _surface(rng, profile, buckets, volume, part_rows):
     parts = []
     for first, stop in pairwise(cuts):
         keys = profile.slice(first, stop)
-        intensity = (keys.weekly_volume_expected[:, None] * shape * volume).reshape(-1)
+        intensity = (keys.weekly_volume_expected[:, None] * shape * volume * sells[first:stop]).reshape(-1)
         intensity[rng.random(len(intensity)) < 0.05] = 0.0
         columns = {name: np.repeat(keys[name], buckets) for name in KEY}
         parts.append(

@@ -22,8 +22,10 @@ from sim.recipes.months import month_of_day
 from sim.recipes.places import cities_by_population, country_letters
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
+from sim.segments.arrivals_5b.clock import clock_of
 from sim.segments.arrivals_5b.fields import group_paths, shock_paths
 from sim.segments.arrivals_5b.keys import key_of_row
+from sim.segments.arrivals_5b.open_parts import open_parts
 from sim.segments.arrivals_5b.routes import routes_of
 from sim.segments.entities_6a.network_tables import mix_tables, pick
 from sim.segments.entities_6a.s1_parties.state import race_keys
@@ -31,6 +33,7 @@ from sim.segments.entities_6a.s2_accounts.life import status, status_limits
 from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.segments.entities_6a.terminals import os_tables
+from sim.segments.intensity_5a.trade_hours import trade_hours
 from sim.segments.merchants_1a.market import affinity, market_size
 from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
 from sim.segments.virtual_3b.countries import country_law
@@ -324,6 +327,28 @@ def _outage(case: Case) -> tuple[Array, Array]:
     )
 
 
+def _clock(case: Case) -> tuple[Array, Array]:
+    """Peak ratios; sites that never close; the weekday after which a merchant rests, where it does."""
+    hours, words = case.ctx.params.merchant_hours_5A, case.words
+    sigma = np.full(len(words[1]), hours.clock.peak_ratio_sigma)
+    ratio = KERNELS.lognormal_factor(x=words[1], mu=np.zeros(len(sigma)), sigma=sigma)
+    chance = KERNELS.open_uniform(x=words[8])
+    weights = np.cumsum(hours.closing_weekday_weights)
+    day = np.searchsorted(weights, chance * weights[-1], side="right")
+    merchants = case.ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc"))
+    mcc = merchants.mcc[np.searchsorted(merchants.merchant_id, case.fields.merchant_id)]
+    law = trade_hours(case.ctx)
+    trade = law.row_of(mcc)
+    # The smaller of the two shares: whoever is below takes a day off wherever it is.
+    takes = KERNELS.open_uniform(x=words[7]) < law.weekly_closing[trade].min(axis=1) * 1e-3
+    takes &= ~case.fields.always_open
+    rests = (case.fields.closed_weekdays >> day.astype(np.uint8)) & 1
+    open_then = KERNELS.open_uniform(x=words[4]) < law.figures["always_open"][trade] * 1e-3
+    return np.stack([ratio, takes * rests, open_then]), np.stack(
+        [case.fields.peak_ratio, takes, open_then & case.fields.always_open]
+    )
+
+
 def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
     ctx, rows = case.ctx, case.rows
     grid = ctx.load("s1_time_grid_5B", scenario=case.part.scenario)
@@ -383,8 +408,10 @@ def _arrival_route(case: Case) -> tuple[Array, Array]:
     ctx, part, fields = case.ctx.for_partition(case.part), case.part, case.fields
     keys = ctx.load("merchant_zone_profile_5A", rows=tuple(part.spec["merchant_zone_profile_5A"]))
     key_row = key_of_row(ctx, keys, fields)
-    given = routes_of(ctx, part, keys, key_row).arguments
-    coin = given["virtual_below"][key_row]
+    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    parts = open_parts(ctx, part, fields, keys, key_row, grid, clock_of(ctx))
+    given = routes_of(ctx, part, keys, key_row, parts.virtual_share).arguments
+    coin = given["virtual_below"]
     online = (case.words[1] < coin) | (coin == np.uint64(2**64 - 1))
     first = np.where(online, given["edge_first"][key_row], given["site_first"][key_row])
     slots = np.where(online, given["edge_slots"][key_row], given["site_slots"][key_row])
@@ -532,6 +559,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("virtual_settlement_3B", "3B.settlement_city"): _settlement,
     ("edge_catalogue_3B", "3B.footprint"): _footprint,
     ("edge_catalogue_3B", "3B.edge"): _edge,
+    ("s6_merchant_clocks_5A", "5A.merchant_clock"): _clock,
     ("scenario_calendar_5A", "5A.outage"): _outage,
     ("s2_latent_field_5B", "5B.latent_field"): _field,
     ("s2_country_shock_5B", "5B.country_shock"): _shock,

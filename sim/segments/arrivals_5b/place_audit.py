@@ -33,8 +33,7 @@ class CoinCounts(Counters):
 def count_places(
     ctx: PartitionContext,
     counts: Frame,
-    keys: Frame,
-    key_row: Array,
+    virtual_share: Array,
     runs: tuple[Array, Array],
     row: Array,
     member: Array,
@@ -45,8 +44,7 @@ def count_places(
     Args:
         ctx: Context of 5B.S5.
         counts: Count rows of the file.
-        keys: Keys of its merchants.
-        key_row: uint32: key of each count row.
+        virtual_share: float64, one a count row: part of its arrivals that edges serve.
         runs: Count rows, and arrivals, of each (merchant, bucket).
         row: uint32: count row of each arrival.
         member: uint32: member that served it; 2**32 - 1 where none did (such an arrival has failed already).
@@ -64,7 +62,7 @@ def count_places(
     bounds = before[runs[1].astype(np.int64)]
     count_collisions(ctx, picks, bounds, members.group, members.weight, members.offsets)
     _count_busiest(ctx, counts, picks, members, least)
-    _count_coin(ctx, keys, key_row[row[served]], member[served] >= members.sites)
+    _count_coin(ctx, virtual_share, row[served], member[served] >= members.sites)
 
 
 def _count_busiest(
@@ -89,15 +87,15 @@ def _count_busiest(
             count_chi_square(ctx, "busiest hours", tally, members.weight[low:high], offsets, least)
 
 
-def _count_coin(ctx: PartitionContext, keys: Frame, key_of_arrival: Array, virtual: Array) -> None:
-    """Virtual arrivals of keys whose coin can fall either way."""
-    coin = coin_of(keys.virtual_share)
+def _count_coin(ctx: PartitionContext, virtual_share: Array, row: Array, virtual: Array) -> None:
+    """Virtual arrivals of count rows whose coin can fall either way."""
+    coin = coin_of(virtual_share)
     both = (coin > 0) & (coin != ALWAYS)
     if not both.any():
         return
-    share = keys.virtual_share[both]
-    total = np.bincount(key_of_arrival, minlength=len(keys))[both].astype(np.float64)
-    found = np.bincount(key_of_arrival[virtual], minlength=len(keys))[both]
+    share = virtual_share[both]
+    total = np.bincount(row, minlength=len(both))[both].astype(np.float64)
+    found = np.bincount(row[virtual], minlength=len(both))[both]
     variance = total * share * (1.0 - share)
     ctx.count(CoinCounts.coin_arrivals, int(total.astype(np.int64).sum()))
     ctx.count(CoinCounts.coin_virtual, int(found.sum()))

@@ -37,7 +37,9 @@ def coin_of(share: Array) -> Array:
     return np.where(share >= 1.0, ALWAYS, coin)
 
 
-def routes_of(ctx: PartitionContext, part: Partition, keys: Frame, key_row: Array) -> Routes:
+def routes_of(
+    ctx: PartitionContext, part: Partition, keys: Frame, key_row: Array, virtual_share: Array
+) -> Routes:
     """Routes of a partition's keys.
 
     Args:
@@ -45,6 +47,7 @@ def routes_of(ctx: PartitionContext, part: Partition, keys: Frame, key_row: Arra
         part: Its spec gives the row ranges of the tables.
         keys: Rows of merchant_zone_profile_5A.
         key_row: uint32: keys that have arrivals.
+        virtual_share: float64, one a count row: part of its arrivals that edges serve.
 
     Raises:
         ValidationError: A key with arrivals lacks a table its coin can need: `SITE_TABLE_MISSING`,
@@ -92,7 +95,7 @@ def routes_of(ctx: PartitionContext, part: Partition, keys: Frame, key_row: Arra
             "3B settles HYBRID and VIRTUAL_ONLY merchants",
         )
     arguments = {
-        "virtual_below": coin,
+        "virtual_below": coin_of(virtual_share),
         "site_first": site_first,
         "site_slots": site_slots,
         "edge_first": edge_first + np.uint64(len(site)),

@@ -1,6 +1,7 @@
 """5B.S4: every count becomes that many arrivals, each with an instant and a place.
 
-Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot. Place: the
+Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot; in an hour
+in which sites open or close, one of the slots that are open, each as likely. Place: the
 key's own coin says site or edge, the key's own alias table says which. Arrivals are put in time order inside
 each (merchant, bucket); buckets are in order already.
 """
@@ -20,6 +21,7 @@ from sim.recipes.groups import run_offsets
 from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, Clock, clock_of
 from sim.segments.arrivals_5b.day_sums import day_summary
 from sim.segments.arrivals_5b.keys import KEY, KEYS_NEEDS, key_of_row
+from sim.segments.arrivals_5b.open_parts import CLOCKS, HOURS, OPEN_PARTS_NEEDS, OpenParts, open_parts
 from sim.segments.arrivals_5b.profiles import PROFILES_NEEDS, Profiles, profiles_of
 from sim.segments.arrivals_5b.routes import ROUTES_NEEDS, Routes, routes_of
 from sim.segments.arrivals_5b.slices import SLICES_NEEDS, cut, days_with_arrivals, merchants_of, spec_of
@@ -46,6 +48,8 @@ STATE = State(
         "s1_time_grid_5B": ROW_LEVEL,
         "s3_bucket_counts_5B": ROW_LEVEL,
         "merchant_zone_profile_5A": ROW_LEVEL,
+        "s6_merchant_clocks_5A": ROW_LEVEL,
+        "s6_opening_hours_5A": ROW_LEVEL,
         "s2_alias_2B": ROW_LEVEL,
         "edge_alias_3B": ROW_LEVEL,
         "virtual_settlement_3B": ROW_LEVEL,
@@ -57,10 +61,25 @@ STATE = State(
     per_scenario=True,
     resident=True,
     counts=(Counts,),
-    uses=(CLOCK_NEEDS, ENTITY_NEEDS, KEYS_NEEDS, PROFILES_NEEDS, ROUTES_NEEDS, SLICES_NEEDS),
+    uses=(
+        CLOCK_NEEDS,
+        ENTITY_NEEDS,
+        KEYS_NEEDS,
+        OPEN_PARTS_NEEDS,
+        PROFILES_NEEDS,
+        ROUTES_NEEDS,
+        SLICES_NEEDS,
+    ),
 )
 
-_SOURCES = ("merchant_zone_profile_5A", "s2_alias_2B", "edge_alias_3B", "virtual_settlement_3B")
+_SOURCES = (
+    "merchant_zone_profile_5A",
+    "s2_alias_2B",
+    "edge_alias_3B",
+    "virtual_settlement_3B",
+    CLOCKS,
+    HOURS,
+)
 _LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -85,6 +104,7 @@ class Placed:
         keys: Keys of its merchants.
         key_row: uint32, one a count: its key.
         entity: uint64, one a count: entity of its key.
+        parts: Open parts of their buckets.
         offset: uint64, counts + 1: arrivals of each count before time order.
         row: One an arrival before time order: its count.
         rank: One an arrival before time order: its place among those of its count.
@@ -97,6 +117,7 @@ class Placed:
     keys: Frame
     key_row: Array
     entity: Array
+    parts: OpenParts
     offset: Array
     row: Array
     rank: Array
@@ -130,10 +151,11 @@ def placed(ctx: PartitionContext, part: Partition, grid: Frame, clock: Clock) ->
         )
     # From here on one row is one arrival: what is expanded on a device stays there until it is published.
     row, rank = ctx.kernels.expand_rows(offset=ctx.columns.place(offset), dims={"m": total})
-    packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock)
+    parts = open_parts(ctx, part, counts, keys, key_row, grid, clock)
+    packed = _placed(ctx, counts, keys, key_row, entity, (row, rank), grid, clock, parts)
     runs = run_offsets(counts.merchant_id, counts.bucket_index)
     ctx.sort_segments(packed, offset[runs.astype(np.int64)])
-    return Placed(counts, keys, key_row, entity, offset, row, rank, packed, runs)
+    return Placed(counts, keys, key_row, entity, parts, offset, row, rank, packed, runs)
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -143,7 +165,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     counts, keys, key_row, entity = made.counts, made.keys, made.key_row, made.entity
     row, rank, packed, offset, runs = made.row, made.rank, made.packed, made.offset, made.runs
     routes, total, bounds = (
-        routes_of(ctx, part, keys, key_row),
+        routes_of(ctx, part, keys, key_row, made.parts.virtual_share),
         int(offset[-1]),
         offset[runs.astype(np.int64)],
     )
@@ -179,6 +201,7 @@ def _placed(
     source: tuple[Array, Array],
     grid: Frame,
     clock: Clock,
+    parts: OpenParts,
 ) -> Array:
     """Offset in the bucket in us << 32 | position, one an arrival."""
     profiles: Profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
@@ -191,6 +214,8 @@ def _placed(
         entity=entity,
         bucket=counts.bucket_index,
         table=table,
+        open_from=parts.first,
+        open_to=parts.stop,
         slots=profiles.slots,
         slot_us=profiles.slot_us,
         threshold=profiles.tables.threshold,

@@ -12,9 +12,10 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
-from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, clock_of
+from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, Clock, clock_of
 from sim.segments.arrivals_5b.keys import KEYS_NEEDS, key_of_row, settlement_of_key
 from sim.segments.arrivals_5b.members import MEMBERS_NEEDS, Members, members_of
+from sim.segments.arrivals_5b.open_parts import CLOCKS, HOURS, OPEN_PARTS_NEEDS, OpenParts, open_parts
 from sim.segments.arrivals_5b.pick_checks import (
     PICK_CHECKS_NEEDS,
     chi_square_check,
@@ -46,6 +47,7 @@ class Counts(Counters):
     count_rows = Scalar()
     wrong_counts = Scalar()
     faults = Each(TIME_FAULTS + PLACE_FAULTS, Scalar())
+    outside_hours = Scalar()
 
 
 STATE = State(
@@ -56,6 +58,8 @@ STATE = State(
         "s1_time_grid_5B": ROW_LEVEL,
         "s3_bucket_counts_5B": ROW_LEVEL,
         "merchant_zone_profile_5A": ROW_LEVEL,
+        "s6_merchant_clocks_5A": ROW_LEVEL,
+        "s6_opening_hours_5A": ROW_LEVEL,
         "s1_site_weights_2B": ROW_LEVEL,
         "site_timezones": ROW_LEVEL,
         "edge_catalogue_3B": ROW_LEVEL,
@@ -71,6 +75,7 @@ STATE = State(
         CLOCK_NEEDS,
         KEYS_NEEDS,
         MEMBERS_NEEDS,
+        OPEN_PARTS_NEEDS,
         PICK_CHECKS_NEEDS,
         PLACE_AUDIT_NEEDS,
         PROFILES_NEEDS,
@@ -84,6 +89,8 @@ _SOURCES = (
     "site_timezones",
     "edge_catalogue_3B",
     "virtual_settlement_3B",
+    CLOCKS,
+    HOURS,
 )
 
 
@@ -127,8 +134,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))),
     )
     ctx.count(Counts.virtual, int(events.is_virtual.sum()))
-    _count_slots(ctx, part, counts, keys, key_row, row, slot)
-    count_places(ctx, counts, keys, key_row, (runs, bounds), row, member, members)
+    grid, clock = ctx.load("s1_time_grid_5B", scenario=part.scenario), clock_of(ctx)
+    parts = open_parts(ctx, part, counts, keys, key_row, grid, clock)
+    _count_slots(ctx, (counts, keys, key_row), (row, slot), grid, clock, parts)
+    _count_outside(ctx, row, slot, ctx.on_host(events.is_virtual), parts)
+    count_places(ctx, counts, parts.virtual_share, (runs, bounds), row, member, members)
     return {}
 
 
@@ -228,22 +238,51 @@ def _count_faults(ctx: PartitionContext, names: tuple[str, ...], fault: Array) -
 
 def _count_slots(
     ctx: PartitionContext,
-    part: Partition,
-    counts: Frame,
-    keys: Frame,
-    key_row: Array,
-    row: Array,
-    slot: Array,
+    own: tuple[Frame, Frame, Array],
+    found: tuple[Array, Array],
+    grid: Frame,
+    clock: Clock,
+    parts: OpenParts,
 ) -> None:
-    """Arrivals by profile and slot; arrivals with a fault are left out, they have failed already."""
-    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    """Arrivals by profile and slot, and in buckets open in part by slot from opening on.
+
+    Arrivals with a fault are left out, they have failed already.
+
+    Args:
+        ctx: Context.
+        own: Count rows, keys, and the key of each count row.
+        found: Count row and slot of each arrival.
+        grid: The time grid.
+        clock: The timetable.
+        parts: Open parts of the count rows' buckets.
+    """
+    (counts, keys, key_row), (row, slot) = own, found
     profiles = profiles_of(ctx, int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
-    minute = clock_of(ctx).minute_of_hour(ctx, grid.bucket_start_utc[counts.bucket_index], counts.tzid)
+    minute = clock.minute_of_hour(ctx, grid.bucket_start_utc[counts.bucket_index], counts.tzid)
     table = profiles.table_of(keys.demand_class[key_row], minute)
     sound = (row < np.uint32(len(counts))) & (slot < profiles.slots)
-    tally = np.bincount(table[row[sound]] + slot[sound], minlength=len(profiles.weight))
+    width = parts.stop.astype(np.int64) - parts.first
+    whole = np.zeros(len(row), dtype=np.bool_)
+    whole[sound] = width[row[sound]] == profiles.slots
+    tally = np.bincount(table[row[whole]] + slot[whole], minlength=len(profiles.weight))
     least = float(ctx.params.realism_gates_5B.routing.least_expected)
     count_chi_square(ctx, "slots of the hour", tally, profiles.weight, profiles.tables.offsets, least)
+    partly = np.flatnonzero(sound & ~whole)
+    since = slot[partly].astype(np.int64) - parts.first[row[partly]]
+    size = width[row[partly]]
+    inside = (since >= 0) & (since < size)
+    offsets = np.cumsum(np.arange(profiles.slots + 1)).astype(np.uint64)  # one group a width, from 1 on
+    tally = np.bincount(size[inside] * (size[inside] - 1) // 2 + since[inside], minlength=int(offsets[-1]))
+    even = np.ones(int(offsets[-1]), dtype=np.uint64)
+    count_chi_square(ctx, "slots from opening on", tally, even, offsets, least)
+
+
+def _count_outside(ctx: PartitionContext, row: Array, slot: Array, virtual: Array, parts: OpenParts) -> None:
+    """Arrivals at sites that were closed; those without a count row have failed already."""
+    known = np.flatnonzero(row < np.uint32(len(parts.first)))
+    at = row[known]
+    open_then = (slot[known] >= parts.first[at]) & (slot[known] < parts.stop[at]) & ~parts.closed[at]
+    ctx.count(Counts.outside_hours, int((~open_then & ~virtual[known]).sum()))
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -275,6 +314,19 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             totals,
             "slots of the hour",
             "arrivals by class, first slot of the bucket and slot, against the profiles",
+        ),
+        chi_square_check(
+            ctx,
+            totals,
+            "slots from opening on",
+            "arrivals in buckets open in part by the width of that part and slot, each as likely",
+        ),
+        Check(
+            "sites sell while open",
+            seen.outside_hours == 0,
+            seen.outside_hours,
+            0,
+            f"arrivals at closed sites, of {seen.rows - seen.virtual} at sites",
         ),
         coin_check(ctx, totals),
     ]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sim.segments.intensity_5a import s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces
+from sim.segments.intensity_5a import (
+    s1_profile,
+    s2_shapes,
+    s3_baseline,
+    s4_calendar,
+    s5_surfaces,
+    s6_merchant_hours,
+)
 from sim.state.program import Segment
 
-SEGMENT = Segment.of(2, "Demand", s1_profile, s2_shapes, s3_baseline, s4_calendar, s5_surfaces)
+SEGMENT = Segment.of(
+    2, "Demand", s1_profile, s2_shapes, s6_merchant_hours, s3_baseline, s4_calendar, s5_surfaces
+)

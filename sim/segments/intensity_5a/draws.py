@@ -19,6 +19,7 @@ from sim.recipes.drawn import (
 )
 from sim.recipes.horizon import DAY_S, MICRO
 from sim.recipes.local_calendar import local_calendar, published_horizon
+from sim.recipes.places import country_letters
 from sim.segments.intensity_5a.s4_calendar import DAY_MINUTES
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -27,6 +28,12 @@ from sim.state.frames import Frame
 
 def _online(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return where(rows, rows.virtual_mode != ctx.code("virtual_mode", "NON_VIRTUAL"))
+
+
+def _by_letters(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Rows with the letters of their country."""
+    letters = country_letters(ctx)[rows.legal_country_iso]
+    return at(rows, np.arange(len(rows)), country_letters=letters)
 
 
 def _outages(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -84,7 +91,26 @@ def _local_bucket(ctx: Context, part: Partition, rows: Frame) -> int:
 _SCOPE = ("legal_country_iso", "tzid", "demand_class")
 _PROFILE, _CALENDAR = "merchant_zone_profile_5A", "scenario_calendar_5A"
 
+_CLOCK = (
+    Word(0, NORMAL, "phase_minutes = own deviate + the country's habits"),
+    Word(1, NORMAL, "peak_ratio = exp(sigma n)"),
+    Word(2, NORMAL, "opens_minute of its rows of s6_opening_hours_5A: deviate from the trade's"),
+    Word(3, NORMAL, "closes_minute of its rows of s6_opening_hours_5A: deviate from the trade's"),
+    Word(4, UNIFORM, "always_open: below the trade's share"),
+    Word(5, UNIFORM, "closed_weekdays: closed on the day of rest, at or above the share that opens then"),
+    Word(6, UNIFORM, "closed_weekdays: closed on the other day off, at or above the share that opens then"),
+    Word(7, UNIFORM, "closed_weekdays: takes one more weekday off, below the trade's share"),
+    Word(8, UNIFORM, "closed_weekdays: which weekday that is, by their weights"),
+)
+_HOURS = (
+    Word(0, NORMAL, "phase of the merchant's clock"),
+    Word(2, NORMAL, "opens_minute = the trade's + phase + sigma n, rounded"),
+    Word(3, NORMAL, "closes_minute = the trade's + phase + sigma n, rounded"),
+)
+
 _DRAWS = (
+    Drawn("s6_merchant_clocks_5A", "5A.merchant_clock", _CLOCK, _by_letters),
+    Drawn("s6_opening_hours_5A", "5A.merchant_clock", _HOURS, _by_letters),
     Drawn(_PROFILE, "5A.virtual_scale", (Word(0, NORMAL, "virtual_volume = base x exp(sigma n)"),), _online),
     Drawn(
         _CALENDAR,
@@ -101,7 +127,14 @@ _DRAWS = (
 _KEY = {name: name for name in ("merchant_id", "legal_country_iso", "tzid")}
 _EDGE_KEY = {"merchant_id": "merchant_id", "country_iso": "legal_country_iso", "tzid": "tzid"}
 
+_BASELINE, _PAIR = (
+    "merchant_zone_baseline_local_5A",
+    {name: name for name in ("merchant_id", "legal_country_iso")},
+)
 _MADE_OF = (
+    MadeOf("s6_opening_hours_5A", "s6_merchant_clocks_5A", "clock of the merchant there", _PAIR),
+    MadeOf(_BASELINE, "s6_merchant_clocks_5A", "clock of the merchant there", _PAIR),
+    MadeOf(_BASELINE, "s6_opening_hours_5A", "when its sites are open", _PAIR),
     MadeOf(_PROFILE, "s4_group_weights_2B", "share of its sites", _KEY),
     MadeOf(_PROFILE, "edge_group_weights_3B", "share of its edges", _EDGE_KEY),
     MadeOf(

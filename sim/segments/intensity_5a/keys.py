@@ -53,6 +53,15 @@ def weekend_rule_of_country(ctx: Context) -> Array:
     return codes
 
 
+def shape_count(ctx: Context) -> int:
+    """How many shapes there are."""
+    return (
+        len(ctx.vocabulary("demand_class"))
+        * len(ctx.vocabulary("channel"))
+        * len(ctx.vocabulary("weekend_rule"))
+    )
+
+
 def shape_row(ctx: Context, keys: Frame) -> Array:
     """Which shape of `class_zone_shape_5A` each key follows: int64, counted in shapes of 168 rows.
 

@@ -16,7 +16,7 @@ from sim.recipes.weights import WEIGHT_TOTAL, as_share
 from sim.segments.intensity_5a.keys import HOURS
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check, Frames, Partition, State
+from sim.state.declaration import Check, Frames, Needs, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.totals import Totals
@@ -29,18 +29,19 @@ class Counts(Counters):
     shapes = Vector("demand_class", "channel", "weekend_rule", HOURS)
 
 
+MINUTE_PROFILE_NEEDS = Needs(kernels=("exp_map",))
+
 STATE = State(
     id="5A.S2",
     title="Weekly shapes",
     config=("demand_classes_5A", "demand_policy_5A", "realism_gates_5A"),
     writes=("class_zone_shape_5A",),
-    kernels=("exp_map",),
     counts=(Counts,),
-    uses=(LARGEST_REMAINDER_NEEDS,),
+    uses=(LARGEST_REMAINDER_NEEDS, MINUTE_PROFILE_NEEDS),
 )
 
-_DAY_MINUTES = 1440
-_BITS = 44
+DAY_MINUTES = 1440
+BITS = 44
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
@@ -54,7 +55,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         for channel in names[1]
         for rule in names[2]
     ]
-    weight = fixed_point(np.concatenate([week.ravel() for week in weeks]), _BITS)
+    weight = fixed_point(np.concatenate([week.ravel() for week in weeks]), BITS)
     shapes = len(weeks)
     offsets = np.arange(shapes + 1, dtype=np.uint64) * np.uint64(HOURS)
     shape_q = largest_remainder(ctx, weight, offsets, np.full(shapes, WEIGHT_TOTAL, dtype=np.uint64))
@@ -107,15 +108,27 @@ def day_profile(ctx: Context, shape: Params) -> Array:
         ctx: Context.
         shape: `floor` and `peaks` (minute, sigma, amp).
     """
-    minute = np.arange(_DAY_MINUTES, dtype=np.float64) + 0.5
-    value = np.full(_DAY_MINUTES, shape.floor, dtype=np.float64)
-    for peak in shape.peaks:
-        apart = np.abs(minute - peak.minute)
-        apart = np.minimum(apart, _DAY_MINUTES - apart)
-        value += peak.amp * ctx.kernels.exp_map(x=apart * apart / (-2.0 * peak.sigma * peak.sigma))
-    hours = fixed_point(value, _BITS).reshape(24, 60).sum(axis=1, dtype=np.uint64)
-    mean: Array = hours.astype(np.float64) / np.float64(60 * 2.0**_BITS)
+    minutes = minute_profile(ctx, shape.floor, shape.peaks)
+    hours = minutes.reshape(24, 60).sum(axis=1, dtype=np.uint64)
+    mean: Array = hours.astype(np.float64) / np.float64(60 * 2.0**BITS)
     return mean
+
+
+def minute_profile(ctx: Context, floor: float, peaks: tuple[Params, ...]) -> Array:
+    """Value at the middle of each minute of a day in units of 2**-44: uint64, 1440.
+
+    Args:
+        ctx: Context.
+        floor: What every minute has.
+        peaks: `minute`, `sigma`, `amp` of each.
+    """
+    minute = np.arange(DAY_MINUTES, dtype=np.float64) + 0.5
+    value = np.full(DAY_MINUTES, floor, dtype=np.float64)
+    for peak in peaks:
+        apart = np.abs(minute - peak.minute)
+        apart = np.minimum(apart, DAY_MINUTES - apart)
+        value += peak.amp * ctx.kernels.exp_map(x=apart * apart / (-2.0 * peak.sigma * peak.sigma))
+    return fixed_point(value, BITS)
 
 
 def _online_checks(ctx: Context, by_hour: Array) -> list[Check]:

@@ -1,6 +1,6 @@
 """5A.S5: expected arrivals of each key over the horizon, on local and on UTC buckets.
 
-    local(key, bucket) = weekly volume x shape(hour of the week) x hours in a bucket x overlay factor
+    local(key, bucket) = baseline(hour of the week) x hours in a bucket x overlay factor
     utc(key, bucket)   = local(key, local bucket of the UTC bucket's midpoint)
 
 Nothing is normalised, neither over merchants nor over the horizon: an overlay moves the keys in its scope and
@@ -22,8 +22,9 @@ from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, pu
 from sim.recipes.partitions import rows_of, whole_runs
 from sim.segments.intensity_5a.factor_runs import factors_apart
 from sim.segments.intensity_5a.factors import FACTORS_NEEDS, factor_cells
-from sim.segments.intensity_5a.keys import HOURS, KEYS_NEEDS, PARTITION_ROWS, repeated, shape_row
+from sim.segments.intensity_5a.keys import HOURS, KEYS_NEEDS, PARTITION_ROWS, repeated, shape_count, shape_row
 from sim.segments.intensity_5a.masses import FIGURES, PART, class_sums, shares, weekend_hours
+from sim.segments.intensity_5a.own_factors import OWN_FACTORS_NEEDS, own_factors
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, PerScenario, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
@@ -54,7 +55,7 @@ STATE = State(
     title="Demand surfaces",
     reads={
         "merchant_zone_profile_5A": ROW_LEVEL,
-        "class_zone_shape_5A": ROW_LEVEL,
+        "merchant_zone_baseline_local_5A": ROW_LEVEL,
         "tz_timetable_cache": ROW_LEVEL,
         "scenario_manifest_5A": ROW_LEVEL,
         "scenario_calendar_5A": ROW_LEVEL,
@@ -67,7 +68,7 @@ STATE = State(
     per_scenario=True,
     resident=True,
     counts=(Counts,),
-    uses=(FACTORS_NEEDS, KEYS_NEEDS),
+    uses=(FACTORS_NEEDS, KEYS_NEEDS, OWN_FACTORS_NEEDS),
 )
 
 _BITS = 20  # of kernel hour_mass
@@ -124,9 +125,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     keys = ctx.load("merchant_zone_profile_5A", rows=rows_of(part))
     horizon = _horizon(ctx, part.scenario)
     clock = _clock(ctx, part.scenario, keys, horizon)
-    shapes = ctx.load("class_zone_shape_5A", columns=("shape_value",)).shape_value
-    surface = _surface(ctx, part.scenario, keys, clock, horizon, shapes)
-    _count_masses(ctx, part.scenario, keys, clock, horizon, shapes, surface)
+    first, stop = rows_of(part)
+    base = ctx.load(
+        "merchant_zone_baseline_local_5A", rows=(first * HOURS, stop * HOURS), columns=("lambda_local_base",)
+    ).lambda_local_base
+    surface = _surface(ctx, part.scenario, keys, clock, horizon, base)
+    _count_masses(ctx, part.scenario, keys, clock, horizon, base, surface)
     ctx.count(Counts.keys[part.scenario], len(keys))
     ctx.count(Counts.pairs[part.scenario], len(run_starts(keys.merchant_id, keys.legal_country_iso)))
     frames = {}
@@ -209,7 +213,7 @@ def _clock(ctx: Context, scenario: str, keys: Frame, horizon: Horizon) -> LocalC
 
 
 def _surface(
-    ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, shapes: Array
+    ctx: PartitionContext, scenario: str, keys: Frame, clock: LocalCalendar, horizon: Horizon, base: Array
 ) -> Surface:
     """Local demand, and its projection on UTC."""
     policy = ctx.params.overlay_policy_5A
@@ -228,14 +232,14 @@ def _surface(
     offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
     bucket, multiplicity, local = ctx.kernels.local_surface(
         offset=offset,
-        volume=ctx.columns.place(keys.weekly_volume_expected),
-        shape_start=shape_row(ctx, keys).astype(np.uint64) * np.uint64(HOURS),
+        volume=ctx.columns.place(np.ones(len(keys), dtype=np.float64)),
+        shape_start=np.arange(len(keys), dtype=np.uint64) * np.uint64(HOURS),
         grid_start=clock.offset[zone],
-        factor_start=cells.offset[cells.combination],
-        shape=shapes,
+        factor_start=offset[:-1],
+        shape=base,
         hour=clock.hour,
         times=clock.times,
-        factor=cells.factor,
+        factor=own_factors(ctx, keys, clock, horizon, cells, offset),
         hours=horizon.bucket_seconds / HOUR_S,
         dims={"n": int(offset[-1])},
     )
@@ -256,7 +260,7 @@ def _count_masses(
     keys: Frame,
     clock: LocalCalendar,
     horizon: Horizon,
-    shapes: Array,
+    base: Array,
     surface: Surface,
 ) -> None:
     """Mass by key and local hour of the week: local against UTC, and against demand without overlays."""
@@ -278,15 +282,11 @@ def _count_masses(
         dims={"m": HOURS * len(keys)},
     )
     ctx.count(Counts.mass_apart[scenario], int((local != utc).sum()))
-    row, groups = shape_row(ctx, keys), len(shapes) // HOURS
+    row, groups = shape_row(ctx, keys), shape_count(ctx)
     zones = len(clock.tzid)
     label = np.repeat(np.arange(zones), buckets) * HOURS + clock.utc_hour
     times = np.bincount(label, minlength=zones * HOURS).reshape(zones, HOURS)
-    plain = (
-        keys.weekly_volume_expected[:, None]
-        * shapes.reshape(groups, HOURS)[row]
-        * (horizon.bucket_seconds / HOUR_S)
-    )
+    plain = base.reshape(-1, HOURS) * (horizon.bucket_seconds / HOUR_S)
     ctx.count(
         Counts.plain[scenario],
         class_sums(fixed_point(plain, _BITS).astype(np.int64) * times[zone], row, groups).ravel(),
