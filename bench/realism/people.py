@@ -85,14 +85,25 @@ def shared_pairs(w: World) -> Value:
 # --- change 7
 
 
+WALLETS = """(select d.os_family, t.wallet from s4_wallet_tokens t join s4_device_base d using (device_id))"""
+"""Wallet of each token and system of its device; model version 1 linked instruments to devices."""
+WALLETS_1 = """(select d.os_family, i.scheme wallet from s4_device_links l
+    join s3_instrument_base i using (instrument_id) join s4_device_base d on d.device_id = l.device_id
+    where l.link_role = 'INSTRUMENT_WALLET')"""
+
+
 def impossible(w: World) -> Value:
-    return w.figure("""select count(*) from s4_device_links l join s3_instrument_base i using (instrument_id)
-        join s4_device_base d on d.device_id = l.device_id where l.link_role = 'INSTRUMENT_WALLET'
-          and ((i.scheme = 'APPLE_PAY' and d.os_family not in ('IOS', 'MACOS'))
-            or (i.scheme = 'GOOGLE_PAY' and d.os_family <> 'ANDROID'))""")
+    held = WALLETS if w.has("s4_wallet_tokens") else WALLETS_1
+    return w.figure(f"""select count(*) from {held}
+        where (wallet = 'APPLE_PAY' and os_family not in ('IOS', 'MACOS'))
+            or (wallet = 'GOOGLE_PAY' and os_family <> 'ANDROID')""")
 
 
 def tokens_on_device(w: World) -> Value:
+    if w.has("s4_wallet_tokens"):
+        return w.figure("""select avg((d.device_id is not null)::int) from s4_wallet_tokens t
+            left join s4_device_base d
+              on d.device_id = t.device_id and d.primary_party_id = t.owner_party_id""")
     return w.figure("""with l as (select distinct instrument_id from s4_device_links
             where link_role = 'INSTRUMENT_WALLET')
         select avg((instrument_id in (select instrument_id from l))::int) from s3_instrument_base

@@ -163,21 +163,23 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ("s2_merchant_account_base_6A", "true", "6A.merchant_reserve 6A.merchant_account_life"),
     (
         "s3_instrument_base_6A",
-        "token_id is not null",
-        "6A.instrument_weight 6A.instrument_start 6A.wallet_token",
+        "instrument_type = 'RETAIL_CREDIT_CARD_VIRTUAL'",
+        "6A.instrument_weight 6A.instrument_start 6A.card",
     ),
     (
         "s3_party_instrument_holdings_6A",
-        (
-            "instrument_type in (select distinct instrument_type from s3_instrument_base_6A where token_id "
-            "is not null)"
-        ),
+        "instrument_type = 'RETAIL_CREDIT_CARD_VIRTUAL'",
         "6A.instrument_weight 6A.instrument_start",
     ),
-    ("s4_device_base_6A", "primary_party_id is not null", "6A.device_demand 6A.device_start 6A.device"),
+    (
+        "s4_device_base_6A",
+        "primary_party_id is not null",
+        "6A.device_demand 6A.device_start 6A.device 6A.wallet",
+    ),
     ("s4_device_base_6A", "primary_party_id is null", "6A.terminals 6A.terminal"),
     ("s4_device_links_6A", "link_role = 'SECONDARY_USER'", "6A.device_demand 6A.device_start 6A.device"),
     ("s4_device_links_6A", "link_role = 'PRIMARY_OWNER'", "6A.device_demand 6A.device_start"),
+    ("s4_wallet_tokens_6A", "true", "6A.wallet 6A.device_token"),
     ("s4_ip_base_6A", "ip_type = 'MOBILE'", "6A.ip 6A.ip_start"),
     ("s4_ip_base_6A", "ip_type = 'RESIDENTIAL'", "6A.ip"),
     (

@@ -18,6 +18,8 @@ from sim.state.program import Program
 
 PATHS = {
     "party_taxonomy_6A": "taxonomy/party.yaml",
+    "instrument_taxonomy_6A": "taxonomy/instrument.yaml",
+    "national_payments_6A": "priors/national_payments.yaml",
     "device_taxonomy_6A": "taxonomy/devices.yaml",
     "ip_taxonomy_6A": "taxonomy/ips.yaml",
     "device_prior_6A": "priors/device_counts.yaml",
@@ -27,6 +29,7 @@ PATHS = {
     "realism_gates_network_6A": "policy/realism_gates_network.yaml",
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
+CONFIGS["scenario_horizon_5A"] = config("layer2/5A/scenario_horizon.yaml")
 DEVICES, NETWORK = Program.of(s4_devices), Program.of(s5_network)
 
 
@@ -47,6 +50,19 @@ def changed(overrides: Mapping[str, Any]) -> dict[str, Any]:
         else:
             inside[leaf] = deepcopy(value)
     return configs
+
+
+def _bears(rng: np.random.Generator, many: int) -> dict[str, np.ndarray[Any, Any]]:
+    """What instruments are: cards of every network and bank accounts, issued over three years."""
+    networks = [code("scheme", name) for name in ("VISA", "MASTERCARD", "AMEX", "CB", "GIROCARD", "VERVE")]
+    kinds = [code("instrument_type", f"RETAIL_{name}_CARD_PHYSICAL") for name in ("DEBIT", "CREDIT")]
+    kinds.append(code("instrument_type", "PARTY_BANK_ACCOUNT_DOMESTIC"))
+    return {
+        "instrument_type": rng.choice(kinds, many).astype(np.int16),
+        "scheme": rng.choice(networks, many).astype(np.int16),
+        "co_badge_scheme": rng.choice(networks, many).astype(np.int16),
+        "issue_date": (20_000 + rng.integers(0, 400, many)).astype(np.int32),
+    }
 
 
 def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str, list[Frame]]:
@@ -101,7 +117,9 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
                         "instrument_id": instrument,
                         "account_id": account[of_account],
                         "owner_party_id": party[owner[of_account]],
-                    }
+                        **_bears(rng, len(of_account)),
+                    },
+                    {"co_badge_scheme": instrument % np.uint64(3) == 0},
                 ),
             }
         )

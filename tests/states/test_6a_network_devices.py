@@ -13,6 +13,7 @@ from memory_world import MemoryWorld, vocabularies
 from network_world import CONFIGS, COUNT, DEVICES, build, built, code, world
 
 from sim.ground.errors import ContractError, ValidationError
+from sim.segments.entities_6a.s4_devices import wallets
 from sim.state.frames import Frame
 from tests.totals import figures
 
@@ -243,3 +244,110 @@ def test_means_and_mixes_turn_red() -> None:
     assert not made.check_with(s4_devices, "mix of devices of RETAIL", {"mix": mix}).passed
     shared = figures(made.totals["6A.S4"])["shared"] * 0 + 900
     assert not made.check_with(s4_devices, "devices shared", {"shared": shared}).passed
+
+
+def test_phones_run_ios_as_their_country_does(entities: Built) -> None:
+    _, rows = entities
+    base = rows["s4_device_base_6A"]
+    markets = CONFIGS["national_payments_6A"]["markets"]
+    ios = base.os_family == code("os_family", "IOS")
+    for name in ("DE", "US", "NG", "JP", "FR"):
+        phones = (base.device_type == code("device_type", "MOBILE")) & (
+            base.home_country_iso == code("country", name)
+        )
+        share, many = markets[name]["phones_permille"]["ios"] / 1000, int(phones.sum())
+        assert abs(ios[phones].mean() - share) < 4.75 * (share * (1 - share) / many) ** 0.5 + 1 / many
+
+
+def test_wearables_follow_their_owners_phone(entities: Built) -> None:
+    base = entities[1]["s4_device_base_6A"]
+    first: dict[int, int] = {}
+    followed: Counter[tuple[int, int]] = Counter()
+    for owner, kind, system in _rows(base, "primary_party_id", "device_type", "os_family"):
+        if kind == code("device_type", "MOBILE"):
+            first.setdefault(owner, system)
+        elif kind == code("device_type", "WEARABLE") and owner in first:
+            followed[first[owner], system] += 1
+    ios, android = code("os_family", "IOS"), code("os_family", "ANDROID")
+    assert followed[android, ios] == 0
+    both = followed[ios, ios] + followed[ios, android]
+    assert both > 200 and abs(followed[ios, ios] / both - 0.85) < 5 * (0.85 * 0.15 / both) ** 0.5
+
+
+def test_tokens_sit_on_one_device_that_can_hold_them(entities: Built) -> None:
+    """Every token: wallet and system agree, the card is the owner's and of a network the wallet takes."""
+    made, rows = entities
+    tokens, base, links = (rows[f"s4_{name}_6A"] for name in ("wallet_tokens", "device_base", "device_links"))
+    names = vocabularies()
+    possible = {
+        (wallet, kind, system)
+        for wallet, kinds in CONFIGS["device_linkage_6A"]["wallets"].items()
+        for kind, systems in kinds.items()
+        for system in systems
+    }
+    device = (tokens.device_id - np.uint64(1)).astype(np.int64)
+    places = {
+        (names["scheme"][wallet], names["device_type"][kind], names["os_family"][system])
+        for wallet, kind, system in zip(
+            tokens.wallet, base.device_type[device], base.os_family[device], strict=True
+        )
+    }
+    assert places <= possible and {wallet for wallet, *_ in places} == {
+        "APPLE_PAY",
+        "GOOGLE_PAY",
+        "LOCAL_WALLET",
+    }
+    assert np.array_equal(tokens.owner_party_id, base.primary_party_id[device])
+    cards = made.store.load("s3_instrument_base_6A")
+    card = (tokens.instrument_id - np.uint64(1)).astype(np.int64)
+    assert np.array_equal(cards.owner_party_id[card], tokens.owner_party_id)
+    assert (tokens.provisioned_date >= cards.issue_date[card]).all()
+    taken = CONFIGS["national_payments_6A"]["wallet_networks"]
+    for wallet, at in zip(tokens.wallet.tolist(), card.tolist(), strict=True):
+        marks = {names["scheme"][cards.scheme[at]]}
+        if cards.valid["co_badge_scheme"][at]:
+            marks.add(names["scheme"][cards.co_badge_scheme[at]])
+        assert marks & set(taken[names["scheme"][wallet]])
+    assert len(np.unique(tokens.token_id)) == len(tokens) > 3000
+    held = links.take(links.link_role == code("device_link_role", "INSTRUMENT_WALLET"))
+    assert np.array_equal(held.device_id, tokens.device_id)
+    assert np.array_equal(held.instrument_id, tokens.instrument_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("wallets run where they can", {"impossible": 1}),
+        ("tokens stand for cards of the device's owner", {"strange_cards": 1}),
+        ("every token is on one device", {"unlinked": 1}),
+        ("ledger 6A.device_token", {"tokens": 1}),
+    ],
+)
+def test_checks_of_wallets_turn_red(name: str, change: dict[str, int]) -> None:
+    from sim.segments.entities_6a.s4_devices import state as s4_devices
+
+    assert not built()[0].check_with(s4_devices, name, change).passed
+
+
+def test_an_impossible_pair_is_counted() -> None:
+    """Over all rows: tokens made where Android ran Apple's wallet, held against the shipped rules."""
+    from sim.segments.entities_6a.s4_devices import state as s4_devices
+
+    loose = {"device_linkage_6A.wallets.APPLE_PAY.MOBILE": ["ANDROID", "IOS"]}
+    loose["national_payments_6A.markets.FR.wallets.ANDROID"] = {"APPLE_PAY": 10_000}
+    made = world({"FR": 900}, loose, shops=3, files=1)
+    rows = made.run(DEVICES)
+    assert made.failed() == []
+    strict = world({"FR": 900}, shops=3, files=1)
+    ctx = strict.context(s4_devices.STATE)
+    mine = ctx.for_partition(DEVICES.partitions(ctx)[0])
+    instruments, first = strict.store.load("s3_instrument_base_6A"), 1
+    cards = wallets.cards_of(mine, instruments, instruments.owner_party_id.astype(np.int64) - first)
+    found = (rows[f"s4_{name}_6A"] for name in ("wallet_tokens", "device_base", "device_links"))
+    tokens, base, links = found
+    wallets.count_tokens(mine, tokens, cards, base, links, first)
+    android = base.os_family[(tokens.device_id - base.device_id[0]).astype(np.int64)] == code(
+        "os_family", "ANDROID"
+    )
+    phones = int((android & (tokens.wallet == code("scheme", "APPLE_PAY"))).sum())
+    assert mine.counters["impossible"] == phones > 50

@@ -24,7 +24,7 @@ from sim.state.params import Params
 from sim.state.program import Program
 
 WHOLE = 10_000
-PACKS = [name for name in base_configs() if name != "scenario_horizon_5A"]
+PACKS = [name for name in base_configs() if name not in ("scenario_horizon_5A", "national_payments_6A")]
 # Businesses and institutions are rare; here they are not, so that each of their segments has somebody.
 EVEN = {region: {"RETAIL": 5000, "BUSINESS": 3000, "OTHER": 2000} for region in vocabularies()["region"]}
 

@@ -114,36 +114,47 @@ IMPOSSIBLE = {
         "6A.S2.POLICY_CONTRADICTS",
         "CREDIT_AVOIDER",
     ),
-    "token without a card": (
+    "network nobody knows": (
         s3_instruments,
-        {"instrument_linkage_6A.requires_any.WALLET_NETWORK_TOKEN": None},
-        "6A.S3.POLICY_CONTRADICTS",
-        "must name cards",
-    ),
-    "token of an account without cards": (
-        s3_instruments,
-        {
-            "instrument_mix_6A.accounts.OTHER_SAVINGS": {
-                "WALLET_NETWORK_TOKEN": {"mean": 0.1, "required": False}
-            },
-            "instrument_per_account_6A.accounts.OTHER_SAVINGS": {
-                "WALLET_NETWORK_TOKEN": {"cap": 1, "idle_permille": 0, "sigma": 0.1}
-            },
-        },
-        "6A.S3.VOCABULARY_MISMATCH",
-        "OTHER_SAVINGS",
-    ),
-    "unknown scheme": (
-        s3_instruments,
-        {"instrument_taxonomy_6A.scheme_mix.WALLET.Asia": {"PAYPAL": 10_000}},
+        {"national_payments_6A.markets.FR.debit": {"VISA+PAYPAL": 10_000}},
         "6A.S3.VOCABULARY_MISMATCH",
         "PAYPAL",
     ),
-    "rail of no country": (
+    "cards that do not sum": (
         s3_instruments,
-        {"instrument_taxonomy_6A.bank_rails.by_country": {"XX": "ACH"}},
+        {"national_payments_6A.markets.FR.debit": {"VISA+CB": 9_000, "MASTERCARD": 999}},
+        "6A.S3.MIX_INCOMPLETE",
+        "9999",
+    ),
+    "market of no country": (
+        s3_instruments,
+        {"national_payments_6A.markets.XX": {"online_rail": "ACH"}},
         "6A.S3.VOCABULARY_MISMATCH",
         "XX",
+    ),
+    "region without cards": (
+        s3_instruments,
+        {"national_payments_6A.fallback.credit.Asia": None},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "'Asia' is missing",
+    ),
+    "income group without holding": (
+        s3_instruments,
+        {"national_payments_6A.fallback.holding_permille.LOW": None},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "'LOW' is missing",
+    ),
+    "unknown rail": (
+        s3_instruments,
+        {"national_payments_6A.markets.FR.online_rail": "HAWALA"},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "HAWALA",
+    ),
+    "wallet nobody knows the cards of": (
+        s3_instruments,
+        {"national_payments_6A.markets.FR.wallets.IOS": {"VISA": 10_000}},
+        "6A.S3.VOCABULARY_MISMATCH",
+        "VISA",
     ),
 }
 
@@ -249,10 +260,11 @@ MUTATIONS = {
     "accounts have what is required": {"without_required": 1},
     "instrument linkage": {"rule_breaks": 1},
     "dates are in order": {"wrong_dates": 1},
-    "every token has a card of its account": {"torn_tokens": 1},
+    "cards alone expire": {"undated": 1},
+    "cards bear what their country has": {"strange_marks": 1},
     "instruments an account against the prior": {"table": 100_000},
     "effective segments": {"segment_by_region": 10_000_000},
-    "schemes of DEBIT_CARD": {"schemes": 100_000},
+    "schemes of DEBIT_CARD": {"marks": 100_000},
     "tiers of cards": {"tiers": 100_000},
     "ledger 6A.card": {"cards": 1},
     "ledger 6A.home": {"rng.6A.home.draws": 1},

@@ -176,21 +176,8 @@ def test_instruments_belong_to_their_account_and_follow_its_dates(world: EntityW
     account = rows.account_id.astype(np.int64) - 1
     assert np.array_equal(rows.owner_party_id, accounts.owner_party_id[account])
     assert (rows.issue_date >= accounts.open_date[account]).all()
-    kind = words(rows, "instrument_type", "instrument_type")
-    tokens = np.char.startswith(kind, "WALLET")
-    card = rows.underlying_instrument_id[tokens].astype(np.int64) - 1
-    assert np.array_equal(rows.valid["token_id"], tokens)
-    assert np.char.endswith(kind[card], "AL").all() and np.array_equal(
-        rows.account_id[card], rows.account_id[tokens]
-    )
-    assert (
-        np.array_equal(rows.expiry_month[card], rows.expiry_month[tokens])
-        and (rows.issue_date[card] <= rows.issue_date[tokens]).all()
-    )
-    assert len(np.unique(rows.token_id[tokens])) == tokens.sum()
-    # More than one card of an account is used: the choice is drawn.
-    first = np.searchsorted(rows.account_id, rows.account_id[tokens])
-    assert (card != first).any()
+    cards = np.char.find(words(rows, "instrument_type", "instrument_type"), "CARD") >= 0
+    assert np.array_equal(rows.valid["expiry_month"], cards)
 
 
 def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:
@@ -198,13 +185,25 @@ def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:
     country = words(accounts, "country_iso", "country")[rows.account_id.astype(np.int64) - 1]
     scheme, kind = words(rows, "scheme", "scheme"), words(rows, "instrument_type", "instrument_type")
     domestic = kind == "PARTY_BANK_ACCOUNT_DOMESTIC"
-    for place, rail in (("DE", "SEPA_CREDIT"), ("GB", "FPS"), ("US", "ACH"), ("IN", "LOCAL_TRANSFER")):
+    rails = {"DE": "SEPA_CREDIT", "GB": "FPS", "US": "ACH", "IN": "UPI", "TV": "LOCAL_TRANSFER"}
+    for place, rail in rails.items():
         assert set(scheme[domestic & (country == place)]) == {rail}
     assert set(scheme[kind == "PARTY_BANK_ACCOUNT_INTERNATIONAL"]) == {"SWIFT"}
     cards = np.char.find(kind, "CARD") >= 0
-    assert "UNIONPAY" not in set(scheme[cards & (country == "US")]) and "UNIONPAY" in set(
-        scheme[cards & (country == "JP")]
-    )
+    debit, market = np.char.find(kind, "DEBIT") >= 0, base_configs()["national_payments_6A"]["markets"]
+    other = np.char.add("+", words(rows, "co_badge_scheme", "scheme"))
+    marks = np.char.add(scheme, np.where(rows.valid["co_badge_scheme"], other, ""))
+    for place in ("FR", "IN", "JP", "US"):
+        for mix, own in (("debit", debit), ("credit", cards & ~debit)):
+            here = own & (country == place)
+            assert set(marks[here]) <= set(market[place][mix])
+            for mark, parts in market[place][mix].items():
+                share, off = parts / 10_000, (marks[here] == mark).mean() - parts / 10_000
+                assert abs(off) < 6 * (share * (1 - share) / here.sum()) ** 0.5 + 1 / here.sum()
+    # Tuvalu has no row: it pays as Oceania does.
+    assert set(scheme[cards & (country == "TV")]) <= {"VISA", "MASTERCARD", "AMEX"}
+    assert set(scheme[rows.domestic_only]) <= set(base_configs()["national_payments_6A"]["domestic_networks"])
+    assert not rows.domestic_only[rows.valid["co_badge_scheme"]].any()
     # Schemes are not blocks of rows: neighbours differ about as often as chance says.
     german = scheme[cards & (country == "DE")]
     shares = np.unique(german, return_counts=True)[1] / len(german)

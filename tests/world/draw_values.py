@@ -16,7 +16,6 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.recipes.entities import id_of
-from sim.recipes.groups import run_starts
 from sim.recipes.horizon import span_of
 from sim.recipes.months import month_of_day
 from sim.recipes.places import cities_by_population, country_letters
@@ -31,6 +30,8 @@ from sim.segments.entities_6a.network_tables import mix_tables, pick
 from sim.segments.entities_6a.s1_parties.state import race_keys
 from sim.segments.entities_6a.s2_accounts.life import status, status_limits
 from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
+from sim.segments.entities_6a.s4_devices import wallets
+from sim.segments.entities_6a.s4_devices.systems import systems_of
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.segments.entities_6a.terminals import os_tables
 from sim.segments.intensity_5a.trade_hours import trade_hours
@@ -464,10 +465,11 @@ def _reserve(case: Case) -> tuple[Array, Array]:
 
 def _scheme(case: Case) -> tuple[Array, Array]:
     accounts = case.ctx.load("s2_account_base_6A", part=case.part.index)
-    region = accounts.region_id[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)]
-    keys = case.fields.instrument_type.astype(np.int64) * len(case.ctx.vocabulary("region")) + region
-    tables = instrument_rows._scheme_tables(case.ctx)
-    return tables.pick(case.ctx, case.words[0], keys) % len(case.ctx.vocabulary("scheme")), case.fields.scheme
+    country = accounts.country_iso[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)]
+    marks, tables = instrument_rows.mark_tables(case.ctx)
+    group = instrument_rows.mark_group(case.ctx, case.fields.instrument_type, country)
+    mark = tables.pick(case.ctx, case.words[0], group) % len(marks.scheme)
+    return marks.scheme[mark], case.fields.scheme
 
 
 def _card(case: Case) -> tuple[Array, Array]:
@@ -490,19 +492,31 @@ def _card(case: Case) -> tuple[Array, Array]:
     )
 
 
-def _token(case: Case) -> tuple[Array, Array]:
-    """Wallet, and which of its account's cards is behind it:
-    cards come first among the rows of an account.
-    """
-    scheme, expected = _scheme(case)
-    first = run_starts(case.rows.account_id)
-    start = first[np.searchsorted(case.rows.account_id[first], case.fields.account_id)]
-    behind = case.rows.instrument_id[start] + below(case.words[1], case.fields.cards.astype(np.uint64))
-    return np.stack([scheme, behind]), np.stack([expected, case.fields.underlying_instrument_id])
-
-
 def _system(case: Case) -> tuple[Array, Array]:
-    return pick(case.ctx, os_tables(case.ctx), case.words[0], case.fields.device_type), case.fields.os_family
+    """Systems of parties' devices; wearables follow a phone, so owners' rows come together here."""
+    fields = case.fields
+    owner = (fields.primary_party_id - fields.primary_party_id.min()).astype(np.int64)
+    devices = fields.with_columns(owner=owner)
+    return systems_of(case.ctx, case.words[0], devices, fields.home_country_iso)[0], fields.os_family
+
+
+def _wallet(case: Case) -> tuple[Array, Array]:
+    """Which wallet a token is in: its device's."""
+    base = case.ctx.load("s4_device_base_6A", part=case.part.index)
+    device = base.take((case.fields.device_id - base.device_id[0]).astype(np.int64))
+    group = wallets.wallet_group(case.ctx, device.home_country_iso, device.os_family)
+    return pick(case.ctx, wallets.wallet_tables(case.ctx), case.words[1], group), case.fields.wallet
+
+
+def _provisioned(case: Case) -> tuple[Array, Array]:
+    """Day a token was put on its device."""
+    instruments = case.ctx.load("s3_instrument_base_6A", part=case.part.index)
+    card = (case.fields.instrument_id - instruments.instrument_id[0]).astype(np.int64)
+    last = wallets.last_day(case.ctx)
+    most = case.ctx.params.device_linkage_6A.token_days_max
+    since = np.maximum(instruments.issue_date[card].astype(np.int64), last - most)
+    day = since + below(case.word, (last - since + 1).astype(np.uint64)).astype(np.int64)
+    return day, case.fields.provisioned_date
 
 
 def _terminals(case: Case) -> tuple[Array, Array]:
@@ -572,8 +586,9 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s2_merchant_account_base_6A", "6A.merchant_reserve"): _reserve,
     ("s2_merchant_account_base_6A", "6A.merchant_account_life"): _status,
     ("s3_instrument_base_6A", "6A.card"): _card,
-    ("s3_instrument_base_6A", "6A.wallet_token"): _token,
     ("s4_device_base_6A", "6A.device"): _system,
+    ("s4_wallet_tokens_6A", "6A.wallet"): _wallet,
+    ("s4_wallet_tokens_6A", "6A.device_token"): _provisioned,
     ("s4_device_base_6A", "6A.terminals"): _terminals,
     ("s4_device_base_6A", "6A.terminal"): _terminal,
     ("s4_ip_base_6A", "6A.ip"): _asn,

@@ -20,14 +20,14 @@ from sim.segments.entities_6a.cells import (
     share_out,
     total_of,
 )
-from sim.segments.entities_6a.terms import by_term, entry, require_terms, shares, shares_by_region
+from sim.segments.entities_6a.payments import FUNDINGS, PAYMENTS_NEEDS, check_payments
+from sim.segments.entities_6a.terms import by_term, require_terms, shares
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
 
-CARDS = ("DEBIT_CARD", "CREDIT_CARD")
-WALLET = "WALLET"
+CARDS = FUNDINGS
 
 INSTRUMENT_CELLS_NEEDS = Needs(
     reads={"s2_account_summary_6A": ROW_LEVEL},
@@ -39,7 +39,7 @@ INSTRUMENT_CELLS_NEEDS = Needs(
         "instrument_taxonomy_6A",
     ),
     kernels=("entity_hash",),
-    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, SHARES_NEEDS),
+    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, PAYMENTS_NEEDS, SHARES_NEEDS),
 )
 
 
@@ -124,7 +124,7 @@ def is_class(ctx: Context, *classes: str) -> Array:
 def check_instruments(ctx: Context) -> None:
     """Refuse taxonomies, priors and rules of instruments that contradict one another; runs first of all."""
     taxonomy, mix = ctx.params.instrument_taxonomy_6A, ctx.params.instrument_mix_6A
-    terms, schemes = ctx.vocabulary("instrument_type"), ctx.vocabulary("scheme")
+    terms = ctx.vocabulary("instrument_type")
     by_term(ctx, "instrument_type", taxonomy.instruments, "instrument_taxonomy_6A.instruments")
     held, spreads = "account_type (of parties)", ctx.params.instrument_per_account_6A.accounts
     require_terms(
@@ -156,23 +156,11 @@ def check_instruments(ctx: Context) -> None:
         ctx.params.instrument_linkage_6A.requires_any,
         "instrument_linkage_6A.requires_any",
     )
-    for kind, mixes in taxonomy.scheme_mix.items():
-        shares_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
-    rails, where = taxonomy.bank_rails, "instrument_taxonomy_6A.bank_rails"
-    special = [rail for rules in (rails.by_country, rails.by_currency) for _, rail in rules.items()]
-    require_terms(
-        ctx, [rails.domestic, rails.international, *special], schemes, where, "scheme", complete=False
-    )
-    require_terms(
-        ctx, rails.by_country, ctx.vocabulary("country"), f"{where}.by_country", "country", complete=False
-    )
-    require_terms(
-        ctx, rails.by_currency, ctx.vocabulary("currency"), f"{where}.by_currency", "currency", complete=False
-    )
+    check_payments(ctx)
     carded = [
         name
         for name, rules in mix.accounts.items()
-        if any(taxonomy.instruments[term] in (*CARDS, WALLET) for term in rules)
+        if any(taxonomy.instruments[term] in CARDS for term in rules)
     ]
     require_terms(
         ctx,
@@ -202,7 +190,6 @@ def _contradictions(ctx: Context) -> list[Fault]:
                 f"instrument_taxonomy_6A.validity_mix sums to {months}, not 10000",
             )
         )
-    classes = {name: taxonomy.instruments[name] for name in taxonomy.instruments}
     for account_type, priors in mix.accounts.items():
         for name, prior in priors.items():
             cap, at = (
@@ -234,14 +221,4 @@ def _contradictions(ctx: Context) -> list[Fault]:
         if mean > rules.max_per_account:
             what = f"{account_type}: means sum to {mean}, above max_per_account {rules.max_per_account}"
             faults.append(Fault(f"instrument_mix_6A.accounts.{account_type}", what))
-    for name, kind in classes.items():
-        parents = entry(links, name, ())
-        if kind == WALLET and (not parents or any(classes[other] not in CARDS for other in parents)):
-            at = f"instrument_linkage_6A.requires_any.{name}"
-            faults.append(Fault(at, f"{name} is a wallet token: {at} must name cards, and only cards"))
-    order = [classes[name] for name in ctx.vocabulary("instrument_type")]
-    cards = [at for at, kind in enumerate(order) if kind in CARDS]
-    if cards and cards != list(range(len(cards))):
-        what = "vocabulary instrument_type must list cards before all others: a token finds its card by place"
-        faults.append(Fault("instrument_taxonomy_6A.instruments", what))
     return faults

@@ -9,16 +9,16 @@ from sim.recipes.horizon import span_of
 from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
+from sim.segments.entities_6a.payments import FUNDINGS, PAYMENTS_NEEDS, Marks, marks_of
 from sim.segments.entities_6a.s3_instruments.cells import (
     CARDS,
     INSTRUMENT_CELLS_NEEDS,
-    WALLET,
     instruments,
     instruments_of,
     is_class,
 )
 from sim.segments.entities_6a.s3_instruments.rows import Holders
-from sim.segments.entities_6a.terms import WHOLE, shares, shares_by_region
+from sim.segments.entities_6a.terms import WHOLE, shares
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Measurement, Needs
@@ -34,7 +34,7 @@ INSTRUMENT_CHECKS_NEEDS = Needs(
         "realism_gates_6A",
         "scenario_horizon_5A",
     ),
-    uses=(INSTRUMENT_CELLS_NEEDS,),
+    uses=(INSTRUMENT_CELLS_NEEDS, PAYMENTS_NEEDS),
 )
 
 
@@ -48,22 +48,21 @@ class InstrumentCounts(Counters):
     without_required = Scalar()
     rule_breaks = Scalar()
     wrong_dates = Scalar()
-    torn_tokens = Scalar()
+    undated = Scalar()
+    strange_marks = Scalar()
     cards = Scalar()
-    tokens = Scalar()
     table = Vector(
         "account_type",
         "instrument_type",
         lambda ctx: ctx.params.instrument_per_account_6A.max_per_account + 1,
     )
     per_account = Vector(lambda ctx: ctx.params.instrument_per_account_6A.max_per_account + 1)
-    schemes = Vector("instrument_type", "region", "scheme")
+    schemes = Vector("instrument_type", "scheme")
+    marks = Vector(len(FUNDINGS), "country", lambda ctx: len(marks_of(ctx).scheme))
     tiers = Vector("account_type", "brand_tier")
 
 
-def count_instruments(
-    ctx: PartitionContext, holders: Holders, counts: Array, base: Frame, first_id: int
-) -> None:
+def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, base: Frame) -> None:
     """Integer sums of one partition, recounted from the published rows.
 
     Args:
@@ -71,7 +70,6 @@ def count_instruments(
         holders: Its accounts.
         counts: uint8, accounts x types: what was given out.
         base: Rows of `s3_instrument_base_6A`.
-        first_id: Id of its first row.
     """
     kinds = counts.shape[1]
     first = holders.base.account_id[0] if len(holders.base) else np.uint64(1)
@@ -109,11 +107,11 @@ def count_instruments(
     ctx.count(InstrumentCounts.rule_breaks, broken)
     ctx.count(InstrumentCounts.table, table)
     ctx.count(InstrumentCounts.per_account, histogram(in_all, tallest))
-    _count_dates(ctx, holders, account, base, first_id)
+    _count_dates(ctx, holders, account, base)
 
 
-def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame, first_id: int) -> None:
-    """Dates out of order, tokens without a card of their account, cards and tokens."""
+def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame) -> None:
+    """Dates out of order, and cards by what they bear."""
     start = span_of(ctx.params.scenario_horizon_5A).first_day
     month = first_day_of_month(month_of_day(np.array([start], dtype=np.int32)))
     expires = base.present("expiry_month")
@@ -121,50 +119,52 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     issued, last = (month_of_day(base[name]) for name in ("issue_date", "expiry_month"))
     wrong |= expires & ((base.expiry_month < month) | (last < issued))
     wrong |= expires & (base.expiry_month != first_day_of_month(last))
-    cards, tokens = (
-        is_class(ctx, *CARDS)[base.instrument_type],
-        np.flatnonzero(is_class(ctx, WALLET)[base.instrument_type]),
-    )
-    behind = (base.underlying_instrument_id[tokens] - np.uint64(first_id)).astype(np.int64)
-    inside = (behind >= 0) & (behind < len(base))
-    card = np.where(inside, behind, 0)
-    torn = (
-        ~inside | ~cards[card] | (base.account_id[card] != base.account_id[tokens])
-        if len(tokens)
-        else np.zeros(0, dtype=np.bool_)
-    )
-    ctx.count(
-        InstrumentCounts.wrong_dates,
-        int(wrong.sum()) + int((base.issue_date[tokens] < base.issue_date[card]).sum()),
-    )
-    ctx.count(
-        InstrumentCounts.torn_tokens,
-        int(torn.sum()) + int((expires != (cards | base.present("token_id"))).sum()),
-    )
+    cards = is_class(ctx, *CARDS)[base.instrument_type]
+    ctx.count(InstrumentCounts.wrong_dates, int(wrong.sum()))
+    ctx.count(InstrumentCounts.undated, int((expires != cards).sum()))
     ctx.count(InstrumentCounts.cards, int(cards.sum()))
-    ctx.count(InstrumentCounts.tokens, len(tokens))
-    # Types x regions x schemes, and account types x tiers (of cards: a token has its card's).
-    shape = [
-        len(ctx.vocabulary(name))
-        for name in ("instrument_type", "region", "scheme", "account_type", "brand_tier")
-    ]
-    region, account_type = (
-        holders.summary.region_id[holders.group[account]],
-        holders.summary.account_type[holders.group[account]],
+    kinds, schemes = len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("scheme"))
+    key = base.instrument_type.astype(np.int64) * schemes + base.scheme
+    ctx.count(InstrumentCounts.schemes, np.bincount(key, minlength=kinds * schemes))
+    # Account types x tiers.
+    own = np.flatnonzero(cards)
+    shape = len(ctx.vocabulary("account_type")), len(ctx.vocabulary("brand_tier"))
+    account_type = holders.summary.account_type[holders.group[account[own]]]
+    key = account_type.astype(np.int64) * shape[1] + base.brand_tier[own]
+    ctx.count(InstrumentCounts.tiers, np.bincount(key, minlength=shape[0] * shape[1]))
+    _count_marks(ctx, holders.summary.country_iso[holders.group[account[own]]], base.take(own))
+
+
+def _count_marks(ctx: PartitionContext, country: Array, cards: Frame) -> None:
+    """Cards by funding, country and what they bear; those that bear what their country has no card of."""
+    marks, schemes = marks_of(ctx), len(ctx.vocabulary("scheme"))
+    place = np.full((schemes, schemes + 1), -1, dtype=np.int64)
+    place[marks.scheme, marks.co_badge] = np.arange(len(marks.scheme))  # no co-badge: the last column
+    other = np.where(cards.present("co_badge_scheme"), cards.co_badge_scheme, np.int16(schemes))
+    mark, funding = place[cards.scheme, other], _funding(ctx)[cards.instrument_type]
+    known = mark >= 0
+    known &= (marks.parts[funding, country, mark] > 0) & (
+        marks.domestic[country, mark] == cards.domestic_only
     )
-    key = (base.instrument_type.astype(np.int64) * shape[1] + region) * shape[2] + base.scheme
-    ctx.count(InstrumentCounts.schemes, np.bincount(key, minlength=shape[0] * shape[1] * shape[2]))
-    key = (account_type.astype(np.int64) * shape[4] + base.brand_tier)[cards]
-    ctx.count(InstrumentCounts.tiers, np.bincount(key, minlength=shape[3] * shape[4]))
+    ctx.count(InstrumentCounts.strange_marks, int((~known).sum()))
+    key = (funding * len(ctx.vocabulary("country")) + country) * len(marks.scheme) + mark
+    ctx.count(InstrumentCounts.marks, np.bincount(key[known], minlength=marks.parts.size))
 
 
-def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str, str]) -> list[Check]:
+def _funding(ctx: Context) -> Array:
+    """Place in `FUNDINGS` of each instrument type: int64, 0 for those that are no cards."""
+    kinds = ctx.params.instrument_taxonomy_6A.instruments
+    names = [kinds[name] for name in ctx.vocabulary("instrument_type")]
+    return np.array([FUNDINGS.index(kind) if kind in FUNDINGS else 0 for kind in names], dtype=np.int64)
+
+
+def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str]) -> list[Check]:
     """Model checks of 6A.S3.
 
     Args:
         ctx: Context with everything `instruments` needs and `realism_gates_6A`.
         totals: Sums of `count_instruments`.
-        streams: Weights, starts, cards, tokens.
+        streams: Weights, starts, cards.
     """
     seen = InstrumentCounts(totals)
     gates, all_cells = ctx.params.realism_gates_6A.instruments, instruments(ctx)
@@ -174,7 +174,7 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
     measured = (table * np.arange(table.shape[2])).sum(axis=2)
     rows = int(all_cells.total.sum())
     exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced, seen.wrong_owner]
-    rules = [seen.over_cap, seen.without_required, seen.rule_breaks, seen.wrong_dates, seen.torn_tokens]
+    rules = [seen.over_cap, seen.without_required, seen.rule_breaks, seen.wrong_dates, seen.undated]
     busy = all_cells.beyond > 0
     drawn, cells = int((all_cells.summary.accounts[:, None] * busy).sum()), int(busy.sum())
     per_account = seen.per_account
@@ -193,39 +193,43 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
             rules[3] == 0,
             rules[3],
             0,
-            "opened <= issued < horizon <= expiry; a token not before its card",
+            "opened <= issued < horizon <= expiry",
         ),
-        Check("every token has a card of its account", rules[4] == 0, rules[4], 0),
+        Check("cards alone expire", rules[4] == 0, rules[4], 0),
+        Check(
+            "cards bear what their country has",
+            seen.strange_marks == 0,
+            seen.strange_marks,
+            0,
+            "cards with marks, or a reach, that national_payments_6A does not give their country",
+        ),
         _mean_check(ctx, table, gates.mean_tolerance_permille),
         between_check(
             "accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"
         ),
-        *mix_checks(ctx, seen.schemes, seen.tiers, gates.draw_sigmas),
+        *mix_checks(ctx, seen.marks, seen.tiers, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
         ledger_check(totals, streams[2], seen.cards, 4),
-        ledger_check(totals, streams[3], seen.tokens, 3),
     ]
 
 
-def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> list[Check]:
-    """Drawn schemes and tiers against their mixes.
+def mix_checks(ctx: Context, found: Array, tiers: Array, sigmas: float) -> list[Check]:
+    """Drawn networks and tiers against their mixes.
 
     Args:
         ctx: Context.
-        schemes: int64: instruments by type, region and scheme, flat.
+        found: int64, fundings x countries x kinds of `marks_of`: cards.
         tiers: int64: cards by account type and tier, flat.
         sigmas: Standard deviations allowed.
     """
-    terms, taxonomy = ctx.vocabulary("scheme"), ctx.params.instrument_taxonomy_6A
-    by_type = _by_type(ctx, schemes)
+    taxonomy, marks = ctx.params.instrument_taxonomy_6A, marks_of(ctx)
     result = []
-    for kind, mixes in taxonomy.scheme_mix.items():
-        prior = shares_by_region(ctx, "scheme", mixes, f"instrument_taxonomy_6A.scheme_mix.{kind}")
-        labels = [f"{region} {scheme}" for region in ctx.vocabulary("region") for scheme in terms]
-        result.append(
-            _draws(f"schemes of {kind}", labels, by_type[is_class(ctx, kind)].sum(axis=0), prior, sigmas)
-        )
+    for number, funding in enumerate(FUNDINGS):
+        here = np.flatnonzero(found[number].sum(axis=1))
+        labels = [f"{ctx.vocabulary('country')[at]} {mark}" for at in here for mark in mark_names(ctx, marks)]
+        parts = marks.parts[number, here]
+        result.append(_draws(f"schemes of {funding}", labels, found[number, here], parts, sigmas))
     names = list(taxonomy.brand_tier_mix)
     at = "instrument_taxonomy_6A.brand_tier_mix"
     prior = np.stack(
@@ -238,17 +242,17 @@ def mix_checks(ctx: Context, schemes: Array, tiers: Array, sigmas: float) -> lis
     return [*result, _draws("tiers of cards", labels, found, prior, sigmas)]
 
 
-def _by_type(ctx: Context, schemes: Array) -> Array:
-    """Instruments by type, region and scheme."""
-    return schemes.reshape(
-        len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("region")), len(ctx.vocabulary("scheme"))
-    )
+def mark_names(ctx: Context, marks: Marks) -> list[str]:
+    """What each kind of card bears, as a pack says it."""
+    terms = ctx.vocabulary("scheme")
+    pairs = zip(marks.scheme.tolist(), marks.co_badge.tolist(), strict=True)
+    return [terms[one] if two < 0 else f"{terms[one]}+{terms[two]}" for one, two in pairs]
 
 
 def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
     """Instruments an account, and by scheme."""
     seen = InstrumentCounts(totals)
-    by_scheme = _by_type(ctx, seen.schemes).sum(axis=(0, 1)).tolist()
+    by_scheme = seen.schemes.sum(axis=0).tolist()
     return [
         Measurement("instruments an account", figures(seen.per_account), "", "those without any included"),
         Measurement("schemes", dict(zip(ctx.vocabulary("scheme"), by_scheme, strict=True)), "instruments"),

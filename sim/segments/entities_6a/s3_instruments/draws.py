@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, INTEGER, UNIFORM, WEIGHT, Drawn, Explained, MadeOf, Told, Word, at
+from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, MadeOf, Told, Word, at
 from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
-from sim.segments.entities_6a.s3_instruments.cells import CARDS, WALLET, instruments, is_class
+from sim.segments.entities_6a.s3_instruments.cells import CARDS, instruments, is_class
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
@@ -34,20 +34,6 @@ def _instruments(ctx: Context, part: Partition, rows: Frame, kinds: Array) -> Fr
 
 def _cards(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return _instruments(ctx, part, rows, is_class(ctx, *CARDS))
-
-
-def _tokens(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Wallet tokens.
-
-    `cards` is how many cards their account has, `days` the age of the one behind them and a day.
-    """
-    found = _instruments(ctx, part, rows, is_class(ctx, WALLET))
-    every = ctx.load("s3_instrument_base_6A", part=part.index, columns=("account_id", "instrument_type"))
-    with_card = every.account_id[is_class(ctx, *CARDS)[every.instrument_type]]
-    size = np.searchsorted(with_card, found.account_id, side="right") - np.searchsorted(
-        with_card, found.account_id
-    )
-    return found.with_columns(cards=size)
 
 
 def _asking(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -140,15 +126,10 @@ _BASE, _LINKS, _HOLDINGS = (
 _WEIGHT = (Word(0, WEIGHT, "how much the account asks for of its cell's instruments of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's instruments begins"),)
 _CARD = (
-    Word(0, CHOICE, "scheme", "scheme"),
+    Word(0, CHOICE, "scheme and co_badge_scheme", "scheme"),
     Word(1, CHOICE, "brand_tier", "brand_tier"),
     Word(2, CHOICE, "validity: expiry_month less the month of issue_date", "expiry_month"),
     Word(3, UNIFORM, "issue_date: age as part of what validity and account allow"),
-)
-_TOKEN = (
-    Word(0, CHOICE, "scheme", "scheme"),
-    Word(1, INTEGER, "underlying_instrument_id: which card of the account", below="cards"),
-    Word(2, UNIFORM, "issue_date: age as part of the card's"),
 )
 
 _DRAWS = (
@@ -159,7 +140,6 @@ _DRAWS = (
             ("6A.instrument_weight", _WEIGHT, _asking),
             ("6A.instrument_start", _START, _asking),
             ("6A.card", _CARD if dataset == _BASE else _CARD[:1], _cards),
-            ("6A.wallet_token", _TOKEN if dataset == _BASE else _TOKEN[:1], _tokens),
         )
     ),
     Drawn(_HOLDINGS, "6A.instrument_weight", _WEIGHT, _asking_of_parties),
@@ -167,7 +147,6 @@ _DRAWS = (
 )
 
 _MADE_OF = (
-    MadeOf(_BASE, _BASE, "card behind the token", {"instrument_id": "underlying_instrument_id"}),
     MadeOf(_LINKS, _BASE, "the instrument", {"instrument_id": "instrument_id"}),
     MadeOf(
         _HOLDINGS,

@@ -1,4 +1,4 @@
-"""From counts of instruments to rows: scheme, tier, token, card behind the token, dates."""
+"""From counts of instruments to rows: marks, tier, dates."""
 
 from __future__ import annotations
 
@@ -6,40 +6,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
-from sim.recipes.groups import prefix, run_offsets
+from sim.recipes.groups import prefix
 from sim.recipes.horizon import span_of
 from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
 from sim.recipes.words import WORDS_NEEDS, words_at
+from sim.segments.entities_6a.payments import (
+    PAYMENTS_NEEDS,
+    Marks,
+    international_rails,
+    marks_of,
+    online_rails,
+)
 from sim.segments.entities_6a.s3_instruments.cells import (
     CARDS,
     INSTRUMENT_CELLS_NEEDS,
-    WALLET,
     instrument_entity,
     is_class,
 )
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country, shares, shares_by_region
+from sim.segments.entities_6a.terms import shares
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
-CARD, TOKEN = "6A.card", "6A.wallet_token"
+CARD = "6A.card"
 DAYS_A_MONTH = 30
 """Shorter than a mean month, so that a card of age below validity x 30 days has not expired."""
-_TOKEN_TAG = np.uint64(0x746F6B656E)  # ASCII "token"
 
 INSTRUMENT_ROWS_NEEDS = Needs(
     config=("instrument_taxonomy_6A", "scenario_horizon_5A"),
-    streams=(CARD, TOKEN),
+    streams=(CARD,),
     kernels=("bounded_integer", "expand_rows"),
     uses=(
         ALIAS_BUILD_NEEDS,
         ALIAS_PICK_NEEDS,
-        COUNTRY_TERMS_NEEDS,
-        ENTITY_NEEDS,
         INSTRUMENT_CELLS_NEEDS,
+        PAYMENTS_NEEDS,
         WORDS_NEEDS,
     ),
 )
@@ -83,39 +86,28 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
     entity = np.stack([instrument_entity(ctx, holders.entity, code) for code in range(kinds)], axis=1)[
         group, kind
     ]
-    country, region = holders.summary.country_iso[group], holders.summary.region_id[group]
+    country = holders.summary.country_iso[group]
     opened = holders.base.open_date[account]
     shape = len(account)
     columns = {
         "scheme": _rails(ctx)[kind, country],
+        "co_badge_scheme": np.zeros(shape, dtype=np.int16),
+        "domestic_only": np.zeros(shape, dtype=np.bool_),
         "brand_tier": np.full(shape, ctx.code("brand_tier", "NONE"), dtype=np.int16),
         "issue_date": opened.copy(),
         "expiry_month": np.zeros(shape, dtype=np.int32),
     }
-    cards, tokens = np.flatnonzero(is_class(ctx, *CARDS)[kind]), np.flatnonzero(is_class(ctx, WALLET)[kind])
-    schemes = _scheme_tables(ctx)
-    keys = kind.astype(np.int64) * len(ctx.vocabulary("region")) + region
+    is_card = is_class(ctx, *CARDS)[kind]
+    cards = np.flatnonzero(is_card)
+    at = ctx.address(
+        CARD,
+        account=holders.account[account[cards]],
+        instrument_number=nth[cards],
+        instrument_cell=entity[cards],
+    )
     tier = holders.summary.account_type[group[cards]]
-    at_card, at_token = (
-        ctx.address(
-            stream,
-            account=holders.account[account[rows]],
-            instrument_number=nth[rows],
-            instrument_cell=entity[rows],
-        )
-        for stream, rows in ((CARD, cards), (TOKEN, tokens))
-    )
-    _cards(ctx, columns, cards, at_card, schemes, keys[cards], tier, opened[cards])
-    behind = _tokens(
-        ctx, columns, tokens, at_token, schemes, keys[tokens], account, is_class(ctx, *CARDS), counts
-    )
-    has_token = np.zeros(shape, dtype=np.bool_)
-    has_token[tokens] = True
-    token_id, underlying = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
-    token_id[tokens] = id_of(pair_entity(ctx, at_token.c1, at_token.c0 ^ _TOKEN_TAG))
-    underlying[tokens] = behind.astype(np.uint64) + np.uint64(first_id)
-    expires = has_token.copy()
-    expires[cards] = True
+    co_badged = np.zeros(shape, dtype=np.bool_)
+    co_badged[cards] = _cards(ctx, columns, cards, at, kind[cards], country[cards], tier, opened[cards])
     return Frame(
         {
             "instrument_id": np.arange(shape, dtype=np.uint64) + np.uint64(first_id),
@@ -123,13 +115,13 @@ def instrument_rows(ctx: PartitionContext, holders: Holders, counts: Array, firs
             "owner_party_id": holders.base.owner_party_id[account],
             "instrument_type": kind,
             "scheme": columns["scheme"],
+            "co_badge_scheme": columns["co_badge_scheme"],
+            "domestic_only": columns["domestic_only"],
             "brand_tier": columns["brand_tier"],
-            "token_id": token_id,
-            "underlying_instrument_id": underlying,
             "issue_date": columns["issue_date"],
             "expiry_month": columns["expiry_month"],
         },
-        {"token_id": has_token, "underlying_instrument_id": has_token, "expiry_month": expires},
+        {"co_badge_scheme": co_badged, "expiry_month": is_card},
     )
 
 
@@ -138,18 +130,22 @@ def _cards(
     columns: dict[str, Array],
     rows: Array,
     at: Address,
-    schemes: AliasTables,
-    keys: Array,
+    kind: Array,
+    country: Array,
     account_type: Array,
     opened: Array,
-) -> None:
-    """Scheme, tier and dates of cards: four draws each.
+) -> Array:
+    """Marks, tier and dates of cards: four draws each; answers which bear two marks.
 
     A card is younger than its validity and than its account.
     """
     x0, x1, x2, x3 = words_at(ctx, at)
     ctx.ledger(at)
-    columns["scheme"][rows] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
+    marks, tables = mark_tables(ctx)
+    mark = tables.pick(ctx, x0, mark_group(ctx, kind, country)) % len(marks.scheme)
+    columns["scheme"][rows] = marks.scheme[mark]
+    columns["co_badge_scheme"][rows] = np.maximum(marks.co_badge[mark], 0)
+    columns["domestic_only"][rows] = marks.domestic[country, mark]
     tiers, tier_group = _tier_tables(ctx)
     columns["brand_tier"][rows] = (
         tiers.pick(ctx, x1, tier_group[account_type]) % len(ctx.vocabulary("brand_tier"))
@@ -165,65 +161,26 @@ def _cards(
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
     columns["issue_date"][rows] = issue
     columns["expiry_month"][rows] = first_day_of_month(month_of_day(issue) + months)
+    two_marks: Array = marks.co_badge[mark] >= 0
+    return two_marks
 
 
-def _tokens(
-    ctx: PartitionContext,
-    columns: dict[str, Array],
-    rows: Array,
-    at: Address,
-    schemes: AliasTables,
-    keys: Array,
-    account: Array,
-    is_card: Array,
-    counts: Array,
-) -> Array:
-    """Wallet, card behind it and dates of wallet tokens: three draws each.
-
-    Returns the card's row (int64, one a token).
-
-    Cards come first among the rows of an account, so its k-th card is k rows after its first row. A token is
-    issued after its card and ends with it.
-    """
-    x0, x1, x2 = words_at(ctx, at)
-    ctx.ledger(at)
-    columns["scheme"][rows] = (schemes.pick(ctx, x0, keys) % len(ctx.vocabulary("scheme"))).astype(np.int16)
-    offsets = run_offsets(account)
-    start = np.zeros(len(counts), dtype=np.int64)
-    start[account[offsets[:-1].astype(np.int64)]] = offsets[:-1].astype(np.int64)
-    owner = account[rows]
-    cards = counts[owner][:, is_card].sum(axis=1, dtype=np.uint64)
-    behind: Array = start[owner] + ctx.kernels.bounded_integer(x=x1, bound=cards).astype(np.int64)
-    last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
-    since = columns["issue_date"][behind].astype(np.int64)
-    age = ctx.kernels.bounded_integer(x=x2, bound=(last - since + 1).astype(np.uint64)).astype(np.int64)
-    columns["issue_date"][rows] = last - age
-    columns["expiry_month"][rows] = columns["expiry_month"][behind]
-    columns["brand_tier"][rows] = columns["brand_tier"][behind]
-    return behind
+def mark_tables(ctx: Context) -> tuple[Marks, AliasTables]:
+    """Kinds of cards, and one table of them a (funding, country)."""
+    marks = marks_of(ctx)
+    weight = marks.parts.reshape(-1, len(marks.scheme)).copy()
+    size = weight.shape[1]
+    weight[weight.sum(axis=1) == 0, 0] = 1
+    offsets = np.arange(len(weight) + 1, dtype=np.uint64) * np.uint64(size)
+    return marks, build_alias(ctx, offsets, weight.ravel())
 
 
-def _scheme_tables(ctx: Context) -> AliasTables:
-    """One table a (instrument type, region) over all schemes.
-
-    Types without a mix have an even one that is never used.
-    """
-    taxonomy, schemes = ctx.params.instrument_taxonomy_6A, len(ctx.vocabulary("scheme"))
-    rows = []
-    for name in ctx.vocabulary("instrument_type"):
-        kind = taxonomy.instruments[name]
-        if kind in taxonomy.scheme_mix:
-            rows.append(
-                shares_by_region(
-                    ctx, "scheme", taxonomy.scheme_mix[kind], f"instrument_taxonomy_6A.scheme_mix.{kind}"
-                )
-            )
-        else:
-            rows.append(np.ones((len(ctx.vocabulary("region")), schemes), dtype=np.uint64))
-    weight = np.concatenate(rows).ravel()
-    return build_alias(
-        ctx, np.arange(len(weight) // schemes + 1, dtype=np.uint64) * np.uint64(schemes), weight
-    )
+def mark_group(ctx: Context, kind: Array, country: Array) -> Array:
+    """Table of `mark_tables` of cards by their type and country: int64."""
+    taxonomy = ctx.params.instrument_taxonomy_6A.instruments
+    funding = np.array([taxonomy[name] == CARDS[1] for name in ctx.vocabulary("instrument_type")])
+    group: Array = funding[kind].astype(np.int64) * len(ctx.vocabulary("country")) + country
+    return group
 
 
 def _tier_tables(ctx: Context) -> tuple[AliasTables, Array]:
@@ -247,14 +204,7 @@ def _rails(ctx: Context) -> Array:
 
     Other types get the domestic one, to be replaced.
     """
-    taxonomy = ctx.params.instrument_taxonomy_6A
-    rails, code = taxonomy.bank_rails, {name: at for at, name in enumerate(ctx.vocabulary("scheme"))}
-    currency = currency_of_country(ctx)
-    domestic = np.full(len(currency), code[rails.domestic], dtype=np.int16)
-    for name, rail in rails.by_currency.items():
-        domestic[currency == ctx.code("currency", name)] = code[rail]
-    for name, rail in rails.by_country.items():
-        domestic[ctx.code("country", name)] = code[rail]
-    abroad = np.full(len(currency), code[rails.international], dtype=np.int16)
-    kinds = [taxonomy.instruments[name] for name in ctx.vocabulary("instrument_type")]
-    return np.stack([abroad if kind == "BANK_INTERNATIONAL" else domestic for kind in kinds])
+    domestic, abroad = online_rails(ctx), international_rails(ctx)
+    kinds = ctx.params.instrument_taxonomy_6A.instruments
+    names = [kinds[name] for name in ctx.vocabulary("instrument_type")]
+    return np.stack([abroad if kind == "BANK_INTERNATIONAL" else domestic for kind in names])

@@ -1,8 +1,8 @@
-"""6A.S3: the cards, wallet tokens and bank account handles that pay from each account.
+"""6A.S3: the cards and bank account handles that pay from each account.
 
 Totals of each cell (country, account type, segment, instrument type) are exact (see `instrument_cells`) and
 are spread over the cell's accounts as accounts are over parties. Instruments that lean on others only go
-where these are; a wallet token names its card.
+where these are.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from sim.segments.entities_6a.s3_instruments.checks import (
 from sim.segments.entities_6a.s3_instruments.rows import (
     CARD,
     INSTRUMENT_ROWS_NEEDS,
-    TOKEN,
     Holders,
     instrument_rows,
 )
@@ -86,7 +85,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         if len(own):
             _allocate(ctx, cells, own, holders, counts, account_type)
     base = instrument_rows(ctx, holders, counts, before + 1)
-    count_instruments(ctx, holders, counts, base, before + 1)
+    count_instruments(ctx, holders, counts, base)
     return {
         "s3_instrument_base_6A": base,
         "s3_account_instrument_links_6A": base.select(
@@ -213,7 +212,7 @@ def _summary(cells: Instruments) -> Frame:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `instrument_checks`."""
-    return instrument_checks(ctx, totals, (WEIGHT, START, CARD, TOKEN))
+    return instrument_checks(ctx, totals, (WEIGHT, START, CARD))
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:

@@ -6,14 +6,16 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
-from sim.recipes.sampling import multinomial_check, sampling_check
+from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.households import HOUSEHOLDS_NEEDS, Households, addresses_needed
 from sim.segments.entities_6a.link_rules import DEVICE_IDS, LINK_RULES_NEEDS, device_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
 from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, mean_devices
+from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, groups_in_all, system_checks
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
-from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS, os_mixes
+from sim.segments.entities_6a.s4_devices.wallet_checks import WALLET_CHECKS_NEEDS, wallet_checks
+from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar, Vector
@@ -42,7 +44,9 @@ DEVICE_CHECKS_NEEDS = Needs(
         DEVICE_CELLS_NEEDS,
         HOUSEHOLDS_NEEDS,
         LINK_RULES_NEEDS,
+        SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
+        WALLET_CHECKS_NEEDS,
     ),
 )
 
@@ -58,7 +62,7 @@ class DeviceCounts(Counters):
     histogram = Vector("party_type", lambda ctx: ctx.params.device_prior_6A.max_per_party + 2)
     mix = Vector("party_type", "device_type")
     by_country = Each(("devices", "private", "shared", "links"), Vector("country", "device_type"))
-    systems = Vector("device_type", "os_family")
+    systems = Vector(groups_in_all, "os_family")
     shareable = Vector("device_type")
     shared = Vector("device_type")
     roles = Vector("device_link_role")
@@ -111,7 +115,7 @@ def count_devices(
     systems = len(ctx.vocabulary("os_family"))
     ctx.count(
         DeviceCounts.systems,
-        np.bincount(base.device_type * np.int64(systems) + base.os_family, minlength=kinds * systems),
+        np.bincount(devices.group * systems + base.os_family, minlength=groups_in_all(ctx) * systems),
     )
     home = homes.of_party[owner]
     may = homes.private[home] & (homes.size[home] > 1)
@@ -235,26 +239,7 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
             "devices that others of the household use too, of those that could be",
         )
     )
-    systems = seen.systems
-    mixes = os_mixes(ctx).astype(np.uint64)
-    for code, kind in enumerate(ctx.vocabulary("device_type")):
-        count = int(systems[code].sum())
-        if count:
-            allowance = (
-                float(gates.sampling_sigma),
-                1.0 + count * float(gates.mix_error_permille) / PERMILLE,
-            )
-            labels = ctx.vocabulary("os_family")
-            result.append(
-                multinomial_check(
-                    f"systems of {kind}",
-                    labels,
-                    systems[code],
-                    mixes[code],
-                    allowance,
-                    "operating systems by the taxonomy",
-                )
-            )
+    result += system_checks(ctx, seen.systems, float(gates.sampling_sigma))
     places = {name: int(table.sum()) for name, table in seen.places.items()}
     party_devices = int(seen.mix.sum())
     result.append(
@@ -288,6 +273,7 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     )
     return [
         *result,
+        *wallet_checks(ctx, totals, party_devices),
         ledger_check(totals, "6A.device", party_devices, 8),
         ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
         ledger_check(totals, "6A.terminal", places["terminals"], 2),

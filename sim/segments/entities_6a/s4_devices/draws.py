@@ -40,6 +40,12 @@ def _of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return at(rows, here, **{name: mine[name][here] for name in _DEVICE})
 
 
+def _tokens(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Tokens with their number on the device."""
+    found = _of_parties(ctx, part, rows)
+    return found.with_columns(token_number=found.token_no.astype(np.int64) - 1)
+
+
 def _asked(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """What the owner of each device of a party asked for of its type."""
     found, prior = _of_parties(ctx, part, rows), ctx.params.device_prior_6A.owner
@@ -102,7 +108,8 @@ def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
     ]
 
 
-_BASE, _LINKS = "s4_device_base_6A", "s4_device_links_6A"
+_BASE, _LINKS, _TOKENS = "s4_device_base_6A", "s4_device_links_6A", "s4_wallet_tokens_6A"
+_WALLET = (Word(0, UNIFORM, "whether it is used as a wallet"), Word(1, CHOICE, "which wallet"))
 _DEMAND = (Word("device_type", WEIGHT, "how much the party asks for of its cell's devices of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's devices of the type begins"),)
 _SHARING = (Word(1, UNIFORM, "whether others of the household use it"), Word(2, CHOICE, "how many of them"))
@@ -118,7 +125,7 @@ _DRAWS = (
             Word(0, CHOICE, "os_family", "os_family"),
             *_SHARING,
             Word(4, CHOICE, "how many of the owner's accounts it reaches"),
-            Word(6, CHOICE, "how many of the owner's instruments it holds"),
+            Word(6, CHOICE, "how many of the owner's cards it holds, if it is a wallet"),
         ),
         _of_parties,
     ),
@@ -141,11 +148,14 @@ _DRAWS = (
         _LINKS,
         "6A.device",
         (
-            Word(6, CHOICE, "how many instruments it holds"),
-            Word(7, UNIFORM, "instrument_id: where among the owner's instruments they begin"),
+            Word(6, CHOICE, "how many cards it holds"),
+            Word(7, UNIFORM, "instrument_id: where among the owner's cards they begin"),
         ),
         _with_role("INSTRUMENT_WALLET"),
     ),
+    Drawn(_BASE, "6A.wallet", _WALLET, _of_parties),
+    Drawn(_TOKENS, "6A.wallet", _WALLET, _of_parties),
+    Drawn(_TOKENS, "6A.device_token", (Word(0, UNIFORM, "provisioned_date"),), _tokens),
     *(Drawn(dataset, "6A.terminals", _TERMINALS, _of_sites) for dataset in (_BASE, _LINKS)),
     Drawn(
         _BASE,
@@ -158,6 +168,8 @@ _DRAWS = (
 
 _MADE_OF = (
     MadeOf(_LINKS, _BASE, "its device", {"device_id": "device_id"}),
+    MadeOf(_TOKENS, _BASE, "its device", {"device_id": "device_id"}),
+    MadeOf(_TOKENS, "s3_instrument_base_6A", "its card", {"instrument_id": "instrument_id"}),
     MadeOf(
         "s4_device_summary_6A",
         _BASE,

@@ -62,7 +62,7 @@ def holdings_of(owner: Array, ids: Array, parties: int) -> Holdings:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many users, accounts and instruments each device has beside its owner.
+    """How many users and accounts each device has beside its owner, and how many tokens its wallet.
 
     The fields `*_from` say where its draws begin in its owner's lists.
     """
@@ -71,8 +71,7 @@ class Reach:
     user_from: Array
     accounts: Array
     account_from: Array
-    instruments: Array
-    instrument_from: Array
+    tokens: Array
 
 
 def reach_of(
@@ -81,9 +80,9 @@ def reach_of(
     words: tuple[Array, ...],
     homes: Households,
     accounts: Holdings,
-    instruments: Holdings,
+    tokens: Array,
 ) -> Reach:
-    """What each device of a party reaches; words as in stream 6A.device (draws 1 .. 7)."""
+    """What each device of a party reaches; words as in stream 6A.device (draws 1 .. 5), `tokens` as given."""
     law = ctx.params.device_linkage_6A
     kind, owner = devices.device_type, devices.owner
     home = homes.of_party[owner]
@@ -96,14 +95,12 @@ def reach_of(
     wanted = pick(ctx, mix_tables(ctx, odds(ctx, "device_type", extra)), words[2][may], kind[may])
     users[may] = np.minimum(wanted, others[may])
     account = _some(ctx, law.account_access_permille, kind, words[4], accounts.count[owner])
-    instrument = _some(ctx, law.wallet_permille, kind, words[6], instruments.count[owner])
     return Reach(
         users,
         _below(ctx, words[3], others),
         account,
         _below(ctx, words[5], accounts.count[owner]),
-        instrument,
-        _below(ctx, words[7], instruments.count[owner]),
+        tokens,
     )
 
 
@@ -125,7 +122,8 @@ def link_rows(
     reach: Reach,
     sources: dict[str, Array],
     homes: Households,
-    lists: dict[str, Holdings],
+    held: Holdings,
+    cards: Array,
 ) -> Frame:
     """All links of a partition's devices, in the order device, role.
 
@@ -136,7 +134,8 @@ def link_rows(
         sources: `device_id`, and `party_id` of the partition's parties, `merchant_id` of each device
             (terminals only).
         homes: Households.
-        lists: Accounts (`account_id`) and instruments (`instrument_id`) by owner.
+        held: Accounts by owner.
+        cards: uint64: card behind each wallet token, in the order of devices and their tokens.
     """
     demands = {
         role: dict(zip(DEVICE_IDS, row, strict=True))
@@ -144,7 +143,7 @@ def link_rows(
     }
     code = {role: ctx.code("device_link_role", role) for role in demands}
     party = devices.owner >= 0
-    size = 1 + reach.users + reach.accounts + reach.instruments
+    size = 1 + reach.users + reach.accounts + reach.tokens
     first = np.cumsum(size) - size
     total = int(size.sum())
     owner_id = np.zeros(len(devices), dtype=np.uint64)
@@ -165,19 +164,17 @@ def link_rows(
     columns["party_id"][rows] = sources["party_id"][user]
     ctx.count(LinkCounts.strangers, int((homes.of_party[user] != home).sum()) + int((user == owner).sum()))
     at = at + reach.users
-    for role, name, count, begin in (
-        ("ACCOUNT_ACCESS", "account_id", reach.accounts, reach.account_from),
-        ("INSTRUMENT_WALLET", "instrument_id", reach.instruments, reach.instrument_from),
-    ):
-        rows, source, rank = _further(count, at)
-        held, owner = lists[name], devices.owner[source]
-        most, place = held.count[owner], begin[source] + rank
-        place -= np.where(place >= most, most, 0)
-        columns[name][rows] = held.id[held.start[owner] + place]
-        roles[rows] = code[role]
+    rows, source, rank = _further(reach.accounts, at)
+    owner = devices.owner[source]
+    most, place = held.count[owner], reach.account_from[source] + rank
+    place -= np.where(place >= most, most, 0)
+    columns["account_id"][rows] = held.id[held.start[owner] + place]
+    wallet, _, _ = _further(reach.tokens, at + reach.accounts)
+    columns["instrument_id"][wallet] = cards
+    for role, mine in (("ACCOUNT_ACCESS", rows), ("INSTRUMENT_WALLET", wallet)):
+        roles[mine] = code[role]
         if not demands[role]["party_id"]:
-            columns["party_id"][rows] = 0
-        at = at + count
+            columns["party_id"][mine] = 0
     return Frame(
         {
             "device_id": np.repeat(sources["device_id"], size),

@@ -15,7 +15,8 @@ from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
-from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS, pick
+from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS
+from sim.segments.entities_6a.payments import check_payments
 from sim.segments.entities_6a.s4_devices.checks import (
     DEVICE_CHECKS_NEEDS,
     DeviceCounts,
@@ -34,13 +35,21 @@ from sim.segments.entities_6a.s4_devices.links import (
 )
 from sim.segments.entities_6a.s4_devices.policy import require_possible
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_NEEDS, cells_of, expand, owned
+from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, country_groups, systems_of
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
+from sim.segments.entities_6a.s4_devices.wallets import (
+    WALLETS_NEEDS,
+    WalletCounts,
+    cards_of,
+    count_tokens,
+    token_rows,
+    tokens_of,
+)
 from sim.segments.entities_6a.terminals import (
     TERMINAL_ROWS_NEEDS,
     TERMINAL_SITES_NEEDS,
     in_countries,
     online_merchants,
-    os_tables,
     terminal_rows,
     terminal_sites,
     terminals_per_site,
@@ -53,6 +62,14 @@ from sim.state.totals import Totals
 
 DEVICE = "6A.device"
 _PARTY = ("party_id", "country_iso", "party_type", "household_id")
+_INSTRUMENT = (
+    "instrument_id",
+    "owner_party_id",
+    "instrument_type",
+    "scheme",
+    "co_badge_scheme",
+    "issue_date",
+)
 
 STATE = State(
     id="6A.S4",
@@ -62,9 +79,15 @@ STATE = State(
         "s2_account_base_6A": ROW_LEVEL,
         "s3_instrument_base_6A": ROW_LEVEL,
     },
-    writes=("s4_device_base_6A", "s4_device_links_6A", "s4_place_summary_6A", "s4_device_summary_6A"),
+    writes=(
+        "s4_device_base_6A",
+        "s4_device_links_6A",
+        "s4_wallet_tokens_6A",
+        "s4_place_summary_6A",
+        "s4_device_summary_6A",
+    ),
     streams=(DEVICE,),
-    counts=(DeviceCounts, LinkCounts),
+    counts=(DeviceCounts, LinkCounts, WalletCounts),
     uses=(
         COUNTRY_PARTITIONS_NEEDS,
         COUNTRY_TERMS_NEEDS,
@@ -74,8 +97,10 @@ STATE = State(
         DEVICE_TARGETS_NEEDS,
         NETWORK_TABLES_NEEDS,
         OWNED_NEEDS,
+        SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
         TERMINAL_SITES_NEEDS,
+        WALLETS_NEEDS,
         WORDS_NEEDS,
     ),
 )
@@ -83,6 +108,7 @@ STATE = State(
 
 def preflight(ctx: Context) -> None:
     """Refuse policies that contradict themselves."""
+    check_payments(ctx)
     require_possible(ctx)
     require_consistent(ctx, "device_roles")
 
@@ -115,21 +141,16 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     standing = terminal_rows(ctx, sites)
     x = words(ctx, DEVICE, device=mine.device, party_cell=mine.party_cell)
     owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
-    held = {
-        "account_id": ctx.load(
-            "s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id")
-        ),
-        "instrument_id": ctx.load(
-            "s3_instrument_base_6A", part=part.index, columns=("instrument_id", "owner_party_id")
-        ),
-    }
-    lists = {
-        name: holdings_of(frame.owner_party_id.astype(np.int64) - owner_row, frame[name], len(parties))
-        for name, frame in held.items()
-    }
-    reach = reach_of(ctx, mine, x, homes, lists["account_id"], lists["instrument_id"])
-    system = pick(ctx, os_tables(ctx), x[0], mine.device_type).astype(np.int16)
-    country = np.concatenate([parties.country_iso[mine.owner], sites.legal_country_iso[standing.site]])
+    accounts = ctx.load("s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id"))
+    instruments = ctx.load("s3_instrument_base_6A", part=part.index, columns=_INSTRUMENT)
+    lived, count = parties.country_iso[mine.owner], len(parties)
+    system, group = systems_of(ctx, x[0], mine, lived)
+    cards = cards_of(ctx, instruments, instruments.owner_party_id.astype(np.int64) - owner_row)
+    tokens = tokens_of(ctx, mine, system, lived, (x[6], x[7]), cards, count)
+    held = holdings_of(accounts.owner_party_id.astype(np.int64) - owner_row, accounts.account_id, count)
+    reach = reach_of(ctx, mine, x, homes, held, tokens.count)
+    country = np.concatenate([lived, sites.legal_country_iso[standing.site]])
+    at_site = country_groups(ctx, sites.legal_country_iso[standing.site], standing.device_type)
     order = np.argsort(country, kind="stable")
     missing = np.full(len(standing), -1, dtype=np.int64)
     devices = Frame(
@@ -139,6 +160,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             "device_type": np.concatenate([mine.device_type, standing.device_type]),
             "os_family": np.concatenate([system, standing.os_family]),
             "country": country,
+            "group": np.concatenate([group, at_site]),
         }
     ).take(order)
     reach = _padded(reach, len(standing), order)
@@ -148,17 +170,19 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "party_id": parties.party_id,
         "merchant_id": base.primary_merchant_id,
     }
-    links = link_rows(ctx, devices, reach, sources, homes, lists)
-    ctx.count(
-        DeviceCounts.foreign, sum(foreign_links(frame, name, base, links) for name, frame in held.items())
-    )
+    links = link_rows(ctx, devices, reach, sources, homes, held, cards.id[tokens.card])
+    place = np.flatnonzero(devices.owner >= 0)
+    wallet = token_rows(ctx, tokens, cards, mine, base, place)
+    foreign = foreign_links(accounts, "account_id", base, links)
+    ctx.count(DeviceCounts.foreign, foreign + foreign_links(instruments, "instrument_id", base, links))
+    count_tokens(ctx, wallet, cards, base, links, int(owner_row))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     ctx.count(
         DeviceCounts.places["online_merchants"],
         np.bincount(online.home_country_iso, minlength=len(ctx.vocabulary("country"))),
     )
-    return {"s4_device_base_6A": base, "s4_device_links_6A": links}
+    return {"s4_device_base_6A": base, "s4_device_links_6A": links, "s4_wallet_tokens_6A": wallet}
 
 
 def _padded(reach: Reach, terminals: int, order: Array) -> Reach:

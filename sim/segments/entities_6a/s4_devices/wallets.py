@@ -1,0 +1,290 @@
+"""Wallet tokens: cards of a device's owner, put on that one device.
+
+A device is a wallet with the probability of its country and kind. Its system decides which wallets it may run
+(`device_linkage_6A.wallets`), the country how many phones of the system run each. A wallet takes cards of
+some networks alone. So no token exists without a device that can hold it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
+from sim.recipes.horizon import span_of
+from sim.recipes.tables import AliasTables
+from sim.recipes.words import WORDS_NEEDS, words, words_at
+from sim.segments.entities_6a.network_tables import (
+    NETWORK_TABLES_NEEDS,
+    PERMILLE,
+    integers,
+    mix_tables,
+    odds,
+    pick,
+)
+from sim.segments.entities_6a.payments import (
+    FUNDINGS,
+    PAYMENTS_NEEDS,
+    WALLET_SYSTEMS,
+    by_country,
+    permille_of,
+)
+from sim.segments.entities_6a.terms import entry
+from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Scalar, Vector
+from sim.state.declaration import Needs
+from sim.state.frames import Array, Frame
+
+USE, TOKEN = "6A.wallet", "6A.device_token"
+_TAG = np.uint64(0x746F6B656E)  # ASCII "token"
+
+WALLETS_NEEDS = Needs(
+    config=("device_linkage_6A", "instrument_taxonomy_6A", "national_payments_6A", "scenario_horizon_5A"),
+    streams=(USE, TOKEN),
+    kernels=("bounded_integer", "entity_hash"),
+    uses=(ENTITY_NEEDS, NETWORK_TABLES_NEEDS, PAYMENTS_NEEDS, WORDS_NEEDS),
+)
+
+
+class WalletCounts(Counters):
+    """Wallet tokens as published, and phones that could be wallets."""
+
+    tokens = Scalar()
+    impossible = Scalar()
+    strange_cards = Scalar()
+    unlinked = Scalar()
+    phones = Vector("country")
+    used_phones = Vector("country")
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards of a partition, in the order of their owners.
+
+    Attributes:
+        owner: int64, m: row of the owner in the partition.
+        id: uint64, m.
+        since: int64, m: first day a token may stand for the card.
+        taken: bool, m x schemes: whether a wallet takes the card.
+    """
+
+    owner: Array
+    id: Array
+    since: Array
+    taken: Array
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Wallet tokens in the order device, number.
+
+    Attributes:
+        count: int64, n: tokens of each device.
+        device: int64, t: row of the device.
+        number: int64, t: from 0.
+        wallet: int16, t: code of `scheme`.
+        card: int64, t: row in `Cards`.
+    """
+
+    count: Array
+    device: Array
+    number: Array
+    wallet: Array
+    card: Array
+
+
+def cards_of(ctx: Context, instruments: Frame, owner: Array) -> Cards:
+    """The cards among the instruments of a partition.
+
+    Args:
+        ctx: Context.
+        instruments: `instrument_id`, `instrument_type`, `scheme`, `co_badge_scheme`, `issue_date`.
+        owner: int64: row of each instrument's owner in the partition.
+    """
+    kinds = ctx.params.instrument_taxonomy_6A.instruments
+    card = np.array([kinds[name] in FUNDINGS for name in ctx.vocabulary("instrument_type")])
+    rows = np.flatnonzero(card[instruments.instrument_type])
+    rows = rows[np.argsort(owner[rows], kind="stable")]
+    mine = instruments.take(rows)
+    taken = taken_networks(ctx)
+    fits = taken[:, mine.scheme] | (mine.present("co_badge_scheme") & taken[:, mine.co_badge_scheme])
+    return Cards(owner[rows], mine.instrument_id, mine.issue_date.astype(np.int64), fits.T)
+
+
+def taken_networks(ctx: Context) -> Array:
+    """Whether a wallet takes cards of a network: bool, schemes x schemes."""
+    names = ctx.vocabulary("scheme")
+    table = np.zeros((len(names), len(names)), dtype=np.bool_)
+    for wallet, networks in ctx.params.national_payments_6A.wallet_networks.items():
+        table[names.index(wallet)] = np.isin(np.array(names), list(networks))
+    return table
+
+
+def possible_places(ctx: Context) -> Array:
+    """Whether a wallet runs on a kind of device with a system: bool, schemes x kinds x systems."""
+    names = [ctx.vocabulary(name) for name in ("scheme", "device_type", "os_family")]
+    table = np.zeros([len(terms) for terms in names], dtype=np.bool_)
+    for wallet, kinds in ctx.params.device_linkage_6A.wallets.items():
+        for kind, systems in kinds.items():
+            for system in systems:
+                table[names[0].index(wallet), names[1].index(kind), names[2].index(system)] = True
+    return table
+
+
+def tokens_of(
+    ctx: PartitionContext,
+    devices: Frame,
+    system: Array,
+    country: Array,
+    word: tuple[Array, Array],
+    cards: Cards,
+    parties: int,
+) -> Tokens:
+    """Tokens of each device of a party.
+
+    Args:
+        ctx: Context.
+        devices: `owner`, `device_type`, `device`, `party_cell`.
+        system: int16, n.
+        country: int16, n: country of the owner.
+        word: uint64, n each: how many cards, and the first of them.
+        cards: Cards of the partition.
+        parties: Parties of the partition.
+    """
+    law, kind = ctx.params.device_linkage_6A, devices.device_type
+    coin, choice = words(ctx, USE, device=devices.device, party_cell=devices.party_cell)
+    permille = permille_of(ctx, "phones_permille", "wallet")[country]
+    permille = permille * integers(ctx, "device_type", law.wallet_use_permille)[kind]
+    below = ctx.kernels.bounded_integer(x=coin, bound=np.full(len(kind), PERMILLE**2, dtype=np.uint64))
+    used = below.astype(np.int64) < permille
+    wallet = pick(ctx, wallet_tables(ctx), choice, wallet_group(ctx, country, system))
+    able = possible_places(ctx)[wallet, kind, system]
+    wanted = pick(ctx, mix_tables(ctx, odds(ctx, "device_type", law.wallet_permille)), word[0], kind)
+    count, phone = np.zeros(len(kind), dtype=np.int64), ctx.code("device_type", "MOBILE")
+    found: list[tuple[Array, Array]] = []
+    for code in np.unique(wallet[able]).tolist():
+        mine = np.flatnonzero(cards.taken[:, code])
+        held = np.bincount(cards.owner[mine], minlength=parties)
+        start = np.cumsum(held) - held
+        own = np.flatnonzero(able & (wallet == code))
+        own = own[held[devices.owner[own]] > 0]
+        phones = own[kind[own] == phone]
+        _count_phones(ctx, country, phones, phones[used[phones]])
+        own = own[used[own]]
+        most = held[devices.owner[own]]
+        count[own] = np.minimum(wanted[own], most)
+        begin = ctx.kernels.bounded_integer(x=word[1][own], bound=most.astype(np.uint64)).astype(np.int64)
+        device = np.repeat(np.arange(len(own)), count[own])
+        number = np.arange(len(device)) - np.repeat(np.cumsum(count[own]) - count[own], count[own])
+        found.append(
+            (own[device], mine[start[devices.owner[own]][device] + (begin[device] + number) % most[device]])
+        )
+    device = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for rows, _ in found)])
+    card = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for _, rows in found)])
+    order = np.argsort(device, kind="stable")
+    device, card = device[order], card[order]
+    number = np.arange(len(device)) - np.repeat(np.cumsum(count) - count, count)
+    return Tokens(count, device, number, wallet[device].astype(np.int16), card)
+
+
+def _count_phones(ctx: PartitionContext, country: Array, phones: Array, used: Array) -> None:
+    places = len(ctx.vocabulary("country"))
+    ctx.count(WalletCounts.phones, np.bincount(country[phones], minlength=places))
+    ctx.count(WalletCounts.used_phones, np.bincount(country[used], minlength=places))
+
+
+def wallet_tables(ctx: Context) -> AliasTables:
+    """Alias tables of wallets by country and family of systems."""
+    names = ctx.vocabulary("scheme")
+    rows = [
+        [entry(row[system], name, 0) for name in names]
+        for row in by_country(ctx, "wallets")
+        for system in WALLET_SYSTEMS
+    ]
+    return mix_tables(ctx, np.array(rows, dtype=np.int64))
+
+
+def wallet_group(ctx: Context, country: Array, system: Array) -> Array:
+    """Row of `wallet_tables`; systems that run no wallet get the last family's, and no wallet later."""
+    apple = np.isin(system, [ctx.code("os_family", name) for name in ("IOS", "MACOS")])
+    group: Array = country.astype(np.int64) * len(WALLET_SYSTEMS) + np.where(apple, 0, 1)
+    return group
+
+
+def token_rows(
+    ctx: PartitionContext, tokens: Tokens, cards: Cards, made: Frame, base: Frame, place: Array
+) -> Frame:
+    """Rows of s4_wallet_tokens_6A.
+
+    Args:
+        ctx: Context.
+        tokens: Tokens.
+        cards: Cards of the partition.
+        made: Devices of parties as they were made, with `device` and `party_cell`.
+        base: Rows of s4_device_base_6A.
+        place: int64: row in `base` of each device of a party.
+    """
+    at = ctx.address(
+        TOKEN,
+        token_number=tokens.number,
+        device=made.device[tokens.device],
+        party_cell=made.party_cell[tokens.device],
+    )
+    (x,) = words_at(ctx, at)
+    ctx.ledger(at)
+    since, last = cards.since[tokens.card], last_day(ctx)
+    most = ctx.params.device_linkage_6A.token_days_max
+    since = np.maximum(since, last - most)
+    day = since + ctx.kernels.bounded_integer(x=x, bound=(last - since + 1).astype(np.uint64)).astype(
+        np.int64
+    )
+    return Frame(
+        {
+            "device_id": base.device_id[place[tokens.device]],
+            "token_no": (tokens.number + 1).astype(np.uint16),
+            "token_id": id_of(pair_entity(ctx, at.c1, at.c0 ^ _TAG)),
+            "wallet": tokens.wallet,
+            "instrument_id": cards.id[tokens.card],
+            "owner_party_id": base.primary_party_id[place[tokens.device]],
+            "provisioned_date": day.astype(np.int32),
+        }
+    )
+
+
+def last_day(ctx: Context) -> int:
+    """Last day of the horizon, since 1970-01-01."""
+    span = span_of(ctx.params.scenario_horizon_5A)
+    return span.first_day + span.days - 1
+
+
+def count_tokens(
+    ctx: PartitionContext, rows: Frame, cards: Cards, base: Frame, links: Frame, first: int
+) -> None:
+    """Sums over the published tokens.
+
+    Args:
+        ctx: Context.
+        rows: Rows of s4_wallet_tokens_6A.
+        cards: Cards of the partition.
+        base: Rows of s4_device_base_6A.
+        links: Rows of s4_device_links_6A.
+        first: Id of the partition's first party.
+    """
+    device = (
+        (rows.device_id - base.device_id[0]).astype(np.int64) if len(rows) else np.zeros(0, dtype=np.int64)
+    )
+    kind, system = base.device_type[device], base.os_family[device]
+    ctx.count(WalletCounts.tokens, len(rows))
+    ctx.count(WalletCounts.impossible, int((~possible_places(ctx)[rows.wallet, kind, system]).sum()))
+    order = np.argsort(cards.id, kind="stable")
+    at = order[np.minimum(np.searchsorted(cards.id[order], rows.instrument_id), max(len(cards.id) - 1, 0))]
+    wrong = (cards.id[at] != rows.instrument_id) | ~cards.taken[at, rows.wallet]
+    wrong |= cards.owner[at] + first != base.primary_party_id[device].astype(np.int64)
+    wrong |= rows.provisioned_date < cards.since[at]
+    ctx.count(WalletCounts.strange_cards, int(wrong.sum()))
+    linked = links.take(np.flatnonzero(links.link_role == ctx.code("device_link_role", "INSTRUMENT_WALLET")))
+    same = len(linked) == len(rows) and bool(
+        (linked.device_id == rows.device_id).all() and (linked.instrument_id == rows.instrument_id).all()
+    )
+    ctx.count(WalletCounts.unlinked, 0 if same else 1)
