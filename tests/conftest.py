@@ -101,7 +101,9 @@ class Answer:
 def _once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Path]) -> Path:
     """Build something once a test session, whatever number of workers it has; the others wait for it."""
     base = factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / name
+    # A worker's folder lies in that of its session. The environment does not say which is which: a session
+    # that a test begins inherits it, and the folder above its own outlives all sessions, of all checkouts.
+    folder = (base.parent if base.name.startswith("popen-") else base) / name
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder / "built"
