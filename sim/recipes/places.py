@@ -1,4 +1,4 @@
-"""Cities of the reference snapshot: weighted picks within a country, and points around a city."""
+"""Places of the world: weighted picks within a country, and points around a city."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_offsets
+from sim.recipes.join import look_up
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
-from sim.recipes.weights import POWER_NEEDS, power
 from sim.state.context import Context
-from sim.state.declaration import Needs
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
 MICRO = np.float64(1_000_000.0)
 _QUARTER, _HALF, _TURN = np.int64(90_000_000), np.int64(180_000_000), np.int64(360_000_000)
 
-CITIES_NEEDS = Needs(reference=("cities",), uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, POWER_NEEDS))
+PLACES_NEEDS = Needs(
+    reads={"world_footprint_1A": ROW_LEVEL},
+    reference=("cities",),
+    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS),
+)
 DISK_NEEDS = Needs(kernels=("disk_offset",))
 
 
@@ -25,9 +29,10 @@ class Cities:
     """Cities sorted by country, with one alias table a country.
 
     Attributes:
-        frame: Columns of the reference table `cities`.
+        frame: Columns of the reference table `cities`, `jitter_radius_udeg` as the footprint has it, and
+            `weight`, uint64.
         tables: Alias tables over its rows.
-        group: int64, one a country code: which table is that country's; -1 for a country without a city.
+        group: int64, one a country code: which table is that country's; -1 for a country outside the world.
     """
 
     frame: Frame
@@ -63,21 +68,29 @@ class Cities:
         return lat.astype(np.float64) / MICRO, lon.astype(np.float64) / MICRO
 
 
-def cities_by_population(ctx: Context, exponent: float) -> Cities:
-    """Cities drawn in proportion to population ** exponent within their country.
+def world_places(ctx: Context, of: str) -> Cities:
+    """The places of the world, drawn by their weights within their country.
 
     Args:
         ctx: Context.
-        exponent: 1 follows people; below 1 favours towns.
+        of: What lies there: `sites`, `homes` (in towns with the countryside around them), or `seats`, head
+            offices, which lie in metros alone and weigh as sites do.
     """
-    table = ctx.reference("cities")
-    frame = table.take(np.argsort(table.country_iso, kind="stable"))
-    weight = power(ctx, frame.population.astype(np.float64), exponent)
+    footprint = ctx.load("world_footprint_1A")
+    if of == "seats":
+        footprint = footprint.take(footprint.place_kind == ctx.code("place_kind", "METRO"))
+    table = ctx.reference("cities").sort("city_id")
+    frame = table.take(look_up(table.city_id, footprint.city_id))
+    radius = footprint.home_radius_udeg if of == "homes" else footprint.site_radius_udeg
+    weight = footprint.home_weight if of == "homes" else footprint.site_weight
     offsets = run_offsets(frame.country_iso)
     group = np.full(len(ctx.vocabulary("country")), -1, dtype=np.int64)
     group[frame.country_iso[offsets[:-1].astype(np.int64)]] = np.arange(len(offsets) - 1)
-    # 2**16 keeps a town's weight exact to 1e-5 and a country's total far below 2**63.
-    return Cities(frame, build_alias(ctx, offsets, np.floor(weight * 65536.0).astype(np.uint64)), group)
+    return Cities(
+        frame.with_columns(jitter_radius_udeg=radius, weight=weight),
+        build_alias(ctx, offsets, weight),
+        group,
+    )
 
 
 def country_letters(ctx: Context) -> Array:

@@ -48,7 +48,29 @@ def config(path: str) -> dict[str, Any]:
 
 
 def memory_store() -> MemoryStore:
-    return MemoryStore(vocabularies(), Reference(ROOT / "config" / "reference"))
+    """A store that holds the places of the whole Earth and nothing else."""
+    store = MemoryStore(vocabularies(), Reference(ROOT / "config" / "reference"))
+    store.parts = {name: [frame] for name, frame in whole_earth().items()}
+    return store
+
+
+@cache
+def whole_earth() -> dict[str, Frame]:
+    """`world_markets_1A`, `world_footprint_1A`: all countries, and all cities as metros."""
+    reference = Reference(ROOT / "config" / "reference")
+    countries, cities = (reference.frame(name, vocabularies()) for name in ("countries", "cities"))
+    size = countries.population.astype(np.uint64) * np.uint64(100)
+    markets = {"country_iso": countries.country_iso, "market_size": size, "merchant_weight": size}
+    weight = cities.population.astype(np.uint64)
+    places = {name: cities[name] for name in ("country_iso", "city_id", "metro_id")}
+    places |= {"place_kind": np.zeros(len(cities), dtype=np.int16)}
+    places |= {"site_weight": weight, "home_weight": weight}
+    places |= dict.fromkeys(("site_radius_udeg", "home_radius_udeg"), cities.jitter_radius_udeg)
+    metros = np.ones(len(size), dtype=np.uint64)
+    return {
+        "world_markets_1A": Frame({**markets, "metros_wanted": metros}),
+        "world_footprint_1A": Frame(places),
+    }
 
 
 class ScenarioStore(MemoryStore):

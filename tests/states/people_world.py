@@ -55,7 +55,7 @@ def demand(parties: int) -> dict[str, Frame]:
     merchants = np.arange(1, 41, dtype=np.uint64) * np.uint64(2**57)
     home = np.sort(country[np.arange(40) % 10])
     share = 1.0 + (np.arange(len(country)) * 7 % 11)
-    volume = parties * 6.5 * 0.42 * share / share.sum()
+    volume = parties * 6.5333 * 0.65 * share / share.sum()
     outlets = Frame({"merchant_id": np.repeat(merchants, 3), "legal_country_iso": np.repeat(home, 3)})
     profile = Frame(
         {

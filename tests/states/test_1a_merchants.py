@@ -71,7 +71,6 @@ def test_another_reach_moves_nothing_but_chains(world, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "state"),
     [
-        ({"merchant_universe_1A.country_market.population_exponent": 0.0}, "country share"),
         ({"outlet_policy_1A.multi_site.scale_permille": 0}, "single-outlet share"),
         ({"outlet_policy_1A.multi_site.scale_permille": 4000}, "single-outlet share"),
         (

@@ -103,7 +103,7 @@ def test_the_mix_of_a_large_world() -> None:
 )
 def test_impossible_policies_are_refused(change: dict[str, object], text: str) -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, **change}})
-    made.store.parts = {
+    made.store.parts |= {
         "merchant_catalogue_1A": [merchants(50)],
         "merchant_supplied_1A": [nothing_supplied()],
     }
@@ -116,7 +116,7 @@ def test_impossible_policies_are_refused(change: dict[str, object], text: str) -
 
 def test_breadth_one_draws_by_share_alone() -> None:
     made = MemoryWorld({**CONFIGS, "edge_policy_3B": {**POLICY, "country_breadth": 1}})
-    made.store.parts = {
+    made.store.parts |= {
         "merchant_catalogue_1A": [merchants(500)],
         "merchant_supplied_1A": [nothing_supplied()],
     }

@@ -55,7 +55,7 @@ def test_modes_follow_channel_and_policy(virtual: tuple[MemoryWorld, dict[str, F
 def test_unknown_mcc_is_refused() -> None:
     of = merchants(50)
     made = MemoryWorld(CONFIGS)
-    made.store.parts = {
+    made.store.parts |= {
         "merchant_catalogue_1A": [of.with_columns(mcc=np.full(50, 9999, dtype=np.uint16))],
         "merchant_supplied_1A": [nothing_supplied()],
     }
@@ -90,6 +90,7 @@ def test_country_law_against_plain_floats(virtual: tuple[MemoryWorld, dict[str, 
     ctx = virtual[0].context(s3_edges.STATE)
     law, relations = country_law(ctx), country_relations(ctx)
     countries = virtual[0].store.reference.frame("countries", vocabularies())
+    markets = virtual[0].store.load("world_markets_1A")
     for reach, rules in POLICY["reach"].items():
         for home_name in ("US", "DE", "SG", "MT", "PN", "TF"):
             home = code("country", home_name)
@@ -98,14 +99,7 @@ def test_country_law_against_plain_floats(virtual: tuple[MemoryWorld, dict[str, 
                 affinity = math.prod(
                     factor for name, factor in POLICY["affinity"].items() if relations[name][home, other]
                 )
-                online = (
-                    countries.population[other] * countries.online_share_permille[other] / 1000
-                    + POLICY["online_population_offset"]
-                )
-                size = (
-                    online ** POLICY["online_population_exponent"]
-                    * POLICY["purchasing_power"][str(countries.income_group[other])]
-                )
+                size = int(markets.market_size[other]) * float(countries.online_share_permille[other]) / 1000
                 inside = other == home or any(relations[name][home, other] for name in rules["scope"])
                 weights.append(size * affinity ** rules["affinity_exponent"] if inside else 0.0)
             found = law.share_q[code("virtual_reach", reach) * law.countries + home]

@@ -26,7 +26,7 @@ COUNT = 6000
 def build(of: Frame, target: int | None = None) -> tuple[MemoryWorld, dict[str, Frame]]:
     """3B over these merchants; `target` forces smaller partitions."""
     made = MemoryWorld(CONFIGS)
-    made.store.parts = {"merchant_catalogue_1A": [of], "merchant_supplied_1A": [nothing_supplied()]}
+    made.store.parts |= {"merchant_catalogue_1A": [of], "merchant_supplied_1A": [nothing_supplied()]}
     rows: dict[str, Frame] = {}
     for program in SEGMENT.programs:
         rows |= made.run(

@@ -18,7 +18,7 @@ from sim.backends import get_backend
 from sim.recipes.entities import id_of
 from sim.recipes.horizon import span_of
 from sim.recipes.months import month_of_day
-from sim.recipes.places import cities_by_population, country_letters
+from sim.recipes.places import country_letters, world_places
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
 from sim.segments.arrivals_5b.clock import clock_of
@@ -35,7 +35,9 @@ from sim.segments.entities_6a.s4_devices.systems import systems_of
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.segments.entities_6a.terminals import os_tables
 from sim.segments.intensity_5a.trade_hours import trade_hours
-from sim.segments.merchants_1a.market import affinity, market_size
+from sim.segments.merchants_1a.countries import eligible_markets, sized_by
+from sim.segments.merchants_1a.footprint import town_candidates
+from sim.segments.merchants_1a.market import affinity
 from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
 from sim.segments.virtual_3b.countries import country_law
 from sim.state.context import Context
@@ -93,8 +95,75 @@ def _merchant_id(case: Case) -> tuple[Array, Array]:
 
 
 def _country(case: Case) -> tuple[Array, Array]:
-    market = market_size(case.ctx, case.ctx.params.merchant_universe_1A.country_market)
-    return chosen(case.word, market), case.fields.home_country_iso
+    weight = sized_by(case.ctx, case.ctx.load("world_markets_1A"), "merchant_weight")
+    return chosen(case.word, weight), case.fields.home_country_iso
+
+
+def madow(start: int, size: list[int], many: int) -> list[int]:
+    """Rows of a systematic sample, in plain integers: certainties first, then points one interval apart."""
+    pool = [row for row, of in enumerate(size) if of]
+    if many >= len(pool):
+        return pool
+    taken: list[int] = []
+    while certain := [row for row in pool if size[row] * (many - len(taken)) >= sum(size[r] for r in pool)]:
+        taken, pool = taken + certain, [row for row in pool if row not in certain]
+        if len(taken) == many:
+            return sorted(taken)
+    left, total = many - len(taken), sum(size[row] for row in pool)
+    for number in range(left):
+        point, passed = (start * total >> 64) + number * total, 0
+        for row in pool:
+            passed += size[row] * left
+            if passed > point:
+                taken.append(row)
+                break
+    return sorted(taken)
+
+
+def _footprint_countries(case: Case) -> tuple[Array, Array]:
+    table, size = case.ctx.reference("countries"), eligible_markets(case.ctx)
+    order = sorted(
+        range(len(size)), key=lambda row: (str(table.region[row]), str(table.subregion[row]), size[row], row)
+    )
+    many = case.ctx.params.footprint_policy_1A.countries
+    drawn = madow(int(case.word[0]), [int(size[row]) for row in order], many)
+    return np.array(sorted(order[row] for row in drawn)), case.rows.country_iso.astype(np.int64)
+
+
+def _footprint_metros(case: Case) -> tuple[Array, Array]:
+    cities, markets = case.ctx.reference("cities"), case.ctx.load("world_markets_1A")
+    least = case.ctx.params.footprint_policy_1A.metro_least_population
+    start = dict(zip(case.fields.country_iso.tolist(), case.word.tolist(), strict=True))
+    found = []
+    for country, wanted in zip(markets.country_iso.tolist(), markets.metros_wanted.tolist(), strict=True):
+        own = np.flatnonzero((cities.country_iso == country) & (cities.metro_id == cities.city_id))
+        own = own[np.lexsort((cities.city_id[own], cities.lat_udeg[own], cities.lon_udeg[own]))]
+        people = cities.population[own].tolist()
+        size = [of if of >= min(least, max(people)) else 0 for of in people]
+        found += [int(cities.city_id[own[row]]) for row in madow(start[country], size, wanted)]
+    return np.array(sorted(found)), np.sort(case.fields.city_id).astype(np.int64)
+
+
+def _footprint_towns(case: Case) -> tuple[Array, Array]:
+    """A town is among the first of its metro's towns in their race."""
+    cities, most = case.ctx.reference("cities").sort("country_iso", "city_id"), case.ctx.params
+    metro = case.rows.place_kind == case.ctx.code("place_kind", "METRO")
+    chosen = np.flatnonzero(np.isin(cities.city_id, case.rows.city_id[metro]))
+    every = town_candidates(cities, chosen)
+    ids = cities.city_id[every].astype(np.uint64)
+    words = block(case.ctx.stream("1A.footprint_town"), np.zeros_like(ids), ids)[0]
+    key = KERNELS.race_key(x=words, weight=cities.population[every].astype(np.float64))
+    mine = KERNELS.race_key(
+        x=case.word,
+        weight=cities.population[np.argsort(cities.city_id)][
+            np.searchsorted(np.sort(cities.city_id), case.fields.city_id)
+        ].astype(np.float64),
+    )
+    before = [
+        int(((cities.metro_id[every] == of) & (key < at)).sum())
+        for of, at in zip(case.fields.metro_id.tolist(), mine.tolist(), strict=True)
+    ]
+    return np.array(before) < most.footprint_policy_1A.towns_a_metro, np.ones(len(before), dtype=np.bool_)
 
 
 def _mcc(case: Case) -> tuple[Array, Array]:
@@ -186,16 +255,18 @@ def _foreign_choice(case: Case) -> tuple[Array, Array]:
     ctx, fields = case.ctx, case.fields
     merchants = ctx.load("merchant_catalogue_1A")
     home = merchants.home_country_iso[np.searchsorted(merchants.merchant_id, fields.merchant_id)]
-    market = market_size(ctx, ctx.params.merchant_universe_1A.country_market)
+    markets = ctx.load("world_markets_1A")
+    market = sized_by(ctx, markets, "market_size")
     pull = affinity(ctx, market, ctx.params.outlet_policy_1A.bonds).astype(np.float64)[home]
-    letters, many = country_letters(ctx), _foreign(case)
+    letters, many = country_letters(ctx)[markets.country_iso], _foreign(case)
+    pulls = pull[:, markets.country_iso]
     mine = KERNELS.race_key(x=case.word, weight=pull[np.arange(len(home)), fields.legal_country_iso])
     rank = []
     for row in range(len(home)):
         every = block(
             ctx.stream("1A.foreign_choice"), letters, np.full(len(letters), fields.merchant_id[row])
         )[0]
-        rank.append(int((KERNELS.race_key(x=every, weight=pull[row]) < mine[row]).sum()))
+        rank.append(int((KERNELS.race_key(x=every, weight=pulls[row]) < mine[row]).sum()))
     return np.array(rank) < many, np.ones(len(rank), dtype=np.bool_)
 
 
@@ -204,7 +275,7 @@ def _size(every: Array, wanted: Array) -> Array:
 
 
 def _site_city(case: Case) -> tuple[Array, Array]:
-    cities = cities_by_population(case.ctx, case.ctx.params.placement_policy_1B.population_exponent)
+    cities = world_places(case.ctx, "sites")
     return cities.frame.city_id[
         cities.pick(case.ctx, case.word, case.fields.legal_country_iso)
     ], case.fields.city_id
@@ -212,15 +283,13 @@ def _site_city(case: Case) -> tuple[Array, Array]:
 
 def _site_place(case: Case) -> tuple[Array, Array]:
     policy = case.ctx.params.placement_policy_1B
-    return _points(
-        case, policy.population_exponent, policy.reach, case.fields.city_id, (0, 1, 2), "lat_deg", "lon_deg"
-    )
+    return _points(case, "sites", policy.reach, case.fields.city_id, (0, 1, 2), "lat_deg", "lon_deg")
 
 
 def _points(
-    case: Case, exponent: float, reach: float, city_id: Array, draws: tuple[int, int, int], lat: str, lon: str
+    case: Case, of: str, reach: float, city_id: Array, draws: tuple[int, int, int], lat: str, lon: str
 ) -> tuple[Array, Array]:
-    cities = cities_by_population(case.ctx, exponent)
+    cities = world_places(case.ctx, of)
     order = np.argsort(cities.frame.city_id)
     city = order[np.searchsorted(cities.frame.city_id[order], city_id)]
     words = tuple(case.words[number] for number in draws)
@@ -256,7 +325,7 @@ def _virtual_share(case: Case) -> tuple[Array, Array]:
 
 
 def _settlement(case: Case) -> tuple[Array, Array]:
-    cities = cities_by_population(case.ctx, case.ctx.params.virtual_policy_3B.settlement_city_exponent)
+    cities = world_places(case.ctx, "seats")
     return cities.frame.city_id[
         cities.pick(case.ctx, case.word, case.fields.settlement_country_iso)
     ], case.fields.city_id
@@ -291,11 +360,11 @@ def _reach(case: Case) -> tuple[Array, Array]:
 def _edge(case: Case) -> tuple[Array, Array]:
     """City, and the point around it; the country follows from the city."""
     policy = case.ctx.params.edge_policy_3B
-    cities = cities_by_population(case.ctx, policy.edge_city_exponent)
+    cities = world_places(case.ctx, "homes")
     city = cities.frame.city_id[cities.pick(case.ctx, case.words[1], case.fields.country_iso)]
     found, expected = _points(
         case,
-        policy.edge_city_exponent,
+        "homes",
         policy.jitter_reach,
         case.fields.city_id,
         (3, 4, 5),
@@ -436,10 +505,10 @@ def _household(case: Case) -> tuple[Array, Array]:
 
 def _home(case: Case) -> tuple[Array, Array]:
     prior = case.ctx.params.household_prior_6A
-    cities = cities_by_population(case.ctx, prior.city_exponent)
+    cities = world_places(case.ctx, "homes")
     city = cities.frame.city_id[cities.pick(case.ctx, case.words[0], case.fields.country_iso)]
     args = (
-        prior.city_exponent,
+        "homes",
         prior.jitter_reach,
         case.fields.home_city_id,
         (1, 2, 3),
@@ -556,6 +625,9 @@ def _merchant_ring(case: Case) -> tuple[Array, Array]:
 
 
 VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
+    ("world_markets_1A", "1A.footprint_country"): _footprint_countries,
+    ("world_footprint_1A", "1A.footprint_metro"): _footprint_metros,
+    ("world_footprint_1A", "1A.footprint_town"): _footprint_towns,
     ("merchant_catalogue_1A", "1A.merchant_id"): _merchant_id,
     ("merchant_catalogue_1A", "1A.merchant_country"): _country,
     ("merchant_catalogue_1A", "1A.merchant_mcc"): _mcc,

@@ -33,6 +33,7 @@ from tests.world.draw_values import VALUES, Case
 
 PROGRAMS = {program.state.id: program for segment in SEGMENTS for program in segment.programs}
 DECIDED_NO_ROW = {
+    "1A.footprint_town": "cities of metros of the world that are no towns of it",
     "1A.foreign_choice": "countries a chain did not go to have no outlet there",
     "5A.outage": "most days of most zones have no outage",
     "6A.account_weight": "parties that asked for an account of a type and got none",

@@ -270,7 +270,11 @@ class _Law:
         """Mean scale of a site by country code: cities are drawn by population within a country."""
         policy = self.params["site_weight_policy_2B"]
         people = np.maximum(self.cities.population, 1).astype(np.float64)
-        weight = people ** self.params["placement_policy_1B"].population_exponent
+        footprint = self.params["footprint_policy_1A"]
+        weight = people**footprint.site_exponent
+        # Metros of some size are sampled in proportion to their people, and weigh what they have.
+        seat = (self.cities.metro_id == self.cities.city_id) & (people >= footprint.metro_least_population)
+        weight = np.where(seat, weight * people, weight * 1e-9)
         sold = np.maximum(people, policy.city_population_floor) / policy.city_population_reference
         count = len(self.words["country"])
         total = np.bincount(self.cities.country_iso, weights=weight, minlength=count)

@@ -13,15 +13,15 @@ import numpy as np
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.join import look_up
-from sim.recipes.places import country_letters
 from sim.recipes.sampling import fixed
 from sim.recipes.weights import POWER_NEEDS, power
 from sim.recipes.words import WORDS_NEEDS, word
+from sim.segments.merchants_1a.countries import letters_of, sized_by
 from sim.segments.merchants_1a.gates import ChainCounts
-from sim.segments.merchants_1a.market import MARKET_NEEDS, affinity, market_size
+from sim.segments.merchants_1a.market import MARKET_NEEDS, affinity
 from sim.segments.merchants_1a.taxonomy import TAXONOMY_NEEDS, taxonomy
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Needs
+from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
@@ -29,7 +29,8 @@ _LARGEST = 2**32 - 1  # outlets of a merchant fit 32 bits
 _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches below it, so they take one draw
 
 CHAINS_NEEDS = Needs(
-    config=("merchant_universe_1A", "outlet_policy_1A"),
+    reads={"world_markets_1A": ROW_LEVEL},
+    config=("outlet_policy_1A",),
     streams=("1A.foreign_choice", "1A.foreign_reach", "1A.multi_site", "1A.outlet_count", "1A.outlet_scale"),
     kernels=("bounded_integer", "draw_counts", "lognormal_factor", "race_key"),
     uses=(LARGEST_REMAINDER_NEEDS, MARKET_NEEDS, POWER_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS),
@@ -72,7 +73,7 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     return outlets
 
 
-def footprint(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
+def spread(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:
     """Outlets of each merchant by country.
 
     Returns:
@@ -129,7 +130,8 @@ def _home_permille(ctx: Context, outlets: Array) -> Array:
 
 def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Array, Array, Array]:
     """Foreign countries drawn: merchant row i64, country i16 and pull u64, in merchant order."""
-    policy, codes = ctx.params.outlet_policy_1A, country_letters(ctx)
+    policy, markets = ctx.params.outlet_policy_1A, ctx.load("world_markets_1A")
+    codes = letters_of(ctx, markets.country_iso)
     chain = np.flatnonzero(outlets > 1)
     merchant_id, further = merchants.merchant_id[chain], outlets[chain] - np.uint64(1)
     at = ctx.address("1A.foreign_reach", merchant_id=merchant_id)
@@ -143,11 +145,11 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
         zero_truncated=0,
     )
     ctx.ledger(at, draws=draws)
-    many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(policy.reach.most_countries))
+    most = min(policy.reach.most_countries, len(codes) - 1)
+    many = np.minimum(np.minimum(many.astype(np.uint64), further), np.uint64(most))
     chain, many = chain[many > 0], many[many > 0]
-    pull = affinity(ctx, market_size(ctx, ctx.params.merchant_universe_1A.country_market), policy.bonds)[
-        merchants.home_country_iso[chain]
-    ]
+    size = sized_by(ctx, markets, "market_size")
+    pull = affinity(ctx, size, policy.bonds)[merchants.home_country_iso[chain]][:, markets.country_iso]
     options, whose = np.tile(codes, len(chain)), np.repeat(merchants.merchant_id[chain], len(codes))
     x = word(ctx, "1A.foreign_choice", country_letters=options, merchant_id=whose)
     times = ctx.kernels.race_key(x=x, weight=pull.astype(np.float64).reshape(-1)).reshape(pull.shape)
@@ -155,7 +157,7 @@ def _abroad(ctx: PartitionContext, merchants: Frame, outlets: Array) -> tuple[Ar
     taken = np.arange(len(codes), dtype=np.uint64)[None, :] < many[:, None]
     country = winners[taken]
     row = np.repeat(np.arange(len(chain)), many.astype(np.int64))
-    return chain[row], country.astype(np.int16), pull[row, country]
+    return chain[row], markets.country_iso[country], pull[row, country]
 
 
 def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:

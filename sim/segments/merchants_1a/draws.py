@@ -21,6 +21,7 @@ from sim.recipes.drawn import (
 )
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.recipes.join import look_up, match
+from sim.recipes.places import country_letters
 from sim.segments.merchants_1a.s1_merchants import generated_ids
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -90,9 +91,48 @@ def _drawn(ctx: Context, rows: Frame) -> Array:
     return ~given[look_up(owner, rows.merchant_id)]
 
 
+def _countries(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Countries that generated merchants are at home in: all come from one sample."""
+    drawn = rows.merchant_weight > 0
+    return at(
+        rows, np.flatnonzero(drawn), sample_number=np.zeros(int(np.count_nonzero(drawn)), dtype=np.uint64)
+    )
+
+
+def _metros(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Metros: those of a country come from one sample."""
+    metro = rows.place_kind == ctx.code("place_kind", "METRO")
+    return at(rows, np.flatnonzero(metro), country_letters=country_letters(ctx)[rows.country_iso[metro]])
+
+
+def _towns(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Towns with the id of their city."""
+    town = rows.place_kind == ctx.code("place_kind", "TOWN")
+    return at(rows, np.flatnonzero(town), city_number=rows.city_id[town].astype(np.uint64))
+
+
 _MERCHANTS, _OUTLETS = "merchant_catalogue_1A", "outlet_catalogue"
+_MARKETS, _PLACES = "world_markets_1A", "world_footprint_1A"
 
 _DRAWS = (
+    Drawn(
+        _MARKETS,
+        "1A.footprint_country",
+        (Word(0, CHOICE, "country_iso: start of the systematic sample of countries", "country_iso"),),
+        _countries,
+    ),
+    Drawn(
+        _PLACES,
+        "1A.footprint_metro",
+        (Word(0, CHOICE, "city_id: start of the systematic sample of the country's metros", "city_id"),),
+        _metros,
+    ),
+    Drawn(
+        _PLACES,
+        "1A.footprint_town",
+        (Word(0, RACE, "place among the cities of its metro that may be towns of the world"),),
+        _towns,
+    ),
     Drawn(_MERCHANTS, "1A.merchant_id", (Word(0, ID, "merchant_id"),), _generated),
     Drawn(
         _MERCHANTS,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.sampling import from_fixed, sampling_check, widest
-from sim.segments.merchants_1a.market import MARKET_NEEDS, market_size
+from sim.recipes.sampling import from_fixed, sampling_check
 from sim.state.context import Context
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import Check, Needs
-from sim.state.frames import Array
 from sim.state.totals import Totals
 
 _SCOPE = {
@@ -17,7 +15,7 @@ _SCOPE = {
     "all": "all merchants, the user's own included, by policy",
 }
 
-GATES_NEEDS = Needs(config=("realism_gates_1A",), uses=(MARKET_NEEDS,))
+GATES_NEEDS = Needs(config=("realism_gates_1A",))
 
 
 class GateCounts(Counters):
@@ -35,42 +33,6 @@ class ChainCounts(Counters):
     law_chains = Scalar()
     law_residual_q = Scalar()
     law_square_q = Scalar()
-
-
-def country_share_check(ctx: Context, merchants: Array) -> Check:
-    """No country holds more than `times_market_share` its share of the card market.
-
-    The spread of small counts is allowed for.
-
-    The yardstick is the gate's own market (people x income), not the prior the merchants were drawn from: a
-    prior that gives Bermuda twice the United States fails here.
-
-    Args:
-        ctx: Context.
-        merchants: int64, one a country code.
-    """
-    gate = ctx.params.realism_gates_1A.country_share
-    market = market_size(ctx, gate.yardstick)
-    limit = (
-        np.float64(gate.times_market_share * int(merchants.sum()))
-        * market.astype(np.float64)
-        / np.float64(int(market.sum()))
-    )
-    allowed = limit + np.float64(gate.sigmas) * np.sqrt(limit) + np.float64(gate.slack_merchants)
-    worst = widest(merchants.astype(np.float64), allowed)
-    found = {
-        "country": ctx.vocabulary("country")[worst],
-        "merchants": int(merchants[worst]),
-        "of": int(merchants.sum()),
-    }
-    note = (
-        f"no country above {gate.times_market_share} times its market share; the closest is shown; "
-        f"{_scope(ctx)}"
-    )
-    passed = bool((merchants <= allowed).all())
-    return Check(
-        "country share of merchants", passed, found, {"merchants_at_most": float(allowed[worst])}, note
-    )
 
 
 def single_outlet_check(ctx: Context, totals: Totals) -> Check:

@@ -1,4 +1,8 @@
-"""Size of each country's card market, and the pull of each country on chains at home in another."""
+"""Size of each country's card market, and the pull of each country on chains at home in another.
+
+The market is the one measure of how large a country is: merchants, chains abroad, online customers and the
+gates on demand all follow it.
+"""
 
 from __future__ import annotations
 

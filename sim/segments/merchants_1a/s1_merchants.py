@@ -1,4 +1,7 @@
-"""1A.S1: who the merchants are - country, trade, channel, and how strong the brand is.
+"""1A.S1: which part of the Earth the world is, and who its merchants are.
+
+The countries and places of the world come first (`countries.py`, `footprint.py`); a merchant has a home
+country among them, a trade, a channel, and a brand that is more or less strong.
 
 Merchant r of the generated universe has an id drawn from r alone; everything else is drawn from the id, so
 adding merchants changes none of the existing ones. The user's own merchants keep the properties in the
@@ -15,9 +18,16 @@ from sim.recipes.groups import run_starts
 from sim.recipes.join import look_up
 from sim.recipes.sampling import fixed, from_fixed, multinomial_check, sampling_check
 from sim.recipes.words import WORDS_NEEDS, word, words_at
-from sim.segments.merchants_1a.gates import GATES_NEEDS, country_share_check
-from sim.segments.merchants_1a.market import MARKET_NEEDS, market_size
+from sim.segments.merchants_1a.countries import (
+    COUNTRIES_NEEDS,
+    eligible_markets,
+    replaces,
+    sized_by,
+    world_markets,
+)
+from sim.segments.merchants_1a.footprint import FOOTPRINT_NEEDS, world_footprint
 from sim.segments.merchants_1a.taxonomy import TAXONOMY_NEEDS, channel_permille, require_consistent, taxonomy
+from sim.segments.merchants_1a.world_checks import WORLD_CHECKS_NEEDS, WorldCounts, count_world, world_checks
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Frames, Partition, State
@@ -31,42 +41,45 @@ class Counts(Counters):
 
     merchants = Scalar()
     generated = Scalar()
-    gated_by_country = Vector("country")
     generated_by_country = Vector("country")
     generated_by_mcc = Vector(lambda ctx: len(ctx.params.mcc_taxonomy_1A.mccs))
     generated_by_channel = Vector("channel")
 
 
+_ONE_EACH = ("1A.merchant_id", "1A.merchant_country", "1A.merchant_mcc", "1A.merchant_channel")
+
 STATE = State(
     id="1A.S1",
-    title="Merchants",
-    writes=("merchant_catalogue_1A",),
+    title="World and merchants",
+    writes=("world_markets_1A", "world_footprint_1A", "merchant_catalogue_1A"),
     config=("merchant_universe_1A", "mcc_taxonomy_1A", "realism_gates_1A"),
     external=("merchants_input_1A",),
-    streams=(
-        "1A.merchant_id",
-        "1A.merchant_country",
-        "1A.merchant_mcc",
-        "1A.merchant_channel",
-        "1A.merchant_brand",
-    ),
+    streams=(*_ONE_EACH, "1A.merchant_brand"),
     kernels=("bounded_integer", "lognormal_factor"),
-    counts=(Counts,),
-    uses=(GATES_NEEDS, MARKET_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS),
+    counts=(Counts, WorldCounts),
+    uses=(COUNTRIES_NEEDS, FOOTPRINT_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS, WORLD_CHECKS_NEEDS),
 )
 
 
 def preflight(ctx: Context) -> None:
-    """Refuse a taxonomy that contradicts itself, and ids of the user that the seed generates too."""
+    """Refuse a taxonomy that contradicts itself, a world without countries, and taken ids.
+
+    Ids are taken where the seed generates some of the user's too.
+    """
     require_consistent(ctx)
+    if not replaces(ctx):
+        eligible_markets(ctx)
     if ctx.external("merchants_input_1A") is not None:
         _supplied(ctx, generated_ids(ctx))
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """The whole population: generated, supplied, sorted by id."""
+    """The world, and the whole population: generated, supplied, sorted by id."""
     require_consistent(ctx)
-    generated = _generated(ctx)
+    markets = world_markets(ctx)
+    footprint = world_footprint(ctx, markets)
+    count_world(ctx, markets, footprint)
+    generated = _generated(ctx, sized_by(ctx, markets, "merchant_weight"))
     supplied = _supplied(ctx, generated.merchant_id)
     merchants = concat([generated, supplied]).sort("merchant_id")
     sigma = np.full(len(merchants), ctx.params.merchant_universe_1A.brand_sigma, dtype=np.float64)
@@ -75,13 +88,10 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         mu=sigma * sigma * -0.5,
         sigma=sigma,
     )
-    gated = generated if ctx.params.realism_gates_1A.applies_to == "generated" else merchants
     mccs = look_up(taxonomy(ctx).mcc, generated.mcc)
     ctx.count(Counts.merchants, len(merchants))
     ctx.count(Counts.generated, len(generated))
-    ctx.count(
-        Counts.gated_by_country, np.bincount(gated.home_country_iso, minlength=len(ctx.vocabulary("country")))
-    )
+    ctx.count(WorldCounts.merchant_weight, sized_by(ctx, markets, "merchant_weight").astype(np.int64))
     ctx.count(
         Counts.generated_by_country,
         np.bincount(generated.home_country_iso, minlength=len(ctx.vocabulary("country"))),
@@ -90,11 +100,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(
         Counts.generated_by_channel, np.bincount(generated.channel, minlength=len(ctx.vocabulary("channel")))
     )
-    return {"merchant_catalogue_1A": merchants.with_columns(brand_factor=brand)}
+    return {
+        "world_markets_1A": markets,
+        "world_footprint_1A": footprint,
+        "merchant_catalogue_1A": merchants.with_columns(brand_factor=brand),
+    }
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """The gate on countries, the mixes against their priors, the ledger against the rows."""
+    """The world against its policy, the mixes against their priors, the ledger against the rows."""
     seen = Counts(totals)
     gates = ctx.params.realism_gates_1A
     allowance = (gates.mix.sigmas, gates.mix.slack_merchants)
@@ -106,15 +120,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     variance = from_fixed(fixed(by_mcc * mix * (1.0 - mix)).sum(axis=0))
     generated, everyone = seen.generated, seen.merchants
     return [
-        country_share_check(ctx, seen.gated_by_country),
-        multinomial_check(
-            "generated merchants by country",
-            ctx.vocabulary("country"),
-            seen.generated_by_country,
-            market_size(ctx, ctx.params.merchant_universe_1A.country_market),
-            allowance,
-            "home countries follow the market sizes of merchant_universe_1A",
-        ),
+        *world_checks(ctx, totals),
+        _by_country(ctx, totals, allowance),
         multinomial_check(
             "generated merchants by mcc",
             [str(code) for code in taxonomy(ctx).mcc],
@@ -132,7 +139,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             allowance,
             "channels follow each trade's channel mix",
         ),
-        *(ledger_check(totals, stream, generated, 1) for stream in STATE.streams[:-1]),
+        *(ledger_check(totals, stream, generated, 1) for stream in _ONE_EACH),
         ledger_check(totals, "1A.merchant_brand", everyone, 1),
     ]
 
@@ -140,21 +147,34 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
 def generated_ids(ctx: Context) -> Array:
     """Ids of the generated merchants by rank: uint64; none where the user's own replace them."""
     universe = ctx.params.merchant_universe_1A
-    replaced = universe.when_supplied == "replace" and ctx.external("merchants_input_1A") is not None
-    rank = np.arange(0 if replaced else universe.merchants, dtype=np.uint64)
+    rank = np.arange(0 if replaces(ctx) else universe.merchants, dtype=np.uint64)
     (drawn,) = words_at(ctx, ctx.address("1A.merchant_id", merchant_rank=rank))
     return id_of(drawn)
 
 
-def _generated(ctx: PartitionContext) -> Frame:
-    universe, merchant_id = ctx.params.merchant_universe_1A, generated_ids(ctx)
+def _by_country(ctx: Context, totals: Totals, allowance: tuple[float, float]) -> Check:
+    """Home countries of generated merchants against the weights of the world's markets."""
+    found, weight = Counts(totals).generated_by_country, WorldCounts(totals).merchant_weight
+    if not weight.any():  # all merchants are the user's
+        weight = np.ones_like(weight)
+    return multinomial_check(
+        "generated merchants by country",
+        ctx.vocabulary("country"),
+        found,
+        weight.astype(np.uint64),
+        allowance,
+        "home countries follow the market sizes of the world's countries",
+    )
+
+
+def _generated(ctx: PartitionContext, weight: Array) -> Frame:
+    """Generated merchants; `weight` is that of each country code."""
+    merchant_id = generated_ids(ctx)
     ctx.ledger(ctx.address("1A.merchant_id", merchant_rank=np.arange(len(merchant_id), dtype=np.uint64)))
     kinds = taxonomy(ctx)
-    country = _choose(
-        ctx,
-        word(ctx, "1A.merchant_country", merchant_id=merchant_id),
-        market_size(ctx, universe.country_market),
-    )
+    country = np.zeros(0, dtype=np.int64)
+    if len(merchant_id):
+        country = _choose(ctx, word(ctx, "1A.merchant_country", merchant_id=merchant_id), weight)
     kind = _choose(ctx, word(ctx, "1A.merchant_mcc", merchant_id=merchant_id), kinds.share_weight)
     upper = np.cumsum(channel_permille(ctx), axis=1)[kind]
     ticket = ctx.kernels.bounded_integer(

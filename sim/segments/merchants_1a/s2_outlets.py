@@ -15,7 +15,7 @@ from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import country_letters
 from sim.recipes.supplied import SUPPLIED_DTYPES, nothing_supplied, replaced
-from sim.segments.merchants_1a.chains import CHAINS_NEEDS, footprint, home_ladder, sizes
+from sim.segments.merchants_1a.chains import CHAINS_NEEDS, home_ladder, sizes, spread
 from sim.segments.merchants_1a.gates import (
     GATES_NEEDS,
     ChainCounts,
@@ -26,7 +26,7 @@ from sim.segments.merchants_1a.gates import (
 )
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, concat
 from sim.state.totals import Totals
 
@@ -44,7 +44,7 @@ class Counts(Counters):
 STATE = State(
     id="1A.S2",
     title="Outlets",
-    reads={"merchant_catalogue_1A": ROW_LEVEL},
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "world_markets_1A": METADATA_ONLY},
     writes=("outlet_catalogue", "merchant_supplied_1A"),
     config=("realism_gates_1A",),
     external=("merchants_input_1A",),
@@ -90,6 +90,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """The gates on outlets, chain sizes against their law, the ledger against the rows."""
     seen = Counts(totals)
+    countries = sum(file.rows for file in ctx.files("world_markets_1A"))
     present = seen.merchants == seen.merchants_with_outlets
     return [
         Check(
@@ -106,12 +107,12 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         ledger_check(totals, "1A.outlet_scale", seen.rows_chains, 1),
         ledger_check(totals, "1A.outlet_count", seen.rows_chains, 1),
         ledger_check(totals, "1A.foreign_reach", seen.rows_chains, 1),
-        ledger_check(totals, "1A.foreign_choice", seen.rows_abroad * len(ctx.vocabulary("country")), 1),
+        ledger_check(totals, "1A.foreign_choice", seen.rows_abroad * countries, 1),
     ]
 
 
 def _drawn_rows(ctx: PartitionContext, merchants: Frame) -> Frame:
-    places = footprint(ctx, merchants, sizes(ctx, merchants))
+    places = spread(ctx, merchants, sizes(ctx, merchants))
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(places.outlets)])
     row, _ = ctx.kernels.expand_rows(offset=offset, dims={"m": int(offset[-1])})
     nowhere = np.zeros(len(row), dtype=np.int32)

@@ -21,7 +21,12 @@ _POINT = (
 )
 
 _DRAWS = (
-    Drawn("site_locations", "1B.site_city", (Word(0, CHOICE, "city_id, by population", "city_id"),), _placed),
+    Drawn(
+        "site_locations",
+        "1B.site_city",
+        (Word(0, CHOICE, "city_id, by the outlets of places", "city_id"),),
+        _placed,
+    ),
     Drawn("site_locations", "1B.site_place", _POINT, _placed),
 )
 

@@ -1,4 +1,4 @@
-"""1B.S1: where each outlet is - a city of its country by population, and a point on the city's disk.
+"""1B.S1: where each outlet is - a place of the world in its country, and a point on the city's disk.
 
 Outlets for which the user gave coordinates keep them; their city is the nearest of their country.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, MICRO, Cities, cities_by_population, country_letters
+from sim.recipes.join import look_up
+from sim.recipes.nearest import given_places, nearest_cities
+from sim.recipes.places import DISK_NEEDS, MICRO, PLACES_NEEDS, Cities, country_letters, world_places
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.sites_1b.bands import BANDS_NEEDS, band_of_city, band_shares
-from sim.segments.sites_1b.nearest import NEAREST_NEEDS, nearest_cities
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 from sim.state.totals import Totals
 
 
@@ -26,6 +28,7 @@ class Counts(Counters):
 
     beyond_city = Scalar()
     foreign_city = Scalar()
+    outside_world = Scalar()
     rows_drawn = Scalar()
     drawn_by_country = Vector("country")
     drawn_by_band = Vector(lambda ctx: len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1)
@@ -34,12 +37,14 @@ class Counts(Counters):
 STATE = State(
     id="1B.S1",
     title="Site locations",
-    reads={"outlet_catalogue": ROW_LEVEL},
+    reads={"outlet_catalogue": ROW_LEVEL, "world_footprint_1A": ROW_LEVEL},
     writes=("site_locations",),
     config=("placement_policy_1B", "realism_gates_1B"),
     streams=("1B.site_city", "1B.site_place"),
     counts=(Counts,),
-    uses=(ALIAS_PICK_NEEDS, BANDS_NEEDS, CITIES_NEEDS, DISK_NEEDS, NEAREST_NEEDS, WORDS_NEEDS),
+    reference=("cities",),
+    external=("merchants_input_1A",),
+    uses=(ALIAS_PICK_NEEDS, BANDS_NEEDS, DISK_NEEDS, PLACES_NEEDS, WORDS_NEEDS),
 )
 
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
@@ -50,20 +55,8 @@ def preflight(ctx: Context) -> None:
     rows = ctx.external("merchants_input_1A")
     if rows is None or not rows.present("lat_udeg").any():
         return
-    country = np.where(rows.present("outlet_country"), rows.outlet_country, rows.country)
-    places = Frame(
-        {
-            "merchant_id": rows.merchant_id,
-            "legal_country_iso": country,
-            "given_lat_udeg": rows.lat_udeg,
-            "given_lon_udeg": rows.lon_udeg,
-        }
-    )
-    nearest_cities(
-        ctx,
-        cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent),
-        places.take(rows.present("lat_udeg")),
-    )
+    outlets = given_places(rows)
+    _refuse_far(ctx, outlets, nearest_cities(ctx.reference("cities"), outlets)[1])
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -76,17 +69,18 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Places of the outlets of one file."""
     outlets = ctx.load("outlet_catalogue", part=part.spec["file"])
-    cities = cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent)
+    cities, every = world_places(ctx, "sites"), ctx.reference("cities")
     given = outlets.present("given_lat_udeg")
-    city = np.empty(len(outlets), dtype=np.int64)
+    city_id = np.empty(len(outlets), dtype=np.uint32)
     lat, lon = (
         outlets.given_lat_udeg.astype(np.float64) / MICRO,
         outlets.given_lon_udeg.astype(np.float64) / MICRO,
     )
-    city[given] = nearest_cities(ctx, cities, outlets.take(given))
-    city[~given], lat[~given], lon[~given] = _drawn(ctx, cities, outlets.take(~given))
-    sites = outlets.select(*_KEY).with_columns(city_id=cities.frame.city_id[city], lat_deg=lat, lon_deg=lon)
-    _count(ctx, cities, outlets, sites, city, given)
+    city_id[given] = every.city_id[nearest_cities(every, outlets.take(given))[0]]
+    city, lat[~given], lon[~given] = _drawn(ctx, cities, outlets.take(~given))
+    city_id[~given] = cities.frame.city_id[city]
+    sites = outlets.select(*_KEY).with_columns(city_id=city_id, lat_deg=lat, lon_deg=lon)
+    _count(ctx, outlets, sites, given)
     return {"site_locations": sites}
 
 
@@ -94,7 +88,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Sites are in their city and country, cities follow the placement law, the ledger the rows."""
     seen = Counts(totals)
     gate = ctx.params.realism_gates_1B.city_size_mix
-    share = band_shares(ctx, cities_by_population(ctx, ctx.params.placement_policy_1B.population_exponent))
+    share = band_shares(ctx, world_places(ctx, "sites"))
     sites = seen.drawn_by_country.astype(np.float64)[:, None]
     return [
         Check(
@@ -111,6 +105,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             0,
             "the city is in the legal country",
         ),
+        Check(
+            "cities outside the world",
+            seen.outside_world == 0,
+            seen.outside_world,
+            0,
+            "the city is a place of world_footprint_1A",
+        ),
         sampling_check(
             "sites by city size",
             [f"band {number}" for number in range(share.shape[1])],
@@ -118,7 +119,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             from_fixed(fixed(sites * share).sum(axis=0)),
             from_fixed(fixed(sites * share * (1.0 - share)).sum(axis=0)),
             (gate.sigmas, gate.slack_sites),
-            "drawn sites follow population ** exponent within each country",
+            "drawn sites follow the weights of the places of each country",
         ),
         ledger_check(totals, "1B.site_city", seen.rows_drawn, 1),
         ledger_check(totals, "1B.site_place", seen.rows_drawn, 3),
@@ -138,11 +139,11 @@ def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array
     return city, lat, lon
 
 
-def _count(
-    ctx: PartitionContext, cities: Cities, outlets: Frame, sites: Frame, city: Array, given: Array
-) -> None:
+def _count(ctx: PartitionContext, outlets: Frame, sites: Frame, given: Array) -> None:
     """Count the figures of the checks from the rows as they will be published."""
-    policy, table = ctx.params.placement_policy_1B, cities.frame
+    policy, table = ctx.params.placement_policy_1B, ctx.reference("cities").sort("city_id")
+    city = look_up(table.city_id, sites.city_id)
+    footprint = ctx.load("world_footprint_1A", columns=("city_id",)).city_id
     # 1: whole microdegrees
     radius = table.jitter_radius_udeg[city].astype(np.float64) * np.float64(policy.reach) + 1.0
     limit = np.where(given, np.float64(policy.given_within_udeg) + 1.0, radius)
@@ -151,10 +152,34 @@ def _count(
     east = np.minimum(east, 360.0 * MICRO - east)
     ctx.count(Counts.beyond_city, np.count_nonzero((north > limit) | (east > limit * table.lon_scale[city])))
     ctx.count(Counts.foreign_city, np.count_nonzero(table.country_iso[city] != sites.legal_country_iso))
+    ctx.count(Counts.outside_world, np.count_nonzero(~np.isin(sites.city_id, footprint)))
     ctx.count(Counts.rows_drawn, np.count_nonzero(~given))
     ctx.count(
         Counts.drawn_by_country,
         np.bincount(outlets.legal_country_iso[~given], minlength=len(ctx.vocabulary("country"))),
     )
     bands = len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1
-    ctx.count(Counts.drawn_by_band, np.bincount(band_of_city(ctx, cities)[city[~given]], minlength=bands))
+    ctx.count(Counts.drawn_by_band, np.bincount(band_of_city(ctx, table)[city[~given]], minlength=bands))
+
+
+def _refuse_far(ctx: Context, outlets: Frame, distance: Array) -> None:
+    limit = ctx.params.placement_policy_1B.given_within_udeg
+    far = np.flatnonzero(distance > np.float64(limit))
+    if len(far) == 0:
+        return
+    names = ctx.vocabulary("country")
+    refuse(
+        ctx,
+        "SITE_FAR_FROM_COUNTRY",
+        f"{len(far)} outlet(s) of the merchants file are nowhere near a city of their country",
+        at="placement_policy_1B.given_within_udeg",
+        expected=f"within {limit / 1e6:g} degrees of one (placement_policy_1B.given_within_udeg)",
+        examples=[
+            f"merchant {outlets.merchant_id[row]}, {names[outlets.legal_country_iso[row]]}: lat "
+            f"{outlets.given_lat_udeg[row] / 1e6}, "
+            f"lon {outlets.given_lon_udeg[row] / 1e6}, nearest {distance[row] / 1e6:.2f} degrees away"
+            for row in far[:5].tolist()
+        ],
+        total=len(far),
+        do="check the country and that lat and lon are not exchanged",
+    )

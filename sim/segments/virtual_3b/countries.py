@@ -1,13 +1,12 @@
 """The law of where an online merchant's customers live, for each home country and reach.
 
     share(c | home, reach) = floor_r * [c = home] + (1 - floor_r) * w(c) / sum w
-    w(c) = (online population + offset) ** a  x  purchasing power of c's income group
-           x  affinity(home, c) ** b_r
+    w(c) = market size x share of people online  x  affinity(home, c) ** b_r
 
 affinity is the product of a factor for each bond between the countries; a reach excludes countries without
-any of the bonds it requires. An edge's country is drawn from share ** breadth (renormalised). The edge's
-weight is multiplied by share over that probability (importance weighting), so rare countries do occur and
-have the right weight on average.
+any of the bonds it requires, and countries outside the world. An edge's country is drawn from share **
+breadth (renormalised). The edge's weight is multiplied by share over that probability (importance weighting),
+so rare countries do occur and have the right weight on average.
 """
 
 from __future__ import annotations
@@ -19,13 +18,16 @@ import numpy as np
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, AliasTables, build_alias
 from sim.recipes.weights import POWER_NEEDS, WEIGHT_BITS, power
 from sim.state.context import Context
-from sim.state.declaration import Needs
-from sim.state.frames import Array
+from sim.state.declaration import ROW_LEVEL, Needs
+from sim.state.frames import Array, Frame
 
 _DRAW_BITS = 50
 
 COUNTRIES_NEEDS = Needs(
-    config=("edge_policy_3B",), reference=("countries",), uses=(ALIAS_BUILD_NEEDS, POWER_NEEDS)
+    reads={"world_markets_1A": ROW_LEVEL},
+    config=("edge_policy_3B",),
+    reference=("countries",),
+    uses=(ALIAS_BUILD_NEEDS, POWER_NEEDS),
 )
 
 
@@ -59,7 +61,10 @@ def country_law(ctx: Context) -> CountryLaw:
     affinity = np.ones((countries, countries))
     for name, factor in policy.affinity.items():
         affinity = np.where(relations[name], affinity * np.float64(factor), affinity)
-    size = _online_size(ctx)
+    markets = ctx.load("world_markets_1A", columns=("country_iso", "market_size"))
+    world = np.zeros(countries, dtype=np.bool_)
+    world[markets.country_iso] = True
+    size = _online_size(ctx, markets)
     shares = np.empty((len(ctx.vocabulary("virtual_reach")), countries, countries))
     for name, reach in policy.reach.items():
         drawn = (
@@ -69,7 +74,8 @@ def country_law(ctx: Context) -> CountryLaw:
         inside = relations[reach.scope[0]]
         for relation in reach.scope[1:]:
             inside = inside | relations[relation]
-        drawn = np.where(inside | home, drawn, 0.0)
+        # A country outside the world has no customers. Its own row is home alone: nobody draws from it.
+        drawn = np.where((inside & world[None, :]) | home, drawn, 0.0)
         # Integers before the cross-row sum: no float is ever added across rows.
         units = np.floor(drawn / drawn.max(axis=1, keepdims=True) * 2.0**WEIGHT_BITS).astype(np.uint64)
         split = units.astype(np.float64) / units.sum(axis=1, keepdims=True).astype(np.float64)
@@ -111,14 +117,14 @@ _SAME = {
 }
 
 
-def _online_size(ctx: Context) -> Array:
-    """Online demand of each country before affinity, float64."""
-    policy, table = ctx.params.edge_policy_3B, ctx.reference("countries")
-    online = table.population.astype(np.float64) * table.online_share_permille.astype(np.float64) / 1000.0
-    spending = np.zeros(len(table))
-    for group, factor in policy.purchasing_power.items():
-        spending = np.where(table.income_group == group, np.float64(factor), spending)
-    return (
-        power(ctx, online + np.float64(policy.online_population_offset), policy.online_population_exponent)
-        * spending
-    )
+def _online_size(ctx: Context, markets: Frame) -> Array:
+    """Online demand of each country of the world before affinity, float64: 1 elsewhere.
+
+    It is the card market (people x income, the one measure of the world's demand) of the people online.
+    """
+    table = ctx.reference("countries")
+    online = np.zeros(len(ctx.vocabulary("country")))
+    online[table.country_iso] = table.online_share_permille.astype(np.float64) / 1000.0
+    size = np.ones(len(online))
+    size[markets.country_iso] = markets.market_size.astype(np.float64)
+    return size * online

@@ -51,7 +51,9 @@ _DRAWS = (
         _hybrid,
     ),
     Drawn(
-        "virtual_settlement_3B", "3B.settlement_city", (Word(0, CHOICE, "city_id, by population", "city_id"),)
+        "virtual_settlement_3B",
+        "3B.settlement_city",
+        (Word(0, CHOICE, "city_id, by the outlets of metros", "city_id"),),
     ),
     Drawn(
         _EDGES,

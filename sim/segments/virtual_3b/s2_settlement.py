@@ -1,4 +1,4 @@
-"""3B.S2: where an online merchant settles: a city of its home country, drawn by population.
+"""3B.S2: where an online merchant settles: a metro of its home country, by the weights of outlets.
 
 Its clock cuts the business day.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.partitions import row_ranges, rows_of
-from sim.recipes.places import CITIES_NEEDS, MICRO, cities_by_population
+from sim.recipes.places import MICRO, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.words import WORDS_NEEDS, word
 from sim.state.context import Context, PartitionContext
@@ -33,11 +33,10 @@ STATE = State(
     id="3B.S2",
     title="Settlement places",
     reads={"virtual_classification_3B": ROW_LEVEL, "merchant_catalogue_1A": ROW_LEVEL},
-    config=("virtual_policy_3B",),
     writes=("virtual_settlement_3B",),
     streams=(STREAM,),
     counts=(Counts,),
-    uses=(ALIAS_PICK_NEEDS, CITIES_NEEDS, WORDS_NEEDS),
+    uses=(ALIAS_PICK_NEEDS, PLACES_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -53,7 +52,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "merchant_catalogue_1A", rows=rows_of(part), columns=("merchant_id", "home_country_iso")
     )
     online = merchants.take(mode != ctx.code("virtual_mode", "NON_VIRTUAL"))
-    cities = cities_by_population(ctx, ctx.params.virtual_policy_3B.settlement_city_exponent)
+    cities = world_places(ctx, "seats")
     x = word(ctx, STREAM, merchant_id=online.merchant_id)
     place = cities.frame.take(cities.pick(ctx, x, online.home_country_iso))
     ctx.count(Counts.settlements, len(online))

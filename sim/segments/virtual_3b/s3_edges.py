@@ -1,7 +1,7 @@
 """3B.S3: an online merchant's edges, the places of its customers with their shares of online demand.
 
 A merchant draws a reach (REGIONAL, CONTINENTAL, GLOBAL) and a number of edges (lognormal, more for bigger
-brands); each edge draws a country from the law of its merchant's home and reach, a city by population, a
+brands); each edge draws a country from the law of its merchant's home and reach, a place by its homes, a
 point near it, and a lognormal weight. Edges are addressed by merchant and rank, so another merchant or a
 longer list changes none of them.
 """
@@ -14,7 +14,7 @@ from sim.recipes.apportion import fixed_point
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_ranges, rows_of
-from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, cities_by_population
+from sim.recipes.places import DISK_NEEDS, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, POWER_NEEDS, as_share, exact_weights, power
 from sim.recipes.words import WORDS_NEEDS, words
@@ -45,12 +45,12 @@ STATE = State(
     counts=(EdgeCounts,),
     uses=(
         ALIAS_PICK_NEEDS,
-        CITIES_NEEDS,
         COUNTRIES_NEEDS,
         DISK_NEEDS,
         EDGE_CHECKS_NEEDS,
         ENTITY_NEEDS,
         EXACT_WEIGHTS_NEEDS,
+        PLACES_NEEDS,
         POWER_NEEDS,
         WORDS_NEEDS,
     ),
@@ -101,7 +101,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     x = words(ctx, EDGE, edge_rank=rank, merchant_id=merchant_id)
     drawn = law.tables.pick(ctx, x[0], cell[owner])
     country = (drawn % law.countries).astype(np.int16)
-    cities = cities_by_population(ctx, policy.edge_city_exponent)
+    cities = world_places(ctx, "homes")
     city = cities.pick(ctx, x[1], country)
     lat, lon = cities.around(ctx, city, (x[3], x[4], x[5]), policy.jitter_reach)
     spread = np.full(len(city), policy.weight_sigma)

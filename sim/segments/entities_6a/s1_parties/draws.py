@@ -58,7 +58,7 @@ _DRAWS = (
         _PARTIES,
         "6A.home",
         (
-            Word(0, CHOICE, "home_city_id, by population", "home_city_id"),
+            Word(0, CHOICE, "home_city_id, by the homes of places", "home_city_id"),
             Word(1, UNIFORM, "distance from the city's centre: its root, in radii"),
             Word(2, NORMAL, "direction: northward part"),
             Word(3, NORMAL, "direction: eastward part"),

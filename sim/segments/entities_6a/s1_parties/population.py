@@ -4,7 +4,7 @@ Small tables that every partition recomputes.
 
 parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an
 outlet; clamped
-country    ~ (outlets + o) ** a x (arrivals + b) ** c, between a floor and a cap
+country    ~ expected arrivals (or outlets), below a cap
 type       by the region's mix, segment by the mix of region and type: largest remainder at each level
 households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one
 household is smaller
@@ -19,7 +19,6 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.entities import ENTITY_NEEDS, pair_entity
-from sim.recipes.weights import POWER_NEEDS, power
 from sim.segments.entities_6a.terms import (
     COUNTRY_TERMS_NEEDS,
     SEGMENT_TYPES_NEEDS,
@@ -40,7 +39,7 @@ POPULATION_NEEDS = Needs(
     reads={"merchant_zone_profile_5A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL},
     config=("household_prior_6A", "population_prior_6A", "segmentation_prior_6A"),
     reference=("countries",),
-    uses=(COUNTRY_TERMS_NEEDS, ENTITY_NEEDS, LARGEST_REMAINDER_NEEDS, POWER_NEEDS, SEGMENT_TYPES_NEEDS),
+    uses=(COUNTRY_TERMS_NEEDS, ENTITY_NEEDS, LARGEST_REMAINDER_NEEDS, SEGMENT_TYPES_NEEDS),
 )
 
 
@@ -132,7 +131,6 @@ def _countries(ctx: Context) -> Frame:
     np.add.at(
         arrivals_q, profile.legal_country_iso, fixed_point(profile.weekly_volume_expected, _ARRIVAL_BITS)
     )
-    arrivals = arrivals_q.astype(np.float64) / np.float64(1 << _ARRIVAL_BITS)
     total = np.float64(int(arrivals_q.sum())) / np.float64(1 << _ARRIVAL_BITS)
     size = prior.size
     if size.law == "arrivals":
@@ -141,11 +139,11 @@ def _countries(ctx: Context) -> Frame:
         wanted = np.float64(int(outlets.sum())) * np.float64(size.parties_per_outlet)
     party_total = int(np.clip(np.floor(wanted + 0.5), prior.min_parties, prior.max_parties))
 
-    used = np.flatnonzero((outlets > 0) | (arrivals_q > 0))
-    by_outlets = outlets[used] + np.float64(int(outlets.sum())) * np.float64(prior.outlet_offset_ppm) / 1e6
-    by_arrivals = arrivals[used] + total * np.float64(prior.arrival_offset_ppm) / 1e6
-    weight = power(ctx, by_outlets, prior.outlet_exponent) * power(ctx, by_arrivals, prior.arrival_exponent)
-    if len(used) == 0 or not (weight > 0.0).any():
+    # Parties are where the demand is that they make, so the arrivals a party are the same everywhere.
+    share_of = arrivals_q if size.law == "arrivals" else outlets.astype(np.uint64)
+    used = np.flatnonzero(share_of > 0)
+    weight = share_of[used].astype(np.float64)
+    if len(used) == 0:
         refuse(
             ctx,
             "ZERO_WEIGHT",
@@ -157,53 +155,44 @@ def _countries(ctx: Context) -> Frame:
             error=ValidationError,
         )
     parties = _between(
-        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _bounds(ctx, used, party_total), party_total
+        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _caps(ctx, used, party_total), party_total
     )
     return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
 
 
-def _bounds(ctx: Context, used: Array, party_total: int) -> tuple[Array, Array]:
-    """Least and greatest number of parties of each country: uint64."""
+def _caps(ctx: Context, used: Array, party_total: int) -> Array:
+    """Greatest number of parties of each country: uint64."""
     prior, table = ctx.params.population_prior_6A, ctx.reference("countries")
     people = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
     people[table.country_iso] = table.population
     # A world of one country has everybody there.
     permille = prior.country_share_max_permille if len(used) > 1 else 1000
     share = np.full(len(used), party_total * permille // 1000)
-    cap = np.minimum(share, people[used] * prior.parties_per_inhabitant_max_permille // 1000)
-    floor = np.minimum(cap, party_total * prior.country_floor_ppm // 1_000_000)
-    return floor.astype(np.uint64), cap.astype(np.uint64)
+    most: Array = np.minimum(share, people[used] * prior.parties_per_inhabitant_max_permille // 1000)
+    return most.astype(np.uint64)
 
 
-def _between(ctx: Context, weight: Array, bounds: tuple[Array, Array], party_total: int) -> Array:
-    """`party_total` parties shared in proportion to weight, with each country's count within its bounds.
+def _between(ctx: Context, weight: Array, cap: Array, party_total: int) -> Array:
+    """`party_total` parties shared in proportion to weight, with no country's count above its cap.
 
-    What a bound cuts off is shared again among the other countries.
+    What a cap cuts off is shared again among the other countries.
     """
-    floor, cap = bounds
-    if int(cap.sum()) < party_total or int(floor.sum()) > party_total:
+    if int(cap.sum()) < party_total:
         refuse(
             ctx,
             "COUNTRY_BOUNDS_INFEASIBLE",
             "No distribution of parties over countries is within the bounds.",
-            found=(
-                f"{party_total} parties, bounds that sum to {int(floor.sum())} .. {int(cap.sum())} over "
-                f"{len(cap)} countries"
-            ),
-            expected="a lower and an upper sum around the number of parties",
+            found=f"{party_total} parties, at most {int(cap.sum())} over {len(cap)} countries",
+            expected="an upper sum not below the number of parties",
             at=[
                 f"population_prior_6A.{key}"
-                for key in (
-                    "country_share_max_permille",
-                    "parties_per_inhabitant_max_permille",
-                    "country_floor_ppm",
-                )
+                for key in ("country_share_max_permille", "parties_per_inhabitant_max_permille")
             ],
             do="change one of these keys",
             error=ValidationError,
         )
-    count = floor.copy()
-    free = np.flatnonzero((cap > floor) & (weight > 0))
+    count = np.zeros(len(cap), dtype=np.uint64)
+    free = np.flatnonzero((cap > 0) & (weight > 0))
     while (left := party_total - int(count.sum())) > 0:
         if len(free) == 0:
             free = np.flatnonzero(cap > count)

@@ -3,7 +3,7 @@
 Counts are exact (see `population`); what is drawn is who lives with whom and where. RETAIL parties of a
 country line up in the order of an exponential race, so that segments with more pull come first, and fill its
 households from the largest to the smallest. A household's home is drawn at the address of its first member: a
-city by population, a point on the city's disk. Any other party is its own household.
+place of the world by its homes, a point on its disk. Any other party is its own household.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sim.recipes.places import CITIES_NEEDS, DISK_NEEDS, cities_by_population
+from sim.recipes.places import DISK_NEEDS, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
@@ -48,9 +48,9 @@ STATE = State(
     uses=(
         ALIAS_PICK_NEEDS,
         CELL_WORDS_NEEDS,
-        CITIES_NEEDS,
         DISK_NEEDS,
         PARTY_CHECKS_NEEDS,
+        PLACES_NEEDS,
         POPULATION_NEEDS,
         WORDS_NEEDS,
     ),
@@ -183,7 +183,7 @@ def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) ->
     """City, point and time zone of each household, drawn at the address of its first member."""
     prior = ctx.params.household_prior_6A
     x0, x1, x2, x3 = words(ctx, HOME, party_rank=rank, party_cell=entity)
-    cities = cities_by_population(ctx, prior.city_exponent)
+    cities = world_places(ctx, "homes")
     city = cities.pick(ctx, x0, country)
     lat, lon = cities.around(ctx, city, (x1, x2, x3), prior.jitter_reach)
     return Frame(
