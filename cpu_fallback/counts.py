@@ -2,6 +2,8 @@
 
 from cpu_fallback.detmath import det_exp, det_expm1, det_log1p
 from cpu_fallback.device import device, f64, subroutine, u64
+from cpu_fallback.philox import philox2x64
+from cpu_fallback.uniform import open52
 
 COUNT_LIMIT = 0xFFFFFFFF
 
@@ -15,6 +17,16 @@ def log_zero_probability(mu, kappa):
     if kappa <= 0.0:
         return -mu
     return -kappa * det_log1p(mu / kappa)
+
+
+@device
+def zero_floor(mu):
+    """Less than P(N = 0) as computed, for Poisson and every NB2 of mean mu >= 0.
+
+    exp(-mu) exceeds its Taylor polynomial of odd degree and NB2 has more zeros than Poisson; 1e-12 is more
+    than all roundings together.
+    """
+    return 1.0 - mu * (1.0 - mu * (0.5 - mu * 0.16666666666666666)) - 1e-12
 
 
 @subroutine
@@ -35,6 +47,9 @@ def invert_count(u, mu, kappa, zero_truncated):
         zero_truncated: uint8 0 or 1. The truncated law is inverted as u * (1 - p[0]) against p[1] + p[2] +
             ..., which stays exact for tiny mu where p[0] + u * (1 - p[0]) would not.
     """
+    # Most cells of a large world expect little: their zeros need neither exp nor log.
+    if not zero_truncated and u < zero_floor(mu):
+        return u64(0)
     base = mu
     slope = 0.0
     if kappa > 0.0:
@@ -58,3 +73,29 @@ def invert_count(u, mu, kappa, zero_truncated):
         total = grown
         k = k + u64(1)
     return k
+
+
+@device
+def parts_of(mu, part_mean):
+    """Least number of parts of at most part_mean that add up to mu > 0: uint64."""
+    parts = u64(mu / part_mean)
+    if parts == u64(0) or f64(parts) * part_mean < mu:
+        parts = parts + u64(1)
+    return parts
+
+
+@device
+def draw_parts(key, c0, c1, mu, kappa, parts, zero_truncated):
+    """Sum of `parts` counts of NB2(mu / parts, kappa / parts): part d reads block c0 + d // 2, lane d % 2."""
+    mean = mu / f64(parts)
+    shape = kappa / f64(parts)
+    total = u64(0)
+    x0 = u64(0)
+    x1 = u64(0)
+    for d in range(parts):
+        if d & u64(1):
+            x0 = x1
+        else:
+            x0, x1 = philox2x64(c0 + (d >> u64(1)), c1, key)
+        total = total + invert_count(open52(x0), mean, shape, zero_truncated)
+    return total

@@ -1,11 +1,9 @@
 # contract: draw_counts - one iteration a cell; ceil(mu / part_mean) draws; 32-bit counts checked.
 # twin: gpu_kernels/kernels/draw_counts.cu
-from cpu_fallback.counts import COUNT_LIMIT, invert_count
+from cpu_fallback.counts import COUNT_LIMIT, draw_parts, parts_of
 from cpu_fallback.detmath import INF
-from cpu_fallback.device import device, f64, kernel, report, rows, u32, u64
+from cpu_fallback.device import device, kernel, report, rows, u32, u64
 from cpu_fallback.errors import errors_of
-from cpu_fallback.philox import philox2x64
-from cpu_fallback.uniform import open52
 
 ERRORS = errors_of("draw_counts")
 
@@ -42,20 +40,8 @@ def draw_counts(key, c0, c1, mu, kappa, part_mean, zero_truncated, count, draws,
             continue
         if mu[i] == 0.0:
             continue
-        parts = u64(mu[i] / part_mean)
-        if parts == u64(0) or f64(parts) * part_mean < mu[i]:
-            parts = parts + u64(1)
-        mean = mu[i] / f64(parts)
-        shape = kappa[i] / f64(parts)
-        total = u64(0)
-        x0 = u64(0)
-        x1 = u64(0)
-        for d in range(parts):
-            if d & u64(1):
-                x0 = x1
-            else:
-                x0, x1 = philox2x64(c0[i] + (d >> u64(1)), c1[i], key)
-            total = total + invert_count(open52(x0), mean, shape, zero_truncated)
+        parts = parts_of(mu[i], part_mean)
+        total = draw_parts(key, c0[i], c1[i], mu[i], kappa[i], parts, zero_truncated)
         if total >= u64(COUNT_LIMIT):
             report(error, i, ERRORS.COUNT_OVERFLOW)
             continue

@@ -18,6 +18,7 @@ def local_surface(
     times,
     factor,
     hours,
+    week,
     bucket,
     multiplicity,
     rate,
@@ -41,14 +42,14 @@ def local_surface(
             or grid > length(hour) - size
             or size > length(factor)
             or cells > length(factor) - size
-            or u64(168) > length(shape)
-            or base > length(shape) - u64(168)
+            or u64(week) > length(shape)
+            or base > length(shape) - u64(week)
         ):
             report(error, i, ERRORS.OUT_OF_RANGE)
             continue
         for j in range(size):
             slot = u64(hour[grid + j])
-            if slot >= u64(168):
+            if slot >= u64(week):
                 report(error, i, ERRORS.OUT_OF_RANGE)
                 slot = u64(0)
             row = begin + j

@@ -1,9 +1,6 @@
 // contract: draw_counts - one thread a cell; ceil(mu / part_mean) draws; 32-bit counts checked. twin: cpu_fallback/kernels/draw_counts.py
 #include "counts.cuh"
-#include "detmath.cuh"
 #include "kernel.cuh"
-#include "philox.cuh"
-#include "uniform.cuh"
 
 // Error code of a cell's parameters, 0 if they can be drawn. NaN fails every comparison.
 DEVICE u64 refusal(f64 mu, f64 kappa, f64 part_mean, u8 zero_truncated) {
@@ -43,22 +40,8 @@ KERNEL void draw_counts(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, mu), IN(f64, 
         if (mu[i] == 0.0) {
             continue;
         }
-        u64 parts = (u64)(mu[i] / part_mean);
-        if (parts == 0 || (f64)parts * part_mean < mu[i]) {
-            ++parts;
-        }
-        const f64 mean = mu[i] / (f64)parts;
-        const f64 shape = kappa[i] / (f64)parts;
-        u64 total = 0;
-        Words x = {0, 0};
-        for (u64 d = 0; d < parts; ++d) {
-            if (d & 1) {
-                x.x0 = x.x1;
-            } else {
-                x = philox2x64(c0[i] + (d >> 1), c1[i], key);
-            }
-            total += invert_count(open52(x.x0), mean, shape, zero_truncated);
-        }
+        const u64 parts = parts_of(mu[i], part_mean);
+        const u64 total = draw_parts(key, c0[i], c1[i], mu[i], kappa[i], parts, zero_truncated);
         if (total >= COUNT_LIMIT) {
             report(error, i, COUNT_OVERFLOW);
             continue;

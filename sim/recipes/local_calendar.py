@@ -41,6 +41,7 @@ class LocalCalendar:
         tzid: int16 codes, ascending.
         origin_s: int64, one a zone: local wall clock (seconds) at the start of local bucket 0.
         offset: uint64, zones + 1.
+        place: uint16, one a local bucket: bucket of the week, Monday 0 h first.
         hour: uint16, one a local bucket: hour of the week, Monday 0 h first.
         times: uint8, one a local bucket: UTC buckets that fall in it.
         local: uint32, zones x buckets: local bucket of each UTC bucket.
@@ -50,6 +51,7 @@ class LocalCalendar:
     tzid: Array
     origin_s: Array
     offset: Array
+    place: Array
     hour: Array
     times: Array
     local: Array
@@ -87,11 +89,14 @@ def local_calendar(timetable: Frame, tzid: Array, horizon: Horizon) -> LocalCale
     offset = np.concatenate([[0], np.cumsum(size)])
     cell = np.arange(offset[-1], dtype=np.int64) - np.repeat(offset[:-1], size)
     times = np.bincount((local + offset[:-1, None]).ravel(), minlength=offset[-1])
+    number = cell + np.repeat(first, size)
+    an_hour = HOUR_S // int(step)
     return LocalCalendar(
         tzid=tzid,
         origin_s=first * step,
         offset=offset.astype(np.uint64),
-        hour=hour_of_week((cell + np.repeat(first, size)) * step).astype(np.uint16),
+        place=((number + _EPOCH_HOUR * an_hour) % (WEEK_HOURS * an_hour)).astype(np.uint16),
+        hour=hour_of_week(number * step).astype(np.uint16),
         times=times.astype(np.uint8),
         local=local.ravel().astype(np.uint32),
         utc_hour=hour_of_week(local_s).ravel().astype(np.uint16),

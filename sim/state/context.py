@@ -235,11 +235,8 @@ class PartitionContext(Context):
                 address has room for.
         """
         stream, words = at.stream, self.draws_of(at.stream) if draws is None else draws
-        key = self.stream(stream, scenario)
         self.require_room(stream, words, entities)
-        row = LedgerRow(stream, scenario, f"{key:016x}", *drawn(len(at), words, entities))
-        before = self.ledger_rows.get((stream, scenario))
-        self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)
+        self._enter(stream, scenario, drawn(len(at), words, entities))
         if self.events is not None:
             host = self.on_host
             named = {name: host(column) for name, column in (names or {}).items()}
@@ -252,3 +249,35 @@ class PartitionContext(Context):
                 entities=each,
                 names=named,
             )
+
+    @property
+    def lists_events(self) -> bool:
+        """Whether the run publishes each draw, and so `ledger` wants every row."""
+        return self.events is not None
+
+    def ledger_sums(
+        self, stream: str, sums: tuple[int, int, int], *, most: int, scenario: str | None = None
+    ) -> None:
+        """Account for random numbers that a kernel drew and summed up itself; see `ledger`.
+
+        A run that publishes events needs the rows: there the caller uses `ledger` instead (`lists_events`).
+
+        Args:
+            stream: Declared stream id.
+            sums: Entities, words and blocks.
+            most: Words of the entity that drew most.
+            scenario: Scenario, for scenario data.
+
+        Raises:
+            ValidationError: `<state>.ADDRESS_OVERFLOW`: an entity draws more than its address has room for.
+            RuntimeError: The run publishes events, which sums do not hold.
+        """
+        if self.lists_events:
+            raise RuntimeError(f"{stream}: a run that publishes events lists its draws row by row")
+        self.require_room(stream, most, None)
+        self._enter(stream, scenario, sums)
+
+    def _enter(self, stream: str, scenario: str | None, sums: tuple[int, int, int]) -> None:
+        row = LedgerRow(stream, scenario, f"{self.stream(stream, scenario):016x}", *sums)
+        before = self.ledger_rows.get((stream, scenario))
+        self.ledger_rows[(stream, scenario)] = row if before is None else before.plus(row)

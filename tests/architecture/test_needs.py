@@ -35,6 +35,8 @@ FREE = {
     "to_read",
     "field",
     "ledger",
+    "ledger_sums",
+    "lists_events",
     "require_room",
 }
 """What a context gives everybody: sealed lists, counters, and what a declaration itself says."""

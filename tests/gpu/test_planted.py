@@ -87,7 +87,7 @@ PLANTS = (
         "bits numbers",
     ),
     Plant("nine rounds", "place_in_bucket", "philox.cuh", "ROUNDS = 10", "ROUNDS = 9", "bits numbers"),
-    Plant("the other lane", "draw_counts", "draw_counts.cu", "x.x0 = x.x1;", "x.x1 = x.x0;", "bits"),
+    Plant("the other lane", "draw_counts", "counts.cuh", "x.x0 = x.x1;", "x.x1 = x.x0;", "bits"),
     Plant(
         "53 bits of a word",
         "open_uniform",

@@ -51,7 +51,9 @@ def row_local(stem):
     are wrong, promise no more than the refusal then: nobody sees their outputs.
     """
     return not any(arg.get("plus") for arg in contracts()[stem]["args"]) and stem not in (
-        "realise_intensity",
+        "cell_intensity",
+        "count_cells",
+        "demand_mass",
         "utc_surface",
     )
 

@@ -37,6 +37,7 @@ def local_surface(numbers, n):
         "times": numbers.mix(numbers.below(4, length), [255]),
         "factor": numbers.mix(numbers.unit(length) * 3.0, [0.0, 1.0]),
         "hours": 0.3,
+        "week": 168,
     }, {"n": n}
 
 
@@ -55,29 +56,87 @@ def utc_surface(numbers, n):
     return values | {"local": local.ravel(), "buckets": buckets}, {"n": n}
 
 
-def realise_intensity(numbers, n):
+def merchants(numbers, keys, buckets):
     """Keys in groups of merchants: output row of (key, bucket t) is the merchant's first row + t * keys +
     place among them.
     """
-    buckets = width(n, 25)
-    keys = n // buckets
     member = numbers.partition(keys, 4)
-    count = repeat(sizes(member), sizes(member))
-    first = repeat(member[:-1], sizes(member))
-    place = np.arange(keys, dtype=np.uint64) - first
-    wide = np.uint64(buckets)
+    begin = repeat(member[:-1], sizes(member))
+    place = np.arange(keys, dtype=np.uint64) - begin
     return {
-        "intensity": numbers.mix(numbers.unit(n) * 9.0, [0.0, TINY, 1e300]),
-        "base": first * wide + place,
-        "stride": count,
+        "first": begin * np.uint64(buckets) + place,
+        "stride": repeat(sizes(member), sizes(member)),
+    }
+
+
+def cell_intensity(numbers, n):
+    """Weeks, zones, combinations and paths that keys share; steps of three buckets."""
+    buckets = width(n, 25)
+    keys, maps = n // buckets, 6
+    wide = np.uint64(buckets)
+    return merchants(numbers, keys, buckets) | {
+        "base": numbers.mix(numbers.unit(4 * 168) * 9.0, [0.0, TINY, 1e300]),
+        "base_start": numbers.below(3 * 168 + 1, keys),
+        "map_start": numbers.below(maps, keys) * wide,
+        "hour": numbers.below(168, maps * buckets),
+        "local": numbers.mix(numbers.below(30, maps * buckets), [0, 29]),
+        "step": numbers.below(9, maps * buckets),
+        "factor_start": numbers.below(71, keys),
+        "factor": numbers.mix(numbers.unit(100) * 3.0, [0.0, 1.0]),
+        "hours": 0.3,
+        "week": 168,
         "field_row": numbers.below(7, keys) * wide,
-        "shock_row": numbers.below(5, keys) * wide,
-        "buckets": buckets,
+        "slow_row": numbers.below(5, keys) * np.uint64(9),
         "field": numbers.mix(numbers.unit(7 * buckets) * 2.0, [0.0, 1e200, TINY]),
-        "shock": numbers.mix(numbers.unit(5 * buckets) * 2.0, [0.0, 1e100]),
+        "slow": numbers.mix(numbers.unit(5 * 9) * 2.0, [0.0, 1e100]),
         "lowest": 0.4,
         "highest": 2.5,
-    }, {}
+        "buckets": buckets,
+    }, {"n": n}
+
+
+def count_cells(numbers, n):
+    """Days of three buckets where there are three; means of every size, some beyond the largest."""
+    buckets = width(n, 25)
+    keys, day = n // buckets, 3 if buckets % 3 == 0 else 1
+    mean = numbers.mix(numbers.unit(n) * numbers.unit(n) * 9.0, [0.0, -0.0, TINY, 63.5, 64.5, 200.0, 5000.0])
+    days = keys * (buckets // day)
+    return merchants(numbers, keys, buckets) | {
+        "key": numbers.word(),
+        "c0": numbers.words(buckets),
+        "c1": numbers.words(keys),
+        "kappa": numbers.mix(numbers.unit(keys) * 30.0 + 0.5, [0.0, -1.0, 1e9, 1e300]),
+        "mean": mean,
+        "part_mean": 64.0,
+        "largest": 1000.0,
+        "day": day,
+    }, {"d": days, "m": 16 * days}
+
+
+def demand_mass(numbers, n):
+    """About n / 168 keys, each with 168 outputs; clocks of up to 60 local buckets."""
+    buckets, keys, zones = 50, n // 168, 7
+    size = numbers.below(60, zones) + np.uint64(1)
+    grid = offsets(size)
+    zone = numbers.below(zones, keys).astype(np.int64)
+    local = (numbers.unit(zones * buckets) * np.repeat(size, buckets)).astype(np.uint64)
+    hours = int(grid[-1])
+    return {
+        "base": numbers.mix(numbers.unit(5 * 336) * 900.0, [0.0, -0.0, TINY, 2.0**-20]),
+        "base_start": numbers.below(4 * 336 + 1, keys),
+        "grid_start": grid[:-1][zone],
+        "grid_size": size[zone],
+        "map_start": zone.astype(np.uint64) * np.uint64(buckets),
+        "factor_start": numbers.below(40, keys),
+        "hour": numbers.below(336, hours),
+        "times": numbers.mix(numbers.below(4, hours), [255]),
+        "local": local,
+        "utc_hour": numbers.below(168, zones * buckets),
+        "factor": numbers.mix(numbers.unit(100) * 3.0, [0.0, 1.0]),
+        "hours": 0.25,
+        "parts": 2,
+        "buckets": buckets,
+    }, {"o": 168 * keys}
 
 
 def match_keys(numbers, n):
@@ -139,5 +198,14 @@ def overlay_factor(numbers, n):
 
 CASES = {
     law.__name__: law
-    for law in (hour_mass, local_surface, match_keys, overlay_factor, realise_intensity, utc_surface)
+    for law in (
+        cell_intensity,
+        count_cells,
+        demand_mass,
+        hour_mass,
+        local_surface,
+        match_keys,
+        overlay_factor,
+        utc_surface,
+    )
 }

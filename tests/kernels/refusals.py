@@ -10,7 +10,12 @@ import numpy as np
 from tests.kernels.cases import case
 
 BAD = {}
-UNSEEN = {("expand_rows", "BAD_OFFSET"), ("ou_field", "WRONG_LENGTH"), ("utc_surface", "WRONG_LENGTH")}
+UNSEEN = {
+    ("demand_mass", "WRONG_LENGTH"),
+    ("expand_rows", "BAD_OFFSET"),
+    ("ou_field", "WRONG_LENGTH"),
+    ("utc_surface", "WRONG_LENGTH"),
+}
 
 
 def breaks(stem, *names):
@@ -90,6 +95,70 @@ def _(given, dims, at):
     given["weight"][at] = 2**63
 
 
+@breaks("cell_intensity", "WRONG_LENGTH")
+def _(given, dims, at):
+    given["buckets"] = 0
+
+
+@breaks("cell_intensity", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["first"][at // given["buckets"]] = 2**63
+
+
+@breaks("count_cells", "WRONG_LENGTH")
+def _(given, dims, at):
+    given["day"] = 0
+
+
+@breaks("count_cells", "PART_MEAN_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["part_mean"] = float("nan")
+
+
+def cell_of(given, at):
+    """The key whose output row `at` is in `merchants` of cases_joined.py, and a row of its own."""
+    buckets = len(given["c0"])
+    rows = given["first"][:, None] + np.arange(buckets, dtype=np.uint64) * given["stride"][:, None]
+    return int(np.flatnonzero((rows == np.uint64(at)).any(axis=1))[0])
+
+
+@breaks("count_cells", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["first"][cell_of(given, at)] = 2**63
+
+
+@breaks("count_cells", "MEAN_NOT_FINITE")
+def _(given, dims, at):
+    given["mean"][at] = float("nan")
+
+
+@breaks("count_cells", "KAPPA_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["mean"][at], given["kappa"][cell_of(given, at)] = 1.0, 2.0**-25
+
+
+@breaks("count_cells", "COUNT_OVERFLOW")
+def _(given, dims, at):
+    given["largest"] = 2.0**33
+    given["mean"][at], given["kappa"][cell_of(given, at)] = 2.0**32, 0.0
+
+
+@breaks("demand_mass", "WRONG_LENGTH")
+def _(given, dims, at):
+    dims["o"] += 1
+
+
+@breaks("demand_mass", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["map_start"][at // 168] = 2**64 - 7
+
+
+@breaks("demand_mass", "RATE_OUT_OF_RANGE")
+def _(given, dims, at):
+    hour = int(given["hour"][int(given["grid_start"][at // 168])])
+    given["base"][int(given["base_start"][at // 168]) + hour] = float("nan")
+
+
 @breaks("capped_share", "CAPS_INFEASIBLE")
 def _(given, dims, at):
     given["units"][segment(given["offset"], at)] = 2**63
@@ -149,16 +218,6 @@ def _(given, dims, at):
 @breaks("place_in_bucket", "OPEN_OUT_OF_RANGE")
 def _(given, dims, at):
     given["open_to"][int(given["row"][at])] = 13
-
-
-@breaks("realise_intensity", "WRONG_LENGTH")
-def _(given, dims, at):
-    given["buckets"] = 0
-
-
-@breaks("realise_intensity", "OUT_OF_RANGE")
-def _(given, dims, at):
-    given["base"][at // given["buckets"]] = len(given["intensity"])
 
 
 @breaks("risk_score", "WRONG_LENGTH")

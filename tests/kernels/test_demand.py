@@ -118,6 +118,7 @@ def surface_case(seed):
         "times": rng.integers(0, 3, sizes.sum()).astype(np.uint8),
         "factor": rng.random(sizes.max() + 4),
         "hours": 0.25,
+        "week": 168,
     }
     utc = {
         "map_start": zone.astype(np.uint64) * np.uint64(buckets),

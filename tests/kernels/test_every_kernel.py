@@ -55,8 +55,11 @@ def test_twins_refuse_the_same_row_by_the_same_name(stem, name):
 
 
 WRAPPING = [
-    ("realise_intensity", {"stride": 2**61}), ("realise_intensity", {"field_row": 2**64 - 1}),
-    ("realise_intensity", {"base": 2**64 - 1}),
+    ("cell_intensity", {"stride": 2**61}), ("cell_intensity", {"field_row": 2**64 - 1}),
+    ("cell_intensity", {"first": 2**64 - 1}), ("cell_intensity", {"slow_row": 2**64 - 1}),
+    ("cell_intensity", {"factor_start": 2**64 - 1}), ("cell_intensity", {"base_start": 2**64 - 1}),
+    ("count_cells", {"stride": 2**61}), ("count_cells", {"first": 2**64 - 1}),
+    ("demand_mass", {"grid_start": 2**64 - 1}), ("demand_mass", {"factor_start": 2**64 - 1}),
     ("verify_routes", {"site_first": 2**64 - 1, "edge_first": 2**64 - 1}),
     ("hour_mass", {"label_start": 2**64 - 1}), ("local_surface", {"grid_start": 2**64 - 1}),
     ("utc_surface", {"map_start": 2**64 - 1}), ("alias_pick", {"start": 2**64 - 1}),

@@ -43,6 +43,7 @@ def test_every_kernel_that_draws_is_here():
     """`philox_block` and `role_race` are given the whole address; the others form it, or count blocks on."""
     drawing = {name for name, contract in contracts().items() if contract["streams"]}
     assert drawing == {
+        "count_cells",
         "draw_counts",
         "ou_field",
         "philox_block",
@@ -160,3 +161,31 @@ def test_counts_take_one_block_after_the_other(key, rows, blocks):
         return found.astype(np.int64)
 
     assert count(2 * blocks, 0).tolist() == sum(count(2, block) for block in range(blocks)).tolist()
+
+
+@QUICK
+@given(
+    key=WORD, entities=st.lists(WORD, min_size=1, max_size=4), days=st.integers(1, 3), day=st.integers(1, 4)
+)
+def test_cells_are_counted_as_one_by_one(key, entities, days, day):
+    """Every bucket of every key has the count and the draws of `draw_counts` at its own address."""
+    buckets, keys = days * day, len(entities)
+    entity = np.array(entities, np.uint64)
+    at = STREAMS["5B.bucket_count"].address(
+        {"bucket_index": np.arange(buckets), "demand_key": np.zeros(buckets, np.uint64), "block": 0}
+    )
+    mean = np.resize([0.0, 0.3, 7.0, 64.0, 65.0, 150.0, 1.5], keys * buckets)
+    kappa = np.resize([3.0, 0.0, 40.0], keys)
+    law = {"key": key, "part_mean": 64.0}
+    place = {"first": np.arange(keys) * buckets, "stride": np.ones(keys)}
+    count, peak, sums = made(
+        "count_cells",
+        law | place | {"c0": at.c0, "c1": entity, "kappa": kappa, "mean": mean, "largest": 1e6, "day": day},
+        {"d": keys * days, "m": 16 * keys * days},
+    )
+    one = {"c0": np.tile(at.c0, keys), "c1": np.repeat(entity, buckets), "kappa": np.repeat(kappa, buckets)}
+    each, draws = made("draw_counts", law | one | {"mu": mean, "zero_truncated": 0})
+    assert count.tolist() == each.tolist()
+    by_day = [column.reshape(-1, day).astype(np.int64) for column in (each, draws)]
+    assert sums.reshape(-1, 16)[:, [0, 3]].T.tolist() == [column.sum(axis=1).tolist() for column in by_day]
+    assert peak.tolist() == mean.reshape(-1, day).max(axis=1).tolist()

@@ -15,7 +15,7 @@ FLOATS = [
 ]
 # A bound that is NaN bounds nothing; their contracts say why none can be.
 BOUNDS = {("overlay_factor", name) for name in ("low", "high", "total_low", "total_high")}
-BOUNDS |= {("realise_intensity", name) for name in ("lowest", "highest")}
+BOUNDS |= {("cell_intensity", name) for name in ("lowest", "highest")}
 NEVER_WINS = {("race_key", "weight")}
 
 

@@ -3,7 +3,9 @@
 from tests.reference._errors import RowError
 
 
-def local_surface(offset, volume, shape_start, grid_start, factor_start, shape, hour, times, factor, hours):
+def local_surface(
+    offset, volume, shape_start, grid_start, factor_start, shape, hour, times, factor, hours, week
+):
     if offset[0] != 0:
         raise RowError(0, "BAD_OFFSET")
     bucket, multiplicity, rate = [], [], []
@@ -14,12 +16,12 @@ def local_surface(offset, volume, shape_start, grid_start, factor_start, shape, 
         if (
             grid_start[i] + size > len(hour)
             or factor_start[i] + size > len(factor)
-            or shape_start[i] + 168 > len(shape)
+            or shape_start[i] + week > len(shape)
         ):
             raise RowError(i, "OUT_OF_RANGE")
         for j in range(size):
             slot = hour[grid_start[i] + j]
-            if slot >= 168:
+            if slot >= week:
                 raise RowError(i, "OUT_OF_RANGE")
             bucket.append(j)
             multiplicity.append(times[grid_start[i] + j])

@@ -14,6 +14,7 @@ import sim.world as cw
 from sim.ground.errors import UsageError
 from tests.runs.worlds import closedworld, content_digests
 
+REALISED = "s2_realised_intensity_5B"
 BASE, STRESS = "baseline_v1", "stress_peak_online_v1"
 LOCAL, UTC = "merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"
 DATES = ["--set", "scenario_horizon_5A.start=2026-03-28", "--set", "scenario_horizon_5A.end=2026-03-30"]
@@ -49,13 +50,20 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["--set", "scenario_horizon_5A.emit_local_intensities=false"],
             {f"{LOCAL}/{BASE}", f"{LOCAL}/{STRESS}"},
         ),
-        (["--set", "scenario_horizon_5A.emit_utc_intensities=false"], {f"{UTC}/{BASE}", f"{UTC}/{STRESS}"}),
+        (
+            [
+                word
+                for name in ("local", "utc", "realised")
+                for word in ("--set", f"scenario_horizon_5A.emit_{name}_intensities=false")
+            ],
+            {f"{name}/{scenario}" for name in (LOCAL, UTC, REALISED) for scenario in (BASE, STRESS)},
+        ),
         (
             own(**{STRESS: {"emit_local_intensities": False}, BASE: {"emit_utc_intensities": False}}),
             {f"{LOCAL}/{STRESS}", f"{UTC}/{BASE}"},
         ),
     ],
-    ids=["no local", "no UTC", "one each"],
+    ids=["no local", "none", "one each"],
 )
 def test_with_one_surface_everything_else_is_the_same(
     plain: Path, tmp_path: Path, how: list[str], gone: set[str]

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from sim.ground.errors import ContractError, ValidationError
-from sim.segments.intensity_5a import s5_surfaces
+from sim.ground.errors import ValidationError
+from sim.segments.intensity_5a import demand, s5_surfaces
 from sim.segments.intensity_5a.factors import scope_links
 from sim.state.frames import Frame
 from tests.states.demand_world import (
@@ -366,7 +366,7 @@ def shifted(*args, **kwargs):
 
 def test_a_wrong_projection_turns_the_mass_check_red(monkeypatch):
     world = build(30)
-    monkeypatch.setattr(s5_surfaces, "local_calendar", shifted)
+    monkeypatch.setattr(demand, "local_calendar", shifted)
     world.run("5A.S5")
     assert not world.checks[f"local and UTC mass of {BASELINE}"].passed
 
@@ -416,20 +416,51 @@ def test_a_world_without_demand_has_empty_tables():
     assert len(made[(UTC_TABLE, BASELINE)]) == 0 and len(made[(LOCAL, BASELINE)]) == 0
 
 
-@pytest.mark.parametrize(
-    ("local", "utc", "own"), [(False, False, {}), (True, False, {STRESS: {"emit_local_intensities": False}})]
-)
-def test_a_scenario_without_any_surface_is_refused(local, utc, own):
-    switches = {"emit_local_intensities": local, "emit_utc_intensities": utc, "scenarios": own}
-    documents = packs(**{f"scenario_horizon_5A__{name}": value for name, value in switches.items()})
-    world = DemandWorld({}, documents, scenarios=(BASELINE, STRESS))
-    with pytest.raises(ContractError) as error:
-        s5_surfaces.preflight(world.context(PROGRAMS["5A.S5"]))
-    assert (
-        error.value.code == "5A.S5.NO_SURFACE"
-        and STRESS in error.value.found
-        and (BASELINE in error.value.found) == (not local)
-    )
+def test_the_audit_is_the_same_without_any_surface():
+    """Nothing is published, and every figure of every check is the one of the world with both surfaces."""
+    off = {f"scenario_horizon_5A__emit_{name}_intensities": False for name in ("local", "utc")}
+    both, none = build(20, scenarios=(BASELINE, STRESS)), build(20, scenarios=(BASELINE, STRESS), **off)
+    assert {name for name, _ in both.store.parts} - {name for name, _ in none.store.parts} == {
+        LOCAL,
+        UTC_TABLE,
+    }
+    assert none.checks == both.checks and len(none.checks) == 10
+
+
+@pytest.mark.parametrize("table", [LOCAL, UTC_TABLE])
+def test_a_published_surface_that_is_not_the_demand_turns_red(table, monkeypatch):
+    """One row of the other rate: the kernel that spells the rows lies, the audit does not believe it."""
+    stem = "local_surface" if table == LOCAL else "utc_surface"
+    plain = demand.Context.for_partition
+
+    def lying(self, part, backend=None):
+        ctx = plain(self, part, backend)
+        honest = getattr(ctx.kernels, stem)
+
+        def lie(**given):
+            found = honest(**given)
+            found[-1][7] += 1.0
+            return found
+
+        object.__setattr__(ctx.kernels, stem, lie)
+        return ctx
+
+    other = "utc" if table == LOCAL else "local"
+    world = build(20, **{f"scenario_horizon_5A__emit_{other}_intensities": False})
+    monkeypatch.setattr(demand.Context, "for_partition", lying)
+    world.run("5A.S5")
+    assert [name for name, check in world.checks.items() if not check.passed] == [
+        f"local and UTC mass of {BASELINE}"
+    ]
+
+
+def test_a_baseline_that_lacks_an_hour_is_refused():
+    world = build(10)
+    name = ("merchant_zone_baseline_local_5A", None)
+    (rows,) = world.store.parts[name]
+    world.store.parts[name] = [rows.take(np.arange(len(rows)) != 200)]
+    with pytest.raises(ValidationError, match=r"5A\.S5\.BASELINE_NOT_DENSE"):
+        world.run("5A.S5")
 
 
 @pytest.mark.parametrize("gone", [LOCAL, UTC_TABLE])

@@ -23,26 +23,37 @@ def u64(rng, n):
 
 @CASES
 @given(SEED, st.booleans())
-def test_realise_intensity(seed, broken):
+def test_cell_intensity(seed, broken):
     rng = np.random.default_rng(seed)
     members = rng.integers(1, 5, rng.integers(0, 6))
     keys, buckets = int(members.sum()), int(rng.integers(1, 9))
     first = np.repeat(np.cumsum(members) - members, members)
     values = {
-        "intensity": rng.random(keys * buckets) * 9,
-        "base": first * buckets + np.arange(keys) - first,
-        "stride": np.repeat(members, members),
+        "base": rng.random(2 * 168) * 9,
+        "base_start": rng.integers(0, 169, keys),
+        "map_start": rng.integers(0, 3, keys) * buckets,
+        "hour": rng.integers(0, 168, 3 * buckets),
+        "local": rng.integers(0, 4, 3 * buckets),
+        "step": rng.integers(0, 3, 3 * buckets),
+        "factor_start": rng.integers(0, 3, keys) * 4,
+        "factor": rng.lognormal(0, 1, 12),
+        "hours": 0.25,
+        "week": 168,
         "field_row": rng.integers(0, 3, keys) * buckets,
-        "shock_row": rng.integers(0, 2, keys) * buckets,
-        "buckets": buckets,
+        "slow_row": rng.integers(0, 2, keys) * 3,
         "field": rng.lognormal(0, 1, 3 * buckets),
-        "shock": rng.lognormal(0, 1, 2 * buckets),
+        "slow": rng.lognormal(0, 1, 6),
         "lowest": 0.4,
         "highest": 2.5,
+        "first": first * buckets + np.arange(keys) - first,
+        "stride": np.repeat(members, members),
+        "buckets": buckets,
     }
     if broken and keys:
-        values["shock_row"][rng.integers(0, keys)] += 2 * buckets
-    check("realise_intensity", values)
+        ways = {"slow_row": 6, "factor_start": 12, "base_start": 169, "field_row": 3 * buckets}
+        name, wrong = list(ways.items())[rng.integers(0, 4)]
+        values[name][rng.integers(0, keys)] = wrong
+    check("cell_intensity", values, {"n": keys * buckets})
 
 
 @CASES

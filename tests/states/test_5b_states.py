@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from sim.backends.binder import KernelFailure
 from sim.ground.errors import ContractError, ValidationError
+from sim.segments.arrivals_5b import intensity
 from sim.segments.arrivals_5b.slices import days_with_arrivals
 from sim.state.frames import concat
 from tests.states.memory_world import config, vocabularies
@@ -141,9 +141,10 @@ def test_arrivals_are_the_counts_in_time_order(world):
         assert found == [physical, virtual]
 
 
-def test_partitions_and_order_do_not_matter(world):
-    """Other files upstream, other partition sizes, another order of work: the same rows."""
-    other = build(count=40, days=4, part_rows=700, overrides=SMALL_PARTS)
+def test_partitions_and_order_do_not_matter(world, monkeypatch):
+    """Other partition sizes, another order of work: the same rows."""
+    monkeypatch.setattr(intensity, "PARTITION_CELLS", 700)
+    other = build(count=40, days=4, overrides=SMALL_PARTS)
     for number, id in enumerate(PROGRAMS):
         other.run(id, order=number)
         assert other.failed() == set()
@@ -153,6 +154,48 @@ def test_partitions_and_order_do_not_matter(world):
     for program in PROGRAMS.values():
         for dataset in program.state.writes:
             same(world.frame(dataset), other.frame(dataset))
+
+
+def off(*names):
+    return {"scenario_horizon_5A": {f"emit_{name}_intensities": False for name in names}}
+
+
+@pytest.mark.parametrize("names", [("realised",), ("utc", "local"), ("utc", "local", "realised")])
+def test_counts_do_not_depend_on_what_is_published(world, names):
+    """Without 5A's surfaces, and without 5B's: every other row is the same."""
+    other = build(count=40, days=4, overrides=off(*names))
+    if "utc" in names:
+        del other.store.parts[("merchant_zone_scenario_utc_5A", "baseline")]
+    for id in PROGRAMS:
+        other.run(id)
+        assert other.failed() == set()
+    gone = {"s2_realised_intensity_5B"} if "realised" in names else set()
+    for program in PROGRAMS.values():
+        for dataset in program.state.writes:
+            if dataset in gone:
+                assert (dataset, "baseline") not in other.store.parts
+            else:
+                same(world.frame(dataset), other.frame(dataset))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column", "state", "check"),
+    [
+        ("merchant_zone_scenario_utc_5A", "lambda_utc_scenario", "5B.S2", "demand as 5A published it"),
+        ("s2_realised_intensity_5B", "lambda_realised", "5B.S3", "intensity as published"),
+    ],
+)
+def test_a_published_surface_that_is_not_what_is_counted_turns_red(dataset, column, state, check):
+    """The last bit of one cell."""
+    made = build(count=10, days=2).run_to("5B.S2")
+    assert made.failed() == set()
+    frames = made.store.parts[(dataset, "baseline")]
+    changed = frames[0][column].copy()
+    row = int(np.argmax(changed))
+    changed[row] = np.nextafter(changed[row], 1e9)
+    frames[0] = frames[0].with_columns(**{column: changed})
+    made.run(state)
+    assert made.failed() == {check} and made.checks[check].found == 1
 
 
 def test_a_merchants_arrivals_do_not_depend_on_the_others(world):
@@ -231,11 +274,11 @@ def test_missing_tables_are_refused(dataset, code):
     assert caught.value.exit_code == 4 and caught.value.examples and "merchant" in caught.value.examples[0]
 
 
-def test_surfaces_that_lack_a_row_are_refused():
+def test_a_baseline_that_lacks_a_row_is_refused():
     made = build(count=10, days=2).run_to("5B.S1")
-    parts = made.store.parts[("merchant_zone_scenario_utc_5A", "baseline")]
+    parts = made.store.parts[("merchant_zone_baseline_local_5A", None)]
     parts[0] = concat([parts[0].slice(0, 5), parts[0].slice(6, len(parts[0]))])
-    with pytest.raises(ValidationError, match="SURFACE_NOT_DENSE"):
+    with pytest.raises(ValidationError, match=r"5B\.S2\.BASELINE_NOT_DENSE"):
         made.run("5B.S2")
 
 
@@ -251,7 +294,7 @@ def test_unknown_keys_are_refused():
     made = build(count=10, days=1).run_to("5B.S2")
     frames = made.store.parts[("s1_grouping_5B", "baseline")]
     frames[0] = frames[0].with_columns(tzid=(frames[0].tzid + 1).astype(np.int16))
-    with pytest.raises(KernelFailure, match="KEY_NOT_FOUND"):
+    with pytest.raises(ValidationError, match=r"5B\.S3\.BASELINE_NOT_DENSE"):
         made.run("5B.S3")
 
 

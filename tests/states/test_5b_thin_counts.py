@@ -44,7 +44,18 @@ class Counting:
 def failed(mu: Array, kappa: Array, count: Array) -> set[str]:
     """Names of the checks these counts fail, but for that of an empty world."""
     ctx: Any = Counting()
-    count_moments(ctx, np.zeros(len(mu), dtype=np.int16), mu, kappa, count.astype(np.uint32))
+    inverse = 1.0 / kappa
+    variance = mu + mu * mu * inverse
+    spread = variance * variance * (2.0 + 6.0 * inverse) + variance
+    third = variance * (1.0 + 2.0 * mu * inverse)
+    whole = [
+        np.floor(value * 2.0**16).astype(np.uint64)
+        for value in (mu, variance, (count - mu) ** 2, spread, third)
+    ]
+    words = [word for value in whole for word in (value >> np.uint64(32), value & np.uint64(2**32 - 1))]
+    sums = np.stack(words, axis=1).sum(axis=0, dtype=np.uint64)
+    arrivals = np.array([[int(count.sum())]], dtype=np.uint64)
+    count_moments(ctx, np.zeros(1, dtype=np.int16), arrivals, sums.reshape(1, 1, 10))
     return {
         check.name.split()[0]
         for check in dispersion_checks(ctx, Totals(ctx, ctx.counters, {}))

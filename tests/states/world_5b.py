@@ -4,14 +4,11 @@ scenarios and partitions included.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from sim.backends import get_backend
-from sim.recipes.horizon import Horizon
-from sim.recipes.local_calendar import local_calendar
 from sim.recipes.opening import opening_of
 from sim.segments.arrivals_5b import SEGMENT
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame, check_key_ranges, key_range
@@ -36,6 +33,7 @@ CONFIGS = {
     "realism_gates_5B": "layer2/5B/realism_gates.yaml",
     "demand_classes_5A": "layer2/5A/demand_classes.yaml",
     "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
+    "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
 }
 
 
@@ -88,7 +86,7 @@ class World5B:
                 made.setdefault((dataset, part.scenario), {})[part.index] = frame
             counted.append(inner)
         totals = totals_of(ctx, counted)
-        assert {name for name, _ in made} == set(program.state.writes)
+        assert set(made) == ctx.to_publish()
         for name, frames in made.items():
             self.store.parts[name] = [frames[index] for index in sorted(frames)]
             if contract:
@@ -172,7 +170,6 @@ def build(
     days: int = 7,
     bucket_seconds: int = 3600,
     volume: float = 3.0,
-    part_rows: int = 8000,
     seed: int = 5,
     start: int = START,
     **world: Any,
@@ -200,7 +197,7 @@ def build(
         "virtual_settlement_3B": settlement,
         "tz_timetable_cache": timetable(),
         "merchant_zone_profile_5A": profile,
-        **_hours(catalogue, profile),
+        **_hours(np.random.default_rng(seed), catalogue, profile, volume),
     }
     for name, frame in single.items():
         made.store.parts[(name, None)] = [frame]
@@ -214,13 +211,11 @@ def build(
             "band": np.array([min(number, 1)], np.int16),
         }
         made.store.parts[("scenario_manifest_5A", scenario)] = [Frame(manifest)]
-        made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = _surface(
-            np.random.default_rng(seed),
-            profile,
-            _open(made, profile, start, days, bucket_seconds),
-            volume,
-            part_rows,
-        )
+        factors = _factors(np.random.default_rng([seed, 1]), profile, made.store, scenario)
+        made.store.parts[("scenario_overlay_factors_5A", scenario)] = [factors]
+        made.store.parts[("merchant_zone_scenario_utc_5A", scenario)] = [
+            surface_of(made.store, profile, scenario)
+        ]
     return made
 
 
@@ -285,7 +280,7 @@ def _profile(rng, catalogue, mode, zones, edges):
     )
 
 
-def _hours(catalogue, profile):
+def _hours(rng, catalogue, profile, volume):
     """Every third merchant never closes; the others are open from 9.30 or 9 to 17.35 h but on Sundays.
 
     Edges sell on where sites are closed. Hours are whole where a clock is no whole number of hours from UTC.
@@ -312,10 +307,16 @@ def _hours(catalogue, profile):
     )
     opening = opening_of(clocks, hours)
     slots = opening.hours(opening.row_of(profile.merchant_id, profile.legal_country_iso))
+    # An ordinary week of each key, two ups and downs a day; some hours without demand.
+    shape = 1.0 + np.cos(np.arange(168) / 168 * 28 * np.pi)
+    rate = profile.weekly_volume_expected[:, None] * shape * volume
+    rate[(slots == 0) & (profile.virtual_share == 0.0)[:, None]] = 0.0
+    rate[rng.random(rate.shape) < 0.05] = 0.0
     baseline = Frame(
         {
             **{name: np.repeat(profile[name], 168) for name in KEY},
             "hour_of_week": np.tile(np.arange(168, dtype=np.uint16), len(profile)),
+            "lambda_local_base": rate.ravel(),
             "virtual_share": np.where(
                 (slots == 0) & (profile.virtual_share > 0.0)[:, None], 1.0, profile.virtual_share[:, None]
             ).ravel(),
@@ -328,45 +329,67 @@ def _hours(catalogue, profile):
     }
 
 
-def _open(made, profile, start, days, bucket_seconds):
-    """Whether a key sells in a bucket: bool (keys, buckets). It does where it has edges."""
-    store = made.store
-    opening = opening_of(store.load("s6_merchant_clocks_5A"), store.load("s6_opening_hours_5A"))
-    pair = opening.row_of(profile.merchant_id, profile.legal_country_iso)
-    zones = np.unique(profile.tzid)
-    clock = local_calendar(
-        store.load("tz_timetable_cache"), zones, Horizon(start // 86400, days, bucket_seconds)
+def _factors(rng, profile, store, scenario):
+    """Runs of factors of three types on most combinations."""
+    names = ("legal_country_iso", "tzid", "demand_class")
+    places = sorted(set(zip(*(profile[name].tolist() for name in names), strict=True)))
+    buckets = int(store.load("scenario_manifest_5A", scenario).buckets[0])
+    rows = []
+    for place in places:
+        for kind in np.flatnonzero(rng.random(3) < 0.6).tolist():
+            first = int(rng.integers(0, buckets // 2))
+            size = int(rng.integers(1, buckets // 2))
+            factor = float(rng.choice([0.5, 0.9, 1.25, 1.5]))
+            rows += [(*place, kind, first, size, factor), (*place, kind, first + size, 1, 0.75)]
+    columns = [*names, "event_type", "local_bucket_index", "local_buckets", "factor"]
+    kinds = ["i2", "i2", "i2", "i2", "i4", "u4", "f8"]
+    table = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    return Frame(
+        {name: np.array(values, kind) for name, values, kind in zip(columns, table, kinds, strict=True)}
     )
-    buckets = days * 86400 // bucket_seconds
-    label = clock.local.reshape(-1, buckets).astype(np.int64) + (clock.origin_s // bucket_seconds)[:, None]
-    first = (label * (bucket_seconds // 300) + 3 * 288) % 2016
-    first = first[np.searchsorted(zones, profile.tzid)]
-    low, high = opening.open_part(np.repeat(pair, buckets), first.ravel(), bucket_seconds // 300)
-    return (high > low).reshape(-1, buckets) | (profile.virtual_share > 0.0)[:, None]
 
 
-def _surface(rng, profile, sells, volume, part_rows):
-    """Dense intensities in files of whole merchants; some zeros, and where sites are closed."""
-    buckets = sells.shape[1]
-    starts = np.flatnonzero(np.r_[True, np.diff(profile.merchant_id) != 0])
-    cuts = [0]
-    for stop in [*starts[1:].tolist(), len(profile)]:
-        if (stop - cuts[-1]) * buckets >= part_rows or stop == len(profile):
-            cuts.append(stop)
-    shape = 1.0 + np.sin(np.arange(buckets) / buckets * 14 * np.pi)
-    parts = []
-    for first, stop in pairwise(cuts):
-        keys = profile.slice(first, stop)
-        intensity = (keys.weekly_volume_expected[:, None] * shape * volume * sells[first:stop]).reshape(-1)
-        intensity[rng.random(len(intensity)) < 0.05] = 0.0
-        columns = {name: np.repeat(keys[name], buckets) for name in KEY}
-        parts.append(
-            Frame(
-                {
-                    **columns,
-                    "bucket_index": np.tile(np.arange(buckets, dtype=np.uint32), len(keys)),
-                    "lambda_utc_scenario": intensity,
-                }
-            )
-        )
-    return parts
+def surface_of(store, profile, scenario):
+    """5A's UTC surface from its definition, one cell after the other: week x open part of the hour x hours
+    x factors of the local bucket that holds the middle of the UTC bucket.
+    """
+    opening = opening_of(store.load("s6_merchant_clocks_5A", None), store.load("s6_opening_hours_5A", None))
+    pair = opening.row_of(profile.merchant_id, profile.legal_country_iso)
+    manifest = store.load("scenario_manifest_5A", scenario)
+    start, step = int(manifest.horizon_start_utc[0]) // 10**6, int(manifest.bucket_seconds[0])
+    buckets, bounds = int(manifest.buckets[0]), config("layer2/5A/overlay_policy.yaml")["total"]
+    clock, week = store.load("tz_timetable_cache", None), store.load("merchant_zone_baseline_local_5A", None)
+    table = store.load("scenario_overlay_factors_5A", scenario)
+    within = opening.within_hours(pair, step)
+    within[profile.virtual_share >= 1.0] = 1.0
+    told = {}
+    for zone, country, name, kind, first, size, factor in zip(
+        *(
+            table[name].tolist()
+            for name in ("tzid", "legal_country_iso", "demand_class", "event_type", "local_bucket_index")
+        ),
+        table.local_buckets.tolist(),
+        table.factor.tolist(),
+        strict=True,
+    ):
+        for cell in range(first, first + size):
+            told.setdefault((zone, country, name, cell), []).append((kind, factor))
+    middle = start + np.arange(buckets) * step + step // 2
+    rate = np.empty((len(profile), buckets))
+    for row in range(len(profile)):
+        mine = clock.take(clock.tzid == profile.tzid[row])
+        at = np.searchsorted(mine.transition_utc // 10**6, middle, side="right") - 1
+        local = middle + mine.offset_minutes[at].astype(np.int64) * 60
+        cells = local // step
+        place = (int(profile.tzid[row]), int(profile.legal_country_iso[row]), int(profile.demand_class[row]))
+        for t in range(buckets):
+            total = 1.0
+            for _, factor in sorted(told.get((*place, int(cells[t] - cells.min())), [])):
+                total *= factor
+            total = min(max(total, bounds["low"]), bounds["high"])
+            hour = int(local[t] // 3600 + 72) % 168
+            part = within[row, int(cells[t] + 72 * (3600 // step)) % within.shape[1]]
+            rate[row, t] = week.lambda_local_base[row * 168 + hour] * part * (step / 3600) * total
+    columns = {name: np.repeat(profile[name], buckets) for name in KEY}
+    index = np.tile(np.arange(buckets, dtype=np.uint32), len(profile))
+    return Frame({**columns, "bucket_index": index, "lambda_utc_scenario": rate.reshape(-1)})

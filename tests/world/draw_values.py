@@ -22,7 +22,9 @@ from sim.recipes.places import country_letters, world_places
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
 from sim.segments.arrivals_5b.clock import clock_of
+from sim.segments.arrivals_5b.draws import _means
 from sim.segments.arrivals_5b.fields import group_paths, shock_paths
+from sim.segments.arrivals_5b.intensity import horizon_of_run
 from sim.segments.arrivals_5b.keys import key_of_row
 from sim.segments.arrivals_5b.open_parts import open_parts
 from sim.segments.arrivals_5b.routes import routes_of
@@ -421,8 +423,7 @@ def _clock(case: Case) -> tuple[Array, Array]:
 
 def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
     ctx, rows = case.ctx, case.rows
-    grid = ctx.load("s1_time_grid_5B", scenario=case.part.scenario)
-    hours = float(int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])) / 3.6e9
+    hours = horizon_of_run(ctx, case.part.scenario).bucket_seconds / 3600
     grouping = ctx.load("s1_grouping_5B", scenario=case.part.scenario)
     heads = rows.take(np.flatnonzero(rows.bucket_index == 0))
     if shared:
@@ -455,12 +456,10 @@ def _bucket_count(case: Case) -> tuple[Array, Array]:
     """The count of the whole address; a part of it has the law of a share of the mean."""
     ctx, part, fields = case.ctx, case.part, case.fields
     grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
-    intensity = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
-    known = key_of_row(ctx, grouping, intensity).astype(np.int64) << 32 | intensity.bucket_index
     key_row = key_of_row(ctx, grouping, case.rows).astype(np.int64)
-    order = np.argsort(known)
-    mine = order[np.searchsorted(known[order], key_row << 32 | case.rows.bucket_index)]
-    mu, kappa = intensity.lambda_realised[mine], s3_bucket_counts._kappa(ctx, grouping)[key_row]
+    made = _means(ctx, part, case.rows.merchant_id)
+    mu = made.mean[made.row_of(ctx, case.rows)]
+    kappa = s3_bucket_counts._kappa(ctx, grouping)[key_row]
     size = np.bincount(fields.row, minlength=len(case.rows))
     found = np.zeros(len(case.rows), dtype=np.int64)
     for row, word in zip(fields.row.tolist(), case.word.tolist(), strict=True):

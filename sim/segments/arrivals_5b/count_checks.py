@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.segments.arrivals_5b.sums import add_real, paired_limit, real, skewed_limit, square_root
+from sim.recipes.groups import whole_sum
+from sim.segments.arrivals_5b.sums import paired_limit, real, skewed_limit, square_root
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, PerScenario, Scalar
 from sim.state.declaration import Check, Needs
@@ -36,36 +37,29 @@ class ClassCounts(Counters):
     third = Each("demand_class", Scalar())
 
 
-def count_moments(ctx: PartitionContext, demand_class: Array, mu: Array, kappa: Array, count: Array) -> None:
+def count_moments(ctx: PartitionContext, demand_class: Array, arrivals: Array, moments: Array) -> None:
     """Add the sums of one partition, class by class.
 
     Args:
         ctx: Context.
-        demand_class: int16 code, n.
-        mu: float64, n.
-        kappa: float64, n; 0 means Poisson.
-        count: uint32, n.
+        demand_class: int16 code, one a key.
+        arrivals: uint64, keys x days.
+        moments: uint64, keys x days x 10: high and low words of five sums of kernel `count_cells`.
     """
-    inverse = np.zeros(len(kappa))
-    np.divide(1.0, kappa, out=inverse, where=kappa > 0.0)
-    variance = mu + mu * mu * inverse
-    squares = count - mu
-    squares *= squares
-    spread = variance * variance * (2.0 + 6.0 * inverse) + variance
-    third = variance * (1.0 + 2.0 * mu * inverse)
-    figures = (
-        (ClassCounts.mu, mu),
-        (ClassCounts.variance, variance),
-        (ClassCounts.squares, squares),
-        (ClassCounts.spread, spread),
-        (ClassCounts.third, third),
+    counters = (
+        ClassCounts.mu,
+        ClassCounts.variance,
+        ClassCounts.squares,
+        ClassCounts.spread,
+        ClassCounts.third,
     )
     names = ctx.vocabulary("demand_class")
     for code in np.flatnonzero(np.bincount(demand_class)).tolist():
-        rows = np.flatnonzero(demand_class == code)
-        ctx.count(ClassCounts.arrivals[names[code]], int(count[rows].sum(dtype=np.int64)))
-        for counter, values in figures:
-            add_real(ctx, counter[names[code]], values[rows])
+        keys = np.flatnonzero(demand_class == code)
+        ctx.count(ClassCounts.arrivals[names[code]], whole_sum(arrivals[keys]))
+        for place, counter in enumerate(counters):
+            high, low = (whole_sum(moments[keys, :, 2 * place + word]) for word in (0, 1))
+            ctx.count(counter[names[code]], (high << 32) + low)
 
 
 def dispersion_checks(ctx: Context, totals: Totals) -> list[Check]:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, COUNT, INTEGER, NORMAL, Drawn, Explained, MadeOf, Word, at, position
+from sim.recipes.drawn import (
+    CHOICE,
+    COUNT,
+    INTEGER,
+    NORMAL,
+    Drawn,
+    Explained,
+    MadeOf,
+    Told,
+    Word,
+    at,
+    position,
+)
+from sim.recipes.horizon import DAY_S
 from sim.recipes.join import look_up
 from sim.segments.arrivals_5b.clock import clock_of
+from sim.segments.arrivals_5b.intensity import Cells, horizon_of_run
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
-from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
-from sim.segments.arrivals_5b.s3_bucket_counts import pieces
+from sim.segments.arrivals_5b.s3_bucket_counts import means, pieces
 from sim.segments.arrivals_5b.s4_arrival_events import placed
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -41,31 +56,29 @@ def _key_rows(ctx: Context, keys: Frame, rows: Frame) -> Array:
 
 def _counts(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Draws of each count: one for each piece of its mean; `draw` is the piece's number."""
-    grouping = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=KEY)
-    intensity = _intensity(ctx, part, rows.merchant_id)
-    known = _with_bucket(_key_rows(ctx, grouping, intensity), intensity)
-    mine = position(known, _with_bucket(_key_rows(ctx, grouping, rows), rows))
-    return _every_part(ctx, rows, np.arange(len(rows)), intensity.lambda_realised[mine])
+    made = _means(ctx, part, rows.merchant_id)
+    return _every_part(ctx, rows, np.arange(len(rows)), made.mean[made.row_of(ctx, rows)])
 
 
 def _counts_of_days(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Draws of the counts of all buckets and keys of a merchant's day; counts of zero are included."""
-    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
-    a_day = np.uint32(DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0]))
-    intensity = _intensity(ctx, part, rows.merchant_id)
-    merchants = np.unique(intensity.merchant_id)
-    days = np.uint64(len(grid) // int(a_day) + 1)
+    made = _means(ctx, part, rows.merchant_id)
+    assert part.scenario is not None
+    a_day = DAY_S // horizon_of_run(ctx, part.scenario).bucket_seconds
+    keys, days = made.cells.keys, np.uint64(made.cells.buckets // a_day)
+    merchants = np.unique(keys.merchant_id)
 
     def code(merchant: Array, day: Array) -> Array:
         return np.searchsorted(merchants, merchant).astype(np.uint64) * days + day
 
+    key, bucket = made.cells.key_and_bucket(np.arange(len(made.cells)))
     wanted, found = (
         code(rows.merchant_id, rows.utc_day),
-        code(intensity.merchant_id, intensity.bucket_index // a_day),
+        code(keys.merchant_id[key], bucket // np.uint32(a_day)),
     )
-    here = np.flatnonzero((intensity.lambda_realised > 0.0) & np.isin(found, wanted))
-    fields = intensity.take(here)
-    return _every_part(ctx, fields, position(wanted, found[here]), fields.lambda_realised)
+    here = np.flatnonzero((made.mean > 0.0) & np.isin(found, wanted))
+    fields = keys.select(*KEY).take(key[here]).with_columns(bucket_index=bucket[here])
+    return _every_part(ctx, fields, position(wanted, found[here]), made.mean[here])
 
 
 def _every_part(ctx: Context, fields: Frame, row: Array, mu: Array) -> Frame:
@@ -75,15 +88,37 @@ def _every_part(ctx: Context, fields: Frame, row: Array, mu: Array) -> Frame:
     return fields.take(index).with_columns(row=row[index], draw=number)
 
 
-def _intensity(ctx: Context, part: Partition, merchant_id: Array) -> Frame:
-    """Intensities of some merchants of a partition."""
-    every = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
-    return every.take(np.flatnonzero(np.isin(every.merchant_id, merchant_id)))
+@dataclass(frozen=True)
+class Means:
+    """Cells of some merchants, and the mean of each."""
+
+    cells: Cells
+    mean: Array
+
+    def row_of(self, ctx: Context, rows: Frame) -> Array:
+        """Cell of each row: int64."""
+        key = _key_rows(ctx, self.cells.keys, rows)
+        bucket = rows.bucket_index.astype(np.uint64)
+        found: Array = (self.cells.first[key] + bucket * self.cells.stride[key]).astype(np.int64)
+        return found
 
 
-def _with_bucket(key_row: Array, rows: Frame) -> Array:
-    code: Array = (key_row << 32) | rows.bucket_index
-    return code
+def _means(ctx: Context, part: Partition, merchant_id: Array) -> Means:
+    """The means of the merchants from the least to the greatest of some, as 5B.S3 counts them."""
+    assert part.scenario is not None
+    merchants = ctx.load("s1_grouping_5B", scenario=part.scenario, columns=("merchant_id",)).merchant_id
+    if len(merchant_id) == 0:
+        return Means(*means(ctx, part.scenario, (0, 0)))
+    first = int(np.searchsorted(merchants, merchant_id.min(), side="left"))
+    stop = int(np.searchsorted(merchants, merchant_id.max(), side="right"))
+    return Means(*means(ctx, part.scenario, (first, stop)))
+
+
+def _why(ctx: Context, part: Partition, rows: Frame) -> list[str]:
+    """The mean that a count was drawn with."""
+    made = _means(ctx, part, rows.merchant_id[:1])
+    mean = float(made.mean[made.row_of(ctx, rows.slice(0, 1))[0]])
+    return [f"mean     {mean:.12g} arrivals expected of the key in the bucket, overlays and noise included"]
 
 
 def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -164,5 +199,7 @@ _MADE_OF = (
     ),
 )
 
-EXPLAINED = Explained(_DRAWS, _MADE_OF)
+_TOLD = (Told(_COUNTS, _why),)
+
+EXPLAINED = Explained(_DRAWS, _MADE_OF, _TOLD)
 """How rows of 5B are explained."""

@@ -21,7 +21,8 @@ UNIT = 4096
 
 FAMILIES = ("field", "shock")
 
-FIELDS_NEEDS = Needs(config=("arrival_lgcp_config_5B",), kernels=("entity_hash", "exp_map", "ou_field"))
+FIELDS_NEEDS = Needs(config=("arrival_lgcp_config_5B",), kernels=("entity_hash", "exp_map"))
+DRAWN_NEEDS = Needs(kernels=("ou_field",))
 
 
 class PathCounts(Counters):

@@ -1,19 +1,22 @@
-"""5B.S2: demand that moves together - a latent log-Gaussian field on top of 5A's intensities.
+"""5B.S2: demand that moves together - a latent log-Gaussian field on top of 5A's demand.
 
 lambda_realised = lambda x clip(exp(Zg - sg^2/2) x exp(Zc - sc^2/2)): Zg is an Ornstein-Uhlenbeck path of the
 key's group, Zc one shared by all demand of a country and class (log-Gaussian Cox process: Moller, Syversveen,
-Waagepetersen 1998). phi = exp(-bucket / length).
+Waagepetersen 1998). phi = exp(-bucket / length). Policy says whether lambda_realised is published; 5B.S3
+makes the same numbers again where it counts.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sim.ground.errors import ValidationError
-from sim.recipes.groups import run_lengths, run_offsets
-from sim.segments.arrivals_5b import surfaces
+from sim.recipes.local_calendar import HOUR_S
+from sim.recipes.partitions import rows_of
 from sim.segments.arrivals_5b.field_checks import FIELD_CHECKS_NEEDS, moment_checks
 from sim.segments.arrivals_5b.fields import (
+    DRAWN_NEEDS,
     FIELDS_NEEDS,
     PathCounts,
     Paths,
@@ -21,43 +24,62 @@ from sim.segments.arrivals_5b.fields import (
     group_paths,
     shock_paths,
 )
+from sim.segments.arrivals_5b.intensity import (
+    INTENSITY_NEEDS,
+    Cells,
+    cells_of,
+    demand,
+    horizon_of_run,
+    intensity,
+    merchant_runs,
+)
 from sim.segments.arrivals_5b.keys import KEY
-from sim.segments.arrivals_5b.surfaces import SURFACES_NEEDS
+from sim.segments.arrivals_5b.noise import Noise, noise_of, pair_of
 from sim.state.addressed import Address
 from sim.state.context import Context, PartitionContext
+from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
-from sim.state.refuse import refuse
 from sim.state.totals import Totals
+
+REALISED, DEMAND = "s2_realised_intensity_5B", "merchant_zone_scenario_utc_5A"
+
+
+class Counts(Counters):
+    """Published cells, and those of 5A's surface that differ from the demand they were made of."""
+
+    cells = Scalar()
+    compared = Scalar()
+    apart = Scalar()
+
 
 STATE = State(
     id="5B.S2",
     title="Latent field",
-    reads={"s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL},
-    config=("arrival_lgcp_config_5B",),
+    reads={"s1_grouping_5B": ROW_LEVEL, DEMAND: ROW_LEVEL},
+    config=("arrival_lgcp_config_5B", "scenario_horizon_5A"),
     writes=("s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"),
     streams=("5B.latent_field", "5B.country_shock"),
-    kernels=("realise_intensity",),
     per_scenario=True,
     resident=True,
-    counts=(PathCounts,),
-    uses=(FIELDS_NEEDS, FIELD_CHECKS_NEEDS, SURFACES_NEEDS),
+    counts=(Counts, PathCounts),
+    uses=(DRAWN_NEEDS, FIELDS_NEEDS, FIELD_CHECKS_NEEDS, INTENSITY_NEEDS),
 )
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """One partition for each file of 5A's surface.
-
-    Each also publishes its slice of the groups' and countries' paths.
-    """
+    """Whole merchants, about 2**20 cells a partition, each with its share of the paths."""
     parts = []
     for scenario in ctx.scenarios:
-        files = surfaces.files(ctx, scenario)
         grouping = ctx.load("s1_grouping_5B", scenario=scenario)
+        runs = merchant_runs(ctx, scenario)
         groups, pairs = len(_groups(grouping)), len(_pairs(grouping))
-        for part in range(files):
-            slices = {"groups": _share(groups, part, files), "pairs": _share(pairs, part, files)}
-            parts.append(Partition(part, scenario, slices))
+        for part in runs:
+            slices = {
+                "groups": _share(groups, part.index, len(runs)),
+                "pairs": _share(pairs, part.index, len(runs)),
+            }
+            parts.append(replace(part, spec={**part.spec, **slices}))
     return parts
 
 
@@ -72,20 +94,19 @@ def _groups(grouping: Frame) -> Frame:
 
 def _pairs(grouping: Frame) -> Frame:
     """One row a country and class, in order."""
-    return grouping.take(np.unique(_pair(grouping), return_index=True)[1])
-
-
-def _pair(grouping: Frame) -> Array:
-    return (grouping.legal_country_iso.astype(np.int64) << 16) | grouping.demand_class
+    return grouping.take(np.unique(pair_of(grouping), return_index=True)[1])
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Realised intensity of one file of the surface, and one slice of the paths."""
-    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
+    """One share of the paths, and the intensity of a run of merchants where policy asks for it."""
+    assert part.scenario is not None
     grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
-    buckets = len(grid)
-    hours = float(int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])) / 3.6e9
-    frames: Frames = {"s2_realised_intensity_5B": _realise(ctx, part, grouping, buckets, hours)}
+    horizon = horizon_of_run(ctx, part.scenario)
+    buckets, hours = horizon.buckets, horizon.bucket_seconds / HOUR_S
+    frames: Frames = {}
+    # Who lists draws again writes nothing else.
+    if REALISED in ctx.state.writes and ctx.publishes(REALISED, part.scenario):
+        frames[REALISED] = _realised(ctx, part.scenario, rows_of(part), hours)
     first, stop = part.spec["groups"]
     if first < stop:
         groups = _groups(grouping).slice(first, stop)
@@ -123,66 +144,44 @@ def _path_frame(owners: Frame, z: Array, buckets: int) -> Frame:
     )
 
 
-def _realise(ctx: PartitionContext, part: Partition, grouping: Frame, buckets: int, hours: float) -> Frame:
-    surface = surfaces.utc_surface(ctx, part)
-    keys = _surface_keys(ctx, surface, grouping, buckets)
-    _, field_head, field_of_key = np.unique(keys.group_id, return_index=True, return_inverse=True)
-    _, shock_head, shock_of_key = np.unique(_pair(keys), return_index=True, return_inverse=True)
+def _realised(ctx: PartitionContext, scenario: str, rows: tuple[int, int], hours: float) -> Frame:
+    """Intensity of every cell of a run of merchants; its demand is compared with 5A's published surface."""
+    cells = cells_of(ctx, scenario, rows)
+    noise = _noise(ctx, cells, hours)
+    low, high = ctx.params.arrival_lgcp_config_5B.factor_range
+    realised = intensity(ctx, cells, noise, (float(low), float(high)))
+    key, bucket = cells.key_and_bucket(np.arange(len(cells)))
+    ctx.count(Counts.cells, len(cells))
+    if ctx.publishes(DEMAND, scenario):
+        first, stop = (row * cells.buckets for row in rows)
+        surface = ctx.load(DEMAND, scenario=scenario, rows=(first, stop), columns=("lambda_utc_scenario",))
+        expected = surface.lambda_utc_scenario.reshape(-1, cells.buckets)[key, bucket]
+        ctx.count(Counts.compared, len(cells))
+        ctx.count(Counts.apart, int((ctx.on_host(demand(ctx, cells, noise)) != expected).sum()))
+    owner = ctx.columns.take(cells.keys.select(*KEY), key)
+    return owner.with_columns(bucket_index=ctx.columns.place(bucket), lambda_realised=realised)
+
+
+def _noise(ctx: Context, cells: Cells, hours: float) -> Noise:
+    """Noise of keys whose paths are drawn here; the ledger is their publisher's."""
+    _, field_head, field_of_key = np.unique(cells.keys.group_id, return_index=True, return_inverse=True)
+    _, shock_head, shock_of_key = np.unique(pair_of(cells.keys), return_index=True, return_inverse=True)
     field, shock = (
-        group_paths(ctx, keys.take(field_head), hours),
-        shock_paths(ctx, keys.take(shock_head), hours),
+        group_paths(ctx, cells.keys.take(field_head), hours),
+        shock_paths(ctx, cells.keys.take(shock_head), hours),
     )
-    lowest, highest = ctx.params.arrival_lgcp_config_5B.factor_range
-    offsets = run_offsets(keys.merchant_id)
-    members = run_lengths(offsets)
-    first = np.repeat(offsets[:-1], members)
-    width = np.uint64(buckets)
-    realised, key_row, bucket = ctx.kernels.realise_intensity(
-        intensity=ctx.columns.place(surface.lambda_utc_scenario),
-        base=first * width + (np.arange(len(keys), dtype=np.uint64) - first),
-        stride=np.repeat(members, members).astype(np.uint64),
-        field_row=field_of_key.astype(np.uint64) * width,
-        shock_row=shock_of_key.astype(np.uint64) * width,
-        buckets=buckets,
-        field=field.factor(ctx, field.draw(ctx, "5B.latent_field", buckets), buckets),
-        shock=shock.factor(ctx, shock.draw(ctx, "5B.country_shock", buckets), buckets),
-        lowest=lowest,
-        highest=highest,
+    z = (
+        field.draw(ctx, "5B.latent_field", cells.buckets),
+        shock.draw(ctx, "5B.country_shock", cells.buckets),
     )
-    owner = ctx.columns.take(keys.select(*KEY), key_row.astype(np.intp))
-    return owner.with_columns(bucket_index=bucket, lambda_realised=realised)
-
-
-def _surface_keys(ctx: Context, surface: Frame, grouping: Frame, buckets: int) -> Frame:
-    """The grouping rows of the surface's keys.
-
-    They are adjacent, because both are sorted by key and every key has every bucket.
-    """
-    heads = surface.take(np.arange(0, len(surface), buckets))
-    start = int(np.searchsorted(grouping.merchant_id, heads.merchant_id[0])) if len(heads) else 0
-    keys = grouping.slice(start, start + len(heads))
-    dense = len(surface) == len(keys) * buckets and bool(
-        (surface.bucket_index.reshape(-1, buckets) == np.arange(buckets)).all()
-    )
-    if not dense or any(not np.array_equal(keys[name], heads[name]) for name in KEY):
-        refuse(
-            ctx,
-            "SURFACE_NOT_DENSE",
-            "5A's surface does not hold every bucket of every key of its profile",
-            found=(
-                f"{len(surface)} rows, {len(heads)} keys from merchant "
-                f"{heads.merchant_id[0] if len(heads) else 'none'}"
-            ),
-            expected=f"{buckets} rows for each key of merchant_zone_profile_5A, in order",
-            do="closedworld verify RUN --deep; if it passes, this is a defect of 5A.S5",
-            error=ValidationError,
-        )
-    return keys
+    return noise_of(ctx, (field, shock), z, (field_of_key, shock_of_key), cells.zones, cells.buckets)
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean, variance and lag-1 autocorrelation of both families of paths; their draws."""
-    seen, found = PathCounts(totals), []
+    own, seen = Counts(totals), PathCounts(totals)
+    note = f"of {own.compared} cells of 5A's surface; {own.cells} of realised intensity are published"
+    found = [Check("demand as 5A published it", own.apart == 0, own.apart, 0, note)]
     for name, stream in (("field", "5B.latent_field"), ("shock", "5B.country_shock")):
         found += moment_checks(ctx, totals, name)
         entry = list(totals.drawn(stream))

@@ -10,7 +10,10 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.recipes.entities import ENTITY_NEEDS, zone_entity
-from sim.recipes.groups import run_offsets, sum_by_run
+from sim.recipes.groups import run_starts
+from sim.recipes.horizon import DAY_S
+from sim.recipes.local_calendar import HOUR_S
+from sim.recipes.partitions import rows_of
 from sim.segments.arrivals_5b.count_checks import (
     COUNT_CHECKS_NEEDS,
     ClassCounts,
@@ -18,8 +21,16 @@ from sim.segments.arrivals_5b.count_checks import (
     dispersion_checks,
 )
 from sim.segments.arrivals_5b.fields import by_code
-from sim.segments.arrivals_5b.keys import KEY, KEYS_NEEDS, key_of_row
-from sim.segments.arrivals_5b.s1_grid_and_groups import DAY_US
+from sim.segments.arrivals_5b.intensity import (
+    INTENSITY_NEEDS,
+    Cells,
+    cells_of,
+    horizon_of_run,
+    intensity,
+    merchant_runs,
+)
+from sim.segments.arrivals_5b.keys import KEY
+from sim.segments.arrivals_5b.noise import PUBLISHED_NOISE_NEEDS, published_noise
 from sim.segments.arrivals_5b.sums import real
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
@@ -28,12 +39,22 @@ from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 from sim.state.totals import Totals
 
+REALISED, STREAM = "s2_realised_intensity_5B", "5B.bucket_count"
+ARRIVALS, STORED, POSITIVE, DRAWS, BLOCKS, EXPECTED, MOMENTS = 0, 1, 2, 3, 4, 5, 6
+SUMS = 16
+"""Sums of kernel `count_cells` for a key and day, and where they are."""
+
 
 class Counts(Counters):
-    """Rows with demand and the draws they must take; rows in all, and rows stored."""
+    """Rows with demand and the draws they must take; rows in all, and rows stored.
+
+    Published rows of the intensity, and those of them that are not what was counted.
+    """
 
     positive_rows = Scalar()
     pieces = Scalar()
+    compared = Scalar()
+    apart = Scalar()
     rows = Scalar()
     stored_rows = Scalar()
 
@@ -41,70 +62,99 @@ class Counts(Counters):
 STATE = State(
     id="5B.S3",
     title="Bucket counts",
-    reads={"s1_time_grid_5B": ROW_LEVEL, "s1_grouping_5B": ROW_LEVEL, "s2_realised_intensity_5B": ROW_LEVEL},
-    config=("arrival_count_config_5B",),
+    reads={REALISED: ROW_LEVEL},
+    config=("arrival_count_config_5B", "arrival_lgcp_config_5B", "scenario_horizon_5A"),
     writes=("s3_bucket_counts_5B", "s3_count_summary_5B"),
     streams=("5B.bucket_count",),
-    kernels=("draw_counts",),
+    kernels=("count_cells",),
     per_scenario=True,
     counts=(Counts, ClassCounts),
-    uses=(COUNT_CHECKS_NEEDS, ENTITY_NEEDS, KEYS_NEEDS),
+    uses=(COUNT_CHECKS_NEEDS, ENTITY_NEEDS, INTENSITY_NEEDS, PUBLISHED_NOISE_NEEDS),
 )
 
 
 def plan(ctx: Context) -> list[Partition]:
-    """One partition in, one partition out."""
-    return [
-        Partition(part, scenario)
-        for scenario in ctx.scenarios
-        for part in range(len(ctx.files("s2_realised_intensity_5B", scenario)))
-    ]
+    """Whole merchants, about 2**20 cells a partition."""
+    return [part for scenario in ctx.scenarios for part in merchant_runs(ctx, scenario)]
+
+
+def means(ctx: Context, scenario: str, rows: tuple[int, int]) -> tuple[Cells, Array]:
+    """Cells of the keys in a row range of s1_grouping_5B, and the mean that each is counted with."""
+    cells = cells_of(ctx, scenario, rows)
+    hours = horizon_of_run(ctx, scenario).bucket_seconds / HOUR_S
+    noise = published_noise(ctx, scenario, cells.keys, cells.zones, cells.buckets, hours)
+    low, high = ctx.params.arrival_lgcp_config_5B.factor_range
+    return cells, intensity(ctx, cells, noise, (float(low), float(high)))
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
-    """Counts of one file of intensities."""
-    rows = ctx.load("s2_realised_intensity_5B", scenario=part.scenario, part=part.index)
-    keys = _keys(ctx, part, rows)
-    key_row = key_of_row(ctx, keys, rows)
-    kappa = _kappa(ctx, keys)[key_row]
-    _refuse_large(ctx, rows.lambda_realised)
+    """Counts of a run of merchants."""
+    assert part.scenario is not None
+    cells, mean = means(ctx, part.scenario, rows_of(part))
+    _compare(ctx, part.scenario, rows_of(part), cells, mean)
+    keys, buckets = cells.keys, cells.buckets
+    a_day = DAY_S // horizon_of_run(ctx, part.scenario).bucket_seconds
+    kappa = _kappa(ctx, keys)
     entity = zone_entity(ctx, keys.merchant_id, keys.legal_country_iso, keys.tzid, keys.channel_group)
-    at = ctx.address("5B.bucket_count", bucket_index=rows.bucket_index, demand_key=entity[key_row])
-    count, draws = ctx.kernels.draw_counts(
-        key=ctx.stream("5B.bucket_count"),
+    at = ctx.address(STREAM, bucket_index=np.arange(buckets, dtype=np.uint32), demand_key=np.uint64(0))
+    of_key = ctx.address(STREAM, bucket_index=0, demand_key=entity)
+    policy = ctx.params.arrival_count_config_5B
+    key_days = len(keys) * (buckets // a_day)
+    count, peak, sums = ctx.kernels.count_cells(
+        key=ctx.stream(STREAM),
         c0=at.c0,
-        c1=at.c1,
-        mu=rows.lambda_realised,
+        c1=of_key.c1,
         kappa=kappa,
-        part_mean=ctx.params.arrival_count_config_5B.part_mean,
-        zero_truncated=0,
+        first=cells.first,
+        stride=cells.stride,
+        mean=mean,
+        part_mean=policy.part_mean,
+        largest=policy.largest_mean,
+        day=a_day,
+        dims={"d": key_days, "m": SUMS * key_days},
     )
-    drawn = draws > 0
-    ctx.ledger(
-        at.take(drawn),
-        draws=draws[drawn],
-        scenario=part.scenario,
-        names={name: rows[name][drawn] for name in (*KEY, "bucket_index")},
-    )
-    ctx.count(Counts.positive_rows, int((rows.lambda_realised > 0.0).sum()))
-    ctx.count(Counts.pieces, int(pieces(ctx, rows.lambda_realised).sum()))
-    ctx.count(ClassCounts.in_scenario[part.scenario], int(count.sum(dtype=np.int64)))
-    count_moments(ctx, keys.demand_class[key_row], rows.lambda_realised, kappa, count)
+    _refuse_large(ctx, peak)
+    total = sums.reshape(-1, SUMS)[:, :MOMENTS].sum(axis=0)
+    _enter_draws(ctx, part.scenario, cells, mean, entity, total, peak)
+    ctx.count(Counts.positive_rows, int(total[POSITIVE]))
+    ctx.count(Counts.pieces, int(pieces(ctx, mean).sum()))
+    ctx.count(Counts.rows, len(cells))
+    ctx.count(Counts.stored_rows, int(total[STORED]))
+    ctx.count(ClassCounts.in_scenario[part.scenario], int(total[ARRIVALS]))
+    by_key = sums.reshape(len(keys), -1, SUMS)
+    count_moments(ctx, keys.demand_class, by_key[:, :, ARRIVALS], by_key[:, :, MOMENTS:])
     kept = np.flatnonzero(count)
-    ctx.count(Counts.rows, len(count))
-    ctx.count(Counts.stored_rows, len(kept))
-    names = ("merchant_id", "bucket_index", "legal_country_iso", "tzid", "channel_group")
-    stored = rows.select(*names).take(kept).with_columns(count_n=count[kept])
-    return {"s3_bucket_counts_5B": stored, "s3_count_summary_5B": _summary(ctx, part, rows, count)}
+    key, bucket = cells.key_and_bucket(kept)
+    owner = keys.select(*KEY).take(key)
+    stored = owner.with_columns(bucket_index=bucket, count_n=count[kept])
+    return {"s3_bucket_counts_5B": stored, "s3_count_summary_5B": _summary(keys, by_key, a_day)}
 
 
-def _keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    grouping = ctx.load(
-        "s1_grouping_5B", scenario=part.scenario, columns=(*KEY, "scenario_band", "demand_class")
-    )
-    first = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[0], side="left"))
-    stop = int(np.searchsorted(grouping.merchant_id, rows.merchant_id[-1], side="right"))
-    return grouping.slice(first, stop)
+def _compare(ctx: PartitionContext, scenario: str, rows: tuple[int, int], cells: Cells, mean: Array) -> None:
+    """Where the intensity is published: row by row, it is what is counted here."""
+    if not ctx.publishes(REALISED, scenario):
+        return
+    first, stop = (row * cells.buckets for row in rows)
+    found = ctx.load(REALISED, scenario=scenario, rows=(first, stop), columns=("lambda_realised",))
+    ctx.count(Counts.compared, len(found))
+    ctx.count(Counts.apart, int((found.lambda_realised != mean).sum()))
+
+
+def _enter_draws(
+    ctx: PartitionContext, scenario: str, cells: Cells, mean: Array, entity: Array, total: Array, peak: Array
+) -> None:
+    """The ledger: sums, or every cell that drew where the run publishes events."""
+    if ctx.lists_events:
+        drawn = np.flatnonzero(mean > 0.0)
+        key, bucket = cells.key_and_bucket(drawn)
+        at = ctx.address(STREAM, bucket_index=bucket, demand_key=entity[key])
+        names = {name: cells.keys[name][key] for name in KEY} | {"bucket_index": bucket}
+        draws = pieces(ctx, mean[drawn]).astype(np.uint32)
+        ctx.ledger(at, draws=draws, scenario=scenario, names=names)
+        return
+    entered = (int(total[POSITIVE]), int(total[DRAWS]), int(total[BLOCKS]))
+    most = int(pieces(ctx, peak).max(initial=0))
+    ctx.ledger_sums(STREAM, entered, most=most, scenario=scenario)
 
 
 def _kappa(ctx: Context, keys: Frame) -> Array:
@@ -126,14 +176,14 @@ def pieces(ctx: Context, mu: Array) -> Array:
     return pieces.astype(np.int64)
 
 
-def _refuse_large(ctx: Context, mu: Array) -> None:
+def _refuse_large(ctx: Context, peak: Array) -> None:
     most = float(ctx.params.arrival_count_config_5B.largest_mean)
-    if bool((mu > most).any()):
+    if bool((peak > most).any()):
         refuse(
             ctx,
             "MEAN_TOO_LARGE",
             "a bucket expects more arrivals than its address has room for",
-            found=f"{float(mu.max())} arrivals expected in {int((mu > most).sum())} buckets",
+            found=f"{float(peak.max())} arrivals expected; so large in {int((peak > most).sum())} key-days",
             expected=f"at most {most}",
             at="arrival_count_config_5B.largest_mean",
             do="lower demand_policy_5A.volume_scale or the overlays of scenarios_5A, or use shorter buckets",
@@ -141,43 +191,40 @@ def _refuse_large(ctx: Context, mu: Array) -> None:
         )
 
 
-def _summary(ctx: Context, part: Partition, rows: Frame, count: Array) -> Frame:
+def _summary(keys: Frame, sums: Array, a_day: int) -> Frame:
     """One row a merchant and UTC day: partitions hold whole merchants."""
-    grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
-    a_day = DAY_US // int(grid.bucket_end_utc[0] - grid.bucket_start_utc[0])
-    day = rows.bucket_index // np.uint32(a_day)
-    offsets = run_offsets(rows.merchant_id, day)
-    first = offsets[:-1].astype(np.int64)
-    width = np.diff(offsets)
-    stored = sum_by_run((count > 0).astype(np.uint64), offsets)
+    starts = run_starts(keys.merchant_id)
+    days = sums.shape[1]
+    of_day = np.add.reduceat(sums[:, :, :MOMENTS], starts, axis=0).reshape(-1, MOMENTS)
+    cells = np.repeat(np.diff(np.append(starts, len(keys))) * a_day, days)
     return Frame(
         {
-            "merchant_id": rows.merchant_id[first],
-            "utc_day": day[first],
-            "arrivals": sum_by_run(count.astype(np.uint64), offsets),
-            "stored_rows": stored.astype(np.uint32),
-            "zero_rows": (width - stored).astype(np.uint32),
-            "expected_q": sum_by_run(
-                np.floor(rows.lambda_realised * np.float64(1 << 20)).astype(np.uint64), offsets
-            ),
+            "merchant_id": np.repeat(keys.merchant_id[starts], days),
+            "utc_day": np.tile(np.arange(days, dtype=np.uint32), len(starts)),
+            "arrivals": np.ascontiguousarray(of_day[:, ARRIVALS]),
+            "stored_rows": of_day[:, STORED].astype(np.uint32),
+            "zero_rows": (cells - of_day[:, STORED].astype(np.int64)).astype(np.uint32),
+            "expected_q": np.ascontiguousarray(of_day[:, EXPECTED]),
         }
     )
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Mean and dispersion against the law, by class; draws against the means."""
-    seen, stream = Counts(totals), "5B.bucket_count"
-    drawn = totals.drawn(stream)
+    seen = Counts(totals)
+    drawn = totals.drawn(STREAM)
     found = [drawn.entities, drawn.draws]
     expected = [seen.positive_rows, seen.pieces]
     ledger = Check(
-        f"ledger {stream}",
+        f"ledger {STREAM}",
         found == expected,
         found,
         expected,
         "rows with demand, and ceil(mu / part_mean) draws for each",
     )
-    return [*dispersion_checks(ctx, totals), ledger]
+    note = f"of {seen.compared} published cells of realised intensity"
+    same = Check("intensity as published", seen.apart == 0, seen.apart, 0, note)
+    return [*dispersion_checks(ctx, totals), ledger, same]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import LocalCalendar
-from sim.segments.intensity_5a.factors import FactorCells, packed, scope_links
+from sim.recipes.told_factors import told_factors
+from sim.segments.intensity_5a.factors import FactorCells, scope_links
 from sim.state.context import Context
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
@@ -121,32 +122,15 @@ def _decisive(group: Array, rank: Array, value: Array) -> Array:
     return chosen
 
 
-def factors_apart(ctx: Context, keys: Frame, cells: FactorCells, table: Frame, policy: Params) -> int:
+def factors_apart(ctx: Context, cells: FactorCells, table: Frame, policy: Params) -> int:
     """Cells in which the product of the table's factors is not exactly the factor of the surface.
-
-    The factors are multiplied type after type.
 
     Args:
         ctx: Context, for vocabularies.
-        keys: Rows of `merchant_zone_profile_5A`.
-        cells: Factors of their combinations.
+        cells: Factors of some keys' combinations.
         table: Rows of `scenario_overlay_factors_5A`.
         policy: `overlay_policy_5A`.
     """
-    own, known = packed(keys), packed(table)
-    combination = np.unique(own)
-    rows = np.flatnonzero(np.isin(known, combination))
-    length = table.local_buckets[rows].astype(np.int64)
-    first = (
-        cells.offset[:-1].astype(np.int64)[np.searchsorted(combination, known[rows])]
-        + table.local_bucket_index[rows]
-    )
-    begin = np.cumsum(length) - length
-    cell = np.repeat(first - begin, length) + np.arange(int(length.sum()))
-    kind, factor = (np.repeat(table[name][rows], length) for name in ("event_type", "factor"))
-    total = np.ones(len(cells.factor), dtype=np.float64)
-    for code in range(len(ctx.vocabulary("event_type"))):
-        mine = np.flatnonzero(kind == code)
-        total[cell[mine]] *= factor[mine]
-    total = np.minimum(np.maximum(total, policy.total.low), policy.total.high)
-    return int((total != ctx.on_host(cells.factor)).sum())
+    bounds = (float(policy.total.low), float(policy.total.high))
+    told = told_factors(cells.combinations, table, len(ctx.vocabulary("event_type")), bounds)
+    return int((told != ctx.on_host(cells.factor)).sum())

@@ -8,12 +8,13 @@ import numpy as np
 
 from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.local_calendar import LocalCalendar
+from sim.recipes.told_factors import Combinations, combinations_of
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
-SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
+_SCOPE = (("tzid", "tzid", 4), ("country_iso", "legal_country_iso", 2), ("demand_class", "demand_class", 1))
 
 FACTORS_NEEDS = Needs(kernels=("overlay_factor",))
 
@@ -23,22 +24,18 @@ class FactorCells:
     """Factors of the distinct combinations among some keys.
 
     Attributes:
-        combination: int64, one a key: which combination it is.
-        offset: uint64, combinations + 1: a combination's cells, one a local bucket of its zone.
+        combinations: The combinations, their keys and cells.
         factor: float64, cells.
     """
 
-    combination: Array
-    offset: Array
+    combinations: Combinations
     factor: Array
 
-
-def packed(keys: Frame) -> Array:
-    """Each key's combination in one int64, in the order of `SCOPE`."""
-    code = np.zeros(len(keys), dtype=np.int64)
-    for _, name, _ in SCOPE:
-        code = (code << 16) | keys[name].astype(np.int64)
-    return code
+    @property
+    def start(self) -> Array:
+        """First cell of each key's combination: uint64."""
+        first: Array = self.combinations.offset[self.combinations.of_key]
+        return first
 
 
 def factor_cells(
@@ -54,14 +51,13 @@ def factor_cells(
         horizon: The horizon.
         policy: `overlay_policy_5A`.
     """
-    _, first, combination = np.unique(packed(keys), return_index=True, return_inverse=True)
-    combinations = keys.take(first)
+    found = combinations_of(keys, clock)
+    combinations = keys.take(found.first)
     zone = clock.zone_of(combinations.tzid)
-    offset = np.append(np.uint64(0), np.cumsum(np.diff(clock.offset)[zone]))
     link, event = scope_links(combinations, calendar)
     types = [policy.types[name] for name in ctx.vocabulary("event_type")]
     factor = ctx.kernels.overlay_factor(
-        cell=offset,
+        cell=found.offset,
         first=clock.origin_s[zone] + np.int64(horizon.bucket_seconds // 2),
         step=horizon.bucket_seconds,
         link=link,
@@ -78,9 +74,9 @@ def factor_cells(
         high=np.array([law.high for law in types], dtype=np.float64),
         total_low=policy.total.low,
         total_high=policy.total.high,
-        dims={"f": int(offset[-1])},
+        dims={"f": int(found.offset[-1])},
     )
-    return FactorCells(combination, offset, factor)
+    return FactorCells(found, factor)
 
 
 def scope_links(combinations: Frame, calendar: Frame) -> tuple[Array, Array]:
@@ -101,7 +97,7 @@ def scope_links(combinations: Frame, calendar: Frame) -> tuple[Array, Array]:
             np.zeros(len(rows), dtype=np.int64),
             np.zeros(len(combinations), dtype=np.int64),
         )
-        for column, name, bit in SCOPE:
+        for column, name, bit in _SCOPE:
             if rank & bit:
                 of_event = (of_event << 16) | calendar[column][rows].astype(np.int64)
                 of_combination = (of_combination << 16) | combinations[name].astype(np.int64)

@@ -19,9 +19,9 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
+from sim.recipes.told_factors import packed
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.intensity_5a.factor_runs import factor_runs
-from sim.segments.intensity_5a.factors import packed
 from sim.segments.intensity_5a.overlays import (
     ANY,
     Almanac,
