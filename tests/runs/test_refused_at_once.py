@@ -28,7 +28,7 @@ REQUESTS = {
     "too many buckets": (["time_grid_policy_5B.largest_bucket_count=10"], "5B.S1.HORIZON_NOT_ALIGNED", 3),
     "outages out of bounds": (["overlay_policy_5A.outage.factor=0.9"], "5A.S4.FACTOR_OUT_OF_BOUNDS", 3),
     "holidays out of bounds": (
-        ["overlay_policy_5A.holiday.factors.all=1.9"],
+        ["overlay_policy_5A.holiday.kinds.CLOSED.office_hours=1.9"],
         "5A.S4.FACTOR_OUT_OF_BOUNDS",
         3,
     ),

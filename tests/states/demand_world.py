@@ -29,6 +29,7 @@ PACKS = {
     "mcc_taxonomy_1A": "layer1/1A/mcc_taxonomy.yaml",
     "demand_classes_5A": "layer2/5A/demand_classes.yaml",
     "demand_policy_5A": "layer2/5A/demand_policy.yaml",
+    "feasts_5A": "layer2/5A/feasts.yaml",
     "merchant_hours_5A": "layer2/5A/merchant_hours.yaml",
     "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
     "realism_gates_5A": "layer2/5A/realism_gates.yaml",

@@ -50,14 +50,49 @@ def events(rows, kind: str, **scope: str) -> list[tuple[str, str, float]]:
 
 def test_holidays_are_local_days_of_their_country():
     rows = calendar("2026-01-05", "2026-01-26")
-    assert events(rows, "HOLIDAY", country_iso="US") == [("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.85)]
     assert events(rows, "HOLIDAY", country_iso="US", demand_class="office_hours") == [
-        ("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.35)
+        ("2026-01-19T00:00:00", "2026-01-20T00:00:00", 0.6)
     ]
-    assert events(rows, "HOLIDAY", country_iso="GB") == []
-    assert [start for start, _, _ in events(rows, "HOLIDAY", country_iso="AU")] == [
+    assert events(rows, "HOLIDAY", country_iso="US", demand_class="consumer_daytime") == []
+    assert events(rows, "HOLIDAY", country_iso="GB", demand_class="office_hours") == []
+    australia = events(rows, "HOLIDAY", country_iso="AU", demand_class="office_hours")
+    assert [start for start, _, _ in australia] == [
         "2026-01-26T00:00:00"
     ]  # in Sydney while it is the 25th in UTC
+
+
+@pytest.mark.parametrize(
+    ("country", "day", "kind"),
+    [
+        ("DE", "2026-12-25", "CLOSED"),
+        ("DE", "2026-10-03", "CLOSED"),
+        ("US", "2026-12-25", "CLOSED"),
+        ("US", "2026-11-26", "REDUCED"),
+        ("US", "2026-11-11", "WORKING"),
+        ("US", "2026-07-03", "WORKING"),
+        ("US", "2026-09-07", "FEAST"),
+        ("GB", "2026-12-28", "WORKING"),
+        ("GB", "2026-12-26", "FEAST"),
+        ("JP", "2026-05-04", "FEAST"),
+        ("CN", "2026-10-07", "WORKING"),
+        ("IL", "2026-09-21", "CLOSED"),
+        ("IL", "2026-04-22", "FEAST"),
+        ("BR", "2026-09-07", "REDUCED"),
+        ("NG", "2026-12-25", "REDUCED"),
+    ],
+)
+def test_a_holiday_is_what_its_country_makes_of_it(country, day, kind):
+    """The factors of every class of a day, which are those of its kind."""
+    since = date.fromisoformat(day)
+    rows = calendar(str(since - timedelta(days=2)), str(since + timedelta(days=3)))
+    factors = config("layer2/5A/overlay_policy.yaml")["holiday"]["kinds"][kind]
+    for label in vocabularies()["demand_class"]:
+        found = [
+            value
+            for start, _, value in events(rows, "HOLIDAY", country_iso=country, demand_class=label)
+            if start[:10] == day
+        ]
+        assert found == ([factors[label]] if label in factors else [])
 
 
 def test_paydays_move_before_weekends_and_holidays():
@@ -97,8 +132,64 @@ def test_paydays_move_before_weekends_and_holidays():
             "2026-12-10",
             "CAMPAIGN",
             "online_24h",
-            {},
-            ("2026-11-23T00:00:00", "2026-12-01T00:00:00", 1.60),
+            {"country_iso": "GB"},
+            ("2026-11-27T00:00:00", "2026-11-28T00:00:00", 1.80),
+        ),
+        (
+            "2026-11-16",
+            "2026-12-10",
+            "CAMPAIGN",
+            "online_24h",
+            {"country_iso": "JP"},
+            ("2026-11-27T00:00:00", "2026-11-28T00:00:00", 1.10),
+        ),
+        (
+            "2026-11-02",
+            "2026-11-16",
+            "CAMPAIGN",
+            "online_24h",
+            {"country_iso": "CN"},
+            ("2026-11-11T00:00:00", "2026-11-11T01:00:00", 4.00),
+        ),
+        (
+            "2026-12-07",
+            "2026-12-28",
+            "SEASON",
+            "consumer_daytime",
+            {"country_iso": "DE"},
+            ("2026-12-19T00:00:00", "2026-12-20T00:00:00", 1.35),
+        ),
+        (
+            "2026-12-07",
+            "2026-12-28",
+            "SEASON",
+            "consumer_daytime",
+            {"country_iso": "US"},
+            ("2026-12-12T00:00:00", "2026-12-13T00:00:00", 1.35),
+        ),
+        (
+            "2026-12-07",
+            "2026-12-28",
+            "OBSERVANCE",
+            "consumer_daytime",
+            {"country_iso": "PL"},
+            ("2026-12-24T14:00:00", "2026-12-25T00:00:00", 0.10),
+        ),
+        (
+            "2026-02-02",
+            "2026-02-23",
+            "SEASON",
+            "consumer_daytime",
+            {"country_iso": "CN"},
+            ("2026-02-07T00:00:00", "2026-02-17T00:00:00", 1.30),
+        ),
+        (
+            "2026-02-02",
+            "2026-02-23",
+            "OBSERVANCE",
+            "consumer_daytime",
+            {"country_iso": "VN"},
+            ("2026-02-17T00:00:00", "2026-02-21T00:00:00", 0.55),
         ),
         (
             "2026-11-16",
@@ -129,7 +220,21 @@ def test_paydays_move_before_weekends_and_holidays():
 def test_windows_fall_on_their_dates(start, end, kind, label, scope, expected):
     rows = calendar(start, end)
     assert expected in events(rows, kind, demand_class=label, **scope)
-    assert not events(rows, kind, demand_class=label, country_iso="SA")
+    elsewhere = events(rows, kind, demand_class=label, country_iso="ZA")
+    assert expected not in elsewhere
+
+
+def test_a_month_of_fasting_has_its_own_hours():
+    """Every day of Ramadan 2026, where people fast, and nowhere else."""
+    rows = calendar("2026-02-02", "2026-03-30")
+    found = events(rows, "OBSERVANCE", country_iso="SA", demand_class="evening_weekend")
+    days = [str(date(2026, 2, 18) + timedelta(days=number)) for number in range(29)]
+    assert [start for start, _, factor in found if factor == 0.15] == [f"{day}T05:00:00" for day in days]
+    assert [start for start, _, factor in found if factor == 0.40] == [f"{day}T17:00:00" for day in days]
+    assert [(start, stop) for start, stop, factor in found if factor == 1.80][:1] == [
+        ("2026-02-18T20:00:00", "2026-02-19T02:00:00")
+    ]
+    assert events(rows, "OBSERVANCE", country_iso="DE", demand_class="evening_weekend") == []
 
 
 def test_stress_only_in_the_stress_scenario():
@@ -182,6 +287,7 @@ def test_never_and_always():
     ("overrides", "error"),
     [
         ({"scenarios_5A__scenarios__baseline_v1__windows": ["easter"]}, "5A.S4.WINDOW_UNKNOWN"),
+        ({"feasts_5A__dates": {"ramadan": ["2026-02-18"]}}, "5A.S4.FEAST_UNKNOWN"),
         (
             {"overlay_policy_5A__payday__groups": [{"countries": ["XX"], "days": [1]}]},
             "5A.S4.COUNTRY_UNKNOWN",
@@ -198,6 +304,22 @@ def test_never_and_always():
 def test_refusals(overrides, error):
     with pytest.raises(ContractError, match=error.replace(".", r"\.")):
         calendar("2026-01-05", "2026-01-12", **overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "check"),
+    [
+        ({"overlay_policy_5A__holiday__kinds__CLOSED__consumer_daytime": 0.5}, "Christmas"),
+        ({"scenarios_5A__windows__black_friday_asia__factors": {"online_24h": 3.9}}, "Singles Day"),
+    ],
+)
+def test_feasts_that_nobody_would_believe_turn_red(override, check):
+    documents = packs(
+        scenario_horizon_5A__start="2026-11-02", scenario_horizon_5A__end="2027-01-04", **override
+    )
+    world = DemandWorld({"tz_timetable_cache": timetable(), "merchant_zone_profile_5A": demand()}, documents)
+    world.run("5A.S4")
+    assert [name for name, one in world.checks.items() if not one.passed] == [f"{check} of {BASELINE}"]
 
 
 @pytest.mark.parametrize(

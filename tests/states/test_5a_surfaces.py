@@ -301,7 +301,7 @@ def test_scope_links_are_all_and_only_the_matching_events():
     ("overrides", "inside"),
     [
         (
-            {"overlay_policy_5A__holiday__factors__office_hours": 0.5},
+            {"overlay_policy_5A__holiday__kinds__CLOSED__office_hours": 0.5},
             lambda keys: keys.demand_class == code("demand_class", "office_hours"),
         ),
         (

@@ -57,6 +57,7 @@ class Almanac:
         region: UN M49 region of each country code.
         weekend: Weekend days (Monday = 1) of each country code.
         holidays: Country code -> {day since 1970: name}.
+        feasts: Days since 1970 of each feast of `feasts_5A`.
     """
 
     horizon: Horizon
@@ -65,6 +66,12 @@ class Almanac:
     region: Mapping[int, str]
     weekend: Mapping[int, frozenset[int]]
     holidays: Mapping[int, Mapping[int, str]]
+    feasts: Mapping[str, tuple[int, ...]]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """ISO code of each country by code."""
+        return {code: name for name, code in self.countries.items()}
 
     @property
     def first_day(self) -> int:
@@ -89,12 +96,13 @@ class Almanac:
 
 
 def holiday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
-    """Public holidays, from midnight to midnight on the country's local clocks."""
+    """Public holidays by their kind, from midnight to midnight on the country's local clocks."""
     for country, days in almanac.holidays.items():
         for day, name in days.items():
             if almanac.first_day <= day <= almanac.last_day:
+                kind = holiday_kind(almanac, policy, country, name)
                 for label, factor, at in _factors(
-                    almanac, policy.factors, "overlay_policy_5A.holiday.factors"
+                    almanac, policy.kinds[kind], f"overlay_policy_5A.holiday.kinds.{kind}"
                 ):
                     yield Event(
                         "HOLIDAY",
@@ -106,6 +114,17 @@ def holiday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
                         country=country,
                         label=label,
                     )
+
+
+def holiday_kind(almanac: Almanac, policy: Params, country: int, name: str) -> str:
+    """What a country does on a holiday: the kind of the first rule that fits, else that of its region."""
+    iso, region = almanac.names[country], almanac.region[country]
+    for rule in policy.rules:
+        everywhere = not rule.countries and not rule.regions
+        here = everywhere or iso in rule.countries or region in rule.regions
+        if here and (not rule.words or any(word in name for word in rule.words)):
+            return str(rule.kind)
+    return str(policy.regions[region])
 
 
 def payday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
@@ -137,13 +156,19 @@ def payday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:
 
 def window_events(almanac: Almanac, name: str, window: Params) -> Iterator[Event]:
     """A window of a scenario, everywhere or in the countries of its regions."""
+    named = window.countries if "countries" in window else ()
     places = (
         [ANY]
-        if not window.regions
-        else [code for code in almanac.countries.values() if almanac.region[code] in window.regions]
+        if not window.regions and not named
+        else [
+            code
+            for iso, code in almanac.countries.items()
+            if almanac.region[code] in window.regions or iso in named
+        ]
     )
+    again = range(window.days if "days" in window else 1)
     ramps = {"ramp_in": window.ramp_in_hours * _HOUR_S, "ramp_out": window.ramp_out_hours * _HOUR_S}
-    for day in sorted(set(anchor_days(almanac, window.anchor))):
+    for day in sorted({day + later for day in anchor_days(almanac, window.anchor) for later in again}):
         start = day * DAY_S + window.start_hour * _HOUR_S
         stop = start + window.hours * _HOUR_S
         if almanac.touches(start, stop):
@@ -161,6 +186,9 @@ def anchor_days(almanac: Almanac, anchor: Params) -> Iterator[int]:
     if anchor.kind == "horizon":
         yield almanac.horizon.first_day + anchor.day
         return
+    if anchor.kind == "feast":
+        yield from (day + anchor.offset_days for day in almanac.feasts[anchor.feast])
+        return
     for month in almanac.months():
         if anchor.kind == "monthly":
             yield month.day(anchor.day)
@@ -168,6 +196,9 @@ def anchor_days(almanac: Almanac, anchor: Params) -> Iterator[int]:
             continue
         elif anchor.kind == "date":
             yield month.day(anchor.day)
+        elif anchor.kind == "weekday_before":
+            last = month.day(anchor.day) - 1
+            yield last - (weekday_of(last) - anchor.weekday) % 7 - 7 * (anchor.nth - 1)
         else:
             yield month.nth_weekday(anchor.weekday, anchor.nth) + anchor.offset_days
 
@@ -189,7 +220,11 @@ def _working_day(almanac: Almanac, country: int, day: int) -> int:
 
 
 def almanac_of(
-    horizon: Horizon, vocabulary: Mapping[str, tuple[str, ...]], countries: Any, holidays: Any
+    horizon: Horizon,
+    vocabulary: Mapping[str, tuple[str, ...]],
+    countries: Any,
+    holidays: Any,
+    feasts: Mapping[str, tuple[int, ...]],
 ) -> Almanac:
     """The almanac of a horizon.
 
@@ -198,6 +233,7 @@ def almanac_of(
         vocabulary: `country` and `demand_class`.
         countries: Frame of the reference table `countries`.
         holidays: Frame of the reference table `holidays` (`date` in days since 1970).
+        feasts: Days since 1970 of each feast.
     """
     closed: dict[int, dict[int, str]] = {}
     for country, day, name in zip(
@@ -215,4 +251,5 @@ def almanac_of(
             for code, days in zip(codes, countries.weekend_days.tolist(), strict=True)
         },
         holidays=closed,
+        feasts=feasts,
     )

@@ -22,6 +22,7 @@ from sim.recipes.local_calendar import local_calendar
 from sim.recipes.told_factors import packed
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.intensity_5a.factor_runs import factor_runs
+from sim.segments.intensity_5a.feasts import FEASTS_NEEDS, FeastCounts, count_feasts, feast_checks
 from sim.segments.intensity_5a.overlays import (
     ANY,
     Almanac,
@@ -49,7 +50,7 @@ STATE = State(
     id="5A.S4",
     title="Scenario calendar",
     reads={"tz_timetable_cache": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
-    config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A"),
+    config=("scenario_horizon_5A", "scenarios_5A", "overlay_policy_5A", "feasts_5A"),
     reference=("countries", "holidays"),
     writes=(
         "scenario_manifest_5A",
@@ -60,8 +61,8 @@ STATE = State(
     streams=("5A.outage",),
     kernels=("open_uniform", "bounded_integer"),
     per_scenario=True,
-    counts=(Counts,),
-    uses=(ENTITY_NEEDS, WORDS_NEEDS),
+    counts=(Counts, FeastCounts),
+    uses=(ENTITY_NEEDS, FEASTS_NEEDS, WORDS_NEEDS),
 )
 
 _OUTAGE_DRAWS = 3
@@ -119,11 +120,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         Counts.events[part.scenario],
         np.bincount(events.event_type, minlength=len(ctx.vocabulary("event_type"))),
     )
+    factors = _factors(ctx, events, horizon)
+    count_feasts(ctx, part.scenario, horizon, factors)
     return {
         "scenario_manifest_5A": manifest,
         "scenario_calendar_5A": events,
         "scenario_zone_calendar_5A": _zones(ctx, horizon),
-        "scenario_overlay_factors_5A": _factors(ctx, events, horizon),
+        "scenario_overlay_factors_5A": factors,
     }
 
 
@@ -132,7 +135,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     drawing = [name for name in ctx.scenarios if "OUTAGE" in ctx.params.scenarios_5A.scenarios[name].overlays]
     days = sum(horizon_of(ctx.params.scenario_horizon_5A, name).days + 2 for name in drawing)
     zone_days = days * len(ctx.vocabulary("tzid"))
-    return [ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS)]
+    return [ledger_check(totals, "5A.outage", zone_days, _OUTAGE_DRAWS), *feast_checks(ctx, totals)]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
@@ -160,7 +163,12 @@ def _almanac_and_events(ctx: Context, name: str, horizon: Horizon) -> tuple[Alma
     policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
     scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
-    almanac = almanac_of(horizon, vocabulary, ctx.reference("countries"), ctx.reference("holidays"))
+    feasts = {
+        feast: tuple(np.array(dates, dtype="datetime64[D]").astype(np.int64).tolist())
+        for feast, dates in ctx.params.feasts_5A.dates.items()
+    }
+    countries, holidays = ctx.reference("countries"), ctx.reference("holidays")
+    almanac = almanac_of(horizon, vocabulary, countries, holidays, feasts)
     _refuse_unknown(ctx, almanac, name)
     parts = [window_events(almanac, key, config.windows[key]) for key in scenario.windows]
     if "HOLIDAY" in scenario.overlays:
@@ -304,6 +312,16 @@ def _refuse_unknown(ctx: Context, almanac: Almanac, name: str) -> None:
         for place, iso in enumerate(group.countries)
         if iso not in almanac.countries
     ]
+    feasts = [
+        Fault(f"scenarios_5A.windows.{key}.anchor.feast", config.windows[key].anchor.feast)
+        for key in config.scenarios[name].windows
+        if config.windows[key].anchor.kind == "feast"
+        and config.windows[key].anchor.feast not in almanac.feasts
+    ]
+    what = "A window follows a feast that has no dates."
+    refuse_any(
+        ctx, "FEAST_UNKNOWN", what, feasts, expected="keys of feasts_5A.dates", do="give the feast its dates"
+    )
     what = "A payday group lists countries the snapshot lacks."
     refuse_any(
         ctx, "COUNTRY_UNKNOWN", what, countries, expected="ISO 3166-1 alpha-2 codes", do="correct the code"
