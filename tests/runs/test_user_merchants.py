@@ -169,7 +169,7 @@ def test_what_was_given_reaches_the_world(tmp_path: Path) -> None:
     volumes = {key: sum(row["weekly_volume_expected"] for row in rows) for key, rows in sold.items()}
     assert abs(volumes["0000001001"] - 1234.5) < 1e-6 and abs(volumes["M-7"] - 700.0) < 1e-6
     assert {row["demand_class"] for row in sold["M-7"] if row["virtual_share"] < 0.5} <= {"bills_utilities"}
-    catalogue = {
-        row["merchant_id"]: row["mcc"] for row in world["merchant_catalogue_1A"].to_arrow().to_pylist()
-    }
-    assert catalogue[other["merchant_id"]] == 9901
+    catalogue = {row["merchant_id"]: row for row in world["merchant_catalogue_1A"].to_arrow().to_pylist()}
+    assert catalogue[other["merchant_id"]]["mcc"] == 9901
+    for key, row in brought.items():
+        assert catalogue[row["merchant_id"]]["merchant_ref"] == key

@@ -181,30 +181,34 @@ def _generated(ctx: PartitionContext, weight: Array) -> Frame:
         x=word(ctx, "1A.merchant_channel", merchant_id=merchant_id),
         bound=np.full(len(merchant_id), 1000, dtype=np.uint64),
     )
-    return Frame(
-        {
-            "merchant_id": merchant_id,
-            "mcc": kinds.mcc[kind],
-            "channel": (ticket[:, None] >= upper).sum(axis=1).astype(np.int16),
-            "home_country_iso": country.astype(np.int16),
-        }
+    return _merchants(
+        merchant_id,
+        np.full(len(merchant_id), "", dtype=object),
+        kinds.mcc[kind],
+        (ticket[:, None] >= upper).sum(axis=1).astype(np.int16),
+        country.astype(np.int16),
     )
+
+
+def _merchants(merchant_id: Array, ref: Array, mcc: Array, channel: Array, country: Array) -> Frame:
+    columns = {
+        "merchant_id": merchant_id,
+        "merchant_ref": ref,
+        "mcc": mcc,
+        "channel": channel,
+        "home_country_iso": country,
+    }
+    return Frame(columns, {"merchant_ref": ref != ""})
 
 
 def _supplied(ctx: Context, taken: Array) -> Frame:
     rows = ctx.external("merchants_input_1A")
     if rows is None:
         empty = np.empty(0, dtype=np.int16)
-        return Frame(
-            {
-                "merchant_id": empty.astype(np.uint64),
-                "mcc": empty.astype(np.uint16),
-                "channel": empty,
-                "home_country_iso": empty,
-            }
-        )
+        dtypes = (np.uint64, object, np.uint16, np.int16, np.int16)
+        return _merchants(*(empty.astype(dtype) for dtype in dtypes))
     first = rows.take(run_starts(rows.merchant_id))
-    both = np.intersect1d(first.merchant_id, taken, assume_unique=True)
+    both = np.flatnonzero(np.isin(first.merchant_id, taken))
     if len(both):
         refuse(
             ctx,
@@ -212,18 +216,16 @@ def _supplied(ctx: Context, taken: Array) -> Frame:
             f"{len(both)} merchant id(s) of the merchants file are also ids of generated merchants",
             at="merchant_universe_1A.when_supplied",
             expected="ids that this seed does not generate",
-            examples=[str(merchant) for merchant in both[:5].tolist()],
+            examples=[
+                key if key == str(merchant) else f"{key}, whose id is {merchant}"
+                for key, merchant in zip(
+                    first.merchant_ref[both[:5]].tolist(), first.merchant_id[both[:5]].tolist(), strict=True
+                )
+            ],
             total=len(both),
             do="renumber these merchants, or run with another --seed",
         )
-    return Frame(
-        {
-            "merchant_id": first.merchant_id,
-            "mcc": first.mcc,
-            "channel": first.channel,
-            "home_country_iso": first.country,
-        }
-    )
+    return _merchants(first.merchant_id, first.merchant_ref, first.mcc, first.channel, first.country)
 
 
 def _choose(ctx: Context, words: Array, weight: Array) -> Array:
