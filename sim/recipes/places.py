@@ -44,7 +44,7 @@ class Cities:
         return self.tables.pick(ctx, words, self.group[country])
 
     def around(
-        self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float
+        self, ctx: Context, city: Array, words: tuple[Array, Array, Array], reach: float | Array
     ) -> tuple[Array, Array]:
         """Points uniform on the cities' disks.
 
@@ -52,7 +52,7 @@ class Cities:
             ctx: Context.
             city: int64, n: city rows.
             words: Three uint64 words a point.
-            reach: Factor on the city's jitter radius.
+            reach: Factor on the city's jitter radius: one for all, or float64, n.
 
         Returns:
             Latitude and longitude in degrees, float64, n: exact microdegrees / 1e6, longitudes in [-180,

@@ -23,7 +23,7 @@ import pytest
 import tzdata
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "reference"
-TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
+TABLES = ("cities", "countries", "holidays", "land_edges", "tz_transitions", "tzids")
 M49_SUBREGIONS = 22
 CURRENCIES_OF_NOTE = {
     "US": ("USD", 2),
@@ -120,7 +120,7 @@ def test_no_nulls_and_sorted_by_a_unique_key(name: str) -> None:
     key_columns = {
         "cities": ["country_iso", "city_id"], "countries": ["country_iso"],
         "holidays": ["country_iso", "date"], "tz_transitions": ["tzid", "transition_utc_s"],
-        "tzids": ["tzid"],
+        "tzids": ["tzid"], "land_edges": ["cell"],
     }[name]  # fmt: skip
     assert all(not field.nullable and table[field.name].null_count == 0 for field in table.schema)
     keys = list(zip(*(table[column].to_pylist() for column in key_columns), strict=True))
@@ -186,6 +186,25 @@ def test_a_metro_is_named_by_the_largest_principal_city_within_forty_kilometres(
     names = dict(zip(city.tolist(), cities["name"].to_pylist(), strict=True))
     inside = np.isin(cities["name"].to_pylist(), ["Brooklyn", "The Bronx", "New Taipei City", "Taipei"])
     assert {names[key] for key in metro[inside].tolist()} == {"New York City", "Taipei"}
+
+
+def test_land_is_where_it_is() -> None:
+    """Mountains, deserts and towns, oceans and straits; 33 % of the grid's cells; nearly all cities."""
+    edges = load("land_edges")["cell"].to_numpy().astype(np.int64)
+    cells = 21_600 * 43_200
+
+    def on_land(lat: float, lon: float) -> bool:
+        row, column = math.floor((90 - lat) * 120), math.floor((lon + 180) * 120)
+        return bool(np.searchsorted(edges, row * 43_200 + column, side="right") % 2)
+
+    land = [(52.52, 13.405), (27.988, 86.925), (-25.3, 131.0), (40.44, -79.99), (23.0, 10.0)]
+    sea = [(0.0, -30.0), (54.5, 3.0), (35.0, 18.0), (-60.0, 100.0), (57.9, 20.5), (36.0, -5.6)]
+    assert all(on_land(*place) for place in land) and not any(on_land(*place) for place in sea)
+    ends = np.append(edges, cells)  # the South Pole is land
+    assert edges[-1] < cells and 0.33 < (ends[1::2] - ends[::2]).sum() / cells < 0.34
+    cities = load("cities")
+    places = zip(*(cities[name].to_numpy() / 1e6 for name in ("lat_udeg", "lon_udeg")), strict=True)
+    assert 0.99 < np.mean([on_land(*place) for place in places]) < 0.995
 
 
 def test_every_country_is_classified() -> None:

@@ -4,13 +4,14 @@ or refused when absurd.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from sim.ground.errors import ContractError, ValidationError
-from tests.states.layer1 import build, rows
+from tests.states.layer1 import build, check, rows
 
 CITIES = Path(__file__).resolve().parents[2] / "config/reference/cities.parquet"
 
@@ -45,6 +46,26 @@ def test_places_differ_between_sites(world) -> None:
     places = {row["city_id"]: row for row in rows(world, "world_footprint_1A")}
     used = {site["city_id"] for site in sites}
     assert used <= set(places) and len(used) > len(places) // 2
+
+
+def test_no_site_lies_in_the_sea_but_in_harbours_and_on_islets(world, cities) -> None:
+    """By the grid of the snapshot in plain integers: some first points were in the sea, no place is."""
+    edges = pq.read_table(CITIES.with_name("land_edges.parquet"))["cell"].to_pylist()
+
+    def on_land(lat_udeg: int, lon_udeg: int) -> bool:
+        row, column = (90_000_000 - lat_udeg) * 120 // 10**6, (lon_udeg + 180_000_000) * 120 // 10**6
+        return bisect_right(edges, row * 43_200 + column) % 2 == 1
+
+    wet = [
+        site
+        for site in rows(world, "site_locations")
+        if not on_land(round(site["lat_deg"] * 1e6), round(site["lon_deg"] * 1e6))
+    ]
+    centres = [cities[site["city_id"]] for site in wet]
+    assert not any(on_land(city["lat_udeg"], city["lon_udeg"]) for city in centres)
+    found = check(world, "sites in the sea")["found"]
+    assert found["in the sea"] == len(wet) and 1000 * len(wet) <= 5 * found["sites"]
+    assert check(world, "ledger 1B.site_place_again")["found"][0] > 0
 
 
 def test_a_wrong_law_of_cities_is_refused(tmp_path: Path) -> None:

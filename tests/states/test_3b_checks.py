@@ -34,6 +34,8 @@ def virtual() -> tuple[MemoryWorld, dict[str, Frame]]:
         (s3_edges, "edges in all", {"edges": -(10**6)}),
         (s3_edges, "ledger 3B.footprint", {"rng.3B.footprint.blocks": 1}),
         (s3_edges, "ledger 3B.edge", {"rng.3B.edge.draws": 6}),
+        (s3_edges, "ledger 3B.edge_again", {"rng.3B.edge_again.blocks": 1}),
+        (s3_edges, "edges in the sea", {"at_sea_inland": 1}),
         (s3_edges, "demand from home", {"home_weight": -(4 * 10**11)}),
         (s3_edges, "largest edge", {"top_weight": 10**12}),
         (s3_edges, "edges a merchant vary", {"edges_squared": -(10**12)}),

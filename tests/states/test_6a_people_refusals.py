@@ -268,6 +268,8 @@ MUTATIONS = {
     "tiers of cards": {"tiers": 100_000},
     "ledger 6A.card": {"cards": 1},
     "ledger 6A.home": {"rng.6A.home.draws": 1},
+    "ledger 6A.home_again": {"again_words": 1},
+    "homes in the sea": {"at_sea_inland": 1},
 }
 
 

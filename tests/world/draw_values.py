@@ -17,6 +17,7 @@ import numpy as np
 from sim.backends import get_backend
 from sim.recipes.entities import id_of
 from sim.recipes.horizon import span_of
+from sim.recipes.land import on_land
 from sim.recipes.months import month_of_day
 from sim.recipes.places import country_letters, world_places
 from sim.rng import block
@@ -295,9 +296,45 @@ def _points(
     order = np.argsort(cities.frame.city_id)
     city = order[np.searchsorted(cities.frame.city_id[order], city_id)]
     words = tuple(case.words[number] for number in draws)
-    return np.stack(cities.around(case.ctx, city, words, reach)), np.stack(
-        [case.fields[lat], case.fields[lon]]
-    )
+    found = np.stack(cities.around(case.ctx, city, words, reach))
+    published = np.stack([case.fields[lat], case.fields[lon]])
+    wet = ~on_land(case.ctx, *found)  # the further tries decide
+    assert (found != published).any(axis=0)[wet].all()
+    return np.where(wet, published, found), published
+
+
+def _further_points(
+    case: Case, of: str, reach: float, city_id: str, lat: str, lon: str
+) -> tuple[Array, Array]:
+    """A row's tries: all but the last are in the sea, and the last is the place, or the centre."""
+    cities = world_places(case.ctx, of)
+    order = np.argsort(cities.frame.city_id)
+    city = order[np.searchsorted(cities.frame.city_id[order], case.fields[city_id])]
+    centre = np.stack([cities.frame.lat_udeg[city], cities.frame.lon_udeg[city]]) / 1e6
+    number = case.fields.x0.astype(np.int64) // 3
+    closer = np.array([1, 1, 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])[number]
+    near = np.where(on_land(case.ctx, *centre), reach * closer, reach)
+    found = np.stack(cities.around(case.ctx, city, (case.words[0], case.words[1], case.words[2]), near))
+    published = np.stack([case.fields[lat], case.fields[lon]])
+    wet = ~on_land(case.ctx, *found)
+    last = np.append(number[1:] == 0, True)[: len(number)]
+    assert np.array_equal(~wet, ~wet & last) and (number[wet & last] == 6).all()
+    return np.where(wet, np.where(last, centre, published), found), published
+
+
+def _site_place_again(case: Case) -> tuple[Array, Array]:
+    policy = case.ctx.params.placement_policy_1B
+    return _further_points(case, "sites", policy.reach, "city_id", "lat_deg", "lon_deg")
+
+
+def _edge_again(case: Case) -> tuple[Array, Array]:
+    policy = case.ctx.params.edge_policy_3B
+    return _further_points(case, "homes", policy.jitter_reach, "city_id", "lat_deg", "lon_deg")
+
+
+def _home_again(case: Case) -> tuple[Array, Array]:
+    prior = case.ctx.params.household_prior_6A
+    return _further_points(case, "homes", prior.jitter_reach, "home_city_id", "home_lat_deg", "home_lon_deg")
 
 
 def _site_scale(case: Case) -> tuple[Array, Array]:
@@ -638,12 +675,14 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("outlet_catalogue", "1A.foreign_choice"): _foreign_choice,
     ("site_locations", "1B.site_city"): _site_city,
     ("site_locations", "1B.site_place"): _site_place,
+    ("site_locations", "1B.site_place_again"): _site_place_again,
     ("s1_site_weights_2B", "2B.site_scale"): _site_scale,
     ("virtual_classification_3B", "3B.virtual_mode"): _virtual_mode,
     ("virtual_classification_3B", "3B.virtual_share"): _virtual_share,
     ("virtual_settlement_3B", "3B.settlement_city"): _settlement,
     ("edge_catalogue_3B", "3B.footprint"): _footprint,
     ("edge_catalogue_3B", "3B.edge"): _edge,
+    ("edge_catalogue_3B", "3B.edge_again"): _edge_again,
     ("s6_merchant_clocks_5A", "5A.merchant_clock"): _clock,
     ("scenario_calendar_5A", "5A.outage"): _outage,
     ("s2_latent_field_5B", "5B.latent_field"): _field,
@@ -653,6 +692,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("arrival_events_5B", "5B.arrival_route"): _arrival_route,
     ("s1_party_base_6A", "6A.household"): _household,
     ("s1_party_base_6A", "6A.home"): _home,
+    ("s1_party_base_6A", "6A.home_again"): _home_again,
     ("s2_account_base_6A", "6A.account_life"): _status,
     ("s2_merchant_account_base_6A", "6A.merchant_reserve"): _reserve,
     ("s2_merchant_account_base_6A", "6A.merchant_account_life"): _status,

@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.join import look_up
+from sim.recipes.land import LAND_NEEDS, LandCounts, count_at_sea, enter, land_checks, landed
 from sim.recipes.nearest import given_places, nearest_cities
 from sim.recipes.places import DISK_NEEDS, MICRO, PLACES_NEEDS, Cities, country_letters, world_places
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
@@ -34,17 +35,19 @@ class Counts(Counters):
     drawn_by_band = Vector(lambda ctx: len(ctx.params.realism_gates_1B.city_size_mix.population_bounds) + 1)
 
 
+AGAIN = "1B.site_place_again"
+
 STATE = State(
     id="1B.S1",
     title="Site locations",
     reads={"outlet_catalogue": ROW_LEVEL, "world_footprint_1A": ROW_LEVEL},
     writes=("site_locations",),
     config=("placement_policy_1B", "realism_gates_1B"),
-    streams=("1B.site_city", "1B.site_place"),
-    counts=(Counts,),
+    streams=("1B.site_city", "1B.site_place", AGAIN),
+    counts=(Counts, LandCounts),
     reference=("cities",),
     external=("merchants_input_1A",),
-    uses=(ALIAS_PICK_NEEDS, BANDS_NEEDS, DISK_NEEDS, PLACES_NEEDS, WORDS_NEEDS),
+    uses=(ALIAS_PICK_NEEDS, BANDS_NEEDS, DISK_NEEDS, LAND_NEEDS, PLACES_NEEDS, WORDS_NEEDS),
 )
 
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
@@ -123,6 +126,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
         ),
         ledger_check(totals, "1B.site_city", seen.rows_drawn, 1),
         ledger_check(totals, "1B.site_place", seen.rows_drawn, 3),
+        *land_checks(totals, AGAIN, "sites"),
     ]
 
 
@@ -135,8 +139,12 @@ def _drawn(ctx: PartitionContext, cities: Cities, outlets: Frame) -> tuple[Array
         ctx, word(ctx, "1B.site_city", site=site, merchant_id=outlets.merchant_id), outlets.legal_country_iso
     )
     x0, x1, x2 = words(ctx, "1B.site_place", site=site, merchant_id=outlets.merchant_id)
-    lat, lon = cities.around(ctx, city, (x0, x1, x2), ctx.params.placement_policy_1B.reach)
-    return city, lat, lon
+    reach = ctx.params.placement_policy_1B.reach
+    first = cities.around(ctx, city, (x0, x1, x2), reach)
+    found = landed(ctx, cities, city, first, reach, AGAIN, site=site, merchant_id=outlets.merchant_id)
+    enter(ctx, found)
+    count_at_sea(ctx, cities, city, found.lat, found.lon)
+    return city, found.lat, found.lon
 
 
 def _count(ctx: PartitionContext, outlets: Frame, sites: Frame, given: Array) -> None:

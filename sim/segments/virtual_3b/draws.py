@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, INTEGER, NORMAL, UNIFORM, Drawn, Explained, MadeOf, Word, at, where
+from sim.recipes.drawn import (
+    CHOICE,
+    INTEGER,
+    NORMAL,
+    UNIFORM,
+    Drawn,
+    Explained,
+    MadeOf,
+    Word,
+    at,
+    position,
+    where,
+)
 from sim.recipes.groups import run_starts
-from sim.segments.virtual_3b.s3_edges import edge_ids
+from sim.recipes.land import FURTHER_WORDS, POINT, further_tries, landed
+from sim.recipes.places import world_places
+from sim.recipes.words import words_at
+from sim.segments.virtual_3b.s3_edges import AGAIN, EDGE, edge_ids
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Frame
@@ -32,6 +47,17 @@ def _edges(ctx: Context, part: Partition, rows: Frame) -> Frame:
     )
     here = here[run_starts(index[here])]
     return at(rows, index[here], edge_rank=rank[here].astype(np.uint64))
+
+
+def _further(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Further tries of edges whose first point lies in the sea."""
+    policy, drew = ctx.params.edge_policy_3B, _edges(ctx, part, rows)
+    cities = world_places(ctx, "homes")
+    city = position(cities.frame.city_id, drew.city_id)
+    fields = {"edge_rank": drew.edge_rank, "merchant_id": drew.merchant_id}
+    x = words_at(ctx, ctx.address(EDGE, **fields))
+    first = cities.around(ctx, city, (x[3], x[4], x[5]), policy.jitter_reach)
+    return further_tries(drew, landed(ctx, cities, city, first, policy.jitter_reach, AGAIN, **fields))
 
 
 _EDGES = "edge_catalogue_3B"
@@ -70,12 +96,11 @@ _DRAWS = (
             Word(0, CHOICE, "country_iso", "country_iso"),
             Word(1, CHOICE, "city_id", "city_id"),
             Word(2, NORMAL, "factor of weight_q"),
-            Word(3, UNIFORM, "distance from the city's centre: its root, in radii"),
-            Word(4, NORMAL, "direction: northward part"),
-            Word(5, NORMAL, "direction: eastward part"),
+            *(Word(3 + number, made, what) for number, (made, what) in enumerate(POINT)),
         ),
         _edges,
     ),
+    Drawn(_EDGES, AGAIN, FURTHER_WORDS, _further),
 )
 
 _MADE_OF = (

@@ -13,6 +13,7 @@ import numpy as np
 from sim.recipes.apportion import fixed_point
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.join import look_up
+from sim.recipes.land import LAND_NEEDS, LandCounts, count_at_sea, enter, land_checks, landed
 from sim.recipes.partitions import row_ranges, rows_of
 from sim.recipes.places import DISK_NEEDS, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
@@ -26,7 +27,7 @@ from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse_any
 from sim.state.totals import Totals
 
-FOOTPRINT, EDGE = "3B.footprint", "3B.edge"
+FOOTPRINT, EDGE, AGAIN = "3B.footprint", "3B.edge", "3B.edge_again"
 # ASCII "edge" above the rank: ids of edges and of other things never share a key
 _EDGE_TAG = np.uint64(0x6564676500000000)
 
@@ -40,9 +41,9 @@ STATE = State(
     },
     config=("edge_policy_3B",),
     writes=("edge_catalogue_3B",),
-    streams=(FOOTPRINT, EDGE),
+    streams=(FOOTPRINT, EDGE, AGAIN),
     kernels=("bounded_integer", "lognormal_factor", "expand_rows"),
-    counts=(EdgeCounts,),
+    counts=(EdgeCounts, LandCounts),
     uses=(
         ALIAS_PICK_NEEDS,
         COUNTRIES_NEEDS,
@@ -50,6 +51,7 @@ STATE = State(
         EDGE_CHECKS_NEEDS,
         ENTITY_NEEDS,
         EXACT_WEIGHTS_NEEDS,
+        LAND_NEEDS,
         PLACES_NEEDS,
         POWER_NEEDS,
         WORDS_NEEDS,
@@ -103,7 +105,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     country = (drawn % law.countries).astype(np.int16)
     cities = world_places(ctx, "homes")
     city = cities.pick(ctx, x[1], country)
-    lat, lon = cities.around(ctx, city, (x[3], x[4], x[5]), policy.jitter_reach)
+    first = cities.around(ctx, city, (x[3], x[4], x[5]), policy.jitter_reach)
+    fields = {"edge_rank": rank, "merchant_id": merchant_id}
+    found = landed(ctx, cities, city, first, policy.jitter_reach, AGAIN, **fields)
+    enter(ctx, found)
+    count_at_sea(ctx, cities, city, found.lat, found.lon)
     spread = np.full(len(city), policy.weight_sigma)
     taste = ctx.kernels.lognormal_factor(x=x[2], mu=spread * spread * -0.5, sigma=spread)
     weight_q = exact_weights(ctx, fixed_point(taste * law.weight[drawn], 32), offsets)
@@ -113,8 +119,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "tzid": cities.frame.tzid[city],
         "edge_id": edge_ids(ctx, merchant_id, rank.astype(np.uint64)),
         "city_id": cities.frame.city_id[city],
-        "lat_deg": lat,
-        "lon_deg": lon,
+        "lat_deg": found.lat,
+        "lon_deg": found.lon,
         "weight_q": weight_q,
         "p_weight": as_share(weight_q),
     }
@@ -152,5 +158,5 @@ def _footprint(ctx: PartitionContext, merchant_id: Array) -> tuple[Array, Array]
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """See `edge_checks`."""
-    return edge_checks(ctx, totals, FOOTPRINT, EDGE)
+    """See `edge_checks` and `land_checks`."""
+    return [*edge_checks(ctx, totals, FOOTPRINT, EDGE), *land_checks(totals, AGAIN, "edges")]

@@ -20,7 +20,7 @@ from sim.ground.read_once import FileBytes, read_once
 from sim.shell.tables.bounds import require_bounded_table
 from sim.state.frames import Frame
 
-TABLES = ("cities", "countries", "holidays", "tz_transitions", "tzids")
+TABLES = ("cities", "countries", "holidays", "land_edges", "tz_transitions", "tzids")
 MAX_TABLE_BYTES, MAX_TABLE_ROWS = 1 << 26, 10_000_000
 MAX_TABLE_MEMORY = 1 << 28
 """Bytes of a table's rows in memory: a hundred times what the largest of ours takes."""

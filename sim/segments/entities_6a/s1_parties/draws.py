@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, NORMAL, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
+from sim.recipes.drawn import CHOICE, RACE, Drawn, Explained, MadeOf, Word, at, position
 from sim.recipes.join import look_up
+from sim.recipes.land import FURTHER_WORDS, POINT, further_tries, landed
+from sim.recipes.places import world_places
 from sim.recipes.words import words_at
 from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.draw_keys import party_cells
 from sim.segments.entities_6a.households import households_of
-from sim.segments.entities_6a.s1_parties.state import HOUSEHOLD, race_keys
+from sim.segments.entities_6a.s1_parties.state import HOME, HOME_AGAIN, HOUSEHOLD, race_keys
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Frame
@@ -45,6 +47,17 @@ def _heads(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return found.with_columns(country_iso=cells.country_iso[head], segment_id=cells.segment_id[head])
 
 
+def _further(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Further tries of homes whose first point lies in the sea, at the address of the first member."""
+    prior, drew = ctx.params.household_prior_6A, _heads(ctx, part, rows)
+    cities = world_places(ctx, "homes")
+    city = position(cities.frame.city_id, drew.home_city_id)
+    fields = {"party_rank": drew.party_rank, "party_cell": cell_words(ctx, drew)}
+    x = words_at(ctx, ctx.address(HOME, **fields))
+    first = cities.around(ctx, city, (x[1], x[2], x[3]), prior.jitter_reach)
+    return further_tries(drew, landed(ctx, cities, city, first, prior.jitter_reach, HOME_AGAIN, **fields))
+
+
 _PARTIES = "s1_party_base_6A"
 
 _DRAWS = (
@@ -59,12 +72,11 @@ _DRAWS = (
         "6A.home",
         (
             Word(0, CHOICE, "home_city_id, by the homes of places", "home_city_id"),
-            Word(1, UNIFORM, "distance from the city's centre: its root, in radii"),
-            Word(2, NORMAL, "direction: northward part"),
-            Word(3, NORMAL, "direction: eastward part"),
+            *(Word(1 + number, made, what) for number, (made, what) in enumerate(POINT)),
         ),
         _heads,
     ),
+    Drawn(_PARTIES, HOME_AGAIN, FURTHER_WORDS, _further),
 )
 
 _MADE_OF = (

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from sim.recipes.land import LAND_NEEDS, LandCounts, count_at_sea, enter, land_checks, landed
 from sim.recipes.places import DISK_NEEDS, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.words import WORDS_NEEDS, word, words
@@ -34,7 +35,7 @@ from sim.state.declaration import Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
-HOUSEHOLD, HOME = "6A.household", "6A.home"
+HOUSEHOLD, HOME, HOME_AGAIN = "6A.household", "6A.home", "6A.home_again"
 PARTITION_PARTIES = 1 << 18
 
 STATE = State(
@@ -42,13 +43,14 @@ STATE = State(
     title="Parties",
     config=("household_prior_6A",),
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
-    streams=(HOUSEHOLD, HOME),
+    streams=(HOUSEHOLD, HOME, HOME_AGAIN),
     kernels=("race_key", "expand_rows"),
-    counts=(PartyCounts,),
+    counts=(PartyCounts, LandCounts),
     uses=(
         ALIAS_PICK_NEEDS,
         CELL_WORDS_NEEDS,
         DISK_NEEDS,
+        LAND_NEEDS,
         PARTY_CHECKS_NEEDS,
         PLACES_NEEDS,
         POPULATION_NEEDS,
@@ -185,17 +187,21 @@ def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) ->
     x0, x1, x2, x3 = words(ctx, HOME, party_rank=rank, party_cell=entity)
     cities = world_places(ctx, "homes")
     city = cities.pick(ctx, x0, country)
-    lat, lon = cities.around(ctx, city, (x1, x2, x3), prior.jitter_reach)
+    first = cities.around(ctx, city, (x1, x2, x3), prior.jitter_reach)
+    fields = {"party_rank": rank, "party_cell": entity}
+    found = landed(ctx, cities, city, first, prior.jitter_reach, HOME_AGAIN, **fields)
+    enter(ctx, found)
+    count_at_sea(ctx, cities, city, found.lat, found.lon)
     return Frame(
         {
             "home_city_id": cities.frame.city_id[city],
-            "home_lat_deg": lat,
-            "home_lon_deg": lon,
+            "home_lat_deg": found.lat,
+            "home_lon_deg": found.lon,
             "home_tzid": cities.frame.tzid[city],
         }
     )
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """See `party_checks`."""
-    return party_checks(ctx, totals, HOUSEHOLD, HOME)
+    """See `party_checks` and `land_checks`."""
+    return [*party_checks(ctx, totals, HOUSEHOLD, HOME), *land_checks(totals, HOME_AGAIN, "homes")]
