@@ -108,11 +108,35 @@ IMPOSSIBLE = {
         "6A.S2.VOCABULARY_MISMATCH",
         "thrift",
     ),
+    "credit account of others": (
+        s2_accounts,
+        {"product_mix_6A.credit.RETAIL.standard": "BUSINESS_SAVINGS"},
+        "6A.S2.POLICY_CONTRADICTS",
+        "no account of RETAIL parties",
+    ),
+    "credit account kept from some": (
+        s2_accounts,
+        {"product_mix_6A.credit.RETAIL.standard": "RETAIL_CREDIT_CARD_PREMIUM"},
+        "6A.S2.POLICY_CONTRADICTS",
+        "keeps some segments",
+    ),
+    "premium share of nothing": (
+        s2_accounts,
+        {"product_mix_6A.credit.BUSINESS.premium_permille": 100},
+        "6A.S2.POLICY_CONTRADICTS",
+        "go together",
+    ),
     "tag without effect": (
         s2_accounts,
         {"account_per_party_6A.tags.CREDIT_AVOIDER": None},
         "6A.S2.POLICY_CONTRADICTS",
         "CREDIT_AVOIDER",
+    ),
+    "card of the market that all must have": (
+        s3_instruments,
+        {"instrument_mix_6A.accounts.RETAIL_CURRENT_BASIC.RETAIL_DEBIT_CARD_PHYSICAL.required": True},
+        "6A.S3.POLICY_CONTRADICTS",
+        "follows the market",
     ),
     "network nobody knows": (
         s3_instruments,
@@ -219,7 +243,7 @@ def test_a_cap_in_all_that_cannot_hold_is_a_kernel_refusal() -> None:
     """Means fit the cap in all, but weights by type leave a cell too little room;
     the run loop makes it exit 4.
     """
-    changes = {"account_per_party_6A.max_per_party.RETAIL": 3, "product_mix_6A.tilt_limit": 3.0}
+    changes = {"account_per_party_6A.max_per_party.RETAIL": 4, "product_mix_6A.tilt_limit": 3.0}
     changes |= {
         f"product_mix_6A.accounts.RETAIL_{name}.segment_tilt": {"stability": 3.0}
         for name in ("SAVINGS_INSTANT", "CURRENT_PREMIUM")
@@ -255,6 +279,8 @@ MUTATIONS = {
     "accounts are older than the horizon": {"late_dates": 1},
     "accounts a party against the prior": {"by_type": 100_000},
     "account states": {"status": 100_000},
+    "credit card holders of RETAIL parties": {"card_holders": 1},
+    "ledger 6A.credit_holder": {"rng.6A.credit_holder.draws": 1},
     "every merchant settles": {"merchants": -1},
     "instruments of each cell": {"wrong_owner": 1},
     "accounts have what is required": {"without_required": 1},
@@ -266,6 +292,8 @@ MUTATIONS = {
     "effective segments": {"segment_by_region": 10_000_000},
     "schemes of DEBIT_CARD": {"marks": 100_000},
     "tiers of cards": {"tiers": 100_000},
+    "RETAIL_DEBIT_CARD_PHYSICAL on RETAIL_CURRENT_BASIC": {"by_market": 1},
+    "ledger 6A.card_holder": {"rng.6A.card_holder.draws": 1},
     "ledger 6A.card": {"cards": 1},
     "ledger 6A.home": {"rng.6A.home.draws": 1},
     "ledger 6A.home_again": {"again_words": 1},

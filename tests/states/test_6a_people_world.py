@@ -100,7 +100,7 @@ def test_totals_are_the_prior_rounded(world: EntityWorld) -> None:
     }
     kind = words(world.frames["s2_account_base_6A"], "account_type", "account_type")
     mix = base_configs()["product_mix_6A"]["accounts"]
-    for name in ("RETAIL_CURRENT_BASIC", "RETAIL_CREDIT_CARD_PREMIUM", "BUSINESS_TERM_LOAN"):
+    for name in ("RETAIL_CURRENT_BASIC", "RETAIL_SAVINGS_FIXED", "BUSINESS_TERM_LOAN"):
         total = int((kind == name).sum())
         assert total == int(np.floor(mix[name]["mean"] * holders[name.split("_")[0]] + 0.5))
 
@@ -148,7 +148,7 @@ def test_leanings_and_gates_show(world: EntityWorld) -> None:
         minlength=PARTIES,
     )
     mean = {name: cards[segment == name].mean() for name in ("R_AFFLUENT", "R_VALUE")}
-    # exp(.7 * .5 + .35 * .25 - .25 * -.55), before the regions: 1.6 times.
+    # exp(.7 * .5 + .35 * .25 - .25 * -.55): 1.6 times, less where nearly everybody holds one.
     assert 1.4 < mean["R_AFFLUENT"] / mean["R_VALUE"] < 2.4
     loans = np.bincount(
         accounts.owner_party_id.astype(np.int64) - 1,
@@ -157,6 +157,23 @@ def test_leanings_and_gates_show(world: EntityWorld) -> None:
     )
     mature = segment == "R_MATURE"
     assert 0.80 <= (loans[mature] == 0).mean() <= 0.95
+
+
+def test_as_many_hold_credit_cards_as_the_market_says(world: EntityWorld) -> None:
+    parties, accounts = world.frames["s1_party_base_6A"], world.frames["s2_account_base_6A"]
+    kind, country = words(accounts, "account_type", "account_type"), words(parties, "country_iso", "country")
+    carded = np.zeros(PARTIES, dtype=bool)
+    carded[accounts.owner_party_id[np.char.find(kind, "CREDIT_CARD") >= 0].astype(np.int64) - 1] = True
+    market = base_configs()["national_payments_6A"]["markets"]
+    for name in ("BR", "DE", "IN", "JP", "NG", "US"):
+        for party_type in ("RETAIL", "BUSINESS"):
+            here = (country == name) & (words(parties, "party_type", "party_type") == party_type)
+            permille = market[name]["holding_permille"]["credit"]
+            assert int(carded[here].sum()) == (int(here.sum()) * permille + 500) // 1000
+    premium = np.char.find(kind, "CREDIT_CARD_PREMIUM") >= 0
+    standard = kind == "RETAIL_CREDIT_CARD_STANDARD"
+    best = set(accounts.owner_party_id[premium].tolist())
+    assert 0.3 < len(best - set(accounts.owner_party_id[standard].tolist())) / len(best) < 0.95
 
 
 def test_merchants_settle_in_the_currency_of_their_home(world: EntityWorld) -> None:

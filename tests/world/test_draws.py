@@ -37,6 +37,8 @@ DECIDED_NO_ROW = {
     "1A.foreign_choice": "countries a chain did not go to have no outlet there",
     "5A.outage": "most days of most zones have no outage",
     "6A.account_weight": "parties that asked for an account of a type and got none",
+    "6A.card_holder": "accounts that were not picked to carry a debit card",
+    "6A.credit_holder": "parties that were not picked to hold a credit card",
     "6A.instrument_weight": "accounts that asked for an instrument of a type and got none",
     "6A.device_demand": "parties that asked for a device of a type and got none",
     "6A.device_start": "cells without a device of a type",

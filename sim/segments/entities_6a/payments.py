@@ -32,6 +32,7 @@ _PACK = "national_payments_6A"
 _KEYS = {"DEBIT_CARD": "debit", "CREDIT_CARD": "credit"}
 WALLET_SYSTEMS = ("IOS", "ANDROID")
 
+HOLDING_NEEDS = Needs(kernels=("capped_share",))
 PAYMENTS_NEEDS = Needs(config=(_PACK,), reference=("countries",), uses=(COUNTRY_TERMS_NEEDS,))
 
 
@@ -105,6 +106,30 @@ def by_country(ctx: Context, key: str) -> list[Any]:
 def permille_of(ctx: Context, key: str, what: str) -> Array:
     """A figure of `holding_permille` or `phones_permille` by country code: int64."""
     return np.array([row[what] for row in by_country(ctx, key)], dtype=np.int64)
+
+
+def shared_holders(
+    ctx: Context, offsets: Array, weight: Array, most: Array, units: Array, start: Array
+) -> Array:
+    """Holders of each cell of a country: uint64, by weight, no cell above its most.
+
+    Args:
+        ctx: Context of a state with kernel `capped_share`.
+        offsets: uint64, k + 1: cells of each country.
+        weight: uint64, n.
+        most: uint64, n: below 2**32.
+        units: uint64, k: holders of each country.
+        start: uint64, k: a word of each country that nothing else has drawn.
+    """
+    count: Array = ctx.kernels.capped_share(
+        offset=offsets, weight=weight, cap=most.astype(np.uint32), units=units, start=start
+    )
+    return count.astype(np.uint64)
+
+
+def holders_of(holders: Array, permille: Array) -> Array:
+    """Holders x permille / 1000, halves up: int64."""
+    return (holders * permille + 500) // 1000
 
 
 def online_rails(ctx: Context) -> Array:

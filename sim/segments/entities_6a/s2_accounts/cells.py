@@ -21,6 +21,13 @@ from sim.segments.entities_6a.cells import (
     share_out,
     total_of,
 )
+from sim.segments.entities_6a.payments import check_payments
+from sim.segments.entities_6a.s2_accounts.credit import (
+    CREDIT_NEEDS,
+    check_credit,
+    credit_groups,
+    first_accounts,
+)
 from sim.segments.entities_6a.terms import (
     by_term,
     currency_of_country,
@@ -38,7 +45,7 @@ ACCOUNT_CELLS_NEEDS = Needs(
     reads={"s1_party_summary_6A": ROW_LEVEL},
     config=("account_per_party_6A", "account_taxonomy_6A", "product_linkage_6A", "product_mix_6A"),
     kernels=("entity_hash",),
-    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, SHARES_NEEDS),
+    uses=(CELL_WORDS_NEEDS, CREDIT_NEEDS, LEANINGS_NEEDS, SHARES_NEEDS),
 )
 
 
@@ -52,12 +59,19 @@ class Accounts:
             required.
         total: uint64, rows x types: all accounts.
         first_id: uint64, rows x types: id of the first one; ids run by country, type, segment.
+        first: uint64, rows x types: holders of credit cards by the account they have first.
     """
 
     summary: Frame
     beyond: Array
     total: Array
     first_id: Array
+    first: Array
+
+    def of(self, rows: Array) -> Accounts:
+        """Some rows of it."""
+        parts = (self.beyond, self.total, self.first_id, self.first)
+        return Accounts(self.summary.take(rows), *(part[rows] for part in parts))
 
 
 def accounts(ctx: Context) -> Accounts:
@@ -71,6 +85,16 @@ def accounts(ctx: Context) -> Accounts:
         ctx.params.product_linkage_6A,
     )
     leanings, chance = Leanings.of(ctx), cell_words(ctx, summary)
+    first = np.zeros(shape, dtype=np.uint64)
+    for name, counts in first_accounts(
+        ctx, summary, {name: eligible_segments(ctx, name) for name in taxonomy}
+    ).items():
+        first[:, ctx.code("account_type", name)] = counts
+    holding = {
+        name: first[:, [ctx.code("account_type", other) for other in group.types]].sum(axis=1)
+        for group in credit_groups(ctx)
+        for name in group.types
+    }
     for code, name in party_account_types(ctx):
         rule, prior = taxonomy[name], mix.accounts[name]
         own = summary.party_type == ctx.code("party_type", rule.party_type)
@@ -81,17 +105,21 @@ def accounts(ctx: Context) -> Accounts:
             parents = [ctx.code("account_type", other) for other in links.requires_any[name]]
             size = np.where(size > 0, total[:, parents].sum(axis=1), np.uint64(0))
         must = holders if rule.required else 0
+        if name in holding:
+            size = capacity = np.where(size > 0, holding[name], np.uint64(0))
+            holders, must = int(holding[name].sum()), int(first[:, code].sum())
         factor = leanings.factor(ctx, prior.segment_tilt, prior.region_tilt, mix.tilt_limit)
         mean = f"product_mix_6A.accounts.{name}.mean"
         beyond[:, code] = share_out(
-            ctx, total_of(prior.mean, holders) - must, summary, size, factor, chance, name, mean
+            ctx, max(total_of(prior.mean, holders) - must, 0), summary, size, factor, chance, name, mean
         )
-        total[:, code] = beyond[:, code] + (summary.parties * own if rule.required else np.uint64(0))
+        must_have = summary.parties * own if rule.required else first[:, code]
+        total[:, code] = beyond[:, code] + must_have
         cap = ctx.params.account_per_party_6A.accounts[name].cap
         require_capacity(
             ctx, name, summary, total[:, code], capacity, cap, f"account_per_party_6A.accounts.{name}.cap"
         )
-    return Accounts(summary, beyond, total, _first_ids(summary, total))
+    return Accounts(summary, beyond, total, _first_ids(summary, total), first)
 
 
 def party_account_types(ctx: Context) -> list[tuple[int, str]]:
@@ -153,6 +181,8 @@ def check_products(ctx: Context) -> None:
     require_terms(
         ctx, links.not_eligible, party, "product_linkage_6A.not_eligible", "account_type (of parties)", False
     )
+    check_payments(ctx)
+    check_credit(ctx)
     leanings = Leanings.of(ctx)
     for name, prior in mix.accounts.items():
         leanings.check(ctx, prior, f"product_mix_6A.accounts.{name}", "segment_tilt", "region_tilt")

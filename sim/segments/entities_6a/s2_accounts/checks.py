@@ -8,12 +8,15 @@ from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.horizon import span_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
+from sim.segments.entities_6a.payments import PAYMENTS_NEEDS, holders_of, permille_of
 from sim.segments.entities_6a.s2_accounts.cells import (
     ACCOUNT_CELLS_NEEDS,
+    Accounts,
     accounts,
     eligible_segments,
     party_account_types,
 )
+from sim.segments.entities_6a.s2_accounts.credit import CREDIT_NEEDS, PICK, START, credit_groups
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status_limits
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts
 from sim.segments.entities_6a.spread import holds_any
@@ -33,7 +36,7 @@ ACCOUNT_CHECKS_NEEDS = Needs(
         "realism_gates_6A",
         "scenario_horizon_5A",
     ),
-    uses=(ACCOUNT_CELLS_NEEDS, ACCOUNT_LIFE_NEEDS),
+    uses=(ACCOUNT_CELLS_NEEDS, ACCOUNT_LIFE_NEEDS, CREDIT_NEEDS, PAYMENTS_NEEDS),
 )
 
 
@@ -49,7 +52,8 @@ class AccountCounts(Counters):
     late_dates = Scalar()
     by_type = Vector("account_type", lambda ctx: _most(ctx) + 1)
     by_party_type = Vector("party_type", lambda ctx: _most(ctx) + 1)
-    card_holders = Vector("party_type")
+    parties = Vector("party_type", "country")
+    card_holders = Vector("party_type", "country")
     status = Vector("account_type", "account_status")
 
 
@@ -106,8 +110,13 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     ctx.count(AccountCounts.by_type, by_type)
     per_kind = [histogram(in_all[kind == code], tallest) for code in range(len(ctx.vocabulary("party_type")))]
     ctx.count(AccountCounts.by_party_type, np.stack(per_kind))
-    cards = [code for code, name in party_account_types(ctx) if taxonomy[name].ledger == "CREDIT_REVOLVING"]
-    ctx.count(AccountCounts.card_holders, np.bincount(kind[holds_any(found, cards)], minlength=len(per_kind)))
+    countries = len(ctx.vocabulary("country"))
+    country = columns.repeat(summary.country_iso.astype(np.int64), summary.parties)
+    place, size = kind.astype(np.int64) * countries + country, len(per_kind) * countries
+    ctx.count(AccountCounts.parties, np.bincount(place, minlength=size))
+    types_of_cards = [name for group in credit_groups(ctx) for name in group.types]
+    cards = [ctx.code("account_type", name) for name in types_of_cards]
+    ctx.count(AccountCounts.card_holders, np.bincount(place[holds_any(found, cards)], minlength=size))
     ctx.count(
         AccountCounts.late_dates,
         int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()),
@@ -165,10 +174,12 @@ def account_checks(
         Check("everybody has what is required", seen.without_required == 0, seen.without_required, 0),
         Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),
         Check("accounts are older than the horizon", seen.late_dates == 0, seen.late_dates, 0),
-        _mean_check(ctx, found, gates.mean_tolerance_permille),
+        _mean_check(ctx, found, gates.mean_tolerance_permille, all_cells.first),
+        *_holding_checks(ctx, seen.parties, seen.card_holders),
         _status_check(ctx, seen.status, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], int(used.sum()), 1),
+        *_credit_ledger(ctx, totals, all_cells),
         ledger_check(totals, streams[2], rows, 2),
         Check("every merchant settles", settled.merchants == merchants, settled.merchants, merchants),
         ledger_check(totals, merchant_streams[0], merchants, 1),
@@ -184,30 +195,60 @@ def account_checks(
         )
         if held["holders"] >= gates.judged_from:
             result.append(between_check(f"accounts a {name} party", held["mean_permille"], bounds, note))
-            share = int(seen.card_holders[code]) * 1000 // held["holders"]
-            penetration = tuple(gates.card_penetration_permille[name])
-            result.append(
-                between_check(
-                    f"card penetration of {name} parties",
-                    share,
-                    penetration,
-                    "with a revolving credit account, permille",
-                )
-            )
     return result
 
 
-def _mean_check(ctx: Context, found: Array, tolerance: int) -> Check:
-    """Accounts a party of each type against the prior's mean.
+def _credit_ledger(ctx: Context, totals: Totals, cells: Accounts) -> list[Check]:
+    """Every party of a cell that picks somebody draws a weight at each step."""
+    drawn = starts = 0
+    for group in credit_groups(ctx):
+        codes = [ctx.code("account_type", name) for name in group.types]
+        steps = [cells.first[:, codes].sum(axis=1), *(cells.first[:, code] for code in codes[1:])]
+        for units in steps:
+            drawn += int(cells.summary.parties[units > 0].sum())
+            starts += int((units > 0).sum())
+    return [ledger_check(totals, PICK, drawn, 1), ledger_check(totals, START, starts, 1)]
+
+
+def _holding_checks(ctx: Context, parties: Array, holders: Array) -> list[Check]:
+    """Parties with a credit card, of each country against the table; a country's holders are rounded."""
+    share, names = permille_of(ctx, "holding_permille", "credit"), ctx.vocabulary("country")
+    result = []
+    for group in credit_groups(ctx):
+        found, wanted = holders[group.party_type], holders_of(parties[group.party_type], share)
+        off = np.abs(found - wanted)
+        worst = int(np.argmax(off))
+        result.append(
+            Check(
+                f"credit card holders of {ctx.vocabulary('party_type')[group.party_type]} parties",
+                bool((off == 0).all()),
+                {"country": names[worst], "holders": int(found[worst]), "countries": int((found > 0).sum())},
+                {"country": names[worst], "holders": int(wanted[worst])},
+                "of every country as national_payments_6A says; the country that is farthest off is shown",
+            )
+        )
+    return result
+
+
+def _mean_check(ctx: Context, found: Array, tolerance: int, first: Array) -> Check:
+    """Accounts a party of each type against the prior's mean; of credit cards, accounts a holder.
 
     The totals are rounded, so one account is allowed for.
     """
     table, passed = {}, True
+    codes = {name: code for code, name in party_account_types(ctx)}
+    holding = {
+        name: int(first[:, [codes[other] for other in group.types]].sum())
+        for group in credit_groups(ctx)
+        for name in group.types
+    }
     for code, name in party_account_types(ctx):
         seen = figures(found[code])
         prior = ctx.params.product_mix_6A.accounts[name].mean
         total = int((found[code] * np.arange(found.shape[1])).sum())
-        wanted = prior * seen["holders"]
+        wanted = prior * (holding[name] if name in holding else seen["holders"])
+        if name in holding:  # nobody holds less than the first one
+            wanted = max(wanted, float(first[:, code].sum()))
         passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
         table[name] = {
             "prior_permille": round(prior * 1000),

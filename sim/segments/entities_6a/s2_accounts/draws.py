@@ -20,12 +20,13 @@ from sim.recipes.drawn import (
 from sim.segments.entities_6a.draw_keys import accounts_of, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s2_accounts.cells import accounts
+from sim.segments.entities_6a.s2_accounts.credit import credit_groups
 from sim.segments.entities_6a.s2_accounts.state import WEIGHT as WEIGHT_STREAM
 from sim.segments.entities_6a.s2_accounts.state import weight_shape
 from sim.segments.entities_6a.terms import WHOLE
 from sim.state.context import Context
 from sim.state.declaration import Partition
-from sim.state.frames import Array, Frame
+from sim.state.frames import Array, Frame, concat
 
 
 def _accounts(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -37,6 +38,20 @@ def _accounts(ctx: Context, part: Partition, rows: Frame) -> Frame:
 def _owners(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """What the owner of each account asked for of its type."""
     return _asking(ctx, rows, rows.owner_party_id)
+
+
+def _credit(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """The owner of each credit account, at both steps of picking holders where its type has two."""
+    found, first = [], accounts(ctx).first
+    for group in credit_groups(ctx):
+        codes = [ctx.code("account_type", name) for name in group.types]
+        here = np.flatnonzero(np.isin(rows.account_type, codes))
+        cells = party_cells(ctx, rows.owner_party_id[here])
+        for step, units in enumerate([first[:, codes].sum(axis=1), *(first[:, code] for code in codes[1:])]):
+            drew = np.flatnonzero(units[cells.cell] > 0)
+            keys = {name: cells[name][drew] for name in ("country_iso", "segment_id", "party_rank")}
+            found.append(at(rows, here[drew], credit_step=np.full(len(drew), step), **keys))
+    return concat(found)
 
 
 def _holders(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -121,6 +136,7 @@ _BASE, _HOLDINGS, _MERCHANTS = (
 )
 _WEIGHT = (Word(0, WEIGHT, "how much the party asks for of its cell's accounts of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's accounts begins"),)
+_CREDIT = (Word(0, WEIGHT, "how likely the owner is picked: to hold a credit card, or a premium one first"),)
 _LIFE = (
     Word(0, NORMAL, "open_date: age in years = median x exp(sigma n)"),
     Word(1, INTEGER, "status, by the mix of its ledger", below=WHOLE),
@@ -129,6 +145,8 @@ _LIFE = (
 _DRAWS = (
     Drawn(_BASE, "6A.account_weight", _WEIGHT, _owners),
     Drawn(_BASE, "6A.account_start", _START, _owners),
+    Drawn(_BASE, "6A.credit_holder", _CREDIT, _credit),
+    Drawn(_BASE, "6A.credit_start", _START, _credit),
     Drawn(_BASE, "6A.account_life", _LIFE, _accounts),
     Drawn(_HOLDINGS, "6A.account_weight", _WEIGHT, _holders),
     Drawn(_HOLDINGS, "6A.account_start", _START, _holders),

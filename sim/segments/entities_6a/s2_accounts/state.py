@@ -27,6 +27,7 @@ from sim.segments.entities_6a.s2_accounts.checks import (
     account_checks,
     count_accounts,
 )
+from sim.segments.entities_6a.s2_accounts.credit import CREDIT_HOLDERS_NEEDS, give_first
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, account_life
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import LIFE as MERCHANT_LIFE
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import (
@@ -66,6 +67,7 @@ STATE = State(
         ACCOUNT_CHECKS_NEEDS,
         ACCOUNT_LIFE_NEEDS,
         COUNTRY_TERMS_NEEDS,
+        CREDIT_HOLDERS_NEEDS,
         MERCHANT_ACCOUNTS_NEEDS,
         SPREAD_NEEDS,
     ),
@@ -89,13 +91,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     all_cells, (first, stop) = accounts(ctx), rows_of(part)
     begin = all_cells.summary.first_party_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
-    cells = Accounts(
-        all_cells.summary.take(mine), all_cells.beyond[mine], all_cells.total[mine], all_cells.first_id[mine]
-    )
+    cells = all_cells.of(mine)
     held = ctx.columns.xp.zeros((stop - first, len(ctx.vocabulary("account_type"))), dtype=np.uint8)
     entity = cell_entities(ctx, cells.summary)
+    start = {name: cells.first[:, code] for code, name in party_account_types(ctx)}
+    holders = give_first(ctx, cells.summary, start, first, held)
     for code, name in party_account_types(ctx):
-        _allocate(ctx, cells, entity[:, code], first, held, code, name)
+        _allocate(ctx, cells, entity[:, code], first, held, code, name, holders)
     base, summary = _rows(ctx, cells, entity, first, held)
     party, kind = np.nonzero(held)
     holdings = Frame(
@@ -117,15 +119,24 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 
 def _allocate(
-    ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array, code: int, name: str
+    ctx: PartitionContext,
+    cells: Accounts,
+    entity: Array,
+    first: int,
+    held: Array,
+    code: int,
+    name: str,
+    holders: dict[str, Array],
 ) -> None:
-    """Give the parties of a partition their accounts of one type: fills column `code` of `held`."""
+    """Give the parties of a partition their accounts of one type: fills column `code` of `held`.
+
+    Those of credit cards, of which `held` has the first, go to `holders` alone.
+    """
     columns, rule, limits = (
         ctx.columns,
         ctx.params.account_taxonomy_6A.party_accounts[name],
         ctx.params.account_per_party_6A,
     )
-    must = np.uint32(1 if rule.required else 0)
     if rule.required:
         own = cells.summary.party_type == ctx.code("party_type", rule.party_type)
         held[:, code] = columns.repeat(own, cells.summary.parties)
@@ -141,9 +152,12 @@ def _allocate(
     if name in links:
         parents = [ctx.code("account_type", other) for other in links[name]]
         eligible = holds_any(held, parents)[party]
+    if name in holders:
+        eligible &= holders[name][party]
     most = np.uint32(limits.max_per_party[rule.party_type])
     in_all = held[party].sum(axis=1, dtype=np.uint32)
-    capacity = np.minimum(np.uint32(limits.accounts[name].cap) - must, most - np.minimum(in_all, most))
+    own = held[party, code].astype(np.uint32)
+    capacity = np.minimum(np.uint32(limits.accounts[name].cap) - own, most - np.minimum(in_all, most))
     idle, sigma = weight_shape(ctx, name, summary.segment_id)
     law = Law({"account_cell": entity[rows]}, cells.beyond[rows, code], idle, sigma)
     count = spread(ctx, law, offsets, cell, {"party_rank": rank}, capacity, eligible, (WEIGHT, START))

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.apportion import fixed_point
+from sim.recipes.groups import run_offsets
 from sim.segments.entities_6a.cells import (
     CELL_WORDS_NEEDS,
+    FACTOR_BITS,
     LEANINGS_NEEDS,
     SHARES_NEEDS,
     Leanings,
@@ -20,8 +23,16 @@ from sim.segments.entities_6a.cells import (
     share_out,
     total_of,
 )
-from sim.segments.entities_6a.payments import FUNDINGS, PAYMENTS_NEEDS, check_payments
-from sim.segments.entities_6a.terms import by_term, require_terms, shares
+from sim.segments.entities_6a.payments import (
+    FUNDINGS,
+    HOLDING_NEEDS,
+    PAYMENTS_NEEDS,
+    check_payments,
+    holders_of,
+    permille_of,
+    shared_holders,
+)
+from sim.segments.entities_6a.terms import by_term, entry, require_terms, shares
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
@@ -39,7 +50,7 @@ INSTRUMENT_CELLS_NEEDS = Needs(
         "instrument_taxonomy_6A",
     ),
     kernels=("entity_hash",),
-    uses=(CELL_WORDS_NEEDS, LEANINGS_NEEDS, PAYMENTS_NEEDS, SHARES_NEEDS),
+    uses=(CELL_WORDS_NEEDS, HOLDING_NEEDS, LEANINGS_NEEDS, PAYMENTS_NEEDS, SHARES_NEEDS),
 )
 
 
@@ -52,11 +63,17 @@ class Instruments:
         beyond: uint64, rows x types: instruments beyond the one each account must have; all where none is
             required.
         total: uint64, rows x types: all instruments.
+        first: uint64, rows x types: accounts with a card that not all of their type have.
     """
 
     summary: Frame
     beyond: Array
     total: Array
+    first: Array
+
+    def of(self, rows: Array) -> Instruments:
+        """Some rows of it."""
+        return Instruments(self.summary.take(rows), self.beyond[rows], self.total[rows], self.first[rows])
 
 
 def instruments(ctx: Context) -> Instruments:
@@ -64,6 +81,7 @@ def instruments(ctx: Context) -> Instruments:
     summary = ctx.load("s2_account_summary_6A")
     shape = (len(summary), len(ctx.vocabulary("instrument_type")))
     beyond, total = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
+    first = np.zeros(shape, dtype=np.uint64)
     mix, links = ctx.params.instrument_mix_6A, ctx.params.instrument_linkage_6A.requires_any
     leanings = Leanings.of(ctx)
     words = cell_words(ctx, summary)
@@ -77,18 +95,33 @@ def instruments(ctx: Context) -> Instruments:
             if name in links:
                 parents = [ctx.code("instrument_type", other) for other in links[name]]
                 size = total[own][:, parents].sum(axis=1)
-            must = holders if prior.required else 0
             factor = leanings.factor(ctx, tilt.segment, tilt.region, mix.tilt_limit)
+            have, must = holders, holders if prior.required else 0
+            if entry(prior, "by_market", False):
+                first[own, code] = size = _by_market(ctx, rows, factor, words[own])
+                have = must = int(size.sum())
             what = f"{name} of {account_type}"
             mean = f"instrument_mix_6A.accounts.{account_type}.{name}.mean"
             beyond[own, code] = share_out(
-                ctx, total_of(prior.mean, holders) - must, rows, size, factor, words[own], what, mean
+                ctx, max(total_of(prior.mean, have) - must, 0), rows, size, factor, words[own], what, mean
             )
-            total[own, code] = beyond[own, code] + (rows.accounts if prior.required else np.uint64(0))
+            must_have = rows.accounts if prior.required else first[own, code]
+            total[own, code] = beyond[own, code] + must_have
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
             where = f"instrument_per_account_6A.accounts.{account_type}.{name}.cap"
             require_capacity(ctx, what, rows, total[own, code], rows.accounts, cap, where)
-    return Instruments(summary, beyond, total)
+    return Instruments(summary, beyond, total, first)
+
+
+def _by_market(ctx: Context, rows: Frame, factor: Array, words: Array) -> Array:
+    """Accounts of each cell with a debit card, exact in every country: uint64."""
+    offsets = run_offsets(rows.country_iso)
+    starts = offsets[:-1].astype(np.int64)
+    accounts = np.add.reduceat(rows.accounts.astype(np.int64), starts) if len(rows) else rows.accounts
+    permille = permille_of(ctx, "holding_permille", "debit")[rows.country_iso[starts]]
+    units = holders_of(accounts.astype(np.int64), permille).astype(np.uint64)
+    weight = rows.accounts * fixed_point(factor, FACTOR_BITS)[rows.region_id, rows.segment_id]
+    return shared_holders(ctx, offsets, weight, rows.accounts, units, words[starts])
 
 
 def instruments_of(ctx: Context, account_type: str) -> list[tuple[int, str]]:
@@ -203,6 +236,11 @@ def _contradictions(ctx: Context) -> list[Fault]:
                         f"{name} is required of every {account_type}, but its mean is {prior.mean}, below 1",
                     )
                 )
+            if entry(prior, "by_market", False) and (prior.required or prior.mean < 1):
+                what = (
+                    f"{name} of {account_type} follows the market: it is not required, its mean not below 1"
+                )
+                faults.append(Fault(at, what))
             if prior.mean > cap:
                 faults.append(
                     Fault(f"{at}.mean", f"{name} of {account_type}: mean {prior.mean} is above the cap {cap}")

@@ -7,18 +7,24 @@ import numpy as np
 from sim.recipes.audits import between_check, ledger_check
 from sim.recipes.horizon import span_of
 from sim.recipes.months import first_day_of_month, month_of_day
-from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
-from sim.segments.entities_6a.payments import FUNDINGS, PAYMENTS_NEEDS, Marks, marks_of
 from sim.segments.entities_6a.s3_instruments.cells import (
     CARDS,
     INSTRUMENT_CELLS_NEEDS,
+    Instruments,
     instruments,
     instruments_of,
     is_class,
 )
+from sim.segments.entities_6a.s3_instruments.market_checks import (
+    MARKET_CHECKS_NEEDS,
+    MarketCounts,
+    count_marks,
+    market_checks,
+    pick_check,
+)
 from sim.segments.entities_6a.s3_instruments.rows import Holders
-from sim.segments.entities_6a.terms import WHOLE, shares
+from sim.segments.entities_6a.terms import entry, shares
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Measurement, Needs
@@ -34,7 +40,7 @@ INSTRUMENT_CHECKS_NEEDS = Needs(
         "realism_gates_6A",
         "scenario_horizon_5A",
     ),
-    uses=(INSTRUMENT_CELLS_NEEDS, PAYMENTS_NEEDS),
+    uses=(INSTRUMENT_CELLS_NEEDS, MARKET_CHECKS_NEEDS),
 )
 
 
@@ -49,7 +55,6 @@ class InstrumentCounts(Counters):
     rule_breaks = Scalar()
     wrong_dates = Scalar()
     undated = Scalar()
-    strange_marks = Scalar()
     cards = Scalar()
     table = Vector(
         "account_type",
@@ -58,7 +63,6 @@ class InstrumentCounts(Counters):
     )
     per_account = Vector(lambda ctx: ctx.params.instrument_per_account_6A.max_per_account + 1)
     schemes = Vector("instrument_type", "scheme")
-    marks = Vector(len(FUNDINGS), "country", lambda ctx: len(marks_of(ctx).scheme))
     tiers = Vector("account_type", "brand_tier")
 
 
@@ -81,6 +85,8 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
     in_all = found.sum(axis=1, dtype=np.int64)
     over, broken, missing = int((in_all > limits.max_per_account).sum()), 0, 0
     kind = holders.summary.account_type[holders.group]
+    place = holders.summary.country_iso[holders.group]
+    carrying = np.zeros((kinds, len(ctx.vocabulary("country"))), dtype=np.int64)
     for account_type, rules in ctx.params.instrument_mix_6A.accounts.items():
         at = ctx.code("account_type", account_type)
         own = found[np.flatnonzero(kind == at)]
@@ -89,6 +95,9 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
             listed[code] = True
             over += int((own[:, code] > limits.accounts[account_type][name].cap).sum())
             missing += int((own[:, code] == 0).sum()) if rules[name].required else 0
+            if entry(rules[name], "by_market", False):
+                carry = place[np.flatnonzero(kind == at)][own[:, code] > 0]
+                carrying[code] += np.bincount(carry, minlength=carrying.shape[1])
             if name in links:
                 parents = own[:, [ctx.code("instrument_type", other) for other in links[name]]].any(axis=1)
                 broken += int(((own[:, code] > 0) & ~parents).sum())
@@ -106,6 +115,7 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
     ctx.count(InstrumentCounts.without_required, missing)
     ctx.count(InstrumentCounts.rule_breaks, broken)
     ctx.count(InstrumentCounts.table, table)
+    ctx.count(MarketCounts.by_market, carrying)
     ctx.count(InstrumentCounts.per_account, histogram(in_all, tallest))
     _count_dates(ctx, holders, account, base)
 
@@ -132,39 +142,16 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     account_type = holders.summary.account_type[holders.group[account[own]]]
     key = account_type.astype(np.int64) * shape[1] + base.brand_tier[own]
     ctx.count(InstrumentCounts.tiers, np.bincount(key, minlength=shape[0] * shape[1]))
-    _count_marks(ctx, holders.summary.country_iso[holders.group[account[own]]], base.take(own))
+    count_marks(ctx, holders.summary.country_iso[holders.group[account[own]]], base.take(own))
 
 
-def _count_marks(ctx: PartitionContext, country: Array, cards: Frame) -> None:
-    """Cards by funding, country and what they bear; those that bear what their country has no card of."""
-    marks, schemes = marks_of(ctx), len(ctx.vocabulary("scheme"))
-    place = np.full((schemes, schemes + 1), -1, dtype=np.int64)
-    place[marks.scheme, marks.co_badge] = np.arange(len(marks.scheme))  # no co-badge: the last column
-    other = np.where(cards.present("co_badge_scheme"), cards.co_badge_scheme, np.int16(schemes))
-    mark, funding = place[cards.scheme, other], _funding(ctx)[cards.instrument_type]
-    known = mark >= 0
-    known &= (marks.parts[funding, country, mark] > 0) & (
-        marks.domestic[country, mark] == cards.domestic_only
-    )
-    ctx.count(InstrumentCounts.strange_marks, int((~known).sum()))
-    key = (funding * len(ctx.vocabulary("country")) + country) * len(marks.scheme) + mark
-    ctx.count(InstrumentCounts.marks, np.bincount(key[known], minlength=marks.parts.size))
-
-
-def _funding(ctx: Context) -> Array:
-    """Place in `FUNDINGS` of each instrument type: int64, 0 for those that are no cards."""
-    kinds = ctx.params.instrument_taxonomy_6A.instruments
-    names = [kinds[name] for name in ctx.vocabulary("instrument_type")]
-    return np.array([FUNDINGS.index(kind) if kind in FUNDINGS else 0 for kind in names], dtype=np.int64)
-
-
-def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str]) -> list[Check]:
+def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str, str, str]) -> list[Check]:
     """Model checks of 6A.S3.
 
     Args:
         ctx: Context with everything `instruments` needs and `realism_gates_6A`.
         totals: Sums of `count_instruments`.
-        streams: Weights, starts, cards.
+        streams: Weights, starts, cards; weights and starts of picking who carries a card.
     """
     seen = InstrumentCounts(totals)
     gates, all_cells = ctx.params.realism_gates_6A.instruments, instruments(ctx)
@@ -175,7 +162,7 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
     rows = int(all_cells.total.sum())
     exact = [int((measured != planned).sum()), seen.rows - rows, seen.misplaced, seen.wrong_owner]
     rules = [seen.over_cap, seen.without_required, seen.rule_breaks, seen.wrong_dates, seen.undated]
-    busy = all_cells.beyond > 0
+    busy, picking = all_cells.beyond > 0, all_cells.first > 0
     drawn, cells = int((all_cells.summary.accounts[:, None] * busy).sum()), int(busy.sum())
     per_account = seen.per_account
     carrying = (int(per_account.sum()) - int(per_account[0])) * 1000 // max(1, int(per_account.sum()))
@@ -196,40 +183,29 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
             "opened <= issued < horizon <= expiry",
         ),
         Check("cards alone expire", rules[4] == 0, rules[4], 0),
-        Check(
-            "cards bear what their country has",
-            seen.strange_marks == 0,
-            seen.strange_marks,
-            0,
-            "cards with marks, or a reach, that national_payments_6A does not give their country",
-        ),
-        _mean_check(ctx, table, gates.mean_tolerance_permille),
+        _mean_check(ctx, table, gates.mean_tolerance_permille, all_cells),
+        *market_checks(ctx, totals, all_cells, gates.draw_sigmas),
         between_check(
             "accounts with an instrument", carrying, tuple(gates.instrumented_permille), "permille"
         ),
-        *mix_checks(ctx, seen.marks, seen.tiers, gates.draw_sigmas),
+        tier_check(ctx, seen.tiers, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
         ledger_check(totals, streams[2], seen.cards, 4),
+        ledger_check(totals, streams[3], int((all_cells.summary.accounts[:, None] * picking).sum()), 1),
+        ledger_check(totals, streams[4], int(picking.sum()), 1),
     ]
 
 
-def mix_checks(ctx: Context, found: Array, tiers: Array, sigmas: float) -> list[Check]:
-    """Drawn networks and tiers against their mixes.
+def tier_check(ctx: Context, tiers: Array, sigmas: float) -> Check:
+    """Drawn tiers of cards against their mixes.
 
     Args:
         ctx: Context.
-        found: int64, fundings x countries x kinds of `marks_of`: cards.
         tiers: int64: cards by account type and tier, flat.
         sigmas: Standard deviations allowed.
     """
-    taxonomy, marks = ctx.params.instrument_taxonomy_6A, marks_of(ctx)
-    result = []
-    for number, funding in enumerate(FUNDINGS):
-        here = np.flatnonzero(found[number].sum(axis=1))
-        labels = [f"{ctx.vocabulary('country')[at]} {mark}" for at in here for mark in mark_names(ctx, marks)]
-        parts = marks.parts[number, here]
-        result.append(_draws(f"schemes of {funding}", labels, found[number, here], parts, sigmas))
+    taxonomy = ctx.params.instrument_taxonomy_6A
     names = list(taxonomy.brand_tier_mix)
     at = "instrument_taxonomy_6A.brand_tier_mix"
     prior = np.stack(
@@ -239,14 +215,7 @@ def mix_checks(ctx: Context, found: Array, tiers: Array, sigmas: float) -> list[
         [ctx.code("account_type", name) for name in names]
     ]
     labels = [f"{name} {tier}" for name in names for tier in ctx.vocabulary("brand_tier")]
-    return [*result, _draws("tiers of cards", labels, found, prior, sigmas)]
-
-
-def mark_names(ctx: Context, marks: Marks) -> list[str]:
-    """What each kind of card bears, as a pack says it."""
-    terms = ctx.vocabulary("scheme")
-    pairs = zip(marks.scheme.tolist(), marks.co_badge.tolist(), strict=True)
-    return [terms[one] if two < 0 else f"{terms[one]}+{terms[two]}" for one, two in pairs]
+    return pick_check("tiers of cards", labels, found, prior, sigmas)
 
 
 def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
@@ -259,21 +228,8 @@ def instrument_measurements(ctx: Context, totals: Totals) -> list[Measurement]:
     ]
 
 
-def _draws(name: str, labels: list[str], found: Array, prior: Array, sigmas: float) -> Check:
-    """Check counts (int64, rows x terms) of independent picks against shares in ten-thousandths.
-
-    The shares are uint64, rows x terms.
-    """
-    share = prior.astype(np.float64) / np.float64(WHOLE)
-    expected = share * found.sum(axis=1)[:, None]
-    variance = expected * (1.0 - share)
-    return sampling_check(
-        name, labels, found.ravel(), expected.ravel(), variance.ravel(), (sigmas, 1.0), "independent picks"
-    )
-
-
-def _mean_check(ctx: Context, table: Array, tolerance: int) -> Check:
-    """Instruments an account of each type against the prior's mean.
+def _mean_check(ctx: Context, table: Array, tolerance: int, cells: Instruments) -> Check:
+    """Instruments an account of each type against the prior's mean, or an account that has one.
 
     The totals are rounded, so one instrument is allowed for.
     """
@@ -283,7 +239,12 @@ def _mean_check(ctx: Context, table: Array, tolerance: int) -> Check:
         for code, name in instruments_of(ctx, account_type):
             seen = figures(table[at, code])
             total = int((table[at, code] * np.arange(table.shape[2])).sum())
-            wanted = rules[name].mean * seen["holders"]
+            have = float(seen["holders"])
+            if entry(rules[name], "by_market", False):
+                mine = cells.summary.account_type == at
+                have *= float(cells.first[mine, code].sum())
+                have /= max(float(cells.summary.accounts[mine].sum()), 1.0)
+            wanted = rules[name].mean * have
             passed &= abs(total - wanted) <= wanted * tolerance / 1000 + 1
             cap = ctx.params.instrument_per_account_6A.accounts[account_type][name].cap
             shown[f"{account_type} {name}"] = {

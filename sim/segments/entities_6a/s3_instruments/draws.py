@@ -8,6 +8,7 @@ from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, MadeOf,
 from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, instruments, is_class
+from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
@@ -40,6 +41,21 @@ def _asking(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """What the account of each instrument asked for of its type."""
     accounts = rows_by_id(accounts_of(ctx, part=part.index), "account_id", rows.account_id)
     return _with_law(ctx, at(rows, np.arange(len(rows)), **{name: accounts[name] for name in _ACCOUNT}))
+
+
+def _picked(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Accounts of instruments of a type that the market gives to some accounts alone."""
+    found = _asking(ctx, part, rows)
+    mine = [
+        (ctx.code("account_type", account), ctx.code("instrument_type", name))
+        for account, rules in ctx.params.instrument_mix_6A.accounts.items()
+        for name, prior in rules.items()
+        if entry(prior, "by_market", False)
+    ]
+    here = np.zeros(len(found), dtype=np.bool_)
+    for account, kind in mine:
+        here |= (found.account_type == account) & (found.instrument_type == kind)
+    return found.take(np.flatnonzero(here))
 
 
 def _asking_of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -125,6 +141,7 @@ _BASE, _LINKS, _HOLDINGS = (
 )
 _WEIGHT = (Word(0, WEIGHT, "how much the account asks for of its cell's instruments of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's instruments begins"),)
+_PICK = (Word(0, WEIGHT, "how likely the account is picked to carry one"),)
 _CARD = (
     Word(0, CHOICE, "scheme and co_badge_scheme", "scheme"),
     Word(1, CHOICE, "brand_tier", "brand_tier"),
@@ -139,6 +156,8 @@ _DRAWS = (
         for stream, words, find in (
             ("6A.instrument_weight", _WEIGHT, _asking),
             ("6A.instrument_start", _START, _asking),
+            ("6A.card_holder", _PICK, _picked),
+            ("6A.card_holder_start", _START, _picked),
             ("6A.card", _CARD if dataset == _BASE else _CARD[:1], _cards),
         )
     ),

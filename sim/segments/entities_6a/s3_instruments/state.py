@@ -28,6 +28,7 @@ from sim.segments.entities_6a.s3_instruments.checks import (
     instrument_checks,
     instrument_measurements,
 )
+from sim.segments.entities_6a.s3_instruments.market_checks import MarketCounts
 from sim.segments.entities_6a.s3_instruments.rows import (
     CARD,
     INSTRUMENT_ROWS_NEEDS,
@@ -41,6 +42,7 @@ from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 WEIGHT, START = "6A.instrument_weight", "6A.instrument_start"
+PICK, PICK_START = "6A.card_holder", "6A.card_holder_start"
 
 STATE = State(
     id="6A.S3",
@@ -53,9 +55,9 @@ STATE = State(
         "s3_party_instrument_holdings_6A",
         "s3_instrument_summary_6A",
     ),
-    streams=(WEIGHT, START),
+    streams=(WEIGHT, START, PICK, PICK_START),
     kernels=("expand_rows",),
-    counts=(InstrumentCounts,),
+    counts=(InstrumentCounts, MarketCounts),
     uses=(INSTRUMENT_CELLS_NEEDS, INSTRUMENT_CHECKS_NEEDS, INSTRUMENT_ROWS_NEEDS, SPREAD_NEEDS),
 )
 
@@ -77,7 +79,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     begin = all_cells.summary.first_account_id.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
     before = int(all_cells.total[begin < first].sum())
-    cells = Instruments(all_cells.summary.take(mine), all_cells.beyond[mine], all_cells.total[mine])
+    cells = all_cells.of(mine)
     holders = _holders(ctx, cells.summary, part.index)
     counts = np.zeros((stop - first, cells.total.shape[1]), dtype=np.uint8)
     for account_type in ctx.params.instrument_mix_6A.accounts:
@@ -126,13 +128,15 @@ def _allocate(
     required = [code for code, name in instruments_of(ctx, account_type) if rules[name].required]
     given = np.zeros((len(account), counts.shape[1]), dtype=np.uint8)
     given[:, required] = 1
-    in_all = np.full(len(account), len(required), dtype=np.uint32)
+    for code, _ in instruments_of(ctx, account_type):
+        _give_first(ctx, cells, own, block, holders, account, given, code)
+    in_all = given.sum(axis=1, dtype=np.uint32)
     most = np.uint32(limits.max_per_account)
     for code, name in instruments_of(ctx, account_type):
         open_cells = np.flatnonzero(cells.beyond[own, code] > 0)
         if len(open_cells) == 0:
             continue
-        rule, must = limits.accounts[account_type][name], np.uint32(1 if rules[name].required else 0)
+        rule = limits.accounts[account_type][name]
         offsets = prefix(size[open_cells])
         cell, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
         at = _ranges(block[open_cells], size[open_cells])
@@ -140,7 +144,10 @@ def _allocate(
         if name in links:
             parents = [ctx.code("instrument_type", other) for other in links[name]]
             eligible = holds_any(given, parents)[at]
-        capacity = np.minimum(np.uint32(rule.cap) - must, most - np.minimum(in_all[at], most))
+        if cells.first[own, code].any():
+            eligible &= given[at, code] > 0
+        has = given[at, code].astype(np.uint32)
+        capacity = np.minimum(np.uint32(rule.cap) - has, most - np.minimum(in_all[at], most))
         law = Law(
             {"instrument_cell": instrument_entity(ctx, holders.entity[own[open_cells]], code)},
             cells.beyond[own[open_cells], code],
@@ -160,6 +167,35 @@ def _allocate(
         in_all[at] += count
         given[at, code] += count.astype(np.uint8)
     counts[account] = given
+
+
+def _give_first(
+    ctx: PartitionContext,
+    cells: Instruments,
+    own: Array,
+    block: Array,
+    holders: Holders,
+    account: Array,
+    given: Array,
+    code: int,
+) -> None:
+    """Pick the accounts that carry a card which not all of their type carry: fills its column of `given`."""
+    some = np.flatnonzero(cells.first[own, code] > 0)
+    if len(some) == 0:
+        return
+    size = cells.summary.accounts[own][some]
+    offsets = prefix(size)
+    cell, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
+    at = _ranges(block[some], size)
+    law = Law(
+        {"instrument_cell": instrument_entity(ctx, holders.entity[own[some]], code)},
+        cells.first[own[some], code],
+        np.zeros(len(some)),
+        np.full(len(some), float(ctx.params.instrument_mix_6A.first_sigma)),
+    )
+    fields, one = {"account": holders.account[account[at]]}, np.ones(len(at), dtype=np.uint32)
+    picked = spread(ctx, law, offsets, cell, fields, one, one > 0, (PICK, PICK_START))
+    given[at, code] = picked.astype(np.uint8)
 
 
 def _ranges(first: Array, size: Array) -> Array:
@@ -212,7 +248,7 @@ def _summary(cells: Instruments) -> Frame:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `instrument_checks`."""
-    return instrument_checks(ctx, totals, (WEIGHT, START, CARD))
+    return instrument_checks(ctx, totals, (WEIGHT, START, CARD, PICK, PICK_START))
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
