@@ -31,11 +31,18 @@ PACKS = {
     "demand_policy_5A": "layer2/5A/demand_policy.yaml",
     "feasts_5A": "layer2/5A/feasts.yaml",
     "merchant_hours_5A": "layer2/5A/merchant_hours.yaml",
+    "merchant_life_5A": "layer2/5A/merchant_life.yaml",
     "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
     "realism_gates_5A": "layer2/5A/realism_gates.yaml",
     "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
     "scenarios_5A": "layer2/5A/scenarios.yaml",
 }
+ETERNAL = {
+    "merchant_life_5A__openings_a_quarter": 0.0,
+    "merchant_life_5A__closings_a_quarter": 0.0,
+    "merchant_life_5A__growth_sigma": 0.0,
+}
+"""Merchants that neither open, close nor grow: their life is 1 exactly."""
 PROGRAMS = {program.state.id: program for program in SEGMENT.programs}
 
 
@@ -209,6 +216,7 @@ def upstream(
             }
         ),
         "merchant_supplied_1A": nothing_supplied(),
+        "outlet_catalogue": Frame({"merchant_id": np.repeat(merchant_id, 1 + np.arange(count) % 5 // 4)}),
         "virtual_classification_3B": Frame(
             {"merchant_id": merchant_id, "virtual_mode": mode, "virtual_share": share}
         ),

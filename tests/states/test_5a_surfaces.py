@@ -18,6 +18,7 @@ from sim.segments.intensity_5a.factors import scope_links
 from sim.state.frames import Frame
 from tests.states.demand_world import (
     BASELINE,
+    ETERNAL,
     PROGRAMS,
     STRESS,
     DemandWorld,
@@ -36,7 +37,8 @@ BARE = {"band": "baseline", "overlays": [], "windows": []}
 
 
 def build(merchants: int = 40, scenarios=(BASELINE,), **overrides) -> DemandWorld:
-    world = DemandWorld(upstream(merchants), packs(**{**SPRING, **overrides}), scenarios=scenarios)
+    documents = packs(**{**SPRING, **ETERNAL, **overrides})
+    world = DemandWorld(upstream(merchants), documents, scenarios=scenarios)
     world.run_all()
     return world
 

@@ -32,6 +32,7 @@ CONFIGS = {
     "arrival_routing_policy_5B": "layer2/5B/arrival_routing.yaml",
     "realism_gates_5B": "layer2/5B/realism_gates.yaml",
     "demand_classes_5A": "layer2/5A/demand_classes.yaml",
+    "merchant_life_5A": "layer2/5A/merchant_life.yaml",
     "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
     "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
 }
@@ -198,6 +199,7 @@ def build(
         "tz_timetable_cache": timetable(),
         "merchant_zone_profile_5A": profile,
         **_hours(np.random.default_rng(seed), catalogue, profile, volume),
+        "s7_merchant_life_5A": _eternal(catalogue),
     }
     for name, frame in single.items():
         made.store.parts[(name, None)] = [frame]
@@ -277,6 +279,20 @@ def _profile(rng, catalogue, mode, zones, edges):
             "weekly_volume_expected": volume,
             "virtual_share": share,
         }
+    )
+
+
+def _eternal(catalogue):
+    """Lives of merchants that neither open, close nor grow."""
+    count, nothing = len(catalogue), np.zeros(len(catalogue), dtype=np.bool_)
+    return Frame(
+        {
+            "merchant_id": catalogue.merchant_id,
+            "opened_date": np.zeros(count, np.int32),
+            "closed_date": np.zeros(count, np.int32),
+            "growth": np.zeros(count),
+        },
+        {"opened_date": nothing, "closed_date": nothing},
     )
 
 

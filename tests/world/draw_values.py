@@ -458,6 +458,15 @@ def _clock(case: Case) -> tuple[Array, Array]:
     )
 
 
+def _life(case: Case) -> tuple[Array, Array]:
+    """Growth; merchants of a user do not grow."""
+    law, rows = case.ctx.params.merchant_life_5A, case.fields
+    own = rows.valid["opened_date"] if "opened_date" in rows.valid else np.ones(len(rows), dtype=np.bool_)
+    normal = KERNELS.normal_quantile_map(u=KERNELS.open_uniform(x=case.words[2]))
+    growth = np.where(own, np.clip(normal, -3.0, 3.0) * law.growth_sigma, 0.0)
+    return growth, rows.growth
+
+
 def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
     ctx, rows = case.ctx, case.rows
     hours = horizon_of_run(ctx, case.part.scenario).bucket_seconds / 3600
@@ -684,6 +693,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("edge_catalogue_3B", "3B.edge"): _edge,
     ("edge_catalogue_3B", "3B.edge_again"): _edge_again,
     ("s6_merchant_clocks_5A", "5A.merchant_clock"): _clock,
+    ("s7_merchant_life_5A", "5A.merchant_life"): _life,
     ("scenario_calendar_5A", "5A.outage"): _outage,
     ("s2_latent_field_5B", "5B.latent_field"): _field,
     ("s2_country_shock_5B", "5B.country_shock"): _shock,

@@ -1,6 +1,6 @@
 """Expected arrivals of each key in each bucket, made of their factors wherever they are needed.
 
-    mean(key, bucket) = baseline(hour of the week) x hours in a bucket x overlay factor x noise
+    mean(key, bucket) = baseline(hour of the week) x hours in a bucket x overlay factor x life x noise
 
 The first three are 5A's demand; 5A publishes the baseline by hour of the week and the overlay factors by
 combination, so no row of a key and bucket has to be stored anywhere. 5B.S2 publishes what comes out where
@@ -19,6 +19,7 @@ import numpy as np
 from sim.recipes.baseline import BASELINE_NEEDS, weeks_of
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.horizon import Horizon
+from sim.recipes.life import LIFE_NEEDS, lived_factors
 from sim.recipes.local_calendar import HOUR_S, WEEK_HOURS, local_calendar, published_horizon
 from sim.recipes.partitions import whole_runs
 from sim.recipes.told_factors import combinations_of, told_factors
@@ -36,7 +37,7 @@ INTENSITY_NEEDS = Needs(
     },
     config=("overlay_policy_5A",),
     kernels=("cell_intensity",),
-    uses=(BASELINE_NEEDS,),
+    uses=(BASELINE_NEEDS, LIFE_NEEDS),
 )
 
 PARTITION_CELLS = 1 << 20
@@ -134,6 +135,8 @@ def _demand(
         len(ctx.vocabulary("event_type")),
         (float(bounds.low), float(bounds.high)),
     )
+    start = combinations.offset[combinations.of_key]
+    lived = lived_factors(ctx, keys, clock, horizon.bucket_seconds, factor, start)
     week = _HOURS * (HOUR_S // horizon.bucket_seconds)
     shown = clock.place[np.repeat(clock.offset[:-1].astype(np.int64), horizon.buckets) + clock.local]
     arguments: dict[str, Any] = {
@@ -142,8 +145,8 @@ def _demand(
         "map_start": zone.astype(np.uint64) * np.uint64(horizon.buckets),
         "hour": shown,
         "local": clock.local,
-        "factor_start": combinations.offset[combinations.of_key],
-        "factor": factor,
+        "factor_start": lived.start,
+        "factor": lived.factor,
         "hours": horizon.bucket_seconds / HOUR_S,
         "week": week,
     }

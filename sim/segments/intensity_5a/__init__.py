@@ -9,9 +9,18 @@ from sim.segments.intensity_5a import (
     s4_calendar,
     s5_surfaces,
     s6_merchant_hours,
+    s7_merchant_life,
 )
 from sim.state.program import Segment
 
 SEGMENT = Segment.of(
-    2, "Demand", s1_profile, s2_shapes, s6_merchant_hours, s3_baseline, s4_calendar, s5_surfaces
+    2,
+    "Demand",
+    s1_profile,
+    s2_shapes,
+    s6_merchant_hours,
+    s7_merchant_life,
+    s3_baseline,
+    s4_calendar,
+    s5_surfaces,
 )

@@ -10,6 +10,7 @@ from sim.ground.errors import ValidationError
 from sim.recipes.baseline import BASELINE_NEEDS, weeks_of
 from sim.recipes.horizon import MICRO, Horizon
 from sim.recipes.join import look_up
+from sim.recipes.life import LIFE_NEEDS, LivedFactors, lived_factors
 from sim.recipes.local_calendar import HOUR_S, LocalCalendar, local_calendar, published_horizon
 from sim.segments.intensity_5a.factors import FACTORS_NEEDS, FactorCells, factor_cells
 from sim.segments.intensity_5a.keys import HOURS
@@ -27,7 +28,7 @@ DEMAND_NEEDS = Needs(
         "tz_timetable_cache": ROW_LEVEL,
     },
     config=("overlay_policy_5A",),
-    uses=(BASELINE_NEEDS, FACTORS_NEEDS),
+    uses=(BASELINE_NEEDS, FACTORS_NEEDS, LIFE_NEEDS),
 )
 
 
@@ -42,6 +43,7 @@ class Demand:
         clock: Local calendar of the keys' zones.
         zone: int64, one a key: its zone among those of the clock.
         cells: Overlay factors of the keys' combinations.
+        lived: The same with the lives of their merchants, key by key.
     """
 
     keys: Frame
@@ -50,6 +52,7 @@ class Demand:
     clock: LocalCalendar
     zone: Array
     cells: FactorCells
+    lived: LivedFactors
 
     @property
     def hours(self) -> float:
@@ -100,6 +103,7 @@ def demand_of(ctx: PartitionContext, scenario: str, rows: tuple[int, int]) -> De
         clock,
         clock.zone_of(keys.tzid),
         cells,
+        lived_factors(ctx, keys, clock, horizon.bucket_seconds, ctx.on_host(cells.factor), cells.start),
     )
 
 

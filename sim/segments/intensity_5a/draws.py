@@ -18,6 +18,7 @@ from sim.recipes.drawn import (
     where,
 )
 from sim.recipes.horizon import DAY_S, MICRO
+from sim.recipes.life import LIFE, life_of
 from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.recipes.places import country_letters
 from sim.segments.intensity_5a.s4_calendar import DAY_MINUTES
@@ -75,7 +76,13 @@ def _factors(ctx: Context, part: Partition, rows: Frame) -> list[str]:
     total, whole = ctx.params.overlay_policy_5A.total, 1.0
     for factor in mine.factor.tolist():
         whole *= factor
-    within = min(max(whole, float(total.low)), float(total.high))
+    horizon = published_horizon(ctx.load("scenario_manifest_5A", scenario=part.scenario))
+    clock = local_calendar(ctx.load("tz_timetable_cache"), rows.tzid, horizon)
+    day = (clock.origin_s + bucket * horizon.bucket_seconds) // DAY_S
+    life = float(life_of(ctx, rows.merchant_id, day)[0, 0])
+    if life != 1.0:
+        told.append(f"factor   {life:.12g} of the merchant's life, by {LIFE}")
+    within = min(max(whole, float(total.low)), float(total.high)) * life
     return [*told, f"factors  {len(told)}, together {within:.12g}, in local bucket {bucket}"]
 
 
@@ -108,9 +115,16 @@ _HOURS = (
     Word(3, NORMAL, "closes_minute = the trade's + phase + sigma n, rounded"),
 )
 
+_LIFE = (
+    Word(0, UNIFORM, "opened_date: days before the end of the world = -log(u) over the hazard"),
+    Word(1, UNIFORM, "closed_date: days after the first of sales = -log(u) over the hazard"),
+    Word(2, NORMAL, "growth = sigma n, held within its limit"),
+)
+
 _DRAWS = (
     Drawn("s6_merchant_clocks_5A", "5A.merchant_clock", _CLOCK, _by_letters),
     Drawn("s6_opening_hours_5A", "5A.merchant_clock", _HOURS, _by_letters),
+    Drawn("s7_merchant_life_5A", "5A.merchant_life", _LIFE),
     Drawn(_PROFILE, "5A.virtual_scale", (Word(0, NORMAL, "virtual_volume = base x exp(sigma n)"),), _online),
     Drawn(
         _CALENDAR,

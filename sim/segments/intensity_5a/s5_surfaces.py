@@ -1,6 +1,6 @@
 """5A.S5: expected arrivals of each key over the horizon, on local and on UTC buckets.
 
-    local(key, bucket) = baseline(hour of the week) x hours in a bucket x overlay factor
+    local(key, bucket) = baseline(hour of the week) x hours in a bucket x overlay factor x merchant's life
     utc(key, bucket)   = local(key, local bucket of the UTC bucket's midpoint)
 
 The audit goes over every cell of every key and stores none. Policy says whether the surfaces are published;
@@ -165,12 +165,12 @@ def _count_masses(ctx: PartitionContext, scenario: str, demand: Demand) -> Array
         grid_start=clock.offset[zone],
         grid_size=np.diff(clock.offset)[zone],
         map_start=demand.map_start,
-        factor_start=demand.cells.start,
+        factor_start=demand.lived.start,
         hour=clock.place,
         times=clock.times,
         local=clock.local,
         utc_hour=clock.utc_hour,
-        factor=demand.cells.factor,
+        factor=demand.lived.factor,
         hours=demand.hours,
         parts=demand.parts,
         buckets=buckets,
@@ -201,11 +201,11 @@ def _published(ctx: PartitionContext, scenario: str, demand: Demand, mass: Array
         volume=ctx.columns.place(np.ones(len(keys))),
         shape_start=demand.weeks,
         grid_start=clock.offset[zone],
-        factor_start=demand.cells.start,
+        factor_start=demand.lived.start,
         shape=demand.base,
         hour=clock.place,
         times=clock.times,
-        factor=demand.cells.factor,
+        factor=demand.lived.factor,
         hours=demand.hours,
         week=demand.week,
         dims={"n": int(offset[-1])},

@@ -1,0 +1,91 @@
+"""Lives of merchants: which part of a key's demand there is on each local day.
+
+life(day) = 0 before opening and after closing
+            ramp(days since opening) x (1 + growth x years since the first day of the world)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.recipes.horizon import DAY_S, span_of
+from sim.recipes.join import look_up
+from sim.recipes.local_calendar import LocalCalendar
+from sim.state.context import Context
+from sim.state.declaration import ROW_LEVEL, Needs
+from sim.state.frames import Array, Frame
+
+LIFE = "s7_merchant_life_5A"
+LIFE_NEEDS = Needs(reads={LIFE: ROW_LEVEL}, config=("merchant_life_5A", "scenario_horizon_5A"))
+
+_YEAR = np.float64(365.25)
+_LEAST, _MOST = 0.1, 3.0  # growth is a straight line, which must not pass zero in a world of many years
+
+
+@dataclass(frozen=True)
+class LivedFactors:
+    """Factors of the calendar with the lives of the keys' merchants.
+
+    Attributes:
+        start: uint64, one a key: its local bucket 0 in `factor`.
+        factor: float64: a key's factors, one a local bucket of its zone.
+    """
+
+    start: Array
+    factor: Array
+
+
+def life_of(ctx: Context, merchant_id: Array, days: Array) -> Array:
+    """Part of a merchant's sales there is on local days: float64, merchants x days.
+
+    Args:
+        ctx: Context.
+        merchant_id: uint64, n.
+        days: int64, m: days since 1970.
+    """
+    table, law = ctx.load(LIFE), ctx.params.merchant_life_5A
+    row = look_up(table.merchant_id, merchant_id)
+    known, ends = table.present("opened_date")[row], table.present("closed_date")[row]
+    opened, closed = table.opened_date[row].astype(np.int64), table.closed_date[row].astype(np.int64)
+    since = days[None, :] - opened[:, None]
+    steps = np.float64(law.ramp.days)
+    ramp = law.ramp["from"] + (1.0 - law.ramp["from"]) * (np.clip(since, 0, law.ramp.days) / steps)
+    ramp = np.where(known[:, None], np.where(since < 0, 0.0, ramp), 1.0)
+    years = (days - span_of(ctx.params.scenario_horizon_5A).first_day) / _YEAR
+    drift = np.clip(1.0 + table.growth[row][:, None] * years[None, :], _LEAST, _MOST)
+    alive = ~ends[:, None] | (days[None, :] < closed[:, None])
+    life: Array = np.where(alive, ramp * drift, 0.0)
+    return life
+
+
+def lived_factors(
+    ctx: Context, keys: Frame, clock: LocalCalendar, bucket_seconds: int, factor: Array, start: Array
+) -> LivedFactors:
+    """Factors on the baseline of each key in each of its local buckets.
+
+    Args:
+        ctx: Context.
+        keys: Column merchant_id; n.
+        clock: Local calendar of their zones.
+        bucket_seconds: Length of a bucket.
+        factor: float64: factors of combinations of country, zone and class.
+        start: uint64, n: local bucket 0 of the key's combination in `factor`.
+    """
+    if len(keys) == 0:
+        return LivedFactors(start, factor)
+    zone = clock.zone_of(keys.tzid)
+    size: Array = np.diff(clock.offset.astype(np.int64))
+    first = clock.origin_s // DAY_S
+    last = (clock.origin_s + (size - 1) * bucket_seconds) // DAY_S
+    days = np.arange(first.min(), last.max() + 1, dtype=np.int64)
+    # Buckets of each zone on each of the days; none on days that its horizon does not touch.
+    edge = -((clock.origin_s[:, None] - np.append(days, days[-1] + 1)[None, :] * DAY_S) // bucket_seconds)
+    before = np.clip(edge, 0, size[:, None])
+    many = before[:, 1:] - before[:, :-1]
+    life = life_of(ctx, keys.merchant_id, days)
+    own = np.append(0, np.cumsum(size[zone]))
+    cell = np.arange(own[-1], dtype=np.int64) + np.repeat(start.astype(np.int64) - own[:-1], size[zone])
+    lived = factor[cell] * np.repeat(life.ravel(), many[zone].ravel())
+    return LivedFactors(own[:-1].astype(np.uint64), lived)
