@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from circle_world import circles
 from memory_world import MemoryWorld, config, merchants, sites, vocabularies
 
 from sim.segments.entities_6a.s4_devices import state as s4_devices
@@ -26,6 +27,7 @@ PATHS = {
     "ip_prior_6A": "priors/ip_counts.yaml",
     "device_linkage_6A": "policy/device_linkage.yaml",
     "graph_linkage_6A": "policy/graph_linkage.yaml",
+    "circles_6A": "priors/circles.yaml",
     "realism_gates_network_6A": "policy/realism_gates_network.yaml",
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
@@ -156,7 +158,9 @@ def world(
     made = MemoryWorld(changed(overrides or {}), seed=seed)
     of = merchants(shops)
     outlets = sites(of)[0].select("merchant_id", "legal_country_iso", "site_order", "site_id")
-    made.store.parts = {**people(count, files), "merchant_catalogue_1A": [of], "outlet_catalogue": [outlets]}
+    lived = people(count, files)
+    known = circles(concat(lived["s1_party_base_6A"]))
+    made.store.parts = {**lived, **known, "merchant_catalogue_1A": [of], "outlet_catalogue": [outlets]}
     return made
 
 

@@ -62,11 +62,22 @@ def people(rng: np.random.Generator, count: int) -> tuple[Frame, Frame]:
         "party_type": kind.astype(np.int16),
         "segment_id": segment.astype(np.int16),
         "household_id": household,
+        "home_city_id": _cities(rng, country),
     }
     start = np.flatnonzero(rank_in_runs(country, segment) == 0)
     summary = {name: base[name][start] for name in ("country_iso", "segment_id", "region_id", "party_type")}
     parties = np.diff(np.append(start, count)).astype(np.uint64)
     return Frame(base), Frame(summary | {"parties": parties, "first_party_id": (start + 1).astype(np.uint64)})
+
+
+def _cities(rng: np.random.Generator, country: Array) -> Array:
+    """One of the first three cities of the country in the snapshot."""
+    table = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
+    order = np.lexsort((table.city_id, table.country_iso))
+    first, stop = (
+        np.searchsorted(table.country_iso[order], country, side=side) for side in ("left", "right")
+    )
+    return table.city_id[order[first + rng.integers(0, 3, len(country)) % np.maximum(stop - first, 1)]]
 
 
 @cache

@@ -10,6 +10,7 @@ from posture_people import accounts, addresses, code, devices, instruments, peop
 
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.segments.entities_6a.s9_circles import state as s9_circles
 from sim.state.declaration import Check
 from sim.state.frames import Array, Frame
 from sim.state.program import Program
@@ -19,6 +20,7 @@ __all__ = ["CONFIGS", "audited", "built", "code", "entity_world", "posture"]
 CONFIGS = {
     # Dense: worlds of some ten thousand parties have rings.
     "fraud_prevalence_6A": config("layer3/6A/policy/fraud_prevalence.yaml") | {"profile": "dense"},
+    "circles_6A": config("layer3/6A/priors/circles.yaml"),
     "risk_tiers_6A": config("layer3/6A/policy/risk_tiers.yaml"),
     "fraud_role_taxonomy_6A": config("layer3/6A/taxonomy/fraud_roles.yaml"),
     "fraud_roles_party_6A": config("layer3/6A/priors/fraud_roles_party.yaml"),
@@ -73,8 +75,10 @@ def entity_world(count: int, shops: int = 400, seed: int = 3) -> MemoryWorld:
 
 
 def posture(made: MemoryWorld) -> dict[str, Frame]:
-    """S6 over a world."""
-    return made.run(Program.of(s6_fraud_roles))
+    """S9 and S6 over a world; its devices know of no circle."""
+    circles = made.run(Program.of(s9_circles))
+    assert made.failed() == []
+    return circles | made.run(Program.of(s6_fraud_roles))
 
 
 def audited(made: MemoryWorld) -> dict[str, Check]:

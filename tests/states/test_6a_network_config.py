@@ -17,7 +17,13 @@ from sim.backends.binder import KernelFailure
 from sim.ground.errors import SimError
 from sim.state.frames import Frame
 
-OTHERS = {"party_taxonomy_6A", "instrument_taxonomy_6A", "national_payments_6A", "scenario_horizon_5A"}
+OTHERS = {
+    "circles_6A",
+    "party_taxonomy_6A",
+    "instrument_taxonomy_6A",
+    "national_payments_6A",
+    "scenario_horizon_5A",
+}
 OWN = [name for name in CONFIGS if name not in OTHERS]
 PEOPLE = {"FR": 260, "NG": 120, "JP": 110, "AU": 90, "US": 140}
 

@@ -84,6 +84,9 @@ def test_every_link_knows_what_its_role_demands(entities: Built) -> None:
     owners = dict(_rows(base, "device_id", "primary_party_id"))
     shops = dict(_rows(base, "device_id", "primary_merchant_id"))
     shared = dict(_rows(base, "device_id", "shared_household_id"))
+    members = made.store.load("s9_circle_members_6A")
+    circle = dict(zip(members.party_id.tolist(), members.circle_id.tolist(), strict=True))
+    lent: dict[int, int] = defaultdict(int)
     seen: dict[int, list[str]] = defaultdict(list)
     once = set()
     for device, role, *ids in _rows(rows["s4_device_links_6A"], "device_id", "link_role", *names):
@@ -96,7 +99,10 @@ def test_every_link_knows_what_its_role_demands(entities: Built) -> None:
             assert filled["party_id"] == owners[device]
         elif roles[role] == "SECONDARY_USER":
             assert filled["party_id"] != owners[device]
-            assert household[filled["party_id"]] == household[owners[device]] == shared[device]
+            at_home = household[filled["party_id"]] == household[owners[device]]
+            assert not at_home or household[owners[device]] == shared[device]
+            assert at_home or circle[filled["party_id"]] == circle[owners[device]]
+            lent[device] += not at_home
         elif roles[role] == "MERCHANT_TERMINAL":
             assert filled["merchant_id"] == shops[device]
         else:
@@ -105,9 +111,18 @@ def test_every_link_knows_what_its_role_demands(entities: Built) -> None:
     for device, found in seen.items():
         assert found[0] == ("PRIMARY_OWNER" if owners[device] is not None else "MERCHANT_TERMINAL")
         assert found.count(found[0]) == 1
-        assert ("SECONDARY_USER" in found) == (shared[device] is not None)
+        assert (found.count("SECONDARY_USER") > lent[device]) == (shared[device] is not None)
     assert set(seen) == set(owners)
     assert {role for found in seen.values() for role in found} == set(roles)
+    _circles_share(made, lent)
+
+
+def _circles_share(made: MemoryWorld, lent: dict[int, int]) -> None:
+    """Most circles share a device, and no device has more users than the law allows."""
+    circles = made.store.load("s9_circles_6A")
+    most = CONFIGS["circles_6A"]["users_per_device"]
+    assert max(lent.values()) <= most - 1
+    assert len(circles) * 0.6 < sum(count > 0 for count in lent.values()) < len(circles) * 2
 
 
 def test_every_site_that_takes_cards_has_terminals(entities: Built) -> None:

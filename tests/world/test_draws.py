@@ -42,6 +42,8 @@ DECIDED_NO_ROW = {
     "6A.instrument_weight": "accounts that asked for an instrument of a type and got none",
     "6A.device_demand": "parties that asked for a device of a type and got none",
     "6A.device_start": "cells without a device of a type",
+    "6A.circle_leader": "parties who lead no circle",
+    "6A.circle_seat": "seats that stayed empty",
     "6A.ip_demand": "kinds of addresses that a device does not meet",
 }
 """Streams of which some draws decided that there is no row, and why;

@@ -9,6 +9,7 @@ from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.segments.entities_6a.s9_circles import state as s9_circles
 from sim.state.program import Segment
 
 SEGMENT = Segment.of(
@@ -17,6 +18,7 @@ SEGMENT = Segment.of(
     s1_parties,
     s2_accounts,
     s3_instruments,
+    s9_circles,
     s4_devices,
     s5_network,
     s6_fraud_roles,

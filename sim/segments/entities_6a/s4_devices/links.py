@@ -124,6 +124,7 @@ def link_rows(
     homes: Households,
     held: Holdings,
     cards: Array,
+    guests: tuple[Array, Array],
 ) -> Frame:
     """All links of a partition's devices, in the order device, role.
 
@@ -136,6 +137,7 @@ def link_rows(
         homes: Households.
         held: Accounts by owner.
         cards: uint64: card behind each wallet token, in the order of devices and their tokens.
+        guests: From `shared_in_circles`: devices that others of a circle use, and who.
     """
     demands = {
         role: dict(zip(DEVICE_IDS, row, strict=True))
@@ -143,7 +145,8 @@ def link_rows(
     }
     code = {role: ctx.code("device_link_role", role) for role in demands}
     party = devices.owner >= 0
-    size = 1 + reach.users + reach.accounts + reach.tokens
+    visits = np.bincount(guests[0], minlength=len(devices))
+    size = 1 + reach.users + visits + reach.accounts + reach.tokens
     first = np.cumsum(size) - size
     total = int(size.sum())
     owner_id = np.zeros(len(devices), dtype=np.uint64)
@@ -164,6 +167,10 @@ def link_rows(
     columns["party_id"][rows] = sources["party_id"][user]
     ctx.count(LinkCounts.strangers, int((homes.of_party[user] != home).sum()) + int((user == owner).sum()))
     at = at + reach.users
+    rows, _, _ = _further(visits, at)
+    roles[rows] = code["SECONDARY_USER"]
+    columns["party_id"][rows] = sources["party_id"][guests[1]] if len(rows) else 0
+    at = at + visits
     rows, source, rank = _further(reach.accounts, at)
     owner = devices.owner[source]
     most, place = held.count[owner], reach.account_from[source] + rank

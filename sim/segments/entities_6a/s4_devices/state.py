@@ -1,8 +1,8 @@
 """6A.S4: the devices of parties and the terminals of merchants, and everything a device is linked to.
 
 Totals of every cell are exact (see `targets.py`). Inside a cell, devices go to parties by zero-gated
-lognormal weights, and no party exceeds its cap. Some devices are shared, only inside the owner's household.
-Devices reach accounts and instruments of their owner.
+lognormal weights, and no party exceeds its cap. Some devices are shared inside the owner's household or
+circle (6A.S9). Devices reach accounts and instruments of their owner.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.recipes.words import WORDS_NEEDS, words
+from sim.segments.entities_6a.circle_members import CIRCLE_ROWS_NEEDS, circle_rows
 from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
 from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
@@ -35,6 +36,7 @@ from sim.segments.entities_6a.s4_devices.links import (
 )
 from sim.segments.entities_6a.s4_devices.policy import require_possible
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_NEEDS, cells_of, expand, owned
+from sim.segments.entities_6a.s4_devices.sharing import SHARING_NEEDS, shared_in_circles
 from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, country_groups, systems_of
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
 from sim.segments.entities_6a.s4_devices.wallets import (
@@ -89,6 +91,7 @@ STATE = State(
     streams=(DEVICE,),
     counts=(DeviceCounts, LinkCounts, WalletCounts),
     uses=(
+        CIRCLE_ROWS_NEEDS,
         COUNTRY_PARTITIONS_NEEDS,
         COUNTRY_TERMS_NEEDS,
         DEVICE_CELLS_NEEDS,
@@ -97,6 +100,7 @@ STATE = State(
         DEVICE_TARGETS_NEEDS,
         NETWORK_TABLES_NEEDS,
         OWNED_NEEDS,
+        SHARING_NEEDS,
         SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
         TERMINAL_SITES_NEEDS,
@@ -170,7 +174,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "party_id": parties.party_id,
         "merchant_id": base.primary_merchant_id,
     }
-    links = link_rows(ctx, devices, reach, sources, homes, held, cards.id[tokens.card])
+    circles = circle_rows(ctx, int(owner_row), len(parties))
+    guests = shared_in_circles(ctx, circles, devices.owner, devices.device_type, homes.of_party)
+    links = link_rows(ctx, devices, reach, sources, homes, held, cards.id[tokens.card], guests)
     place = np.flatnonzero(devices.owner >= 0)
     wallet = token_rows(ctx, tokens, cards, mine, base, place)
     foreign = foreign_links(accounts, "account_id", base, links)

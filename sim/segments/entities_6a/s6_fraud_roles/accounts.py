@@ -60,7 +60,7 @@ def account_roles(
     owner: Array,
     people: People,
     parties: Roles,
-    account: Array,
+    account: tuple[Array, Array],
     targets: Array,
 ) -> Roles:
     """Roles of the accounts of a piece.
@@ -72,7 +72,7 @@ def account_roles(
         owner: int64: row of each account's owner.
         people: Parties of the piece.
         parties: Their roles.
-        account: uint64, from `account_fields`.
+        account: uint64, from `account_fields`; bool: what a member of a ring brings, its first mule account.
         targets: uint64, roles x countries x types.
     """
     law, count = ctx.params.fraud_roles_entity_6A.account, len(accounts)
@@ -93,7 +93,7 @@ def account_roles(
             factor=factors(ctx, law.owner_permille[name], parties),
             own=_own(ctx, name, accounts.status, fresh),
         )
-        at = ctx.address(ACCOUNT, owned_account=account, role=code, party=entity)
+        at = ctx.address(ACCOUNT, owned_account=account[0], role=code, party=entity)
         place = places(ctx, at, eligible(weight, found))
         won = winners(
             ctx, place, offsets, targets[code][accounts.country_iso[first], accounts.account_type[first]]
@@ -114,7 +114,7 @@ def _mule_accounts(
     owner: Array,
     people: People,
     parties: Roles,
-    account: Array,
+    account: tuple[Array, Array],
     fresh: Array,
     found: Roles,
 ) -> None:
@@ -122,9 +122,10 @@ def _mule_accounts(
     law = ctx.params.fraud_roles_entity_6A.account.mule_account
     code = ctx.code("account_role", "MULE_ACCOUNT")
     rows = np.flatnonzero(may_be_mule(ctx, accounts.account_type, parties.role[owner]))
-    whose, key = owner[rows], {"owned_account": account[rows], "party": people.entity[owner[rows]]}
+    whose, key = owner[rows], {"owned_account": account[0][rows], "party": people.entity[owner[rows]]}
     weight = _own(ctx, "MULE_ACCOUNT", accounts.status[rows], fresh[rows])
-    place = places(ctx, ctx.address(ACCOUNT, role=code, **key), np.maximum(weight, UNIT))
+    tier = np.where(account[1][rows], 0, 1).astype(np.uint8)
+    place = places(ctx, ctx.address(ACCOUNT, role=code, **key), np.maximum(weight, UNIT), tier)
     order = np.lexsort((rows, place, whose))
     best = order[run_starts(whose[order])]
     always = np.isin(parties.role[whose], [ctx.code("party_role", name) for name in law.always])

@@ -8,7 +8,6 @@ from sim.recipes.audits import ledger_check
 from sim.segments.entities_6a.s6_fraud_roles.counts import KINDS, RoleCounts
 from sim.segments.entities_6a.s6_fraud_roles.plan import Targets
 from sim.segments.entities_6a.s6_fraud_roles.prevalence import PREVALENCE_NEEDS, prevalence
-from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
 from sim.segments.entities_6a.s6_fraud_roles.targets import (
     ACCOUNT_ORDER,
     DEVICE_ORDER,
@@ -62,12 +61,11 @@ def _causes_found(totals: Totals) -> dict[str, Array]:
 
 def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     """Roles by cell equal their targets, in every cell."""
-    summary = ctx.load("s1_party_summary_6A", columns=("country_iso", "segment_id"))
-    cell = summary.country_iso.astype(np.int64) * len(ctx.vocabulary("segment")) + summary.segment_id
+    summary = ctx.load("s1_party_summary_6A", columns=("country_iso",))
     roles = _roles(totals)
-    party = np.zeros_like(roles["party"])
-    party[cell] = targets.parties.astype(np.int64)
-    wanted = {"party": party}
+    # Parties are raced for in whole countries.
+    roles["party"] = RoleCounts(totals).party_roles.sum(axis=1)
+    wanted = {"party": _by_country(ctx, summary.country_iso, targets.parties.astype(np.int64))}
     for kind, array in (
         ("account", targets.accounts),
         ("device", targets.devices),
@@ -89,6 +87,13 @@ def _exact(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
             Check(f"{kind} roles are on target in every cell", wrong == 0, mix, {"cells off target": 0}, note)
         )
     return result
+
+
+def _by_country(ctx: Context, country: Array, values: Array) -> Array:
+    """Exact sums over the rows of each country: int64, countries x columns."""
+    sums = np.zeros((len(ctx.vocabulary("country")), values.shape[1]), dtype=np.int64)
+    np.add.at(sums, country, values)
+    return sums
 
 
 def _caps(ctx: Context, totals: Totals) -> list[Check]:
@@ -228,10 +233,10 @@ def _togetherness(ctx: Context, totals: Totals) -> list[Check]:
 def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     """Draws as the rows say."""
     seen = RoleCounts(totals)
-    parties = ctx.load("s1_party_summary_6A", columns=("parties",)).parties
-    racing = sum(
-        int(parties[targets.parties[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER
-    )
+    summary = ctx.load("s1_party_summary_6A", columns=("country_iso", "parties"))
+    people = _by_country(ctx, summary.country_iso, summary.parties.astype(np.int64)[:, None])[:, 0]
+    wanted = _by_country(ctx, summary.country_iso, targets.parties.astype(np.int64))
+    racing = sum(int(people[wanted[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER)
     orders = {"account": ACCOUNT_ORDER, "device": DEVICE_ORDER, "ip": IP_ORDER, "merchant": MERCHANT_ORDER}
     rows = {kind: int(found.sum()) for kind, found in _roles(totals).items()}
     ringed = int(seen.merchant_causes[:, ctx.code("role_cause", "RING")].sum())
@@ -244,8 +249,5 @@ def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
         ),
         *(ledger_check(totals, f"6A.{kind}_tier", rows[kind], 1) for kind in KINDS),
         ledger_check(totals, "6A.mule_account", int(seen.may_be_mule), 1),
-        ledger_check(totals, "6A.ring_size", seen.rings, 1),
-        ledger_check(totals, "6A.ring_seat", seen.meetings, 2),
-        ledger_check(totals, "6A.synthetic_cluster", RingCounts(totals).cluster_candidates, 1),
         ledger_check(totals, "6A.merchant_ring", ringed, 1),
     ]

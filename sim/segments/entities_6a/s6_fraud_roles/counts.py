@@ -38,7 +38,6 @@ class RoleCounts(Counters):
     rings_peopled = Scalar()
     clustered = Scalar()
     clusters = Scalar()
-    meetings = Scalar()
 
 
 _COUNTED = {

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at, position
+from sim.recipes.drawn import INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at
 from sim.recipes.join import look_up
 from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.country_pieces import piece_of, row_of
-from sim.segments.entities_6a.draw_keys import accounts_of, devices_of, ordinals, party_cells, rows_by_id
+from sim.segments.entities_6a.draw_keys import accounts_of, devices_of, party_cells, rows_by_id
 from sim.segments.entities_6a.s6_fraud_roles.accounts import may_be_mule
 from sim.segments.entities_6a.s6_fraud_roles.inherited import ip_entities
-from sim.segments.entities_6a.s6_fraud_roles.links import links_of
-from sim.segments.entities_6a.s6_fraud_roles.rings import ring_ids
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
@@ -52,59 +50,6 @@ def _parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
 def _party_keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
     cells = party_cells(ctx, rows.party_id)
     return at(rows, np.arange(len(rows)), **{name: cells[name] for name in _PARTY_KEY})
-
-
-def _meetings(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Every address at which a party may meet others, as `ip` and `ip_id`."""
-    piece = piece_of(part)
-    devices = ctx.load("s4_device_base_6A", rows=piece.tables["s4_device_base_6A"], columns=_DEVICE)
-    ips = ctx.load("s4_ip_base_6A", rows=piece.tables["s4_ip_base_6A"], columns=_IP)
-    links, entity = links_of(ctx, piece, devices, ips), ip_entities(ctx, ips)
-    place = np.full(piece.parties[1] - piece.parties[0], -1, dtype=np.int64)
-    place[row_of(rows.party_id, piece.parties)] = np.arange(len(rows))
-    row = place[links.meeting_party]
-    here = np.flatnonzero(row >= 0)
-    address = links.meeting_ip[here]
-    found = at(rows, row[here], ip=entity[address], meets=_text("at address ", ips.ip_id[address]))
-    return _with_party(ctx, found, found.party_id)
-
-
-def _with_party(ctx: Context, fields: Frame, party_id: Array) -> Frame:
-    cells = party_cells(ctx, party_id)
-    return fields.with_columns(
-        None, **{name: cells[name] for name in ("country_iso", "segment_id", "party_rank")}
-    )
-
-
-def _text(before: str, ids: Array) -> Array:
-    return np.array([f"{before}{id}" for id in ids.tolist()], dtype=object)
-
-
-def _rings(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Members of rings, with their ring's `ring_number`: the one of the country whose id it is."""
-    piece = piece_of(part)
-    every = ctx.load("s5_party_fraud_roles_6A", rows=piece.parties, columns=("party_id", "fraud_role"))
-    leaders = every.party_id[every.fraud_role == ctx.code("party_role", "ORGANISER")]
-    country = party_cells(ctx, leaders).country_iso
-    number = ordinals(country)
-    known = ring_ids(ctx, country, number)
-    here = np.flatnonzero(rows.present("ring_id") & np.isin(rows.ring_id, known))
-    ring = position(known, rows.ring_id[here])
-    return at(rows, here, ring_number=number[ring], country_iso=country[ring])
-
-
-def _households(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Every member of each party's household: the first of those that were free names it."""
-    piece = piece_of(part)
-    every = ctx.load("s1_party_base_6A", rows=piece.parties, columns=("party_id", "household_id"))
-    home = every.household_id[row_of(rows.party_id, piece.parties)]
-    order = np.argsort(every.household_id, kind="stable")
-    sorted_ = every.household_id[order]
-    first, stop = (np.searchsorted(sorted_, home, side=side) for side in ("left", "right"))
-    size = stop - first
-    index = np.repeat(np.arange(len(rows)), size)
-    member = order[np.repeat(first - (np.cumsum(size) - size), size) + np.arange(len(index))]
-    return _with_party(ctx, at(rows, index), every.party_id[member])
 
 
 def _accounts(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -184,22 +129,6 @@ _TIER = (Word(0, UNIFORM, "risk_tier: noise of the score"),)
 
 _DRAWS = (
     Drawn(_PARTY, "6A.party_role", _RACE, _parties),
-    Drawn(
-        _PARTY,
-        "6A.ring_seat",
-        (
-            Word(0, UNIFORM, "where the party meets: the smallest; then its seat there", of="meets"),
-            Word(1, UNIFORM, "which ring", of="meets"),
-        ),
-        _meetings,
-    ),
-    Drawn(_PARTY, "6A.ring_size", (Word(0, CHOICE, "ring_id: how many seats the ring has"),), _rings),
-    Drawn(
-        _PARTY,
-        "6A.synthetic_cluster",
-        (Word(0, UNIFORM, "place of the household among those that may be of synthetic identities"),),
-        _households,
-    ),
     Drawn(_ACCOUNT, "6A.account_role", _RACE, _accounts),
     Drawn(
         _ACCOUNT,
@@ -226,6 +155,7 @@ _DRAWS = (
 _RING = {"ring_id": "ring_id"}
 
 _MADE_OF = (
+    MadeOf(_PARTY, "s9_circle_members_6A", "its seat in a circle", {"party_id": "party_id"}),
     *(
         MadeOf(dataset, _PARTY, "parties of its ring", _RING)
         for dataset in (_PARTY, _ACCOUNT, _ON_DEVICE, _ON_IP, _MERCHANT)

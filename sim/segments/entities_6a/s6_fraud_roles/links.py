@@ -31,8 +31,6 @@ class Links:
         users_of_ip: int64, one an address: links to parties or to their devices.
         ip_party: int32: who they are, in order of the addresses.
         hidden: int32: parties who use an address that hides who is behind it, perhaps repeatedly.
-        meeting_ip: int64, m: addresses where rings may meet ...
-        meeting_party: int64, m: ... and each party that uses them, once; ascending by address, party.
     """
 
     user_device: Array
@@ -41,8 +39,6 @@ class Links:
     users_of_ip: Array
     ip_party: Array
     hidden: Array
-    meeting_ip: Array
-    meeting_party: Array
 
 
 def links_of(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> Links:
@@ -59,9 +55,8 @@ def links_of(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> Links:
     hidden = ip_party[
         np.repeat(_of_type(ctx, ips, ctx.params.fraud_roles_party_6A.anonymiser_ip_types), users_of_ip)
     ]
-    meeting_ip, meeting_party = _meetings(ctx, ips, users_of_ip, ip_party, piece)
     counts = np.bincount(user_device, minlength=len(devices))
-    return Links(user_device, user_party, counts, users_of_ip, ip_party, hidden, meeting_ip, meeting_party)
+    return Links(user_device, user_party, counts, users_of_ip, ip_party, hidden)
 
 
 def _of_type(ctx: Context, ips: Frame, names: Sequence[str]) -> Array:
@@ -94,19 +89,3 @@ def _callers(ctx: Context, piece: Piece, devices: Frame, ips: Frame) -> tuple[Ar
         return ips.links.astype(np.int64), party
     starts = np.cumsum(ips.links, dtype=np.int64) - ips.links
     return np.add.reduceat(known.view(np.uint8), starts, dtype=np.int64), party[known]
-
-
-def _meetings(ctx: Context, ips: Frame, users: Array, party: Array, piece: Piece) -> tuple[Array, Array]:
-    """Distinct (address, party) pairs of addresses of the meeting types with enough parties."""
-    rings = ctx.params.fraud_roles_party_6A.rings
-    hub = _of_type(ctx, ips, rings.hub_ip_types)
-    size = np.int64(max(1, piece.parties[1] - piece.parties[0]))
-    pairs = np.sort(np.repeat(np.flatnonzero(hub), users[hub]) * size + party[np.repeat(hub, users)])
-    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])] if len(pairs) else pairs
-    at, who = pairs // size, pairs % size
-    enough = (
-        np.bincount(at, minlength=len(ips))[at] >= int(rings.hub_least_parties)
-        if len(at)
-        else np.zeros(0, dtype=np.bool_)
-    )
-    return at[enough], who[enough]

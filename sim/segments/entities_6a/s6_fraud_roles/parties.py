@@ -1,4 +1,4 @@
-"""Which party has which role: races in each (country, segment), those who sit together first."""
+"""Which party has which role: rings and clusters are given, the rest of a country's number is raced for."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.segments.entities_6a.s6_fraud_roles.links import Links
+from sim.recipes.groups import run_starts
 from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, People, score
-from sim.segments.entities_6a.s6_fraud_roles.race import ROLE_RACE_NEEDS, places, winners
-from sim.segments.entities_6a.s6_fraud_roles.rings import ROLE_RINGS_NEEDS, Rings, clusters_of, rings_of
+from sim.segments.entities_6a.s6_fraud_roles.prevalence import PREVALENCE_NEEDS, prevalence
+from sim.segments.entities_6a.s6_fraud_roles.race import NEVER, ROLE_RACE_NEEDS, places, winners
+from sim.segments.entities_6a.s6_fraud_roles.rings import Seats
+from sim.segments.entities_6a.s6_fraud_roles.targets import (
+    PARTY_ORDER,
+    ROLE_TARGETS_NEEDS,
+    by_name,
+    tilt_of,
+)
 from sim.state.context import PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 STREAM = "6A.party_role"
+LEAST = np.uint64(64)
 
 ROLE_PARTIES_NEEDS = Needs(
-    config=("fraud_roles_party_6A",),
     streams=(STREAM,),
-    uses=(ROLE_PEOPLE_NEEDS, ROLE_RACE_NEEDS, ROLE_RINGS_NEEDS),
+    uses=(PREVALENCE_NEEDS, ROLE_PEOPLE_NEEDS, ROLE_RACE_NEEDS, ROLE_TARGETS_NEEDS),
 )
 
 
@@ -56,58 +63,83 @@ def clean(ctx: PartitionContext, count: int) -> Roles:
     )
 
 
-def party_roles(
-    ctx: PartitionContext, people: People, groups: Frame, targets: Array, links: Links, ip_entity: Array
-) -> Roles:
-    """Roles of the parties of a piece.
+def party_roles(ctx: PartitionContext, people: People, groups: Frame, targets: Array, seats: Seats) -> Roles:
+    """Roles of the parties of a piece: those of rings and clusters as they are, the others by races.
 
     Args:
         ctx: Context of 6A.S6.
         people: Parties.
         groups: Rows of s1_party_summary_6A of the piece.
-        targets: uint64, groups x roles.
-        links: Who uses what.
-        ip_entity: uint64, one an address.
+        targets: uint64, groups x roles; the sum over a country is met.
+        seats: Who is in rings and clusters.
     """
-    count = len(people.frame)
-    found = clean(ctx, count)
-    meets = np.zeros(count, dtype=np.bool_)
-    meets[links.meeting_party] = True
-    organiser = np.sort(_race(ctx, "ORGANISER", people, targets, found.role, np.where(meets, 0, 1)))
-    rings = rings_of(ctx, people, links, ip_entity, organiser)
-    _give(ctx, found, "ORGANISER", "RING", organiser, rings.ring_id)
-    every = int(ctx.params.fraud_roles_party_6A.rings.associate_every)
-    helper = rings.seat % every == every - 1
-    seated = rings.seat_ring >= 0
-    mules = _race(ctx, "MULE", people, targets, found.role, np.where(seated & ~helper, 0, 1))
-    _seat(ctx, found, "MULE", rings, mules, seated & ~helper)
-    tie = _household_ring(people, found)
-    associates = _race(
-        ctx, "ASSOCIATE", people, targets, found.role, np.where(seated & helper, 0, np.where(tie > 0, 1, 2))
+    found = clean(ctx, len(people.frame))
+    found.role[seats.party] = seats.role
+    found.ring_id[seats.party], found.ringed[seats.party] = seats.ring_id, True
+    made_up = seats.role == ctx.code("party_role", "SYNTHETIC_ID")
+    found.cause[seats.party] = np.where(
+        made_up, ctx.code("role_cause", "SYNTHETIC_CLUSTER"), ctx.code("role_cause", "RING")
     )
-    _seat(ctx, found, "ASSOCIATE", rings, associates, seated & helper)
-    tied = associates[(tie[associates] > 0) & ~found.ringed[associates]]
-    _give(ctx, found, "ASSOCIATE", "HOUSEHOLD_TIE", tied, tie[tied])
-    _synthetic(ctx, people, groups, targets, found)
-    abusers = _race(ctx, "FIRST_PARTY_ABUSER", people, targets, found.role, np.zeros(count, dtype=np.int64))
-    _give(ctx, found, "FIRST_PARTY_ABUSER", "INDIVIDUAL", abusers, None)
+    tie = _household_ring(people, found, seats.party[~made_up])
+    nations = _nations(people, groups, targets)
+    for name in PARTY_ORDER:
+        tier = np.where(tie > 0, 0, 1) if name == "ASSOCIATE" else np.zeros(len(tie), dtype=np.int64)
+        rows = _race(ctx, name, people, groups, nations, found.role, tier)
+        _give(ctx, found, name, "INDIVIDUAL", rows, None)
+        if name == "ASSOCIATE":
+            tied = rows[tie[rows] > 0]
+            _give(ctx, found, name, "HOUSEHOLD_TIE", tied, tie[tied])
     return found
 
 
+@dataclass(frozen=True)
+class Nations:
+    """Countries of a piece.
+
+    Attributes:
+        offsets: uint64, c + 1: their parties.
+        wanted: uint64, c x roles.
+    """
+
+    offsets: Array
+    wanted: Array
+
+
+def _nations(people: People, groups: Frame, targets: Array) -> Nations:
+    """Targets of whole countries: who bears a role there is a matter of weights, not of a quota a segment."""
+    first = run_starts(groups.country_iso)
+    if len(first) == 0:
+        return Nations(np.zeros(1, dtype=np.uint64), targets)
+    offsets = np.append(people.offsets[:-1][first], people.offsets[-1:])
+    return Nations(offsets.astype(np.uint64), np.add.reduceat(targets, first, axis=0))
+
+
 def _race(
-    ctx: PartitionContext, name: str, people: People, targets: Array, role: Array, tier: Array
+    ctx: PartitionContext,
+    name: str,
+    people: People,
+    groups: Frame,
+    nations: Nations,
+    role: Array,
+    tier: Array,
 ) -> Array:
-    """Rows of the winners of a role."""
+    """Rows of the winners of what rings and clusters leave of a role."""
     code = ctx.code("party_role", name)
-    runs = np.flatnonzero(
-        (targets[:, code] > 0)[np.repeat(np.arange(len(targets)), np.diff(people.offsets).astype(np.int64))]
-    )
-    value = np.zeros(len(role), dtype=np.uint64)
-    place = np.full(len(role), np.uint64(0xFFFFFFFFFFFFFFFF))
-    value[runs] = np.where(role[runs] == 0, score(ctx, name, people)[runs], np.uint64(0))
+    wanted, size = nations.wanted[:, code], np.diff(nations.offsets).astype(np.int64)
+    nation = np.repeat(np.arange(len(size)), size)
+    given = np.bincount(nation[role == code], minlength=len(size)).astype(np.uint64)
+    runs = np.flatnonzero((wanted > 0)[nation])
+    share = by_name(ctx, "party_type", prevalence(ctx, "party").share_ppm[name])
+    tilt = tilt_of(ctx, name)[groups.region_id, groups.segment_id] * share[groups.party_type]
+    weight = np.repeat(tilt // np.uint64(1000), np.diff(people.offsets).astype(np.int64))
+    # In thousandths of scores, at most 2**21, times tilts below 2**37.
+    scored = score(ctx, name, people) // np.uint64(1000) * weight
+    value, place = np.zeros(len(role), dtype=np.uint64), np.full(len(role), NEVER)
+    free = (role[runs] == 0) & (weight[runs] > 0)
+    value[runs] = np.where(free, np.maximum(scored[runs], LEAST), np.uint64(0))
     at = ctx.address(STREAM, party_rank=people.rank[runs], role=code, party_cell=people.cell[runs])
     place[runs] = places(ctx, at, value[runs], tier[runs].astype(np.uint8))
-    return winners(ctx, place, people.offsets, targets[:, code])
+    return winners(ctx, place, nations.offsets, wanted - np.minimum(given, wanted))
 
 
 def _give(
@@ -119,33 +151,11 @@ def _give(
         found.ring_id[rows], found.ringed[rows] = ring_id, True
 
 
-def _seat(ctx: PartitionContext, found: Roles, name: str, rings: Rings, rows: Array, seated: Array) -> None:
-    """Winners with a seat join its ring, the others work alone."""
-    _give(ctx, found, name, "INDIVIDUAL", rows, None)
-    members = rows[seated[rows]]
-    _give(ctx, found, name, "RING", members, rings.ring_id[rings.seat_ring[members]])
-
-
-def _household_ring(people: People, found: Roles) -> Array:
+def _household_ring(people: People, found: Roles, members: Array) -> Array:
     """Ring of a member of the party's household, 0 for none: uint64, n; of several, the smallest id."""
     household = people.frame.household_id.astype(np.int64)
     household -= int(household.min()) if len(household) else 0
     ring = np.full(int(household.max()) + 1 if len(household) else 0, np.uint64(0xFFFFFFFFFFFFFFFF))
-    members = np.flatnonzero(found.ringed)
     np.minimum.at(ring, household[members], found.ring_id[members])
     own = ring[household]
     return np.where(own == np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0), own)
-
-
-def _synthetic(ctx: PartitionContext, people: People, groups: Frame, targets: Array, found: Roles) -> None:
-    """Synthetic identities: whole households first; a cluster of one is none."""
-    name = "SYNTHETIC_ID"
-    units = targets[:, ctx.code("party_role", name)]
-    open_groups = np.repeat(units > 0, np.diff(people.offsets).astype(np.int64))
-    cluster, ids = clusters_of(ctx, people, groups, units, (found.role == 0) & open_groups)
-    rows = _race(ctx, name, people, targets, found.role, np.where(cluster >= 0, 0, 1))
-    _give(ctx, found, name, "INDIVIDUAL", rows, None)
-    inside = rows[cluster[rows] >= 0]
-    size = np.bincount(cluster[inside], minlength=len(ids))
-    inside = inside[size[cluster[inside]] > 1]
-    _give(ctx, found, name, "SYNTHETIC_CLUSTER", inside, ids[cluster[inside]])

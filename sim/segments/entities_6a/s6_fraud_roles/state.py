@@ -1,9 +1,10 @@
 """6A.S6: static fraud roles with causes.
 
-Rings meet at addresses, made-up people share a home, roles spread to what risky parties own.
+Rings and clusters are circles that were formed before there were devices (6A.S9); roles spread to what risky
+parties own.
 
-Numbers of each role are exact (role_targets); who bears it is a race weighted by scores (role_race), in which
-those who sit together go first (role_rings). Accounts, devices and addresses inherit (role_inherited);
+Numbers of each role are exact (targets); who bears it outside rings and clusters is a race weighted by scores
+(race). Accounts, devices and addresses inherit (role_inherited);
 merchants fall by their trade (role_merchants).
 """
 
@@ -14,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.recipes.join import look_up
+from sim.segments.entities_6a.circle_members import circle_rows
 from sim.segments.entities_6a.country_pieces import COUNTRY_PIECES_NEEDS, Piece, piece_of, plan_pieces, row_of
 from sim.segments.entities_6a.s6_fraud_roles.accounts import (
     ROLE_ACCOUNTS_NEEDS,
@@ -47,7 +49,7 @@ from sim.segments.entities_6a.s6_fraud_roles.merchants import (
 from sim.segments.entities_6a.s6_fraud_roles.parties import ROLE_PARTIES_NEEDS, Roles, party_roles
 from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, people_of
 from sim.segments.entities_6a.s6_fraud_roles.plan import ROLE_PLAN_NEEDS, Targets, slice_of, targets_of
-from sim.segments.entities_6a.s6_fraud_roles.rings import RingCounts
+from sim.segments.entities_6a.s6_fraud_roles.rings import ROLE_RINGS_NEEDS, seats_of
 from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
 from sim.segments.entities_6a.s6_fraud_roles.tiers import (
     MERCHANT_TIERS_NEEDS,
@@ -79,7 +81,7 @@ STATE = State(
         "s5_device_fraud_roles_6A",
         "s5_ip_fraud_roles_6A",
     ),
-    counts=(RoleCounts, RingCounts),
+    counts=(RoleCounts,),
     uses=(
         COUNTRY_PIECES_NEEDS,
         MERCHANT_TIERS_NEEDS,
@@ -92,6 +94,7 @@ STATE = State(
         ROLE_PARTIES_NEEDS,
         ROLE_PEOPLE_NEEDS,
         ROLE_PLAN_NEEDS,
+        ROLE_RINGS_NEEDS,
     ),
 )
 
@@ -152,10 +155,12 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
     links = links_of(ctx, piece, devices, ips)
     people = people_of(ctx, piece, groups, accounts, owner, links)
     address = ip_entities(ctx, ips)
-    parties = party_roles(ctx, people, groups, targets.parties, links, address)
+    seats = seats_of(ctx, circle_rows(ctx, piece.parties[0] + 1, piece.parties[1] - piece.parties[0]))
+    parties = party_roles(ctx, people, groups, targets.parties, seats)
     account, holding = account_fields(ctx, accounts), device_fields(ctx, devices, people)
     shared = shared_use(ips, links, people.frame.household_id)
-    by_account = account_roles(ctx, accounts, owner, people, parties, account, targets.accounts)
+    brought = np.isin(accounts.account_id, seats.account_id[seats.account_id > 0])
+    by_account = account_roles(ctx, accounts, owner, people, parties, (account, brought), targets.accounts)
     by_device = device_roles(
         ctx, devices, links, people, parties, _trade(ctx, part, devices), holding, targets.devices
     )
@@ -167,7 +172,6 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
         device_tiers(ctx, devices, holding, links, tier),
         ip_tiers(ctx, ips, address, shared),
     )
-    ctx.count(RoleCounts.meetings, len(links.meeting_ip))
     count_mules(ctx, owner, parties, by_account, may_be_mule(ctx, accounts.account_type, parties.role[owner]))
     count_piece(
         ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip), tiers

@@ -99,7 +99,7 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
             prior.world_cap_ppm[name],
             len(units),
         )
-        tilt = _tilt(ctx, name)[cells.region_id[first], cells.segment_id[first]]
+        tilt = tilt_of(ctx, name)[cells.region_id[first], cells.segment_id[first]]
         by_cell = capped_shares(
             ctx, sum_by_run(cells.parties, inner) * tilt, sum_by_run(free, inner), types_of_cells, units
         )
@@ -112,7 +112,7 @@ def party_targets(ctx: Context) -> tuple[Frame, Array]:
     return summary, counts[back]
 
 
-def _tilt(ctx: Context, name: str) -> Array:
+def tilt_of(ctx: Context, name: str) -> Array:
     """uint64, regions x segments: how much a cell speaks for a role, in millionths; positive."""
     prior = ctx.params.fraud_roles_party_6A
     taxonomy = ctx.params.party_taxonomy_6A.segments

@@ -22,8 +22,7 @@ FAULTS = (
     "other organisations on premises",
     "addresses with other links than they say",
     "neighbourhoods other than a recount",
-    "rings without a common address",
-    "clusters over several homes",
+    "parties of rings in no circle of theirs",
     "ties without a tie",
 )
 TABLES = {
@@ -70,6 +69,13 @@ class AuditCounts(Counters):
     spread = Each(SPREAD, Vector(2, 2))  # owner, by what is owned: clean, risky
     rings = Scalar()
     ring_sizes = Vector(LARGEST_RING + 1)
-    clusters = Scalar()
+    ring_pairs = Scalar()
+    ring_members = Scalar()
+    ring_on_device = Scalar()
+    ring_sharing = Scalar()
+    circle_sharing = Vector("circle_kind")
+    circle_members = Vector("circle_kind")
+    flagged = Scalar()
+    flagged_ring = Scalar()
     merchants_in_rings = Scalar()
     merchants_rings_found = Scalar()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.segments.entities_6a.circle_members import CircleRows
 from sim.segments.entities_6a.country_pieces import Piece, row_of, rows_with_ids
 from sim.segments.entities_6a.s7_audit.counts import WIDEST, AuditCounts
 from sim.state.context import Context, PartitionContext
@@ -128,16 +129,19 @@ def _instruments(ctx: PartitionContext, account_rows: tuple[int, int]) -> tuple[
     return frame, rows
 
 
-def count_sharing(ctx: PartitionContext, links: Links) -> None:
+def count_sharing(ctx: PartitionContext, links: Links, circles: CircleRows) -> None:
     """Strangers on things of a household or an organisation, and links to what the user does not own."""
     home, owner = links.parties.household_id, links.device_owner
     users = np.isin(
         links.used_role, [ctx.code("device_link_role", name) for name in ("PRIMARY_OWNER", "SECONDARY_USER")]
     )
     device, party = links.used_device[users], links.used_party[users]
-    strange = (party < 0) | (owner[device] < 0) | (home[party] != home[owner[device]])
+    circle = circles.of_party(len(links.parties))
+    mates = (circle[party] >= 0) & (circle[party] == circle[owner[device]])
+    at_home = home[party] == home[owner[device]]
+    strange = (party < 0) | (owner[device] < 0) | ~(at_home | mates)
     ctx.count(_FAULTS["strangers on devices"], int(strange.sum()))
-    count = np.bincount(device, minlength=len(links.devices))
+    count = np.bincount(device[at_home], minlength=len(links.devices))
     shared = links.devices.present("shared_household_id")
     wrong = (shared != (count > 1)) | (
         shared & (owner >= 0) & (links.devices.shared_household_id != home[owner])
@@ -153,7 +157,7 @@ def count_sharing(ctx: PartitionContext, links: Links) -> None:
     ):
         reached = np.flatnonzero(column >= 0)
         ctx.count(_FAULTS[name], int((holder[column[reached]] != links.used_party[reached]).sum()))
-    _count_lines(ctx, links)
+    _count_lines(ctx, links, circles)
     holder = links.accounts.owner_party_id[links.instrument_account]
     ctx.count(
         _FAULTS["instruments of another owner than their account's"],
@@ -161,11 +165,16 @@ def count_sharing(ctx: PartitionContext, links: Links) -> None:
     )
 
 
-def _count_lines(ctx: PartitionContext, links: Links) -> None:
-    """Home lines serve one household, premises one organisation, both in their country."""
+def _count_lines(ctx: PartitionContext, links: Links, circles: CircleRows) -> None:
+    """Home lines serve one household and its circles, premises one organisation, both in their country."""
     private = links.ips.present("owner_household_id")[links.ip]
     at, party = links.ip[private], links.ip_party[private]
     there = (party >= 0) & (links.parties.household_id[party] == links.ips.owner_household_id[at])
+    # Whoever is of a circle with somebody of the household may be there.
+    circle, span = circles.of_party(len(links.parties)), np.uint64(len(circles.size) + 1)
+    mates = links.parties.household_id[circles.party] * span + circles.circle.astype(np.uint64)
+    visit = links.ips.owner_household_id[at] * span + circle[party].astype(np.uint64)
+    there |= (party >= 0) & (circle[party] >= 0) & np.isin(visit, mates)
     ctx.count(_FAULTS["strangers on home lines"], int((~there).sum()))
     ctx.count(
         _FAULTS["home lines abroad"],

@@ -1,12 +1,12 @@
-"""Audit of a piece's fraud roles: they spread from owners, and members of a ring are connected."""
+"""Audit of a piece's fraud roles: they spread from owners, and members of rings sit in their circles."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.groups import run_starts
+from sim.segments.entities_6a.circle_members import CircleRows
 from sim.segments.entities_6a.country_pieces import Piece
-from sim.segments.entities_6a.s7_audit.counts import LARGEST_RING, AuditCounts
+from sim.segments.entities_6a.s7_audit.counts import AuditCounts
 from sim.segments.entities_6a.s7_audit.links import Links
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Needs
@@ -73,51 +73,37 @@ def count_spread(ctx: PartitionContext, links: Links, roles: tuple[Frame, Frame,
         ctx.count(AuditCounts.spread[name], np.bincount(owner * np.int64(2) + entity, minlength=4))
 
 
-def count_rings(ctx: PartitionContext, links: Links, parties: Frame, merchant_ring: Array) -> None:
-    """Members of a ring who share no address with all others of it.
-
-    Clusters over several households; ties without a tie.
+def count_rings(
+    ctx: PartitionContext, links: Links, parties: Frame, circles: CircleRows, merchant_ring: Array
+) -> None:
+    """Parties of rings and clusters who sit in no such circle, or sit there without; ties without a tie.
 
     Args:
         ctx: Context of 6A.S7.
         links: The piece.
         parties: Roles of its parties.
+        circles: Its circles.
         merchant_ring: uint64: rings of all collusive merchants that work for one.
     """
     causes = {
         name: parties.cause == ctx.code("role_cause", name)
         for name in ("RING", "SYNTHETIC_CLUSTER", "HOUSEHOLD_TIE")
     }
-    ring_id, home = parties.ring_id, links.parties.household_id
+    home = links.parties.household_id
+    seated = np.zeros(len(parties), dtype=np.uint64)
+    seated[circles.party] = circles.ring_id[circles.circle]
+    named = np.where(causes["RING"] | causes["SYNTHETIC_CLUSTER"], parties.ring_id, np.uint64(0))
+    ctx.count(_FAULTS["parties of rings in no circle of theirs"], int((seated != named).sum()))
     members = np.flatnonzero(causes["RING"])
-    names, ring_of, size = np.unique(ring_id[members], return_inverse=True, return_counts=True)
-    ring = np.full(len(parties), -1, dtype=np.int64)
-    ring[members] = ring_of
-    linked = np.flatnonzero((links.ip_party >= 0) & (ring[links.ip_party] >= 0))
-    # Distinct (ring, address, party); then the most members of a ring at one address.
-    key = np.stack((ring[links.ip_party[linked]], links.ip[linked], links.ip_party[linked]))
-    order = np.lexsort(key[::-1])
-    key = key[:, order]
-    key = key[:, run_starts(key[0], key[1], key[2])]
-    starts = run_starts(key[0], key[1])
-    together = np.diff(np.append(starts, key.shape[1]))
-    most = np.zeros(len(names), dtype=np.int64)
-    np.maximum.at(most, key[0][starts], together)
-    ctx.count(AuditCounts.rings, len(names))
-    ctx.count(_FAULTS["rings without a common address"], int(((most < size) & (size > 1)).sum()))
-    ctx.count(AuditCounts.ring_sizes, np.bincount(np.minimum(size, LARGEST_RING), minlength=LARGEST_RING + 1))
-    made_up = np.flatnonzero(causes["SYNTHETIC_CLUSTER"])
-    order = made_up[np.lexsort((home[made_up], ring_id[made_up]))]
-    pairs, clusters = run_starts(ring_id[order], home[order]), run_starts(ring_id[order])
-    ctx.count(AuditCounts.clusters, len(clusters))
-    ctx.count(_FAULTS["clusters over several homes"], len(pairs) - len(clusters))
+    names = np.unique(parties.ring_id[members])
     tied = np.flatnonzero(causes["HOUSEHOLD_TIE"])
     near = home.astype(np.int64) - int(home.min() if len(home) else 0)
     span = int(near.max() if len(near) else 0) + 1
-    pair = np.searchsorted(names, ring_id) * np.int64(span) + near
-    known = np.isin(ring_id[tied], names) & np.isin(pair[tied], pair[members])
+    pair = np.searchsorted(names, parties.ring_id) * np.int64(span) + near
+    known = np.isin(parties.ring_id[tied], names) & np.isin(pair[tied], pair[members])
     ctx.count(_FAULTS["ties without a tie"], int((~known).sum()))
-    ctx.count(AuditCounts.merchants_rings_found, int(np.isin(merchant_ring, names).sum()))
+    led = circles.led & (circles.kind == ctx.code("circle_kind", "MULE_RING"))
+    ctx.count(AuditCounts.merchants_rings_found, int(np.isin(merchant_ring, circles.ring_id[led]).sum()))
 
 
 def spread_checks(ctx: Context, totals: Totals) -> list[Check]:

@@ -7,8 +7,10 @@ degrees of the graph.
 
 from __future__ import annotations
 
+from sim.segments.entities_6a.circle_members import circle_rows
 from sim.segments.entities_6a.country_pieces import COUNTRY_PIECES_NEEDS, piece_of, plan_pieces
 from sim.segments.entities_6a.s4_devices.checks import percentiles
+from sim.segments.entities_6a.s7_audit.circles import AUDIT_CIRCLES_NEEDS, circle_checks, count_circles
 from sim.segments.entities_6a.s7_audit.counts import TABLES, WIDEST, AuditCounts
 from sim.segments.entities_6a.s7_audit.links import (
     AUDIT_LINKS_NEEDS,
@@ -46,7 +48,7 @@ STATE = State(
     config=("realism_gates_posture_6A",),
     writes=(),
     counts=(AuditCounts,),
-    uses=(AUDIT_LINKS_NEEDS, AUDIT_ROLES_NEEDS, COUNTRY_PIECES_NEEDS),
+    uses=(AUDIT_CIRCLES_NEEDS, AUDIT_LINKS_NEEDS, AUDIT_ROLES_NEEDS, COUNTRY_PIECES_NEEDS),
 )
 
 
@@ -64,7 +66,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     for name, rows in zip(TABLES, (*bases, len(links.used_device), len(links.ip)), strict=True):
         ctx.count(AuditCounts.rows[name], rows)
-    count_sharing(ctx, links)
+    circles = circle_rows(ctx, piece.parties[0] + 1, len(links.parties))
+    count_sharing(ctx, links, circles)
+    count_circles(ctx, links, circles)
     count_orphans(ctx, links)
     count_degrees(ctx, links)
     count_neighbourhoods(ctx, piece, links)
@@ -72,7 +76,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     count_spread(ctx, links, roles)
     trade = ctx.load("s5_merchant_fraud_roles_6A", columns=("ring_id",))
     ring = trade.ring_id[trade.present("ring_id")]
-    count_rings(ctx, links, roles[0], ring)
+    count_rings(ctx, links, roles[0], circles, ring)
     ctx.count(AuditCounts.merchants_in_rings, len(ring) if part.index == 0 else 0)
     return {}
 
@@ -88,14 +92,20 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     result.append(Check("all rows looked at", looked_at == rows, looked_at, rows))
     found, named = seen.merchants_rings_found, seen.merchants_in_rings
     result.append(Check("collusive merchants work for rings that exist", found == named, found, named))
-    return result + spread_checks(ctx, totals)
+    return result + spread_checks(ctx, totals) + circle_checks(ctx, totals)
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     """Rings, and degrees of every kind of entity; the states that make them check priors and caps."""
     seen = AuditCounts(totals)
-    figures = {"rings": seen.rings, "clusters": seen.clusters, **percentiles(seen.ring_sizes)}
-    result = [Measurement("parties at a ring's address", figures, "parties")]
+    sizes = {"rings": seen.rings, **percentiles(seen.ring_sizes)}
+    result = [Measurement("parties of a ring", sizes, "parties")]
+    sharing = zip(ctx.vocabulary("circle_kind"), seen.circle_sharing.tolist(), strict=True)
+    shares = {
+        kind: round(shared / max(1, members), 4)
+        for (kind, shared), members in zip(sharing, seen.circle_members.tolist(), strict=True)
+    }
+    result.append(Measurement("members of circles who share a device or address", shares, "share of members"))
     for name, histogram in sorted(seen.degree.items()):
         links = seen.links[name]
         shown = {"mean": round(links / max(1, int(histogram.sum())), 4), **percentiles(histogram)}

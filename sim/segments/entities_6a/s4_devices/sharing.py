@@ -1,0 +1,60 @@
+"""Devices that members of a circle share: the first members of each circle, in groups that use one device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.recipes.groups import run_starts
+from sim.segments.entities_6a.circle_members import CIRCLE_ROWS_NEEDS, CircleRows
+from sim.segments.entities_6a.network_tables import integers
+from sim.state.context import Context
+from sim.state.declaration import Needs
+from sim.state.frames import Array
+from sim.state.params import Params
+
+HANDED_ROUND = ("MOBILE", "TABLET", "LAPTOP", "DESKTOP")
+
+SHARING_NEEDS = Needs(config=("circles_6A",), uses=(CIRCLE_ROWS_NEEDS,))
+
+
+def shared_in_circles(
+    ctx: Context, circles: CircleRows, owner: Array, kind: Array, home: Array
+) -> tuple[Array, Array]:
+    """Devices that others of a circle use: rows of devices and of their users, int64, ascending by device.
+
+    The members who share are the first ones of their circle. They are dealt into groups; a group uses the
+    first device that can be handed round of the first of them who has one, unless they live together.
+
+    Args:
+        ctx: Context of 6A.S4.
+        circles: Circles of the partition.
+        owner: int64, d: row of each device's owner, -1 for terminals.
+        kind: int16, d: type of each device; devices of an owner stand by type.
+        home: int64, n: household of each party.
+    """
+    law = ctx.params.circles_6A
+    share = integers(
+        ctx, "circle_kind", Params({name: values.device_share_permille for name, values in law.kinds.items()})
+    )
+    sharers = np.maximum((circles.size * share[circles.kind] + 500) // 1000, 2)
+    most = int(law.users_per_device)
+    inside = np.flatnonzero(circles.place < sharers[circles.circle])
+    party, circle = circles.party[inside], circles.circle[inside]
+    group = circle * np.int64(1 << 16) + circles.place[inside] // most
+    device = np.full(len(home), -1, dtype=np.int64)
+    kinds = [ctx.code("device_type", name) for name in HANDED_ROUND]
+    able = np.flatnonzero(np.isin(kind, kinds) & (owner >= 0))
+    able = able[run_starts(owner[able])]
+    device[owner[able]] = able
+    has = np.flatnonzero(device[party] >= 0)
+    first = has[run_starts(group[has])]
+    lender = np.full(len(party), -1, dtype=np.int64)
+    if len(first):
+        run = np.minimum(np.searchsorted(group[first], group), len(first) - 1)
+        known = group[first][run] == group
+        lender[known] = first[run[known]]
+    rows = np.flatnonzero((lender >= 0) & (lender != np.arange(len(party))))
+    rows = rows[home[party[rows]] != home[party[lender[rows]]]]
+    used, user = device[party[lender[rows]]], party[rows]
+    order = np.lexsort((user, used))
+    return used[order], user[order]

@@ -1,0 +1,1 @@
+"""6A.S9: circles of people who share devices and addresses."""
