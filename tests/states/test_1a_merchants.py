@@ -7,9 +7,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from sim.ground.errors import ContractError, ValidationError
+from sim.ground.paths import config_root
+from sim.recipes.statement import statement_text
 from sim.rng import stream_key
 from tests.reference.philox_block import philox_block
 from tests.states.layer1 import build, check, rows
@@ -39,6 +43,46 @@ def test_every_chain_is_at_home_too(world) -> None:
     there = {(row["merchant_id"], row["legal_country_iso"]) for row in rows(world, "outlet_catalogue")}
     assert all((merchant, country) in there for merchant, country in home.items())
     assert len(there) > len(home)  # and some are abroad
+
+
+def test_names_are_of_the_trade_and_acquirers_of_the_home_country(world) -> None:
+    policy = yaml.safe_load((config_root() / "layer1/1A/merchant_identity.yaml").read_text())
+    words = {begin + end for begin in policy["beginnings"] for end in policy["endings"]}
+    acquirers = {row["acquirer_id"]: row for row in rows(world, "s4_acquirers_1A")}
+    merchants = {row["merchant_id"]: row for row in rows(world, "merchant_catalogue_1A")}
+    identity = rows(world, "s5_merchant_identity_1A")
+    assert [row["merchant_id"] for row in identity] == list(merchants)
+    for row in identity:
+        owner = merchants[row["merchant_id"]]
+        own, noun = row["merchant_name"].split(" ", 1)
+        nouns = [trade["words"] for trade in policy["trades"] if owner["mcc"] in trade["mccs"]]
+        assert noun in (nouns[0] if nouns else policy["other_words"])
+        assert own in words
+        assert row["descriptor"] == row["merchant_name"].upper() and len(row["descriptor"]) <= 22
+        assert acquirers[row["acquirer_id"]]["country_iso"] == owner["home_country_iso"]
+    for country in {row["country_iso"] for row in acquirers.values()}:
+        ranks = sorted(row["acquirer_rank"] for row in acquirers.values() if row["country_iso"] == country)
+        assert ranks == list(range(1, len(ranks) + 1))
+    assert len({row["merchant_name"] for row in identity}) > 0.9 * len(identity)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("São Paulo", "SAO PAULO"),
+        ("Łódź", "LODZ"),
+        ("Weißenfels", "WEISSENFELS"),
+        ("Ærøskøbing", "AEROSKOBING"),
+        ("Hawr al ‘Anz", "HAWR AL 'ANZ"),
+        ("Villingen-Schwenningen", "VILLINGEN-SCH"),
+        ("Saint  Denis_x", "SAINT DENIS X"),
+        ("東京", ""),
+        ("", ""),
+    ],
+)
+def test_a_statement_prints_ascii_capitals(text: str, printed: str) -> None:
+    texts = np.array([text, "Oslo", text], dtype=object)
+    assert statement_text(texts, 13).tolist() == [printed, "OSLO", printed]
 
 
 def test_ids_are_63_bits_of_the_published_generators_words(world) -> None:

@@ -33,6 +33,9 @@ def test_sites_lie_on_their_citys_disk(world, cities) -> None:
     for site in rows(world, "site_locations"):
         city = cities[site["city_id"]]
         assert city["country_iso"] == site["legal_country_iso"]
+        printed = site["descriptor_city"]
+        assert city["name"] == site["city_name"] and 0 < len(printed) <= 13
+        assert printed.isascii() and printed == printed.upper()
         north = site["lat_deg"] * 1e6 - city["lat_udeg"]
         east = (site["lon_deg"] * 1e6 - city["lon_udeg"] + 180e6) % 360e6 - 180e6
         assert abs(site["lat_deg"] * 1e6 - round(site["lat_deg"] * 1e6)) < 1e-3

@@ -209,7 +209,7 @@ def test_no_id_needs_an_unsigned_number_and_every_date_is_one(demo_run):
     assert len(ids) > 50 and {place for place, kind in ids.items() if kind != pa.int64()} == small
     assert {ids[place] for place in small} == {pa.uint32()}
     dates = {place: kind for place, kind in kinds.items() if place[1].endswith(("_date", "_month"))}
-    assert len(dates) == 4 and set(dates.values()) == {pa.date32()}
+    assert len(dates) >= 4 and set(dates.values()) == {pa.date32()}
     first = "s2_account_base_6A"
     relation = world[first].duckdb()
     typed = dict(zip(relation.columns, map(str, relation.types), strict=True))

@@ -1,6 +1,8 @@
-"""1A: the merchants, and how many outlets each has in which countries."""
+"""1A: the merchants, how many outlets each has in which countries, and what they are called."""
 
-from sim.segments.merchants_1a import s1_merchants, s2_outlets, s3_audit
+from sim.segments.merchants_1a import s1_merchants, s2_outlets, s3_audit, s4_acquirers, s5_identity
 from sim.state.program import Segment
 
-SEGMENT = Segment.of(1, "Merchants and outlets", s1_merchants, s2_outlets, s3_audit)
+_STATES = (s1_merchants, s2_outlets, s3_audit, s4_acquirers, s5_identity)
+
+SEGMENT = Segment.of(1, "Merchants and outlets", *_STATES)

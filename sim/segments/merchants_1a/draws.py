@@ -116,6 +116,20 @@ _MARKETS, _PLACES = "world_markets_1A", "world_footprint_1A"
 
 _DRAWS = (
     Drawn(
+        "s5_merchant_identity_1A",
+        "1A.merchant_name",
+        (
+            Word(0, CHOICE, "merchant_name: beginning", "merchant_name"),
+            Word(1, CHOICE, "merchant_name: ending", "merchant_name"),
+            Word(2, CHOICE, "merchant_name: noun of the trade", "merchant_name"),
+        ),
+    ),
+    Drawn(
+        "s5_merchant_identity_1A",
+        "1A.merchant_acquirer",
+        (Word(0, CHOICE, "acquirer_id, by the rank in the home country", "acquirer_id"),),
+    ),
+    Drawn(
         _MARKETS,
         "1A.footprint_country",
         (Word(0, CHOICE, "country_iso: start of the systematic sample of countries", "country_iso"),),

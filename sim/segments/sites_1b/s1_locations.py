@@ -13,6 +13,7 @@ from sim.recipes.land import LAND_NEEDS, LandCounts, count_at_sea, enter, land_c
 from sim.recipes.nearest import given_places, nearest_cities
 from sim.recipes.places import DISK_NEEDS, MICRO, PLACES_NEEDS, Cities, country_letters, world_places
 from sim.recipes.sampling import fixed, from_fixed, sampling_check
+from sim.recipes.statement import statement_text
 from sim.recipes.tables import ALIAS_PICK_NEEDS
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.sites_1b.bands import BANDS_NEEDS, band_of_city, band_shares
@@ -36,6 +37,7 @@ class Counts(Counters):
 
 
 AGAIN = "1B.site_place_again"
+_STATEMENT_LETTERS = 13
 
 STATE = State(
     id="1B.S1",
@@ -82,7 +84,15 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     city_id[given] = every.city_id[nearest_cities(every, outlets.take(given))[0]]
     city, lat[~given], lon[~given] = _drawn(ctx, cities, outlets.take(~given))
     city_id[~given] = cities.frame.city_id[city]
-    sites = outlets.select(*_KEY).with_columns(city_id=city_id, lat_deg=lat, lon_deg=lon)
+    named = every.sort("city_id")
+    name = named.name[look_up(named.city_id, city_id)]
+    sites = outlets.select(*_KEY).with_columns(
+        city_id=city_id,
+        city_name=name,
+        descriptor_city=statement_text(name, _STATEMENT_LETTERS),
+        lat_deg=lat,
+        lon_deg=lon,
+    )
     _count(ctx, outlets, sites, given)
     return {"site_locations": sites}
 
