@@ -180,12 +180,17 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ("s4_device_links_6A", "link_role = 'SECONDARY_USER'", "6A.device_demand 6A.device_start 6A.device"),
     ("s4_device_links_6A", "link_role = 'PRIMARY_OWNER'", "6A.device_demand 6A.device_start"),
     ("s4_wallet_tokens_6A", "true", "6A.wallet 6A.device_token"),
-    ("s4_ip_base_6A", "ip_type = 'MOBILE'", "6A.ip 6A.ip_start"),
-    ("s4_ip_base_6A", "ip_type = 'RESIDENTIAL'", "6A.ip"),
+    ("s4_ip_base_6A", "ip_type = 'MOBILE'", "6A.ip"),
+    ("s4_ip_base_6A", "ip_type = 'RESIDENTIAL'", "6A.ip 6A.ip_lease"),
+    ("s8_links_abroad_6A", "ip_type = 'HOTEL_TRAVEL'", "6A.journey 6A.abroad_start"),
+    ("s8_links_abroad_6A", "ip_type = 'VPN_PROXY'", "6A.exit 6A.abroad_start 6A.abroad_wish"),
     (
         "s4_ip_links_6A",
-        "(select ip_type from s4_ip_base_6A b where b.ip_id = t.ip_id) = 'MOBILE'",
-        "6A.ip 6A.ip_demand 6A.ip_start 6A.ip_link",
+        "(select (ip_type, country_iso) from s4_ip_base_6A b where b.ip_id = t.ip_id) ="
+        " ('MOBILE', (select home_country_iso from s4_device_base_6A d where d.device_id = t.device_id))"
+        " and exists (select 1 from s1_party_base_6A p join s4_ip_base_6A b on b.ip_id = t.ip_id"
+        " where p.party_id = t.party_id and p.home_city_id = b.city_id)",
+        "6A.ip 6A.ip_pool 6A.ip_demand 6A.ip_ask 6A.ip_link 6A.ip_days",
     ),
     ("s4_entity_neighbourhoods_6A", "true", ""),
     ("s5_party_fraud_roles_6A", "cause = 'RING'", "6A.party_role 6A.ring_seat 6A.ring_size"),

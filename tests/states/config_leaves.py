@@ -127,7 +127,11 @@ def fingerprint(frames: Mapping[str, Frame], checks: list[Check]) -> str:
     for name in sorted(frames):
         frame = frames[name]
         for column in frame.names:
-            digest.update(np.ascontiguousarray(frame[column]).tobytes())
+            values = frame[column]
+            text = values.dtype.kind == "O"  # strings: an array of them holds addresses in memory
+            digest.update(
+                "\0".join(values.tolist()).encode() if text else np.ascontiguousarray(values).tobytes()
+            )
         for column in sorted(frame.valid):
             digest.update(frame.valid[column].tobytes())
     digest.update(

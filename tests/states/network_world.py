@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from circle_world import circles
-from memory_world import MemoryWorld, config, merchants, sites, vocabularies
+from memory_world import MemoryWorld, config, memory_store, merchants, sites, vocabularies
 
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
+from sim.segments.entities_6a.s8_abroad import state as s8_abroad
 from sim.state.frames import Frame, concat
 from sim.state.program import Program
 
@@ -25,6 +26,9 @@ PATHS = {
     "ip_taxonomy_6A": "taxonomy/ips.yaml",
     "device_prior_6A": "priors/device_counts.yaml",
     "ip_prior_6A": "priors/ip_counts.yaml",
+    "ip_abroad_prior_6A": "priors/ip_abroad.yaml",
+    "ip_place_prior_6A": "priors/ip_places.yaml",
+    "operator_names_6A": "taxonomy/operator_names.yaml",
     "device_linkage_6A": "policy/device_linkage.yaml",
     "graph_linkage_6A": "policy/graph_linkage.yaml",
     "circles_6A": "priors/circles.yaml",
@@ -32,7 +36,8 @@ PATHS = {
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
 CONFIGS["scenario_horizon_5A"] = config("layer2/5A/scenario_horizon.yaml")
-DEVICES, NETWORK = Program.of(s4_devices), Program.of(s5_network)
+DEVICES, ABROAD, NETWORK = Program.of(s4_devices), Program.of(s8_abroad), Program.of(s5_network)
+METROS = 3  # largest cities of a country in which everybody lives
 
 
 def code(vocabulary: str, value: str) -> int:
@@ -109,6 +114,7 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
             "party_type": type_of[segment],
             "segment_id": segment,
             "household_id": household,
+            **homes_of(country, household),
         }
         pieces.append(
             {
@@ -147,6 +153,20 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
     return {**parts, "s1_party_summary_6A": [summary]}
 
 
+@cache
+def cities() -> Frame:
+    """Cities of the snapshot, the largest of each country first."""
+    table = memory_store().reference.frame("cities", vocabularies())
+    return table.take(np.lexsort((-table.population, table.country_iso)))
+
+
+def homes_of(country: int, household: np.ndarray) -> dict[str, np.ndarray]:
+    """City and latitude of each household: one of the country's largest cities."""
+    here = cities().take(np.flatnonzero(cities().country_iso == country)[:METROS])
+    row = (household * np.uint64(2654435761) % np.uint64(len(here))).astype(np.int64)
+    return {"home_city_id": here.city_id[row], "home_lat_deg": here.lat_udeg[row] / 1e6}
+
+
 def world(
     count: Mapping[str, int],
     overrides: Mapping[str, Any] | None = None,
@@ -160,15 +180,24 @@ def world(
     outlets = sites(of)[0].select("merchant_id", "legal_country_iso", "site_order", "site_id")
     lived = people(count, files)
     known = circles(concat(lived["s1_party_base_6A"]))
-    made.store.parts = {**lived, **known, "merchant_catalogue_1A": [of], "outlet_catalogue": [outlets]}
+    table = cities()
+    first = table.take(np.searchsorted(table.country_iso, outlets.legal_country_iso))
+    located = Frame({"site_id": outlets.site_id, "city_id": first.city_id})
+    made.store.parts = {
+        **lived,
+        **known,
+        "merchant_catalogue_1A": [of],
+        "outlet_catalogue": [outlets],
+        "site_locations": [located],
+    }
     return made
 
 
 def build(made: MemoryWorld) -> dict[str, Frame]:
-    """6A.S4 and S5, with every check; figures of both states' checks are in `checks`."""
+    """6A.S4, S8 and S5, with every check; figures of all states' checks are in `checks`."""
     rows: dict[str, Frame] = {}
     checks = {}
-    for program in (DEVICES, NETWORK):
+    for program in (DEVICES, ABROAD, NETWORK):
         assert program.preflight is not None
         program.preflight(made.context(program.state))
         rows |= made.run(program)

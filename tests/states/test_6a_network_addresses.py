@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_world import MemoryWorld, vocabularies
-from network_world import CONFIGS, COUNT, DEVICES, NETWORK, build, built, code, world
+from network_world import ABROAD, CONFIGS, COUNT, DEVICES, NETWORK, build, built, code, world
 
 from sim.ground.errors import ContractError, ValidationError
+from sim.recipes.horizon import span_of
 from sim.segments.entities_6a.households import spread_evenly
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.state.frames import Frame
@@ -105,13 +106,14 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
     homes, premises, sites = (
         _column(base, f"owner_{name}_id") for name in ("household", "party", "merchant")
     )
-    at_home = defaultdict(set)
+    at_home, seen_abroad, kind = defaultdict(set), Counter(), base.ip_type.tolist()
     for ip, _, device, party, merchant in _links(rows):
         who = party if party is not None else owner[device - 1] if device is not None else None
         place = ip_country[ip - 1]
-        if who is not None:
-            assert country[who - 1] == place
-        if device is not None:
+        if who is not None and country[who - 1] != place:
+            seen_abroad[(device, place, kind[ip - 1])] += 1
+            assert homes[ip - 1] is None and premises[ip - 1] is None and sites[ip - 1] is None
+        elif device is not None:
             assert devices.home_country_iso[device - 1] == place
         if homes[ip - 1] is not None:
             assert household[who - 1] == homes[ip - 1] and merchant is None
@@ -125,6 +127,9 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
             members == {party + 1 for party, home in enumerate(household) if home == id} or len(at_home) > 500
         )
     assert set(at_home) == {home for home, private in zip(household, retail, strict=True) if private}
+    asked = rows["s8_links_abroad_6A"]
+    keys = (asked[name].tolist() for name in ("device_id", "country_iso", "ip_type"))
+    assert seen_abroad == Counter(zip(*keys, strict=True)) and len(seen_abroad) > 1000
 
 
 def test_caps_are_never_exceeded(entities: Built) -> None:
@@ -140,7 +145,7 @@ def test_caps_are_never_exceeded(entities: Built) -> None:
             parties[ip] += 1
     assert all(count <= PRIOR["devices_per_ip"][kinds[ip - 1]] for ip, count in devices.items())
     assert all(count <= PRIOR["parties_per_home"] for count in parties.values())
-    at_home = {"RESIDENTIAL": 1, "CORPORATE": 1}
+    at_home = {"RESIDENTIAL": 2, "CORPORATE": 1}  # a home may change its address once
     for (_, kind), count in own.items():
         assert count <= PRIOR["ips_per_device"].get(kind, 0) + at_home.get(kind, 0)
     base = rows["s4_ip_base_6A"]
@@ -161,7 +166,7 @@ def test_node_and_edge_shares_meet_both_priors(entities: Built) -> None:
     made, rows = entities
     base, links = rows["s4_ip_base_6A"], rows["s4_ip_links_6A"]
     kinds, regions = vocabularies()["ip_type"], vocabularies()["region"]
-    mine = ~base.valid["owner_merchant_id"]
+    mine = ~base.valid["owner_merchant_id"] & ~_second(made, rows)
     nodes = np.bincount(base.ip_type[mine], minlength=len(kinds)) / int(mine.sum())
     for kind, share in zip(kinds, nodes.tolist(), strict=True):
         assert abs(share * 1000 - PRIOR["node_permille"][kind]) <= 50
@@ -181,6 +186,16 @@ def test_node_and_edge_shares_meet_both_priors(entities: Built) -> None:
     assert people.sum() == sum(COUNT.values())
 
 
+def _second(made: MemoryWorld, rows: dict[str, Frame]) -> np.ndarray:
+    """Which addresses a home has after its first: those whose parties come within the horizon."""
+    links = rows["s4_ip_links_6A"]
+    party = links.link_role == code("ip_link_role", "PARTY_HOME_IP")
+    first = span_of(made.configs["scenario_horizon_5A"]).first_day
+    found = np.zeros(len(rows["s4_ip_base_6A"]), dtype=np.bool_)
+    found[(links.ip_id[party & (links.valid_from > first)] - 1).astype(np.int64)] = True
+    return found
+
+
 def test_degrees_are_unequal_where_strangers_meet(entities: Built) -> None:
     base = entities[1]["s4_ip_base_6A"]
     mobile = np.sort(base.devices[base.ip_type == code("ip_type", "MOBILE")])
@@ -197,14 +212,17 @@ def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
         rows["s4_ip_base_6A"],
     )
     owner, homes = _column(devices, "primary_party_id"), _column(base, "owner_household_id")
-    met, mates, home_of = defaultdict(set), Counter(), {}
+    met, mates, home_of, away = defaultdict(set), Counter(), {}, Counter()
+    place = base.country_iso.tolist()
     for ip, _, device, party, _ in _links(rows):
         who = party if party is not None else owner[device - 1] if device is not None else None
-        if who is not None:
+        if who is not None and place[ip - 1] != parties.country_iso[who - 1]:
+            away[who] += 1
+        elif who is not None:
             met[who].add(ip)
         if party is not None and device is None:
             mates[ip] += 1
-            home_of[party] = ip
+            home_of.setdefault(party, ip)
     links = rows["s4_device_links_6A"]
     second = links.link_role == code("device_link_role", "SECONDARY_USER")
     guest = Counter(links.party_id[second].tolist())
@@ -225,6 +243,7 @@ def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
         "devices_used",
         "devices_shared",
         "ips",
+        "links_abroad",
         "home_parties",
     )
     near = rows["s4_entity_neighbourhoods_6A"]
@@ -242,6 +261,7 @@ def test_neighbourhoods_are_what_the_links_say(entities: Built) -> None:
             owned[party] + guest[party],
             shared[party] + guest[party],
             len(met[party]),
+            away[party],
             mates[home_of[party]] - 1,
         )
         assert found == expected, party
@@ -252,6 +272,7 @@ def test_another_kind_s_prior_leaves_homes_alone(entities: Built) -> None:
     _, rows = entities
     other = world(COUNT, {"ip_prior_6A.degree_sigma.MOBILE": 0.4})
     other.run(DEVICES)
+    other.run(ABROAD)
     again = other.run(NETWORK)
     for kind in ("RESIDENTIAL", "PUBLIC_WIFI", "VPN_PROXY"):
         one, two = (
@@ -276,7 +297,7 @@ def test_tiny_worlds_stand(count: dict[str, int]) -> None:
     exact laws hold all the same.
     """
     made = world(count, files=1, shops=8)
-    for program in (DEVICES, NETWORK):
+    for program in (DEVICES, ABROAD, NETWORK):
         made.run(program)
         broken = [
             check.name for check in made.failed() if check.name not in ("addresses by kind", "links by kind")
@@ -357,8 +378,8 @@ def test_caps_that_cannot_hold_the_links_are_refused(overrides: dict[str, Any], 
     NETWORK.preflight(made.context(NETWORK.state))
     made.run(DEVICES)
     with pytest.raises(ValidationError) as refused:
-        made.run(NETWORK)
-    assert refused.value.code == "6A.S5.CAPS_INFEASIBLE" and names in refused.value.render()
+        made.run(ABROAD)
+    assert refused.value.code == "6A.S8.CAPS_INFEASIBLE" and names in refused.value.render()
 
 
 @pytest.mark.parametrize(
@@ -370,7 +391,12 @@ def test_caps_that_cannot_hold_the_links_are_refused(overrides: dict[str, Any], 
         ("ids as the role demands", {"wrong_ids": 1}),
         ("links of devices name their owners", {"wrong_owners": 1}),
         ("homes serve one household", {"strangers": 1}),
-        ("addresses lie where they are used", {"abroad": 1}),
+        ("who is abroad was sent there", {"unknown": 1}),
+        ("links abroad are those asked for", {"guests": -1}),
+        ("homes with a second address", {"renewed": 1}),
+        ("days of links", {"outside_horizon": 1}),
+        ("prefixes of countries", {"above_room": 1}),
+        ("links of devices abroad", {"guests": 20_000}),
         ("devices with an address", {"covered": -15_000}),
         ("ledger 6A.ip_link", {"rng.6A.ip_link.entities": 1}),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from memory_world import MemoryWorld
-from network_world import CONFIGS, DEVICES, NETWORK, changed, world
+from network_world import ABROAD, CONFIGS, DEVICES, NETWORK, changed, world
 
 from sim.backends.binder import KernelFailure
 from sim.ground.errors import SimError
@@ -89,7 +89,7 @@ class _World:
         made._contract = lambda dataset, frame: None  # type: ignore[method-assign]
         made.store.parts = dict(self.inputs)
         seen = hashlib.sha256()
-        for program in (DEVICES, NETWORK):
+        for program in (DEVICES, ABROAD, NETWORK):
             assert program.preflight is not None
             program.preflight(made.context(program.state))
             for name, frame in sorted(made.run(program).items()):
@@ -101,9 +101,11 @@ class _World:
 
 
 def _bytes(frame: Frame) -> bytes:
-    return b"".join(column.tobytes() for _, column in frame.items()) + b"".join(
-        mask.tobytes() for mask in frame.valid.values()
+    columns = (
+        "\0".join(column.tolist()).encode() if column.dtype.kind == "O" else column.tobytes()
+        for _, column in frame.items()
     )
+    return b"".join(columns) + b"".join(mask.tobytes() for mask in frame.valid.values())
 
 
 def _tell_apart(of: _World, path: str, value: Any) -> bool:

@@ -17,6 +17,7 @@ from network_world import CONFIGS, changed, world
 
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
+from sim.segments.entities_6a.s8_abroad import state as s8_abroad
 from sim.state.frames import Frame, concat
 from sim.state.params import Params
 from sim.state.program import Program
@@ -45,14 +46,15 @@ def outcome(pack: str, document: Any, large: bool) -> str:
     made.configs = made.configs | {pack: Params(document)}
     made.store.parts = dict(inputs(large))
     found = ""
-    modules: tuple[ModuleType, ...] = (s4_devices, s5_network)
+    modules: tuple[ModuleType, ...] = (s4_devices, s8_abroad, s5_network)
     for module in modules:
         made.context(module.STATE)
         module.preflight(made.context(module.STATE))
     for module in modules:
         ctx = made.context(module.STATE)
         frames, totals = computed(Program.of(module), ctx)
-        frames |= {dataset: [frame] for dataset, frame in module.finish(ctx, totals).items()}
+        if hasattr(module, "finish"):
+            frames |= {dataset: [frame] for dataset, frame in module.finish(ctx, totals).items()}
         made.store.parts |= frames
         found += fingerprint(
             {name: concat(rows) for name, rows in frames.items()}, module.checks(ctx, totals)

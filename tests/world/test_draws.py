@@ -5,7 +5,6 @@ its words their values.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_world import TINY_SCENARIOS
 
 import sim.world as cw
 from sim.recipes.drawn import MADE, Drawn
@@ -45,6 +43,8 @@ DECIDED_NO_ROW = {
     "6A.circle_leader": "parties who lead no circle",
     "6A.circle_seat": "seats that stayed empty",
     "6A.ip_demand": "kinds of addresses that a device does not meet",
+    "6A.journey": "parties that stay in their country",
+    "6A.abroad_wish": "devices that asked for an exit abroad and got none",
 }
 """Streams of which some draws decided that there is no row, and why;
 of all others every draw is behind some row.
@@ -283,9 +283,11 @@ SHARES = (
     ),
     (
         "s4_ip_links_6A",
-        "(select ip_type from s4_ip_base_6A b where b.ip_id = t.ip_id) = 'MOBILE'",
-        "select count(*) from s4_ip_links_6A join s4_ip_base_6A b using (ip_id) where ip_type = 'MOBILE' and"
-        " country_iso = (select country_iso from s4_ip_base_6A where ip_id = {ip_id})",
+        "(select (ip_type, country_iso) from s4_ip_base_6A b where b.ip_id = t.ip_id) ="
+        " ('MOBILE', (select home_country_iso from s4_device_base_6A d where d.device_id = t.device_id))",
+        "select count(*) from s4_ip_links_6A join s4_ip_base_6A b using (ip_id) join s4_device_base_6A d"
+        " using (device_id) where ip_type = 'MOBILE' and country_iso = home_country_iso and country_iso ="
+        " (select home_country_iso from s4_device_base_6A where device_id = {device_id})",
     ),
 )
 """Dataset, rows that are meant, how many units its cell shares by weight (nobody has one without asking)."""
@@ -314,102 +316,18 @@ def test_a_weight_is_told_among_those_it_shares_with(
 
 
 def test_a_pool_of_addresses_shares_its_links(demo_run: Path) -> None:
-    """Addresses of a pool: every P-th of the country's; what is told of their links is what was published."""
+    """Pools of a metro are told for every link: together they have the metro's links and addresses."""
     world = cw.open(demo_run)
-    ranked = """(select ip_id, ip_type, country_iso, devices,
-        row_number() over (partition by country_iso, ip_type order by ip_id) - 1 as rank
-        from s4_ip_base_6A)"""
     rows = world.sql(
-        f"select * from {ranked} where ip_type = 'MOBILE' and country_iso = 'US' order by rank"
+        """select any_value(l.ip_id) ip_id, any_value(l.link_no) link_no from s4_ip_links_6A l
+        join s4_ip_base_6A b using (ip_id) where ip_type = 'HOTEL_TRAVEL' and (country_iso, metro_id) =
+        (select (country_iso, metro_id) from s4_ip_base_6A where ip_type = 'HOTEL_TRAVEL' group by all
+        order by count(*) desc, 1 limit 1) group by l.ip_id"""
     ).to_pylist()
-    found = explain(world, "s4_ip_base_6A", [str(rows[0]["ip_id"])])
-    pool = next(note for note in found.notes if note.startswith("pool "))
-    addresses, links = (
-        int(figure.replace(",", "")) for figure in re.findall(r"([\d,]+) (?:addresses|links)", pool)
-    )
-    pools = round(len(rows) / addresses)
-    mine = [row for row in rows if row["rank"] % pools == 0]
-    assert (len(mine), sum(row["devices"] for row in mine)) == (addresses, links)
-
-
-FILE = """merchant_id,mcc,channel,country,outlet_country,lat,lon
-1001,5411,card_present,DE,,52.5200,13.4050
-1001,5411,card_present,DE,FR,48.8566,2.3522
-1002,5812,mixed,NO,,,
-1003,5812,card_present,NO,SE,,
-1004,5967,card_not_present,US,,,
-1005,5411,card_present,US,,40.7,-74.0
-"""
-"""Outlets given by several rows, drawn, given abroad, none that is seen, given by a place."""
-
-
-@pytest.mark.parametrize("rule", ["add", "replace"])
-def test_merchants_of_the_user_draw_what_they_were_not_given(rule: str, tmp_path: Path) -> None:
-    """A merchants file is no part of a run, so 1A is not computed again:
-    its draws are told from published rows alone.
-    """
-    path = tmp_path / "merchants.csv"
-    path.write_text(FILE + "".join(f"{number},5411,card_present,GB,,,\n" for number in range(2000, 2060)))
-    overrides = {"merchant_universe_1A.merchants": 90, "merchant_universe_1A.when_supplied": rule}
-    world = cw.run(preset="demo", merchants=path, overrides=overrides, until="1A", out=tmp_path / "runs")
-    ledger = {row["stream"]: row["draws"] for row in world.ledger().to_pylist()}
-    for state in ("1A.S1", "1A.S2"):
-        ctx = finding_context(world, PROGRAMS[state].state)
-        part = PROGRAMS[state].partitions(context_of(world, PROGRAMS[state].state))[0]
-        for each in (each for each in EXPLAINED.draws if each.dataset in PROGRAMS[state].state.writes):
-            rows = ctx.load(each.dataset)
-            at = addresses(ctx, world.contracts.streams[each.stream], each.find(ctx, part, rows))
-            many = len(set(zip(at.c0.tolist(), at.c1.tolist(), strict=True)))
-            if each.stream in DECIDED_NO_ROW:
-                assert many <= ledger.get(each.stream, 0), each
-            else:
-                assert many == ledger.get(each.stream, 0), each
-    found = explain(world, "outlet_catalogue", ["1003"])
-    assert found.draws == [] and found.regenerated.equal is None
-    assert {draw.stream for draw in explain(world, "merchant_catalogue_1A", ["1003"]).draws} == {
-        "1A.merchant_brand"
-    }
-    drawn = explain(world, "outlet_catalogue", ["merchant_id=1002", "site_order=1", "legal_country_iso=NO"])
-    assert "1A.multi_site" in {draw.stream for draw in drawn.draws}
-    assert any("not computed again" in note for note in drawn.notes)
-
-
-@pytest.mark.parametrize("surface", ["merchant_zone_scenario_local_5A", "merchant_zone_scenario_utc_5A"])
-def test_an_intensity_names_the_factors_that_moved_it(surface: str, demo_run: Path) -> None:
-    """Rows of the factor table explain an hour: the baseline of that local hour times their product."""
-    world, scenario = cw.open(demo_run), TINY_SCENARIOS[1]
-    if surface not in world.tables:
-        pytest.skip(f"{surface} is switched off in this world")
-    local = "local" in surface
-    bucket = "local_bucket_index" if local else "bucket_index"
-    value = "lambda_local_scenario" if local else "lambda_utc_scenario"
-    names = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
-    rows = world.sql(
-        f"""select s.*, c.local_origin from {surface} s
-        join scenario_zone_calendar_5A c using (tzid, scenario_id)
-        join (select {", ".join(names)} from merchant_zone_profile_5A join scenario_overlay_factors_5A
-              using (legal_country_iso, tzid, demand_class) where scenario_id = '{scenario}'
-              group by all order by sum(local_buckets) desc, all_ limit 1) using ({", ".join(names)})
-        where s.scenario_id = '{scenario}' and {bucket} % 6 = 3 order by {bucket}""".replace(
-            "all_", ", ".join(names)
-        )
-    ).to_pylist()
-    base = {
-        row["hour_of_week"]: row["lambda_local_base"]
-        for row in world["merchant_zone_baseline_local_5A"]
-        .to_arrow(filter={name: rows[0][name] for name in names})
-        .to_pylist()
-    }
-    factors = set()
-    for row in rows:
-        key = [f"{name}={row[name]}" for name in (*names, bucket)]
-        notes = explain(world, surface, key, scenario).notes
-        together = re.fullmatch(r"factors  (\d+), together (\S+), in local bucket (\d+)", notes[-1])
-        assert together is not None
-        assert int(together[1]) == len(notes) - 1
-        then = row["local_origin"] + datetime.timedelta(hours=int(together[3]))
-        expected = base[then.weekday() * 24 + then.hour] * float(together[2])
-        assert row[value] == pytest.approx(expected, rel=1e-9)
-        factors.add(int(together[1]))
-    assert len(rows) >= 10
-    assert max(factors) > 0
+    keys = [[str(row["ip_id"]), str(row["link_no"])] for row in rows]
+    told = {explain(world, "s4_ip_links_6A", key).notes[0] for key in keys}
+    pools = [re.findall(r"([\d,]+) (?:addresses|links)", note) for note in told]
+    addresses, links = (sum(int(pool[k].replace(",", "")) for pool in pools) for k in (0, 1))
+    ids = ", ".join(str(row["ip_id"]) for row in rows)
+    published = world.sql(f"select count(*) n from s4_ip_links_6A where ip_id in ({ids})").to_pylist()[0]["n"]
+    assert len(told) > 1 and (addresses, links) == (len(rows), published)

@@ -9,6 +9,7 @@ from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
 from sim.segments.entities_6a.s7_audit import state as s7_audit
+from sim.segments.entities_6a.s8_abroad import state as s8_abroad
 from sim.segments.entities_6a.s9_circles import state as s9_circles
 from sim.state.program import Segment
 
@@ -20,6 +21,7 @@ SEGMENT = Segment.of(
     s3_instruments,
     s9_circles,
     s4_devices,
+    s8_abroad,
     s5_network,
     s6_fraud_roles,
     s7_audit,

@@ -5,87 +5,64 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
+from sim.recipes.join import match
 from sim.recipes.sampling import multinomial_check
 from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.link_rules import IP_IDS, LINK_RULES_NEEDS, ip_demands, wrong_ids
-from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
+from sim.segments.entities_6a.network_tables import PERMILLE, integers
 from sim.segments.entities_6a.s4_devices.checks import percentiles
 from sim.segments.entities_6a.s5_network.links import Users
+from sim.segments.entities_6a.s5_network.mix_checks import (
+    BIN_STARTS,
+    MIX_CHECKS_NEEDS,
+    MOST_IPS,
+    NetworkCounts,
+    mix_checks,
+    tables_of,
+)
+from sim.segments.entities_6a.s5_network.network import Network
 from sim.segments.entities_6a.s5_network.pools import Dealt
 from sim.segments.entities_6a.s5_network.rows import IP_ROWS_NEEDS, asn_mixes
 from sim.state.context import Context, PartitionContext
-from sim.state.counters import Counters, Each, Maximum, Scalar, Vector
 from sim.state.declaration import Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
-_MOST_IPS = 160
 _PPM = 1_000_000
-# Every number up to 64, then 32 bins an octave up to 2**15.
-_BIN_STARTS = np.array(
-    [*range(64), *((32 + part) << octave for octave in range(1, 10) for part in range(32))], dtype=np.int64
-)
-_TABLES = ("ips", "site_ips", "device_links", "party_links", "merchant_links", "site_links")
 
 IP_CHECKS_NEEDS = Needs(
-    config=("ip_prior_6A", "realism_gates_network_6A"), uses=(IP_ROWS_NEEDS, LINK_RULES_NEEDS)
+    config=("ip_prior_6A", "realism_gates_network_6A"),
+    uses=(IP_ROWS_NEEDS, LINK_RULES_NEEDS, MIX_CHECKS_NEEDS),
 )
-
-
-class NetworkCounts(Counters):
-    """Addresses and their links as published."""
-
-    tables = Each(_TABLES, Vector("region", "ip_type"))
-    degrees = Vector("ip_type", len(_BIN_STARTS))
-    most = Maximum("ip_type")
-    above_device_cap = Scalar()
-    above_party_cap = Scalar()
-    devices = Scalar()
-    covered = Scalar()
-    ips_a_device = Vector(_MOST_IPS + 1)
-    twins = Scalar()
-    wrong_ids = Scalar()
-    wrong_owners = Scalar()
-    strangers = Scalar()
-    abroad = Scalar()
-    classes = Vector("ip_type", "asn_class")
-    places = Scalar()
-    party_devices = Scalar()
-    merchants = Scalar()
 
 
 def count_network(
-    ctx: PartitionContext,
-    base: Frame,
-    links: Frame,
-    users: Users,
-    degree: dict[str, Array],
-    devices: Frame,
-    owner: Array,
-    homes: Households,
+    ctx: PartitionContext, base: Frame, links: Frame, made: Network, degree: dict[str, Array]
 ) -> None:
     """Integer sums, and maxima, over the rows as published."""
-    prior = ctx.params.ip_prior_6A
+    prior, users, owner, devices = ctx.params.ip_prior_6A, made.users, made.owner, made.devices
     kinds, regions = len(ctx.vocabulary("ip_type")), len(ctx.vocabulary("region"))
     cell = base.region_id * np.int64(kinds) + base.ip_type
     site = base.present("owner_merchant_id")
+    second = np.zeros(len(base), dtype=np.bool_)
+    second[users.renewed[users.renewed >= 0]] = True
+    apart = site | second
     figures = {
         "ips": np.ones(len(base), dtype=np.int64),
-        "site_ips": site.astype(np.int64),
+        "other_ips": apart.astype(np.int64),
         "device_links": degree["devices"],
         "party_links": degree["parties"],
         "merchant_links": degree["merchants"],
-        "site_links": np.where(site, degree["devices"], 0),
+        "other_device_links": np.where(apart, degree["devices"], 0),
+        "other_party_links": np.where(apart, degree["parties"], 0),
     }
     for name, values in figures.items():
         table = np.zeros(regions * kinds, dtype=np.int64)
         np.add.at(table, cell, values)
         ctx.count(NetworkCounts.tables[name], table)
     cap = integers(ctx, "ip_type", prior.devices_per_ip)
-    width = len(_BIN_STARTS)
-    binned = (
-        base.ip_type * np.int64(width) + np.searchsorted(_BIN_STARTS, degree["devices"], side="right") - 1
-    )
+    width = len(BIN_STARTS)
+    binned = base.ip_type * np.int64(width) + np.searchsorted(BIN_STARTS, degree["devices"], side="right") - 1
     ctx.count(NetworkCounts.degrees, np.bincount(binned[~site], minlength=kinds * width))
     most = np.zeros(kinds, dtype=np.int64)
     np.maximum.at(most, base.ip_type[~site], degree["devices"][~site])
@@ -93,35 +70,9 @@ def count_network(
     ctx.count(NetworkCounts.above_device_cap, int((degree["devices"] > cap[base.ip_type]).sum()))
     home = base.present("owner_household_id")
     ctx.count(NetworkCounts.above_party_cap, int((degree["parties"][home] > prior.parties_per_home).sum()))
-    present = links.present("device_id")
-    first = devices.device_id[0] if len(devices) else np.uint64(1)
-    device = (links.device_id[present] - first).astype(np.int64)
-    each = np.bincount(device, minlength=len(devices))
-    ctx.count(NetworkCounts.devices, len(devices))
-    ctx.count(NetworkCounts.covered, int((each > 0).sum()))
-    ctx.count(
-        NetworkCounts.ips_a_device,
-        np.bincount(np.minimum(each[owner >= 0], _MOST_IPS), minlength=_MOST_IPS + 1),
-    )
-    ctx.count(NetworkCounts.twins, sum(_twins(dealt, users) for dealt in users.dealt))
-    ownerless = present.copy()
-    ownerless[present] = (owner < 0)[device]
-    named = np.flatnonzero(present & links.present("party_id"))
-    theirs = devices.primary_party_id[(links.device_id[named] - first).astype(np.int64)]
-    ctx.count(NetworkCounts.wrong_ids, wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
-    ctx.count(NetworkCounts.wrong_owners, int((links.party_id[named] != theirs).sum()))
-    ctx.count(NetworkCounts.strangers, _strangers(base, users, owner, homes))
-    abroad = int((base.country_iso[users.own] != devices.home_country_iso).sum())
-    for dealt in users.dealt:
-        abroad += int(
-            (
-                np.repeat(base.country_iso[dealt.ip], dealt.degree) != devices.home_country_iso[dealt.device]
-            ).sum()
-        )
-    ctx.count(
-        NetworkCounts.abroad,
-        abroad + int((base.country_iso[users.party_ip] != homes.country[homes.of_party]).sum()),
-    )
+    _count_devices(ctx, links, made)
+    ctx.count(NetworkCounts.twins, sum(_twins(dealt, made) for dealt in users.dealt))
+    ctx.count(NetworkCounts.strangers, _strangers(base, users, owner, made.homes))
     classes = len(ctx.vocabulary("asn_class"))
     ctx.count(
         NetworkCounts.classes,
@@ -131,6 +82,33 @@ def count_network(
     ctx.count(NetworkCounts.places, len(places))
     ctx.count(NetworkCounts.party_devices, int((owner >= 0).sum()))
     ctx.count(NetworkCounts.merchants, len(users.merchant) - int(site.sum()))
+    ctx.count(NetworkCounts.dealt, sum(int((dealt.device < len(devices)).sum()) for dealt in users.dealt))
+
+
+def _count_devices(ctx: PartitionContext, links: Frame, made: Network) -> None:
+    """Rows of devices: their owners, and how many addresses each has in its country and abroad."""
+    devices, owner, many = made.devices, made.owner, len(made.devices)
+    present, first = links.present("device_id"), devices.device_id[0] if many else np.uint64(1)
+    # Ids before the first wrap round, as does 0 of rows without a device: all of them are `many`.
+    device = np.minimum(links.device_id - first, np.uint64(many)).astype(np.int64)
+    each = np.bincount(device, minlength=many + 1)[:many] + np.bincount(made.away.device, minlength=many)
+    ctx.count(NetworkCounts.devices, many)
+    ctx.count(NetworkCounts.covered, int((each > 0).sum()))
+    ctx.count(
+        NetworkCounts.ips_a_device,
+        np.bincount(np.minimum(each[owner >= 0], MOST_IPS), minlength=MOST_IPS + 1),
+    )
+    theirs = np.append(devices.primary_party_id, np.uint64(0))[device]
+    # A row of a device from elsewhere must be a guest's, of its party.
+    away = np.flatnonzero(present & (device == many))
+    guest, place = np.unique(made.guests.device, return_index=True)
+    row, known = match(guest, links.device_id[away])
+    theirs[away[known]] = made.guests.party[place][row[known]]
+    ctx.count(NetworkCounts.unknown, int((~known).sum()))
+    ownerless = present & (theirs == 0)
+    ctx.count(NetworkCounts.wrong_ids, wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
+    other = present & links.present("party_id") & (links.party_id != theirs)
+    ctx.count(NetworkCounts.wrong_owners, int(other.sum()))
 
 
 def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> int:
@@ -145,27 +123,23 @@ def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> in
         homes.of_party[parties].astype(np.uint64) + first != base.owner_household_id[users.party_ip[parties]]
     )
     more = sum(int(dealt.degree[home[dealt.ip]].sum()) for dealt in users.dealt)
+    # A second address serves who is on the first, so its household must be theirs.
+    both = np.flatnonzero(users.renewed >= 0)
+    more += int((base.owner_household_id[both] != base.owner_household_id[users.renewed[both]]).sum())
     return int(wrong.sum()) + int(other.sum()) + more
 
 
-def _twins(dealt: Dealt, users: Users) -> int:
+def _twins(dealt: Dealt, made: Network) -> int:
     """Devices linked twice to an address of a kind, or dealt their own home or premises."""
+    many = len(made.devices)
+    who = np.concatenate((made.devices.device_id, made.guests.device))[dealt.device]
+    own = dealt.device < many
     before = np.cumsum(dealt.degree) - dealt.degree
-    same = np.zeros(len(dealt.device), dtype=np.bool_)
-    same[1:] = dealt.device[1:] == dealt.device[:-1]
+    same = np.zeros(len(who), dtype=np.bool_)
+    same[1:] = who[1:] == who[:-1]
     same[before[dealt.degree > 0]] = False
-    return int(same.sum()) + int((np.repeat(dealt.ip, dealt.degree) == users.own[dealt.device]).sum())
-
-
-def _tables(totals: Totals) -> dict[str, Array]:
-    """Sums by region and kind: int64 each.
-
-    `nodes` and `edges` leave merchants' sites and hosting out, which no mix speaks of.
-    """
-    tables = dict(NetworkCounts(totals).tables)
-    tables["nodes"] = tables["ips"] - tables["site_ips"]
-    tables["edges"] = tables["device_links"] - tables["site_links"] + tables["party_links"]
-    return tables
+    at_work = np.repeat(dealt.ip, dealt.degree)[own] == made.users.own[dealt.device[own]]
+    return int(same.sum()) + int(at_work.sum())
 
 
 def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
@@ -179,8 +153,8 @@ def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
         figures = percentiles(bins[kind])
         found.append(
             {
-                "p50": int(_BIN_STARTS[figures["p50"]]),
-                "p99": int(_BIN_STARTS[figures["p99"]]),
+                "p50": int(BIN_STARTS[figures["p50"]]),
+                "p99": int(BIN_STARTS[figures["p99"]]),
                 "max": int(most[kind]),
             }
         )
@@ -189,7 +163,7 @@ def _degree_figures(ctx: Context, totals: Totals) -> list[dict[str, int]]:
 
 def network_summary(ctx: Context, totals: Totals) -> Frame:
     """Rows of s4_network_summary_6A."""
-    tables, kinds = _tables(totals), len(ctx.vocabulary("ip_type"))
+    tables, kinds = tables_of(totals), len(ctx.vocabulary("ip_type"))
     rows = np.flatnonzero(tables["ips"].ravel())
     figures = _degree_figures(ctx, totals)
     region, kind = rows // kinds, rows % kinds
@@ -236,7 +210,10 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
             seen.strangers,
             "devices and parties on the address of another household's home",
         ),
-        "addresses lie where they are used": (seen.abroad, "links to an address of another country"),
+        "who is abroad was sent there": (
+            seen.unknown,
+            "links to an address of another country not in s8_links_abroad_6A",
+        ),
     }
     result = [Check(name, found == 0, found, 0, note) for name, (found, note) in zero.items()]
     devices, covered = seen.devices, seen.covered
@@ -244,7 +221,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
     result.append(
         Check("devices with an address", enough, [covered, devices], f"{gates.coverage_permille} permille")
     )
-    result += _mixes(ctx, totals)
+    result += mix_checks(ctx, totals)
     most = int(sum(int(value) for _, value in ctx.params.ip_prior_6A.ips_per_device.items())) + 1
     figures = percentiles(seen.ips_a_device)
     result.append(Check("addresses a device", figures["max"] <= most, figures, {"max": most}))
@@ -259,7 +236,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
                 "devices on an address; merchants' sites apart",
             )
         )
-        count = int(_tables(totals)["nodes"].sum(axis=0)[code])
+        count = int(tables_of(totals)["nodes"].sum(axis=0)[code])
         if name == "MOBILE":
             heavy = (
                 count < PERMILLE
@@ -296,47 +273,10 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
             )
     ips = int(seen.tables["ips"].sum())
     kinds = len(names)
-    result.append(ledger_check(totals, "6A.ip", ips, 2))
+    result.append(ledger_check(totals, "6A.ip", ips, 6))
     result.append(ledger_check(totals, "6A.ip_demand", seen.party_devices, 1 + kinds))
-    device_links = int(seen.tables["device_links"].sum())
     return [
         *result,
-        ledger_check(totals, "6A.ip_link", device_links - devices, 1),
+        ledger_check(totals, "6A.ip_link", seen.dealt, 2),
         ledger_check(totals, "6A.hosting", seen.merchants, 1),
     ]
-
-
-def _mixes(ctx: Context, totals: Totals) -> list[Check]:
-    """Shares of links by region's prior, weighted by the regions' links, and of addresses."""
-    seen = NetworkCounts(totals)
-    gates, prior, tables = ctx.params.realism_gates_network_6A, ctx.params.ip_prior_6A, _tables(totals)
-    edge = matrix(ctx, "region", "ip_type", prior.edge_permille).astype(np.int64)
-    node = integers(ctx, "ip_type", prior.node_permille)
-    expected = {
-        "links by kind": (
-            "edges",
-            (tables["edges"].sum(axis=1)[:, None] * edge).sum(axis=0),
-            int(gates.edge_error_permille),
-        ),
-        "addresses by kind": ("nodes", tables["nodes"].sum() * node, int(gates.node_error_permille)),
-    }
-    result = []
-    for name, (key, asked, tolerance) in expected.items():
-        found, whole = tables[key].sum(axis=0), max(int(tables[key].sum()), 1)
-        error = np.abs(found * PERMILLE - asked)
-        # Countries have whole addresses and links: one each of every kind they have.
-        allowed = tolerance * whole + PERMILLE * seen.places
-        shares = {
-            kind: round(int(count) * 100 / whole, 2)
-            for kind, count in zip(ctx.vocabulary("ip_type"), found.tolist(), strict=True)
-        }
-        wish = {
-            kind: round(int(part) / 10 / whole, 2)
-            for kind, part in zip(ctx.vocabulary("ip_type"), asked.tolist(), strict=True)
-        }
-        note = (
-            f"percent; largest error {round(int(error.max()) / 10 / whole, 3)} points, allowed "
-            f"{round(allowed / 10 / whole, 2)}"
-        )
-        result.append(Check(name, bool((error <= allowed).all()), shares, wish, note))
-    return result

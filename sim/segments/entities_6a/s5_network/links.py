@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.segments.entities_6a.link_rules import IP_IDS, LINK_RULES_NEEDS, ip_demands
+from sim.segments.entities_6a.s5_network.days import OPEN, Days
+from sim.segments.entities_6a.s5_network.numbers import Numbers
+from sim.segments.entities_6a.s5_network.places import Atlas
 from sim.segments.entities_6a.s5_network.pools import Dealt
 from sim.segments.entities_6a.s5_network.rows import Addresses
 from sim.state.context import Context
@@ -28,6 +31,8 @@ class Users:
         party_ip: int64, one a party.
         merchant_ip: int64, links of merchants, ascending.
         merchant: uint64: their ids.
+        renewed: int64, one an address: position of the one that its home has after it, -1 for none.
+        lines: Days of each address that somebody owns.
     """
 
     own: Array
@@ -35,6 +40,18 @@ class Users:
     party_ip: Array
     merchant_ip: Array
     merchant: Array
+    renewed: Array
+    lines: Days
+
+    def second(self, ip: Array) -> tuple[Array, Array]:
+        """Who has a second address: int64 rows, ascending by it, and the address of each.
+
+        Args:
+            ip: int64, n: first address of each row.
+        """
+        rows = np.flatnonzero(self.renewed[ip] >= 0)
+        order = rows[_by_address(self.renewed[ip[rows]])]
+        return order, self.renewed[ip[order]]
 
 
 def device_roles(ctx: Context) -> Array:
@@ -55,18 +72,22 @@ def link_frame(
         ctx: Context with `graph_linkage_6A` and `ip_taxonomy_6A`.
         addresses: Addresses of the partition.
         users: Their users.
-        ids: `device_id` and `owner_party_id` (0 for terminals) by row of the device, `party_id` by row of the
-            party.
+        ids: `device_id` and `owner_party_id` (0 for terminals) by row of the device, guests' after the
+            partition's own; `party_id` by row of the party.
         first_ip: Id of the first address.
     """
     many = len(addresses.kind)
     own = np.bincount(users.own, minlength=many)
-    devices = own.copy()
+    mover, new_home = users.second(users.own)
+    member, new_line = users.second(users.party_ip)
+    devices = own + np.bincount(new_home, minlength=many)
     for dealt in users.dealt:
         devices[dealt.ip] += dealt.degree
+    parties = np.concatenate((np.arange(len(users.party_ip)), member))
+    party_ip = np.concatenate((users.party_ip, new_line))
     degree = {
         "devices": devices,
-        "parties": np.bincount(users.party_ip, minlength=many),
+        "parties": np.bincount(party_ip, minlength=many),
         "merchants": np.bincount(users.merchant_ip, minlength=many),
     }
     links = degree["devices"] + degree["parties"] + degree["merchants"]
@@ -74,12 +95,17 @@ def link_frame(
     total = int(links.sum())
     role = np.repeat(device_roles(ctx)[addresses.kind], links)
     columns = {name: np.zeros(total, dtype=np.uint64) for name in IP_IDS}
-    order = _by_address(users.own)
-    rows = _rows(users.own[order], own, start)
+    first, last = np.zeros(total, dtype=np.int32), np.zeros(total, dtype=np.int32)
+    held = np.concatenate((np.arange(len(users.own)), mover))
+    home = np.concatenate((users.own, new_home))
+    order = _by_address(home)
+    held, home = held[order], home[order]
+    rows = _rows(home, np.bincount(home, minlength=many), start)
     columns["device_id"][rows], columns["party_id"][rows] = (
-        ids["device_id"][order],
-        ids["owner_party_id"][order],
+        ids["device_id"][held],
+        ids["owner_party_id"][held],
     )
+    first[rows], last[rows] = users.lines.first[home], users.lines.last[home]
     for dealt in users.dealt:
         rows = np.repeat(
             start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree
@@ -89,23 +115,31 @@ def link_frame(
             ids["device_id"][dealt.device],
             ids["owner_party_id"][dealt.device],
         )
-    order = _by_address(users.party_ip)
-    rows = _rows(users.party_ip[order], degree["parties"], start + degree["devices"])
-    columns["party_id"][rows] = ids["party_id"][order]
+        first[rows], last[rows] = dealt.days.first, dealt.days.last
+    order = _by_address(party_ip)
+    parties, party_ip = parties[order], party_ip[order]
+    rows = _rows(party_ip, degree["parties"], start + degree["devices"])
+    columns["party_id"][rows] = ids["party_id"][parties]
     role[rows] = ctx.code("ip_link_role", "PARTY_HOME_IP")
+    first[rows], last[rows] = users.lines.first[party_ip], users.lines.last[party_ip]
     rows = _rows(users.merchant_ip, degree["merchants"], start + degree["devices"] + degree["parties"])
     columns["merchant_id"][rows] = users.merchant
     role[rows] = ctx.code("ip_link_role", "MERCHANT_IP")
+    first[rows], last[rows] = users.lines.first[users.merchant_ip], users.lines.last[users.merchant_ip]
     demands = ip_demands(ctx)
     present = {name: demands[:, position][role] for position, name in enumerate(IP_IDS)}
     present["party_id"] &= columns["party_id"] > 0  # a terminal is a merchant's: no party owns it
     columns["party_id"][~present["party_id"]] = 0
+    ended = last != OPEN
+    present["valid_to"] = ended
     frame = Frame(
         {
             "ip_id": np.repeat(np.arange(many, dtype=np.uint64) + np.uint64(first_ip), links),
             "link_no": (np.arange(total) - np.repeat(start, links) + 1).astype(np.uint32),
             "link_role": role,
             **columns,
+            "valid_from": first,
+            "valid_to": np.where(ended, last, np.int32(0)),
         },
         present,
     )
@@ -131,6 +165,7 @@ def base_frame(
     owners: dict[str, tuple[Array, Array]],
     degree: dict[str, Array],
     region: Array,
+    where: tuple[Atlas, Array, Numbers],
     first_ip: int,
 ) -> Frame:
     """Rows of s4_ip_base_6A.
@@ -140,6 +175,7 @@ def base_frame(
         owners: Column -> positions of addresses that have such an owner, and its id.
         degree: Links by sort.
         region: Region code of each country.
+        where: Cities of the snapshot; the city of each address; what the addresses are called.
         first_ip: Id of the first address.
     """
     many = len(addresses.kind)
@@ -150,13 +186,23 @@ def base_frame(
         valid[name] = np.zeros(many, dtype=np.bool_)
         columns[name][position] = id
         valid[name][position] = True
+    atlas, city, numbers = where
+    row = np.searchsorted(atlas.id, city)
     return Frame(
         {
             "ip_id": np.arange(many, dtype=np.uint64) + np.uint64(first_ip),
             "ip_type": addresses.kind,
+            "ip_address": numbers.text,
+            "ip_prefix": numbers.prefix,
+            "ip_version": numbers.version,
+            "asn": numbers.asn,
             "asn_class": addresses.asn,
             "country_iso": addresses.country,
             "region_id": region[addresses.country],
+            "metro_id": atlas.metro[row],
+            "city_id": city,
+            "lat_deg": atlas.lat[row],
+            "lon_deg": atlas.lon[row],
             **columns,
             "devices": degree["devices"].astype(np.uint32),
             "links": (degree["devices"] + degree["parties"] + degree["merchants"]).astype(np.uint32),

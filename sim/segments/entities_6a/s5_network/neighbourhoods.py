@@ -21,7 +21,8 @@ def neighbourhood_frame(
         homes: Their households.
         holdings: `accounts` and `instruments`: row of the owner of each, int64.
         devices: `owner` of each device (row of the party, -1 for terminals); `shared` (bool) of each device;
-            `guest`: party of each SECONDARY_USER link. Parties are int64 rows of the partition.
+            `guest`: party of each SECONDARY_USER link; `away`: device of each link abroad. Parties are int64
+            rows of the partition.
         users: Users of addresses.
     """
     many = len(parties)
@@ -38,6 +39,7 @@ def neighbourhood_frame(
         "devices_used": owned + guest,
         "devices_shared": own_shared + guest,
         "ips": _different(users, owner, many),
+        "links_abroad": np.bincount(owner[devices["away"]], minlength=many),
         "home_parties": address_parties[users.party_ip] - 1,
     }
     return Frame(
@@ -54,4 +56,9 @@ def _different(users: Users, owner: Array, many: int) -> Array:
     mine = np.flatnonzero(owner >= 0)
     apart = mine[users.own[mine] != users.party_ip[owner[mine]]]
     pairs = np.unique((owner[apart].astype(np.uint64) << _HALF) | users.own[apart].astype(np.uint64))
-    return met + np.bincount((pairs >> _HALF).astype(np.int64), minlength=many)
+    mover, new_home = users.second(users.own)
+    member, new_line = users.second(users.party_ip)
+    people = np.concatenate((owner[mover], member)).astype(np.uint64)
+    later = np.unique((people << _HALF) | np.concatenate((new_home, new_line)).astype(np.uint64))
+    both = np.concatenate((pairs, later))
+    return met + np.bincount((both >> _HALF).astype(np.int64), minlength=many)

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from sim.segments.entities_6a.network_tables import integers, matrix, sum_faults, values_of
 from sim.state.context import Context
+from sim.state.declaration import Needs
 from sim.state.refuse import Fault, refuse_any
 
+POLICY_NEEDS = Needs(config=("ip_place_prior_6A", "ip_prior_6A", "ip_taxonomy_6A"))
 _HOME, _OFFICE = "RESIDENTIAL", "CORPORATE"
 _DEVICE_ROLES = ("TYPICAL_DEVICE_IP", "SHARED_PUBLIC_IP")
 # Ordinals of a device's links of one kind have four bits of their address.
@@ -26,6 +28,8 @@ def require_possible(ctx: Context) -> None:
         ctx, "TAXONOMY_EMPTY", "the taxonomy of addresses does not say what they are", _taxonomy(ctx), do=do
     )
     refuse_any(ctx, "POLICY_IMPOSSIBLE", "the priors of addresses contradict themselves", _mixes(ctx), do=do)
+    places = "the law of places and days contradicts itself"
+    refuse_any(ctx, "POLICY_IMPOSSIBLE", places, _places(ctx), do=do)
     refuse_any(
         ctx, "ZERO_WEIGHTS", "a kind of address has links that no device asks for", _weights(ctx), do=do
     )
@@ -70,6 +74,24 @@ def _mixes(ctx: Context) -> Iterable[Fault]:
         if linked != (prior.node_permille[name] > 0):
             what = f"ip_prior_6A gives {name} a share of links or of addresses, but not of both"
             yield Fault(f"ip_prior_6A.node_permille.{name}", what)
+
+
+def _places(ctx: Context) -> Iterable[Fault]:
+    law, kinds = ctx.params.ip_place_prior_6A, ctx.params.ip_taxonomy_6A.types
+    pack = "ip_place_prior_6A"
+    for name in law.same_metro_permille:
+        if name not in kinds or name == _HOME:
+            at = f"{pack}.same_metro_permille.{name}"
+            yield Fault(at, f"{at}: {name} is no kind of address that people meet in a metro")
+    for name in law.commute_km:
+        if name not in law.same_metro_permille:
+            at = f"{pack}.commute_km.{name}"
+            yield Fault(at, f"{at}: {name} has no same_metro_permille")
+    if law.lease.shortest > law.lease.longest:
+        yield Fault(f"{pack}.lease.shortest", f"{pack}.lease.shortest is above lease.longest")
+    for name, hold in law.holds.items():
+        if hold.days[0] > hold.days[1]:
+            yield Fault(f"{pack}.holds.{name}.days", f"{pack}.holds.{name}.days fall")
 
 
 def _weights(ctx: Context) -> Iterable[Fault]:

@@ -1,9 +1,11 @@
-"""Links of parties' devices to addresses besides their own home or premises.
+"""Links of devices to addresses besides their own home or premises.
 
 For each kind of address, a country's links go to its devices by activity x affinity, and no device exceeds
-its cap. A device's links go to different pools of the country's addresses (link s of a country to pool
-s mod P), so no device has two links to one address. Inside a pool, addresses have lognormal sizes under
-their caps and at least one link each; links are dealt to them in random order.
+its cap. A link goes to a metro: mostly the one where the device's owner lives, else another one of the
+country; guests from abroad come on top where their journey took them. Metros have spots (`spots.py`), whose
+links go to different pools of its addresses (link s of a spot to pool s mod P), so no device has two links to
+one address. Inside a pool, addresses have lognormal sizes under their caps and at least one link each; links
+are dealt to them in random order.
 """
 
 from __future__ import annotations
@@ -12,24 +14,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.ground.errors import ValidationError
 from sim.recipes.groups import prefix
-from sim.recipes.words import WORDS_NEEDS, block_at, word, words
+from sim.recipes.words import WORDS_NEEDS, block_at, word
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
-from sim.segments.entities_6a.s5_network.rows import Addresses
-from sim.segments.entities_6a.s5_network.targets import IpTargets
+from sim.segments.entities_6a.s5_network.asking import (
+    ASKING_NEEDS,
+    Asked,
+    Asking,
+    Ground,
+    asked_of,
+    entity_of,
+    wish,
+    with_guests,
+)
+from sim.segments.entities_6a.s5_network.days import Days
+from sim.segments.entities_6a.s5_network.guests import Guests
+from sim.segments.entities_6a.s5_network.spots import SPOTS_NEEDS, Spots, neighbours, spots_of
 from sim.state.context import PartitionContext
 from sim.state.declaration import Needs
-from sim.state.frames import Array
+from sim.state.frames import Array, Frame
+from sim.state.refuse import refuse
 
-DEMAND, START, LINK = "6A.ip_demand", "6A.ip_start", "6A.ip_link"
-_UNITS = np.float64(1 << 20)
+DEMAND, POOL = "6A.ip_demand", "6A.ip_pool"
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 IP_POOLS_NEEDS = Needs(
-    config=("ip_prior_6A",),
-    streams=(DEMAND, LINK, START),
-    kernels=("capped_share", "expand_rows", "gated_weight"),
-    uses=(WORDS_NEEDS,),
+    config=("ip_place_prior_6A", "ip_prior_6A"),
+    streams=(DEMAND, POOL),
+    kernels=("capped_share", "gated_weight"),
+    uses=(ASKING_NEEDS, SPOTS_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -40,60 +54,37 @@ class Dealt:
     Attributes:
         ip: int64: positions of addresses.
         degree: int64: links of each.
-        device: int64, one a link: row of the device, ascending within an address.
-        met: int64, one a party: different addresses of the kind its devices meet.
+        device: int64, one a link: row of the device, ascending within an address; guests follow the
+            partition's own devices, one row a link of theirs.
+        met: int64, one a party: different addresses of the kind its devices meet in the country.
+        days: When each link holds.
+        spots: Where the addresses are.
+        asked: One row a link, for `explain` and the checks: `number` (int64, ordinal among the device's links
+            of the kind, or the guest's row), `far` (bool), `spot` (int64, row of the metro), `pool` (int64).
     """
 
     ip: Array
     degree: Array
     device: Array
     met: Array
-
-
-@dataclass(frozen=True)
-class Asking:
-    """Devices of parties, in the order of their ids.
-
-    Attributes:
-        device: int64: row among all devices of the partition.
-        owner: int64, never falling: row of the owner in the partition.
-        parties: Parties of the partition.
-        kind: int16: type of device.
-        country: int16, never falling.
-        private: bool: whether the owner is a RETAIL party.
-        address: uint64: field `device` of its address.
-        cell: uint64: field `party_cell` of its address.
-    """
-
-    device: Array
-    owner: Array
-    parties: int
-    kind: Array
-    country: Array
-    private: Array
-    address: Array
-    cell: Array
+    days: Days
+    spots: Spots
+    asked: Frame
 
 
 def pool_links(
-    ctx: PartitionContext,
-    targets: IpTargets,
-    addresses: Addresses,
-    asking: Asking,
-    used: Array,
-    span: tuple[int, int],
+    ctx: PartitionContext, ground: Ground, asking: Asking, guests: Guests, used: Array
 ) -> list[Dealt]:
     """All such links of a partition, one element a kind that has some.
 
     Args:
         ctx: Context of the partition.
-        targets: Targets of the world.
-        addresses: Addresses of the partition.
-        asking: Its parties' devices.
+        ground: What they are dealt on.
+        asking: The devices of its parties.
+        guests: Links of devices from other countries.
         used: int64, one an address: devices linked to it already.
-        span: Country codes [first, stop).
     """
-    prior = ctx.params.ip_prior_6A
+    prior, (first, stop) = ctx.params.ip_prior_6A, ground.span
     at = ctx.address(DEMAND, device=asking.address, party_cell=asking.cell)
     block = block_at(ctx, at)
     sigma = np.full(len(asking.kind), float(prior.activity_sigma))
@@ -102,153 +93,169 @@ def pool_links(
     idle = permille_word(integers(ctx, "ip_type", prior.idle_permille))
     spread = numbers(ctx, "ip_type", prior.degree_sigma)
     cap = integers(ctx, "ip_type", prior.devices_per_ip)
-    offsets = np.searchsorted(asking.country, np.arange(span[0], span[1] + 1, dtype=np.int16)).astype(
-        np.uint64
-    )
     found: list[Dealt] = []
     office = ctx.code("ip_type", "CORPORATE")
+    near = neighbours(ground.metros, int(ctx.params.ip_place_prior_6A.reach))
     # Draw 0 is the activity, draw 1 + kind the gate of a kind.
     ctx.ledger(at, draws=1 + len(cap))
     for kind in range(len(cap)):
         if (1 + kind) % 2 == 0:
             block = block_at(ctx, at, (1 + kind) // 2)
-        if targets.links[span[0] : span[1], kind].sum() == 0:
+        if ground.targets.received[first:stop, kind].sum() == 0:
             continue
         taste = affinity[:, kind][asking.kind]
         # An organisation's devices are at work on its own premises already.
         may = (taste > 0) & asking.private if kind == office else taste > 0
         weight = wish(activity, taste, block[(1 + kind) % 2], idle[kind])
-        found.append(
-            _links_of_kind(
-                ctx,
-                targets,
-                addresses,
-                asking,
-                kind,
-                (offsets, weight, may),
-                (spread[kind], cap[kind] - used),
-                span,
-            )
-        )
+        asked = asked_of(ctx, ground, asking, kind, weight, may, near)
+        asked = with_guests(ctx, ground, asked, guests, kind)
+        found.append(_dealt(ctx, ground, asking, kind, asked, (spread[kind], cap[kind] - used)))
     return found
 
 
-def wish(activity: Array, taste: Array, gate: Array, idle: np.uint64) -> Array:
-    """Weight of each device for its country's links to a kind of address: uint64, n, at least 1.
-
-    Args:
-        activity: float64, n: how active the device is.
-        taste: float64, n: affinity of its type to the kind.
-        gate: uint64, n: word that decides whether it uses the kind.
-        idle: It does not use the kind if the word is below this.
-    """
-    weight = np.maximum(np.floor(activity * taste), 1.0).astype(np.uint64)
-    return np.where(gate < idle, np.uint64(1), weight)
-
-
-def _links_of_kind(
-    ctx: PartitionContext,
-    targets: IpTargets,
-    addresses: Addresses,
-    asking: Asking,
-    kind: int,
-    wants: tuple[Array, Array, Array],
-    law: tuple[float, Array],
-    span: tuple[int, int],
+def _dealt(
+    ctx: PartitionContext, ground: Ground, asking: Asking, kind: int, asked: Asked, law: tuple[float, Array]
 ) -> Dealt:
-    offsets, weight, may = wants
-    first, stop = span
-    pools, units = targets.pools[first:stop, kind], targets.links[first:stop, kind]
-    country = asking.country.astype(np.int64) - first
-    entity = _entity_of(addresses, targets, kind, span)
-    # Draw 0 of pool 0 begins the devices' shares.
-    start, _ = block_at(ctx, ctx.address(START, pool=0, ip_cell=entity))
-    count = ctx.kernels.capped_share(
-        offset=offsets,
-        weight=weight,
-        cap=np.where(may, pools[country], 0).astype(np.uint32),
-        units=units.astype(np.uint64),
-        start=start,
+    """Addresses for the links of a kind."""
+    ip, spot, free, spots = _open(
+        ctx, ground, kind, np.bincount(asked.metro, minlength=len(ground.metros.id))
     )
-    slots = prefix(count)
-    total = int(slots[-1])
-    source, ordinal = ctx.kernels.expand_rows(offset=slots, dims={"m": total})
-    place = country[source]
-    before = np.cumsum(units) - units
-    widest = int(pools.max())
-    pool = place * widest + (np.arange(total) - before[place]) % pools[place]
-    x = word(
-        ctx,
-        LINK,
-        device=asking.address[source],
-        ip_type=kind,
-        link_number=ordinal,
-        party_cell=asking.cell[source],
-    )
+    target = spots.of[asked.metro]
+    many = len(ground.metros.id)
+    open_ = np.bincount(spot, minlength=many)
+    most = int(ctx.params.ip_prior_6A.ips_per_device[ctx.vocabulary("ip_type")[kind]])
+    pools = np.minimum(open_, most)
+    base = np.cumsum(pools) - pools
+    # Links of a spot go to its pools in turn, in the order of devices: none has more than there are pools.
+    links = np.bincount(target, minlength=many)
+    by_spot = np.argsort(target.astype(np.int16) if many < 1 << 15 else target, kind="stable")
+    place = np.arange(len(target)) - np.repeat(np.cumsum(links) - links, links)
+    pool = np.empty(len(target), dtype=np.int64)
+    pool[by_spot] = base[target[by_spot]] + place % np.maximum(pools[target[by_spot]], 1)
+    size = np.bincount(pool, minlength=int(pools.sum()))
     # 32 random bits put the links of a pool in order; equal ones go by position.
-    order = np.argsort(pool.astype(np.int16) if len(pools) * widest < 1 << 15 else pool, kind="stable")
-    packed = ((x >> _HALF) << _HALF)[order] | order.astype(np.uint64)
-    size = np.bincount(pool, minlength=len(pools) * widest)
+    by_pool = np.argsort(pool.astype(np.int16) if len(size) < 1 << 15 else pool, kind="stable")
+    packed = ((asked.order >> _HALF) << _HALF)[by_pool] | by_pool.astype(np.uint64)
     ctx.sort_segments(packed, prefix(size))
-    dealt = packed & _LOW
-    ip, degree = _degrees(ctx, targets, addresses, kind, law, (size, entity, widest), span)
-    device = asking.device[source[dealt]].astype(np.uint64)
-    ctx.sort_segments(device, prefix(degree))
-    # Back in the order of devices, hence of owners: what each party meets.
-    meets = np.empty(total, dtype=np.uint64)
-    meets[dealt] = np.repeat(ip.astype(np.uint64), degree)
-    owner = asking.owner[source]
-    ctx.sort_segments(meets, prefix(np.bincount(owner, minlength=asking.parties)))
-    new = np.ones(total, dtype=np.bool_)
-    new[1:] = (meets[1:] != meets[:-1]) | (owner[1:] != owner[:-1])
-    return Dealt(ip, degree, device.astype(np.int64), np.bincount(owner[new], minlength=asking.parties))
+    dealt = (packed & _LOW).astype(np.int64)
+    number = np.arange(len(ip)) - np.repeat(np.cumsum(open_) - open_, open_)
+    at = base[spot] + number % pools[spot]
+    ip, degree = _degrees(
+        ctx, ground, kind, law, (ip, at, free), (size, np.repeat(np.arange(many), pools), base)
+    )
+    packed = (asked.device[dealt].astype(np.uint64) << _HALF) | dealt.astype(np.uint64)
+    ctx.sort_segments(packed, prefix(degree))
+    link = (packed & _LOW).astype(np.int64)
+    met = _met(ctx, asked, link, np.repeat(ip, degree), asking.parties)
+    rows = Frame(
+        {
+            "number": asked.number[link],
+            "far": asked.far[link],
+            "spot": target[link],
+            "pool": pool[link] - base[target[link]],
+        }
+    )
+    return Dealt(ip, degree, asked.device[link], met, asked.days.take(link), spots, rows)
 
 
-def _entity_of(addresses: Addresses, targets: IpTargets, kind: int, span: tuple[int, int]) -> Array:
-    """Entity of (country, kind) for each country of the span: uint64; 0 if it has no such address."""
-    entity = np.zeros(span[1] - span[0], dtype=np.uint64)
-    here = np.flatnonzero(targets.addresses[span[0] : span[1], kind])
-    entity[here] = addresses.entity[addresses.start[here + span[0], kind]]
-    return entity
+def _open(
+    ctx: PartitionContext, ground: Ground, kind: int, links: Array
+) -> tuple[Array, Array, Array, Spots]:
+    """Addresses that take links: position and spot (int64), whether nobody owns them (bool); by spot.
+
+    Within a spot, those that nobody owns come first.
+    """
+    targets, metros, (first, stop) = ground.targets, ground.metros, ground.span
+    many, codes = len(metros.id), np.arange(first, stop)
+    offices = np.where(targets.received[first:stop, kind] > 0, targets.offices[first:stop, kind], 0)
+    country = np.repeat(codes, offices)
+    rank = np.arange(len(country)) - np.repeat(np.cumsum(offices) - offices, offices)
+    all_before = np.cumsum(targets.offices[first:stop, kind]) - targets.offices[first:stop, kind]
+    office_metro = ground.office_metro[(all_before[country - first] + rank) if len(country) else country]
+    premises = ground.addresses.start[country, kind] + rank
+    free = np.where(targets.received[:, kind] > 0, targets.shared[:, kind], 0)
+    spots = spots_of(
+        ctx, metros, links, np.bincount(office_metro, minlength=many), free, targets.pools[:, kind]
+    )
+    place = np.repeat(np.arange(many), spots.free)
+    owner = metros.country[place]
+    ahead = np.arange(len(place)) - np.searchsorted(owner, owner)
+    ip = ground.addresses.start[owner, kind] + targets.offices[owner, kind] + ahead
+    spot = np.concatenate((place, spots.of[office_metro]))
+    nobody = np.arange(len(spot)) < len(place)
+    order = np.argsort(spot, kind="stable")
+    return np.concatenate((ip, premises))[order], spot[order], nobody[order], spots
 
 
 def _degrees(
     ctx: PartitionContext,
-    targets: IpTargets,
-    addresses: Addresses,
+    ground: Ground,
     kind: int,
     law: tuple[float, Array],
-    groups: tuple[Array, Array, int],
-    span: tuple[int, int],
+    open_: tuple[Array, Array, Array],
+    groups: tuple[Array, Array, Array],
 ) -> tuple[Array, Array]:
-    """Addresses in the order country, pool, rank, and the links each gets: int64 each."""
-    (sigma, capacity), (size, entity, widest), (first, stop) = law, groups, span
-    open_ = (targets.offices + targets.shared)[first:stop, kind]
-    open_ = np.where(targets.links[first:stop, kind] > 0, open_, 0)
-    place = np.repeat(np.arange(stop - first), open_)
-    rank = np.arange(len(place)) - np.repeat(np.cumsum(open_) - open_, open_)
-    pools = np.maximum(targets.pools[first:stop, kind], 1)
-    pool = place * widest + rank % pools[place]
+    """Addresses in the order of pools, and the links each gets: int64 each."""
+    (sigma, capacity), (ip, pool, free), (size, spot, base) = law, open_, groups
     order = np.argsort(pool, kind="stable")
-    place, rank = place[order], rank[order]
-    ip = addresses.start[place + first, kind] + rank
+    ip, pool = ip[order], pool[order]
     # Premises have their owner's link; any other address gets one first, the rest goes by size.
-    sure = (rank >= targets.offices[first:stop, kind][place]).astype(np.int64)
-    nodes = np.bincount(pool, minlength=len(size))
-    bounds = prefix(nodes)
+    sure = free[order].astype(np.int64)
     rest = size.copy()
-    np.subtract.at(rest, pool[order], sure)
+    np.subtract.at(rest, pool, sure)
     start = np.zeros(len(size), dtype=np.uint64)
     here = np.flatnonzero(size)
-    _, start[here] = words(ctx, START, pool=here % widest, ip_cell=entity[here // widest])
-    weight = ctx.kernels.gated_weight(
-        x=addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma))
+    where = spot[here]
+    start[here] = word(
+        ctx,
+        POOL,
+        metro_id=ground.metros.id[where],
+        pool=here - base[where],
+        ip_cell=entity_of(ctx, kind, ground.metros.country[where]),
     )
+    weight = ctx.kernels.gated_weight(
+        x=ground.addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma))
+    )
+    cap = np.maximum(capacity[ip] - sure, 0)
+    _require_room(ctx, kind, cap, pool, rest)
     more = ctx.kernels.capped_share(
-        offset=bounds,
+        offset=prefix(np.bincount(pool, minlength=len(size))),
         weight=weight,
-        cap=np.maximum(capacity[ip] - sure, 0).astype(np.uint32),
+        cap=cap.astype(np.uint32),
         units=rest.astype(np.uint64),
         start=start,
     )
     return ip, more.astype(np.int64) + sure
+
+
+def _require_room(ctx: PartitionContext, kind: int, cap: Array, pool: Array, rest: Array) -> None:
+    """Refuse caps that hold a country's links but not those of one of its metros."""
+    room = np.zeros_like(rest)
+    np.add.at(room, pool, cap)
+    short = np.flatnonzero(rest > room)
+    if len(short) == 0:
+        return
+    name = ctx.vocabulary("ip_type")[kind]
+    refuse(
+        ctx,
+        "CAPS_INFEASIBLE",
+        f"links to {name} addresses of a metro do not fit under their caps",
+        found=f"room for {int(room[short[0]])} further links of {int(rest[short[0]])}",
+        expected="room for what devices ask for there",
+        at=[f"ip_prior_6A.{key}.{name}" for key in ("devices_per_ip", "node_permille")],
+        do=f"raise ip_prior_6A.devices_per_ip.{name} or node_permille.{name}",
+        total=len(short),
+        error=ValidationError,
+    )
+
+
+def _met(ctx: PartitionContext, asked: Asked, link: Array, ip: Array, parties: int) -> Array:
+    """Different addresses that the devices of each party meet: int64."""
+    own = int((asked.owner >= 0).sum())
+    meets = np.empty(len(link), dtype=np.uint64)
+    meets[link] = ip.astype(np.uint64)
+    meets, owner = meets[:own], asked.owner[:own]
+    ctx.sort_segments(meets, prefix(np.bincount(owner, minlength=parties)))
+    new = np.ones(own, dtype=np.bool_)
+    new[1:] = (meets[1:] != meets[:-1]) | (owner[1:] != owner[:-1])
+    return np.bincount(owner[new], minlength=parties)

@@ -1,6 +1,6 @@
 """Addresses of a partition of whole countries, in the order of their ids.
 
-The order is country, kind, then homes or premises, shared addresses, sites.
+The order is country, kind, then homes or premises, second addresses of homes, shared addresses, sites.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS, matrix, mix_tables, pick
-from sim.segments.entities_6a.s5_network.targets import IpTargets
+from sim.segments.entities_6a.s5_network.inward import NetworkTargets
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array
@@ -38,8 +38,8 @@ class Addresses:
         country: int16.
         kind: int16.
         rank: int64, within country and kind.
-        asn: int16.
-        size_word: uint64: word of the address's size.
+        asn: int16: class of its network.
+        words: uint64, one array a draw of stream 6A.ip.
         entity: uint64: entity hash of country and kind, one an address.
     """
 
@@ -48,12 +48,17 @@ class Addresses:
     kind: Array
     rank: Array
     asn: Array
-    size_word: Array
+    words: tuple[Array, ...]
     entity: Array
 
+    @property
+    def size_word(self) -> Array:
+        """Word of the size of an address; of a home's, whether it changes."""
+        return self.words[1]
 
-def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int]) -> Addresses:
-    """All addresses of the countries with codes in [first, stop); two draws each."""
+
+def addresses_of(ctx: PartitionContext, targets: NetworkTargets, span: tuple[int, int]) -> Addresses:
+    """All addresses of the countries with codes in [first, stop); six draws each."""
     first, stop = span
     count = targets.addresses
     kinds = count.shape[1]
@@ -70,10 +75,10 @@ def addresses_of(ctx: PartitionContext, targets: IpTargets, span: tuple[int, int
         ip_type_name=np.tile(ctx.name_hashes("ip_type"), len(ctx.vocabulary("country"))),
     )
     entity = names[country * kinds + kind]
-    x0, x1 = words(ctx, IP, ip_rank=rank, ip_cell=entity)
-    asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), x0, kind)
+    drawn = words(ctx, IP, ip_rank=rank, ip_cell=entity)
+    asn = pick(ctx, mix_tables(ctx, asn_mixes(ctx)), drawn[0], kind)
     return Addresses(
-        start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), x1, entity
+        start, country.astype(np.int16), kind.astype(np.int16), rank, asn.astype(np.int16), drawn, entity
     )
 
 

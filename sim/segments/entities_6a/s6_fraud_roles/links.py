@@ -1,6 +1,6 @@
 """Who uses which device and address.
 
-Addresses serve their own country only (6A.S5 checks it), so countries stay independent.
+Guests from abroad (s8_links_abroad_6A) count for nobody here, so countries stay independent.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""6A.S8: devices abroad."""
