@@ -1,4 +1,4 @@
-"""Calendar months of days, and first days of months, by the proleptic Gregorian calendar.
+"""Calendar months and years of days, and first days of months, by the proleptic Gregorian calendar.
 
 Years are counted from 1 March 0000, so that the leap day is a year's last (Hinnant, *chrono-compatible
 low-level date algorithms*).
@@ -20,6 +20,12 @@ def month_of_day(day: Array) -> Array:
     month = (5 * of_year + 2) // 153
     months: Array = (era * 400 + year) * 12 + month + 2 - 1_970 * 12
     return months
+
+
+def year_of_day(day: Array) -> Array:
+    """Years of days since 1970-01-01: int32 both, n."""
+    years: Array = month_of_day(day) // 12 + np.int32(1_970)
+    return years
 
 
 def first_day_of_month(month: Array) -> Array:

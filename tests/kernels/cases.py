@@ -194,6 +194,15 @@ def lognormal_factor(numbers, n):
     return {"x": numbers.words(n), "mu": mu, "sigma": sigma}, {}
 
 
+def normal_cdf_map(numbers, n):
+    """A third any bits, two thirds where neither tail is empty, about the bound of the two formulas too."""
+    near = [0.0, -0.0, 3.0, -3.0, 3.0000000000000004, -3.0000000000000004, TINY, NAN, INF, -INF, 38.5, -38.5]
+    part = n // 3
+    return {
+        "z": np.concatenate([numbers.bits(part), numbers.mix(numbers.unit(n - part) * 24.0 - 12.0, near)])
+    }, {}
+
+
 def open_uniform(numbers, n):
     return {"x": numbers.words(n)}, {}
 
@@ -240,6 +249,22 @@ def role_race(numbers, n):
     return values | {"score": score, "tier": numbers.below(4, n)}, {}
 
 
+def truncated_age(numbers, n):
+    """Laws of ages in years; greatest ages of a day, of a moment and of ages beyond reason among them."""
+    laws = 37
+    thinning = numbers.mix(0.01 + numbers.unit(laws), [TINY, 1e300])
+    return {
+        "x": numbers.words(n),
+        "most": numbers.mix(numbers.unit(n) * 60.0 + 1e-3, [TINY, 1.0 / 365.25, 1e300, HUGE]),
+        "law": numbers.below(laws, n),
+        "rate": thinning * numbers.mix(numbers.unit(laws), [0.0, -0.0, 1.0]),
+        "thinning": thinning,
+        "at_once": numbers.mix(numbers.unit(laws) * 0.5, [0.0, -0.0, LAST_BELOW_ONE]),
+        "mu": numbers.mix(numbers.unit(laws) * 6.0 - 2.0, [0.0, HUGE, -HUGE]),
+        "sigma": numbers.mix(numbers.unit(laws) + 0.01, [TINY, HUGE]),
+    }, {}
+
+
 def utc_offset(numbers, n):
     """Every zone's first transition is the smallest int64, so every instant is covered."""
     clock = cases_arrivals.clock(numbers)
@@ -254,9 +279,11 @@ CASES = {
     "capped_share": capped_share, "disk_offset": disk_offset, "draw_counts": draw_counts,
     "entity_hash": hashed, "exp_map": exp_map, "expand_rows": expand_rows, "gated_weight": gated_weight,
     "inherit_risk": inherit_risk, "log_map": log_map, "lognormal_factor": lognormal_factor,
-    "normal_quantile_map": normal_quantile_map, "open_uniform": open_uniform, "ou_field": ou_field,
+    "normal_cdf_map": normal_cdf_map, "normal_quantile_map": normal_quantile_map,
+    "open_uniform": open_uniform, "ou_field": ou_field,
     "philox_block": counters, "race_key": race_key, "remainder_quota": remainder_quota,
-    "risk_score": risk_score, "role_race": role_race, "utc_offset": utc_offset,
+    "risk_score": risk_score, "role_race": role_race, "truncated_age": truncated_age,
+    "utc_offset": utc_offset,
 } | cases_joined.CASES | cases_arrivals.CASES  # fmt: skip
 
 

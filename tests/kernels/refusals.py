@@ -76,6 +76,8 @@ put("remainder_quota", "ZERO_TOTAL", weight_total=0)
 put("remainder_quota", "WEIGHT_EXCEEDS_TOTAL", weight=2**64 - 1, weight_total=2**64 - 2)
 put("role_race", "SCORE_OUT_OF_RANGE", score=63)
 put("role_race", "TIER_OUT_OF_RANGE", tier=4)
+put("truncated_age", "MOST_OUT_OF_RANGE", most=0.0)
+put("truncated_age", "ROW_OUT_OF_RANGE", law=37)
 put("utc_offset", "NO_OFFSET", zone=40)
 for stem, column in (
     ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"),
@@ -228,6 +230,11 @@ def _(given, dims, at):
 @breaks("risk_score", "LEAST_NEGATIVE")
 def _(given, dims, at):
     given["least"] = -1
+
+
+@breaks("truncated_age", "LAW_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["rate"][int(given["law"][at])] = np.nextafter(given["thinning"][int(given["law"][at])], np.inf)
 
 
 @breaks("route_arrivals", "ROW_OUT_OF_RANGE")

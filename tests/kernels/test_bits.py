@@ -1,5 +1,5 @@
-"""exp, log, normal quantile: the same bits from every twin on ten million bit patterns, NaN payloads
-included, and from the reference.
+"""exp, log, normal quantile and distribution function: the same bits from every twin on ten million bit
+patterns, NaN payloads included, and from the reference.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from tests.kernels.numbers_of_cases import Numbers
 
 # The exponents at which a function is neither constant nor trivial.
 MAPS = {"exp_map": ("x", (-60, 9)), "log_map": ("x", (-1074, 1023)), "normal_quantile_map": ("u", (-80, -1))}
+MAPS["normal_cdf_map"] = ("z", (-60, 6))
 CHUNK, CHUNKS = 1_000_000, 10
 CANONICAL_NAN = 0x7FF8000000000000
 
@@ -45,9 +46,12 @@ def test_ten_million_bit_patterns(stem):
 def test_the_reference_on_many_points(stem):
     name, exponents = MAPS[stem]
     numbers = Numbers(f"reference {stem}")
-    scale, shift = {"exp_map": (1460.0, -748.0), "log_map": (2.0, 0.0), "normal_quantile_map": (1.0, 0.0)}[
-        stem
-    ]
+    scale, shift = {
+        "exp_map": (1460.0, -748.0),
+        "log_map": (2.0, 0.0),
+        "normal_cdf_map": (80.0, -40.0),
+        "normal_quantile_map": (1.0, 0.0),
+    }[stem]
     check(
         stem,
         {name: np.concatenate([patterns(numbers, 40_000, exponents), numbers.unit(20_000) * scale + shift])},

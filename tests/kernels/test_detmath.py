@@ -1,4 +1,4 @@
-"""Accuracy of exp, log, log1p, expm1 and the normal quantile against mpmath,
+"""Accuracy of exp, log, log1p, expm1, the normal quantile and its distribution function against mpmath,
 at edges and over the whole range of doubles.
 """
 
@@ -12,7 +12,14 @@ pytest.importorskip(
 )
 mpmath = pytest.importorskip("mpmath", reason="these tests measure against mpmath, and it is not installed")
 
-from cpu_fallback.detmath import det_exp, det_expm1, det_log, det_log1p, det_normal_quantile  # noqa: E402
+from cpu_fallback.detmath import (  # noqa: E402
+    det_exp,
+    det_expm1,
+    det_log,
+    det_log1p,
+    det_normal_cdf,
+    det_normal_quantile,
+)
 from tests.kernels.binder import call  # noqa: E402
 
 mpmath.mp.prec = 120
@@ -98,6 +105,26 @@ def worst_quantile(n):
     return bulk, tail
 
 
+def worst_cdf(n):
+    """Largest relative error of the distribution function where its lower tail is a normal double."""
+    rng = np.random.default_rng(n)
+    z = np.concatenate([rng.uniform(-37.0, 9.0, n // 2), rng.normal(0.0, 2.5, n // 2), [3.0, -3.0]])
+    z = np.concatenate([z, np.nextafter(z[-2:], [9.0, -9.0])])
+    p = call("normal_cdf_map", {"z": z})[0][0]
+    root = mpmath.sqrt(2)
+    exact = [mpmath.erfc(-mpmath.mpf(value) / root) / 2 for value in z.tolist()]
+    return max(float(abs(got - true) / true) for got, true in zip(p.tolist(), exact, strict=True))
+
+
+def test_cdf_accuracy():
+    assert worst_cdf(20_000) <= 1e-12
+
+
+@pytest.mark.slow(60)
+def test_cdf_accuracy_of_a_million_points():
+    assert worst_cdf(1_000_000) <= 1e-12
+
+
 @pytest.mark.parametrize("name", sorted(BOUNDS))
 def test_accuracy(name):
     error, where = worst(name, 20_000)
@@ -136,6 +163,8 @@ EXACT = [
     (det_normal_quantile, 0.0, -math.inf), (det_normal_quantile, -1.0, -math.inf),
     (det_normal_quantile, 1.0, math.inf), (det_normal_quantile, 2.0, math.inf),
     (det_normal_quantile, 0.5, 0.0), (det_normal_quantile, math.inf, math.inf),
+    (det_normal_cdf, 0.0, 0.5), (det_normal_cdf, -0.0, 0.5), (det_normal_cdf, -math.inf, 0.0),
+    (det_normal_cdf, math.inf, 1.0), (det_normal_cdf, HUGE, 1.0), (det_normal_cdf, -HUGE, 0.0),
 ]  # fmt: skip
 
 
@@ -160,7 +189,7 @@ def test_log_at_its_edges(x):
     assert ulps(det_log(x), mpmath.log(mpmath.mpf(x))) <= 1.0
 
 
-@pytest.mark.parametrize("function", [det_exp, det_log, det_normal_quantile])
+@pytest.mark.parametrize("function", [det_exp, det_log, det_normal_cdf, det_normal_quantile])
 def test_nan_is_the_canonical_one(function):
     noisy = np.array([0x7FF0000000000123, 0xFFF8000000000000, 0xFFFFFFFFFFFFFFFF], np.uint64).view(np.float64)
     results = np.array([function(x) for x in noisy])

@@ -28,6 +28,7 @@ ROWS = {
     "exp_map": {"x": st.one_of(DOUBLE, st.floats(-746.0, 710.0))},
     "log_map": {"x": st.one_of(DOUBLE, st.floats(0.0, 2.0))},
     "normal_quantile_map": {"u": st.one_of(DOUBLE, UNIT)},
+    "normal_cdf_map": {"z": st.one_of(DOUBLE, st.floats(-40.0, 40.0))},
     "lognormal_factor": {"mu": st.one_of(MODERATE, DOUBLE), "sigma": st.one_of(MODERATE, DOUBLE)},
     "race_key": {},
     "entity_hash": {},

@@ -1,5 +1,5 @@
-"""exp, log and the normal quantile in Python floats (which are binary64): the same formulas as
-cpu_fallback/detmath.py, written as tables.
+"""exp, log, the normal quantile and distribution function in Python floats (which are binary64): the same
+formulas as cpu_fallback/detmath.py, written as tables.
 
 The order of operations is the definition; the twins must give the same bits.
 """
@@ -143,3 +143,21 @@ def det_normal_quantile(p):
     r = math.sqrt(-det_log(p if q < 0.0 else 1.0 - p))
     z = rational(NEAR, r - 1.6) if r <= 5.0 else rational(FAR, r - 5.0)
     return -z if q < 0.0 else z
+
+
+def det_normal_cdf(z):
+    if math.isnan(z):
+        return math.nan
+    a = abs(z)
+    density = det_exp(-0.5 * (a * a)) * 0.3989422804014327
+    if a <= 3.0:
+        term = total = a
+        odd = 3.0
+        while total + (term := term * (a * a) / odd) != total:
+            total += term
+            odd += 2.0
+        return 0.5 - total * density if z < 0.0 else 0.5 + total * density
+    mills = a
+    for k in range(40, 0, -1):
+        mills = a + k / mills
+    return density / mills if z < 0.0 else 1.0 - density / mills

@@ -29,13 +29,20 @@ from sim.segments.arrivals_5b.intensity import horizon_of_run
 from sim.segments.arrivals_5b.keys import key_of_row
 from sim.segments.arrivals_5b.open_parts import open_parts
 from sim.segments.arrivals_5b.routes import routes_of
+from sim.segments.entities_6a.cells import cell_words
 from sim.segments.entities_6a.network_tables import mix_tables, pick
+from sim.segments.entities_6a.s1_parties.life import party_life
+from sim.segments.entities_6a.s1_parties.matching import match_keys
+from sim.segments.entities_6a.s1_parties.population import population
+from sim.segments.entities_6a.s1_parties.profile import ages, profiles
 from sim.segments.entities_6a.s1_parties.state import race_keys
-from sim.segments.entities_6a.s2_accounts.life import status, status_limits
+from sim.segments.entities_6a.s2_accounts.cells import required
+from sim.segments.entities_6a.s2_accounts.life import Owners, account_life, status, status_limits
 from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
 from sim.segments.entities_6a.s4_devices import wallets
 from sim.segments.entities_6a.s4_devices.systems import systems_of
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
+from sim.segments.entities_6a.tenure import NEVER
 from sim.segments.entities_6a.terminals import os_tables
 from sim.segments.intensity_5a.trade_hours import trade_hours
 from sim.segments.merchants_1a.countries import eligible_markets, sized_by
@@ -333,7 +340,11 @@ def _edge_again(case: Case) -> tuple[Array, Array]:
 
 
 def _home_again(case: Case) -> tuple[Array, Array]:
+    """Of houses and premises: flats are at their buildings' points."""
     prior = case.ctx.params.household_prior_6A
+    own = np.flatnonzero(case.fields.dwelling_type != case.ctx.code("dwelling_type", "FLAT"))
+    words = {draw: word[own] for draw, word in case.words.items()}
+    case = Case(case.ctx, case.part, case.rows, case.fields.take(own), words)
     return _further_points(case, "homes", prior.jitter_reach, "home_city_id", "home_lat_deg", "home_lon_deg")
 
 
@@ -541,11 +552,70 @@ def _arrival_route(case: Case) -> tuple[Array, Array]:
 
 
 def _household(case: Case) -> tuple[Array, Array]:
-    """In the order of the race, household ids of a country never fall."""
+    """In the order of the race, people fill the households of their country from the largest on."""
     key = race_keys(case.ctx, case.word, case.fields.segment_id)
-    order = np.lexsort((case.fields.row, key, case.fields.country_iso))
-    household = case.fields.household_id[order].astype(np.int64)
-    return np.maximum.accumulate(household), household
+    household = case.fields.household_id[np.lexsort((case.fields.row, key, case.fields.country_iso))]
+    block, _ = _blocks_of_homes(case)
+    return household[np.lexsort((household, block))], np.sort(household)
+
+
+def _blocks_of_homes(case: Case) -> tuple[Array, Array]:
+    """Block (country and size, the largest first) and size of each place in the partition's households."""
+    targets = population(case.ctx)
+    mine = targets.members[np.isin(targets.countries.country_iso, np.unique(case.fields.country_iso))]
+    size = np.tile(np.arange(mine.shape[1], 0, -1), len(mine))
+    block = np.repeat(np.arange(len(size)), mine[:, ::-1].ravel().astype(np.int64))
+    return block, size[block]
+
+
+def _ages(case: Case) -> Array:
+    address = case.ctx.address(
+        "6A.party_profile",
+        party_rank=case.fields.party_rank,
+        party_cell=cell_words(case.ctx, case.fields),
+    )
+    word, _ = block(case.ctx.stream("6A.party_profile"), address.c0, address.c1)
+    person = case.fields.party_type == case.ctx.code("party_type", "RETAIL")
+    return ages(case.ctx, word, case.fields, person)
+
+
+def _match(case: Case) -> tuple[Array, Array]:
+    """In the order of the line, people of one block fill its households one after the other."""
+    at = np.argsort(case.fields.household_id, kind="stable")
+    group, size = _blocks_of_homes(case)
+    people = case.fields.take(at).with_columns(None, age=_ages(case)[at])
+    key = match_keys(case.ctx, tuple(case.words[draw][at] for draw in range(3)), people, group, size)
+    many = np.flatnonzero(size > 1)
+    household = people.household_id[many][np.argsort(key[many], kind="stable")]
+    return household, np.sort(household)
+
+
+def _dwelling(case: Case) -> tuple[Array, Array]:
+    odds = case.ctx.params.dwelling_prior_6A.flats_permille
+    permille = np.array([odds[name] for name in case.ctx.vocabulary("region")], dtype=np.uint64)
+    person = case.fields.party_type == case.ctx.code("party_type", "RETAIL")
+    flat = person & (below(case.words[0], 1000) < permille[case.fields.region_id])
+    return flat, case.fields.dwelling_type == case.ctx.code("dwelling_type", "FLAT")
+
+
+def _profile(case: Case) -> tuple[Array, Array]:
+    """Who every party is."""
+    drawn = tuple(case.words[draw] for draw in range(7))
+    made = profiles(case.ctx, drawn, case.fields, _ages(case), case.fields.joined_date)
+    return _held(made), _held(case.fields.select(*made.names))
+
+
+def _party_life(case: Case) -> tuple[Array, Array]:
+    """When every party joined and left."""
+    made = party_life(case.ctx, tuple(case.words[draw] for draw in range(4)), case.fields, _ages(case))
+    return _held(made), _held(case.fields.select(*made.names))
+
+
+def _held(frame: Frame) -> Array:
+    """Columns of numbers below each other, -1 where there is none."""
+    return np.stack(
+        [np.where(frame.present(name), column.astype(np.int64), -1) for name, column in frame.items()]
+    )
 
 
 def _home(case: Case) -> tuple[Array, Array]:
@@ -561,7 +631,24 @@ def _home(case: Case) -> tuple[Array, Array]:
         "home_lon_deg",
     )
     found, expected = _points(case, *args)
+    flat = case.fields.dwelling_type == case.ctx.code("dwelling_type", "FLAT")
+    found = np.where(flat, expected, found)  # at their buildings' points
     return np.vstack([city, found]), np.vstack([case.fields.home_city_id, expected])
+
+
+def _account_life(case: Case) -> tuple[Array, Array]:
+    """When every account opened, froze and closed, and its state."""
+    parties = case.ctx.load("s1_party_base_6A", part=case.part.index)
+    owner = (case.fields.owner_party_id - parties.party_id[0]).astype(np.int64)
+    left = np.where(parties.present("left_date"), parties.left_date, NEVER)[owner]
+    kind = case.fields.account_type.astype(np.int64)
+    first = required(case.ctx)[kind] & (case.fields.account_number == 0)
+    owners = Owners(case.fields.country_iso, parties.joined_date[owner], left, first)
+    segments = len(case.ctx.vocabulary("segment"))
+    cell, group = np.unique(kind * segments + case.fields.segment_id, return_inverse=True)
+    drawn = tuple(case.words[draw] for draw in range(7))
+    made = account_life(case.ctx, drawn, owners, cell % segments, cell // segments, group)
+    return _held(made), _held(case.fields.select(*made.names))
 
 
 def _status(case: Case) -> tuple[Array, Array]:
@@ -598,7 +685,7 @@ def _card(case: Case) -> tuple[Array, Array]:
         np.int64
     )
     months = month_of_day(case.fields.expiry_month) - month_of_day(case.fields.issue_date)
-    last = span_of(case.ctx.params.scenario_horizon_5A).first_day - 1
+    last = np.maximum(span_of(case.ctx.params.scenario_horizon_5A).first_day - 1, opened)
     span = np.minimum(months.astype(np.int64) * instrument_rows.DAYS_A_MONTH, last - opened + 1)
     issue = last - below(case.words[3], span.astype(np.uint64)).astype(np.int64)
     return np.stack([scheme, tier, issue]), np.stack(
@@ -703,7 +790,11 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s1_party_base_6A", "6A.household"): _household,
     ("s1_party_base_6A", "6A.home"): _home,
     ("s1_party_base_6A", "6A.home_again"): _home_again,
-    ("s2_account_base_6A", "6A.account_life"): _status,
+    ("s1_party_base_6A", "6A.household_match"): _match,
+    ("s1_party_base_6A", "6A.dwelling"): _dwelling,
+    ("s1_party_base_6A", "6A.party_profile"): _profile,
+    ("s1_party_base_6A", "6A.party_life"): _party_life,
+    ("s2_account_base_6A", "6A.account_life"): _account_life,
     ("s2_merchant_account_base_6A", "6A.merchant_reserve"): _reserve,
     ("s2_merchant_account_base_6A", "6A.merchant_account_life"): _status,
     ("s3_instrument_base_6A", "6A.card"): _card,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
+from sim.segments.entities_6a.s1_parties.checks_people import PEOPLE_CHECKS_NEEDS, people_checks
 from sim.segments.entities_6a.s1_parties.population import POPULATION_NEEDS, population
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
@@ -18,7 +20,7 @@ from sim.state.totals import Totals
 PARTY_CHECKS_NEEDS = Needs(
     reads={"outlet_catalogue": METADATA_ONLY},
     config=("household_prior_6A", "party_taxonomy_6A", "realism_gates_6A", "segmentation_prior_6A"),
-    uses=(POPULATION_NEEDS,),
+    uses=(PEOPLE_CHECKS_NEEDS, POPULATION_NEEDS),
 )
 
 
@@ -59,12 +61,10 @@ def count_parties(ctx: PartitionContext, parties: Frame, head: Array) -> None:
     ctx.count(PartyCounts.id_gaps, int((np.diff(ids) != 1).sum()))
     ctx.count(PartyCounts.households, len(head))
     ctx.count(PartyCounts.household_gaps, abs(int((members > 0).sum()) - len(head)))
-    torn = (parties.country_iso != parties.country_iso[lead]) | (
-        parties.home_city_id != parties.home_city_id[lead]
-    )
-    ctx.count(
-        PartyCounts.torn_households, int((torn | (parties.home_lat_deg != parties.home_lat_deg[lead])).sum())
-    )
+    torn = np.zeros(len(parties), dtype=np.bool_)
+    for name in ("country_iso", "home_city_id", "home_lat_deg", "home_lon_deg", "address_id", "building_id"):
+        torn |= parties[name] != parties[name][lead]
+    ctx.count(PartyCounts.torn_households, int(torn.sum()))
     ctx.count(
         PartyCounts.shared_by_others,
         int((members[parties.party_type[head] != ctx.code("party_type", "RETAIL")] != 1).sum()),
@@ -80,14 +80,14 @@ def _sizes(ctx: Context) -> int:
     return len(next(iter(ctx.params.household_prior_6A.size_mix.items()))[1])
 
 
-def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> list[Check]:
+def party_checks(ctx: Context, totals: Totals, streams: Mapping[str, str]) -> list[Check]:
     """Model checks of 6A.S1.
 
     Args:
         ctx: Context with `realism_gates_6A` and all that `population` needs.
         totals: Sums of `count_parties`.
-        household: Stream of the queues for households.
-        home: Stream of homes.
+        streams: Streams by what they are of: `household` (the queues), `match`, `home`, `dwelling`,
+            `profile`, `life`.
     """
     seen = PartyCounts(totals)
     gates, targets = ctx.params.realism_gates_6A.parties, population(ctx)
@@ -102,6 +102,7 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
     share = int(country[top]) * 1000 // max(1, parties)
     largest = {"country": ctx.vocabulary("country")[top], "permille": share, **_concentration(country)}
     cap = gates.country_share_max_permille
+    people = int(types[:, ctx.code("party_type", "RETAIL")].sum())
     homes = int(targets.countries.households.sum())
     whole = [seen.id_gaps, seen.household_gaps, seen.torn_households, seen.shared_by_others]
     ranges = [
@@ -144,8 +145,13 @@ def party_checks(ctx: Context, totals: Totals, household: str, home: str) -> lis
         _mix_check(ctx, "party types", types, _expected(ctx, "type"), gates.mix_tolerance_permille),
         _mix_check(ctx, "segments", segments, _expected(ctx, "segment"), gates.mix_tolerance_permille),
         _household_check(ctx, totals, gates.household_mean_tolerance_permille),
-        ledger_check(totals, household, int(types[:, ctx.code("party_type", "RETAIL")].sum()), 1),
-        ledger_check(totals, home, homes, 4),
+        *people_checks(ctx, totals),
+        ledger_check(totals, streams["household"], people, 1),
+        ledger_check(totals, streams["match"], people, 3),
+        ledger_check(totals, streams["home"], homes, 4),
+        ledger_check(totals, streams["dwelling"], homes, 3),
+        ledger_check(totals, streams["profile"], parties, 7),
+        ledger_check(totals, streams["life"], parties, 4),
     ]
 
 

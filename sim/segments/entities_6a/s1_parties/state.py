@@ -1,9 +1,11 @@
 """6A.S1: the customers of banks - how many, where, of which type and segment, in which household and home.
 
-Counts are exact (see `population`); what is drawn is who lives with whom and where. RETAIL parties of a
-country line up in the order of an exponential race, so that segments with more pull come first, and fill its
-households from the largest to the smallest. A household's home is drawn at the address of its first member: a
-place of the world by its homes, a point on its disk. Any other party is its own household.
+Counts are exact (see `population`); what is drawn is who they are (`profile`), since when (`life`), who
+lives with whom and where. RETAIL parties of a country line up in the order of an exponential race, so that
+segments with more pull come first, and are dealt into its households from the largest to the smallest; among
+those of one size, neighbours by stage of life live together (`matching`). A household's home is drawn at the
+address of its first member, the one of the smallest id: a place of the world by its homes, a point on its
+disk; a household in flats has the point of its building (`dwellings`). Any other party is its own household.
 """
 
 from __future__ import annotations
@@ -23,11 +25,22 @@ from sim.segments.entities_6a.s1_parties.checks import (
     count_parties,
     party_checks,
 )
+from sim.segments.entities_6a.s1_parties.checks_people import PeopleCounts, count_people
+from sim.segments.entities_6a.s1_parties.dwellings import DWELLING, DWELLINGS_NEEDS, dwellings
+from sim.segments.entities_6a.s1_parties.life import PARTY_LIFE_NEEDS, party_life
+from sim.segments.entities_6a.s1_parties.matching import MATCH, MATCHING_NEEDS, matched
 from sim.segments.entities_6a.s1_parties.population import (
     POPULATION_NEEDS,
     Population,
     check_priors,
     population,
+)
+from sim.segments.entities_6a.s1_parties.profile import (
+    AGE,
+    PROFILE_NEEDS,
+    ages,
+    check_profile,
+    profiles,
 )
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
@@ -36,6 +49,15 @@ from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 HOUSEHOLD, HOME, HOME_AGAIN = "6A.household", "6A.home", "6A.home_again"
+PROFILE, LIFE = "6A.party_profile", "6A.party_life"
+STREAMS = {
+    "household": HOUSEHOLD,
+    "match": MATCH,
+    "home": HOME,
+    "dwelling": DWELLING,
+    "profile": PROFILE,
+    "life": LIFE,
+}
 PARTITION_PARTIES = 1 << 18
 
 STATE = State(
@@ -43,17 +65,21 @@ STATE = State(
     title="Parties",
     config=("household_prior_6A",),
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
-    streams=(HOUSEHOLD, HOME, HOME_AGAIN),
+    streams=(HOUSEHOLD, HOME, HOME_AGAIN, LIFE, PROFILE),
     kernels=("race_key", "expand_rows"),
-    counts=(PartyCounts, LandCounts),
+    counts=(PartyCounts, PeopleCounts, LandCounts),
     uses=(
         ALIAS_PICK_NEEDS,
         CELL_WORDS_NEEDS,
         DISK_NEEDS,
+        DWELLINGS_NEEDS,
         LAND_NEEDS,
+        MATCHING_NEEDS,
         PARTY_CHECKS_NEEDS,
+        PARTY_LIFE_NEEDS,
         PLACES_NEEDS,
         POPULATION_NEEDS,
+        PROFILE_NEEDS,
         WORDS_NEEDS,
     ),
 )
@@ -62,6 +88,7 @@ STATE = State(
 def preflight(ctx: Context) -> None:
     """Refuse priors that contradict themselves."""
     check_priors(ctx)
+    check_profile(ctx)
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -90,19 +117,26 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(summary.parties)))
     cell, rank = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     entity = cell_words(ctx, summary)
-    household, head = _households(ctx, targets, (first, stop), summary, cell, rank, entity)
-    homes = _homes(ctx, summary.country_iso[cell[head]], rank[head], entity[cell[head]])
+    people = summary.select("country_iso", "region_id", "party_type", "segment_id").take(cell)
+    drawn = words(ctx, PROFILE, party_rank=rank, party_cell=entity[cell])
+    age = ages(ctx, drawn[AGE], people, people.party_type == ctx.code("party_type", "RETAIL"))
+    life = party_life(ctx, words(ctx, LIFE, party_rank=rank, party_cell=entity[cell]), people, age)
+    profile = profiles(ctx, drawn, people, age, life.joined_date)
+    household, head = _households(ctx, targets, (first, stop), summary, cell, rank, entity, age)
+    homes = _homes(ctx, people.take(head), head, rank[head], entity[cell[head]])
     parties = Frame(
         {
             "party_id": np.arange(int(offsets[-1]), dtype=np.uint64) + summary.first_party_id[0],
-            **{
-                name: summary[name][cell] for name in ("country_iso", "region_id", "party_type", "segment_id")
-            },
+            **dict(people.items()),
             "household_id": household.astype(np.uint64) + countries.first_household[0],
             **{name: column[household] for name, column in homes.items()},
-        }
+            **dict(life.items()),
+            **dict(profile.items()),
+        },
+        {**life.valid, **profile.valid},
     )
     count_parties(ctx, parties, head)
+    count_people(ctx, parties)
     return {"s1_party_base_6A": parties, "s1_party_summary_6A": summary}
 
 
@@ -114,6 +148,7 @@ def _households(
     cell: Array,
     rank: Array,
     entity: Array,
+    age: Array,
 ) -> tuple[Array, Array]:
     """Household of each party and first member of each household (int64 rows).
 
@@ -137,13 +172,13 @@ def _households(
     ).ravel()
     block = np.repeat(np.arange(len(size)), block_members)
     place = np.arange(len(queue)) - np.repeat(np.cumsum(block_members) - block_members, block_members)
-    home = block_first[block] + place // size[block]
-
+    queued = Frame({"segment_id": summary.segment_id[cell[queue]], "age": age[queue]})
+    queue = queue[matched(ctx, rank[queue], entity[cell[queue]], queued, block, size[block])]
     household = np.zeros(len(cell), dtype=np.int64)
     head = np.zeros(int(countries.households.sum()), dtype=np.int64)
-    household[queue] = home
-    leads = place % size[block] == 0
-    head[home[leads]] = queue[leads]
+    household[queue] = block_first[block] + place // size[block]
+    # From the last to the first: the one that stays written is the first member.
+    head[household[people[::-1]]] = people[::-1]
     others = np.flatnonzero(~retail[cell])
     other_count = (countries.parties - countries.retail).astype(np.int64)
     alone = np.repeat(first + retail_homes - (np.cumsum(other_count) - other_count), other_count) + np.arange(
@@ -181,27 +216,46 @@ def race_keys(ctx: Context, word: Array, segment: Array) -> Array:
     return key
 
 
-def _homes(ctx: PartitionContext, country: Array, rank: Array, entity: Array) -> Frame:
-    """City, point and time zone of each household, drawn at the address of its first member."""
+def _homes(ctx: PartitionContext, heads: Frame, head: Array, rank: Array, entity: Array) -> Frame:
+    """City, point, time zone and address of each household, drawn at the address of its first member.
+
+    Args:
+        ctx: Context.
+        heads: First members: `country_iso`, `region_id`, `party_type`.
+        head: int64, h: their rows.
+        rank: uint64, h: their `party_rank`.
+        entity: uint64, h: their `party_cell`.
+    """
     prior = ctx.params.household_prior_6A
     x0, x1, x2, x3 = words(ctx, HOME, party_rank=rank, party_cell=entity)
     cities = world_places(ctx, "homes")
-    city = cities.pick(ctx, x0, country)
+    city = cities.pick(ctx, x0, heads.country_iso)
     first = cities.around(ctx, city, (x1, x2, x3), prior.jitter_reach)
     fields = {"party_rank": rank, "party_cell": entity}
     found = landed(ctx, cities, city, first, prior.jitter_reach, HOME_AGAIN, **fields)
     enter(ctx, found)
-    count_at_sea(ctx, cities, city, found.lat, found.lon)
-    return Frame(
+    homes = Frame(
         {
-            "home_city_id": cities.frame.city_id[city],
+            "city_id": cities.frame.city_id[city],
+            "region_id": heads.region_id,
+            "private": heads.party_type == ctx.code("party_type", "RETAIL"),
+            "party": head,
             "home_lat_deg": found.lat,
             "home_lon_deg": found.lon,
+        }
+    )
+    homes = dwellings(ctx, homes, rank, entity)
+    count_at_sea(ctx, cities, city, homes.home_lat_deg, homes.home_lon_deg)
+    return Frame(
+        {
+            "home_city_id": homes.city_id,
+            **dict(homes.select("home_lat_deg", "home_lon_deg").items()),
             "home_tzid": cities.frame.tzid[city],
+            **dict(homes.select("dwelling_type", "address_id", "building_id").items()),
         }
     )
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `party_checks` and `land_checks`."""
-    return [*party_checks(ctx, totals, HOUSEHOLD, HOME), *land_checks(totals, HOME_AGAIN, "homes")]
+    return [*party_checks(ctx, totals, STREAMS), *land_checks(totals, HOME_AGAIN, "homes")]

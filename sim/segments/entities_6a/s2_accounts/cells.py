@@ -135,6 +135,15 @@ def eligible_segments(ctx: Context, account_type: str) -> Array:
     return np.array([segment not in names for segment in ctx.vocabulary("segment")], dtype=np.bool_)
 
 
+def required(ctx: Context) -> Array:
+    """Whether every party of its type holds an account type: bool by code."""
+    taxonomy = ctx.params.account_taxonomy_6A.party_accounts
+    return np.array(
+        [name in taxonomy and taxonomy[name].required for name in ctx.vocabulary("account_type")],
+        dtype=np.bool_,
+    )
+
+
 def cell_entities(ctx: Context, summary: Frame) -> Array:
     """Address part of the accounts of each row and type: uint64, rows x types."""
     names = ctx.name_hashes("account_type")
@@ -203,6 +212,11 @@ def check_products(ctx: Context) -> None:
         "account_life_6A.tenure_factor",
         "of ledgers in use",
     )
+    for key in ("closed_a_year", "with_first_permille"):
+        ledgers = sorted(needed - {"SETTLEMENT"})
+        require_terms(
+            ctx, ctx.params.account_life_6A[key], ledgers, f"account_life_6A.{key}", "of ledgers of parties"
+        )
     currency_of_country(ctx)
     what, do = (
         "Accounts: priors and rules contradict one another.",

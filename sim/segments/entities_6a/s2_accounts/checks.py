@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
-from sim.recipes.horizon import span_of
 from sim.recipes.sampling import sampling_check
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.payments import PAYMENTS_NEEDS, holders_of, permille_of
@@ -16,10 +15,12 @@ from sim.segments.entities_6a.s2_accounts.cells import (
     eligible_segments,
     party_account_types,
 )
+from sim.segments.entities_6a.s2_accounts.checks_life import LIFE_CHECKS_NEEDS, count_lives, life_checks
 from sim.segments.entities_6a.s2_accounts.credit import CREDIT_NEEDS, PICK, START, credit_groups
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status_limits
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import MerchantCounts
 from sim.segments.entities_6a.spread import holds_any
+from sim.segments.entities_6a.tenure import Days
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import METADATA_ONLY, Check, Needs
@@ -29,14 +30,14 @@ from sim.state.totals import Totals
 ACCOUNT_CHECKS_NEEDS = Needs(
     reads={"merchant_catalogue_1A": METADATA_ONLY},
     config=(
+        "account_life_6A",
         "account_per_party_6A",
         "account_taxonomy_6A",
         "product_linkage_6A",
         "product_mix_6A",
         "realism_gates_6A",
-        "scenario_horizon_5A",
     ),
-    uses=(ACCOUNT_CELLS_NEEDS, ACCOUNT_LIFE_NEEDS, CREDIT_NEEDS, PAYMENTS_NEEDS),
+    uses=(ACCOUNT_CELLS_NEEDS, ACCOUNT_LIFE_NEEDS, LIFE_CHECKS_NEEDS, CREDIT_NEEDS, PAYMENTS_NEEDS),
 )
 
 
@@ -49,7 +50,6 @@ class AccountCounts(Counters):
     over_cap = Scalar()
     rule_breaks = Scalar()
     without_required = Scalar()
-    late_dates = Scalar()
     by_type = Vector("account_type", lambda ctx: _most(ctx) + 1)
     by_party_type = Vector("party_type", lambda ctx: _most(ctx) + 1)
     parties = Vector("party_type", "country")
@@ -57,7 +57,7 @@ class AccountCounts(Counters):
     status = Vector("account_type", "account_status")
 
 
-def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Frame) -> None:
+def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Frame, parties: Frame) -> None:
     """Integer sums of one partition, recounted from the published rows.
 
     Args:
@@ -65,6 +65,7 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         summary: Rows of `s1_party_summary_6A` of the partition.
         held: uint8, parties x types: what was given out.
         base: Rows of `s2_account_base_6A`.
+        parties: Columns `joined_date`, `left_date` of `s1_party_base_6A`.
     """
     types, columns = held.shape[1], ctx.columns
     owner = (base.owner_party_id - summary.first_party_id.min()).astype(np.int64)
@@ -117,15 +118,13 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
     types_of_cards = [name for group in credit_groups(ctx) for name in group.types]
     cards = [ctx.code("account_type", name) for name in types_of_cards]
     ctx.count(AccountCounts.card_holders, np.bincount(place[holds_any(found, cards)], minlength=size))
-    ctx.count(
-        AccountCounts.late_dates,
-        int((base.open_date >= span_of(ctx.params.scenario_horizon_5A).first_day).sum()),
-    )
-    statuses = len(ctx.vocabulary("account_status"))
-    ctx.count(
-        AccountCounts.status,
-        np.bincount(base.account_type.astype(np.int64) * statuses + base.status, minlength=types * statuses),
-    )
+    count_lives(ctx, base, owner, parties)
+    # Of accounts that are open and old enough for every state.
+    statuses, days = len(ctx.vocabulary("account_status")), Days.of_horizon(ctx)
+    idle = np.int32(ctx.params.account_life_6A.dormant_after_days)
+    here = np.flatnonzero(~base.present("close_date") & (base.open_date <= days.last - idle))
+    state = base.account_type[here].astype(np.int64) * statuses + base.status[here]
+    ctx.count(AccountCounts.status, np.bincount(state, minlength=types * statuses))
 
 
 def _most(ctx: Context) -> int:
@@ -173,17 +172,17 @@ def account_checks(
         Check("caps by type and in all", seen.over_cap == 0, seen.over_cap, 0, "parties above a cap"),
         Check("everybody has what is required", seen.without_required == 0, seen.without_required, 0),
         Check("eligibility and linkage", broken == 0, broken, 0, "parties that hold what they may not"),
-        Check("accounts are older than the horizon", seen.late_dates == 0, seen.late_dates, 0),
+        *life_checks(ctx, totals),
         _mean_check(ctx, found, gates.mean_tolerance_permille, all_cells.first),
         *_holding_checks(ctx, seen.parties, seen.card_holders),
         _status_check(ctx, seen.status, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], int(used.sum()), 1),
         *_credit_ledger(ctx, totals, all_cells),
-        ledger_check(totals, streams[2], rows, 2),
+        ledger_check(totals, streams[2], rows, 7),
         Check("every merchant settles", settled.merchants == merchants, settled.merchants, merchants),
         ledger_check(totals, merchant_streams[0], merchants, 1),
-        ledger_check(totals, merchant_streams[1], merchants + settled.merchant_reserves, 2),
+        ledger_check(totals, merchant_streams[1], merchants + settled.merchant_reserves, 3),
     ]
     by_kind = seen.by_party_type
     for code, name in enumerate(ctx.vocabulary("party_type")):
@@ -265,7 +264,7 @@ def _mean_check(ctx: Context, found: Array, tolerance: int, first: Array) -> Che
 
 
 def _status_check(ctx: Context, found: Array, sigmas: float) -> Check:
-    """States of accounts against the mix of their ledger."""
+    """States of accounts that are open, and old enough for all of them, against the mix of their ledger."""
     statuses = ctx.vocabulary("account_status")
     limits = status_limits(ctx).astype(np.int64)
     share = np.diff(limits, axis=1, prepend=0) / np.float64(10_000)

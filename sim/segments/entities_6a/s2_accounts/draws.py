@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.drawn import (
     INTEGER,
-    NORMAL,
+    RACE,
     UNIFORM,
     WEIGHT,
     Drawn,
@@ -17,6 +17,7 @@ from sim.recipes.drawn import (
     at,
     own_columns,
 )
+from sim.recipes.weekdays import PARTS
 from sim.segments.entities_6a.draw_keys import accounts_of, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s2_accounts.cells import accounts
@@ -137,9 +138,19 @@ _BASE, _HOLDINGS, _MERCHANTS = (
 _WEIGHT = (Word(0, WEIGHT, "how much the party asks for of its cell's accounts of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's accounts begins"),)
 _CREDIT = (Word(0, WEIGHT, "how likely the owner is picked: to hold a credit card, or a premium one first"),)
+_AGE, _STATUS = (
+    Word(0, UNIFORM, "open_date: place in the law of ages, up to the owner's"),
+    Word(1, INTEGER, "status while open, by the mix of its ledger", below=WHOLE),
+)
+_OPENING = Word(2, INTEGER, "open_date: which workday instead, where it would be on a weekend", below=PARTS)
 _LIFE = (
-    Word(0, NORMAL, "open_date: age in years = median x exp(sigma n)"),
-    Word(1, INTEGER, "status, by the mix of its ledger", below=WHOLE),
+    _AGE,
+    _STATUS,
+    _OPENING,
+    Word(3, RACE, "close_date: how long it stays open, unless the owner leaves first"),
+    Word(4, INTEGER, "close_date: which workday instead", below=PARTS),
+    Word(5, INTEGER, "frozen_date: inside the horizon or before it", below=1000),
+    Word(6, UNIFORM, "frozen_date: which day"),
 )
 
 _DRAWS = (
@@ -163,7 +174,7 @@ _DRAWS = (
         ),
         own_columns,
     ),
-    Drawn(_MERCHANTS, "6A.merchant_account_life", _LIFE, _of_merchants),
+    Drawn(_MERCHANTS, "6A.merchant_account_life", (_AGE, _STATUS, _OPENING), _of_merchants),
 )
 
 _CELL = {name: name for name in ("country_iso", "account_type", "segment_id")}

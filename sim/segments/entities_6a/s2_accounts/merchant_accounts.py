@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.weekdays import Weekdays
 from sim.recipes.words import WORDS_NEEDS, word, words
-from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, opened, status, status_limits
+from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status, status_limits
+from sim.segments.entities_6a.tenure import DAYS_A_YEAR, AgeLaws, Days
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_term, currency_of_country
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
@@ -16,7 +18,7 @@ RESERVE, LIFE = "6A.merchant_reserve", "6A.merchant_account_life"
 
 MERCHANT_ACCOUNTS_NEEDS = Needs(
     reads={"merchant_catalogue_1A": ROW_LEVEL},
-    config=("account_life_6A", "account_taxonomy_6A"),
+    config=("account_life_6A", "account_taxonomy_6A", "party_life_6A"),
     streams=(LIFE, RESERVE),
     kernels=("bounded_integer",),
     uses=(ACCOUNT_LIFE_NEEDS, COUNTRY_TERMS_NEEDS, WORDS_NEEDS),
@@ -33,8 +35,8 @@ class MerchantCounts(Counters):
 def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     """Rows of `s2_merchant_account_base_6A`, ids from `first_id`, in the order merchant, type.
 
-    A merchant draws whether it has a reserve account (by channel); every account draws its age and status,
-    and a reserve is not older than the settlement account.
+    A merchant draws whether it has a reserve account (by channel); every account draws its day of opening and
+    status, and a reserve is not older than the settlement account. All are older than the horizon.
     """
     policy, life = ctx.params.account_taxonomy_6A.merchant_accounts, ctx.params.account_life_6A
     columns = ctx.columns
@@ -52,12 +54,18 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     owner = columns.repeat(columns.xp.arange(len(merchants)), copies)
     second = columns.xp.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
     rows = merchants.take(owner)
-    x0, x1 = words(ctx, LIFE, reserve=second, merchant_id=rows.merchant_id)
-    median = np.full_like(
-        x0, life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"], dtype=np.float64
-    )
-    day = opened(ctx, x0, median, np.full_like(median, life.merchant_tenure_max_years))
+    x0, x1, x2 = words(ctx, LIFE, reserve=second, merchant_id=rows.merchant_id)
+    median = life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"]
+    laws = AgeLaws.by_median(ctx, np.array([median], dtype=np.float64), life.tenure_sigma)
+    most = np.full_like(x0, life.merchant_tenure_max_years * DAYS_A_YEAR, dtype=np.float64)
+    one = np.zeros_like(x0, dtype=np.uint32)
+    last = Days.of_horizon(ctx).first - np.int32(1)
+    age = laws.ages(ctx, x0, most, one)
     at = np.flatnonzero(second)
+    age[at] = laws.ages(ctx, x0[at], (age[at - 1] + np.int32(1)).astype(np.float64), one[at])
+    week = Weekdays.by_country(ctx, ctx.params.party_life_6A.weekend_permille)
+    earliest = last - np.floor(most).astype(np.int32)
+    day = week.settle(ctx, last - age, rows.home_country_iso, x2, earliest)
     day[at] = np.maximum(day[at], day[at - 1])
     names = ctx.code("account_type", policy.settlement), ctx.code("account_type", policy.reserve)
     kind = np.where(second, names[1], names[0]).astype(np.int16)

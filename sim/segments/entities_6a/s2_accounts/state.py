@@ -13,6 +13,7 @@ import numpy as np
 from sim.recipes.groups import prefix
 from sim.recipes.horizon import span_of
 from sim.recipes.partitions import row_runs, rows_of
+from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.s2_accounts.cells import (
     ACCOUNT_CELLS_NEEDS,
     Accounts,
@@ -20,6 +21,7 @@ from sim.segments.entities_6a.s2_accounts.cells import (
     cell_entities,
     check_products,
     party_account_types,
+    required,
 )
 from sim.segments.entities_6a.s2_accounts.checks import (
     ACCOUNT_CHECKS_NEEDS,
@@ -27,8 +29,9 @@ from sim.segments.entities_6a.s2_accounts.checks import (
     account_checks,
     count_accounts,
 )
+from sim.segments.entities_6a.s2_accounts.checks_life import LifeCounts
 from sim.segments.entities_6a.s2_accounts.credit import CREDIT_HOLDERS_NEEDS, give_first
-from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, account_life
+from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, Owners, account_life
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import LIFE as MERCHANT_LIFE
 from sim.segments.entities_6a.s2_accounts.merchant_accounts import (
     MERCHANT_ACCOUNTS_NEEDS,
@@ -37,9 +40,10 @@ from sim.segments.entities_6a.s2_accounts.merchant_accounts import (
     merchant_accounts,
 )
 from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, holds_any, spread
+from sim.segments.entities_6a.tenure import NEVER
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import METADATA_ONLY, Check, Frames, Partition, State
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, order
 from sim.state.totals import Totals
 
@@ -50,7 +54,7 @@ WEIGHT, START, LIFE = "6A.account_weight", "6A.account_start", "6A.account_life"
 STATE = State(
     id="6A.S2",
     title="Accounts",
-    reads={"s1_party_base_6A": METADATA_ONLY},
+    reads={"s1_party_base_6A": ROW_LEVEL},
     config=("account_per_party_6A", "account_taxonomy_6A", "party_taxonomy_6A", "product_linkage_6A"),
     writes=(
         "s2_account_base_6A",
@@ -61,7 +65,7 @@ STATE = State(
     streams=(WEIGHT, START, LIFE),
     kernels=("expand_rows",),
     resident=True,
-    counts=(AccountCounts, MerchantCounts),
+    counts=(AccountCounts, LifeCounts, MerchantCounts),
     uses=(
         ACCOUNT_CELLS_NEEDS,
         ACCOUNT_CHECKS_NEEDS,
@@ -70,6 +74,7 @@ STATE = State(
         CREDIT_HOLDERS_NEEDS,
         MERCHANT_ACCOUNTS_NEEDS,
         SPREAD_NEEDS,
+        WORDS_NEEDS,
     ),
 )
 
@@ -98,7 +103,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     holders = give_first(ctx, cells.summary, start, first, held)
     for code, name in party_account_types(ctx):
         _allocate(ctx, cells, entity[:, code], first, held, code, name, holders)
-    base, summary = _rows(ctx, cells, entity, first, held)
+    parties = ctx.load("s1_party_base_6A", part=part.index, columns=("joined_date", "left_date"), device=True)
+    base, summary = _rows(ctx, cells, entity, first, held, parties)
     party, kind = np.nonzero(held)
     holdings = Frame(
         {
@@ -107,7 +113,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             "accounts": held[party, kind].astype(np.uint16),
         }
     )
-    count_accounts(ctx, cells.summary, held, base)
+    count_accounts(ctx, cells.summary, held, base, parties)
     made = {
         "s2_account_base_6A": base,
         "s2_party_product_holdings_6A": holdings,
@@ -181,7 +187,7 @@ def weight_shape(ctx: Context, name: str, segment: Array) -> tuple[Array, Array]
 
 
 def _rows(
-    ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array
+    ctx: PartitionContext, cells: Accounts, entity: Array, first: int, held: Array, parties: Frame
 ) -> tuple[Frame, Frame]:
     """Rows of the account base and of the summary; every account knows its place from its cell's first id."""
     columns, summary, codes = ctx.columns, cells.summary, np.arange(cells.total.shape[1])
@@ -203,8 +209,16 @@ def _rows(
         owner[at], index[at] = party[which].astype(np.uint64), nth
     rank = owner + np.uint64(first + 1) - columns.take(summary.first_party_id[row], group)
     address = columns.take(entity[row, kind], group)
-    open_date, status = account_life(ctx, LIFE, summary.segment_id[row], kind, group, address, rank, index)
+    drawn = words(ctx, LIFE, party_rank=rank, account_number=index, account_cell=address)
     keys = summary.take(row)
+    must = required(ctx)[kind]
+    owners = Owners(
+        columns.take(keys.country_iso, group),
+        parties.joined_date[owner],
+        np.where(parties.present("left_date")[owner], parties.left_date[owner], NEVER),
+        columns.take(must, group) & (index == 0),
+    )
+    life = account_life(ctx, drawn, owners, keys.segment_id, kind, group)
     base = Frame(
         {
             "account_id": columns.xp.arange(len(owner), dtype=np.uint64)
@@ -213,9 +227,9 @@ def _rows(
             "account_type": columns.take(kind.astype(np.int16), group),
             **dict(columns.take(keys.select(*OWNER_CELL), group).items()),
             "currency": columns.take(currency_of_country(ctx)[keys.country_iso], group),
-            "open_date": open_date,
-            "status": status,
-        }
+            **dict(life.items()),
+        },
+        life.valid,
     )
     ids = {"accounts": units, "first_account_id": cells.first_id[row, kind]}
     named = {name: keys[name] for name in ("country_iso", "segment_id", "region_id", "party_type")}

@@ -125,7 +125,8 @@ def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: 
     start = span_of(ctx.params.scenario_horizon_5A).first_day
     month = first_day_of_month(month_of_day(np.array([start], dtype=np.int32)))
     expires = base.present("expiry_month")
-    wrong = (base.issue_date < holders.base.open_date[account]) | (base.issue_date >= start)
+    opened = holders.base.open_date[account]
+    wrong = (base.issue_date < opened) | (base.issue_date >= np.maximum(start, opened + 1))
     issued, last = (month_of_day(base[name]) for name in ("issue_date", "expiry_month"))
     wrong |= expires & ((base.expiry_month < month) | (last < issued))
     wrong |= expires & (base.expiry_month != first_day_of_month(last))

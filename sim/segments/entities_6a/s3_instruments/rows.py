@@ -156,7 +156,8 @@ def _cards(
     months = np.array([row.months for row in validity], dtype=np.int64)[
         table.pick(ctx, x2, np.zeros(len(rows), dtype=np.int64))
     ]
-    last = span_of(ctx.params.scenario_horizon_5A).first_day - 1
+    # What opened inside the horizon has its cards from its first day on.
+    last = np.maximum(span_of(ctx.params.scenario_horizon_5A).first_day - 1, opened.astype(np.int64))
     span = np.minimum(months * DAYS_A_MONTH, last - opened.astype(np.int64) + 1)
     issue = last - ctx.kernels.bounded_integer(x=x3, bound=span.astype(np.uint64)).astype(np.int64)
     columns["issue_date"][rows] = issue

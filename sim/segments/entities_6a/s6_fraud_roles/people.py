@@ -101,12 +101,13 @@ def _filled(count: Array, name: str) -> Array:
 
 
 def _newness(ctx: PartitionContext, accounts: Frame, owner: Array, count: int) -> Array:
-    """1000 for a first account opened on the day before the horizon, down to 0 from `new_days` before it.
+    """1000 for a first account opened on the horizon's last day, down to 0 from `new_days` before its end.
 
     Parties without an account have 0.
     """
     days = int(ctx.params.fraud_roles_party_6A.new_days)
-    start = span_of(ctx.params.scenario_horizon_5A).first_day
+    span = span_of(ctx.params.scenario_horizon_5A)
+    start = span.first_day + span.days
     oldest = np.full(count, start, dtype=np.int64)
     np.minimum.at(oldest, owner, accounts.open_date.astype(np.int64))
     age = np.clip(start - oldest, 0, days)
