@@ -7,7 +7,7 @@ from cpu_fallback.errors import errors_of
 
 ERRORS = errors_of("count_cells")
 
-SUMS = 16
+SUMS = 17
 
 
 @device
@@ -21,7 +21,7 @@ def add_value(sums, at, value):
 
 @kernel
 def count_cells(
-    key, c0, c1, kappa, first, stride, mean, part_mean, largest, day, count, peak, sums, error
+    key, c0, c1, kappa, first, stride, mean, demand, part_mean, largest, day, count, peak, sums, error
 ):  # fmt: skip
     width = u64(day)
     buckets = length(c0)
@@ -32,6 +32,7 @@ def count_cells(
         or days == u64(0)
         or length(c1) * buckets != total
         or length(mean) != total
+        or length(demand) != total
         or length(peak) != length(c1) * days
         or length(sums) != length(peak) * u64(SUMS)
     ):
@@ -67,7 +68,12 @@ def count_cells(
             row = at
             at = at + stride[k]
             mu = mean[row]
+            plain = demand[row]
             count[row] = u32(0)
+            if not (plain >= 0.0 and plain < 8796093022208.0):
+                report(error, i, ERRORS.MEAN_NOT_FINITE)
+                break
+            sums[out + u64(16)] = sums[out + u64(16)] + u64(plain * 1048576.0)
             if mu == 0.0:
                 continue
             if not (mu > 0.0 and mu < INF):

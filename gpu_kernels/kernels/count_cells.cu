@@ -3,7 +3,7 @@
 #include "counts.cuh"
 #include "kernel.cuh"
 
-constexpr u64 SUMS = 16;
+constexpr u64 SUMS = 17;
 
 // Add floor(value * 2**16), at most 2**88, in two words: 256 rows of a day fit 64 bits.
 DEVICE void add_value(u64 *sums, u64 at, f64 value) {
@@ -13,13 +13,13 @@ DEVICE void add_value(u64 *sums, u64 at, f64 value) {
     sums[at + 1] += (u64)(scaled - (f64)high * 4294967296.0);
 }
 
-KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u64, first), IN(u64, stride), IN(f64, mean), f64 part_mean,
+KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u64, first), IN(u64, stride), IN(f64, mean), IN(f64, demand), f64 part_mean,
                         f64 largest, u32 day, OUT(u32, count), OUT(f64, peak), OUT(u64, sums), ERROR) {
     const u64 width = day;
     const u64 buckets = LENGTH(c0);
     const u64 total = LENGTH(count);
     const u64 days = width > 0 ? buckets / width : 0;
-    if (days * width != buckets || days == 0 || LENGTH(c1) * buckets != total || LENGTH(mean) != total || LENGTH(peak) != LENGTH(c1) * days ||
+    if (days * width != buckets || days == 0 || LENGTH(c1) * buckets != total || LENGTH(mean) != total || LENGTH(demand) != total || LENGTH(peak) != LENGTH(c1) * days ||
         LENGTH(sums) != LENGTH(peak) * SUMS) {
         report(error, 0, WRONG_LENGTH);
         return;
@@ -57,7 +57,13 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
         for (u64 t = begin; t < begin + width; ++t) {
             const u64 row = first[k] + t * stride[k];
             const f64 mu = mean[row];
+            const f64 plain = demand[row];
             count[row] = 0;
+            if (!(plain >= 0.0 && plain < 8796093022208.0)) {
+                report(error, i, MEAN_NOT_FINITE);
+                break;
+            }
+            sums[out + 16] += (u64)(plain * 1048576.0);
             if (mu == 0.0) {
                 continue;
             }

@@ -107,10 +107,11 @@ def count_cells(numbers, n):
         "c1": numbers.words(keys),
         "kappa": numbers.mix(numbers.unit(keys) * 30.0 + 0.5, [0.0, -1.0, 1e9, 1e300]),
         "mean": mean,
+        "demand": numbers.mix(numbers.unit(n) * 9.0, [0.0, -0.0, TINY, 2.0**42]),
         "part_mean": 64.0,
         "largest": 1000.0,
         "day": day,
-    }, {"d": days, "m": 16 * days}
+    }, {"d": days, "m": 17 * days}
 
 
 def demand_mass(numbers, n):

@@ -5,7 +5,6 @@ with `philox_block` at the contract's address: for every twin, over edges and an
 """
 
 import numpy as np
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,19 +117,17 @@ def test_arrivals_are_routed_at_their_address(key, rows):
     assert chosen.tolist() == (pick >> np.uint64(58)).tolist()
 
 
-@pytest.mark.parametrize(
-    ("stream", "field"), [("5B.latent_field", "demand_group"), ("5B.country_shock", "country_class")]
-)
 @QUICK
 @given(key=WORD, entity=st.lists(WORD, min_size=1, max_size=4), buckets=st.integers(1, 9))
-def test_paths_draw_a_bucket_after_the_other(stream, field, key, entity, buckets):
+def test_paths_draw_a_bucket_after_the_other(key, entity, buckets):
     """With sigma 1 and no memory a path is the normal quantiles of its words: bucket t is draw t."""
     size, ones = len(entity), np.ones(len(entity))
     rules = {"sigma": ones, "phi": np.zeros(size), "step_scale": ones, "buckets": buckets}
     (z,) = made("ou_field", {"key": key, "entity": entity, **rules}, {"gz": size * buckets})
     lanes = []
     for t in range(buckets):
-        lanes.append(words_at(stream, key, block=t // 2, **{field: np.array(entity, np.uint64)})[t % 2])
+        groups = np.array(entity, np.uint64)
+        lanes.append(words_at("5B.latent_field", key, block=t // 2, demand_group=groups)[t % 2])
     (uniform,) = made("open_uniform", {"x": np.stack(lanes, axis=1).ravel()})
     (normal,) = made("normal_quantile_map", {"u": uniform})
     assert z.tolist() == normal.tolist()
@@ -180,12 +177,22 @@ def test_cells_are_counted_as_one_by_one(key, entities, days, day):
     place = {"first": np.arange(keys) * buckets, "stride": np.ones(keys)}
     count, peak, sums = made(
         "count_cells",
-        law | place | {"c0": at.c0, "c1": entity, "kappa": kappa, "mean": mean, "largest": 1e6, "day": day},
-        {"d": keys * days, "m": 16 * keys * days},
+        law
+        | place
+        | {
+            "c0": at.c0,
+            "c1": entity,
+            "kappa": kappa,
+            "mean": mean,
+            "demand": mean,
+            "largest": 1e6,
+            "day": day,
+        },
+        {"d": keys * days, "m": 17 * keys * days},
     )
     one = {"c0": np.tile(at.c0, keys), "c1": np.repeat(entity, buckets), "kappa": np.repeat(kappa, buckets)}
     each, draws = made("draw_counts", law | one | {"mu": mean, "zero_truncated": 0})
     assert count.tolist() == each.tolist()
     by_day = [column.reshape(-1, day).astype(np.int64) for column in (each, draws)]
-    assert sums.reshape(-1, 16)[:, [0, 3]].T.tolist() == [column.sum(axis=1).tolist() for column in by_day]
+    assert sums.reshape(-1, 17)[:, [0, 3]].T.tolist() == [column.sum(axis=1).tolist() for column in by_day]
     assert peak.tolist() == mean.reshape(-1, day).max(axis=1).tolist()

@@ -19,7 +19,7 @@ def law_of(mu, kappa):
     return variance, spread, variance * (1.0 + 2.0 * mu * inverse)
 
 
-def count_cells(key, c0, c1, kappa, first, stride, mean, part_mean, largest, day):
+def count_cells(key, c0, c1, kappa, first, stride, mean, demand, part_mean, largest, day):
     total = len(mean)
     if day == 0 or len(c0) % day or not len(c0) or len(c1) * len(c0) != total:
         raise RowError(0, "WRONG_LENGTH")
@@ -35,10 +35,13 @@ def count_cells(key, c0, c1, kappa, first, stride, mean, part_mean, largest, day
                 raise RowError(i, "OUT_OF_RANGE")
             if not math.isfinite(shape) or 0.0 < shape < 2.0**-64:
                 raise RowError(i, "KAPPA_OUT_OF_RANGE")
-            figures, top = [0] * 16, 0.0
+            figures, top = [0] * 17, 0.0
             for t in range(begin, begin + day):
                 row = first[k] + t * stride[k]
                 mu, count[row] = mean[row], 0
+                if not 0.0 <= demand[row] < 2.0**43:
+                    raise RowError(i, "MEAN_NOT_FINITE")
+                figures[16] += math.floor(demand[row] * 2.0**20)
                 if mu == 0.0:
                     continue
                 if not 0.0 < mu < math.inf:
@@ -58,7 +61,7 @@ def count_cells(key, c0, c1, kappa, first, stride, mean, part_mean, largest, day
                 own = [n, int(n > 0), 1, draws, (draws + 1) // 2, math.floor(mu * 2.0**20)]
                 for value in (mu, variance, squared, spread, third):
                     own += halves(value)
-                figures = [a + b for a, b in zip(figures, own, strict=True)]
+                figures = [a + b for a, b in zip(figures, [*own, 0], strict=True)]
             peak.append(top)
             sums += figures
     return count, peak, sums

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from sim.ground.errors import ValidationError
+from sim.segments.arrivals_5b import day_checks
 from sim.segments.arrivals_5b.place_audit import CoinCounts
 from sim.state.frames import Frame
+from sim.state.params import Params
+from tests.states.memory_world import config
 from tests.states.world_5b import PROGRAMS, build
 from tests.totals import altered, figures
 from tests.totals import totals_of as totals_from
@@ -211,11 +214,39 @@ def test_field_checks_turn_red():
     totals, red = totals_of("5B.S2", count=60, days=7)
     assert red({"total.field": totals["total.field"] + totals["values.field"] * 4096}) == {"field mean"}
     assert "field variance" in red({"squares.field": totals["squares.field"] * 2})
-    assert red({"lagged.shock": int(totals["lagged.shock"] * 0.9)}) == {"shock autocorrelation"}
+    assert red({"lagged.merchant": int(totals["lagged.merchant"] * 0.5)}) == {"merchant autocorrelation"}
+    assert red({"squares.zone": totals["squares.zone"] * 2}) >= {"zone variance"}
     assert red({"rng.5B.latent_field.draws": totals["rng.5B.latent_field.draws"] + 1}) == {
         "ledger 5B.latent_field"
     }
-    assert red({"rng.5B.country_shock.blocks": 0}) == {"ledger 5B.country_shock"}
+    assert red({"rng.5B.metro_day.blocks": 0}) == {"ledger 5B.metro_day"}
+    assert red({"apart": 1}) == {"demand as 5A published it"}
+
+
+def test_day_checks_turn_red():
+    """Scatter of a merchant, of countries, and how these move together: too much, too little, too alike."""
+    gates = Params(config("layer2/5B/realism_gates.yaml"))
+    for size, good in (("large", 0.08), ("small", 0.17)):
+        days = 100_000
+        for scatter, passes in ((good, True), (good * 2, False), (good / 2, False)):
+            check = day_checks._merchant_check(gates, "x", size, days, days * scatter**2, 0.0)
+            assert check.passed == passes, check
+        few = day_checks._merchant_check(gates, "x", size, 8, 8 * (good / 2) ** 2, 0.0)
+        assert few.passed, "eight days say nothing"
+    rng = np.random.default_rng(4)
+    shared, own = rng.normal(0.0, 0.011, 400), rng.normal(0.0, 0.025, (30, 400))
+    cases = {
+        (): shared + own,
+        ("national noise",): 3.0 * (shared + own),
+        ("national noise", "countries together"): (shared + own) * 0.0 + shared * 0.3,
+        ("countries together",): own + 2.0 * shared - shared * 0.0 + rng.normal(0.0, 1e-9, 400),
+    }
+    for red, ratio in cases.items():
+        found = day_checks._national_checks(gates, "x", ratio, np.zeros(30))
+        assert (
+            tuple(one.name.removesuffix(" of x").removesuffix(" in x") for one in found if not one.passed)
+            == red
+        )
 
 
 def test_count_checks_turn_red():

@@ -11,6 +11,7 @@ import pytest
 
 from sim.ground.errors import ContractError, ValidationError
 from sim.segments.arrivals_5b import intensity
+from sim.segments.arrivals_5b.days import Days, _shifts
 from sim.segments.arrivals_5b.slices import days_with_arrivals
 from sim.state.frames import concat
 from tests.states.memory_world import config, vocabularies
@@ -64,36 +65,109 @@ def test_misaligned_horizon_is_refused():
 
 
 def test_realised_intensity_is_the_surface_times_its_factors(world):
-    """Every row from the published paths and the policy's tables;
-    relative error 1e-12 for numpy's exp against ours.
+    """Every row from the published paths, dates by zoneinfo, and the policy's tables; relative error 1e-12
+    for numpy's exp against ours, 1e-5 where whole weights share a merchant's day between its zones.
     """
     surface, policy = world.frame("merchant_zone_scenario_utc_5A"), config("layer2/5B/arrival_lgcp.yaml")
-    groups, field, shock = (
-        world.frame(name) for name in ("s1_grouping_5B", "s2_latent_field_5B", "s2_country_shock_5B")
+    groups, field, country, metro, merchant, zone = (
+        world.frame(f"s{name}_5B")
+        for name in (
+            "1_grouping",
+            "2_latent_field",
+            "2_country_day",
+            "2_metro_day",
+            "2_merchant_day",
+            "2_zone_day",
+        )
     )
+    profile = world.frame("merchant_zone_profile_5A", None)
     back = world.frame("s2_realised_intensity_5B").sort(*KEY, "bucket_index")
     for name in (*KEY, "bucket_index"):
         np.testing.assert_array_equal(back[name], surface[name])
-    names = vocabularies()
-    own, shared = field.latent_z.reshape(-1, 96), shock.latent_z.reshape(-1, 96)
-    pairs = [
-        tuple(pair)
-        for pair in zip(
-            shock.legal_country_iso[::96].tolist(), shock.demand_class[::96].tolist(), strict=True
-        )
-    ]
-    assert len(own) == groups.group_id.max() + 1 and pairs == sorted(set(pairs))
+    names, days = vocabularies(), policy["days"]
+    own = field.latent_z.reshape(-1, 96)
+    first = 1_767_571_200 // 86400 - 1
+    shared = {
+        (c, k, d): w + x + y
+        for c, k, d, w, x, y in zip(*(country[name].tolist() for name in country), strict=True)
+    }
+    weather = dict(
+        zip(zip(metro.metro_id.tolist(), metro.local_day.tolist(), strict=True), metro.latent_z, strict=True)
+    )
+    slow = {(m, d): a + b for m, d, a, b in zip(*(merchant[name].tolist() for name in merchant), strict=True)}
+    gamma = {(m, z, d): g for m, z, d, g in zip(*(zone[name].tolist() for name in zone), strict=True)}
+    assert len(gamma) > 100 and set(country.local_day.tolist()) == set(range(first, first + 6))
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    starts = [epoch + timedelta(seconds=1_767_571_200 + 3600 * t + 1800) for t in range(96)]
     for key in range(len(groups)):
-        weight = 0.25 * policy["classes"][names["demand_class"][groups.demand_class[key]]]["sigma"]
-        channel = policy["sigma_channel"][names["channel"][groups.channel_group[key]]]
-        band = policy["sigma_virtual_band"][names["virtual_band"][groups.virtual_band[key]]]
-        sigma = np.array(
-            [min(max(weight * channel * band, 0.05), 1.2) * 0.8**0.5, min(max(weight, 0.05), 1.2) * 0.2**0.5]
+        who, where = int(groups.merchant_id[key]), int(groups.tzid[key])
+        sigma = 0.02 * policy["classes"][names["demand_class"][groups.demand_class[key]]]["sigma"]
+        sigma *= policy["sigma_channel"][names["channel"][groups.channel_group[key]]]
+        sigma *= policy["sigma_virtual_band"][names["virtual_band"][groups.virtual_band[key]]]
+        sigma = min(max(sigma, 0.005), 0.03)
+        spread = sum(days[name] ** 2 for name in ("world", "country", "country_class", "metro", "merchant"))
+        spread += days["outlet"] ** 2 / int(groups.outlets[key])
+        mine = np.flatnonzero(groups.merchant_id == who)
+        factor = np.empty(96)
+        for t, start in enumerate(starts):
+            shown = start.astimezone(ZoneInfo(names["tzid"][where]))
+            day = (shown.date() - epoch.date()).days
+            z = shared[int(groups.legal_country_iso[key]), int(groups.demand_class[key]), day]
+            z += weather[int(groups.metro_id[key]), day] + slow[who, day] - 0.5 * spread
+            factor[t] = np.exp(z + own[groups.group_id[key], t] - 0.5 * sigma**2)
+            if (who, where, day) in gamma:
+                volume = profile.weekly_volume_expected[mine]
+                shares = [gamma[who, int(other), day] for other in groups.tzid[mine]]
+                factor[t] *= gamma[who, where, day] / (np.dot(volume, shares) / volume.sum())
+        wanted = surface.lambda_utc_scenario[key * 96 : key * 96 + 96] * factor.clip(0.2, 5.0)
+        within = 1e-5 if len(set(groups.tzid[mine].tolist())) > 1 else 1e-12
+        assert np.abs(back.lambda_realised[key * 96 : key * 96 + 96] - wanted).max() <= within * wanted.max()
+
+
+def test_the_metro_and_the_outlets_of_a_key(world):
+    """Walked through site by site and edge by edge."""
+    groups, edges = world.frame("s1_grouping_5B"), world.frame("edge_catalogue_3B", None)
+    weights, where = (world.frame(name, None) for name in ("s1_site_weights_2B", "site_locations"))
+    cities = world.store.reference.frame("cities", vocabularies())
+    metro = dict(zip(cities.city_id.tolist(), cities.metro_id.tolist(), strict=True))
+    online = vocabularies()["virtual_band"].index("virtual")
+    for key in range(len(groups)):
+        who = groups.merchant_id[key]
+        rows, city, country = (
+            (edges, edges.city_id, edges.country_iso)
+            if groups.virtual_band[key] == online
+            else (weights, where.city_id, weights.legal_country_iso)
         )
-        pair = pairs.index((groups.legal_country_iso[key], groups.demand_class[key]))
-        factor = np.exp(own[groups.group_id[key]] + shared[pair] - 0.5 * (sigma * sigma).sum()).clip(0.2, 5.0)
-        wanted = surface.lambda_utc_scenario[key * 96 : key * 96 + 96] * factor
-        assert np.abs(back.lambda_realised[key * 96 : key * 96 + 96] - wanted).max() <= 1e-12 * wanted.max()
+        total = {}
+        for row in np.flatnonzero(
+            (rows.merchant_id == who)
+            & (country == groups.legal_country_iso[key])
+            & (rows.tzid == groups.tzid[key])
+        ):
+            here = metro[int(city[row])]
+            total[here] = total.get(here, 0) + int(rows.weight_q[row])
+        assert groups.metro_id[key] == min(total, key=lambda one: (-total[one], one))
+        assert groups.outlets[key] == (weights.merchant_id == who).sum() + (edges.merchant_id == who).sum()
+
+
+def test_a_day_moves_demand_between_zones_and_not_the_merchants_volume(world):
+    """Weighted with its volumes, the shifts of a merchant's zones have mean 1 on every date."""
+    groups, zone = world.frame("s1_grouping_5B"), world.frame("s2_zone_day_5B")
+    volume = world.frame("merchant_zone_profile_5A", None).weekly_volume_expected
+    made = Days(
+        np.zeros(1, np.int64), np.zeros((1, 6)), np.zeros(1), np.zeros((1, 6)), np.zeros(1), np.zeros((1, 6)),
+        zone.take(np.arange(0, len(zone), 6)).select("merchant_id", "tzid"), zone.gamma.reshape(-1, 6),
+    )  # fmt: skip
+    shift, several = _shifts(groups, volume, made), 0
+    for who in np.unique(groups.merchant_id):
+        mine = np.flatnonzero(groups.merchant_id == who)
+        if len(set(groups.tzid[mine].tolist())) == 1:
+            assert (shift[mine] == 1.0).all()
+            continue
+        several += 1
+        mean = (shift[mine] * volume[mine, None]).sum(axis=0) / volume[mine].sum()
+        assert np.abs(mean - 1.0).max() < 1e-5 and np.abs(shift[mine] - 1.0).max() > 0.01
+    assert several > 3
 
 
 def test_counts_and_their_summary(world):

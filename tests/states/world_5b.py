@@ -179,7 +179,7 @@ def build(
     made = World5B(**world)
     rng = np.random.default_rng(seed)
     catalogue = merchants(count, seed)
-    _, zones = sites(catalogue, seed + 1)
+    where, zones = sites(catalogue, seed + 1)
     mode = rng.choice(3, count, p=[0.6, 0.25, 0.15]).astype(np.int16)
     mode[catalogue.channel == 0] = 0
     weight = rng.integers(1, 1 << 30, len(zones)).astype(np.uint64)
@@ -190,6 +190,7 @@ def build(
     profile = _profile(rng, catalogue, mode, zones, edges)
     single = {
         "merchant_catalogue_1A": catalogue,
+        "site_locations": where,
         "site_timezones": zones,
         "s1_site_weights_2B": weights,
         "s2_alias_2B": _tables(grouped, "legal_country_iso", "site_id", grouped.weight_q),
@@ -241,6 +242,8 @@ def _edges(rng, catalogue, mode, zones):
             "weight_q": rng.integers(1, 1 << 30, len(owner)).astype(np.uint64),
         }
     )
+    cities = np.sort(Reference(ROOT / "config" / "reference").frame("cities", vocabularies()).city_id)
+    frame = frame.with_columns(city_id=cities[(frame.edge_id % np.uint64(len(cities))).astype(np.int64)])
     return frame.sort("merchant_id", "country_iso", "tzid", "edge_id")
 
 

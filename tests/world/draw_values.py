@@ -23,8 +23,9 @@ from sim.recipes.places import country_letters, world_places
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
 from sim.segments.arrivals_5b.clock import clock_of
+from sim.segments.arrivals_5b.days import Sigmas, path, sigmas_of
 from sim.segments.arrivals_5b.draws import _means
-from sim.segments.arrivals_5b.fields import group_paths, shock_paths
+from sim.segments.arrivals_5b.fields import group_paths
 from sim.segments.arrivals_5b.intensity import horizon_of_run
 from sim.segments.arrivals_5b.keys import key_of_row
 from sim.segments.arrivals_5b.open_parts import open_parts
@@ -478,21 +479,14 @@ def _life(case: Case) -> tuple[Array, Array]:
     return growth, rows.growth
 
 
-def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
+def _field(case: Case) -> tuple[Array, Array]:
     ctx, rows = case.ctx, case.rows
     hours = horizon_of_run(ctx, case.part.scenario).bucket_seconds / 3600
     grouping = ctx.load("s1_grouping_5B", scenario=case.part.scenario)
     heads = rows.take(np.flatnonzero(rows.bucket_index == 0))
-    if shared:
-        code = grouping.legal_country_iso.astype(np.int64) << 16 | grouping.demand_class
-        wanted = heads.legal_country_iso.astype(np.int64) << 16 | heads.demand_class
-    else:
-        code, wanted = grouping.group_id.astype(np.int64), heads.group_id.astype(np.int64)
-    known, first = np.unique(code, return_index=True)
-    paths = (shock_paths if shared else group_paths)(
-        ctx, grouping.take(first[np.searchsorted(known, wanted)]), hours
-    )
-    normal = KERNELS.normal_quantile_map(u=KERNELS.open_uniform(x=case.word)).reshape(len(heads), -1)
+    known, first = np.unique(grouping.group_id, return_index=True)
+    paths = group_paths(ctx, grouping.take(first[np.searchsorted(known, heads.group_id)]), hours)
+    normal = _normal(case.word).reshape(len(heads), -1)
     scale = np.sqrt(1.0 - paths.phi * paths.phi)
     z = np.empty_like(normal)
     z[:, 0] = paths.sigma * normal[:, 0]
@@ -501,12 +495,46 @@ def _paths(case: Case, shared: bool) -> tuple[Array, Array]:
     return z.ravel(), rows.latent_z
 
 
-def _field(case: Case) -> tuple[Array, Array]:
-    return _paths(case, shared=False)
+def _normal(words: Array) -> Array:
+    return KERNELS.normal_quantile_map(u=KERNELS.open_uniform(x=words))
 
 
-def _shock(case: Case) -> tuple[Array, Array]:
-    return _paths(case, shared=True)
+def _sigmas(case: Case) -> Sigmas:
+    grouping = case.ctx.load("s1_grouping_5B", scenario=case.part.scenario, columns=("scenario_band",))
+    return sigmas_of(case.ctx, int(grouping.scenario_band[0]))
+
+
+def _fresh(column: str, level: str) -> Callable[[Case], tuple[Array, Array]]:
+    """A level without memory: every row has its own normal."""
+
+    def made(case: Case) -> tuple[Array, Array]:
+        return _normal(case.word) * getattr(_sigmas(case), level), case.fields[column]
+
+    return made
+
+
+def _weather(case: Case) -> tuple[Array, Array]:
+    sigmas = _sigmas(case)
+    metros = len(np.unique(case.fields.metro_id))
+    normal = _normal(case.word).reshape(metros, -1)
+    return path(normal, sigmas.metro, sigmas.metro_phi).ravel(), case.fields.latent_z
+
+
+def _merchant_days(case: Case) -> tuple[Array, Array]:
+    sigmas = _sigmas(case)
+    grouping = case.ctx.load("s1_grouping_5B", scenario=case.part.scenario)
+    known, first = np.unique(grouping.merchant_id, return_index=True)
+    outlets = grouping.outlets[first[np.searchsorted(known, case.fields.merchant_id)]]
+    normal = _normal(case.words[0]).reshape(len(np.unique(case.fields.merchant_id)), -1)
+    slow = path(normal, sigmas.merchant, sigmas.merchant_phi).ravel()
+    own = _normal(case.words[1]) * (sigmas.outlet / np.sqrt(outlets.astype(np.float64)))
+    return np.stack([slow, own]), np.stack([case.fields.merchant_z, case.fields.outlet_z])
+
+
+def _gamma(case: Case) -> tuple[Array, Array]:
+    sigma = _sigmas(case).zone
+    z = _normal(case.word) * sigma
+    return KERNELS.exp_map(x=z - 0.5 * sigma * sigma), case.fields.gamma
 
 
 def _bucket_count(case: Case) -> tuple[Array, Array]:
@@ -783,7 +811,12 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s7_merchant_life_5A", "5A.merchant_life"): _life,
     ("scenario_calendar_5A", "5A.outage"): _outage,
     ("s2_latent_field_5B", "5B.latent_field"): _field,
-    ("s2_country_shock_5B", "5B.country_shock"): _shock,
+    ("s2_country_day_5B", "5B.world_day"): _fresh("world_z", "world"),
+    ("s2_country_day_5B", "5B.country_day"): _fresh("country_z", "country"),
+    ("s2_country_day_5B", "5B.country_class_day"): _fresh("class_z", "country_class"),
+    ("s2_metro_day_5B", "5B.metro_day"): _weather,
+    ("s2_merchant_day_5B", "5B.merchant_day"): _merchant_days,
+    ("s2_zone_day_5B", "5B.zone_day"): _gamma,
     ("s3_bucket_counts_5B", "5B.bucket_count"): _bucket_count,
     ("arrival_events_5B", "5B.arrival_place"): _arrival_place,
     ("arrival_events_5B", "5B.arrival_route"): _arrival_route,

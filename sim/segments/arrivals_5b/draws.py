@@ -22,8 +22,10 @@ from sim.recipes.drawn import (
 from sim.recipes.horizon import DAY_S
 from sim.recipes.join import look_up
 from sim.segments.arrivals_5b.clock import clock_of
-from sim.segments.arrivals_5b.intensity import Cells, horizon_of_run
+from sim.segments.arrivals_5b.days import civil
+from sim.segments.arrivals_5b.intensity import Cells, demand, horizon_of_run
 from sim.segments.arrivals_5b.keys import KEY, key_of_row
+from sim.segments.arrivals_5b.noise import Noise
 from sim.segments.arrivals_5b.s3_bucket_counts import means, pieces
 from sim.segments.arrivals_5b.s4_arrival_events import placed
 from sim.state.context import Context
@@ -47,6 +49,11 @@ def _steps_of_keys(ctx: Context, part: Partition, rows: Frame) -> Frame:
     grouping = ctx.load("s1_grouping_5B", scenario=part.scenario)
     mine = grouping.take(_key_rows(ctx, grouping, rows))
     return at(rows, np.arange(len(rows)), **{name: mine[name] for name in _GROUP})
+
+
+def _dates(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Rows of a local day, each drawn at its date."""
+    return at(rows, np.arange(len(rows)), civil_day=civil(rows.local_day))
 
 
 def _key_rows(ctx: Context, keys: Frame, rows: Frame) -> Array:
@@ -93,6 +100,7 @@ class Means:
     """Cells of some merchants, and the mean of each."""
 
     cells: Cells
+    noise: Noise
     mean: Array
 
     def row_of(self, ctx: Context, rows: Frame) -> Array:
@@ -115,10 +123,19 @@ def _means(ctx: Context, part: Partition, merchant_id: Array) -> Means:
 
 
 def _why(ctx: Context, part: Partition, rows: Frame) -> list[str]:
-    """The mean that a count was drawn with."""
+    """The mean that a count was drawn with, and what it is made of."""
     made = _means(ctx, part, rows.merchant_id[:1])
-    mean = float(made.mean[made.row_of(ctx, rows.slice(0, 1))[0]])
-    return [f"mean     {mean:.12g} arrivals expected of the key in the bucket, overlays and noise included"]
+    cell = int(made.row_of(ctx, rows.slice(0, 1))[0])
+    mean, plain = float(made.mean[cell]), float(demand(ctx, made.cells, made.noise)[cell])
+    key, bucket = (int(value[0]) for value in made.cells.key_and_bucket(np.array([cell])))
+    step = int(made.cells.demand["step"][int(made.cells.demand["map_start"][key]) + bucket])
+    field = float(made.noise.field[int(made.noise.field_row[key]) + bucket])
+    day = float(made.noise.slow[int(made.noise.slow_row[key]) + step])
+    return [
+        f"mean     {mean:.12g} arrivals expected of the key in the bucket",
+        f"demand   {plain:.12g} of them by its week and the calendar",
+        f"noise    {field:.12g} of its group in the bucket x {day:.12g} of its local day",
+    ]
 
 
 def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -144,7 +161,9 @@ def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
     )
 
 
-_FIELD, _SHOCK, _REALISED = "s2_latent_field_5B", "s2_country_shock_5B", "s2_realised_intensity_5B"
+_FIELD, _REALISED = "s2_latent_field_5B", "s2_realised_intensity_5B"
+_COUNTRY, _METRO, _MERCHANT = "s2_country_day_5B", "s2_metro_day_5B", "s2_merchant_day_5B"
+_ZONE = "s2_zone_day_5B"
 _COUNTS, _COUNT_SUMMARY, _ARRIVALS = "s3_bucket_counts_5B", "s3_count_summary_5B", "arrival_events_5B"
 _STEP = (
     Word(
@@ -153,8 +172,8 @@ _STEP = (
         "latent_z = phi x the bucket before + sigma sqrt(1 - phi^2) n; sigma n in bucket 0",
     ),
 )
+_DAY_STEP = "phi x the day before + sigma sqrt(1 - phi^2) n; sigma n on the first day"
 _FACTOR = (Word("bucket_index", NORMAL, "step of the group's path in this bucket"),)
-_SHARED = (Word("bucket_index", NORMAL, "step of the path of the country and class in this bucket"),)
 _PLACE = (
     Word(0, CHOICE, "slot of the bucket, by the minute-of-hour profile"),
     Word(1, INTEGER, "microseconds into the slot", below="slot"),
@@ -166,9 +185,21 @@ _ROUTE = (
 
 _DRAWS = (
     Drawn(_FIELD, "5B.latent_field", _STEP, _field_steps),
-    Drawn(_SHOCK, "5B.country_shock", _STEP),
+    Drawn(_COUNTRY, "5B.world_day", (Word(0, NORMAL, "world_z = sigma n"),), _dates),
+    Drawn(_COUNTRY, "5B.country_day", (Word(0, NORMAL, "country_z = sigma n"),), _dates),
+    Drawn(_COUNTRY, "5B.country_class_day", (Word(0, NORMAL, "class_z = sigma n"),), _dates),
+    Drawn(_METRO, "5B.metro_day", (Word(0, NORMAL, f"latent_z = {_DAY_STEP}"),), _dates),
+    Drawn(
+        _MERCHANT,
+        "5B.merchant_day",
+        (
+            Word(0, NORMAL, f"merchant_z = {_DAY_STEP}"),
+            Word(1, NORMAL, "outlet_z = sigma n over the root of the number of outlets"),
+        ),
+        _dates,
+    ),
+    Drawn(_ZONE, "5B.zone_day", (Word(0, NORMAL, "gamma = exp(sigma n - sigma^2 / 2)"),), _dates),
     Drawn(_REALISED, "5B.latent_field", _FACTOR, _steps_of_keys),
-    Drawn(_REALISED, "5B.country_shock", _SHARED, _steps_of_keys),
     Drawn(_COUNTS, "5B.bucket_count", (Word("draw", COUNT, "count_n, or a piece of it"),), _counts),
     Drawn(
         _COUNT_SUMMARY,
@@ -186,6 +217,7 @@ _CELL = {**_KEY, "bucket_index": "bucket_index"}
 _MADE_OF = (
     MadeOf(_REALISED, "merchant_zone_scenario_utc_5A", "intensity before the field moved it", _CELL),
     MadeOf(_REALISED, "s1_grouping_5B", "its key's group", _KEY),
+    MadeOf(_REALISED, _MERCHANT, "its merchant's days", {"merchant_id": "merchant_id"}),
     MadeOf(_COUNTS, _REALISED, "with which intensity it was drawn", _CELL),
     MadeOf(_COUNT_SUMMARY, _COUNTS, "counts of the merchant", {"merchant_id": "merchant_id"}),
     MadeOf(
@@ -199,7 +231,7 @@ _MADE_OF = (
     ),
 )
 
-_TOLD = (Told(_COUNTS, _why),)
+_TOLD = (Told(_COUNTS, _why), Told(_REALISED, _why))
 
 EXPLAINED = Explained(_DRAWS, _MADE_OF, _TOLD)
 """How rows of 5B are explained."""

@@ -19,7 +19,8 @@ UNIT = 4096
 """
 
 
-FAMILIES = ("field", "shock")
+FAMILIES = ("field", "world", "country", "class", "metro", "merchant", "outlet", "zone")
+"""Paths by bucket, and paths by day of each level."""
 
 FIELDS_NEEDS = Needs(config=("arrival_lgcp_config_5B",), kernels=("entity_hash", "exp_map"))
 DRAWN_NEEDS = Needs(kernels=("ou_field",))
@@ -43,7 +44,7 @@ class PathCounts(Counters):
 
 @dataclass(frozen=True)
 class Paths:
-    """Ornstein-Uhlenbeck paths to be drawn, one a group or a country and class.
+    """Ornstein-Uhlenbeck paths to be drawn, one a group.
 
     Attributes:
         entity: uint64, g: second counter word of the path's draws.
@@ -94,51 +95,26 @@ def group_paths(ctx: Context, groups: Frame, hours: float) -> Paths:
         zone_group=groups.zone_group,
         merchant_bucket=groups.merchant_bucket,
     )
-    sigma, length = _strength(ctx, groups, shared=False)
-    return Paths(entity, sigma, _decay(ctx, length, hours))
+    sigma, length = _strength(ctx, groups)
+    return Paths(entity, sigma, decay(ctx, length, hours))
 
 
-def shock_paths(ctx: Context, pairs: Frame, hours: float) -> Paths:
-    """Paths of (legal_country_iso, demand_class) pairs, one row a pair with its scenario_band.
-
-    See `group_paths`.
-    """
-    country, demand_class = (
-        ctx.name_hashes("country")[pairs.legal_country_iso],
-        ctx.name_hashes("demand_class")[pairs.demand_class],
-    )
-    entity = ctx.field("country_class", country_name=country, class_name=demand_class)
-    sigma, length = _strength(ctx, pairs, shared=True)
-    return Paths(entity, sigma, _decay(ctx, length, hours))
-
-
-def _strength(ctx: Context, rows: Frame, shared: bool) -> tuple[Array, Array]:
-    """Standard deviation and correlation length (hours) of the group's field or of the shared field.
-
-    A country and class share the latter.
-
-    The shared part cannot know channel and virtual band: it takes its share of the variance at factor 1.
-    """
+def _strength(ctx: Context, rows: Frame) -> tuple[Array, Array]:
+    """Standard deviation and correlation length (hours) of each group's path."""
     policy = ctx.params.arrival_lgcp_config_5B
     classes, bands = ctx.vocabulary("demand_class"), ctx.vocabulary("scenario_band")
     sigma = (
         by_code(policy.sigma_base, bands)[rows.scenario_band]
         * _class_figure(policy.classes, classes, "sigma")[rows.demand_class]
+        * by_code(policy.sigma_channel, ctx.vocabulary("channel"))[rows.channel_group]
+        * by_code(policy.sigma_virtual_band, ctx.vocabulary("virtual_band"))[rows.virtual_band]
     )
     length = (
         by_code(policy.length_base_hours, bands)[rows.scenario_band]
         * _class_figure(policy.classes, classes, "length")[rows.demand_class]
     )
-    share = float(policy.shock_variance_share)
-    if not shared:
-        sigma = sigma * by_code(policy.sigma_channel, ctx.vocabulary("channel"))[rows.channel_group]
-        sigma = sigma * by_code(policy.sigma_virtual_band, ctx.vocabulary("virtual_band"))[rows.virtual_band]
-        share = 1.0 - share
-    sigma = np.minimum(np.maximum(sigma, policy.sigma_range[0]), policy.sigma_range[1]) * np.sqrt(
-        np.float64(share)
-    )
-    length = np.minimum(np.maximum(length, policy.length_range_hours[0]), policy.length_range_hours[1])
-    return sigma, length * np.float64(policy.shock_length_factor) if shared else length
+    sigma = np.minimum(np.maximum(sigma, policy.sigma_range[0]), policy.sigma_range[1])
+    return sigma, np.minimum(np.maximum(length, policy.length_range_hours[0]), policy.length_range_hours[1])
 
 
 def by_code(table: object, names: Sequence[str]) -> Array:
@@ -150,7 +126,8 @@ def _class_figure(classes: object, names: Sequence[str], figure: str) -> Array:
     return np.array([classes[name][figure] for name in names], dtype=np.float64)  # type: ignore[index]
 
 
-def _decay(ctx: Context, length: Array, hours: float) -> Array:
+def decay(ctx: Context, length: Array, hours: float) -> Array:
+    """Autocorrelation over `hours` of paths of a correlation length in hours (or both in days)."""
     y: Array = ctx.kernels.exp_map(x=-np.float64(hours) / length)
     return y
 

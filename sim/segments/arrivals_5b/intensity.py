@@ -18,7 +18,7 @@ import numpy as np
 
 from sim.recipes.baseline import BASELINE_NEEDS, weeks_of
 from sim.recipes.groups import run_lengths, run_offsets
-from sim.recipes.horizon import Horizon
+from sim.recipes.horizon import DAY_S, Horizon
 from sim.recipes.life import LIFE_NEEDS, lived_factors
 from sim.recipes.local_calendar import HOUR_S, WEEK_HOURS, local_calendar, published_horizon
 from sim.recipes.partitions import whole_runs
@@ -55,7 +55,6 @@ class Cells:
         first: uint64, one a key: row of its bucket 0.
         stride: uint64, one a key: rows from one of its buckets to the next.
         demand: Arguments of kernel `cell_intensity` that say what a key's demand is.
-        zones: Time zones of the maps among them.
     """
 
     keys: Frame
@@ -63,7 +62,6 @@ class Cells:
     first: Array
     stride: Array
     demand: Mapping[str, Any]
-    zones: int
 
     def __len__(self) -> int:
         """Number of cells."""
@@ -111,22 +109,20 @@ def cells_of(ctx: Context, scenario: str, rows: tuple[int, int]) -> Cells:
     members = run_lengths(offsets)
     begin = np.repeat(offsets[:-1], members)
     number = np.arange(len(keys), dtype=np.uint64)
-    demand, zones = _demand(ctx, scenario, keys, rows, horizon)
     return Cells(
         keys,
         horizon.buckets,
         begin * np.uint64(horizon.buckets) + (number - begin),
         np.repeat(members, members).astype(np.uint64),
-        demand,
-        zones,
+        _demand(ctx, scenario, keys, rows, horizon),
     )
 
 
 def _demand(
     ctx: Context, scenario: str, keys: Frame, rows: tuple[int, int], horizon: Horizon
-) -> tuple[dict[str, Any], int]:
+) -> dict[str, Any]:
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
-    zone, zones = clock.zone_of(keys.tzid), len(clock.tzid)
+    zone = clock.zone_of(keys.tzid)
     combinations = combinations_of(keys, clock)
     bounds = ctx.params.overlay_policy_5A.total
     factor = told_factors(
@@ -137,6 +133,8 @@ def _demand(
     )
     start = combinations.offset[combinations.of_key]
     lived = lived_factors(ctx, keys, clock, horizon.bucket_seconds, factor, start)
+    origin = np.repeat(clock.origin_s, horizon.buckets)
+    local_s = origin + clock.local.astype(np.int64) * np.int64(horizon.bucket_seconds)
     week = _HOURS * (HOUR_S // horizon.bucket_seconds)
     shown = clock.place[np.repeat(clock.offset[:-1].astype(np.int64), horizon.buckets) + clock.local]
     arguments: dict[str, Any] = {
@@ -145,12 +143,13 @@ def _demand(
         "map_start": zone.astype(np.uint64) * np.uint64(horizon.buckets),
         "hour": shown,
         "local": clock.local,
+        "step": (local_s // DAY_S - (horizon.first_day - 1)).astype(np.uint32),
         "factor_start": lived.start,
         "factor": lived.factor,
         "hours": horizon.bucket_seconds / HOUR_S,
         "week": week,
     }
-    return arguments, zones
+    return arguments
 
 
 def intensity(ctx: Context, cells: Cells, noise: Noise, bounds: tuple[float, float]) -> Array:
@@ -165,7 +164,6 @@ def intensity(ctx: Context, cells: Cells, noise: Noise, bounds: tuple[float, flo
     low, high = bounds
     mean: Array = ctx.kernels.cell_intensity(
         **cells.demand,
-        step=noise.step,
         field_row=noise.field_row,
         slow_row=noise.slow_row,
         field=noise.field,

@@ -2,7 +2,8 @@
 
 A group is what its keys share: scenario band, demand class, channel, virtual band, zone group (hash of the
 tzid), and a hash bucket of the merchant. Ids are dense in the order of those parts; draws are addressed by
-the parts, never by the id.
+the parts, never by the id. A key also has a metro, whose weather it feels, and its merchant's number of
+outlets, over which their noise averages out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.horizon import horizon_of
 from sim.segments.arrivals_5b.keys import KEY
+from sim.segments.arrivals_5b.metros import METROS_NEEDS, main_metro, places_of
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, PerScenario, Scalar
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -39,7 +41,7 @@ STATE = State(
     writes=("s1_time_grid_5B", "s1_grouping_5B"),
     per_scenario=True,
     counts=(Counts,),
-    uses=(ENTITY_NEEDS,),
+    uses=(ENTITY_NEEDS, METROS_NEEDS),
 )
 
 DAY_US = 86_400_000_000
@@ -121,6 +123,7 @@ def _require_aligned(ctx: Context, start: int, end: int, buckets: int, width: in
 def _groups(ctx: Context, band: int) -> Frame:
     policy = ctx.params.grouping_policy_5B
     keys = ctx.load("merchant_zone_profile_5A", columns=(*KEY, "demand_class", "virtual_share"))
+    places = places_of(ctx)
     zone_group = (ctx.name_hashes("tzid") % np.uint64(policy.zone_groups)).astype(np.uint8)[keys.tzid]
     spread = pair_entity(ctx, keys.merchant_id, np.full(len(keys), _MERCHANT_TAG))
     bucket = (spread % np.uint64(policy.merchant_buckets)).astype(np.uint16)
@@ -143,6 +146,8 @@ def _groups(ctx: Context, band: int) -> Frame:
         virtual_band=virtual,
         zone_group=zone_group,
         merchant_bucket=bucket,
+        metro_id=main_metro(ctx, keys, virtual == online, places),
+        outlets=places.outlets(keys.merchant_id),
     )
 
 

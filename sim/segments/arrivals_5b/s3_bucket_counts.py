@@ -12,7 +12,6 @@ from sim.ground.errors import ValidationError
 from sim.recipes.entities import ENTITY_NEEDS, zone_entity
 from sim.recipes.groups import run_starts
 from sim.recipes.horizon import DAY_S
-from sim.recipes.local_calendar import HOUR_S
 from sim.recipes.partitions import rows_of
 from sim.segments.arrivals_5b.count_checks import (
     COUNT_CHECKS_NEEDS,
@@ -20,17 +19,19 @@ from sim.segments.arrivals_5b.count_checks import (
     count_moments,
     dispersion_checks,
 )
+from sim.segments.arrivals_5b.day_checks import DAY_CHECKS_NEEDS, DayCounts, count_days, day_checks
 from sim.segments.arrivals_5b.fields import by_code
 from sim.segments.arrivals_5b.intensity import (
     INTENSITY_NEEDS,
     Cells,
     cells_of,
+    demand,
     horizon_of_run,
     intensity,
     merchant_runs,
 )
 from sim.segments.arrivals_5b.keys import KEY
-from sim.segments.arrivals_5b.noise import PUBLISHED_NOISE_NEEDS, published_noise
+from sim.segments.arrivals_5b.noise import PUBLISHED_NOISE_NEEDS, Noise, published_noise
 from sim.segments.arrivals_5b.sums import real
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
@@ -41,7 +42,8 @@ from sim.state.totals import Totals
 
 REALISED, STREAM = "s2_realised_intensity_5B", "5B.bucket_count"
 ARRIVALS, STORED, POSITIVE, DRAWS, BLOCKS, EXPECTED, MOMENTS = 0, 1, 2, 3, 4, 5, 6
-SUMS = 16
+VARIANCE = MOMENTS + 2
+SUMS, DEMAND = 17, 16
 """Sums of kernel `count_cells` for a key and day, and where they are."""
 
 
@@ -68,8 +70,14 @@ STATE = State(
     streams=("5B.bucket_count",),
     kernels=("count_cells",),
     per_scenario=True,
-    counts=(Counts, ClassCounts),
-    uses=(COUNT_CHECKS_NEEDS, ENTITY_NEEDS, INTENSITY_NEEDS, PUBLISHED_NOISE_NEEDS),
+    counts=(Counts, ClassCounts, DayCounts),
+    uses=(
+        COUNT_CHECKS_NEEDS,
+        DAY_CHECKS_NEEDS,
+        ENTITY_NEEDS,
+        INTENSITY_NEEDS,
+        PUBLISHED_NOISE_NEEDS,
+    ),
 )
 
 
@@ -78,19 +86,18 @@ def plan(ctx: Context) -> list[Partition]:
     return [part for scenario in ctx.scenarios for part in merchant_runs(ctx, scenario)]
 
 
-def means(ctx: Context, scenario: str, rows: tuple[int, int]) -> tuple[Cells, Array]:
-    """Cells of the keys in a row range of s1_grouping_5B, and the mean that each is counted with."""
+def means(ctx: Context, scenario: str, rows: tuple[int, int]) -> tuple[Cells, Noise, Array]:
+    """Cells of the keys in a row range of s1_grouping_5B, their noise, and the mean each is counted with."""
     cells = cells_of(ctx, scenario, rows)
-    hours = horizon_of_run(ctx, scenario).bucket_seconds / HOUR_S
-    noise = published_noise(ctx, scenario, cells.keys, cells.zones, cells.buckets, hours)
+    noise = published_noise(ctx, scenario, cells.keys, rows, horizon_of_run(ctx, scenario))
     low, high = ctx.params.arrival_lgcp_config_5B.factor_range
-    return cells, intensity(ctx, cells, noise, (float(low), float(high)))
+    return cells, noise, intensity(ctx, cells, noise, (float(low), float(high)))
 
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Counts of a run of merchants."""
     assert part.scenario is not None
-    cells, mean = means(ctx, part.scenario, rows_of(part))
+    cells, noise, mean = means(ctx, part.scenario, rows_of(part))
     _compare(ctx, part.scenario, rows_of(part), cells, mean)
     keys, buckets = cells.keys, cells.buckets
     a_day = DAY_S // horizon_of_run(ctx, part.scenario).bucket_seconds
@@ -108,6 +115,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         first=cells.first,
         stride=cells.stride,
         mean=mean,
+        demand=demand(ctx, cells, noise),
         part_mean=policy.part_mean,
         largest=policy.largest_mean,
         day=a_day,
@@ -123,6 +131,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(ClassCounts.in_scenario[part.scenario], int(total[ARRIVALS]))
     by_key = sums.reshape(len(keys), -1, SUMS)
     count_moments(ctx, keys.demand_class, by_key[:, :, ARRIVALS], by_key[:, :, MOMENTS:])
+    law = (by_key[:, :, VARIANCE] << np.uint64(32)) + by_key[:, :, VARIANCE + 1]
+    count_days(ctx, part.scenario, keys, by_key[:, :, ARRIVALS], by_key[:, :, DEMAND], law)
     kept = np.flatnonzero(count)
     key, bucket = cells.key_and_bucket(kept)
     owner = keys.select(*KEY).take(key)
@@ -224,7 +234,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     )
     note = f"of {seen.compared} published cells of realised intensity"
     same = Check("intensity as published", seen.apart == 0, seen.apart, 0, note)
-    return [*dispersion_checks(ctx, totals), ledger, same]
+    return [*dispersion_checks(ctx, totals), ledger, same, *day_checks(ctx, totals)]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:
