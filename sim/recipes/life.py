@@ -1,7 +1,7 @@
-"""Lives of merchants: which part of a key's demand there is on each local day.
+"""Lives of merchants and seasons of their trades: what there is of a key's demand on each local day.
 
-life(day) = 0 before opening and after closing
-            ramp(days since opening) x (1 + growth x years since the first day of the world)
+life(day) = 0 before opening and after closing, else
+            ramp(days since opening) x (1 + growth x years since the first day of the world) x season
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.horizon import DAY_S, span_of
-from sim.recipes.join import look_up
+from sim.recipes.join import look_up, match
 from sim.recipes.local_calendar import LocalCalendar
+from sim.recipes.supplied import replaced
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
-LIFE = "s7_merchant_life_5A"
-LIFE_NEEDS = Needs(reads={LIFE: ROW_LEVEL}, config=("merchant_life_5A", "scenario_horizon_5A"))
+LIFE, SEASONS = "s7_merchant_life_5A", "s8_trade_seasons_5A"
+LIFE_NEEDS = Needs(
+    reads={
+        LIFE: ROW_LEVEL,
+        SEASONS: ROW_LEVEL,
+        "merchant_catalogue_1A": ROW_LEVEL,
+        "merchant_supplied_1A": ROW_LEVEL,
+    },
+    config=("merchant_life_5A", "scenario_horizon_5A"),
+)
 
 _YEAR = np.float64(365.25)
 _LEAST, _MOST = 0.1, 3.0  # growth is a straight line, which must not pass zero in a world of many years
@@ -37,14 +46,15 @@ class LivedFactors:
     factor: Array
 
 
-def life_of(ctx: Context, merchant_id: Array, days: Array) -> Array:
-    """Part of a merchant's sales there is on local days: float64, merchants x days.
+def life_of(ctx: Context, keys: Frame, days: Array) -> Array:
+    """What there is of each key's sales on local days: float64, keys x days.
 
     Args:
         ctx: Context.
-        merchant_id: uint64, n.
-        days: int64, m: days since 1970.
+        keys: Columns merchant_id, legal_country_iso; n.
+        days: int64, m: days since 1970, one after the other.
     """
+    merchant_id = keys.merchant_id
     table, law = ctx.load(LIFE), ctx.params.merchant_life_5A
     row = look_up(table.merchant_id, merchant_id)
     known, ends = table.present("opened_date")[row], table.present("closed_date")[row]
@@ -57,7 +67,28 @@ def life_of(ctx: Context, merchant_id: Array, days: Array) -> Array:
     drift = np.clip(1.0 + table.growth[row][:, None] * years[None, :], _LEAST, _MOST)
     alive = ~ends[:, None] | (days[None, :] < closed[:, None])
     life: Array = np.where(alive, ramp * drift, 0.0)
-    return life
+    return life * _seasons(ctx, keys, days)
+
+
+def _seasons(ctx: Context, keys: Frame, days: Array) -> Array:
+    """Factor of each key's trade on the days: float64, keys x days."""
+    merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc"))
+    given = ctx.load("merchant_supplied_1A", columns=("merchant_id", "law_mcc"))
+    law = replaced(merchants.merchant_id, merchants.mcc, given, "law_mcc")
+    mcc = law[look_up(merchants.merchant_id, keys.merchant_id)]
+    own, back = np.unique(_trade(mcc, keys.legal_country_iso), return_inverse=True)
+    table = ctx.load(SEASONS)
+    place, known = match(own, _trade(table.mcc, table.legal_country_iso))
+    day = table.date.astype(np.int64) - days[0]
+    used = known & (day >= 0) & (day < len(days))
+    factor = np.ones((len(own), len(days)), dtype=np.float64)
+    factor[place[used], day[used]] = table.factor[used]
+    return factor[back]
+
+
+def _trade(mcc: Array, country: Array) -> Array:
+    code: Array = (mcc.astype(np.int64) << 16) | country.astype(np.int64)
+    return code
 
 
 def lived_factors(
@@ -67,7 +98,7 @@ def lived_factors(
 
     Args:
         ctx: Context.
-        keys: Column merchant_id; n.
+        keys: Columns merchant_id, legal_country_iso, tzid; n.
         clock: Local calendar of their zones.
         bucket_seconds: Length of a bucket.
         factor: float64: factors of combinations of country, zone and class.
@@ -84,7 +115,7 @@ def lived_factors(
     edge = -((clock.origin_s[:, None] - np.append(days, days[-1] + 1)[None, :] * DAY_S) // bucket_seconds)
     before = np.clip(edge, 0, size[:, None])
     many = before[:, 1:] - before[:, :-1]
-    life = life_of(ctx, keys.merchant_id, days)
+    life = life_of(ctx, keys, days)
     own = np.append(0, np.cumsum(size[zone]))
     cell = np.arange(own[-1], dtype=np.int64) + np.repeat(start.astype(np.int64) - own[:-1], size[zone])
     lived = factor[cell] * np.repeat(life.ravel(), many[zone].ravel())

@@ -34,6 +34,7 @@ PACKS = {
     "merchant_life_5A": "layer2/5A/merchant_life.yaml",
     "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
     "realism_gates_5A": "layer2/5A/realism_gates.yaml",
+    "trade_seasons_5A": "layer2/5A/trade_seasons.yaml",
     "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
     "scenarios_5A": "layer2/5A/scenarios.yaml",
 }
@@ -41,8 +42,9 @@ ETERNAL = {
     "merchant_life_5A__openings_a_quarter": 0.0,
     "merchant_life_5A__closings_a_quarter": 0.0,
     "merchant_life_5A__growth_sigma": 0.0,
+    "trade_seasons_5A__seasons": {},
 }
-"""Merchants that neither open, close nor grow: their life is 1 exactly."""
+"""Merchants that neither open, close nor grow, and trades without seasons: their life is 1 exactly."""
 PROGRAMS = {program.state.id: program for program in SEGMENT.programs}
 
 

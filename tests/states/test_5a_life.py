@@ -67,7 +67,7 @@ def test_demand_is_the_week_times_the_life_of_its_local_day():
     """Every local bucket of every key of a world without overlays."""
     up = upstream(40)
     busy = {"merchant_life_5A__openings_a_quarter": 0.6, "merchant_life_5A__closings_a_quarter": 0.5}
-    made = DemandWorld(up, packs(**{**MONTH, **BARE, **busy}))
+    made = DemandWorld(up, packs(**{**MONTH, **BARE, **busy, "trade_seasons_5A__seasons": {}}))
     for state in PROGRAMS:
         made.run(state)
     profile, life = made.store.load("merchant_zone_profile_5A"), made.store.load(LIFE)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.recipes.opening import opening_of
+from sim.recipes.supplied import nothing_supplied
 from sim.segments.arrivals_5b import SEGMENT
 from sim.shell.tables.frame_checks import check_foreign_key, check_frame, check_key_ranges, key_range
 from sim.shell.tables.reference import Reference
@@ -114,7 +115,7 @@ class World5B:
                 frame.take(np.isin(frame.merchant_id, keep)) if "merchant_id" in frame else frame
                 for frame in frames
             ]
-            other.store.parts[name] = [frame for frame in mine if len(frame)]
+            other.store.parts[name] = [frame for frame in mine if len(frame)] or mine[:1]
         return other
 
     def frame(self, dataset: str, scenario: str | None = "baseline") -> Frame:
@@ -201,6 +202,15 @@ def build(
         "merchant_zone_profile_5A": profile,
         **_hours(np.random.default_rng(seed), catalogue, profile, volume),
         "s7_merchant_life_5A": _eternal(catalogue),
+        "s8_trade_seasons_5A": Frame(
+            {
+                "mcc": np.zeros(0, np.uint16),
+                "legal_country_iso": np.zeros(0, np.int16),
+                "date": np.zeros(0, np.int32),
+                "factor": np.zeros(0),
+            }
+        ),
+        "merchant_supplied_1A": nothing_supplied(),
     }
     for name, frame in single.items():
         made.store.parts[(name, None)] = [frame]

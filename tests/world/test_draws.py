@@ -56,6 +56,7 @@ NO_DRAWS = {
     "edge_universe_hash_3B": "a digest",
     "virtual_routing_policy_3B": "config",
     "class_zone_shape_5A": "config",
+    "s8_trade_seasons_5A": "config",
     "scenario_manifest_5A": "config",
     "scenario_zone_calendar_5A": "the timetable",
     "s1_time_grid_5B": "config",

@@ -10,6 +10,7 @@ from sim.segments.intensity_5a import (
     s5_surfaces,
     s6_merchant_hours,
     s7_merchant_life,
+    s8_trade_seasons,
 )
 from sim.state.program import Segment
 
@@ -20,6 +21,7 @@ SEGMENT = Segment.of(
     s2_shapes,
     s6_merchant_hours,
     s7_merchant_life,
+    s8_trade_seasons,
     s3_baseline,
     s4_calendar,
     s5_surfaces,

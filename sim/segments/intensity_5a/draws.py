@@ -18,7 +18,7 @@ from sim.recipes.drawn import (
     where,
 )
 from sim.recipes.horizon import DAY_S, MICRO
-from sim.recipes.life import LIFE, life_of
+from sim.recipes.life import LIFE, SEASONS, life_of
 from sim.recipes.local_calendar import local_calendar, published_horizon
 from sim.recipes.places import country_letters
 from sim.segments.intensity_5a.s4_calendar import DAY_MINUTES
@@ -79,9 +79,11 @@ def _factors(ctx: Context, part: Partition, rows: Frame) -> list[str]:
     horizon = published_horizon(ctx.load("scenario_manifest_5A", scenario=part.scenario))
     clock = local_calendar(ctx.load("tz_timetable_cache"), rows.tzid, horizon)
     day = (clock.origin_s + bucket * horizon.bucket_seconds) // DAY_S
-    life = float(life_of(ctx, rows.merchant_id, day)[0, 0])
+    life = float(life_of(ctx, rows, day)[0, 0])
     if life != 1.0:
-        told.append(f"factor   {life:.12g} of the merchant's life, by {LIFE}")
+        told.append(
+            f"factor   {life:.12g} of the merchant's life and its trade's season, by {LIFE} and {SEASONS}"
+        )
     within = min(max(whole, float(total.low)), float(total.high)) * life
     return [*told, f"factors  {len(told)}, together {within:.12g}, in local bucket {bucket}"]
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sim.recipes.civil import Month, months_between, weekday_of
 from sim.recipes.horizon import DAY_S, Horizon
 from sim.state.params import Params
@@ -217,6 +219,14 @@ def _working_day(almanac: Almanac, country: int, day: int) -> int:
             return day
         day -= 1
     return day
+
+
+def feast_days(feasts: Params) -> dict[str, tuple[int, ...]]:
+    """Days since 1970 of each feast of a resolved `feasts_5A`."""
+    return {
+        name: tuple(np.array(dates, dtype="datetime64[D]").astype(np.int64).tolist())
+        for name, dates in feasts.dates.items()
+    }
 
 
 def almanac_of(

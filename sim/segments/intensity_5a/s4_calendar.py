@@ -28,6 +28,7 @@ from sim.segments.intensity_5a.overlays import (
     Almanac,
     Event,
     almanac_of,
+    feast_days,
     holiday_events,
     payday_events,
     window_events,
@@ -163,12 +164,8 @@ def _almanac_and_events(ctx: Context, name: str, horizon: Horizon) -> tuple[Alma
     policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
     scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
-    feasts = {
-        feast: tuple(np.array(dates, dtype="datetime64[D]").astype(np.int64).tolist())
-        for feast, dates in ctx.params.feasts_5A.dates.items()
-    }
     countries, holidays = ctx.reference("countries"), ctx.reference("holidays")
-    almanac = almanac_of(horizon, vocabulary, countries, holidays, feasts)
+    almanac = almanac_of(horizon, vocabulary, countries, holidays, feast_days(ctx.params.feasts_5A))
     _refuse_unknown(ctx, almanac, name)
     parts = [window_events(almanac, key, config.windows[key]) for key in scenario.windows]
     if "HOLIDAY" in scenario.overlays:
