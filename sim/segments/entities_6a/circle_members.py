@@ -24,6 +24,7 @@ class CircleRows:
         role: int16, m: codes of `circle_role`.
         in_metro: bool, m: whether it lives in the leader's metro.
         account_id: uint64, m: account that it brings, 0 for none.
+        id: uint64, c.
         size: int64, c: members.
         kind: int16, c: codes of `circle_kind`.
         led: bool, c: whether its leader is here, and not abroad.
@@ -36,6 +37,7 @@ class CircleRows:
     role: Array
     in_metro: Array
     account_id: Array
+    id: Array
     size: Array
     kind: Array
     led: Array
@@ -73,6 +75,7 @@ def circle_rows(ctx: Context, first_party: int, parties: int) -> CircleRows:
         mates.circle_role,
         mates.in_metro,
         np.where(mates.present("account_id"), mates.account_id, np.uint64(0)),
+        mine.circle_id,
         size,
         mine.circle_kind,
         mine.present("leader_party_id"),

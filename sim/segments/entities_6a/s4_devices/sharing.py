@@ -1,4 +1,4 @@
-"""Devices that members of a circle share: the first members of each circle, in groups that use one device."""
+"""Devices that members of a circle share: some of each circle, in groups that use one device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shared_in_circles(
 ) -> tuple[Array, Array]:
     """Devices that others of a circle use: rows of devices and of their users, int64, ascending by device.
 
-    The members who share are the first ones of their circle. They are dealt into groups; a group uses the
+    The members who share are neighbours in their circle. They are dealt into groups; a group uses the
     first device that can be handed round of the first of them who has one, unless they live together.
 
     Args:
@@ -38,9 +38,14 @@ def shared_in_circles(
     )
     sharers = np.maximum((circles.size * share[circles.kind] + 500) // 1000, 2)
     most = int(law.users_per_device)
-    inside = np.flatnonzero(circles.place < sharers[circles.circle])
+    # Who of a circle they are follows from its id: the leader is as likely as any other.
+    size = circles.size[circles.circle]
+    begin = (circles.id % np.maximum(circles.size, 1).astype(np.uint64)).astype(np.int64)
+    turn = (circles.place + begin[circles.circle]) % size
+    inside = np.flatnonzero(turn < sharers[circles.circle])
+    inside = inside[np.lexsort((turn[inside], circles.circle[inside]))]
     party, circle = circles.party[inside], circles.circle[inside]
-    group = circle * np.int64(1 << 16) + circles.place[inside] // most
+    group = circle * np.int64(1 << 16) + turn[inside] // most
     device = np.full(len(home), -1, dtype=np.int64)
     kinds = [ctx.code("device_type", name) for name in HANDED_ROUND]
     able = np.flatnonzero(np.isin(kind, kinds) & (owner >= 0))

@@ -50,6 +50,12 @@ from sim.segments.entities_6a.s6_fraud_roles.parties import ROLE_PARTIES_NEEDS, 
 from sim.segments.entities_6a.s6_fraud_roles.people import ROLE_PEOPLE_NEEDS, people_of
 from sim.segments.entities_6a.s6_fraud_roles.plan import ROLE_PLAN_NEEDS, Targets, slice_of, targets_of
 from sim.segments.entities_6a.s6_fraud_roles.rings import ROLE_RINGS_NEEDS, seats_of
+from sim.segments.entities_6a.s6_fraud_roles.separability import (
+    SEPARABILITY_NEEDS,
+    SeparabilityCounts,
+    count_features,
+    separability_checks,
+)
 from sim.segments.entities_6a.s6_fraud_roles.taxonomy import refuse_contradictions
 from sim.segments.entities_6a.s6_fraud_roles.tiers import (
     MERCHANT_TIERS_NEEDS,
@@ -81,7 +87,7 @@ STATE = State(
         "s5_device_fraud_roles_6A",
         "s5_ip_fraud_roles_6A",
     ),
-    counts=(RoleCounts,),
+    counts=(RoleCounts, SeparabilityCounts),
     uses=(
         COUNTRY_PIECES_NEEDS,
         MERCHANT_TIERS_NEEDS,
@@ -95,6 +101,7 @@ STATE = State(
         ROLE_PEOPLE_NEEDS,
         ROLE_PLAN_NEEDS,
         ROLE_RINGS_NEEDS,
+        SEPARABILITY_NEEDS,
     ),
 )
 
@@ -173,6 +180,7 @@ def _piece(ctx: PartitionContext, part: Partition) -> Frames:
         ip_tiers(ctx, ips, address, shared),
     )
     count_mules(ctx, owner, parties, by_account, may_be_mule(ctx, accounts.account_type, parties.role[owner]))
+    count_features(ctx, people, groups, accounts, owner, links, parties, tier)
     count_piece(
         ctx, people.frame, groups, accounts, devices, ips, (parties, by_account, by_device, by_ip), tiers
     )
@@ -207,4 +215,4 @@ def _trade(ctx: PartitionContext, part: Partition, devices: Frame) -> Array:
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Targets met exactly, caps, causes, rings and clusters; see `role_checks`."""
-    return role_checks(ctx, totals, targets_of(ctx))
+    return [*role_checks(ctx, totals, targets_of(ctx)), *separability_checks(ctx, totals)]
