@@ -177,9 +177,9 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     (
         "s4_device_base_6A",
         "primary_party_id is not null",
-        "6A.device_demand 6A.device_start 6A.device 6A.wallet",
+        "6A.device_demand 6A.device_start 6A.device 6A.device_traits 6A.wallet",
     ),
-    ("s4_device_base_6A", "primary_party_id is null", "6A.terminals 6A.terminal"),
+    ("s4_device_base_6A", "primary_party_id is null", "6A.terminals 6A.terminal 6A.terminal_traits"),
     ("s4_device_links_6A", "link_role = 'SECONDARY_USER'", "6A.device_demand 6A.device_start 6A.device"),
     ("s4_device_links_6A", "link_role = 'PRIMARY_OWNER'", "6A.device_demand 6A.device_start"),
     ("s4_wallet_tokens_6A", "true", "6A.wallet 6A.device_token"),

@@ -23,6 +23,7 @@ PATHS = {
     "instrument_taxonomy_6A": "taxonomy/instrument.yaml",
     "national_payments_6A": "priors/national_payments.yaml",
     "device_taxonomy_6A": "taxonomy/devices.yaml",
+    "device_models_6A": "taxonomy/device_models.yaml",
     "ip_taxonomy_6A": "taxonomy/ips.yaml",
     "device_prior_6A": "priors/device_counts.yaml",
     "ip_prior_6A": "priors/ip_counts.yaml",

@@ -16,12 +16,12 @@ from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
-COUNT, KIND = "6A.terminals", "6A.terminal"
+COUNT, KIND, TRAITS = "6A.terminals", "6A.terminal", "6A.terminal_traits"
 _KEY = ("merchant_id", "legal_country_iso", "site_order", "site_id")
 
 TERMINAL_ROWS_NEEDS = Needs(
     config=("device_prior_6A", "device_taxonomy_6A"),
-    streams=(KIND, COUNT),
+    streams=(KIND, COUNT, TRAITS),
     kernels=("expand_rows", "lognormal_factor"),
     uses=(NETWORK_TABLES_NEEDS, WORDS_NEEDS),
 )
@@ -83,7 +83,7 @@ def in_countries(sites: Frame, column: str, countries: tuple[int, int]) -> Frame
 def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
     """Terminals of these sites: `site` (int64, row in `sites`), `device_type`, `os_family` (int16).
 
-    Two draws each.
+    Two draws each, and two words of their traits: `model_word`, `version_word`.
     """
     count = terminals_per_site(ctx, sites)
     ctx.ledger(_address(ctx, sites))
@@ -92,7 +92,9 @@ def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
     site = row.astype(np.int64)
     letters = country_letters(ctx)[sites.legal_country_iso[site]]
     place = ctx.field("site", country_letters=letters, site_order=sites.site_order[site])
-    x0, x1 = words(ctx, KIND, site=place, terminal_number=ordinal, merchant_id=sites.merchant_id[site])
+    shop = sites.merchant_id[site]
+    x0, x1 = words(ctx, KIND, site=place, terminal_number=ordinal, merchant_id=shop)
+    model, version = words(ctx, TRAITS, site=place, terminal_number=ordinal, merchant_id=shop)
     law = ctx.params.device_prior_6A.terminals
     mixes = mix_tables(
         ctx,
@@ -109,6 +111,8 @@ def terminal_rows(ctx: PartitionContext, sites: Frame) -> Frame:
             "site": site,
             "device_type": kind.astype(np.int16),
             "os_family": pick(ctx, os_tables(ctx), x1, kind).astype(np.int16),
+            "model_word": model,
+            "version_word": version,
         }
     )
 

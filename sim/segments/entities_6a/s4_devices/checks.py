@@ -14,6 +14,7 @@ from sim.segments.entities_6a.s4_devices.links import LinkCounts, Reach
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, mean_devices
 from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, groups_in_all, system_checks
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
+from sim.segments.entities_6a.s4_devices.traits import TraitCounts
 from sim.segments.entities_6a.s4_devices.wallet_checks import WALLET_CHECKS_NEEDS, wallet_checks
 from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
@@ -208,6 +209,10 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     seen = DeviceCounts(totals)
     gates = ctx.params.realism_gates_network_6A
     zero = {
+        "traits fit the device": (
+            TraitCounts(totals).misfits,
+            "devices with a trait that device_models_6A does not give their kind and system",
+        ),
         "caps by type": (seen.above_type_cap, "parties and types above device_prior_6A.type_cap"),
         "caps by party": (seen.above_party_cap, "parties above device_prior_6A.max_per_party"),
         "ids as the role demands": (
@@ -275,6 +280,8 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
         *result,
         *wallet_checks(ctx, totals, party_devices),
         ledger_check(totals, "6A.device", party_devices, 8),
+        ledger_check(totals, "6A.device_traits", party_devices, 4),
+        ledger_check(totals, "6A.terminal_traits", places["terminals"], 2),
         ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
         ledger_check(totals, "6A.terminal", places["terminals"], 2),
     ]

@@ -163,6 +163,23 @@ _DRAWS = (
         (Word(0, CHOICE, "device_type", "device_type"), Word(1, CHOICE, "os_family", "os_family")),
         _of_sites,
     ),
+    Drawn(
+        _BASE,
+        "6A.device_traits",
+        (
+            Word(0, CHOICE, "device_model", "device_model"),
+            Word(1, CHOICE, "os_version", "os_version"),
+            Word(2, CHOICE, "browser", "browser"),
+            Word(3, UNIFORM, "language: whether it is set to English"),
+        ),
+        _of_parties,
+    ),
+    Drawn(
+        _BASE,
+        "6A.terminal_traits",
+        (Word(0, CHOICE, "device_model", "device_model"), Word(1, CHOICE, "os_version", "os_version")),
+        _of_sites,
+    ),
 )
 
 

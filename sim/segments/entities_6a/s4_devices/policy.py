@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sim.segments.entities_6a.network_tables import PERMILLE, matrix, numbers, sum_faults, values_of
 from sim.segments.entities_6a.s4_devices.targets import caps
+from sim.segments.entities_6a.s4_devices.traits import trait_faults
 from sim.state.context import Context
 from sim.state.refuse import Fault, refuse_any
 
@@ -21,6 +22,7 @@ def require_possible(ctx: Context) -> None:
         ctx, "TAXONOMY_EMPTY", "the device taxonomy does not say what devices are", _taxonomy(ctx), do=do
     )
     refuse_any(ctx, "POLICY_IMPOSSIBLE", "the device policies contradict themselves", _mixes(ctx), do=do)
+    refuse_any(ctx, "POLICY_IMPOSSIBLE", "what devices say of themselves", trait_faults(ctx), do=do)
     refuse_any(ctx, "CAPS_INFEASIBLE", "the caps of devices cannot be kept", _caps(ctx), do=do)
 
 

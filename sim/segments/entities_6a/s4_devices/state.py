@@ -39,6 +39,7 @@ from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_N
 from sim.segments.entities_6a.s4_devices.sharing import SHARING_NEEDS, shared_in_circles
 from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, country_groups, systems_of
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
+from sim.segments.entities_6a.s4_devices.traits import TRAITS_NEEDS, TraitCounts, count_traits, traits_of
 from sim.segments.entities_6a.s4_devices.wallets import (
     WALLETS_NEEDS,
     WalletCounts,
@@ -62,7 +63,7 @@ from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
-DEVICE = "6A.device"
+DEVICE, TRAITS = "6A.device", "6A.device_traits"
 _PARTY = ("party_id", "country_iso", "party_type", "household_id")
 _INSTRUMENT = (
     "instrument_id",
@@ -88,8 +89,8 @@ STATE = State(
         "s4_place_summary_6A",
         "s4_device_summary_6A",
     ),
-    streams=(DEVICE,),
-    counts=(DeviceCounts, LinkCounts, WalletCounts),
+    streams=(DEVICE, TRAITS),
+    counts=(DeviceCounts, LinkCounts, TraitCounts, WalletCounts),
     uses=(
         CIRCLE_ROWS_NEEDS,
         COUNTRY_PARTITIONS_NEEDS,
@@ -104,6 +105,7 @@ STATE = State(
         SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
         TERMINAL_SITES_NEEDS,
+        TRAITS_NEEDS,
         WALLETS_NEEDS,
         WORDS_NEEDS,
     ),
@@ -157,8 +159,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     at_site = country_groups(ctx, sites.legal_country_iso[standing.site], standing.device_type)
     order = np.argsort(country, kind="stable")
     missing = np.full(len(standing), -1, dtype=np.int64)
+    said = words(ctx, TRAITS, device=mine.device, party_cell=mine.party_cell)
+    says = traits_of(ctx, said, mine.device_type, system, lived)
+    seen = standing.model_word, standing.version_word
+    where = sites.legal_country_iso[standing.site]
+    shows = traits_of(ctx, seen, standing.device_type, standing.os_family, where)
     devices = Frame(
         {
+            **{name: np.concatenate([values, shows[name]]) for name, values in says.items()},
             "owner": np.concatenate([mine.owner, missing]),
             "site": np.concatenate([np.full(len(mine), -1, dtype=np.int64), standing.site]),
             "device_type": np.concatenate([mine.device_type, standing.device_type]),
@@ -183,6 +191,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     ctx.count(DeviceCounts.foreign, foreign + foreign_links(instruments, "instrument_id", base, links))
     count_tokens(ctx, wallet, cards, base, links, int(owner_row))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
+    count_traits(ctx, base)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     ctx.count(
         DeviceCounts.places["online_merchants"],
@@ -216,6 +225,7 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
             "device_id": np.arange(len(devices), dtype=np.uint64) + np.uint64(part.spec["first_device"]),
             "device_type": devices.device_type,
             "os_family": devices.os_family,
+            **{name: devices[name] for name in ("os_version", "device_model", "browser", "language")},
             "primary_party_id": np.where(owned_by_party, parties.party_id[row], none)
             if len(parties)
             else none,
