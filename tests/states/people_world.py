@@ -67,10 +67,15 @@ def demand(parties: int) -> dict[str, Frame]:
     catalogue = Frame(
         {"merchant_id": merchants, "channel": (np.arange(40) % 3).astype(np.int16), "home_country_iso": home}
     )
+    lives = Frame(
+        {"merchant_id": merchants, "opened_date": (20_460 + 5 - np.arange(40) ** 2).astype(np.int32)},
+        {"opened_date": np.arange(40) % 7 != 3},
+    )
     return {
         "outlet_catalogue": outlets,
         "merchant_zone_profile_5A": profile,
         "merchant_catalogue_1A": catalogue,
+        "s7_merchant_life_5A": lives,
     }
 
 

@@ -300,6 +300,7 @@ MUTATIONS = {
     "account states": {"status": 100_000},
     "credit card holders of RETAIL parties": {"card_holders": 1},
     "ledger 6A.credit_holder": {"rng.6A.credit_holder.draws": 1},
+    "merchants have accounts before they sell": {"opened_late": 1},
     "every merchant settles": {"merchants": -1},
     "instruments of each cell": {"wrong_owner": 1},
     "accounts have what is required": {"without_required": 1},

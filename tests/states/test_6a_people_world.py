@@ -185,6 +185,12 @@ def test_merchants_settle_in_the_currency_of_their_home(world: EntityWorld) -> N
     german = words(rows, "country_iso", "country") == "DE"
     assert set(words(rows, "currency", "currency")[german]) == {"EUR"}
     assert int(rows.account_id[0]) == len(world.frames["s2_account_base_6A"]) + 1
+    lives = world.store.load("s7_merchant_life_5A")
+    mine = np.searchsorted(lives.merchant_id, rows.merchant_id)
+    known = lives.present("opened_date")[mine]
+    start = (date(2026, 1, 5) - date(1970, 1, 1)).days
+    assert (rows.open_date < np.maximum(lives.opened_date[mine], start))[known].all()
+    assert (rows.open_date >= lives.opened_date[mine] - 30)[known].all()
     assert (rows.open_date < (date(2026, 1, 5) - date(1970, 1, 1)).days + 60).all()
 
 

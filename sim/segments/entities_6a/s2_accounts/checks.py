@@ -180,9 +180,10 @@ def account_checks(
         ledger_check(totals, streams[1], int(used.sum()), 1),
         *_credit_ledger(ctx, totals, all_cells),
         ledger_check(totals, streams[2], rows, 7),
+        Check("merchants have accounts before they sell", settled.opened_late == 0, settled.opened_late, 0),
         Check("every merchant settles", settled.merchants == merchants, settled.merchants, merchants),
         ledger_check(totals, merchant_streams[0], merchants, 1),
-        ledger_check(totals, merchant_streams[1], merchants + settled.merchant_reserves, 3),
+        ledger_check(totals, merchant_streams[1], merchants + settled.merchant_reserves, 4),
     ]
     by_kind = seen.by_party_type
     for code, name in enumerate(ctx.vocabulary("party_type")):

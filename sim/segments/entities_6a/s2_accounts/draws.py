@@ -143,6 +143,7 @@ _AGE, _STATUS = (
     Word(1, INTEGER, "status while open, by the mix of its ledger", below=WHOLE),
 )
 _OPENING = Word(2, INTEGER, "open_date: which workday instead, where it would be on a weekend", below=PARTS)
+_LEAD = Word(3, UNIFORM, "open_date: days before the first sale from which a merchant has an account")
 _LIFE = (
     _AGE,
     _STATUS,
@@ -174,7 +175,7 @@ _DRAWS = (
         ),
         own_columns,
     ),
-    Drawn(_MERCHANTS, "6A.merchant_account_life", (_AGE, _STATUS, _OPENING), _of_merchants),
+    Drawn(_MERCHANTS, "6A.merchant_account_life", (_AGE, _STATUS, _OPENING, _LEAD), _of_merchants),
 )
 
 _CELL = {name: name for name in ("country_iso", "account_type", "segment_id")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.join import look_up
 from sim.recipes.weekdays import Weekdays
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status, status_limits
@@ -12,12 +13,12 @@ from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_term, currenc
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Needs
-from sim.state.frames import Frame
+from sim.state.frames import Array, Frame
 
 RESERVE, LIFE = "6A.merchant_reserve", "6A.merchant_account_life"
 
 MERCHANT_ACCOUNTS_NEEDS = Needs(
-    reads={"merchant_catalogue_1A": ROW_LEVEL},
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "s7_merchant_life_5A": ROW_LEVEL},
     config=("account_life_6A", "account_taxonomy_6A", "party_life_6A"),
     streams=(LIFE, RESERVE),
     kernels=("bounded_integer",),
@@ -30,13 +31,35 @@ class MerchantCounts(Counters):
 
     merchants = Scalar()
     merchant_reserves = Scalar()
+    opened_late = Scalar()
+
+
+def _time(ctx: PartitionContext, merchant_id: Array, words: Array) -> tuple[Array, Array]:
+    """Last and first day on which each account may open: int32, n.
+
+    The last is the day before the horizon, or before the first day of sales where that comes later. The first
+    is some days before the first sale; for merchants that a user brought, who say nothing of it, as long ago
+    as any account.
+    """
+    life, days = ctx.params.account_life_6A, Days.of_horizon(ctx)
+    lives = ctx.load("s7_merchant_life_5A", columns=("merchant_id", "opened_date"), device=True)
+    at = look_up(lives.merchant_id, merchant_id)
+    known, opened = lives.present("opened_date")[at], lives.opened_date[at]
+    lead = ctx.kernels.bounded_integer(x=words, bound=np.full_like(words, life.merchant_lead_days))
+    before = days.first - np.int32(1)
+    last = np.where(known, np.maximum(opened - np.int32(1), before), before)
+    longest = np.int32(life.merchant_tenure_max_years * DAYS_A_YEAR)
+    start = np.where(known, opened - np.int32(1) - lead.astype(np.int32), before - longest)
+    return last, start
 
 
 def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     """Rows of `s2_merchant_account_base_6A`, ids from `first_id`, in the order merchant, type.
 
     A merchant draws whether it has a reserve account (by channel); every account draws its day of opening and
-    status, and a reserve is not older than the settlement account. All are older than the horizon.
+    status, and a reserve is not older than the settlement account. Both are open before the horizon, or
+    before the first day of sales of a merchant that opens inside it; nobody changes banks there. A merchant
+    that closes keeps its accounts, since chargebacks come for months.
     """
     policy, life = ctx.params.account_taxonomy_6A.merchant_accounts, ctx.params.account_life_6A
     columns = ctx.columns
@@ -54,22 +77,26 @@ def merchant_accounts(ctx: PartitionContext, first_id: int) -> Frame:
     owner = columns.repeat(columns.xp.arange(len(merchants)), copies)
     second = columns.xp.arange(len(owner)) != (np.cumsum(copies) - copies)[owner]
     rows = merchants.take(owner)
-    x0, x1, x2 = words(ctx, LIFE, reserve=second, merchant_id=rows.merchant_id)
+    x0, x1, x2, x3 = words(ctx, LIFE, reserve=second, merchant_id=rows.merchant_id)
     median = life.merchant_tenure_median_years * life.tenure_factor["SETTLEMENT"]
-    laws = AgeLaws.by_median(ctx, np.array([median], dtype=np.float64), life.tenure_sigma)
-    most = np.full_like(x0, life.merchant_tenure_max_years * DAYS_A_YEAR, dtype=np.float64)
-    one = np.zeros_like(x0, dtype=np.uint32)
-    last = Days.of_horizon(ctx).first - np.int32(1)
+    laws = AgeLaws.by_median(
+        ctx,
+        np.array([median], dtype=np.float64),
+        life.tenure_sigma,
+        at_once=life.merchant_first_permille / np.float64(1000),
+    )
+    last, start = _time(ctx, rows.merchant_id, x3)
+    most, one = (last - start + np.int32(1)).astype(np.float64), np.zeros_like(x0, dtype=np.uint32)
     age = laws.ages(ctx, x0, most, one)
     at = np.flatnonzero(second)
     age[at] = laws.ages(ctx, x0[at], (age[at - 1] + np.int32(1)).astype(np.float64), one[at])
     week = Weekdays.by_country(ctx, ctx.params.party_life_6A.weekend_permille)
-    earliest = last - np.floor(most).astype(np.int32)
-    day = week.settle(ctx, last - age, rows.home_country_iso, x2, earliest)
+    day = week.settle(ctx, last - age, rows.home_country_iso, x2, start)
     day[at] = np.maximum(day[at], day[at - 1])
     names = ctx.code("account_type", policy.settlement), ctx.code("account_type", policy.reserve)
     kind = np.where(second, names[1], names[0]).astype(np.int16)
     ctx.count(MerchantCounts.merchants, len(merchants))
+    ctx.count(MerchantCounts.opened_late, int((day > last).sum()))
     ctx.count(MerchantCounts.merchant_reserves, int(reserve.sum()))
     return Frame(
         {
