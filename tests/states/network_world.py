@@ -69,7 +69,8 @@ def _bears(rng: np.random.Generator, many: int) -> dict[str, np.ndarray[Any, Any
         "instrument_type": rng.choice(kinds, many).astype(np.int16),
         "scheme": rng.choice(networks, many).astype(np.int16),
         "co_badge_scheme": rng.choice(networks, many).astype(np.int16),
-        "issue_date": (20_000 + rng.integers(0, 400, many)).astype(np.int32),
+        "valid_from": (20_000 + rng.integers(0, 400, many)).astype(np.int32),
+        "valid_to": np.full(many, 20_538, dtype=np.int32),
     }
 
 
@@ -128,7 +129,10 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
                         "owner_party_id": party[owner[of_account]],
                         **_bears(rng, len(of_account)),
                     },
-                    {"co_badge_scheme": instrument % np.uint64(3) == 0},
+                    {
+                        "co_badge_scheme": instrument % np.uint64(3) == 0,
+                        "valid_to": instrument % np.uint64(50) == 0,
+                    },
                 ),
             }
         )

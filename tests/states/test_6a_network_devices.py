@@ -316,7 +316,7 @@ def test_tokens_sit_on_one_device_that_can_hold_them(entities: Built) -> None:
     cards = made.store.load("s3_instrument_base_6A")
     card = (tokens.instrument_id - np.uint64(1)).astype(np.int64)
     assert np.array_equal(cards.owner_party_id[card], tokens.owner_party_id)
-    assert (tokens.provisioned_date >= cards.issue_date[card]).all()
+    assert (tokens.provisioned_date >= cards.valid_from[card]).all()
     taken = CONFIGS["national_payments_6A"]["wallet_networks"]
     for wallet, at in zip(tokens.wallet.tolist(), card.tolist(), strict=True):
         marks = {names["scheme"][cards.scheme[at]]}

@@ -11,6 +11,7 @@ from people_world import EntityWorld, base_configs, changed, digest, words
 
 from sim.recipes.months import first_day_of_month, month_of_day
 from sim.segments.entities_6a.s1_parties import state as s1_parties
+from sim.segments.entities_6a.s3_instruments.cards import last_valid_day
 
 PARTIES = 30_000
 
@@ -35,6 +36,7 @@ def test_partitions_do_not_matter(world: EntityWorld, monkeypatch: pytest.Monkey
 def test_another_seed_is_another_world_of_the_same_counts(world: EntityWorld) -> None:
     other = EntityWorld(PARTIES, seed=8).build()
     same = {"s1_party_summary_6A", "s2_account_summary_6A", "s3_instrument_summary_6A"}
+    same |= {"s3_issuer_base_6A", "s3_bin_base_6A"}
     for name, frame in world.frames.items():
         assert (digest({name: frame}) == digest({name: other.frames[name]})) == (name in same), name
 
@@ -198,9 +200,51 @@ def test_instruments_belong_to_their_account_and_follow_its_dates(world: EntityW
     accounts, rows = world.frames["s2_account_base_6A"], world.frames["s3_instrument_base_6A"]
     account = rows.account_id.astype(np.int64) - 1
     assert np.array_equal(rows.owner_party_id, accounts.owner_party_id[account])
-    assert (rows.issue_date >= accounts.open_date[account]).all()
-    cards = np.char.find(words(rows, "instrument_type", "instrument_type"), "CARD") >= 0
-    assert np.array_equal(rows.valid["expiry_month"], cards)
+    assert (rows.valid_from >= accounts.open_date[account]).all()
+    is_card = np.char.find(words(rows, "instrument_type", "instrument_type"), "CARD") >= 0
+    assert np.array_equal(rows.valid["bin"], is_card)
+
+
+def test_cards_of_an_instrument_follow_one_another(world: EntityWorld) -> None:
+    """One live card at a time; a reissue comes weeks before the expiry, a replacement after the loss."""
+    rows, cards = world.frames["s3_instrument_base_6A"], world.frames["s3_card_base_6A"]
+    kind = words(rows, "instrument_type", "instrument_type")
+    assert set(cards.instrument_id) == set(rows.instrument_id[np.char.find(kind, "CARD") >= 0])
+    status = words(cards, "status", "card_status")
+    closed, active = cards.valid["closed_date"], cards.valid["activation_date"]
+    assert np.array_equal(closed, ~np.isin(status, ["ACTIVE", "ISSUED"]))
+    later = np.flatnonzero(cards.card_no > 1)
+    before = later - 1
+    assert (cards.instrument_id[before] == cards.instrument_id[later]).all() and len(later) > 300
+    done = later[active[later]]
+    assert (cards.closed_date[done - 1] <= cards.activation_date[done]).all() and closed[done - 1].all()
+    lost = cards.number_no[later] > cards.number_no[before]
+    assert (status[before][lost] == "LOST").all() and lost.sum() > 3
+    expires = last_valid_day(cards.expiry_month[before])
+    ahead = expires[~lost] - cards.issue_date[later][~lost]
+    assert ahead.min() >= 28 and ahead.max() <= 42 + 7  # moved off a weekend
+    assert abs(ahead.mean() - 35) < 2
+    same = cards.last4[later] == cards.last4[before]
+    assert same[~lost].all() and same[lost].mean() < 0.2
+
+
+def test_a_bin_is_an_issuer_and_a_product(world: EntityWorld) -> None:
+    rows, bins, issuers = (world.frames[f"s3_{name}_base_6A"] for name in ("instrument", "bin", "issuer"))
+    accounts = world.frames["s2_account_base_6A"]
+    assert len(np.unique(bins.bin)) == len(bins) and (bins.bin // 10_000 != 9792).all()
+    cards = rows.take(rows.valid["bin"])
+    at = np.searchsorted(bins.bin, cards.bin)
+    for name in ("bin", "issuer_id", "scheme", "brand_tier", "domestic_only"):
+        assert np.array_equal(bins[name][at], cards[name]), name
+    country = accounts.country_iso[cards.account_id.astype(np.int64) - 1]
+    assert np.array_equal(bins.country_iso[at], country)
+    per_country = np.unique(issuers.country_iso, return_counts=True)[1]
+    assert per_country.min() >= 3 and per_country.max() <= 12
+    names = [f"{code} {name}" for code, name in zip(issuers.country_iso, issuers["name"], strict=True)]
+    assert len(set(names)) == len(names)
+    # All instruments of an account are at one bank, and most accounts of a party.
+    first = np.searchsorted(rows.account_id, rows.account_id)
+    assert np.array_equal(rows.issuer_id, rows.issuer_id[first])
 
 
 def test_schemes_are_those_of_the_place(world: EntityWorld) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 
 from sim.backends import get_backend
 from sim.recipes.entities import id_of
-from sim.recipes.horizon import span_of
 from sim.recipes.land import on_land
 from sim.recipes.months import month_of_day
 from sim.recipes.places import country_letters, world_places
@@ -39,6 +38,7 @@ from sim.segments.entities_6a.s1_parties.profile import ages, profiles
 from sim.segments.entities_6a.s1_parties.state import race_keys
 from sim.segments.entities_6a.s2_accounts.cells import required
 from sim.segments.entities_6a.s2_accounts.life import Owners, account_life, status, status_limits
+from sim.segments.entities_6a.s3_instruments import cards
 from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
 from sim.segments.entities_6a.s4_devices import wallets
 from sim.segments.entities_6a.s4_devices.systems import systems_of
@@ -702,23 +702,29 @@ def _scheme(case: Case) -> tuple[Array, Array]:
 
 
 def _card(case: Case) -> tuple[Array, Array]:
-    """Scheme, tier, day of issue and last month of validity of every card."""
+    """Scheme and tier of every card."""
     scheme, expected = _scheme(case)
     tables, group = instrument_rows._tier_tables(case.ctx)
     tier = tables.pick(case.ctx, case.words[1], group[case.fields.account_type]) % len(
         case.ctx.vocabulary("brand_tier")
     )
-    accounts = case.ctx.load("s2_account_base_6A", part=case.part.index)
-    opened = accounts.open_date[(case.fields.account_id - accounts.account_id[0]).astype(np.int64)].astype(
-        np.int64
+    return np.stack([scheme, tier]), np.stack([expected, case.fields.brand_tier])
+
+
+def _card_life(case: Case) -> tuple[Array, Array]:
+    """Months of validity, and the day of activation of those that are activated."""
+    law, fields = case.ctx.params.card_life_6A, case.fields
+    months = cards._months(case.ctx, case.words[cards.VALIDITY])
+    lag = np.array([row.days for row in law.activation_mix])[
+        cards._picked(case.ctx, case.words[cards.LAG], [row.parts for row in law.activation_mix])
+    ]
+    instant = np.isin(
+        fields.instrument_type, [case.ctx.code("instrument_type", name) for name in law.instant]
     )
-    months = month_of_day(case.fields.expiry_month) - month_of_day(case.fields.issue_date)
-    last = np.maximum(span_of(case.ctx.params.scenario_horizon_5A).first_day - 1, opened)
-    span = np.minimum(months.astype(np.int64) * instrument_rows.DAYS_A_MONTH, last - opened + 1)
-    issue = last - below(case.words[3], span.astype(np.uint64)).astype(np.int64)
-    return np.stack([scheme, tier, issue]), np.stack(
-        [expected, case.fields.brand_tier, case.fields.issue_date]
-    )
+    active = fields.present("activation_date")
+    found = np.where(active, fields.issue_date + np.where(instant, 0, lag), 0)
+    valid = month_of_day(fields.expiry_month) - month_of_day(fields.issue_date)
+    return np.stack([months, found]), np.stack([valid, np.where(active, fields.activation_date, 0)])
 
 
 def _system(case: Case) -> tuple[Array, Array]:
@@ -743,7 +749,9 @@ def _provisioned(case: Case) -> tuple[Array, Array]:
     card = (case.fields.instrument_id - instruments.instrument_id[0]).astype(np.int64)
     last = wallets.last_day(case.ctx)
     most = case.ctx.params.device_linkage_6A.token_days_max
-    since = np.maximum(instruments.issue_date[card].astype(np.int64), last - most)
+    ended = instruments.present("valid_to")[card]
+    last = np.where(ended, instruments.valid_to[card], last).astype(np.int64)
+    since = np.maximum(instruments.valid_from[card].astype(np.int64), last - most)
     day = since + below(case.word, (last - since + 1).astype(np.uint64)).astype(np.int64)
     return day, case.fields.provisioned_date
 
@@ -831,6 +839,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s2_merchant_account_base_6A", "6A.merchant_reserve"): _reserve,
     ("s2_merchant_account_base_6A", "6A.merchant_account_life"): _status,
     ("s3_instrument_base_6A", "6A.card"): _card,
+    ("s3_card_base_6A", "6A.card_life"): _card_life,
     ("s4_device_base_6A", "6A.device"): _system,
     ("s4_wallet_tokens_6A", "6A.wallet"): _wallet,
     ("s4_wallet_tokens_6A", "6A.device_token"): _provisioned,

@@ -35,6 +35,8 @@ DECIDED_NO_ROW = {
     "1A.foreign_choice": "countries a chain did not go to have no outlet there",
     "5A.outage": "most days of most zones have no outage",
     "6A.account_weight": "parties that asked for an account of a type and got none",
+    "6A.main_issuer": "parties without an instrument",
+    "6A.account_issuer": "accounts without an instrument",
     "6A.card_holder": "accounts that were not picked to carry a debit card",
     "6A.credit_holder": "parties that were not picked to hold a credit card",
     "6A.instrument_weight": "accounts that asked for an instrument of a type and got none",
@@ -63,6 +65,8 @@ NO_DRAWS = {
     "s1_party_summary_6A": "priors and exact shares",
     "s2_account_summary_6A": "priors and exact shares",
     "s3_instrument_summary_6A": "priors and exact shares",
+    "s3_issuer_base_6A": "config",
+    "s3_bin_base_6A": "config",
 }
 """Datasets that no draw is behind, or only the whole of the world before them."""
 

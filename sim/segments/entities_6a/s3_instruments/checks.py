@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
-from sim.recipes.horizon import span_of
-from sim.recipes.months import first_day_of_month, month_of_day
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.s3_instruments.cells import (
     CARDS,
@@ -38,7 +36,6 @@ INSTRUMENT_CHECKS_NEEDS = Needs(
         "instrument_per_account_6A",
         "instrument_taxonomy_6A",
         "realism_gates_6A",
-        "scenario_horizon_5A",
     ),
     uses=(INSTRUMENT_CELLS_NEEDS, MARKET_CHECKS_NEEDS),
 )
@@ -122,17 +119,11 @@ def count_instruments(ctx: PartitionContext, holders: Holders, counts: Array, ba
 
 def _count_dates(ctx: PartitionContext, holders: Holders, account: Array, base: Frame) -> None:
     """Dates out of order, and cards by what they bear."""
-    start = span_of(ctx.params.scenario_horizon_5A).first_day
-    month = first_day_of_month(month_of_day(np.array([start], dtype=np.int32)))
-    expires = base.present("expiry_month")
-    opened = holders.base.open_date[account]
-    wrong = (base.issue_date < opened) | (base.issue_date >= np.maximum(start, opened + 1))
-    issued, last = (month_of_day(base[name]) for name in ("issue_date", "expiry_month"))
-    wrong |= expires & ((base.expiry_month < month) | (last < issued))
-    wrong |= expires & (base.expiry_month != first_day_of_month(last))
     cards = is_class(ctx, *CARDS)[base.instrument_type]
+    wrong = base.valid_from < holders.base.open_date[account]
+    wrong |= base.present("valid_to") & (base.valid_to < base.valid_from)
     ctx.count(InstrumentCounts.wrong_dates, int(wrong.sum()))
-    ctx.count(InstrumentCounts.undated, int((expires != cards).sum()))
+    ctx.count(InstrumentCounts.undated, int((base.present("bin") != cards).sum()))
     ctx.count(InstrumentCounts.cards, int(cards.sum()))
     kinds, schemes = len(ctx.vocabulary("instrument_type")), len(ctx.vocabulary("scheme"))
     key = base.instrument_type.astype(np.int64) * schemes + base.scheme
@@ -181,9 +172,9 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
             rules[3] == 0,
             rules[3],
             0,
-            "opened <= issued < horizon <= expiry",
+            "opened <= valid from <= valid to",
         ),
-        Check("cards alone expire", rules[4] == 0, rules[4], 0),
+        Check("cards alone have a BIN", rules[4] == 0, rules[4], 0),
         _mean_check(ctx, table, gates.mean_tolerance_permille, all_cells),
         *market_checks(ctx, totals, all_cells, gates.draw_sigmas),
         between_check(
@@ -192,7 +183,7 @@ def instrument_checks(ctx: Context, totals: Totals, streams: tuple[str, str, str
         tier_check(ctx, seen.tiers, gates.draw_sigmas),
         ledger_check(totals, streams[0], drawn, 1),
         ledger_check(totals, streams[1], cells, 1),
-        ledger_check(totals, streams[2], seen.cards, 4),
+        ledger_check(totals, streams[2], seen.cards, 3),
         ledger_check(totals, streams[3], int((all_cells.summary.accounts[:, None] * picking).sum()), 1),
         ledger_check(totals, streams[4], int(picking.sum()), 1),
     ]

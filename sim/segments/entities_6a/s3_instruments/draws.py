@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, MadeOf, Told, Word, at
-from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, rows_by_id
+from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, instruments, is_class
 from sim.segments.entities_6a.terms import entry
@@ -23,7 +23,7 @@ def _instruments(ctx: Context, part: Partition, rows: Frame, kinds: Array) -> Fr
     every = ctx.load(
         "s3_instrument_base_6A",
         part=part.index,
-        columns=("instrument_id", "account_id", "instrument_type", "issue_date"),
+        columns=("instrument_id", "account_id", "instrument_type"),
     )
     numbered = every.with_columns(instrument_number=ordinals(every.account_id, every.instrument_type))
     card = rows_by_id(numbered, "instrument_id", rows.instrument_id[here])
@@ -35,6 +35,21 @@ def _instruments(ctx: Context, part: Partition, rows: Frame, kinds: Array) -> Fr
 
 def _cards(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return _instruments(ctx, part, rows, is_class(ctx, *CARDS))
+
+
+def _issued(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Cards as issued, with the key of their instrument and their number on it."""
+    base = ctx.load("s3_instrument_base_6A", part=part.index, columns=("instrument_id", "instrument_type"))
+    kind = rows_by_id(base, "instrument_id", rows.instrument_id).instrument_type
+    found = _instruments(ctx, part, rows.with_columns(instrument_type=kind), is_class(ctx, *CARDS))
+    return found.with_columns(card_number=found.card_no.astype(np.int64) - 1)
+
+
+def _parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Owners of instruments, whose main bank is drawn."""
+    cells = party_cells(ctx, rows.owner_party_id)
+    keys = {name: cells[name] for name in ("country_iso", "segment_id", "party_rank")}
+    return at(rows, np.arange(len(rows)), **keys)
 
 
 def _asking(ctx: Context, part: Partition, rows: Frame) -> Frame:
@@ -80,6 +95,12 @@ def _asking_of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
     )
     may = np.flatnonzero(carried[mine.account_type, rows.instrument_type[index]])
     return _with_law(ctx, at(rows, index[may], **{name: mine[name][may] for name in _ACCOUNT}))
+
+
+def _banked(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Accounts of instruments, whose bank is drawn."""
+    accounts = rows_by_id(accounts_of(ctx, part=part.index), "account_id", rows.account_id)
+    return at(rows, np.arange(len(rows)), **{name: accounts[name] for name in _ACCOUNT})
 
 
 def _with_law(ctx: Context, fields: Frame) -> Frame:
@@ -139,14 +160,27 @@ _BASE, _LINKS, _HOLDINGS = (
     "s3_account_instrument_links_6A",
     "s3_party_instrument_holdings_6A",
 )
+_CARDS = "s3_card_base_6A"
 _WEIGHT = (Word(0, WEIGHT, "how much the account asks for of its cell's instruments of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's instruments begins"),)
 _PICK = (Word(0, WEIGHT, "how likely the account is picked to carry one"),)
 _CARD = (
     Word(0, CHOICE, "scheme and co_badge_scheme", "scheme"),
     Word(1, CHOICE, "brand_tier", "brand_tier"),
-    Word(2, CHOICE, "validity: expiry_month less the month of issue_date", "expiry_month"),
-    Word(3, UNIFORM, "issue_date: age as part of what validity and account allow"),
+    Word(2, UNIFORM, "valid_from: age as part of what validity and account allow"),
+)
+_LIFE = (
+    Word(0, CHOICE, "validity: expiry_month less the month of issue_date", "expiry_month"),
+    Word(1, CHOICE, "activation_date: days after issue_date"),
+    Word(2, UNIFORM, "issue_date: whether and how it moves off a weekend"),
+    Word(3, UNIFORM, "issue_date of the next card: days before expiry, or after a loss"),
+    Word(4, UNIFORM, "whether it is renewed"),
+    Word(5, UNIFORM, "day on which it is lost, mostly after the horizon"),
+)
+_MAIN = (Word(0, CHOICE, "issuer_id: main bank of the owner"),)
+_BANK = (
+    Word(0, UNIFORM, "issuer_id: whether the account is at the main bank"),
+    Word(1, CHOICE, "issuer_id: the bank, if it is another one"),
 )
 
 _DRAWS = (
@@ -161,11 +195,17 @@ _DRAWS = (
             ("6A.card", _CARD if dataset == _BASE else _CARD[:1], _cards),
         )
     ),
+    Drawn(_BASE, "6A.main_issuer", _MAIN, _parties),
+    Drawn(_BASE, "6A.account_issuer", _BANK, _banked),
+    Drawn(_CARDS, "6A.card_life", _LIFE, _issued),
     Drawn(_HOLDINGS, "6A.instrument_weight", _WEIGHT, _asking_of_parties),
     Drawn(_HOLDINGS, "6A.instrument_start", _START, _asking_of_parties),
 )
 
 _MADE_OF = (
+    MadeOf(_CARDS, _BASE, "its instrument", {"instrument_id": "instrument_id"}),
+    MadeOf(_BASE, "s3_issuer_base_6A", "its bank", {"issuer_id": "issuer_id"}),
+    MadeOf("s3_bin_base_6A", "s3_issuer_base_6A", "its issuer", {"issuer_id": "issuer_id"}),
     MadeOf(_LINKS, _BASE, "the instrument", {"instrument_id": "instrument_id"}),
     MadeOf(
         _HOLDINGS,

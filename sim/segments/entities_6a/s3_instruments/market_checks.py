@@ -40,7 +40,7 @@ def count_marks(ctx: PartitionContext, country: Array, cards: Frame) -> None:
     place = np.full((schemes, schemes + 1), -1, dtype=np.int64)
     place[marks.scheme, marks.co_badge] = np.arange(len(marks.scheme))  # no co-badge: the last column
     other = np.where(cards.present("co_badge_scheme"), cards.co_badge_scheme, np.int16(schemes))
-    mark, funding = place[cards.scheme, other], _funding(ctx)[cards.instrument_type]
+    mark, funding = place[cards.scheme, other], funding_of(ctx)[cards.instrument_type]
     known = mark >= 0
     known &= (marks.parts[funding, country, mark] > 0) & (
         marks.domestic[country, mark] == cards.domestic_only
@@ -50,7 +50,7 @@ def count_marks(ctx: PartitionContext, country: Array, cards: Frame) -> None:
     ctx.count(MarketCounts.marks, np.bincount(key[known], minlength=marks.parts.size))
 
 
-def _funding(ctx: Context) -> Array:
+def funding_of(ctx: Context) -> Array:
     """Place in `FUNDINGS` of each instrument type: int64, 0 for those that are no cards."""
     kinds = ctx.params.instrument_taxonomy_6A.instruments
     names = [kinds[name] for name in ctx.vocabulary("instrument_type")]

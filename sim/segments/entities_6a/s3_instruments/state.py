@@ -12,6 +12,14 @@ import numpy as np
 from sim.recipes.groups import prefix, run_starts
 from sim.recipes.join import look_up
 from sim.recipes.partitions import row_runs, rows_of
+from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
+from sim.segments.entities_6a.s3_instruments.card_checks import (
+    CARD_CHECKS_NEEDS,
+    CardCounts,
+    card_checks,
+    check_cards,
+    count_cards,
+)
 from sim.segments.entities_6a.s3_instruments.cells import (
     INSTRUMENT_CELLS_NEEDS,
     Instruments,
@@ -28,6 +36,7 @@ from sim.segments.entities_6a.s3_instruments.checks import (
     instrument_checks,
     instrument_measurements,
 )
+from sim.segments.entities_6a.s3_instruments.issuers import ISSUERS_NEEDS, bin_rows, issuer_rows
 from sim.segments.entities_6a.s3_instruments.market_checks import MarketCounts
 from sim.segments.entities_6a.s3_instruments.rows import (
     CARD,
@@ -51,20 +60,32 @@ STATE = State(
     config=("instrument_linkage_6A", "instrument_mix_6A", "instrument_per_account_6A"),
     writes=(
         "s3_instrument_base_6A",
+        "s3_card_base_6A",
+        "s3_issuer_base_6A",
+        "s3_bin_base_6A",
         "s3_account_instrument_links_6A",
         "s3_party_instrument_holdings_6A",
         "s3_instrument_summary_6A",
     ),
     streams=(WEIGHT, START, PICK, PICK_START),
     kernels=("expand_rows",),
-    counts=(InstrumentCounts, MarketCounts),
-    uses=(INSTRUMENT_CELLS_NEEDS, INSTRUMENT_CHECKS_NEEDS, INSTRUMENT_ROWS_NEEDS, SPREAD_NEEDS),
+    counts=(CardCounts, InstrumentCounts, MarketCounts),
+    uses=(
+        CARD_CHECKS_NEEDS,
+        CELL_WORDS_NEEDS,
+        ISSUERS_NEEDS,
+        INSTRUMENT_CELLS_NEEDS,
+        INSTRUMENT_CHECKS_NEEDS,
+        INSTRUMENT_ROWS_NEEDS,
+        SPREAD_NEEDS,
+    ),
 )
 
 
 def preflight(ctx: Context) -> None:
     """Refuse priors and rules that contradict one another."""
     check_instruments(ctx)
+    check_cards(ctx)
 
 
 def plan(ctx: Context) -> list[Partition]:
@@ -86,10 +107,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         own = np.flatnonzero(cells.summary.account_type == ctx.code("account_type", account_type))
         if len(own):
             _allocate(ctx, cells, own, holders, counts, account_type)
-    base = instrument_rows(ctx, holders, counts, before + 1)
+    base, cards = instrument_rows(ctx, holders, counts, before + 1)
     count_instruments(ctx, holders, counts, base)
+    count_cards(ctx, holders, base, cards)
     return {
         "s3_instrument_base_6A": base,
+        "s3_card_base_6A": cards,
         "s3_account_instrument_links_6A": base.select(
             "account_id", "instrument_id", "instrument_type", "scheme"
         ),
@@ -100,10 +123,14 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 
 def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     """Accounts of a partition with what addresses are made of."""
-    base = ctx.load("s2_account_base_6A", part=part, columns=("account_id", "owner_party_id", "open_date"))
+    base = ctx.load(
+        "s2_account_base_6A", part=part, columns=("account_id", "owner_party_id", "open_date", "close_date")
+    )
     offsets = prefix(summary.accounts)
     group, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
-    parties = ctx.load("s1_party_summary_6A", columns=("country_iso", "segment_id", "first_party_id"))
+    parties = ctx.load(
+        "s1_party_summary_6A", columns=("country_iso", "segment_id", "parties", "first_party_id")
+    )
     segments = len(ctx.vocabulary("segment"))
     cell = parties.country_iso.astype(np.int64) * segments + parties.segment_id
     at = look_up(cell, summary.country_iso.astype(np.int64) * segments + summary.segment_id)
@@ -111,7 +138,19 @@ def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     starts = run_starts(base.owner_party_id, group)
     number = np.arange(len(base)) - np.repeat(starts, np.diff(np.append(starts, len(base))))
     account = ctx.field("account", party_rank=rank, account_number=number)
-    return Holders(summary, group, account_entity(ctx, summary), account, base)
+    party = parties.take(np.flatnonzero(np.isin(parties.country_iso, summary.country_iso)))
+    size = party.parties.astype(np.int64)
+    first = int(party.first_party_id[0]) if len(party) else 1
+    people = Frame(
+        {
+            "country_iso": np.repeat(party.country_iso, size),
+            "party_rank": np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size),
+            "party_cell": np.repeat(cell_words(ctx, party), size),
+        }
+    )
+    owner = base.owner_party_id.astype(np.int64) - first
+    closed = np.where(base.present("close_date"), base.close_date, np.int32(2**31 - 2)).astype(np.int64)
+    return Holders(summary, group, account_entity(ctx, summary), account, base, owner, people, closed)
 
 
 def _allocate(
@@ -246,9 +285,19 @@ def _summary(cells: Instruments) -> Frame:
     )
 
 
+def finish(ctx: Context, totals: Totals) -> Frames:
+    """Issuers and BINs of the countries that have customers."""
+    countries = np.unique(ctx.load("s1_party_summary_6A", columns=("country_iso",)).country_iso)
+    issuers = issuer_rows(ctx, countries)
+    return {"s3_issuer_base_6A": issuers, "s3_bin_base_6A": bin_rows(ctx, issuers)}
+
+
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `instrument_checks`."""
-    return instrument_checks(ctx, totals, (WEIGHT, START, CARD, PICK, PICK_START))
+    return [
+        *instrument_checks(ctx, totals, (WEIGHT, START, CARD, PICK, PICK_START)),
+        *card_checks(ctx, totals),
+    ]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:

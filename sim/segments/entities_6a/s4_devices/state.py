@@ -71,7 +71,8 @@ _INSTRUMENT = (
     "instrument_type",
     "scheme",
     "co_badge_scheme",
-    "issue_date",
+    "valid_from",
+    "valid_to",
 )
 
 STATE = State(

@@ -65,13 +65,14 @@ class Cards:
     Attributes:
         owner: int64, m: row of the owner in the partition.
         id: uint64, m.
-        since: int64, m: first day a token may stand for the card.
+        since, until: int64, m: first and last day on which a token may be made of the card.
         taken: bool, m x schemes: whether a wallet takes the card.
     """
 
     owner: Array
     id: Array
     since: Array
+    until: Array
     taken: Array
 
 
@@ -99,7 +100,8 @@ def cards_of(ctx: Context, instruments: Frame, owner: Array) -> Cards:
 
     Args:
         ctx: Context.
-        instruments: `instrument_id`, `instrument_type`, `scheme`, `co_badge_scheme`, `issue_date`.
+        instruments: `instrument_id`, `instrument_type`, `scheme`, `co_badge_scheme`, `valid_from`,
+            `valid_to`.
         owner: int64: row of each instrument's owner in the partition.
     """
     kinds = ctx.params.instrument_taxonomy_6A.instruments
@@ -109,7 +111,10 @@ def cards_of(ctx: Context, instruments: Frame, owner: Array) -> Cards:
     mine = instruments.take(rows)
     taken = taken_networks(ctx)
     fits = taken[:, mine.scheme] | (mine.present("co_badge_scheme") & taken[:, mine.co_badge_scheme])
-    return Cards(owner[rows], mine.instrument_id, mine.issue_date.astype(np.int64), fits.T)
+    until = np.where(mine.present("valid_to"), mine.valid_to, np.int32(last_day(ctx)))
+    return Cards(
+        owner[rows], mine.instrument_id, mine.valid_from.astype(np.int64), until.astype(np.int64), fits.T
+    )
 
 
 def taken_networks(ctx: Context) -> Array:
@@ -233,7 +238,7 @@ def token_rows(
     )
     (x,) = words_at(ctx, at)
     ctx.ledger(at)
-    since, last = cards.since[tokens.card], last_day(ctx)
+    since, last = cards.since[tokens.card], cards.until[tokens.card]
     most = ctx.params.device_linkage_6A.token_days_max
     since = np.maximum(since, last - most)
     day = since + ctx.kernels.bounded_integer(x=x, bound=(last - since + 1).astype(np.uint64)).astype(
@@ -281,7 +286,7 @@ def count_tokens(
     at = order[np.minimum(np.searchsorted(cards.id[order], rows.instrument_id), max(len(cards.id) - 1, 0))]
     wrong = (cards.id[at] != rows.instrument_id) | ~cards.taken[at, rows.wallet]
     wrong |= cards.owner[at] + first != base.primary_party_id[device].astype(np.int64)
-    wrong |= rows.provisioned_date < cards.since[at]
+    wrong |= (rows.provisioned_date < cards.since[at]) | (rows.provisioned_date > cards.until[at])
     ctx.count(WalletCounts.strange_cards, int(wrong.sum()))
     linked = links.take(np.flatnonzero(links.link_role == ctx.code("device_link_role", "INSTRUMENT_WALLET")))
     same = len(linked) == len(rows) and bool(
