@@ -87,7 +87,9 @@ def plan(
         f"directory    {planned.run_dir}",
         f"fingerprint  {planned.fingerprint}",
         f"seed         {planned.seed}   scenarios {', '.join(planned.scenarios)}",
-        f"estimate     {about['merchants']:,} merchants, {about['days']} days, {about['buckets']:,} buckets,"
+        f"world        {about['countries']:,} countries, {about['metros']:,} metros, "
+        f"{about['merchants']:,} merchants, about {about['parties']:,} people and firms",
+        f"estimate     {about['days']} days, {about['buckets']:,} buckets,"
         f" about {about['keys']:,} keys and {about['arrivals']:,} arrivals",
         f"disk         about {about['bytes'] / 1e6:,.0f} MB needed (estimate), "
         f"{planned.published_bytes / 1e6:,.1f} MB published,"

@@ -91,13 +91,15 @@ def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path:
     both = json.loads(
         cli("plan", "--merchants", file, "--set", "merchant_universe_1A.when_supplied=add", "--json").out
     )["estimate"]
-    assert (alone["merchants"], both["merchants"]) == (60, 360)
+    assert (alone["merchants"], both["merchants"]) == (60, 1760)
     assert alone["arrivals"] < both["arrivals"] and alone["keys"] < both["keys"]
 
 
 @pytest.mark.parametrize("volume", ["", "700"])
 def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: Path, volume: str) -> None:
-    """5,000 merchants: every figure by the mean law is within 15 % of what the states draw."""
+    """5,000 merchants: outlets and keys by the mean law are within 15 % of what the states draw. Volumes have
+    so heavy a tail (variance 60 to 100 means squared) that 5,000 add up within 14 %: three times that.
+    """
     prepared = prepare(
         Request(inputs=merchants_input(merchants_file(tmp_path / "mine.csv", 5000, volume))), MODEL
     )
@@ -107,7 +109,8 @@ def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: 
         name: (getattr(expected, name), getattr(drawn, name))
         for name in ("outlets", "keys", "weekly", "arrivals")
     }
-    assert all(within(*pair, 150) for pair in figures.values()), figures
+    allowed = {"outlets": 150, "keys": 150, "weekly": 420, "arrivals": 420}
+    assert all(within(*pair, allowed[name]) for name, pair in figures.items()), figures
 
 
 def test_given_volumes_are_taken_at_their_word(tmp_path: Path) -> None:

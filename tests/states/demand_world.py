@@ -21,12 +21,13 @@ from sim.state.frames import Frame, concat
 from sim.state.params import Params
 from sim.state.program import Program
 from sim.state.totals import Totals
-from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies
+from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, vocabularies, whole_earth
 from tests.totals import totals_of
 
 BASELINE, STRESS = "baseline_v1", "stress_peak_online_v1"
 PACKS = {
     "mcc_taxonomy_1A": "layer1/1A/mcc_taxonomy.yaml",
+    "footprint_policy_1A": "layer1/1A/footprint_policy.yaml",
     "demand_classes_5A": "layer2/5A/demand_classes.yaml",
     "demand_policy_5A": "layer2/5A/demand_policy.yaml",
     "feasts_5A": "layer2/5A/feasts.yaml",
@@ -207,7 +208,11 @@ def upstream(
 
     owner, at, weight = groups(np.arange(count), zones_a_merchant)
     edge_owner, edge_at, edge_weight = groups(np.flatnonzero(mode > 0), edges_a_merchant)
+    markets = whole_earth()["world_markets_1A"]
+    # Demand lies anywhere here, whatever the markets are: no merchant counts for the gate on markets.
+    markets = markets.with_columns(merchant_weight=np.zeros(len(markets), dtype=np.uint64))
     return {
+        "world_markets_1A": markets,
         "merchant_catalogue_1A": Frame(
             {
                 "merchant_id": merchant_id,
@@ -227,6 +232,7 @@ def upstream(
                 "merchant_id": merchant_id[owner],
                 "legal_country_iso": at[:, 0],
                 "tzid": at[:, 1],
+                "sites": rng.integers(1, 4, len(owner)).astype(np.uint32),
                 "weight_q": weight,
                 "site_scale_q": rng.integers(1, 3 << 20, len(owner)).astype(np.uint64),
             }

@@ -66,9 +66,10 @@ def whole_earth() -> dict[str, Frame]:
     places |= {"place_kind": np.zeros(len(cities), dtype=np.int16)}
     places |= {"site_weight": weight, "home_weight": weight}
     places |= dict.fromkeys(("site_radius_udeg", "home_radius_udeg"), cities.jitter_radius_udeg)
-    metros = np.ones(len(size), dtype=np.uint64)
+    markets |= {"metros_wanted": np.ones(len(size), dtype=np.uint64)}
+    markets |= {"largest_volume": np.full(len(size), 1e15), "volume_factor": np.ones(len(size))}
     return {
-        "world_markets_1A": Frame({**markets, "metros_wanted": metros}),
+        "world_markets_1A": Frame(markets),
         "world_footprint_1A": Frame(places),
     }
 

@@ -29,7 +29,7 @@ def test_every_merchant_has_outlets_and_most_have_one(world) -> None:
     outlets = Counter(row["merchant_id"] for row in rows(world, "outlet_catalogue"))
     assert set(outlets) == set(merchants) and len(merchants) == 400
     single = sum(count == 1 for count in outlets.values())
-    assert 0.85 * 400 <= single <= 0.95 * 400
+    assert 0.90 * 400 <= single <= 0.97 * 400
     assert check(world, "single-outlet share")["found"] == {"single": single, "merchants": 400}
     assert all(0 < merchant < 2**63 for merchant in merchants) and max(merchants) > 2**62
     for row in rows(world, "outlet_catalogue"):

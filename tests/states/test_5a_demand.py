@@ -8,12 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from sim.backends import get_backend
 from sim.ground.errors import ContractError, ValidationError
 from sim.segments.intensity_5a.masses import shares, weekend_hours
 from tests.states.demand_world import PROGRAMS, DemandWorld, code, packs, upstream
 from tests.states.memory_world import config, vocabularies
 from tests.totals import altered
 
+KERNELS = get_backend("cpu").kernels
 CLASSES = config("layer2/5A/demand_classes.yaml")["classes"]
 POLICY = config("layer2/5A/demand_policy.yaml")
 TAXONOMY = {row["mcc"]: row["demand_class"] for row in config("layer1/1A/mcc_taxonomy.yaml")["mccs"]}
@@ -61,6 +63,8 @@ def test_every_volume_recomputed():
         )
         mine = np.flatnonzero(sites.merchant_id == merchant)
         scale = sum(sites.site_scale_q[mine].tolist()) / 2**20
+        outlets = np.array([float(max(1, int(sites.sites[mine].sum())))])
+        scale *= float(KERNELS.exp_map(x=POLICY["chain_premium"] * KERNELS.log_map(x=outlets))[0])
         physical = CLASSES[own]["weekly_volume_per_site_median"] * common * scale * (1.0 - share)
         for group in mine.tolist():
             key = (merchant, int(sites.legal_country_iso[group]), int(sites.tzid[group]))

@@ -46,6 +46,7 @@ from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.segments.entities_6a.tenure import NEVER
 from sim.segments.entities_6a.terminals import os_tables
 from sim.segments.intensity_5a.trade_hours import trade_hours
+from sim.segments.merchants_1a.chains import most_outlets
 from sim.segments.merchants_1a.countries import eligible_markets, sized_by
 from sim.segments.merchants_1a.footprint import town_candidates
 from sim.segments.merchants_1a.market import affinity
@@ -213,9 +214,11 @@ def _chain(case: Case) -> tuple[Array, Array]:
     policy, mean = case.ctx.params.outlet_policy_1A.outlets, _chain_mean(case)
     size = _size(case.rows.merchant_id, case.fields.merchant_id)
     drawn = zip(case.word.tolist(), mean.tolist(), strict=True)
-    return np.array(
-        [invert_count(open52(word), mu, float(policy.dispersion), 1) for word, mu in drawn]
-    ), size - 1
+    merchants = case.ctx.load("merchant_catalogue_1A")
+    mine = merchants.take(np.searchsorted(merchants.merchant_id, case.fields.merchant_id))
+    most = most_outlets(case.ctx, mine).astype(np.int64) - 1
+    counts = [invert_count(open52(word), mu, float(policy.dispersion), 1) for word, mu in drawn]
+    return np.minimum(np.array(counts), most), size - 1
 
 
 def _chain_mean(case: Case) -> Array:
@@ -228,7 +231,8 @@ def _chain_mean(case: Case) -> Array:
         ctx.stream("1A.outlet_scale"), np.zeros_like(case.fields.merchant_id), case.fields.merchant_id
     )
     return np.minimum(
-        law.site_mean[kind] * lognormal(words, policy.tail_sigma, True), float(policy.largest_mean)
+        law.site_mean[kind] * (policy.mean_permille / 1000.0) * lognormal(words, policy.tail_sigma, True),
+        float(policy.largest_mean),
     )
 
 

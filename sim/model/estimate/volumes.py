@@ -22,8 +22,9 @@ from sim.state.model import Facts
 
 # Measured on worlds built with the packaged priors (demo and small, seeds 42 and 7), where no prior says it
 # directly.
-KEYS_OF_SHOPS = 1.12  # countries and zones a merchant sells from in shops
-KEYS_OF_ONLINE = 6.5  # and one with customers online
+KEYS_OF_SHOPS = 1.04  # countries and zones a merchant sells from in shops
+KEYS_OF_ONLINE = 1.25  # and one with customers online, times the world's countries to the power below
+KEYS_POWER = 0.37
 _FIGURES = ("outlets", "keys", "weekly", "arrivals")
 _STEPS = 64
 
@@ -73,6 +74,7 @@ class _Law:
     """Means by trade (in the order of the taxonomy's MCCs), channel and country."""
 
     def __init__(self, facts: Facts) -> None:
+        self.facts = facts
         self.params, self.words, self.scenarios = facts.params, facts.vocabularies, facts.scenarios
         tables = {name: facts.reference.frame(name, self.words) for name in ("cities", "countries")}
         self.cities, self.countries = tables["cities"], tables["countries"]
@@ -95,7 +97,7 @@ class _Law:
         )
         home = np.zeros(len(self.words["country"]))
         home[self.countries.country_iso] = size / size.sum()
-        shops = self.in_shops * self.outlets * float((home * self.site_scale).sum())
+        shops = self.in_shops * self.outlets_sold * float((home * self.site_scale).sum())
         weeks = self.weeks @ home
         arrivals = shops * weeks[self.own_class] + self.online * weeks[self.online_class][:, None]
         scale = float(self.demand.volume_scale)
@@ -117,7 +119,8 @@ class _Law:
         sites = np.add.reduceat(self.site_scale[country], starts)
         trade = np.searchsorted(self.mcc, np.where(first.present("law_mcc"), first.law_mcc, first.mcc))
         outlets = np.where(given, count, self.outlets[trade, first.channel])
-        scale = np.where(given, sites, self.outlets[trade, first.channel] * self.site_scale[first.country])
+        sold = self.outlets_sold[trade, first.channel] * self.site_scale[first.country]
+        scale = np.where(given, sites * count ** float(self.demand.chain_premium), sold)
         own = np.where(
             first.present("demand_class"), first.demand_class, self.own_class[trade, first.channel]
         )
@@ -230,24 +233,42 @@ class _Law:
     def online(self) -> Array:
         """Mean weekly volume online, before `volume_scale`: trades x channels."""
         at = self.online_class
-        sigma = np.array(
-            [self.classes[name].site_sigma for name in self.words["demand_class"]], dtype=np.float64
-        )
+        sigma = float(self.demand.virtual_sigma)
         (hybrid, only), times = self.odds, self.demand.virtual_multiplier
         shares = hybrid * self.hybrid_share * times["HYBRID"] + only * times["VIRTUAL_ONLY"]
-        volume: Array = shares * self.channel * (self.median[at] * np.exp(sigma[at] ** 2 / 2))[:, None]
+        volume: Array = shares * self.channel * (self.median[at] * np.exp(sigma**2 / 2))[:, None]
         return volume
 
     @cached_property
     def keys(self) -> Array:
         """Mean number of keys: trades x channels."""
         online = self.odds[0] + self.odds[1]
-        mean_keys: Array = (1.0 - online) * KEYS_OF_SHOPS + online * KEYS_OF_ONLINE
+        mean_keys: Array = (
+            1.0 - online
+        ) * KEYS_OF_SHOPS + online * KEYS_OF_ONLINE * self.countries_of_world**KEYS_POWER
         return mean_keys
+
+    @cached_property
+    def countries_of_world(self) -> int:
+        """Countries of the world: those of the user's file, or as many as policy says."""
+        rows = self.facts.externals.get(MERCHANTS_INPUT)
+        if rows is not None and self.params["merchant_universe_1A"].when_supplied == "replace":
+            own = [rows.country, rows.outlet_country[rows.present("outlet_country")]]
+            return len(np.unique(np.concatenate(own)))
+        return min(int(self.params["footprint_policy_1A"].countries), len(self.countries))
 
     @cached_property
     def outlets(self) -> Array:
         """Mean number of outlets where they are drawn: trades x channels."""
+        return self._chains(0.0)
+
+    @cached_property
+    def outlets_sold(self) -> Array:
+        """What the outlets sell on average in units of a single outlet's volume: trades x channels."""
+        return self._chains(float(self.demand.chain_premium))
+
+    def _chains(self, premium: float) -> Array:
+        """Mean of outlets ** (1 + premium): trades x channels."""
         policy = self.params["outlet_policy_1A"]
         chain = (
             np.array([entry.multi_site_permille for entry in self.trades])
@@ -258,12 +279,15 @@ class _Law:
         sigma, kappa = policy.outlets.tail_sigma, policy.outlets.dispersion
         steps = np.array([NormalDist().inv_cdf((step + 0.5) / _STEPS) for step in range(_STEPS)])
         tail = np.exp(sigma * steps - sigma * sigma / 2)
-        mean = np.minimum(
-            np.array([entry.site_mean for entry in self.trades])[:, None] * tail, policy.outlets.largest_mean
-        )
-        further = (mean / (1.0 - (1.0 + mean / kappa) ** -kappa)).mean(axis=1)
-        mean_outlets: Array = 1.0 + (np.minimum(chain, 1.0) * further)[:, None] * open_to
-        return mean_outlets
+        site_mean = np.array([entry.site_mean for entry in self.trades]) * policy.outlets.mean_permille / 1000
+        mean = np.minimum(site_mean[:, None] * tail, policy.outlets.largest_mean)
+        cut = 1.0 - (1.0 + mean / kappa) ** -kappa
+        further = mean / cut
+        spread = np.sqrt(np.log(np.maximum((mean + mean**2 / kappa + mean**2) / cut / further**2, 1.0)))
+        sizes = 1.0 + further[:, :, None] * np.exp(spread[:, :, None] * (steps - spread[:, :, None] / 2))
+        whole = (sizes ** (1.0 + premium)).mean(axis=(1, 2))
+        chains: Array = 1.0 + (np.minimum(chain, 1.0) * (whole - 1.0))[:, None] * open_to
+        return chains
 
     @cached_property
     def site_scale(self) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.model.estimate.drawn import MOST_OUTLETS, drawn_volumes
+from sim.model.estimate.places import expected_places
 from sim.model.estimate.volumes import Volumes, expected_volumes
 from sim.recipes.horizon import horizon_of
 from sim.state.model import Facts, Rehearse
@@ -19,7 +20,7 @@ BYTES_PER_PARTY = 113  # all of 6A
 
 
 def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
-    """Rough volumes: merchants, days, buckets, keys, arrivals, parties, bytes on disk.
+    """Rough volumes: countries, metros, merchants, days, buckets, keys, arrivals, parties, bytes on disk.
 
     Volumes are expectations for worlds near their mean, and drawn for small ones, whose few large merchants
     decide.
@@ -42,6 +43,7 @@ def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
     arrivals = round(volumes.arrivals * len(horizons))
     parties = _parties(facts.params["population_prior_6A"], volumes)
     return {
+        **expected_places(facts),
         "merchants": volumes.merchants,
         "days": longest.days,
         "buckets": longest.buckets,

@@ -1,13 +1,14 @@
 """5A.S1: the class and the weekly volume of each (merchant, country, time zone).
 
-    physical = class median x brand x sum of site scales x channel multiplier
+    physical = class median x brand x sum of site scales x outlets ** chain premium x channel multiplier
                x group weight x (1 - virtual share)
     virtual  = class median x brand x lognormal x channel and virtual multiplier
                x edge group weight x virtual share
 
 The class follows from MCC and channel; the virtual part uses the MCC's card_not_present class. A key with
 both parts is shaped by the class of the larger one. Brand is one factor a merchant; site scales are 2B's, so
-a chain's zones are not drawn anew.
+a chain's zones are not drawn anew. A generated merchant is at most as large as its home market allows
+(`market_volumes.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,15 @@ from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.join import look_up, match
 from sim.recipes.supplied import replaced
-from sim.recipes.weights import as_share
+from sim.recipes.weights import POWER_NEEDS, as_share, power
 from sim.recipes.words import WORDS_NEEDS, word
+from sim.segments.intensity_5a.market_volumes import (
+    MARKET_VOLUMES_NEEDS,
+    MarketCounts,
+    count_markets,
+    market_check,
+    within_market,
+)
 from sim.segments.intensity_5a.profile_counts import LARGEST, ProfileCounts, count_coverage, of_the_largest
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -43,8 +51,8 @@ STATE = State(
     writes=("merchant_zone_profile_5A",),
     streams=("5A.virtual_scale",),
     kernels=("lognormal_factor",),
-    counts=(ProfileCounts,),
-    uses=(WORDS_NEEDS,),
+    counts=(ProfileCounts, MarketCounts),
+    uses=(MARKET_VOLUMES_NEEDS, POWER_NEEDS, WORDS_NEEDS),
 )
 
 _VOLUME_BITS = 30
@@ -56,10 +64,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     merchants = _merchants(ctx)
     sites = ctx.load(
         "s4_group_weights_2B",
-        columns=("merchant_id", "legal_country_iso", "tzid", "weight_q", "site_scale_q"),
+        columns=("merchant_id", "legal_country_iso", "tzid", "sites", "weight_q", "site_scale_q"),
     )
     edges = ctx.load("edge_group_weights_3B", columns=("merchant_id", "country_iso", "tzid", "weight_q"))
-    physical, virtual = _as_given(ctx, merchants, *_merchant_volumes(ctx, merchants, sites))
+    volumes = within_market(ctx, merchants, *_merchant_volumes(ctx, merchants, sites))
+    physical, virtual = _as_given(ctx, merchants, *volumes)
     at_site = look_up(merchants.merchant_id, sites.merchant_id)
     at_edge = look_up(merchants.merchant_id, edges.merchant_id)
     rows = _keys(
@@ -72,6 +81,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     profile = _profile(ctx, merchants, rows)
     _count_given(ctx, merchants, profile)
+    count_markets(ctx, merchants, profile)
     groups = (at_site, sites.legal_country_iso, sites.weight_q), (at_edge, edges.country_iso, edges.weight_q)
     count_coverage(ctx, merchants["virtual_share"], *groups, profile)
     ctx.count(
@@ -107,6 +117,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             {"off": 0},
             "the keys of a merchant sum to the weekly_volume its user gave, times the scale, to 2**-20 of it",
         ),
+        market_check(ctx, totals),
         Check("largest weekly volume", seen.too_large == 0, seen.too_large, 0, f"keys above {limit} a week"),
     ]
 
@@ -131,7 +142,10 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
 
 def _merchants(ctx: Context) -> Frame:
     """Merchants with class codes and virtual share, sorted by id."""
-    merchants = ctx.load("merchant_catalogue_1A", columns=("merchant_id", "mcc", "channel", "brand_factor"))
+    merchants = ctx.load(
+        "merchant_catalogue_1A",
+        columns=("merchant_id", "mcc", "channel", "home_country_iso", "brand_factor"),
+    )
     modes = ctx.load("virtual_classification_3B", columns=("merchant_id", "virtual_mode", "virtual_share"))
     if not np.array_equal(merchants.merchant_id, modes.merchant_id):
         refuse(
@@ -152,7 +166,12 @@ def _merchants(ctx: Context) -> Frame:
     weekly = replaced(
         merchants.merchant_id, np.zeros(len(merchants), dtype=np.float64), given, "weekly_volume"
     )
-    merchants = merchants.with_columns(own_class=own, online_class=online, given_volume=weekly)
+    merchants = merchants.with_columns(
+        own_class=own,
+        online_class=online,
+        given_volume=weekly,
+        generated=~np.isin(merchants.merchant_id, given.merchant_id),
+    )
     return merchants.with_columns(virtual_mode=modes.virtual_mode, virtual_share=modes.virtual_share)
 
 
@@ -195,12 +214,14 @@ def _merchant_volumes(ctx: PartitionContext, merchants: Frame, sites: Frame) -> 
     offsets = run_offsets(sites.merchant_id)
     owner = look_up(merchants.merchant_id, sites.merchant_id[offsets[:-1].astype(np.int64)])
     scale[owner] = sum_by_run(sites.site_scale_q, offsets).astype(np.float64) * _SCALE_UNIT
+    outlets = np.ones(len(merchants), dtype=np.float64)
+    outlets[owner] = sum_by_run(sites.sites.astype(np.uint64), offsets).astype(np.float64)
+    scale = scale * power(ctx, outlets, policy.chain_premium)
     physical = median[merchants.own_class] * common * scale * (1.0 - merchants.virtual_share)
 
     virtual = np.zeros(len(merchants), dtype=np.float64)
     online = np.flatnonzero(merchants.virtual_share > 0.0)
-    sigma = np.array([classes[name].site_sigma for name in names], dtype=np.float64)
-    drawn = _virtual_scale(ctx, merchants.merchant_id[online], sigma[merchants.online_class[online]])
+    drawn = _virtual_scale(ctx, merchants.merchant_id[online], policy.virtual_sigma)
     modes = ctx.vocabulary("virtual_mode")
     mode = np.array(
         [policy.virtual_multiplier[name] if name != "NON_VIRTUAL" else 0.0 for name in modes],
@@ -246,9 +267,10 @@ def _count_given(ctx: PartitionContext, merchants: Frame, profile: Frame) -> Non
     ctx.count(ProfileCounts.given_off, int(((wanted > 0.0) & (np.abs(found - wanted) > slack)).sum()))
 
 
-def _virtual_scale(ctx: PartitionContext, merchant_id: Array, sigma: Array) -> Array:
+def _virtual_scale(ctx: PartitionContext, merchant_id: Array, spread: float) -> Array:
     """Lognormal size of a merchant's virtual demand, median 1: float64, one draw a merchant."""
     x = word(ctx, "5A.virtual_scale", merchant_id=merchant_id)
+    sigma = np.full(len(merchant_id), spread, dtype=np.float64)
     factor: Array = ctx.kernels.lognormal_factor(x=x, mu=np.zeros(len(merchant_id)), sigma=sigma)
     return factor
 

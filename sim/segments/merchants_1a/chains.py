@@ -30,15 +30,18 @@ _POISSON_PART = 512.0  # largest mean of one inversion; policy keeps reaches bel
 
 CHAINS_NEEDS = Needs(
     reads={"world_markets_1A": ROW_LEVEL},
-    config=("outlet_policy_1A",),
+    config=("demand_classes_5A", "demand_policy_5A", "mcc_taxonomy_1A", "outlet_policy_1A"),
     streams=("1A.foreign_choice", "1A.foreign_reach", "1A.multi_site", "1A.outlet_count", "1A.outlet_scale"),
     kernels=("bounded_integer", "draw_counts", "lognormal_factor", "race_key"),
     uses=(LARGEST_REMAINDER_NEEDS, MARKET_NEEDS, POWER_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS),
 )
 
 
-def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
-    """Outlets of each merchant: uint64, n, at least 1; counts what the outlet law expected."""
+def sizes(ctx: PartitionContext, merchants: Frame, generated: Array) -> Array:
+    """Outlets of each merchant: uint64, n, at least 1; counts what the outlet law expected.
+
+    `generated` (bool, n) says which merchants are not the user's: their chains have a largest size.
+    """
     policy = ctx.params.outlet_policy_1A
     outlets = np.ones(len(merchants), dtype=np.uint64)
     open_to = np.flatnonzero(merchants.channel != ctx.code("channel", "card_not_present"))
@@ -56,7 +59,8 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     tail = ctx.kernels.lognormal_factor(
         x=word(ctx, "1A.outlet_scale", merchant_id=merchant_id), mu=sigma * sigma * -0.5, sigma=sigma
     )
-    mean = np.minimum(law.site_mean[kind] * tail, np.float64(policy.outlets.largest_mean))
+    mean = law.site_mean[kind] * (np.float64(policy.outlets.mean_permille) / 1000.0)
+    mean = np.minimum(mean * tail, np.float64(policy.outlets.largest_mean))
     at = ctx.address("1A.outlet_count", merchant_id=merchant_id)
     further, draws = ctx.kernels.draw_counts(
         key=ctx.stream("1A.outlet_count"),
@@ -70,7 +74,31 @@ def sizes(ctx: PartitionContext, merchants: Frame) -> Array:
     ctx.ledger(at, draws=draws)
     _expect(ctx, mean, further)
     outlets[chain] += further.astype(np.uint64)
+    most = most_outlets(ctx, merchants.take(chain))
+    outlets[chain] = np.where(generated[chain], np.minimum(outlets[chain], most), outlets[chain])
     return outlets
+
+
+def most_outlets(ctx: Context, chains: Frame) -> Array:
+    """Outlets with which a chain sells, on average, what its home market allows: uint64, n, at least 2."""
+    demand, classes = ctx.params.demand_policy_5A, ctx.params.demand_classes_5A.classes
+    mccs = sorted(ctx.params.mcc_taxonomy_1A.mccs, key=lambda entry: int(entry.mcc))
+    near = np.array(
+        [
+            [
+                classes[entry.demand_class[name]].weekly_volume_per_site_median
+                * demand.channel_multiplier[name]
+                for name in ctx.vocabulary("channel")
+            ]
+            for entry in mccs
+        ]
+    )
+    markets = ctx.load("world_markets_1A", columns=("country_iso", "largest_volume"))
+    largest = np.zeros(len(ctx.vocabulary("country")))
+    largest[markets.country_iso] = markets.largest_volume
+    one = near[look_up(taxonomy(ctx).mcc, chains.mcc), chains.channel] * chains.brand_factor
+    most = power(ctx, largest[chains.home_country_iso] / one, 1.0 / (1.0 + demand.chain_premium))
+    return np.clip(np.floor(most), 2.0, np.float64(_LARGEST)).astype(np.uint64)
 
 
 def spread(ctx: PartitionContext, merchants: Frame, outlets: Array) -> Frame:

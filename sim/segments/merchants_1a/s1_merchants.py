@@ -26,6 +26,7 @@ from sim.segments.merchants_1a.countries import (
     world_markets,
 )
 from sim.segments.merchants_1a.footprint import FOOTPRINT_NEEDS, world_footprint
+from sim.segments.merchants_1a.size_law import SIZE_LAW_NEEDS, limited_markets
 from sim.segments.merchants_1a.taxonomy import TAXONOMY_NEEDS, channel_permille, require_consistent, taxonomy
 from sim.segments.merchants_1a.world_checks import WORLD_CHECKS_NEEDS, WorldCounts, count_world, world_checks
 from sim.state.context import Context, PartitionContext
@@ -57,7 +58,7 @@ STATE = State(
     streams=(*_ONE_EACH, "1A.merchant_brand"),
     kernels=("bounded_integer", "lognormal_factor"),
     counts=(Counts, WorldCounts),
-    uses=(COUNTRIES_NEEDS, FOOTPRINT_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS, WORLD_CHECKS_NEEDS),
+    uses=(COUNTRIES_NEEDS, FOOTPRINT_NEEDS, SIZE_LAW_NEEDS, TAXONOMY_NEEDS, WORDS_NEEDS, WORLD_CHECKS_NEEDS),
 )
 
 
@@ -78,6 +79,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     require_consistent(ctx)
     markets = world_markets(ctx)
     footprint = world_footprint(ctx, markets)
+    markets = limited_markets(ctx, markets, footprint)
     count_world(ctx, markets, footprint)
     generated = _generated(ctx, sized_by(ctx, markets, "merchant_weight"))
     supplied = _supplied(ctx, generated.merchant_id)

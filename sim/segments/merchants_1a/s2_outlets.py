@@ -74,7 +74,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     drawn = merchants.take(~np.isin(merchants.merchant_id, given.merchant_id))
     brought = _brought(supplied)
     law = replaced(drawn.merchant_id, drawn.mcc, brought, "law_mcc")
-    rows = concat([_drawn_rows(ctx, drawn.with_columns(mcc=law)), given]).sort(
+    generated = ~np.isin(drawn.merchant_id, supplied.merchant_id)
+    rows = concat([_drawn_rows(ctx, drawn.with_columns(mcc=law), generated), given]).sort(
         "merchant_id", "legal_country_iso"
     )
     pairs = run_offsets(rows.merchant_id, rows.legal_country_iso)
@@ -111,8 +112,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     ]
 
 
-def _drawn_rows(ctx: PartitionContext, merchants: Frame) -> Frame:
-    places = spread(ctx, merchants, sizes(ctx, merchants))
+def _drawn_rows(ctx: PartitionContext, merchants: Frame, generated: Array) -> Frame:
+    places = spread(ctx, merchants, sizes(ctx, merchants, generated))
     offset = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(places.outlets)])
     row, _ = ctx.kernels.expand_rows(offset=offset, dims={"m": int(offset[-1])})
     nowhere = np.zeros(len(row), dtype=np.int32)
