@@ -200,6 +200,7 @@ def build(
         "virtual_settlement_3B": settlement,
         "tz_timetable_cache": timetable(),
         "merchant_zone_profile_5A": profile,
+        "merchant_supplied_1A": nothing_supplied(),
         **_hours(np.random.default_rng(seed), catalogue, profile, volume),
         "s7_merchant_life_5A": _eternal(catalogue),
         "s8_trade_seasons_5A": Frame(

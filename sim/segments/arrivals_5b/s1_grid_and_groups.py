@@ -23,7 +23,7 @@ from sim.state.totals import Totals
 
 
 class Counts(Counters):
-    """Keys and groups of each scenario: how many, how large, how many keys share theirs."""
+    """Keys of generated merchants and groups of each scenario: how many, how large, how many share theirs."""
 
     keys = PerScenario(Scalar())
     groups = PerScenario(Scalar())
@@ -36,7 +36,11 @@ class Counts(Counters):
 STATE = State(
     id="5B.S1",
     title="Time grid and groups",
-    reads={"scenario_manifest_5A": ROW_LEVEL, "merchant_zone_profile_5A": ROW_LEVEL},
+    reads={
+        "scenario_manifest_5A": ROW_LEVEL,
+        "merchant_zone_profile_5A": ROW_LEVEL,
+        "merchant_supplied_1A": ROW_LEVEL,
+    },
     config=("time_grid_policy_5B", "grouping_policy_5B", "arrival_placement_policy_5B", "realism_gates_5B"),
     writes=("s1_time_grid_5B", "s1_grouping_5B"),
     per_scenario=True,
@@ -61,8 +65,11 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Grid and groups of one scenario."""
     manifest = ctx.load("scenario_manifest_5A", scenario=part.scenario)
     grouping = _groups(ctx, int(manifest.band[0]))
-    _, members = np.unique(grouping.group_id, return_counts=True)
-    ctx.count(Counts.keys[part.scenario], len(grouping))
+    # The user's own merchants are as they are: a hundred shops of one trade in one town are one group.
+    supplied = ctx.load("merchant_supplied_1A", columns=("merchant_id",)).merchant_id
+    generated = ~np.isin(grouping.merchant_id, supplied)
+    _, members = np.unique(grouping.group_id[generated], return_counts=True)
+    ctx.count(Counts.keys[part.scenario], int(np.count_nonzero(generated)))
     ctx.count(Counts.groups[part.scenario], len(members))
     ctx.count(Counts.largest[part.scenario], int(members.max(initial=0)))
     ctx.count(Counts.shared[part.scenario], int(members[members > 1].sum()))

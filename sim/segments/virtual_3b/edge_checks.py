@@ -35,6 +35,7 @@ class EdgeCounts(Counters):
     countries_squared = Scalar()
     top_weight = Scalar()
     home_weight = Scalar()
+    home_expected = Scalar()
     mix_observed = Vector("country")
     mix_expected = Vector("country")
     mix_spread = Vector("country")
@@ -69,6 +70,8 @@ def count_edges(ctx: PartitionContext, law: CountryLaw, online: Frame, edges: Fr
     ctx.count(EdgeCounts.countries_squared, int((per_merchant * per_merchant).sum()))
     ctx.count(EdgeCounts.top_weight, int(top.sum()) >> 10)
     ctx.count(EdgeCounts.home_weight, int(edges.weight_q[edges.country_iso == home].sum()) >> 10)
+    at_home = law.share_q[cell, cell % law.countries]
+    ctx.count(EdgeCounts.home_expected, int((at_home >> np.uint64(10)).sum()))
     ctx.count(EdgeCounts.mix_observed, (observed >> np.uint64(10)).astype(np.int64))
     ctx.count(
         EdgeCounts.mix_expected,
@@ -118,7 +121,14 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
     unit = merchants * (WEIGHT_TOTAL >> 10)
     spread = _variation(merchants, edges, seen.edges_squared)
     breadth = _variation(merchants, seen.countries, seen.countries_squared)
-    home = (gates.home_min_permille, gates.home_max_permille)
+    # In a world of few countries, or of countries far apart, there is hardly anywhere else to sell: what the
+    # law gives these merchants is never out of bounds, and then countries need not vary.
+    due = seen.home_expected * 1000 // unit
+    home = (
+        min(gates.home_min_permille, due - gates.home_slack_permille),
+        max(gates.home_max_permille, due + gates.home_slack_permille),
+    )
+    several = due <= gates.home_max_permille
     top = (gates.top_edge_min_permille, gates.top_edge_max_permille)
     return [
         *result,
@@ -131,14 +141,14 @@ def edge_checks(ctx: Context, totals: Totals, footprint: str, edge: str) -> list
         between_check(
             "countries a merchant vary",
             breadth,
-            (gates.countries_cv_permille, 10_000),
+            (gates.countries_cv_permille if several else 0, 10_000),
             "coefficient of variation, permille",
         ),
         between_check(
             "demand from home",
             seen.home_weight * 1000 // unit,
             home,
-            "weight of edges in the home country, permille",
+            f"weight of edges in the home country, permille; the law gives these merchants {due}",
         ),
         between_check(
             "largest edge",

@@ -154,22 +154,29 @@ def _countries(ctx: Context) -> Frame:
             do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
             error=ValidationError,
         )
+    # Merchants of small countries may sell to more customers than there are people: visitors.
+    people = _people(ctx, used)
+    party_total = min(party_total, int(people.sum()))
     parties = _between(
-        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _caps(ctx, used, party_total), party_total
+        ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _caps(ctx, people, party_total), party_total
     )
     return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
 
 
-def _caps(ctx: Context, used: Array, party_total: int) -> Array:
-    """Greatest number of parties of each country: uint64."""
+def _people(ctx: Context, used: Array) -> Array:
+    """Most parties that each country has people for: int64."""
     prior, table = ctx.params.population_prior_6A, ctx.reference("countries")
     people = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
     people[table.country_iso] = table.population
+    most: Array = people[used] * prior.parties_per_inhabitant_max_permille // 1000
+    return most
+
+
+def _caps(ctx: Context, people: Array, party_total: int) -> Array:
+    """Greatest number of parties of each country, `people` at most: uint64."""
     # A world of one country has everybody there.
-    permille = prior.country_share_max_permille if len(used) > 1 else 1000
-    share = np.full(len(used), party_total * permille // 1000)
-    most: Array = np.minimum(share, people[used] * prior.parties_per_inhabitant_max_permille // 1000)
-    return most.astype(np.uint64)
+    permille = ctx.params.population_prior_6A.country_share_max_permille if len(people) > 1 else 1000
+    return np.minimum(party_total * permille // 1000, people).astype(np.uint64)
 
 
 def _between(ctx: Context, weight: Array, cap: Array, party_total: int) -> Array:
