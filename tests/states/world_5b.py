@@ -211,7 +211,6 @@ def build(
                 "factor": np.zeros(0),
             }
         ),
-        "merchant_supplied_1A": nothing_supplied(),
     }
     for name, frame in single.items():
         made.store.parts[(name, None)] = [frame]

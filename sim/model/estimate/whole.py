@@ -16,7 +16,7 @@ from sim.state.model import Facts, Rehearse
 # Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
 BYTES_PER_ARRIVAL = 6
 BYTES_PER_KEY_BUCKET = 42
-BYTES_PER_PARTY = 113  # all of 6A
+BYTES_PER_PARTY = 228  # all of 6A
 
 
 def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
