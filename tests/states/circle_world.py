@@ -26,7 +26,7 @@ def circles(base: Frame) -> dict[str, list[Frame]]:
             continue
         number[country] = number.get(country, 0) + 1
         kind = lead // EVERY % len(kinds)
-        found.append((country, number[country], 1000 + lead, kind, size, int(base.party_id[lead])))
+        found.append((country, number[country], 1000 + lead, kind, size, int(base.party_id[lead]), 20_400))
         for seat in range(size):
             role = roles.index("LEADER" if seat == 0 else "MEMBER")
             party = int(base.party_id[lead + seat])
@@ -42,6 +42,7 @@ def circles(base: Frame) -> dict[str, list[Frame]]:
                 ("circle_kind", np.int16),
                 ("members", np.uint16),
                 ("leader_party_id", np.uint64),
+                ("started_on", np.int32),
             )
         )
     }

@@ -107,6 +107,11 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
         _column(base, f"owner_{name}_id") for name in ("household", "party", "merchant")
     )
     at_home, seen_abroad, kind = defaultdict(set), Counter(), base.ip_type.tolist()
+    members = made.store.load("s9_circle_members_6A")
+    circle = dict(zip(members.party_id.tolist(), members.circle_id.tolist(), strict=True))
+    visited = defaultdict(set)
+    for party, id in circle.items():
+        visited[household[party - 1]].add(id)
     for ip, _, device, party, merchant in _links(rows):
         who = party if party is not None else owner[device - 1] if device is not None else None
         place = ip_country[ip - 1]
@@ -116,8 +121,11 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
         elif device is not None:
             assert devices.home_country_iso[device - 1] == place
         if homes[ip - 1] is not None:
-            assert household[who - 1] == homes[ip - 1] and merchant is None
-            at_home[homes[ip - 1]].add(who)
+            assert merchant is None
+            if household[who - 1] == homes[ip - 1]:
+                at_home[homes[ip - 1]].add(who)
+            else:
+                assert circle[who] in visited[homes[ip - 1]]
         elif premises[ip - 1] is not None:
             assert who == premises[ip - 1] or (device is not None and retail[who - 1])
         elif sites[ip - 1] is not None:
@@ -133,7 +141,10 @@ def test_homes_serve_one_household_and_premises_one_organisation(entities: Built
 
 
 def test_caps_are_never_exceeded(entities: Built) -> None:
-    rows = entities[1]
+    made, rows = entities
+    circled = set(made.store.load("s9_circle_members_6A").party_id.tolist())
+    base = rows["s4_device_base_6A"]
+    owner = dict(zip(base.device_id.tolist(), _column(base, "primary_party_id"), strict=True))
     kinds = [vocabularies()["ip_type"][kind] for kind in rows["s4_ip_base_6A"].ip_type.tolist()]
     devices, parties = Counter(), Counter()
     own = Counter()
@@ -146,8 +157,10 @@ def test_caps_are_never_exceeded(entities: Built) -> None:
     assert all(count <= PRIOR["devices_per_ip"][kinds[ip - 1]] for ip, count in devices.items())
     assert all(count <= PRIOR["parties_per_home"] for count in parties.values())
     at_home = {"RESIDENTIAL": 2, "CORPORATE": 1}  # a home may change its address once
-    for (_, kind), count in own.items():
-        assert count <= PRIOR["ips_per_device"].get(kind, 0) + at_home.get(kind, 0)
+    for (device, kind), count in own.items():
+        most = PRIOR["ips_per_device"].get(kind, 0) + at_home.get(kind, 0)
+        # Members of circles use one or two addresses of their leader as well.
+        assert count <= most + 2 * (owner.get(device) in circled)
     base = rows["s4_ip_base_6A"]
     assert base.devices.tolist() == [devices[ip] for ip in base.ip_id.tolist()]
     assert max(parties.values()) > 1 and max(devices.values()) > 100

@@ -26,6 +26,7 @@ class CircleRows:
         account_id: uint64, m: account that it brings, 0 for none.
         id: uint64, c.
         size: int64, c: members.
+        start: int32, c: day on which it begins.
         kind: int16, c: codes of `circle_kind`.
         led: bool, c: whether its leader is here, and not abroad.
         ring_id: uint64, c: 0 for the honest.
@@ -39,6 +40,7 @@ class CircleRows:
     account_id: Array
     id: Array
     size: Array
+    start: Array
     kind: Array
     led: Array
     ring_id: Array
@@ -77,6 +79,7 @@ def circle_rows(ctx: Context, first_party: int, parties: int) -> CircleRows:
         np.where(mates.present("account_id"), mates.account_id, np.uint64(0)),
         mine.circle_id,
         size,
+        mine.started_on.astype(np.int32),
         mine.circle_kind,
         mine.present("leader_party_id"),
         np.where(mine.present("ring_id"), mine.ring_id, np.uint64(0)),

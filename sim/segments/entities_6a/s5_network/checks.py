@@ -222,7 +222,7 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
         Check("devices with an address", enough, [covered, devices], f"{gates.coverage_permille} permille")
     )
     result += mix_checks(ctx, totals)
-    most = int(sum(int(value) for _, value in ctx.params.ip_prior_6A.ips_per_device.items())) + 1
+    most = int(sum(int(value) for _, value in ctx.params.ip_prior_6A.ips_per_device.items())) + 3
     figures = percentiles(seen.ips_a_device)
     result.append(Check("addresses a device", figures["max"] <= most, figures, {"max": most}))
     for code, (name, figures) in enumerate(zip(names, _degree_figures(ctx, totals), strict=True)):

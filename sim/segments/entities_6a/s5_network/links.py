@@ -33,6 +33,9 @@ class Users:
         merchant: uint64: their ids.
         renewed: int64, one an address: position of the one that its home has after it, -1 for none.
         lines: Days of each address that somebody owns.
+        hub_device: int64, h: devices that use an address of their circle ...
+        hub_ip: int64, h: ... this one.
+        hub_days: When.
     """
 
     own: Array
@@ -42,6 +45,9 @@ class Users:
     merchant: Array
     renewed: Array
     lines: Days
+    hub_device: Array
+    hub_ip: Array
+    hub_days: Days
 
     def second(self, ip: Array) -> tuple[Array, Array]:
         """Who has a second address: int64 rows, ascending by it, and the address of each.
@@ -77,7 +83,7 @@ def link_frame(
         first_ip: Id of the first address.
     """
     many = len(addresses.kind)
-    own = np.bincount(users.own, minlength=many)
+    own = np.bincount(np.concatenate((users.own, users.hub_ip)), minlength=many)
     mover, new_home = users.second(users.own)
     member, new_line = users.second(users.party_ip)
     devices = own + np.bincount(new_home, minlength=many)
@@ -96,8 +102,11 @@ def link_frame(
     role = np.repeat(device_roles(ctx)[addresses.kind], links)
     columns = {name: np.zeros(total, dtype=np.uint64) for name in IP_IDS}
     first, last = np.zeros(total, dtype=np.int32), np.zeros(total, dtype=np.int32)
-    held = np.concatenate((np.arange(len(users.own)), mover))
-    home = np.concatenate((users.own, new_home))
+    held = np.concatenate((np.arange(len(users.own)), mover, users.hub_device))
+    home = np.concatenate((users.own, new_home, users.hub_ip))
+    lined = np.concatenate((users.own, new_home))
+    since = np.concatenate((users.lines.first[lined], users.hub_days.first))
+    until = np.concatenate((users.lines.last[lined], users.hub_days.last))
     order = _by_address(home)
     held, home = held[order], home[order]
     rows = _rows(home, np.bincount(home, minlength=many), start)
@@ -105,7 +114,7 @@ def link_frame(
         ids["device_id"][held],
         ids["owner_party_id"][held],
     )
-    first[rows], last[rows] = users.lines.first[home], users.lines.last[home]
+    first[rows], last[rows] = since[order], until[order]
     for dealt in users.dealt:
         rows = np.repeat(
             start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree

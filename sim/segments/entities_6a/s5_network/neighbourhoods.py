@@ -52,6 +52,8 @@ def _different(users: Users, owner: Array, many: int) -> Array:
     met = np.ones(many, dtype=np.int64)
     for dealt in users.dealt:
         met += dealt.met
+    # Parties do not meet an address of their circle elsewhere (`hub_links`).
+    met += np.bincount(owner[users.hub_device], minlength=many)
     # Homes and premises of several addresses: devices that are not on their owner's own.
     mine = np.flatnonzero(owner >= 0)
     apart = mine[users.own[mine] != users.party_ip[owner[mine]]]

@@ -10,6 +10,7 @@ from sim.recipes.horizon import Horizon
 from sim.recipes.join import look_up
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.recipes.words import WORDS_NEEDS, word, words
+from sim.segments.entities_6a.circle_members import CIRCLE_ROWS_NEEDS, circle_rows
 from sim.segments.entities_6a.country_partitions import span
 from sim.segments.entities_6a.households import (
     HOUSEHOLDS_NEEDS,
@@ -22,6 +23,7 @@ from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, cells_o
 from sim.segments.entities_6a.s5_network.asking import Asking, Ground
 from sim.segments.entities_6a.s5_network.days import OPEN, Days, change_day, lines
 from sim.segments.entities_6a.s5_network.guests import GUESTS_NEEDS, Guests, guests_of, links_away
+from sim.segments.entities_6a.s5_network.hubs import HUBS_NEEDS, hub_days, hub_links
 from sim.segments.entities_6a.s5_network.inward import (
     INWARD_NEEDS,
     NetworkTargets,
@@ -62,9 +64,11 @@ NETWORK_NEEDS = Needs(
     uses=(
         ALIAS_BUILD_NEEDS,
         ALIAS_PICK_NEEDS,
+        CIRCLE_ROWS_NEEDS,
         DEVICE_CELLS_NEEDS,
         GUESTS_NEEDS,
         HOUSEHOLDS_NEEDS,
+        HUBS_NEEDS,
         INWARD_NEEDS,
         IP_POOLS_NEEDS,
         IP_ROWS_NEEDS,
@@ -151,6 +155,11 @@ def network_of(ctx: PartitionContext, part: Partition) -> Network:
     asking = _asking(ctx, devices, mine, owner[mine], parties, homes, metro, away)
     used = np.bincount(own, minlength=len(addresses.kind))
     dealt = pool_links(ctx, ground, asking, guests, used)
+    for links in dealt:
+        used[links.ip] += links.degree
+    circles = circle_rows(ctx, int(parties.party_id[0]) if len(parties) else 1, len(parties))
+    private = parties.party_type == ctx.code("party_type", "RETAIL")
+    hub_device, hub_ip, since = hub_links(ctx, circles, owner, private, addresses.kind, own, dealt, used)
     renewed, days = _lines(ctx, targets, addresses, horizon, kinds[0])
     hosted, merchant = _hosted(ctx, targets, addresses, part)
     shops = np.concatenate([site_ip, hosted])
@@ -163,6 +172,9 @@ def network_of(ctx: PartitionContext, part: Partition) -> Network:
         np.concatenate([sites.merchant_id, merchant])[order],
         renewed,
         days,
+        hub_device,
+        hub_ip,
+        hub_days(since, days.take(hub_ip), np.isin(addresses.kind[hub_ip], kinds)),
     )
     located = ctx.load("site_locations", columns=("site_id", "city_id")).sort("site_id")
     site_city = located.city_id[look_up(located.site_id, sites.site_id)]

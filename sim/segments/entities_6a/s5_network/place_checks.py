@@ -93,7 +93,7 @@ def count_places(ctx: PartitionContext, base: Frame, made: Network, numbers: Num
     ctx.count(PlaceCounts.pools, pools)
     ctx.count(PlaceCounts.asked, asked)
     second, _ = made.users.second(made.users.own)
-    ctx.count(PlaceCounts.device_links, links + many + len(second))
+    ctx.count(PlaceCounts.device_links, links + many + len(second) + len(made.users.hub_ip))
     lines = made.users.lines
     late = (lines.last != OPEN) & (lines.last < np.maximum(lines.first, horizon.first_day))
     ctx.count(PlaceCounts.outside_horizon, outside + int(late.sum()))

@@ -18,6 +18,9 @@ from sim.state.totals import Totals
 FLAGGED = 3
 """An address that so many of one circle use is one that a search for communities finds."""
 
+CROWD = 200
+"""On an address that more use, nobody looks for a community."""
+
 AUDIT_CIRCLES_NEEDS = Needs(config=("realism_gates_posture_6A",), uses=(CIRCLE_ROWS_NEEDS,))
 
 
@@ -96,6 +99,8 @@ def _count_flagged(
     """Parties on addresses that several of a circle use, and how many of them are in rings."""
     flagged = np.zeros(len(links.ips), dtype=np.bool_)
     flagged[meets.thing[meets.mates >= FLAGGED]] = True
+    crowd = np.bincount(links.ip[links.ip_party >= 0], minlength=len(links.ips))
+    flagged &= crowd <= CROWD
     rows = np.flatnonzero(flagged[links.ip] & (links.ip_party >= 0))
     party = np.unique(links.ip_party[rows])
     circle = of_party[party]
@@ -127,10 +132,17 @@ def circle_checks(ctx: Context, totals: Totals) -> list[Check]:
             "with another member of the ring",
         ),
         Check(
+            "members of rings who meet",
+            small or sharing * 1000 >= int(gates.meeting_permille) * members,
+            {"members": members, "on a device or address": sharing},
+            {"permille": int(gates.meeting_permille), **held},
+            "who use a device or an address with another member of the ring",
+        ),
+        Check(
             "rings found by common addresses alone",
             small or found * 1000 <= int(gates.co_ip_precision_permille) * flagged,
             {"parties": flagged, "in rings": found, "precision": round(found / max(1, flagged), 4)},
             {"permille": int(gates.co_ip_precision_permille), **held},
-            f"parties on addresses that {FLAGGED} of one circle use",
+            f"parties on addresses of at most {CROWD} links that {FLAGGED} of one circle use",
         ),
     ]
