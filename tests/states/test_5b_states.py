@@ -13,6 +13,7 @@ from sim.ground.errors import ContractError, ValidationError
 from sim.segments.arrivals_5b import intensity
 from sim.segments.arrivals_5b.days import Days, _shifts
 from sim.segments.arrivals_5b.slices import days_with_arrivals
+from sim.state.event_log import EventLog
 from sim.state.frames import concat
 from tests.states.memory_world import config, vocabularies
 from tests.states.world_5b import KEY, PROGRAMS, build
@@ -370,6 +371,20 @@ def test_unknown_keys_are_refused():
     frames[0] = frames[0].with_columns(tzid=(frames[0].tzid + 1).astype(np.int16))
     with pytest.raises(ValidationError, match=r"5B\.S3\.BASELINE_NOT_DENSE"):
         made.run("5B.S3")
+
+
+def test_draws_listed_one_by_one_are_the_sums(world):
+    """The ledger of a run that lists its draws is that of one in which the kernel adds them up."""
+    program = PROGRAMS["5B.S3"]
+    ctx = world.context(program.state)
+    for part in program.plan(ctx):
+        plain, listed = ctx.for_partition(part), ctx.for_partition(part)
+        listed.events = EventLog()
+        program.compute(plain, part)
+        program.compute(listed, part)
+        assert plain.ledger_rows == listed.ledger_rows and len(plain.ledger_rows) == 1
+        with pytest.raises(RuntimeError, match="row by row"):
+            listed.ledger_sums("5B.bucket_count", (1, 1, 1), most=1)
 
 
 def test_poisson_by_policy():
