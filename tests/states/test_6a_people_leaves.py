@@ -83,7 +83,9 @@ def _changes(document: Any, path: Path) -> Iterator[Any]:
         at(made, path[:-1]).remove(old)
         yield made
         for word in (
-            next(words for words in vocabularies().values() if old in words) if path[0] != "segments" else ()
+            next((words for words in vocabularies().values() if old in words), ())
+            if path[0] != "segments"
+            else ()
         ):
             yield with_leaf(document, path, word)
     elif isinstance(old, str):
@@ -146,4 +148,6 @@ def test_every_value_is_used(pack: str) -> None:
     """In a world of 2,500 parties; what does not show there must in a larger one."""
     paths = idle(pack, list(leaves(base_configs()[pack])), 2_500)
     paths = [path for path in paths if "scores" not in path[:-1] or path[-1] not in ELSEWHERE]
+    # Names of issuers are made after the partitions: `test_a_bin_is_an_issuer_and_a_product` looks at them.
+    paths = [path for path in paths if path[0] not in ("stems", "kinds")]
     assert (idle(pack, paths, 30_000) if paths else []) == []

@@ -242,6 +242,9 @@ def test_a_bin_is_an_issuer_and_a_product(world: EntityWorld) -> None:
     assert per_country.min() >= 3 and per_country.max() <= 12
     names = [f"{code} {name}" for code, name in zip(issuers.country_iso, issuers["name"], strict=True)]
     assert len(set(names)) == len(names)
+    law = base_configs()["issuers_6A"]
+    stems, kinds = zip(*(name.split(" ", 1) for name in issuers["name"]), strict=True)
+    assert set(stems) == set(law["stems"]) and set(kinds) == set(law["kinds"])
     # All instruments of an account are at one bank, and most accounts of a party.
     first = np.searchsorted(rows.account_id, rows.account_id)
     assert np.array_equal(rows.issuer_id, rows.issuer_id[first])
