@@ -50,6 +50,20 @@ def bounded_integer(numbers, n):
     return {"x": numbers.words(n), "bound": np.maximum(numbers.words(n), np.uint64(1))}, {}
 
 
+def permuted_rank(numbers, n):
+    """There for even n, back for odd ones; sets of every small size and about every power of two."""
+    edges = [1, 2, 3, 4, 5, 2**31, 2**32 - 1, 2**32, 2**32 + 1, 2**33 + 1, 2**63, 2**64 - 1]
+    size = numbers.mix(numbers.below(2**20, n) + np.uint64(1), edges)
+    rank = numbers.plain(n) % size
+    return {
+        "key": numbers.word(),
+        "inverse": n % 2,
+        "tweak": numbers.words(n),
+        "size": size,
+        "rank": np.where(numbers.below(8, n) == np.uint64(0), size - np.uint64(1), rank),
+    }, {}
+
+
 def capped_share(numbers, n):
     offset = numbers.partition(n)
     weight = numbers.mix(numbers.plain(n) >> np.uint64(22), [0, 1, 2**42 - 1])
@@ -281,8 +295,8 @@ CASES = {
     "inherit_risk": inherit_risk, "log_map": log_map, "lognormal_factor": lognormal_factor,
     "normal_cdf_map": normal_cdf_map, "normal_quantile_map": normal_quantile_map,
     "open_uniform": open_uniform, "ou_field": ou_field,
-    "philox_block": counters, "race_key": race_key, "remainder_quota": remainder_quota,
-    "risk_score": risk_score, "role_race": role_race, "truncated_age": truncated_age,
+    "permuted_rank": permuted_rank, "philox_block": counters, "race_key": race_key,
+    "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race, "truncated_age": truncated_age,
     "utc_offset": utc_offset,
 } | cases_joined.CASES | cases_arrivals.CASES  # fmt: skip
 
