@@ -296,8 +296,8 @@ CASES = {
     "normal_cdf_map": normal_cdf_map, "normal_quantile_map": normal_quantile_map,
     "open_uniform": open_uniform, "ou_field": ou_field,
     "permuted_rank": permuted_rank, "philox_block": counters, "race_key": race_key,
-    "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race, "truncated_age": truncated_age,
-    "utc_offset": utc_offset,
+    "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race,
+    "truncated_age": truncated_age, "utc_offset": utc_offset,
 } | cases_joined.CASES | cases_arrivals.CASES  # fmt: skip
 
 
