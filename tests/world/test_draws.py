@@ -58,6 +58,7 @@ NO_DRAWS = {
     "edge_universe_hash_3B": "a digest",
     "virtual_routing_policy_3B": "config",
     "class_zone_shape_5A": "config",
+    "s4_acquirers_1A": "config and the countries of the merchants",
     "s8_trade_seasons_5A": "config",
     "scenario_manifest_5A": "config",
     "scenario_zone_calendar_5A": "the timetable",

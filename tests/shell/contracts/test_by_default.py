@@ -105,6 +105,7 @@ def test_a_column_used_is_the_column_written_out(tmp_path: Path) -> None:
     """
     real = load_contracts(contracts_root())
     used: dict[str, int] = {}
+    described: list[bool] = []
 
     def change(relative: str, document: Any) -> None:
         for name, table in document.get("tables", {}).items():
@@ -112,6 +113,7 @@ def test_a_column_used_is_the_column_written_out(tmp_path: Path) -> None:
             for entry, column in zip(table["columns"], columns, strict=True):
                 if "use" in entry:
                     used[entry["use"]] = used.get(entry["use"], 0) + 1
+                    described.append("description" in entry)
                     said = {
                         key: value
                         for key, value in vars(column).items()
@@ -128,8 +130,10 @@ def test_a_column_used_is_the_column_written_out(tmp_path: Path) -> None:
     assert compiled(spelt_out) == compiled(real)
     rows = lint(spelt_out, config_folder(config_root()), STATES).rows()
     elsewhere = [row for row in rows if "is described elsewhere already" in row]
-    # and no shared column has a user left
-    assert len(elsewhere) == sum(used.values()) > 150 and len(rows) == len(elsewhere) + len(used)
+    # A table that describes its column itself repeats nothing; and no shared column has a user left.
+    assert len(elsewhere) == sum(used.values()) - sum(described) > 150 and len(rows) == len(elsewhere) + len(
+        used
+    )
     assert min(used.values()) >= 2 and set(used) == set(
         yaml.safe_load((contracts_root() / "columns.yaml").read_text("utf-8"))["columns"]
     )
