@@ -77,8 +77,8 @@ def _mutations(value: Any) -> list[Any]:
 class _World:
     """The same inputs under different configs, as digests of rows and of checks."""
 
-    def __init__(self) -> None:
-        self.inputs = world(PEOPLE, shops=25, files=1).store.parts
+    def __init__(self, people: dict[str, int] = PEOPLE) -> None:
+        self.inputs = world(people, shops=25, files=1).store.parts
 
     @cache  # noqa: B019 - one world a test
     def before(self, servers: bool) -> str:
@@ -126,6 +126,10 @@ def test_every_key_has_a_consumer(name: str) -> None:
     idle = [
         path for path, value in LEAVES if path.startswith(f"{name}.") and not _tell_apart(of, path, value)
     ]
+    if idle:  # what few devices do twice shows among many
+        many = _World({"FR": 2600, "US": 1400})
+        values = dict(LEAVES)
+        idle = [path for path in idle if not _tell_apart(many, path, values[path])]
     assert not idle, idle
 
 

@@ -14,6 +14,8 @@ from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 _UNIT = np.float64(1 << 16)
+MOST_EXPONENT = 1.5
+"""Up to this the cities of a country sum to less than 2**63 at 2**16 a unit."""
 
 SNAPSHOT_CITIES_NEEDS = Needs(reference=("cities",), uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, POWER_NEEDS))
 

@@ -87,7 +87,7 @@ def pool_days(
     holds, when = words(ctx, DAYS, **link)
     limit = permille_word(np.array([law.first_permille, law.later_permille], dtype=np.int64))
     steady = holds < limit[np.minimum(number.astype(np.int64), 1)]
-    fewest, most = (np.uint64(days) for days in law.days)
+    fewest, most = np.uint64(law.days[0]), np.uint64(law.days[1])
     # Two whole numbers from the halves of one word, each by multiply-high.
     days = fewest + ((when >> _HALF) * (most - fewest + np.uint64(1)) >> _HALF)
     room = days + np.uint64(horizon.days - 1)

@@ -65,6 +65,7 @@ def network_targets(ctx: Context) -> NetworkTargets:
     links = base.links - left
     received = links + inward
     most = integers(ctx, "ip_type", prior.ips_per_device)
+    cap = integers(ctx, "ip_type", prior.devices_per_ip)
     guests = integers(ctx, "ip_type", ctx.params.ip_abroad_prior_6A.links_per_device)
     shared, pools = base.shared.copy(), base.pools.copy()
     for kind in np.flatnonzero(inward.sum(axis=0)).tolist():
@@ -73,9 +74,12 @@ def network_targets(ctx: Context) -> NetworkTargets:
         least = np.maximum(
             np.minimum(base.shared[:, kind], most[kind]), np.where(inward[:, kind] > 0, guests[kind], 0)
         )
-        least = np.minimum(least, got)
-        outside = np.where(base.links[:, kind] > 0, 1, int(law.sparse_factor))
-        spare = max(int(base.shared[:, kind].sum()) - int(least.sum()), 0)
+        # And for half of what the cap allows; a metro has its share of both.
+        least = np.minimum(np.maximum(least, -(-2 * got // cap[kind])), got)
+        home = base.links[:, kind] > 0
+        outside = np.where(home, 1, int(law.sparse_factor))
+        # What countries without people need comes on top: the mixes know nothing of them.
+        spare = max(int(base.shared[:, kind].sum()) - int(least[home].sum()), 0)
         more = ctx.kernels.capped_share(
             offset=np.array([0, countries], dtype=np.uint64),
             weight=(got * outside).astype(np.uint64),
@@ -90,8 +94,8 @@ def network_targets(ctx: Context) -> NetworkTargets:
     online = places.country_iso[places.online_merchants > 0]
     shared[online, hosting] = np.maximum(shared[online, hosting], 1)
     renewed = np.zeros_like(shared)
-    home = ctx.code("ip_type", "RESIDENTIAL")
-    renewed[:, home] = base.homes[:, home] * renewal_rate(ctx) // _BILLION
+    lines = ctx.code("ip_type", "RESIDENTIAL")
+    renewed[:, lines] = base.homes[:, lines] * renewal_rate(ctx) // _BILLION
     kept = {item.name: getattr(base, item.name) for item in fields(base)}
     return NetworkTargets(
         **(kept | {"links": links, "shared": shared, "pools": pools}), renewed=renewed, inward=inward

@@ -217,7 +217,7 @@ def place_checks(ctx: Context, totals: Totals) -> list[Check]:
     }
     result += [Check(name, count == 0, count, 0, note) for name, (count, note) in zero.items()]
     result += _crowd_checks(ctx, seen)
-    low, high = (int(bound) for bound in gates.abroad_permille)
+    low, high = int(gates.abroad_permille[0]), int(gates.abroad_permille[1])
     of, part = max(seen.device_links, 1), seen.guests
     slack = int(gates.abroad_least_links)
     fits = part * PERMILLE <= high * of + slack * PERMILLE and part * PERMILLE >= low * of - slack * PERMILLE
@@ -252,11 +252,28 @@ def _crowd_checks(ctx: Context, seen: PlaceCounts) -> list[Check]:
         at_home = int(seen.at_home[kind]) * PERMILLE // local
         held = count >= int(gates.crowd_addresses) and at_home >= int(gates.dense_permille)
         figures = {"addresses": count, "at_home_permille": at_home}
+        since = {"addresses": int(gates.crowd_addresses), "at_home_permille": int(gates.dense_permille)}
         if name == "CORPORATE":
             metros, most = _median(seen.other_metros[kind]), int(gates.office_metros_permille)
             found = {**figures, "metros_permille": metros}
-            result.append(Check("metros of an office's users", not held or metros <= most, found, most, note))
+            result.append(
+                Check(
+                    "metros of an office's users",
+                    not held or metros <= most,
+                    found,
+                    {"most": most, "from": since},
+                    note,
+                )
+            )
         km, most = _median(seen.apart[kind]), int(gates.apart_km)
         found = {**figures, "km": km}
-        result.append(Check(f"users of {name} live near", not held or km <= most, found, most, note))
+        result.append(
+            Check(
+                f"users of {name} live near",
+                not held or km <= most,
+                found,
+                {"most": most, "from": since},
+                note,
+            )
+        )
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.segments.entities_6a.network_tables import integers, matrix, sum_faults, values_of
+from sim.segments.entities_6a.snapshot_cities import MOST_EXPONENT
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.refuse import Fault, refuse_any
@@ -83,10 +84,15 @@ def _places(ctx: Context) -> Iterable[Fault]:
         if name not in kinds or name == _HOME:
             at = f"{pack}.same_metro_permille.{name}"
             yield Fault(at, f"{at}: {name} is no kind of address that people meet in a metro")
-    for name in law.commute_km:
+    for name, km in law.commute_km.items():
+        at = f"{pack}.commute_km.{name}"
         if name not in law.same_metro_permille:
-            at = f"{pack}.commute_km.{name}"
             yield Fault(at, f"{at}: {name} has no same_metro_permille")
+        if km <= 0:
+            yield Fault(at, f"{at} is {km}: a distance is above 0")
+    if law.hosting_exponent > MOST_EXPONENT:
+        at = f"{pack}.hosting_exponent"
+        yield Fault(at, f"{at} is {law.hosting_exponent}, above {MOST_EXPONENT}: weights overflow")
     if law.lease.shortest > law.lease.longest:
         yield Fault(f"{pack}.lease.shortest", f"{pack}.lease.shortest is above lease.longest")
     for name, hold in law.holds.items():

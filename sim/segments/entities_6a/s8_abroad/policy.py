@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.segments.entities_6a.network_tables import sum_faults, values_of
+from sim.segments.entities_6a.snapshot_cities import MOST_EXPONENT
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.refuse import Fault, refuse_any
@@ -25,6 +26,9 @@ def require_possible(ctx: Context) -> None:
 def _faults(ctx: Context) -> Iterable[Fault]:
     law, kinds = ctx.params.ip_abroad_prior_6A, ctx.vocabulary("ip_type")
     yield from sum_faults([("ip_abroad_prior_6A.exits_permille", values_of(law.exits_permille))])
+    if law.city_exponent > MOST_EXPONENT:
+        at = "ip_abroad_prior_6A.city_exponent"
+        yield Fault(at, f"{at} is {law.city_exponent}, above {MOST_EXPONENT}: weights overflow")
     for name in law.exits_permille:
         if name not in ctx.vocabulary("country"):
             at = f"ip_abroad_prior_6A.exits_permille.{name}"
