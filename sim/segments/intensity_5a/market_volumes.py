@@ -12,6 +12,8 @@ from sim.state.declaration import ROW_LEVEL, Check, Needs
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
+_LEAST_MERCHANTS = 10.0
+
 MARKET_VOLUMES_NEEDS = Needs(
     reads={"world_markets_1A": ROW_LEVEL},
     config=("demand_policy_5A", "footprint_policy_1A", "realism_gates_5A"),
@@ -57,7 +59,8 @@ def market_check(ctx: Context, totals: Totals) -> Check:
 
     In a world of fewer merchants than the footprint is made for, a merchant may be a larger part of its
     market: the deviation of a market is then at most the root of the largest part, and so many deviations are
-    allowed beyond the band.
+    allowed beyond the band. A market of less than ten expected merchants is not judged: one outlet of a chain
+    from abroad is most of it.
     """
     seen, gate, policy = MarketCounts(totals), ctx.params.realism_gates_5A, ctx.params.footprint_policy_1A
     markets = ctx.load("world_markets_1A")
@@ -73,12 +76,16 @@ def market_check(ctx: Context, totals: Totals) -> Check:
     part = markets.volume_factor * np.float64(policy.largest_permille) / 1000.0 * few
     slack = np.where(few > 1.0, np.float64(gate.false_alarm_sigma) * np.sqrt(part), 0.0)
     passed = (ratio >= gate.market_ratio.low - slack) & (ratio <= gate.market_ratio.high + slack)
+    judged = due * np.float64(seen.generated_merchants) >= _LEAST_MERCHANTS
+    passed |= ~judged
+    ratio = np.where(judged, ratio, 1.0)
     least, most = int(np.argmin(ratio)), int(np.argmax(ratio))
     names = [ctx.vocabulary("country")[code] for code in markets.country_iso.tolist()]
     found = {
         "least": {names[least]: float(ratio[least])},
         "greatest": {names[most]: float(ratio[most])},
         "countries": int(np.count_nonzero(due > 0.0)),
+        "judged": int(np.count_nonzero(judged)),
         "least_weekly": int(seen.volume_by_country[markets.country_iso].min()),
     }
     expected = {"band": gate.market_ratio.plain(), "beyond_at_most": float(slack.max())}
