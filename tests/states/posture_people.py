@@ -88,7 +88,7 @@ def regions() -> Array:
 
 
 def accounts(rng: np.random.Generator, base: Frame) -> tuple[Frame, Frame]:
-    """A current account for everybody and some of each other type; 8 % dormant."""
+    """A current account for everybody and some of each other type; 8 % dormant, 2 % closed."""
     owner, kind = [], []
     for name, law in ACCOUNTS.items():
         mine = np.flatnonzero(base.party_type == code("party_type", law["party_type"]))
@@ -106,7 +106,7 @@ def accounts(rng: np.random.Generator, base: Frame) -> tuple[Frame, Frame]:
         "account_type": kind.astype(np.int16),
         "country_iso": base.country_iso[owner],
         "open_date": (20_400 - rng.exponential(2000, len(owner))).astype(np.int32),
-        "status": rng.choice(3, len(owner), p=[0.92, 0.075, 0.005]).astype(np.int16),
+        "status": rng.choice(4, len(owner), p=[0.90, 0.075, 0.005, 0.02]).astype(np.int16),
     }
     start = np.flatnonzero(rank_in_runs(frame["country_iso"], kind) == 0)
     total = np.diff(np.append(start, len(owner))).astype(np.uint64)
