@@ -22,7 +22,7 @@ def users_latitude(w: World) -> Value:
     return w.figure(f"""with u as (select l.ip_id, p.home_lat_deg y from s4_ip_links l
           join s4_ip_base i using (ip_id) join s4_device_base d on d.device_id = l.device_id
           join s1_party_base p on p.party_id = d.primary_party_id
-          where i.ip_type in ('CORPORATE', 'PUBLIC_WIFI', 'EDUCATION') and l.link_role = 'TYPICAL_DEVICE_IP'),
+          where i.ip_type in ('CORPORATE', 'PUBLIC_WIFI', 'EDUCATION') and l.device_id is not null),
         s as (select stddev_pop(y) * {KM} km from u group by ip_id having count(*) >= 10)
         select median(km) from s""")
 
@@ -30,7 +30,7 @@ def users_latitude(w: World) -> Value:
 def abroad(w: World) -> Value:
     return w.figure("""select avg((i.country_iso <> d.home_country_iso)::int) from s4_ip_links l
         join s4_ip_base i using (ip_id) join s4_device_base d on d.device_id = l.device_id
-        where l.link_role = 'TYPICAL_DEVICE_IP'""")
+        where l.device_id is not null""")
 
 
 # --- change 5
