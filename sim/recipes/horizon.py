@@ -1,8 +1,9 @@
 """Scenario horizons: whole UTC days cut into equal buckets, from config `scenario_horizon_5A`.
 
-`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. What is made
-once for all scenarios (clocks, ages of accounts) goes by the span of all of them, run or not, so that it does
-not depend on which scenarios a run has.
+`start` and `end` are every scenario's, but for those with dates of their own under `scenarios`. Lives that
+are made once for all scenarios (of merchants, parties, accounts, cards, devices, addresses) go by `start` and
+`end` alone: a scenario with dates of its own sees the same lives. Clocks and seasons are tables by day: they
+cover the days of all scenarios, run or not, and what they say of a day depends on no scenario.
 """
 
 from __future__ import annotations
@@ -67,16 +68,22 @@ def horizon_of(params: Params, scenario: str) -> Horizon:
     return _horizon(params, dates["start"], dates["end"], scenario)
 
 
+def life_span(params: Params) -> Horizon:
+    """The span in which lives begin and end: `start` and `end` of a resolved `scenario_horizon_5A` alone.
+
+    Raises:
+        ContractError: As `horizon_of`.
+    """
+    return _horizon(params, params.start, params.end, "every scenario")
+
+
 def span_of(params: Params) -> Horizon:
     """First day of the earliest horizon in a resolved `scenario_horizon_5A`, and last day of the latest.
 
     Raises:
         ContractError: As `horizon_of`, for any of them.
     """
-    found = [
-        _horizon(params, params.start, params.end, "every scenario"),
-        *(horizon_of(params, name) for name in params.scenarios),
-    ]
+    found = [life_span(params), *(horizon_of(params, name) for name in params.scenarios)]
     first, stop = min(one.first_day for one in found), max(one.first_day + one.days for one in found)
     return Horizon(first, stop - first, int(params.bucket_seconds))
 

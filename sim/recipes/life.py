@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import DAY_S, span_of
+from sim.recipes.horizon import DAY_S, life_span
 from sim.recipes.join import look_up, match
 from sim.recipes.local_calendar import LocalCalendar
 from sim.recipes.supplied import replaced
@@ -63,7 +63,7 @@ def life_of(ctx: Context, keys: Frame, days: Array) -> Array:
     steps = np.float64(law.ramp.days)
     ramp = law.ramp["from"] + (1.0 - law.ramp["from"]) * (np.clip(since, 0, law.ramp.days) / steps)
     ramp = np.where(known[:, None], np.where(since < 0, 0.0, ramp), 1.0)
-    years = (days - span_of(ctx.params.scenario_horizon_5A).first_day) / _YEAR
+    years = (days - life_span(ctx.params.scenario_horizon_5A).first_day) / _YEAR
     drift = np.clip(1.0 + table.growth[row][:, None] * years[None, :], _LEAST, _MOST)
     alive = ~ends[:, None] | (days[None, :] < closed[:, None])
     life: Array = np.where(alive, ramp * drift, 0.0)

@@ -5,6 +5,7 @@ and what not.
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,11 @@ def test_a_scenario_of_other_days_leaves_the_other_alone(plain: Path, tmp_path: 
     assert before.keys() == after.keys()
     moved = {name for name in before if before[name] != after[name]}
     assert {name for name in moved if name.endswith(f"/{BASE}")} == set()
-    # The timetable covers the days of both; accounts are older than the earliest of them, which stayed.
-    assert {name for name in moved if "/" not in name} <= {"tz_timetable_cache"}
+    # Clocks and seasons cover the days of both; lives, those of a pack's own days, are the same for both.
+    assert {name for name in moved if "/" not in name} <= {"tz_timetable_cache", "s8_trade_seasons_5A"}
+    seasons = [cw.open(world)["s8_trade_seasons_5A"].to_arrow() for world in (plain, run)]
+    common = [row for row in seasons[1].to_pylist() if row["date"] < date(2026, 3, 30)]
+    assert seasons[0].to_pylist() == common
     assert {
         f"scenario_manifest_5A/{STRESS}",
         f"arrival_events_5B/{STRESS}",

@@ -13,7 +13,7 @@ from memory_world import MemoryWorld, vocabularies
 from network_world import ABROAD, CONFIGS, COUNT, DEVICES, NETWORK, build, built, code, world
 
 from sim.ground.errors import ContractError, ValidationError
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.households import spread_evenly
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.state.frames import Frame
@@ -205,7 +205,7 @@ def _second(made: MemoryWorld, rows: dict[str, Frame]) -> np.ndarray:
     """Which addresses a home has after its first: those whose parties come within the horizon."""
     links = rows["s4_ip_links_6A"]
     party = links.link_role == code("ip_link_role", "PARTY_HOME_IP")
-    first = span_of(made.configs["scenario_horizon_5A"]).first_day
+    first = life_span(made.configs["scenario_horizon_5A"]).first_day
     found = np.zeros(len(rows["s4_ip_base_6A"]), dtype=np.bool_)
     found[(links.ip_id[party & (links.valid_from > first)] - 1).astype(np.int64)] = True
     return found

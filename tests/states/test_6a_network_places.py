@@ -12,7 +12,7 @@ from memory_world import MemoryWorld, vocabularies
 from network_world import ABROAD, CONFIGS, NETWORK, built, cities, code, world
 
 from sim.ground.errors import ContractError, ValidationError
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.s8_abroad import state as s8_abroad
 from sim.state.frames import Frame
 
@@ -98,7 +98,7 @@ def test_a_party_makes_one_journey(entities: Built) -> None:
 
 def test_links_meet_the_horizon_and_homes_change_once(entities: Built) -> None:
     made, rows = entities
-    horizon, links = span_of(made.configs["scenario_horizon_5A"]), rows["s4_ip_links_6A"]
+    horizon, links = life_span(made.configs["scenario_horizon_5A"]), rows["s4_ip_links_6A"]
     last = np.where(links.valid["valid_to"], links.valid_to, horizon.first_day + horizon.days)
     assert (links.valid_from < horizon.first_day + horizon.days).all()
     assert (last >= np.maximum(links.valid_from, horizon.first_day)).all()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array
@@ -91,7 +91,7 @@ class AgeLaws:
 
 @dataclass(frozen=True)
 class Days:
-    """Days since 1970 that tell what is inside the horizon of all scenarios.
+    """Days since 1970 that tell what is inside the span of lives.
 
     Attributes:
         first: Its first day.
@@ -104,8 +104,13 @@ class Days:
     @classmethod
     def of_horizon(cls, ctx: Context) -> Days:
         """Those of `scenario_horizon_5A`."""
-        span = span_of(ctx.params.scenario_horizon_5A)
+        span = life_span(ctx.params.scenario_horizon_5A)
         return cls(np.int32(span.first_day), np.int32(span.first_day + span.days - 1))
+
+    def age(self, opened: Array) -> Array:
+        """Whole days since an opening as of the end of the span, 1 for its last day: int64, n."""
+        days: Array = np.int64(self.last) + 1 - opened.astype(np.int64)
+        return days
 
     def closing(self, ctx: Context, words: Array, opened: Array, a_year: Array) -> Array:
         """Days of closing, `NEVER` for what is open at the end: int32, n.

@@ -4,7 +4,7 @@
     closed = first day it sells + time to end,   exponential; nothing where that outlasts the world
     growth = sigma n a year
 
-The world is the span of every horizon that the config names, run or not.
+The world is the span of `scenario_horizon_5A` itself; a scenario with dates of its own sees the same lives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.join import look_up
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.state.context import Context, PartitionContext
@@ -53,7 +53,7 @@ _QUARTER, _YEAR = 365.25 / 4.0, 365.25
 
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Lives of all merchants."""
-    law, span = ctx.params.merchant_life_5A, span_of(ctx.params.scenario_horizon_5A)
+    law, span = ctx.params.merchant_life_5A, life_span(ctx.params.scenario_horizon_5A)
     merchant_id = ctx.load("merchant_catalogue_1A", columns=("merchant_id",)).merchant_id
     given = np.isin(merchant_id, ctx.load("merchant_supplied_1A", columns=("merchant_id",)).merchant_id)
     owner = look_up(merchant_id, ctx.load("outlet_catalogue", columns=("merchant_id",)).merchant_id)
@@ -88,7 +88,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """Draws; openings and closings against their hazards."""
     seen, law = Counts(totals), ctx.params.merchant_life_5A
-    days = span_of(ctx.params.scenario_horizon_5A).days
+    days = life_span(ctx.params.scenario_horizon_5A).days
     return [
         ledger_check(totals, "5A.merchant_life", seen.merchants, _DRAWS),
         _hazard(ctx, "openings", seen.openings, seen.mortal, law.openings_a_quarter, days - 1),

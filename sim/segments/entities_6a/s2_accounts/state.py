@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import prefix
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.partitions import row_runs, rows_of
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.s2_accounts.cells import (
@@ -82,7 +82,7 @@ STATE = State(
 def preflight(ctx: Context) -> None:
     """Refuse priors and rules that contradict one another."""
     check_products(ctx)
-    span_of(ctx.params.scenario_horizon_5A)
+    life_span(ctx.params.scenario_horizon_5A)
 
 
 def plan(ctx: Context) -> list[Partition]:

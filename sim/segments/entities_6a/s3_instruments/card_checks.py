@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import ledger_check
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.weekdays import Weekdays
 from sim.segments.entities_6a.payments import PAYMENTS_NEEDS
 from sim.segments.entities_6a.s3_instruments.cards import CARD_LIFE_NEEDS, LIFE, last_valid_day
@@ -56,7 +56,7 @@ def count_cards(ctx: PartitionContext, holders: Holders, base: Frame, cards: Fra
         base: Rows of `s3_instrument_base_6A`.
         cards: Rows of `s3_card_base_6A`.
     """
-    span = span_of(ctx.params.scenario_horizon_5A)
+    span = life_span(ctx.params.scenario_horizon_5A)
     last = span.first_day + span.days - 1
     first = base.instrument_id[0] if len(base) else np.uint64(1)
     place = (cards.instrument_id - first).astype(np.int64)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.recipes.weekdays import WEEK, WEEKDAYS_NEEDS, Weekdays
@@ -78,7 +78,7 @@ def card_rows(ctx: PartitionContext, carried: Carried) -> Frame:
         `status`; days after the horizon are not present.
     """
     made: list[Frame] = []
-    span = span_of(ctx.params.scenario_horizon_5A)
+    span = life_span(ctx.params.scenario_horizon_5A)
     first_day, last = span.first_day, span.first_day + span.days - 1
     at = np.arange(len(carried))
     number = np.ones(len(carried), dtype=np.int64)

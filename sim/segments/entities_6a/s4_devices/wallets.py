@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.tables import AliasTables
 from sim.recipes.words import WORDS_NEEDS, words, words_at
 from sim.segments.entities_6a.network_tables import (
@@ -259,7 +259,7 @@ def token_rows(
 
 def last_day(ctx: Context) -> int:
     """Last day of the horizon, since 1970-01-01."""
-    span = span_of(ctx.params.scenario_horizon_5A)
+    span = life_span(ctx.params.scenario_horizon_5A)
     return span.first_day + span.days - 1
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sim.recipes.horizon import Horizon, span_of
+from sim.recipes.horizon import Horizon, life_span
 from sim.segments.entities_6a.network_tables import integers
 from sim.segments.entities_6a.s5_network.targets import IP_TARGETS_NEEDS, IpTargets, ip_targets
 from sim.state.context import Context
@@ -117,5 +117,5 @@ def renewal_rate(ctx: Context) -> int:
 
 
 def horizon_of(ctx: Context) -> Horizon:
-    """The days of all scenarios."""
-    return span_of(ctx.params.scenario_horizon_5A)
+    """The days in which addresses are leased."""
+    return life_span(ctx.params.scenario_horizon_5A)

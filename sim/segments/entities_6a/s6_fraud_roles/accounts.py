@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.groups import run_offsets, run_starts
-from sim.recipes.horizon import span_of
 from sim.recipes.words import WORDS_NEEDS, word
 from sim.segments.entities_6a.draw_keys import ordinals
 from sim.segments.entities_6a.network_tables import permille_word
@@ -24,6 +23,7 @@ from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
 from sim.segments.entities_6a.s6_fraud_roles.people import People
 from sim.segments.entities_6a.s6_fraud_roles.race import places, winners
 from sim.segments.entities_6a.s6_fraud_roles.targets import ACCOUNT_ORDER, by_name
+from sim.segments.entities_6a.tenure import DAYS_NEEDS, Days
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
@@ -31,10 +31,10 @@ from sim.state.frames import Array, Frame
 ACCOUNT, MORE = "6A.account_role", "6A.mule_account"
 
 ROLE_ACCOUNTS_NEEDS = Needs(
-    config=("fraud_role_taxonomy_6A", "fraud_roles_entity_6A", "scenario_horizon_5A"),
+    config=("fraud_role_taxonomy_6A", "fraud_roles_entity_6A"),
     streams=(ACCOUNT, MORE),
     kernels=("inherit_risk",),
-    uses=(INHERITANCE_NEEDS, WORDS_NEEDS),
+    uses=(DAYS_NEEDS, INHERITANCE_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -77,10 +77,8 @@ def account_roles(
     """
     law, count = ctx.params.fraud_roles_entity_6A.account, len(accounts)
     found = clean(ctx, count)
-    start = span_of(ctx.params.scenario_horizon_5A).first_day
-    fresh = np.where(
-        accounts.open_date >= start - int(law.new.days), np.uint64(law.new.permille), np.uint64(1000)
-    )
+    age = Days.of_horizon(ctx).age(accounts.open_date)
+    fresh = np.where(age <= int(law.new.days), np.uint64(law.new.permille), np.uint64(1000))
     _mule_accounts(ctx, accounts, owner, people, parties, account, fresh, found)
     offsets = run_offsets(accounts.country_iso, accounts.account_type)
     first = offsets[:-1].astype(np.int64)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_of_row
-from sim.recipes.horizon import span_of
 from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
 from sim.segments.entities_6a.country_pieces import Piece
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
+from sim.segments.entities_6a.tenure import DAYS_NEEDS, Days
 from sim.state.context import PartitionContext
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
@@ -21,9 +21,9 @@ _CREDIT = ("CREDIT_REVOLVING", "CREDIT_INSTALLMENT")
 
 ROLE_PEOPLE_NEEDS = Needs(
     reads={"s1_party_base_6A": ROW_LEVEL},
-    config=("account_taxonomy_6A", "fraud_roles_party_6A", "scenario_horizon_5A"),
+    config=("account_taxonomy_6A", "fraud_roles_party_6A"),
     kernels=("entity_hash", "risk_score"),
-    uses=(CELL_WORDS_NEEDS,),
+    uses=(CELL_WORDS_NEEDS, DAYS_NEEDS),
 )
 
 
@@ -106,11 +106,9 @@ def _newness(ctx: PartitionContext, accounts: Frame, owner: Array, count: int) -
     Parties without an account have 0.
     """
     days = int(ctx.params.fraud_roles_party_6A.new_days)
-    span = span_of(ctx.params.scenario_horizon_5A)
-    start = span.first_day + span.days
-    oldest = np.full(count, start, dtype=np.int64)
-    np.minimum.at(oldest, owner, accounts.open_date.astype(np.int64))
-    age = np.clip(start - oldest, 0, days)
+    age = np.zeros(count, dtype=np.int64)
+    np.maximum.at(age, owner, Days.of_horizon(ctx).age(accounts.open_date))
+    age = np.clip(age, 0, days)
     return np.where(age > 0, (days - age) * 1000 // days, 0).astype(np.uint16)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles
 from sim.segments.entities_6a.s6_fraud_roles.people import People
+from sim.segments.entities_6a.tenure import DAYS_NEEDS, Days
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Vector
 from sim.state.declaration import Check, Needs
@@ -32,7 +32,7 @@ ORDERED: tuple[str, ...] = (
 )
 UNORDERED = ("segment",)
 
-SEPARABILITY_NEEDS = Needs(config=("realism_gates_posture_6A", "scenario_horizon_5A"))
+SEPARABILITY_NEEDS = Needs(config=("realism_gates_posture_6A",), uses=(DAYS_NEEDS,))
 
 
 class SeparabilityCounts(Counters):
@@ -63,16 +63,16 @@ def count_features(
         parties: Roles of the parties.
         tier: int16: their risk tiers.
     """
-    count, start = len(people.frame), span_of(ctx.params.scenario_horizon_5A).first_day
-    first, last = np.full(count, start, dtype=np.int64), np.full(count, -(1 << 40), dtype=np.int64)
-    np.minimum.at(first, owner, accounts.open_date.astype(np.int64))
-    np.maximum.at(last, owner, accounts.open_date.astype(np.int64))
+    count, age = len(people.frame), Days.of_horizon(ctx).age(accounts.open_date)
+    oldest, newest = np.zeros(count, dtype=np.int64), np.full(count, 1 << 40, dtype=np.int64)
+    np.maximum.at(oldest, owner, age)
+    np.minimum.at(newest, owner, age)
     home = (people.frame.household_id - people.frame.household_id.min()).astype(np.int64) if count else owner
     found = {
         "accounts": np.bincount(owner, minlength=count),
         "devices": np.bincount(links.user_party, minlength=count),
-        "quarters as a customer": (start - first) // 91,
-        "months of the newest account": (start - last) // 30,
+        "quarters as a customer": oldest // 91,
+        "months of the newest account": newest // 30,
         "household members": np.bincount(home)[home] if count else home,
         "shares a device": people.feature[1] > 0,
         "hides behind addresses": people.feature[0] > 0,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
 from sim.recipes.words import WORDS_NEEDS, word
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.people import FEATURES, People
+from sim.segments.entities_6a.tenure import DAYS_NEEDS, Days
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
@@ -23,10 +23,10 @@ PARTY, ACCOUNT, DEVICE, IP, MERCHANT = (
 TIERS = ("LOW", "MEDIUM", "HIGH")
 
 RISK_TIERS_NEEDS = Needs(
-    config=("party_taxonomy_6A", "risk_tiers_6A", "scenario_horizon_5A"),
+    config=("party_taxonomy_6A", "risk_tiers_6A"),
     streams=(ACCOUNT, DEVICE, IP, PARTY),
     kernels=("bounded_integer",),
-    uses=(WORDS_NEEDS,),
+    uses=(DAYS_NEEDS, WORDS_NEEDS),
 )
 MERCHANT_TIERS_NEEDS = Needs(
     config=("risk_tiers_6A",), streams=(MERCHANT,), kernels=("bounded_integer",), uses=(WORDS_NEEDS,)
@@ -90,10 +90,10 @@ def account_tiers(
         parties: int16: tiers of the parties.
     """
     law = ctx.params.risk_tiers_6A.account
-    start = span_of(ctx.params.scenario_horizon_5A).first_day
+    age = Days.of_horizon(ctx).age(accounts.open_date)
     score = _signed(ctx, "account_status", law.status_permille)[accounts.status]
     score += _signed(ctx, "risk_tier", law.owner_permille)[parties[owner]]
-    score += np.where(accounts.open_date >= start - int(law.new.days), int(law.new.permille), 0)
+    score += np.where(age <= int(law.new.days), int(law.new.permille), 0)
     return _graded(ctx, score, word(ctx, ACCOUNT, owned_account=account, party=entity), law.from_permille)
 
 

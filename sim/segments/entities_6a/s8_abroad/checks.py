@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.network_tables import integers
 from sim.segments.entities_6a.s8_abroad.law import ABROAD_LAW_NEEDS, asked_abroad, travel_kinds
 from sim.state.context import Context, PartitionContext
@@ -46,7 +46,7 @@ def count_abroad(ctx: PartitionContext, rows: Frame, parties: int) -> None:
     there = rows.take(np.flatnonzero(travel_kinds(ctx)[rows.ip_type]))
     journeys = run_starts(there.party_id, there.country_iso, there.metro_id, there.valid_from)
     ctx.count(AbroadCounts.two_journeys, len(journeys) - len(run_starts(there.party_id)))
-    horizon = span_of(ctx.params.scenario_horizon_5A)
+    horizon = life_span(ctx.params.scenario_horizon_5A)
     outside = (rows.valid_from >= horizon.first_day + horizon.days) | (
         rows.present("valid_to") & (rows.valid_to < np.maximum(rows.valid_from, horizon.first_day))
     )

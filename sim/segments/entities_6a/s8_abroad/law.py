@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import prefix, run_starts
-from sim.recipes.horizon import Horizon, span_of
+from sim.recipes.horizon import Horizon, life_span
 from sim.recipes.words import WORDS_NEEDS, block_at, word, words
 from sim.segments.entities_6a.network_tables import integers, matrix
 from sim.segments.entities_6a.s4_devices.rows import Cells
@@ -80,7 +80,7 @@ def links_abroad(ctx: PartitionContext, cells: Cells, devices: Owned, span: tupl
         `device` (int64, row of `devices`), `ip_type`, `country_iso` (int16), `metro_id` (uint32),
         `abroad_number` (uint64, among the party's, from 0), `valid_from`, `valid_to` (int32 days).
     """
-    horizon, law = span_of(ctx.params.scenario_horizon_5A), ctx.params.ip_abroad_prior_6A
+    horizon, law = life_span(ctx.params.scenario_horizon_5A), ctx.params.ip_abroad_prior_6A
     trip = words(ctx, JOURNEY, party_rank=cells.rank, party_cell=cells.entity[cells.of_party])
     travels = travel_kinds(ctx)
     counts = _counts(ctx, devices, trip[0], asked_abroad(ctx), span)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS
 from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
 from sim.segments.entities_6a.s4_devices.rows import cells_of, fields_of
@@ -73,7 +73,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     address, cell = fields_of(ctx, mine, owner, cells)
     owned = Owned(owner, mine.device_type, mine.home_country_iso, address, cell)
     links = links_abroad(ctx, cells, owned, span(part))
-    last_day = span_of(ctx.params.scenario_horizon_5A)
+    last_day = life_span(ctx.params.scenario_horizon_5A)
     ended = links.valid_to < last_day.first_day + last_day.days
     frame = Frame(
         {

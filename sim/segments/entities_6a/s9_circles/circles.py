@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.recipes.weights import POWER_NEEDS, power
 from sim.recipes.words import WORDS_NEEDS, words_at
@@ -170,7 +170,7 @@ def _sizes(ctx: Context, kind: Array, x: Array) -> Array:
 
 
 def _start(ctx: Context, x: Array) -> Array:
-    span, before = span_of(ctx.params.scenario_horizon_5A), int(ctx.params.circles_6A.started_days_before)
+    span, before = life_span(ctx.params.scenario_horizon_5A), int(ctx.params.circles_6A.started_days_before)
     width = np.full(len(x), before + span.days, dtype=np.uint64)
     found: Array = span.first_day - before + ctx.kernels.bounded_integer(x=x, bound=width).astype(np.int64)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, INTEGER, RACE, UNIFORM, Drawn, Explained, MadeOf, Word, at, position
-from sim.recipes.horizon import span_of
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.draw_keys import party_cells
 from sim.segments.entities_6a.s9_circles.members import WING
 from sim.segments.entities_6a.s9_circles.plan import CLUSTER, HONEST, circle_ids
@@ -46,7 +46,7 @@ def _numbers(ctx: Context, part: Partition, base: Frame) -> tuple[Array, Array]:
 
 def _circles(ctx: Context, part: Partition, rows: Frame) -> Frame:
     home, number = _numbers(ctx, part, rows)
-    days = int(ctx.params.circles_6A.started_days_before) + span_of(ctx.params.scenario_horizon_5A).days
+    days = int(ctx.params.circles_6A.started_days_before) + life_span(ctx.params.scenario_horizon_5A).days
     width = np.full(len(rows), days)
     return at(rows, np.arange(len(rows)), circle_number=number, country_iso=home, days=width)
 
