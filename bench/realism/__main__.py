@@ -82,7 +82,7 @@ TARGETS: list[tuple[str, str, Callable[[World], Value]]] = [
     ("7 wallet tokens on a device", "1", people.tokens_on_device),
     ("7 iOS share of phones, least country", "IN .05", lambda w: people.ios(w, "min")),
     ("7 iOS share of phones, greatest country", "JP .64", lambda w: people.ios(w, "max")),
-    ("8 national weekday-adjusted daily log sd, median", ".020-.035", demand.national),
+    ("8 national weekday-adjusted daily log sd (from the MAD), median", ".020-.035", demand.national),
     ("8 correlation between countries", ".1-.25", demand.between),
     ("8 daily CV of merchants > 5,000 a day", ".06-.10", lambda w: demand.merchant_cv(w, 5000, 10**12)),
     ("8 daily CV of merchants 60-200 a day", ".15-.20", lambda w: demand.merchant_cv(w, 60, 200)),
