@@ -132,7 +132,7 @@ def sunday(w: World) -> Value:
 
 
 def daily(w: World) -> None:
-    """Log of a country's day over the mean of its weekday; feasts stay in, so `national` is robust to them."""
+    """Log of a country's day over the mean of its weekday; feasts stay in."""
     if "daily" in w.tables:
         return
     w.db.execute("""create temp table by_day as select legal_country_iso c, utc_day d, sum(arrivals)::double n
