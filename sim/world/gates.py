@@ -11,7 +11,7 @@ from sim.shell.contracts.event_tables import event_code, listed_streams
 
 @cache
 def drawing_states() -> tuple[str, ...]:
-    """States that draw random numbers, in the order of the run: those that packaged streams name.
+    """States that draw random numbers, by segment and number: those that packaged streams name.
 
     Raises:
         StorageError: If the streams cannot be read.
@@ -22,7 +22,7 @@ def drawing_states() -> tuple[str, ...]:
 
 @cache
 def gates() -> tuple[str, ...]:
-    """Every gate a run may have, in order.
+    """Every gate a run may have: those of segments in the order of the run, then those of events.
 
     Raises:
         StorageError: As `drawing_states`.

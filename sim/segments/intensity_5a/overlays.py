@@ -27,7 +27,7 @@ class Event:
 
     Scope parts are codes, `ANY` where they do not restrict; times are local wall-clock seconds.
 
-    `at` is the key of the configuration that gives the factor.
+    `decided_by` is the key of the configuration that gives the factor.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Event:
     start: int
     stop: int
     factor: float
-    at: str
+    decided_by: str
     ramp_in: int = 0
     ramp_out: int = 0
     country: int = ANY

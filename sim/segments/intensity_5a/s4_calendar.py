@@ -184,7 +184,7 @@ def _require_bounded(ctx: Context, events: list[Event]) -> None:
                 ctx,
                 "FACTOR_OUT_OF_BOUNDS",
                 "An event's factor leaves the bounds of its type.",
-                at=(event.at, f"overlay_policy_5A.types.{event.kind}"),
+                at=(event.decided_by, f"overlay_policy_5A.types.{event.kind}"),
                 found=f"{event.kind} {event.name}: factor {event.factor}",
                 expected=f"{bounds.low} .. {bounds.high}",
                 do="change the factor of the event, or the bounds of its type",

@@ -43,7 +43,7 @@ def count_circles(
         np.bincount(base.country_iso[led & (base.circle_kind == ring)], minlength=countries),
     )
     ctx.count(CircleCounts.honest, int((~base.present("ring_id")).sum()))
-    ctx.count(CircleCounts.wings, int((~led).sum()))
+    ctx.count(CircleCounts.wings, int((circles.leader < 0).sum()))
     follows = (members.circle_role != ctx.code("circle_role", "LEADER")) & led[circle]
     ctx.count(CircleCounts.followers, np.bincount(kind[follows], minlength=kinds))
     ctx.count(CircleCounts.same_metro, np.bincount(kind[follows & members.in_metro], minlength=kinds))
@@ -115,10 +115,22 @@ def circle_checks(ctx: Context, totals: Totals, demand: Demand) -> list[Check]:
             sigma,
             int(seen.lonely),
         ),
+        _wings(ctx, int(seen.wings), demand),
         ledger_check(totals, "6A.circle", int(seen.drawn), 4),
         ledger_check(totals, "6A.circle_leader", int(seen.raced), 1),
         ledger_check(totals, "6A.circle_seat", int(seen.seats), 4),
     ]
+
+
+def _wings(ctx: Context, found: int, demand: Demand) -> Check:
+    """Rings with members in another country: as many as the law says, but for the sampling error."""
+    share = int(ctx.params.circles_6A.abroad.permille) / 1000
+    several = int(np.count_nonzero(demand.mules)) > 1
+    mean = share * int(demand.rings.sum()) if several else 0.0
+    error = float(ctx.params.realism_gates_posture_6A.rings.sigma) * (mean * (1.0 - share)) ** 0.5
+    bounds = [mean - error, mean + error]
+    note = f"of {int(demand.rings.sum())} rings; none where one country has all mules"
+    return Check("rings with members abroad", bounds[0] <= found <= bounds[1], found, bounds, note)
 
 
 def _at_least(name: str, found: int, whole: int, permille: int, sigma: float, nobody: int) -> Check:
