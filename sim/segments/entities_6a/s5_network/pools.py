@@ -174,9 +174,10 @@ def _open(
     office_metro = ground.office_metro[(all_before[country - first] + rank) if len(country) else country]
     premises = ground.addresses.start[country, kind] + rank
     free = np.where(targets.received[:, kind] > 0, targets.shared[:, kind], 0)
-    spots = spots_of(
-        ctx, metros, links, np.bincount(office_metro, minlength=many), free, targets.pools[:, kind]
-    )
+    # Three quarters of the cap: addresses have unequal sizes, and premises their owner's devices.
+    cap = int(ctx.params.ip_prior_6A.devices_per_ip[ctx.vocabulary("ip_type")[kind]])
+    owned = np.bincount(office_metro, minlength=many)
+    spots = spots_of(ctx, metros, links, owned, free, targets.pools[:, kind], max(cap * 3 // 4, 1))
     place = np.repeat(np.arange(many), spots.free)
     owner = metros.country[place]
     ahead = np.arange(len(place)) - np.searchsorted(owner, owner)

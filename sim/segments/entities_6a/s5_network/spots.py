@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
-from sim.recipes.groups import run_lengths, run_offsets
+from sim.recipes.groups import prefix, run_lengths, run_offsets
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.state.context import Context
 from sim.state.declaration import Needs
@@ -97,8 +97,13 @@ class Spots:
     free: Array
 
 
-def spots_of(ctx: Context, metros: Metros, links: Array, offices: Array, free: Array, need: Array) -> Spots:
+def spots_of(
+    ctx: Context, metros: Metros, links: Array, offices: Array, free: Array, need: Array, most: int
+) -> Spots:
     """Spots of the countries of a partition.
+
+    Addresses without an owner stand where links lack addresses: a metro's part of all addresses is that of
+    its links, less those that its organisations have.
 
     Args:
         ctx: Context.
@@ -107,13 +112,50 @@ def spots_of(ctx: Context, metros: Metros, links: Array, offices: Array, free: A
         offices: int64, m: addresses with an owner there that others use too.
         free: int64, by country code: addresses without an owner.
         need: int64, by country code: addresses that a spot must have.
+        most: Links that an address takes; neighbours serve a spot of more, if there are any.
     """
-    of, ends = np.arange(len(links)), run_offsets(metros.country).astype(np.int64)
-    total = np.add.reduceat(links, ends[:-1]) if len(links) else links
     country = metros.country
-    whole = np.repeat(np.maximum(total, 1), np.diff(ends))
-    expected = offices + free[country] * links // whole
-    able = (links > 0) & (expected >= need[country])
+    ends = run_offsets(country).astype(np.int64)
+    lack, whole = _lack(ends, links, offices, free[country])
+    able = (links > 0) & (offices + free[country] * lack // np.maximum(whole, 1) >= need[country])
+    while True:
+        of = _served_by(metros, ends, links, able)
+        served, own = np.zeros_like(links), np.zeros_like(links)
+        np.add.at(served, of, links)
+        np.add.at(own, of, offices)
+        placed = _placed(ctx, ends, served, own, free[country])
+        # The only spot of a country takes what there is: its targets fit.
+        several = _by_country(np.add, ends, able.astype(np.int64)) > 1
+        short = able & several & _short(ends, served, own + placed, need[country], most)
+        if not short.any():
+            return Spots(of, placed)
+        able &= ~short
+
+
+def _by_country(sum_or_most: np.ufunc, ends: Array, values: Array) -> Array:
+    """Sum or maximum over each metro's country: m."""
+    if len(values) == 0:
+        return values
+    found: Array = np.repeat(sum_or_most.reduceat(values, ends[:-1]), np.diff(ends))
+    return found
+
+
+def _lack(ends: Array, links: Array, offices: Array, free: Array) -> tuple[Array, Array]:
+    """Addresses that each metro lacks, in a unit of its country, and their sum there: int64, m each.
+
+    Where nothing is lacking, links themselves.
+    """
+    addresses = _by_country(np.add, ends, offices) + free
+    lack = np.maximum(links * addresses - offices * _by_country(np.add, ends, links), 0)
+    lack = np.where(_by_country(np.add, ends, lack) > 0, lack, links)
+    # Below 2**37: the product with addresses of a country (below 2**22) fits.
+    lack = lack // np.maximum(_by_country(np.maximum, ends, lack) >> 36, 1)
+    return lack, _by_country(np.add, ends, lack)
+
+
+def _served_by(metros: Metros, ends: Array, links: Array, able: Array) -> Array:
+    """Metro row of the spot that serves each metro: int64, m."""
+    of = np.arange(len(links))
     for first, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
         here = np.arange(first, stop)
         hubs = here[able[first:stop]]
@@ -125,15 +167,29 @@ def spots_of(ctx: Context, metros: Metros, links: Array, offices: Array, free: A
         for begin in range(0, len(rest), step):
             some = rest[begin : begin + step]
             of[some] = hubs[np.argmin(metros.km(some, hubs), axis=1)]
-    served = np.zeros_like(links)
-    np.add.at(served, of, links)
-    placed = np.zeros_like(links)
-    some = np.flatnonzero(np.repeat(total > 0, np.diff(ends)))
+    return of
+
+
+def _placed(ctx: Context, ends: Array, served: Array, own: Array, free: Array) -> Array:
+    """Addresses without an owner of each spot: int64, m."""
+    placed = np.zeros_like(served)
+    lack, whole = _lack(ends, served, own, free)
+    some = np.flatnonzero(whole > 0)
     if len(some):
-        offsets = run_offsets(country[some])
-        units = free[country[some[offsets[:-1].astype(np.int64)]]].astype(np.uint64)
-        placed[some] = largest_remainder(ctx, served[some].astype(np.uint64), offsets, units).astype(np.int64)
-    return Spots(of, placed)
+        offsets = prefix(np.diff(ends)[whole[ends[:-1]] > 0])
+        units = free[some[offsets[:-1].astype(np.int64)]].astype(np.uint64)
+        placed[some] = largest_remainder(ctx, lack[some].astype(np.uint64), offsets, units).astype(np.int64)
+    return placed
+
+
+def _short(ends: Array, served: Array, open_: Array, need: Array, most: int) -> Array:
+    """Spots with fewer addresses than a device may use, and of each country the fullest that overflows."""
+    pools = np.maximum(need, 1)
+    held = open_ // pools * pools * most
+    over = np.where(served > held, served / np.maximum(open_, 1), 0.0)
+    fullest = _by_country(np.maximum, ends, over)
+    found: Array = (open_ < need) | ((over > 0.0) & (over == fullest))
+    return found
 
 
 def elsewhere(
