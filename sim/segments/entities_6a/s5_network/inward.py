@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.recipes.horizon import Horizon, life_span
 from sim.segments.entities_6a.network_tables import integers
+from sim.segments.entities_6a.s5_network.room import least_free
 from sim.segments.entities_6a.s5_network.targets import IP_TARGETS_NEEDS, IpTargets, ip_targets
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
@@ -36,10 +37,12 @@ class NetworkTargets(IpTargets):
     Attributes:
         renewed: Second addresses of homes (column RESIDENTIAL only).
         inward: Links of devices from other countries.
+        on_top: By kind only: addresses without an owner beyond those of the mixes, for guests and caps.
     """
 
     renewed: Array
     inward: Array
+    on_top: Array
 
     @property
     def addresses(self) -> Array:
@@ -54,8 +57,7 @@ class NetworkTargets(IpTargets):
 
 def network_targets(ctx: Context) -> NetworkTargets:
     """The targets of the world."""
-    base, prior = ip_targets(ctx), ctx.params.ip_prior_6A
-    law = ctx.params.ip_place_prior_6A
+    base, law = ip_targets(ctx), ctx.params.ip_place_prior_6A
     countries, kinds = base.links.shape
     rows = ctx.load("s8_links_abroad_6A", columns=("home_country_iso", "country_iso", "ip_type"))
     left, inward = (
@@ -64,32 +66,23 @@ def network_targets(ctx: Context) -> NetworkTargets:
     )
     links = base.links - left
     received = links + inward
-    most = integers(ctx, "ip_type", prior.ips_per_device)
-    cap = integers(ctx, "ip_type", prior.devices_per_ip)
-    guests = integers(ctx, "ip_type", ctx.params.ip_abroad_prior_6A.links_per_device)
-    shared, pools = base.shared.copy(), base.pools.copy()
+    pools, least = _least(ctx, base, received, inward)
+    shared = np.maximum(base.shared, least)
     for kind in np.flatnonzero(inward.sum(axis=0)).tolist():
-        got = received[:, kind]
-        # Enough for the device with the most links there: it meets each address once.
-        least = np.maximum(
-            np.minimum(base.shared[:, kind], most[kind]), np.where(inward[:, kind] > 0, guests[kind], 0)
-        )
-        # And for half of what the cap allows; a metro has its share of both.
-        least = np.minimum(np.maximum(least, -(-2 * got // cap[kind])), got)
         home = base.links[:, kind] > 0
         outside = np.where(home, 1, int(law.sparse_factor))
         # What countries without people need comes on top: the mixes know nothing of them.
-        spare = max(int(base.shared[:, kind].sum()) - int(least[home].sum()), 0)
+        spare = max(int(base.shared[:, kind].sum()) - int(least[home, kind].sum()), 0)
+        further = received[:, kind] - least[:, kind]
         more = ctx.kernels.capped_share(
             offset=np.array([0, countries], dtype=np.uint64),
-            weight=(got * outside).astype(np.uint64),
-            cap=(got - least).astype(np.uint32),
-            units=np.array([min(spare, int((got - least).sum()))], dtype=np.uint64),
+            weight=(received[:, kind] * outside).astype(np.uint64),
+            cap=further.astype(np.uint32),
+            units=np.array([min(spare, int(further.sum()))], dtype=np.uint64),
             start=np.array([_MIDDLE], dtype=np.uint64),
         )
-        shared[:, kind] = least + more.astype(np.int64)
-        open_ = shared[:, kind] + base.offices[:, kind]
-        pools[:, kind] = np.maximum(np.minimum(np.minimum(open_, most[kind]), got), 1)
+        shared[:, kind] = least[:, kind] + more.astype(np.int64)
+    on_top = np.maximum(shared.sum(axis=0) - base.shared.sum(axis=0), 0)
     hosting, places = ctx.code("ip_type", "DATACENTRE"), ctx.load("s4_place_summary_6A")
     online = places.country_iso[places.online_merchants > 0]
     shared[online, hosting] = np.maximum(shared[online, hosting], 1)
@@ -98,8 +91,28 @@ def network_targets(ctx: Context) -> NetworkTargets:
     renewed[:, lines] = base.homes[:, lines] * renewal_rate(ctx) // _BILLION
     kept = {item.name: getattr(base, item.name) for item in fields(base)}
     return NetworkTargets(
-        **(kept | {"links": links, "shared": shared, "pools": pools}), renewed=renewed, inward=inward
+        **(kept | {"links": links, "shared": shared, "pools": pools}),
+        renewed=renewed,
+        inward=inward,
+        on_top=on_top,
     )
+
+
+def _least(ctx: Context, base: IpTargets, received: Array, inward: Array) -> tuple[Array, Array]:
+    """Pools of a spot, and addresses without an owner that a country has at least: int64 each.
+
+    As many pools as a device of its own or a guest may have links, so that nobody meets an address twice;
+    more where there are addresses enough. Addresses hold all links with half of their cap, whoever owns
+    others: so a country has room for several spots, and always for one (`room.py`).
+    """
+    prior = ctx.params.ip_prior_6A
+    most = integers(ctx, "ip_type", prior.ips_per_device)
+    cap = integers(ctx, "ip_type", prior.devices_per_ip)
+    guests = integers(ctx, "ip_type", ctx.params.ip_abroad_prior_6A.links_per_device)
+    asked = np.maximum(base.pools, np.minimum(base.shared + base.offices, most))
+    asked = np.maximum(asked, np.where(inward > 0, guests, 0))
+    pools = np.maximum(np.minimum(np.minimum(asked, most), received), 1)
+    return pools, np.where(received > 0, least_free(received, pools, np.maximum(cap // 2, 1)), 0)
 
 
 def renewal_rate(ctx: Context) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
+from sim.segments.entities_6a.s5_network.inward import INWARD_NEEDS, network_targets
 from sim.state.context import Context
 from sim.state.counters import Counters, Each, Maximum, Scalar, Vector
 from sim.state.declaration import Check, Needs
@@ -26,7 +27,7 @@ _TABLES = (
     "other_party_links",
 )
 
-MIX_CHECKS_NEEDS = Needs(config=("ip_prior_6A", "realism_gates_network_6A"))
+MIX_CHECKS_NEEDS = Needs(config=("ip_prior_6A", "realism_gates_network_6A"), uses=(INWARD_NEEDS,))
 
 
 class NetworkCounts(Counters):
@@ -79,12 +80,14 @@ def mix_checks(ctx: Context, totals: Totals) -> list[Check]:
         ),
         "addresses by kind": ("nodes", tables["nodes"].sum() * node, int(gates.node_error_permille)),
     }
+    on_top = int(network_targets(ctx).on_top.sum())
     result = []
     for name, (key, asked, tolerance) in expected.items():
         found, whole = tables[key].sum(axis=0), max(int(tables[key].sum()), 1)
         error = np.abs(found * PERMILLE - asked)
-        # Countries have whole addresses and links: one each of every kind they have.
-        allowed = tolerance * whole + PERMILLE * seen.places
+        # Countries have whole addresses and links, one each of every kind they have, and of addresses what
+        # guests and caps need beyond the mixes.
+        allowed = tolerance * whole + PERMILLE * (seen.places + (on_top if key == "nodes" else 0))
         shares = {
             kind: round(int(count) * 100 / whole, 2)
             for kind, count in zip(ctx.vocabulary("ip_type"), found.tolist(), strict=True)

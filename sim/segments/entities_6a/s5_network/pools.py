@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.ground.errors import ValidationError
 from sim.recipes.groups import prefix
 from sim.recipes.words import WORDS_NEEDS, block_at, word
 from sim.segments.entities_6a.network_tables import integers, matrix, numbers, permille_word
@@ -30,11 +29,10 @@ from sim.segments.entities_6a.s5_network.asking import (
 )
 from sim.segments.entities_6a.s5_network.days import Days
 from sim.segments.entities_6a.s5_network.guests import Guests
-from sim.segments.entities_6a.s5_network.spots import SPOTS_NEEDS, Spots, neighbours, spots_of
+from sim.segments.entities_6a.s5_network.spots import SPOTS_NEEDS, Spots, Supply, neighbours, spots_of
 from sim.state.context import PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
-from sim.state.refuse import refuse
 
 DEMAND, POOL = "6A.ip_demand", "6A.ip_pool"
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -117,14 +115,11 @@ def _dealt(
     ctx: PartitionContext, ground: Ground, asking: Asking, kind: int, asked: Asked, law: tuple[float, Array]
 ) -> Dealt:
     """Addresses for the links of a kind."""
-    ip, spot, free, spots = _open(
-        ctx, ground, kind, np.bincount(asked.metro, minlength=len(ground.metros.id))
-    )
-    target = spots.of[asked.metro]
     many = len(ground.metros.id)
+    ip, spot, free, spots = _open(ctx, ground, kind, np.bincount(asked.metro, minlength=many), law[1])
+    target = spots.of[asked.metro]
     open_ = np.bincount(spot, minlength=many)
-    most = int(ctx.params.ip_prior_6A.ips_per_device[ctx.vocabulary("ip_type")[kind]])
-    pools = np.minimum(open_, most)
+    pools = np.where(open_ > 0, ground.targets.pools[ground.metros.country, kind], 0)
     base = np.cumsum(pools) - pools
     # Links of a spot go to its pools in turn, in the order of devices: none has more than there are pools.
     links = np.bincount(target, minlength=many)
@@ -159,11 +154,18 @@ def _dealt(
 
 
 def _open(
-    ctx: PartitionContext, ground: Ground, kind: int, links: Array
+    ctx: PartitionContext, ground: Ground, kind: int, links: Array, room: Array
 ) -> tuple[Array, Array, Array, Spots]:
     """Addresses that take links: position and spot (int64), whether nobody owns them (bool); by spot.
 
     Within a spot, those that nobody owns come first.
+
+    Args:
+        ctx: Context.
+        ground: What they are dealt on.
+        kind: Of address.
+        links: int64, one a metro: links there.
+        room: int64, one an address: further links that it takes.
     """
     targets, metros, (first, stop) = ground.targets, ground.metros, ground.span
     many, codes = len(metros.id), np.arange(first, stop)
@@ -174,10 +176,11 @@ def _open(
     office_metro = ground.office_metro[(all_before[country - first] + rank) if len(country) else country]
     premises = ground.addresses.start[country, kind] + rank
     free = np.where(targets.received[:, kind] > 0, targets.shared[:, kind], 0)
-    # Three quarters of the cap: addresses have unequal sizes, and premises their owner's devices.
+    order = np.argsort(office_metro, kind="stable")
+    premises, office_metro = premises[order], office_metro[order]
     cap = int(ctx.params.ip_prior_6A.devices_per_ip[ctx.vocabulary("ip_type")[kind]])
-    owned = np.bincount(office_metro, minlength=many)
-    spots = spots_of(ctx, metros, links, owned, free, targets.pools[:, kind], max(cap * 3 // 4, 1))
+    supply = Supply(office_metro, room[premises], free, targets.pools[:, kind], cap)
+    spots = spots_of(ctx, metros, links, supply)
     place = np.repeat(np.arange(many), spots.free)
     owner = metros.country[place]
     ahead = np.arange(len(place)) - np.searchsorted(owner, owner)
@@ -218,7 +221,6 @@ def _degrees(
         x=ground.addresses.size_word[ip], idle=np.zeros(len(ip)), sigma=np.full(len(ip), float(sigma))
     )
     cap = np.maximum(capacity[ip] - sure, 0)
-    _require_room(ctx, kind, cap, pool, rest)
     more = ctx.kernels.capped_share(
         offset=prefix(np.bincount(pool, minlength=len(size))),
         weight=weight,
@@ -227,27 +229,6 @@ def _degrees(
         start=start,
     )
     return ip, more.astype(np.int64) + sure
-
-
-def _require_room(ctx: PartitionContext, kind: int, cap: Array, pool: Array, rest: Array) -> None:
-    """Refuse caps that hold a country's links but not those of one of its metros."""
-    room = np.zeros_like(rest)
-    np.add.at(room, pool, cap)
-    short = np.flatnonzero(rest > room)
-    if len(short) == 0:
-        return
-    name = ctx.vocabulary("ip_type")[kind]
-    refuse(
-        ctx,
-        "CAPS_INFEASIBLE",
-        f"links to {name} addresses of a metro do not fit under their caps",
-        found=f"room for {int(room[short[0]])} further links of {int(rest[short[0]])}",
-        expected="room for what devices ask for there",
-        at=[f"ip_prior_6A.{key}.{name}" for key in ("devices_per_ip", "node_permille")],
-        do=f"raise ip_prior_6A.devices_per_ip.{name} or node_permille.{name}",
-        total=len(short),
-        error=ValidationError,
-    )
 
 
 def _met(ctx: PartitionContext, asked: Asked, link: Array, ip: Array, parties: int) -> Array:

@@ -2,7 +2,8 @@
 
 A spot is a metro with as many addresses of a kind as a device may use at most, and the smaller places that
 are nearer to it than to any other such metro. A kind of which a country has too few addresses has one spot
-there. So places come first, and a device's links to a spot always find different addresses.
+there. So places come first, and a device's links to a spot always find different addresses with room for
+them (`room.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
-from sim.recipes.groups import prefix, run_lengths, run_offsets
+from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
+from sim.segments.entities_6a.s5_network.room import least_free, least_room
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array
@@ -23,9 +24,10 @@ _KM = np.float64(111.195e-6)  # kilometres of a microdegree of latitude
 _TURN, _HALF_TURN = np.int64(360_000_000), np.int64(180_000_000)
 _ROWS = 1 << 22  # cells of a matrix of distances at a time
 _PULL = np.float64(1 << 20)
+_MIDDLE = np.uint64(1 << 63)
 
 SPOTS_NEEDS = Needs(
-    reference=("cities",), uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, LARGEST_REMAINDER_NEEDS)
+    reference=("cities",), kernels=("capped_share",), uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS)
 )
 
 
@@ -97,99 +99,98 @@ class Spots:
     free: Array
 
 
-def spots_of(
-    ctx: Context, metros: Metros, links: Array, offices: Array, free: Array, need: Array, most: int
-) -> Spots:
+@dataclass(frozen=True)
+class Supply:
+    """Addresses of one kind in some countries.
+
+    Attributes:
+        metro: int64, o, never falling: metro row of each address with an owner that others use too.
+        room: int64, o: links that it still takes.
+        free: int64, by country code: addresses without an owner, at most the links of the country and at
+            least `least_free` of them.
+        pools: int64, by country code: pools of a spot, at least 1 where there are links.
+        cap: Links that an address without an owner takes.
+    """
+
+    metro: Array
+    room: Array
+    free: Array
+    pools: Array
+    cap: int
+
+
+def spots_of(ctx: Context, metros: Metros, links: Array, supply: Supply) -> Spots:
     """Spots of the countries of a partition.
 
-    Addresses without an owner stand where links lack addresses: a metro's part of all addresses is that of
-    its links, less those that its organisations have.
+    A metro is a spot if it has as many owned addresses as there are pools, or its share of all addresses is
+    as many. What a spot needs (`room.py`) it has; the rest goes where owned addresses are fewest for the
+    links.
 
     Args:
-        ctx: Context.
+        ctx: Context with kernel `capped_share`.
         metros: Metros, m.
         links: int64, m: links of the kind to addresses in or near each metro.
-        offices: int64, m: addresses with an owner there that others use too.
-        free: int64, by country code: addresses without an owner.
-        need: int64, by country code: addresses that a spot must have.
-        most: Links that an address takes; neighbours serve a spot of more, if there are any.
+        supply: Addresses.
     """
-    country = metros.country
-    ends = run_offsets(country).astype(np.int64)
-    lack, whole = _lack(ends, links, offices, free[country])
-    able = (links > 0) & (offices + free[country] * lack // np.maximum(whole, 1) >= need[country])
-    while True:
-        of = _served_by(metros, ends, links, able)
-        served, own = np.zeros_like(links), np.zeros_like(links)
-        np.add.at(served, of, links)
-        np.add.at(own, of, offices)
-        placed = _placed(ctx, ends, served, own, free[country])
-        # The only spot of a country takes what there is: its targets fit.
-        several = _by_country(np.add, ends, able.astype(np.int64)) > 1
-        short = able & several & _short(ends, served, own + placed, need[country], most)
-        if not short.any():
-            return Spots(of, placed)
-        able &= ~short
-
-
-def _by_country(sum_or_most: np.ufunc, ends: Array, values: Array) -> Array:
-    """Sum or maximum over each metro's country: m."""
-    if len(values) == 0:
-        return values
-    found: Array = np.repeat(sum_or_most.reduceat(values, ends[:-1]), np.diff(ends))
-    return found
-
-
-def _lack(ends: Array, links: Array, offices: Array, free: Array) -> tuple[Array, Array]:
-    """Addresses that each metro lacks, in a unit of its country, and their sum there: int64, m each.
-
-    Where nothing is lacking, links themselves.
-    """
-    addresses = _by_country(np.add, ends, offices) + free
-    lack = np.maximum(links * addresses - offices * _by_country(np.add, ends, links), 0)
-    lack = np.where(_by_country(np.add, ends, lack) > 0, lack, links)
-    # Below 2**37: the product with addresses of a country (below 2**22) fits.
-    lack = lack // np.maximum(_by_country(np.maximum, ends, lack) >> 36, 1)
-    return lack, _by_country(np.add, ends, lack)
-
-
-def _served_by(metros: Metros, ends: Array, links: Array, able: Array) -> Array:
-    """Metro row of the spot that serves each metro: int64, m."""
-    of = np.arange(len(links))
+    many, of, need = len(links), np.arange(len(links)), np.zeros_like(links)
+    ends = run_offsets(metros.country).astype(np.int64)
     for first, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
-        here = np.arange(first, stop)
-        hubs = here[able[first:stop]]
-        if len(hubs) < 2:
-            of[first:stop] = hubs[0] if len(hubs) else first + int(np.argmax(links[first:stop]))
-            continue
-        rest = here[~able[first:stop]]
+        if links[first:stop].any():
+            of[first:stop], need[first:stop] = _country_spots(metros, links, supply, first, stop)
+    served, owned = np.zeros_like(links), np.bincount(of[supply.metro], minlength=many)
+    np.add.at(served, of, links)
+    start = ends[:-1]
+    code = metros.country[start]
+    total, kept = (np.add.reduceat(values, start) if many else values for values in (served, need))
+    units = np.where(total > 0, supply.free[code] - kept, 0)
+    each = np.diff(ends)
+    addresses = np.repeat(supply.free[code] + (np.add.reduceat(owned, start) if many else owned), each)
+    lacking = np.maximum(addresses * served - (owned + need) * np.repeat(total, each), 0)
+    more = ctx.kernels.capped_share(
+        offset=ends.astype(np.uint64),
+        weight=(lacking + served).astype(np.uint64),
+        cap=(served - need).astype(np.uint32),
+        units=units.astype(np.uint64),
+        start=np.full(len(units), _MIDDLE),
+    )
+    return Spots(of, need + more.astype(np.int64))
+
+
+def _country_spots(
+    metros: Metros, links: Array, supply: Supply, first: int, stop: int
+) -> tuple[Array, Array]:
+    """Spot of each metro row in [first, stop), and the free addresses that each needs: int64.
+
+    While the needs of the spots are more than the country has, the smaller half of those that need some is
+    given up. A single spot never needs more (`room.py`).
+    """
+    country = int(metros.country[first])
+    free, pools = int(supply.free[country]), int(supply.pools[country])
+    mine = slice(*np.searchsorted(supply.metro, (first, stop)).tolist())
+    at, room = supply.metro[mine] - first, supply.room[mine]
+    size = stop - first
+    here, load = np.arange(size), links[first:stop]
+    owned, total = np.bincount(at, minlength=size), int(load.sum())
+    hub = (load > 0) & (np.maximum(owned, (len(at) + free) * load // total) >= pools)
+    hub[int(np.argmax(load))] |= not hub.any()
+    width = np.full(size, pools)
+    while True:
+        of, hubs = here.copy(), np.flatnonzero(hub)
+        rest = np.flatnonzero(~hub)
         step = max(_ROWS // len(hubs), 1)
         for begin in range(0, len(rest), step):
             some = rest[begin : begin + step]
-            of[some] = hubs[np.argmin(metros.km(some, hubs), axis=1)]
-    return of
-
-
-def _placed(ctx: Context, ends: Array, served: Array, own: Array, free: Array) -> Array:
-    """Addresses without an owner of each spot: int64, m."""
-    placed = np.zeros_like(served)
-    lack, whole = _lack(ends, served, own, free)
-    some = np.flatnonzero(whole > 0)
-    if len(some):
-        offsets = prefix(np.diff(ends)[whole[ends[:-1]] > 0])
-        units = free[some[offsets[:-1].astype(np.int64)]].astype(np.uint64)
-        placed[some] = largest_remainder(ctx, lack[some].astype(np.uint64), offsets, units).astype(np.int64)
-    return placed
-
-
-def _short(ends: Array, served: Array, open_: Array, need: Array, most: int) -> Array:
-    """Spots with fewer addresses than a device may use, and of each country the fullest that overflows."""
-    pools = np.maximum(need, 1)
-    held = open_ // pools * pools * most
-    over = np.where(served > held, served / np.maximum(open_, 1), 0.0)
-    fullest = _by_country(np.maximum, ends, over)
-    found: Array = (open_ < need) | ((over > 0.0) & (over == fullest))
-    return found
+            of[some] = hubs[np.argmin(metros.km(some + first, hubs + first), axis=1)]
+        served = np.zeros(size, dtype=np.int64)
+        np.add.at(served, of, load)
+        order = np.argsort(of[at], kind="stable")
+        enough = least_room(of[at][order], room[order], width, size) >= -(-served // pools)
+        need = np.where(enough, 0, least_free(served, width, supply.cap))
+        if int(need.sum()) <= free or len(hubs) == 1:
+            return of + first, need
+        poor = np.flatnonzero(need)
+        poor = poor[np.argsort(load[poor], kind="stable")]
+        hub[poor[: max(min(len(poor) // 2, len(hubs) - 1), 1)]] = False
 
 
 def elsewhere(

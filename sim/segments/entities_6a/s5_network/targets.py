@@ -6,7 +6,8 @@ from the homes, by region:
     links(kind)     = links of homes x edge share(kind) / edge share(home)      less what premises have
     addresses(kind) = addresses of homes x node share(kind) / node share(home)  less premises
 
-and countries share them by the demand of their devices (sum of devices x affinity), as far as caps allow.
+and countries share them by the demand of their devices (sum of devices x affinity), as far as devices may
+have so many links. What caps and guests need on top is known when it is known who is abroad (`inward.py`).
 Merchants' sites and hosted merchants come on top of both mixes: they follow from the merchants, not from the
 parties.
 """
@@ -48,7 +49,8 @@ class IpTargets:
         sites: Addresses of merchants' sites (column CORPORATE only).
         homes: Addresses of homes (column RESIDENTIAL only).
         links: Links of parties' devices besides their own home or premises.
-        pools: Groups the addresses open to those links are dealt into; a device has at most one link to each.
+        pools: Groups that the addresses open to those links are dealt into; a device has at most one link to
+            each, so there are enough for what a device has on average, rounded up.
     """
 
     homes: Array
@@ -72,7 +74,7 @@ def ip_targets(ctx: Context) -> IpTargets:
             `capped_share`.
 
     Raises:
-        ValidationError: `6A.S5.ZERO_WEIGHTS` or `6A.S5.CAPS_INFEASIBLE`.
+        ValidationError: `6A.S5.CAPS_INFEASIBLE`.
     """
     prior, places = ctx.params.ip_prior_6A, ctx.load("s4_place_summary_6A")
     kinds, rows = len(ctx.vocabulary("ip_type")), len(places)
@@ -94,7 +96,7 @@ def ip_targets(ctx: Context) -> IpTargets:
     offsets = run_offsets(places.region_id[order])
     group = run_of_row(offsets)
     region = places.region_id[order][offsets[:-1].astype(np.int64)] if rows else np.zeros(0, dtype=np.int16)
-    most, cap = integers(ctx, "ip_type", prior.ips_per_device), integers(ctx, "ip_type", prior.devices_per_ip)
+    most = integers(ctx, "ip_type", prior.ips_per_device)
     shared, made, pools = (np.zeros((rows, kinds), dtype=np.int64) for _ in range(3))
     for kind in range(kinds):
         if kind == home:
@@ -103,24 +105,15 @@ def ip_targets(ctx: Context) -> IpTargets:
         asked = np.where(_sums(wish, group, len(region)) > 0, nodes[region, kind], 0)
         free = _share(ctx, wish, np.full(rows, np.iinfo(np.int32).max), asked, offsets)
         free = np.where((wish > 0) & (offices[order, kind] == 0), np.maximum(free, 1), free)
-        open_ = free + offices[order, kind]
-        hands = np.maximum(np.minimum(open_, most[kind]), 1)
-        capacity = np.minimum(
-            eligible[order, kind] * np.minimum(open_, most[kind]), hands * (open_ // hands) * cap[kind]
-        )
-        held = np.zeros(rows, dtype=np.int64)
-        held[:] = places.office_links[order] if kind == office else 0
-        capacity = np.where(wish > 0, np.clip(capacity - held, 0, np.iinfo(np.int32).max), 0)
-        target = links[region, kind]
+        able = np.where(wish > 0, eligible[order, kind], 0)
+        capacity = np.minimum(able * most[kind], np.iinfo(np.int32).max)
+        target = np.where(_sums(wish, group, len(region)) > 0, links[region, kind], 0)
         possible = np.minimum(target, _sums(capacity, group, len(region)))
-        _require_met(ctx, kind, int(target.sum()), int(possible.sum()), int(wish.sum()))
+        _require_met(ctx, kind, int(target.sum()), int(possible.sum()))
         got = _share(ctx, wish, capacity, possible, offsets)
-        # Nobody owns an address of a pool, so each needs a link; premises have their owner's.
-        free = np.minimum(free, np.where(offices[order, kind] > 0, np.maximum(got - most[kind], 0), got))
-        shared[order, kind], made[order, kind] = free, got
-        pools[order, kind] = np.maximum(
-            np.minimum(np.minimum(free + offices[order, kind], most[kind]), got), 1
-        )
+        # Nobody owns an address of a pool, so each needs a link.
+        shared[order, kind], made[order, kind] = np.minimum(free, got), got
+        pools[order, kind] = -(-got // np.maximum(able, 1))
     hosting = ctx.code("ip_type", "DATACENTRE")
     shared[:, hosting] = np.maximum(shared[:, hosting], (places.online_merchants > 0).astype(np.int64))
     return _by_country(ctx, places, offices, shared, made, pools)
@@ -153,6 +146,7 @@ def _region_totals(ctx: Context, places: Frame, home: int, office: int) -> tuple
     half = np.maximum(edge[:, home], 1)[:, None]
     links = (sums["home_links"][:, None] * edge + half // 2) // half
     nodes = (sums["home_ips"][:, None] * node[None, :] + node[home] // 2) // max(int(node[home]), 1)
+    _require_mean(ctx, links, nodes, home)
     links[:, office] = np.maximum(links[:, office] - sums["office_links"], 0)
     nodes[:, office] = np.maximum(nodes[:, office] - sums["office_ips"], 0)
     return links, nodes
@@ -179,31 +173,39 @@ def _share(ctx: Context, weight: Array, cap: Array, units: Array, offsets: Array
     return count.astype(np.int64)
 
 
-def _require_met(ctx: Context, kind: int, target: int, possible: int, wish: int) -> None:
+def _require_met(ctx: Context, kind: int, target: int, possible: int) -> None:
+    """Refuse links of a kind that devices may not have."""
     name = ctx.vocabulary("ip_type")[kind]
-    if target > 0 and wish == 0:
-        refuse(
-            ctx,
-            "ZERO_WEIGHTS",
-            f"no device may use {name} addresses, yet ip_prior_6A.edge_permille gives them links",
-            found=f"affinity of every device is 0, target {target} links",
-            expected="a positive affinity, or no share",
-            at=("ip_prior_6A.affinity", "ip_prior_6A.edge_permille"),
-            do=f"set ip_prior_6A.affinity.*.{name} or ip_prior_6A.edge_permille.*.{name}",
-            error=ValidationError,
-        )
     if target - possible > max(_SHORT_LINKS, target * _SHORT_PERMILLE // 1000):
         refuse(
             ctx,
             "CAPS_INFEASIBLE",
-            f"links to {name} addresses do not fit under the caps",
+            f"devices may not have the links to {name} addresses that the mixes ask for",
             found=f"room for {possible} links",
             expected=f"{target} links by ip_prior_6A.edge_permille",
-            at=[f"ip_prior_6A.{key}.{name}" for key in ("devices_per_ip", "ips_per_device", "node_permille")],
-            do=(
-                f"raise ip_prior_6A.devices_per_ip.{name}, ips_per_device.{name} or node_permille.{name}, "
-                f"or lower edge_permille.*.{name}"
-            ),
+            at=[f"ip_prior_6A.{key}.{name}" for key in ("ips_per_device", "edge_permille.*")],
+            do=f"raise ip_prior_6A.ips_per_device.{name}, or lower edge_permille.*.{name}",
+            error=ValidationError,
+        )
+
+
+def _require_mean(ctx: Context, links: Array, nodes: Array, home: int) -> None:
+    """Refuse mixes whose mean address has more links than it may: int64 by region and kind each."""
+    cap = integers(ctx, "ip_type", ctx.params.ip_prior_6A.devices_per_ip)
+    for kind in range(links.shape[1]):
+        # A whole address more a region: shares of few homes are rounded.
+        over = np.flatnonzero(links[:, kind] > (nodes[:, kind] + 1) * cap[kind])
+        if kind == home or len(over) == 0:
+            continue
+        name, first = ctx.vocabulary("ip_type")[kind], over[0]
+        refuse(
+            ctx,
+            "CAPS_INFEASIBLE",
+            f"links to {name} addresses do not fit under the caps",
+            found=f"{int(links[first, kind])} links for {int(nodes[first, kind])} addresses",
+            expected=f"at most {int(cap[kind])} an address by ip_prior_6A.devices_per_ip",
+            at=[f"ip_prior_6A.{key}.{name}" for key in ("devices_per_ip", "node_permille")],
+            do=f"raise ip_prior_6A.devices_per_ip.{name} or node_permille.{name}",
             error=ValidationError,
         )
 
