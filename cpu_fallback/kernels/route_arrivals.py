@@ -1,7 +1,7 @@
 # contract: route_arrivals - one iteration an arrival; 2 draws; mulhi(x, slots) < slots.
 # twin: gpu_kernels/kernels/route_arrivals.cu
 from cpu_fallback.alias import pick_slot
-from cpu_fallback.device import i64, kernel, length, report, u8, u32, u64
+from cpu_fallback.device import i16, i64, kernel, length, report, u8, u32, u64
 from cpu_fallback.errors import errors_of
 from cpu_fallback.philox import BATCH, batch_words, philox_batch
 
@@ -10,13 +10,14 @@ ERRORS = errors_of("route_arrivals")
 
 @kernel
 def route_arrivals(
-    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first,
-    edge_slots, threshold, alias, place_id, bucket_start, ts_us, arrival_key, virtual, site_id, edge_id,
-    error,
+    key, packed, row, rank, entity, bucket, key_row, virtual_below, recurring_below, site_kind, edge_kind,
+    recurring_kind, site_first, site_slots, edge_first, edge_slots, threshold, alias, place_id, bucket_start,
+    ts_us, arrival_key, virtual, site_id, edge_id, arrival_kind, error,
 ):  # fmt: skip
     always = u64(0xFFFFFFFFFFFFFFFF)
     places = length(place_id)
     sources = length(entity)
+    single, recurring = i16(edge_kind), i16(recurring_kind)
     x0, x1, source = batch_words(), batch_words(), batch_words()
     for start in range(u64(0), length(packed), BATCH):
         size = min(BATCH, length(packed) - start)
@@ -44,6 +45,8 @@ def route_arrivals(
             k = u64(key_row[r])
             below = virtual_below[r]
             online = x1[j] < below or below == always
+            again = recurring_below[r]
+            recurs = x1[j] < again or again == always
             # Both sides are read, then one is taken: a coin is no branch to predict.
             at_edge = edge_first[k]
             at_site = site_first[k]
@@ -64,3 +67,5 @@ def route_arrivals(
             virtual[i] = u8(online)
             site_id[i] = u64(0) if online else place
             edge_id[i] = place if online else u64(0)
+            at_edge_kind = recurring if recurs else single
+            arrival_kind[i] = at_edge_kind if online else site_kind[k]

@@ -4,9 +4,10 @@
 #include "philox.cuh"
 
 KERNEL void route_arrivals(u64 key, IN(u64, packed), IN(u32, row), IN(u32, rank), IN(u64, entity), IN(u32, bucket), IN(u32, key_row),
-                           IN(u64, virtual_below), IN(u64, site_first), IN(u32, site_slots), IN(u64, edge_first), IN(u32, edge_slots),
-                           IN(u64, threshold), IN(u32, alias), IN(u64, place_id), IN(i64, bucket_start), OUT(i64, ts_us),
-                           OUT(u32, arrival_key), OUT(u8, virtual_), OUT(u64, site_id), OUT(u64, edge_id), ERROR) {
+                           IN(u64, virtual_below), IN(u64, recurring_below), IN(i16, site_kind), u32 edge_kind, u32 recurring_kind,
+                           IN(u64, site_first), IN(u32, site_slots), IN(u64, edge_first), IN(u32, edge_slots), IN(u64, threshold),
+                           IN(u32, alias), IN(u64, place_id), IN(i64, bucket_start), OUT(i64, ts_us), OUT(u32, arrival_key),
+                           OUT(u8, virtual_), OUT(u64, site_id), OUT(u64, edge_id), OUT(i16, arrival_kind), ERROR) {
     const u64 always = 0xFFFFFFFFFFFFFFFFULL;
     const u64 places = LENGTH(place_id);
     for (u64 i = first_row(); i < LENGTH(packed); i += row_stride()) {
@@ -37,5 +38,7 @@ KERNEL void route_arrivals(u64 key, IN(u64, packed), IN(u32, row), IN(u32, rank)
         virtual_[i] = online;
         site_id[i] = online ? 0 : place;
         edge_id[i] = online ? place : 0;
+        const bool recurs = words.x1 < recurring_below[r] || recurring_below[r] == always;
+        arrival_kind[i] = online ? (i16)(recurs ? recurring_kind : edge_kind) : site_kind[k];
     }
 }

@@ -101,6 +101,10 @@ def test_arrivals_are_routed_at_their_address(key, rows):
         "bucket": bucket,
         "key_row": np.zeros(size),
         "virtual_below": np.full(size, 1 << 63, dtype=np.uint64),
+        "recurring_below": np.full(size, 1 << 62, dtype=np.uint64),
+        "site_kind": [2],
+        "edge_kind": 0,
+        "recurring_kind": 1,
         "site_first": [0],
         "site_slots": [SLOTS],
         "edge_first": [SLOTS],
@@ -110,9 +114,10 @@ def test_arrivals_are_routed_at_their_address(key, rows):
         "place_id": np.arange(2 * SLOTS),
         "bucket_start": np.zeros(BUCKETS),
     }
-    _, _, virtual, site, edge = made("route_arrivals", given_)
+    _, _, virtual, site, edge, kind = made("route_arrivals", given_)
     pick, coin = words_at("5B.arrival_route", key, bucket_index=bucket, arrival_rank=rank, demand_key=entity)
     assert virtual.tolist() == [int(each < 1 << 63) for each in coin.tolist()]
+    assert kind.tolist() == [1 if x < 1 << 62 else 0 if x < 1 << 63 else 2 for x in coin.tolist()]
     chosen = np.where(virtual == 1, edge - np.uint64(SLOTS), site)
     assert chosen.tolist() == (pick >> np.uint64(58)).tolist()
 

@@ -1,4 +1,4 @@
-"""Each arrival's instant, key, coin and place."""
+"""Each arrival's instant, key, coin, place and kind."""
 
 from tests.reference._errors import RowError
 from tests.reference.philox_block import philox
@@ -8,8 +8,8 @@ ALWAYS = 2**64 - 1
 
 
 def route_arrivals(
-    key, packed, row, rank, entity, bucket, key_row, virtual_below, site_first, site_slots, edge_first,
-    edge_slots, threshold, alias, place_id, bucket_start,
+    key, packed, row, rank, entity, bucket, key_row, virtual_below, recurring_below, site_kind, edge_kind,
+    recurring_kind, site_first, site_slots, edge_first, edge_slots, threshold, alias, place_id, bucket_start,
 ):  # fmt: skip
     out = []
     for i, word in enumerate(packed):
@@ -20,6 +20,8 @@ def route_arrivals(
         k = key_row[r]
         pick, coin = philox(key, (bucket[r] << 32 | rank[position], entity[r]))
         online = coin < virtual_below[r] or virtual_below[r] == ALWAYS
+        recurs = coin < recurring_below[r] or recurring_below[r] == ALWAYS
+        kind = (recurring_kind if recurs else edge_kind) if online else site_kind[k]
         first, slots = (edge_first[k], edge_slots[k]) if online else (site_first[k], site_slots[k])
         if slots == 0 or first + slots > len(place_id):
             raise RowError(i, "TABLE_MISSING")
@@ -28,6 +30,13 @@ def route_arrivals(
             raise RowError(i, "ALIAS_OUT_OF_RANGE")
         place = place_id[first + slot]
         out.append(
-            (bucket_start[bucket[r]] + offset, k, int(online), 0 if online else place, place if online else 0)
+            (
+                bucket_start[bucket[r]] + offset,
+                k,
+                int(online),
+                0 if online else place,
+                place if online else 0,
+                kind,
+            )
         )
-    return tuple([item[part] for item in out] for part in range(5))
+    return tuple([item[part] for item in out] for part in range(6))

@@ -35,6 +35,7 @@ PACKS = {
     "merchant_life_5A": "layer2/5A/merchant_life.yaml",
     "overlay_policy_5A": "layer2/5A/overlay_policy.yaml",
     "realism_gates_5A": "layer2/5A/realism_gates.yaml",
+    "recurring_payments_5A": "layer2/5A/recurring_payments.yaml",
     "trade_seasons_5A": "layer2/5A/trade_seasons.yaml",
     "scenario_horizon_5A": "layer2/5A/scenario_horizon.yaml",
     "scenarios_5A": "layer2/5A/scenarios.yaml",

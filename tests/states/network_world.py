@@ -37,6 +37,7 @@ PATHS = {
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
 CONFIGS["scenario_horizon_5A"] = config("layer2/5A/scenario_horizon.yaml")
+CONFIGS["arrival_routing_policy_5B"] = config("layer2/5B/arrival_routing.yaml")
 DEVICES, ABROAD, NETWORK = Program.of(s4_devices), Program.of(s8_abroad), Program.of(s5_network)
 METROS = 3  # largest cities of a country in which everybody lives
 

@@ -22,6 +22,7 @@ CLOCKS, OPENING, PROFILE = "s6_merchant_clocks_5A", "s6_opening_hours_5A", "merc
 STILL = {
     "merchant_hours_5A__clock": {"phase_sigma_minutes": 0, "phase_limit_minutes": 0, "peak_ratio_sigma": 0},
     "merchant_hours_5A__country_shift_minutes": {},
+    "recurring_payments_5A__mccs": {},
 }
 
 

@@ -35,6 +35,7 @@ def trades(mcc: int, countries: list[str]) -> dict[str, Frame]:
             "merchant_id": ids,
             "legal_country_iso": np.array([code("country", iso) for iso in countries], np.int16),
             "tzid": np.full(count, code("tzid", "Europe/Berlin"), np.int16),
+            "sites": np.ones(count, np.uint32),
             "weight_q": np.full(count, 2**40, np.uint64),
             "site_scale_q": np.full(count, 1 << 20, np.uint64),
         }

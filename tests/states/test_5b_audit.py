@@ -12,7 +12,7 @@ from sim.segments.arrivals_5b import day_checks
 from sim.segments.arrivals_5b.place_audit import CoinCounts
 from sim.state.frames import Frame
 from sim.state.params import Params
-from tests.states.memory_world import config
+from tests.states.memory_world import config, vocabularies
 from tests.states.world_5b import PROGRAMS, build
 from tests.totals import altered, figures
 from tests.totals import totals_of as totals_from
@@ -29,7 +29,7 @@ def audited():
         overrides={"arrival_placement_policy_5B": {"arrivals_a_partition": 30_000}},
     ).run_to("5B.S5")
     assert made.failed() == set()
-    assert len(made.store.parts[DATASET]) > 2 and figures(made.totals)["coin_arrivals"] > 1000
+    assert len(made.store.parts[DATASET]) > 2 and figures(made.totals)["coin_arrivals.virtual"] > 1000
     return made
 
 
@@ -75,6 +75,30 @@ def other_place(columns, valid):
     return columns, valid
 
 
+def kind_of(name, of, **where):
+    """The first row of a kind at sites or edges becomes one of another."""
+
+    def change(columns, valid):
+        rows = columns["arrival_kind"] == code(of)
+        for column, value in where.items():
+            rows &= columns[column] == value
+        columns["arrival_kind"][np.flatnonzero(rows)[0]] = code(name)
+        return columns, valid
+
+    return change
+
+
+def code(kind):
+    return vocabularies()["arrival_kind"].index(kind)
+
+
+def by_day(columns, valid):
+    """An arrival of the afternoon becomes one that recurs."""
+    hour = (columns["ts_utc"] // 60_000_000 + columns["utc_offset_minutes"]) // 60 % 24
+    columns["arrival_kind"][np.flatnonzero(columns["is_virtual"] & (hour == 15))[0]] = code("MIT_RECURRING")
+    return columns, valid
+
+
 def later(columns):
     return columns["ts_utc"][101] + 1
 
@@ -110,6 +134,11 @@ def later(columns):
         (other_place, "not a member"),
         (set_row("tzid_primary", 100, 300), "wrong zone"),
         (set_row("tzid_settlement", 100, 299), "wrong zone"),
+        (kind_of("MIT_RECURRING", "CIT", is_virtual=False), "wrong arrival_kind"),
+        (kind_of("MOTO", "CIT", is_virtual=True), "wrong arrival_kind"),
+        (kind_of("CIT", "MOTO"), "wrong arrival_kind"),
+        (by_day, "wrong arrival_kind"),
+        (by_day, "recurring arrivals by night"),
     ],
 )
 def test_one_wrong_row_is_found(audited, change, red):
@@ -177,6 +206,17 @@ def test_wrong_coin_is_found():
     baseline[0] = baseline[0].with_columns(virtual_share=np.where(share == 0.3, 0.4, share))
     made.run("5B.S5")
     assert made.failed() == {"virtual coin"}
+
+
+def test_bills_that_hardly_recur_are_found():
+    """As many recurring arrivals as an hour's share says: three of four are too few."""
+    made = build(count=80, days=3, volume=8.0).run_to("5B.S4")
+    baseline = made.store.parts[("merchant_zone_baseline_local_5A", None)]
+    share = baseline[0].recurring_share
+    assert (share > 0.0).any()
+    baseline[0] = baseline[0].with_columns(recurring_share=share * 0.75)
+    made.run("5B.S5")
+    assert made.failed() == {"recurring coin"}
 
 
 def test_a_lost_row_is_found(audited):
@@ -284,5 +324,5 @@ def test_sums_of_large_figures_do_not_overflow() -> None:
     ctx = build(count=5, days=1).context(PROGRAMS["5B.S5"].state)
     part: Any = None
     inner = ctx.for_partition(part)
-    add_real(inner, CoinCounts.coin_expected, np.array([2.0**60, 3.0, 0.25, 2.0**50 + 1.0]))
-    assert real(CoinCounts(totals_from(ctx, [inner])).coin_expected) == 2.0**60 + 2.0**50 + 4.25
+    add_real(inner, CoinCounts.coin_expected["virtual"], np.array([2.0**60, 3.0, 0.25, 2.0**50 + 1.0]))
+    assert real(CoinCounts(totals_from(ctx, [inner])).coin_expected["virtual"]) == 2.0**60 + 2.0**50 + 4.25

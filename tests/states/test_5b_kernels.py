@@ -138,6 +138,10 @@ def route_case(seed, arrivals=60):
         "bucket": place["bucket"],
         "key_row": rng.integers(0, keys, sources),
         "virtual_below": rng.choice(np.array([0, 2**63, 2**64 - 1], np.uint64), sources),
+        "recurring_below": rng.choice(np.array([0, 2**62, 2**64 - 1], np.uint64), sources),
+        "site_kind": rng.integers(0, 4, keys),
+        "edge_kind": 0,
+        "recurring_kind": 1,
         "site_first": offset[:keys],
         "site_slots": sizes[:keys],
         "edge_first": offset[keys:-1],
@@ -183,11 +187,12 @@ def test_routes_inside_one_merchant_hour_follow_the_weights():
         "virtual_below": np.zeros(len(values["entity"]), np.uint64),
         "site_first": [0],
         "site_slots": [9],
+        "site_kind": [0],
         "edge_first": [0],
         "edge_slots": [0],
     }
     values |= {"threshold": threshold, "alias": alias, "place_id": np.arange(9)}
-    (_, _, virtual, site, _), refused = call("route_arrivals", values)
+    (_, _, virtual, site, *_), refused = call("route_arrivals", values)
     assert refused is None and not virtual.any()
     found, expected = np.bincount(site.astype(int), minlength=9), 40_000 * weight / weight.sum()
     assert ((found - expected) ** 2 / expected).sum() < 42.7
@@ -214,11 +219,12 @@ def test_coin_and_pick_are_independent():
         "virtual_below": np.full(len(values["entity"]), 2**63, np.uint64),
         "site_first": [0],
         "site_slots": [2],
+        "site_kind": [0],
         "edge_first": [2],
         "edge_slots": [2],
     }
     values |= {"threshold": even[0], "alias": even[1], "place_id": [0, 1, 0, 1]}
-    (_, _, virtual, site, edge), _ = call("route_arrivals", values)
+    (_, _, virtual, site, edge, _), _ = call("route_arrivals", values)
     cells = np.bincount(virtual.astype(int) * 2 + np.where(virtual, edge, site).astype(int), minlength=4)
     assert ((cells - 10_000) ** 2 / 10_000).sum() < 30.7
 

@@ -23,6 +23,7 @@ OTHERS = {
     "instrument_taxonomy_6A",
     "national_payments_6A",
     "scenario_horizon_5A",
+    "arrival_routing_policy_5B",
 }
 OWN = [name for name in CONFIGS if name not in OTHERS]
 PEOPLE = {"FR": 260, "NG": 120, "JP": 110, "AU": 90, "US": 140}

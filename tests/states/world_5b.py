@@ -341,6 +341,9 @@ def _hours(rng, catalogue, profile, volume):
     rate = profile.weekly_volume_expected[:, None] * shape * volume
     rate[(slots == 0) & (profile.virtual_share == 0.0)[:, None]] = 0.0
     rate[rng.random(rate.shape) < 0.05] = 0.0
+    # Every second merchant charges a part of its online customers from 0 to 6 h.
+    charges = np.searchsorted(catalogue.merchant_id, profile.merchant_id) % 2 == 1
+    recurring = (profile.virtual_share * charges)[:, None] * np.where(np.arange(168) % 24 < 6, 0.8, 0.0)
     baseline = Frame(
         {
             **{name: np.repeat(profile[name], 168) for name in KEY},
@@ -349,6 +352,7 @@ def _hours(rng, catalogue, profile, volume):
             "virtual_share": np.where(
                 (slots == 0) & (profile.virtual_share > 0.0)[:, None], 1.0, profile.virtual_share[:, None]
             ).ravel(),
+            "recurring_share": recurring.ravel(),
         }
     )
     return {

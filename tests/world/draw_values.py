@@ -568,7 +568,7 @@ def _arrival_route(case: Case) -> tuple[Array, Array]:
     key_row = key_of_row(ctx, keys, fields)
     grid = ctx.load("s1_time_grid_5B", scenario=part.scenario)
     parts = open_parts(ctx, part, fields, keys, key_row, grid, clock_of(ctx))
-    given = routes_of(ctx, part, keys, key_row, parts.virtual_share).arguments
+    given = routes_of(ctx, part, keys, key_row, parts).arguments
     coin = given["virtual_below"]
     online = (case.words[1] < coin) | (coin == np.uint64(2**64 - 1))
     first = np.where(online, given["edge_first"][key_row], given["site_first"][key_row])
@@ -578,8 +578,11 @@ def _arrival_route(case: Case) -> tuple[Array, Array]:
         x=case.words[0], start=first.astype(np.uint64), size=slots.astype(np.uint32), **tables
     )
     place = given["place_id"][(first + slot).astype(np.int64)]
-    return np.stack([online, place]), np.stack(
-        [fields.is_virtual, np.where(fields.is_virtual, fields.edge_id, fields.site_id)]
+    recurs = online & (case.words[1] < given["recurring_below"])
+    kind = np.where(online, given["edge_kind"], given["site_kind"][key_row])
+    kind = np.where(recurs, given["recurring_kind"], kind)
+    return np.stack([online, place, kind]), np.stack(
+        [fields.is_virtual, np.where(fields.is_virtual, fields.edge_id, fields.site_id), fields.arrival_kind]
     )
 
 

@@ -180,7 +180,7 @@ _PLACE = (
 )
 _ROUTE = (
     Word(0, CHOICE, "site_id or edge_id, by the alias table of its key"),
-    Word(1, CHOICE, "is_virtual, for keys that have both"),
+    Word(1, CHOICE, "is_virtual, for keys that have both; arrival_kind, whether it recurs"),
 )
 
 _DRAWS = (

@@ -1,4 +1,4 @@
-"""Which part of a bucket the sites of a key are open in, and which part of its demand edges serve then."""
+"""Which part of a bucket a key's sites are open in; which part of its demand edges serve then, and recurs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class OpenParts:
         stop: uint8: slot after the last.
         closed: bool: no site of the key is open in the bucket, so that all arrivals are virtual.
         virtual_share: float64: part of the demand that edges serve.
+        recurring_share: float64: part of the demand that recurs, at most `virtual_share`.
     """
 
     first: Array
     stop: Array
     closed: Array
     virtual_share: Array
+    recurring_share: Array
 
 
 def open_parts(
@@ -77,12 +79,12 @@ def open_parts(
     online = (keys.virtual_share >= 1.0)[key_row.astype(np.int64)]
     closed = (stop == first) & ~online
     whole = online | closed
-    share = _virtual_share(ctx, part, keys, key_row.astype(np.int64), label * slots // HOUR_SLOTS)
+    shares = _shares(ctx, part, keys, key_row.astype(np.int64), label * slots // HOUR_SLOTS)
     return OpenParts(
         np.where(whole, 0, first).astype(np.uint8),
         np.where(whole, slots, stop).astype(np.uint8),
         closed,
-        share,
+        *shares,
     )
 
 
@@ -97,14 +99,20 @@ def _from_table(
     return low[at], high[at]
 
 
-def _virtual_share(ctx: Context, part: Partition, keys: Frame, key_row: Array, hour: Array) -> Array:
-    """Part of each count row's demand that edges serve: of its key, or of the hour where sites close."""
+def _shares(ctx: Context, part: Partition, keys: Frame, key_row: Array, hour: Array) -> tuple[Array, Array]:
+    """Part of each count row's demand that edges serve, and that recurs: of the hour, for keys with edges."""
     share: Array = keys.virtual_share[key_row]
-    both = np.flatnonzero((share > 0.0) & (share < 1.0))
-    if len(both):
+    recurring = np.zeros(len(share), dtype=np.float64)
+    online = np.flatnonzero(share > 0.0)
+    if len(online):
         first, stop = part.spec["merchant_zone_profile_5A"]
         table = ctx.load(
-            BASELINE, rows=(first * WEEK_HOURS, stop * WEEK_HOURS), columns=("virtual_share",)
-        ).virtual_share
-        share[both] = table[key_row[both] * WEEK_HOURS + hour[both]]
-    return share
+            BASELINE,
+            rows=(first * WEEK_HOURS, stop * WEEK_HOURS),
+            columns=("virtual_share", "recurring_share"),
+        )
+        at = key_row[online] * WEEK_HOURS + hour[online]
+        recurring[online] = table.recurring_share[at]
+        both = share[online] < 1.0
+        share[online[both]] = table.virtual_share[at[both]]
+    return share, recurring

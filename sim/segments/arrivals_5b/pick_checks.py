@@ -45,21 +45,15 @@ def collision_check(ctx: Context, totals: Totals) -> Check:
     return Check("entropy places in a bucket", abs(same - expected) <= within, found, held, note)
 
 
-def coin_check(ctx: Context, totals: Totals) -> Check:
-    """Virtual arrivals of keys that have both kinds against their shares."""
+def coin_check(ctx: Context, totals: Totals, name: str, note: str) -> Check:
+    """Arrivals of a kind against the shares of their keys and hours."""
     seen, gates = CoinCounts(totals), ctx.params.realism_gates_5B
-    arrivals, virtual = seen.coin_arrivals, seen.coin_virtual
-    expected, variance = real(seen.coin_expected), real(seen.coin_variance)
-    limit = _limit(ctx, variance, real(seen.coin_root_cubes))
-    within = max(gates.routing.virtual_share_tolerance * arrivals, limit)
-    found, held = {"virtual": virtual, "of": arrivals}, {"virtual": expected, "within": within}
-    return Check(
-        "virtual coin",
-        abs(virtual - expected) <= within,
-        found,
-        held,
-        "virtual arrivals of keys with sites and edges",
-    )
+    arrivals, hits = seen.coin_arrivals[name], seen.coin_found[name]
+    expected, variance = real(seen.coin_expected[name]), real(seen.coin_variance[name])
+    limit = _limit(ctx, variance, real(seen.coin_root_cubes[name]))
+    within = max(gates.routing.coin_tolerance[name] * arrivals, limit)
+    found, held = {name: hits, "of": arrivals}, {name: expected, "within": within}
+    return Check(f"{name} coin", abs(hits - expected) <= within, found, held, note)
 
 
 def _limit(ctx: Context, variance: float, root_cubes: float) -> float:

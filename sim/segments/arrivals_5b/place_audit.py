@@ -10,7 +10,7 @@ from sim.segments.arrivals_5b.pick_sums import count_chi_square, count_collision
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.sums import add_real
 from sim.state.context import PartitionContext
-from sim.state.counters import Counters, Scalar
+from sim.state.counters import Counters, Each, Scalar
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
@@ -20,14 +20,17 @@ _HALF = np.uint64(32)
 PLACE_AUDIT_NEEDS = Needs(config=("realism_gates_5B",))
 
 
-class CoinCounts(Counters):
-    """Arrivals of keys that have both kinds, and how many of them are virtual and should be."""
+COINS = ("virtual", "recurring")
 
-    coin_arrivals = Scalar()
-    coin_virtual = Scalar()
-    coin_expected = Scalar()
-    coin_variance = Scalar()
-    coin_root_cubes = Scalar()
+
+class CoinCounts(Counters):
+    """Of count rows whose coin can fall either way: arrivals, and how many are of a kind and should be."""
+
+    coin_arrivals = Each(COINS, Scalar())
+    coin_found = Each(COINS, Scalar())
+    coin_expected = Each(COINS, Scalar())
+    coin_variance = Each(COINS, Scalar())
+    coin_root_cubes = Each(COINS, Scalar())
 
 
 def count_places(
@@ -62,7 +65,7 @@ def count_places(
     bounds = before[runs[1].astype(np.int64)]
     count_collisions(ctx, picks, bounds, members.group, members.weight, members.offsets)
     _count_busiest(ctx, counts, picks, members, least)
-    _count_coin(ctx, virtual_share, row[served], member[served] >= members.sites)
+    count_coin(ctx, "virtual", virtual_share, row[served], member[served] >= members.sites)
 
 
 def _count_busiest(
@@ -87,18 +90,26 @@ def _count_busiest(
             count_chi_square(ctx, "busiest hours", tally, members.weight[low:high], offsets, least)
 
 
-def _count_coin(ctx: PartitionContext, virtual_share: Array, row: Array, virtual: Array) -> None:
-    """Virtual arrivals of count rows whose coin can fall either way."""
-    coin = coin_of(virtual_share)
+def count_coin(ctx: PartitionContext, name: str, share: Array, row: Array, hit: Array) -> None:
+    """Add arrivals of a kind, of count rows whose coin can fall either way.
+
+    Args:
+        ctx: Context of 5B.S5.
+        name: One of `COINS`.
+        share: float64, one a count row: part of its arrivals that should be of the kind.
+        row: Count row of each arrival.
+        hit: bool, one an arrival: whether it is.
+    """
+    coin = coin_of(share)
     both = (coin > 0) & (coin != ALWAYS)
     if not both.any():
         return
-    share = virtual_share[both]
+    mean = share[both]
     total = np.bincount(row, minlength=len(both))[both].astype(np.float64)
-    found = np.bincount(row[virtual], minlength=len(both))[both]
-    variance = total * share * (1.0 - share)
-    ctx.count(CoinCounts.coin_arrivals, int(total.astype(np.int64).sum()))
-    ctx.count(CoinCounts.coin_virtual, int(found.sum()))
-    add_real(ctx, CoinCounts.coin_expected, total * share)
-    add_real(ctx, CoinCounts.coin_variance, variance)
-    add_real(ctx, CoinCounts.coin_root_cubes, variance * np.sqrt(variance))
+    found = np.bincount(row[hit], minlength=len(both))[both]
+    variance = total * mean * (1.0 - mean)
+    ctx.count(CoinCounts.coin_arrivals[name], int(total.astype(np.int64).sum()))
+    ctx.count(CoinCounts.coin_found[name], int(found.sum()))
+    add_real(ctx, CoinCounts.coin_expected[name], total * mean)
+    add_real(ctx, CoinCounts.coin_variance[name], variance)
+    add_real(ctx, CoinCounts.coin_root_cubes[name], variance * np.sqrt(variance))

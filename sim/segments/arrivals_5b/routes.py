@@ -1,4 +1,4 @@
-"""Where a key's arrivals can go: its coin, its site table, its edge table."""
+"""Where a key's arrivals can go: its coin, its site table, its edge table; and of what kind they are then."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from sim.ground.errors import ValidationError
 from sim.segments.arrivals_5b.keys import settlement_of_key, show, table_of_key
+from sim.segments.arrivals_5b.kinds import KINDS, KINDS_NEEDS, kind_at_sites
+from sim.segments.arrivals_5b.open_parts import OpenParts
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame
@@ -20,6 +22,7 @@ _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold 
 ROUTES_NEEDS = Needs(
     reads={"edge_alias_3B": ROW_LEVEL, "s2_alias_2B": ROW_LEVEL, "virtual_settlement_3B": ROW_LEVEL},
     config=("arrival_routing_policy_5B",),
+    uses=(KINDS_NEEDS,),
 )
 
 
@@ -27,7 +30,7 @@ ROUTES_NEEDS = Needs(
 class Routes:
     """Arguments of kernel `route_arrivals` for keys and places, and each key's settlement zone (int16)."""
 
-    arguments: Mapping[str, Array]
+    arguments: Mapping[str, Array | int]
     settlement: Array
 
 
@@ -38,7 +41,7 @@ def coin_of(share: Array) -> Array:
 
 
 def routes_of(
-    ctx: PartitionContext, part: Partition, keys: Frame, key_row: Array, virtual_share: Array
+    ctx: PartitionContext, part: Partition, keys: Frame, key_row: Array, parts: OpenParts
 ) -> Routes:
     """Routes of a partition's keys.
 
@@ -47,7 +50,7 @@ def routes_of(
         part: Its spec gives the row ranges of the tables.
         keys: Rows of merchant_zone_profile_5A.
         key_row: uint32: keys that have arrivals.
-        virtual_share: float64, one a count row: part of its arrivals that edges serve.
+        parts: Open parts of count rows: which part of their arrivals edges serve, and recurs.
 
     Raises:
         ValidationError: A key with arrivals lacks a table its coin can need: `SITE_TABLE_MISSING`,
@@ -94,8 +97,12 @@ def routes_of(
             "no row in virtual_settlement_3B",
             "3B settles HYBRID and VIRTUAL_ONLY merchants",
         )
-    arguments = {
-        "virtual_below": coin_of(virtual_share),
+    arguments: dict[str, Array | int] = {
+        "virtual_below": coin_of(parts.virtual_share),
+        "recurring_below": coin_of(parts.recurring_share),
+        "site_kind": kind_at_sites(ctx, keys),
+        "edge_kind": ctx.code(KINDS, "CIT"),
+        "recurring_kind": ctx.code(KINDS, "MIT_RECURRING"),
         "site_first": site_first,
         "site_slots": site_slots,
         "edge_first": edge_first + np.uint64(len(site)),

@@ -1,8 +1,9 @@
-"""5B.S4: every count becomes that many arrivals, each with an instant and a place.
+"""5B.S4: every count becomes that many arrivals, each with an instant, a place and a kind.
 
 Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot; in an hour
 in which sites open or close, one of the slots that are open, each as likely. Place: the
-key's own coin says site or edge, the key's own alias table says which. Arrivals are put in time order inside
+key's own coin says site or edge, the key's own alias table says which. The lower part of the coin
+of arrivals at edges says which of them recur. Arrivals are put in time order inside
 each (merchant, bucket); buckets are in order already.
 """
 
@@ -165,7 +166,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     counts, keys, key_row, entity = made.counts, made.keys, made.key_row, made.entity
     row, rank, packed, offset, runs = made.row, made.rank, made.packed, made.offset, made.runs
     routes, total, bounds = (
-        routes_of(ctx, part, keys, key_row, made.parts.virtual_share),
+        routes_of(ctx, part, keys, key_row, made.parts),
         int(offset[-1]),
         offset[runs.astype(np.int64)],
     )
@@ -238,7 +239,7 @@ def _routed(
 ) -> tuple[Frame, Array]:
     """Columns of the arrivals in time order, and which are virtual."""
     given: dict[str, Any] = dict(routes.arguments)
-    ts, arrival_key, virtual, site, edge = ctx.kernels.route_arrivals(
+    ts, arrival_key, virtual, site, edge, kind = ctx.kernels.route_arrivals(
         key=ctx.stream("5B.arrival_route"),
         packed=packed,
         row=source[0],
@@ -269,6 +270,7 @@ def _routed(
         "is_virtual": online,
         "site_id": site,
         "edge_id": edge,
+        "arrival_kind": kind,
     }
     return Frame(columns, {"site_id": ~online, "edge_id": online}), online
 

@@ -3,7 +3,7 @@
 Counts: recounted and compared with s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid,
 transition table, order, numbering. Place: sorted catalogues instead of alias tables. Laws: chi-square of
 places, overall and in the busiest merchant-hours; entropy of places inside buckets; chi-square of slots; the
-virtual coin. Because the recount is exact, 5B.S3's dispersion holds for the published arrivals too.
+coins. Kinds: from channel, trade and hour. Because the recount is exact, 5B.S3's dispersion holds here too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from sim.ground.errors import ValidationError
 from sim.recipes.groups import run_offsets
 from sim.segments.arrivals_5b.clock import CLOCK_NEEDS, Clock, clock_of
 from sim.segments.arrivals_5b.keys import KEYS_NEEDS, key_of_row, settlement_of_key
+from sim.segments.arrivals_5b.kind_audit import (
+    KIND_AUDIT_NEEDS,
+    KindCounts,
+    count_kinds,
+    kind_checks,
+    kind_measures,
+)
 from sim.segments.arrivals_5b.members import MEMBERS_NEEDS, Members, members_of
 from sim.segments.arrivals_5b.open_parts import CLOCKS, HOURS, OPEN_PARTS_NEEDS, OpenParts, open_parts
 from sim.segments.arrivals_5b.pick_checks import (
@@ -36,6 +43,12 @@ from sim.state.totals import Totals
 
 TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
 PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
+_PICKS = {
+    "places": "sites and edges of every key against their weights",
+    "busiest hours": "sites and edges inside single merchant-hours with the most arrivals",
+    "slots of the hour": "arrivals by class, first slot of the bucket and slot, against the profiles",
+    "slots from opening on": "arrivals in buckets open in part by the width of that part and slot, all alike",
+}
 
 
 class Counts(Counters):
@@ -70,10 +83,11 @@ STATE = State(
     kernels=("recount_buckets", "verify_arrivals", "verify_routes"),
     per_scenario=True,
     resident=True,
-    counts=(Counts, ChiSquareCounts, CollisionCounts, CoinCounts),
+    counts=(Counts, ChiSquareCounts, CollisionCounts, CoinCounts, KindCounts),
     uses=(
         CLOCK_NEEDS,
         KEYS_NEEDS,
+        KIND_AUDIT_NEEDS,
         MEMBERS_NEEDS,
         OPEN_PARTS_NEEDS,
         PICK_CHECKS_NEEDS,
@@ -138,6 +152,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     parts = open_parts(ctx, part, counts, keys, key_row, grid, clock)
     _count_slots(ctx, (counts, keys, key_row), (row, slot), grid, clock, parts)
     _count_outside(ctx, row, slot, ctx.on_host(events.is_virtual), parts)
+    count_kinds(ctx, events, (keys, key_row, row), parts)
     count_places(ctx, counts, parts.virtual_share, (runs, bounds), row, member, members)
     return {}
 
@@ -301,26 +316,8 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             f"count rows, of {count_rows}, recounted otherwise",
         ),
         *faults,
-        chi_square_check(ctx, totals, "places", "sites and edges of every key against their weights"),
-        chi_square_check(
-            ctx,
-            totals,
-            "busiest hours",
-            "sites and edges inside single merchant-hours with the most arrivals",
-        ),
         collision_check(ctx, totals),
-        chi_square_check(
-            ctx,
-            totals,
-            "slots of the hour",
-            "arrivals by class, first slot of the bucket and slot, against the profiles",
-        ),
-        chi_square_check(
-            ctx,
-            totals,
-            "slots from opening on",
-            "arrivals in buckets open in part by the width of that part and slot, each as likely",
-        ),
+        *(chi_square_check(ctx, totals, name, note) for name, note in _PICKS.items()),
         Check(
             "sites sell while open",
             seen.outside_hours == 0,
@@ -328,7 +325,9 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             0,
             f"arrivals at closed sites, of {seen.rows - seen.virtual} at sites",
         ),
-        coin_check(ctx, totals),
+        coin_check(ctx, totals, "virtual", "virtual arrivals of keys with sites and edges"),
+        coin_check(ctx, totals, "recurring", "recurring arrivals of keys and hours that have some"),
+        *kind_checks(ctx, totals),
     ]
 
 
@@ -340,4 +339,5 @@ def measure(ctx: Context, totals: Totals) -> list[Measurement]:
     return [
         Measurement("top-10 time zones", int(zones[:10].sum()) / rows, "share", "of all arrivals"),
         Measurement("virtual share", seen.virtual / rows, "share", "of all arrivals"),
+        *kind_measures(ctx, totals),
     ]

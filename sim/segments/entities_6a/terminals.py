@@ -26,7 +26,8 @@ TERMINAL_ROWS_NEEDS = Needs(
     uses=(NETWORK_TABLES_NEEDS, WORDS_NEEDS),
 )
 TERMINAL_SITES_NEEDS = Needs(
-    reads={"merchant_catalogue_1A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL}, config=("device_prior_6A",)
+    reads={"merchant_catalogue_1A": ROW_LEVEL, "outlet_catalogue": ROW_LEVEL},
+    config=("arrival_routing_policy_5B",),
 )
 
 
@@ -40,7 +41,7 @@ def terminal_sites(ctx: Context) -> Frame:
     row = look_up(merchants.merchant_id, outlets.merchant_id)
     takes = merchants.channel[row] != ctx.code("channel", "card_not_present")
     cash = np.isin(
-        merchants.mcc[row], np.array(ctx.params.device_prior_6A.terminals.cash_mccs, dtype=np.uint16)
+        merchants.mcc[row], np.array(ctx.params.arrival_routing_policy_5B.cash_mccs, dtype=np.uint16)
     )
     sites = outlets.with_columns(cash=cash).take(takes)
     return sites.sort("legal_country_iso", "merchant_id", "site_order")

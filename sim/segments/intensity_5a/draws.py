@@ -110,6 +110,7 @@ _CLOCK = (
     Word(6, UNIFORM, "closed_weekdays: closed on the other day off, at or above the share that opens then"),
     Word(7, UNIFORM, "closed_weekdays: takes one more weekday off, below the trade's share"),
     Word(8, UNIFORM, "closed_weekdays: which weekday that is, by their weights"),
+    Word(9, UNIFORM, "batch_hour: by the weights of the hours"),
 )
 _HOURS = (
     Word(0, NORMAL, "phase of the merchant's clock"),

@@ -3,7 +3,8 @@
     hour(h)     = mean over the hour's minutes of floor + first peak + peak_ratio x later peaks,
                   each at its minute + phase
     sites(h)    = hour(h) x weight of the day x open part of the hour, over the sum of these
-    edges(h)    = hour(h) x weight of the day, over the sum of these
+    people(h)   = hour(h) x weight of the day, over the sum of these
+    edges(h)    = (1 - recurs) x people(h) + recurs x batch(h)
     share(h)    = (1 - virtual_share) x sites(h) + virtual_share x edges(h)
 
 Sums over hours are of whole numbers, so a key's week is the same whatever keys are computed with it.
@@ -17,6 +18,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.segments.intensity_5a.keys import HOURS, KEYS_NEEDS, weekend_rule_of_country
+from sim.segments.intensity_5a.recurring import RECURRING_NEEDS, Recurring
 from sim.segments.intensity_5a.s2_shapes import (
     BITS,
     DAY_MINUTES,
@@ -29,7 +31,7 @@ from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame
 
 OWN_WEEK_NEEDS = Needs(
-    config=("demand_classes_5A", "demand_policy_5A"), uses=(KEYS_NEEDS, MINUTE_PROFILE_NEEDS)
+    config=("demand_classes_5A", "demand_policy_5A"), uses=(KEYS_NEEDS, MINUTE_PROFILE_NEEDS, RECURRING_NEEDS)
 )
 
 _WEIGHT_BITS = 36
@@ -42,10 +44,12 @@ class OwnWeeks:
     Attributes:
         share: float64, (keys, 168): share of the week's demand in each hour.
         virtual: float64, (keys, 168): part of that which edges serve.
+        recurring: float64, (keys, 168): part of that which recurs; edges serve it.
     """
 
     share: Array
     virtual: Array
+    recurring: Array
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,14 @@ def profiles_of(ctx: Context) -> Profiles:
     return Profiles(_hours(first), _hours(later), np.array(day, dtype=np.float64))
 
 
-def own_weeks(ctx: Context, keys: Frame, profiles: Profiles, clocks: Frame, open_slots: Array) -> OwnWeeks:
+def own_weeks(
+    ctx: Context,
+    keys: Frame,
+    profiles: Profiles,
+    clocks: Frame,
+    open_slots: Array,
+    recurring: Recurring,
+) -> OwnWeeks:
     """Weeks of keys.
 
     Args:
@@ -86,6 +97,7 @@ def own_weeks(ctx: Context, keys: Frame, profiles: Profiles, clocks: Frame, open
         profiles: Of all classes.
         clocks: The row of `s6_merchant_clocks_5A` of each key.
         open_slots: int64, (keys, 168): open five-minute slots of each hour, at most 12.
+        recurring: What recurs of each key.
     """
     shape = keys.demand_class.astype(np.int64) * len(ctx.vocabulary("channel")) + keys.channel_group
     begin = np.arange(24, dtype=np.int64)[None, :] * 60 - clocks.phase_minutes.astype(np.int64)[:, None]
@@ -97,10 +109,11 @@ def own_weeks(ctx: Context, keys: Frame, profiles: Profiles, clocks: Frame, open
     edges = fixed_point(value, _WEIGHT_BITS)
     sites = edges * open_slots.astype(np.uint64)
     share = keys.virtual_share[:, None]
-    virtual = share * _shares(edges)
+    batch = recurring.share[:, None] * recurring.batch
+    virtual = share * ((1.0 - recurring.share[:, None]) * _shares(edges) + batch)
     both = (1.0 - share) * _shares(sites) + virtual
-    part = np.where(virtual > 0.0, virtual / np.where(both > 0.0, both, 1.0), 0.0)
-    return OwnWeeks(both, part)
+    whole = np.where(both > 0.0, both, 1.0)
+    return OwnWeeks(both, virtual / whole, share * batch / whole)
 
 
 def mean_minute(share: Array) -> Array:

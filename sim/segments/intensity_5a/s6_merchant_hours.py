@@ -24,6 +24,7 @@ from sim.recipes.places import country_letters
 from sim.recipes.supplied import replaced
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.intensity_5a.keys import KEYS_NEEDS, weekend_rule_of_country
+from sim.segments.intensity_5a.recurring import BATCH_HOURS_NEEDS, batch_hours
 from sim.segments.intensity_5a.trade_hours import PERMILLE, RETAIL, TRADE_HOURS_NEEDS, TradeHours, trade_hours
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
@@ -58,10 +59,10 @@ STATE = State(
     streams=("5A.merchant_clock",),
     kernels=("open_uniform", "normal_quantile_map", "lognormal_factor"),
     counts=(Counts,),
-    uses=(KEYS_NEEDS, TRADE_HOURS_NEEDS, WORDS_NEEDS),
+    uses=(BATCH_HOURS_NEEDS, KEYS_NEEDS, TRADE_HOURS_NEEDS, WORDS_NEEDS),
 )
 
-_DRAWS = 9
+_DRAWS = 10
 _DAY = 1440
 _SHORTEST, _LONGEST = 180, 1200  # minutes a site is open on a day
 _WEEK = np.arange(1, 8)
@@ -116,7 +117,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     chance = [ctx.kernels.open_uniform(x=word) for word in x[4:]]
     always = chance[0] < law.figures["always_open"][pairs.trade] * PERMILLE
     always = np.where(pairs.own_from >= 0, pairs.own_from == pairs.own_to, always) | ~pairs.has_sites
-    closed = _closed(ctx, law, pairs, chance[1:]) & ~always[:, None]
+    closed = _closed(ctx, law, pairs, chance[1:5]) & ~always[:, None]
     opens, closes = _span(law, pairs, phase, normal[1], normal[2])
     begin, end = _stretches(ctx, law, pairs, opens, closes)
     kept = (end > begin) & ~closed[:, :, None] & ~always[:, None, None]
@@ -132,6 +133,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
                 "peak_ratio": ratio,
                 "always_open": always,
                 "closed_weekdays": bits.astype(np.uint8),
+                "batch_hour": batch_hours(ctx, chance[5]),
             }
         ),
         "s6_opening_hours_5A": Frame(

@@ -17,7 +17,7 @@ from sim.state.frames import Array, Frame
 
 DEMAND, START = "6A.device_demand", "6A.device_start"
 
-DEVICE_CELLS_NEEDS = Needs(config=("device_prior_6A",), kernels=("expand_rows",), uses=(CELL_WORDS_NEEDS,))
+DEVICE_CELLS_NEEDS = Needs(kernels=("expand_rows",), uses=(CELL_WORDS_NEEDS,))
 OWNED_NEEDS = Needs(
     config=("device_prior_6A",),
     streams=(DEMAND, START),
