@@ -8,8 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from blake3 import blake3
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from sim.ground.contract_types import Column, Dataset
+from sim.shell.tables import digest
 from sim.shell.tables.digest import column_digest, combine_digests, table_digest
 from sim.state.frames import Array, Frame
 
@@ -116,6 +119,41 @@ def test_what_does_not_move_it(dataset: Dataset) -> None:
     # contract order, not frame order
     assert table_digest(shop().select("at", "note", "paint", "id"), dataset, VOCAB) == before
     assert table_digest(shop(note=np.array(["", "é"])), dataset, VOCAB) == before  # numpy text or objects
+
+
+def _one_by_one(column: Column, texts: list[str]) -> bytes:
+    """The law of a column of texts, a text at a time."""
+    head = framed("closedworld.column.v1") + framed(column.name) + framed(column.type)
+    head += bytes([column.nullable]) + struct.pack("<Q", len(texts))
+    present = bytes(len(texts) * [1]) if column.nullable else b""
+    return blake3(head + present + b"".join(framed(text) for text in texts)).digest()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=40), max_size=30), st.booleans(), st.integers(1, 7))
+@example(["", "\0", "\0\0", "a\0"], False, 2)
+def test_texts_are_framed_as_one_by_one(texts: list[str], nullable: bool, at_a_time: int) -> None:
+    column = Column("note", "string", nullable)
+    values = np.array([*texts, None], dtype=object)[:-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digest, "_TEXTS", at_a_time)
+        assert column_digest(column, values, None) == _one_by_one(column, texts)
+
+
+def test_more_texts_than_are_framed_at_a_time() -> None:
+    texts = [f"{row:x}" * (row % 5) for row in range(digest._TEXTS * 2 + 3)]
+    assert column_digest(NOTE, np.array(texts, dtype=object), None) == _one_by_one(NOTE, texts)
+
+
+def test_a_missing_text_has_no_digest() -> None:
+    with pytest.raises(ValueError, match="None"):
+        column_digest(NOTE, np.array(["a", None], dtype=object), None)
+    with pytest.raises(UnicodeEncodeError):
+        column_digest(NOTE, np.array(["\ud800"], dtype=object), None)
+    hidden = np.array([True, False])
+    gaps = Column("note", "string", True)
+    found = {column_digest(gaps, np.array(["a", other], dtype=object), hidden) for other in ("", "b", None)}
+    assert len(found) == 1
 
 
 def test_partitions_move_it(dataset: Dataset) -> None:
