@@ -236,8 +236,9 @@ def det_normal_cdf(z):
         return 0.5 - half if z < 0.0 else 0.5 + half
     mills = a
     k = MILLS_TERMS
-    while k > 0.0:
+    while k > 1.0:
         mills = a + k / mills
         k = k - 1.0
+    mills = a + 0.5 * (2.0 / mills)
     tail = density / mills
     return tail if z < 0.0 else 1.0 - tail

@@ -221,10 +221,12 @@ DEVICE f64 det_normal_cdf(f64 z) {
     }
     f64 mills = a;
     f64 k = MILLS_TERMS;
-    while (k > 0.0) {
+    while (k > 1.0) {
         mills = a + k / mills;
         k = k - 1.0;
     }
+    // Half of 2 / x is 1 / x: nvcc would spell the latter as a reciprocal.
+    mills = a + 0.5 * (2.0 / mills);
     const f64 tail = density / mills;
     return z < 0.0 ? tail : 1.0 - tail;
 }

@@ -5,8 +5,9 @@
 DEVICE bool within(u64 first, u64 size, u64 total) { return size <= total && first <= total - size; }
 
 KERNEL void cell_intensity(IN(f64, base), IN(u64, base_start), IN(u64, map_start), IN(u16, hour), IN(u32, local), IN(u32, step),
-                           IN(u64, factor_start), IN(f64, factor), f64 hours, u32 week, IN(u64, field_row), IN(u64, slow_row), IN(f64, field),
-                           IN(f64, slow), f64 lowest, f64 highest, IN(u64, first), IN(u64, stride), u32 buckets, OUT(f64, mean), ERROR) {
+                           IN(u64, factor_start), IN(f64, factor), f64 hours, u32 week, IN(u64, field_row), IN(u64, slow_row),
+                           IN(f64, field), IN(f64, slow), f64 lowest, f64 highest, IN(u64, first), IN(u64, stride), u32 buckets,
+                           OUT(f64, mean), ERROR) {
     const u64 width = buckets;
     const u64 total = LENGTH(mean);
     if (width == 0 || LENGTH(first) * width != total) {

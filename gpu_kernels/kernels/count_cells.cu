@@ -13,14 +13,14 @@ DEVICE void add_value(u64 *sums, u64 at, f64 value) {
     sums[at + 1] += (u64)(scaled - (f64)high * 4294967296.0);
 }
 
-KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u64, first), IN(u64, stride), IN(f64, mean), IN(f64, demand), f64 part_mean,
-                        f64 largest, u32 day, OUT(u32, count), OUT(f64, peak), OUT(u64, sums), ERROR) {
+KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u64, first), IN(u64, stride), IN(f64, mean),
+                        IN(f64, demand), f64 part_mean, f64 largest, u32 day, OUT(u32, count), OUT(f64, peak), OUT(u64, sums), ERROR) {
     const u64 width = day;
     const u64 buckets = LENGTH(c0);
     const u64 total = LENGTH(count);
     const u64 days = width > 0 ? buckets / width : 0;
-    if (days * width != buckets || days == 0 || LENGTH(c1) * buckets != total || LENGTH(mean) != total || LENGTH(demand) != total || LENGTH(peak) != LENGTH(c1) * days ||
-        LENGTH(sums) != LENGTH(peak) * SUMS) {
+    if (days * width != buckets || days == 0 || LENGTH(c1) * buckets != total || LENGTH(mean) != total || LENGTH(demand) != total ||
+        LENGTH(peak) != LENGTH(c1) * days || LENGTH(sums) != LENGTH(peak) * SUMS) {
         report(error, 0, WRONG_LENGTH);
         return;
     }
@@ -53,7 +53,7 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
         // Half of 2 / x is 1 / x: nvcc would spell the latter as a reciprocal.
         const f64 inverse = shape > 0.0 ? 0.5 * (2.0 / shape) : 0.0;
         const f64 steep = 2.0 + 6.0 * inverse;
-        f64 top = 0.0;
+        u64 top = 0;
         for (u64 t = begin; t < begin + width; ++t) {
             const u64 row = first[k] + t * stride[k];
             const f64 mu = mean[row];
@@ -71,7 +71,10 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
                 report(error, i, MEAN_NOT_FINITE);
                 break;
             }
-            top = maximum(top, mu);
+            // Bits of positive numbers are in their order; nvcc would spell the comparison as max.f64.
+            if (float_bits(mu) > top) {
+                top = float_bits(mu);
+            }
             if (mu > largest) {
                 continue;
             }
@@ -80,7 +83,7 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
                 break;
             }
             // 2**32 parts or events on average: refused before the loop, which takes time in proportion to mu.
-            if (mu >= 4294967295.0 || mu / part_mean >= 4294967295.0) {
+            if (float_bits(mu) >= float_bits(4294967295.0) || mu / part_mean >= 4294967295.0) {
                 report(error, i, COUNT_OVERFLOW);
                 break;
             }
@@ -105,6 +108,6 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
             add_value(sums, out + 12, variance * variance * steep + variance);
             add_value(sums, out + 14, variance * (1.0 + 2.0 * mu * inverse));
         }
-        peak[i] = top;
+        peak[i] = bits_float(top);
     }
 }

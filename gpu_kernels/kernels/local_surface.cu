@@ -16,8 +16,8 @@ DEVICE u64 refusal(const u64 *offset, u64 rows, const u64 *shape, u64 shapes, u6
 }
 
 KERNEL void local_surface(IN(u64, offset), IN(f64, volume), IN(u64, shape_start), IN(u64, grid_start), IN(u64, factor_start),
-                          IN(f64, shape), IN(u16, hour), IN(u8, times), IN(f64, factor), f64 hours, u32 week, OUT(i32, bucket), OUT(u8, multiplicity),
-                          OUT(f64, rate), ERROR) {
+                          IN(f64, shape), IN(u16, hour), IN(u8, times), IN(f64, factor), f64 hours, u32 week, OUT(i32, bucket),
+                          OUT(u8, multiplicity), OUT(f64, rate), ERROR) {
     const u64 keys = LENGTH(volume);
     const u64 rows = LENGTH(rate);
     if (offset[0] != 0 || offset[keys] != rows) {

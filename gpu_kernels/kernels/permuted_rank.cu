@@ -1,4 +1,5 @@
-// contract: permuted_rank - one thread a number; halves have at most 32 bits, mixing is mod 2**64. twin: cpu_fallback/kernels/permuted_rank.py
+// contract: permuted_rank - one thread a number; halves have at most 32 bits, mixing is mod 2**64.
+// twin: cpu_fallback/kernels/permuted_rank.py
 #include "kernel.cuh"
 #include "philox.cuh"
 

@@ -1,4 +1,5 @@
-// contract: truncated_age - one thread a row; one word chooses the part of the law and the place in it. twin: cpu_fallback/kernels/truncated_age.py
+// contract: truncated_age - one thread a row; one word chooses the part of the law and the place in it.
+// twin: cpu_fallback/kernels/truncated_age.py
 #include "detmath.cuh"
 #include "kernel.cuh"
 #include "uniform.cuh"

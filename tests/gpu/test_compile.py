@@ -23,6 +23,9 @@ LOCAL_BUDGET = 0
 # 65,536 registers of a multiprocessor / 1,024 threads: any block size can be launched, and four blocks of 256
 # threads are resident.
 MOST_REGISTERS = 64
+ROOMY = {"count_cells": 160}
+"""Kernels that may take more, for one block of 256 threads a multiprocessor: count_cells draws the counts of
+a day and keeps its 17 sums beside them."""
 
 
 @cache
@@ -40,7 +43,7 @@ def test_every_kernel_for_every_architecture(name, arch):
     assert f".target sm_{arch}" in made.ptx
     assert ptx.faults(made.ptx) == []
     assert cubins.local_bytes(made.cubin) <= LOCAL_BUDGET
-    assert cubins.registers(made.cubin) <= MOST_REGISTERS
+    assert cubins.registers(made.cubin) <= ROOMY.get(name, MOST_REGISTERS)
 
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
