@@ -156,8 +156,16 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ("s3_bucket_counts_5B", "count_n > 0", "5B.bucket_count"),
     ("s3_count_summary_5B", "true", "5B.bucket_count"),
     ("arrival_events_5B", "is_virtual", "5B.arrival_place 5B.arrival_route"),
-    ("s1_party_base_6A", "party_type = 'RETAIL'", "6A.household 6A.home"),
-    ("s1_party_base_6A", "party_type = 'BUSINESS'", "6A.home"),
+    (
+        "s1_party_base_6A",
+        "party_type = 'RETAIL'",
+        "6A.household 6A.household_match 6A.home 6A.dwelling 6A.party_life 6A.party_profile",
+    ),
+    (
+        "s1_party_base_6A",
+        "party_type = 'BUSINESS'",
+        "6A.home 6A.dwelling 6A.party_life 6A.party_profile",
+    ),
     (
         "s2_account_base_6A",
         "account_type = 'RETAIL_SAVINGS_INSTANT'",
@@ -167,7 +175,7 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     (
         "s3_instrument_base_6A",
         "instrument_type = 'RETAIL_CREDIT_CARD_VIRTUAL'",
-        "6A.instrument_weight 6A.instrument_start 6A.card",
+        "6A.instrument_weight 6A.instrument_start 6A.card 6A.account_issuer 6A.main_issuer",
     ),
     (
         "s3_party_instrument_holdings_6A",
@@ -196,11 +204,11 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
         "6A.ip 6A.ip_pool 6A.ip_demand 6A.ip_ask 6A.ip_link 6A.ip_days",
     ),
     ("s4_entity_neighbourhoods_6A", "true", ""),
-    ("s5_party_fraud_roles_6A", "cause = 'RING'", "6A.party_role 6A.ring_seat 6A.ring_size"),
-    ("s5_account_fraud_roles_6A", "fraud_role <> 'CLEAN'", "6A.account_role"),
-    ("s5_merchant_fraud_roles_6A", "true", "6A.merchant_role"),
-    ("s5_device_fraud_roles_6A", "true", "6A.device_role"),
-    ("s5_ip_fraud_roles_6A", "true", "6A.ip_role"),
+    ("s5_party_fraud_roles_6A", "cause = 'RING'", "6A.party_role 6A.party_tier"),
+    ("s5_account_fraud_roles_6A", "fraud_role <> 'CLEAN'", "6A.account_role 6A.account_tier"),
+    ("s5_merchant_fraud_roles_6A", "true", "6A.merchant_role 6A.merchant_tier"),
+    ("s5_device_fraud_roles_6A", "true", "6A.device_role 6A.device_tier"),
+    ("s5_ip_fraud_roles_6A", "true", "6A.ip_role 6A.ip_tier"),
 )
 """Dataset, rows that are meant, streams of the draws that any of them shows."""
 

@@ -67,20 +67,19 @@ def test_a_value_wider_than_its_field_is_an_error_of_the_data() -> None:
 def test_natural_keys_are_hashed_by_the_state_s_kernels() -> None:
     names, ranks = np.array([11, 12], dtype=np.uint64), np.array([0, 1], dtype=np.int64)
     parts = {"country_name": names, "segment_name": names, "party_rank": ranks}
-    ctx = context("6A.synthetic_cluster")
+    ctx = context("6A.mule_account")
     party = ctx.field("party", **parts)
-    one = CONTRACTS.streams["6A.synthetic_cluster"].address(
-        {name: int(each[1]) for name, each in parts.items()}
-    )
+    parts = {**parts, "owned_account": np.array([3, 4], dtype=np.uint64)}
+    one = CONTRACTS.streams["6A.mule_account"].address({name: int(each[1]) for name, each in parts.items()})
     assert int(party[1]) == one.c1 and party.dtype == np.uint64
-    assert ctx.address("6A.synthetic_cluster", **parts).c1.tolist() == party.tolist()
+    assert ctx.address("6A.mule_account", **parts).c1.tolist() == party.tolist()
     cells = np.full(2, 5)
     assert (
         ctx.field("party", party_cell=5, party_rank=ranks).tolist()
         == ctx.field("party", party_cell=cells, party_rank=ranks).tolist()
     )
     with pytest.raises(UndeclaredAccess, match="kernel 'entity_hash'"):
-        context("6A.synthetic_cluster", kernels=()).address("6A.synthetic_cluster", **parts)
+        context("6A.mule_account", kernels=()).address("6A.mule_account", **parts)
     with pytest.raises(AddressError, match="Found part"):
         ctx.field("part", party_rank=ranks)
     with pytest.raises(ValidationError, match="wider"):
