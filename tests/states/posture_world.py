@@ -37,6 +37,13 @@ def _each(party_id: Array, count: int) -> Array:
     return np.bincount((party_id - np.uint64(1)).astype(np.int64), minlength=count).astype(np.uint16)
 
 
+def _abroad(parties: Frame) -> Frame:
+    """Every 40th party uses an address abroad: of a proxy, a hotel or hosting."""
+    some = np.arange(0, len(parties), 40)
+    kinds = [code("ip_type", name) for name in ("VPN_PROXY", "HOTEL_TRAVEL", "DATACENTRE")]
+    return Frame({"party_id": parties.party_id[some], "ip_type": np.resize(np.int16(kinds), len(some))})
+
+
 def entity_world(count: int, shops: int = 400, seed: int = 3) -> MemoryWorld:
     """A world as S6 finds it."""
     rng = np.random.default_rng(seed)
@@ -70,6 +77,7 @@ def entity_world(count: int, shops: int = 400, seed: int = 3) -> MemoryWorld:
         "s4_device_links_6A": [used],
         "s4_ip_base_6A": [lines],
         "s4_ip_links_6A": [reached],
+        "s8_links_abroad_6A": [_abroad(base)],
     }
     return made
 

@@ -15,7 +15,10 @@ from posture_world import CONFIGS, audited, built, code, entity_world, posture
 
 from sim.ground.errors import ContractError
 from sim.segments.entities_6a import country_pieces as country_ranges
+from sim.segments.entities_6a.country_pieces import piece_of
 from sim.segments.entities_6a.s6_fraud_roles import state as s6_fraud_roles
+from sim.segments.entities_6a.s6_fraud_roles.inherited import shared_use
+from sim.segments.entities_6a.s6_fraud_roles.links import Links, links_of
 from sim.segments.entities_6a.s6_fraud_roles.separability import BINS, area
 from sim.state.frames import Frame
 from sim.state.params import Params
@@ -186,6 +189,55 @@ def test_shared_use_is_strangers_meeting(world: tuple[MemoryWorld, dict[str, Fra
             homes[int(links.ip_id[row])].add(int(home[party - 1]))
     shared = {ip for ip, found in homes.items() if len(found) > 1}
     assert shared == set(ips.ip_id[ips.shared_use].tolist()) and 0 < len(shared) < len(ips)
+
+
+def test_guests_are_strangers_who_share(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+    """Address 0: two locals of a household; 1: one and a guest; 2: a guest twice; 3: two guests; 4: none."""
+    none = np.zeros(0, dtype=np.int64)
+    links = Links(
+        user_device=none,
+        user_party=none,
+        users_of_device=none,
+        users_of_ip=np.array([2, 1, 0, 0, 0]),
+        ip_party=np.array([0, 1, 2], dtype=np.int32),
+        guest_ip=np.array([1, 2, 2, 3, 3]),
+        guest=np.array([7, 8, 8, 9, 7], dtype=np.uint64),
+        hidden=none,
+    )
+    ips = world[0].store.load("s4_ip_base_6A").slice(0, 5)
+    household = np.array([5, 5, 6], dtype=np.uint64)
+    assert shared_use(ips, links, household).tolist() == [False, True, False, True, False]
+
+
+def test_who_hides_abroad_hides(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:
+    """By plain sets: parties with an address that hides them at home, by device or abroad; guests do not
+    count where they are.
+    """
+    made, _ = world
+    ctx = made.context(s6_fraud_roles.STATE)
+    part = next(part for part in s6_fraud_roles.plan(ctx) if "merchants" not in part.spec)
+    piece = piece_of(part)
+    devices, ips = made.store.load("s4_device_base_6A"), made.store.load("s4_ip_base_6A")
+    hidden = links_of(ctx.for_partition(part), piece, devices, ips).hidden
+    hiding = {code("ip_type", name) for name in CONFIGS["fraud_roles_party_6A"]["anonymiser_ip_types"]}
+    reached, away = made.store.load("s4_ip_links_6A"), made.store.load("s8_links_abroad_6A")
+    owner, lives = devices.primary_party_id.tolist(), devices.home_country_iso.tolist()
+    kind, place = ips.ip_type.tolist(), ips.country_iso.tolist()
+    found = {
+        party - 1
+        for party, of in zip(away.party_id.tolist(), away.ip_type.tolist(), strict=True)
+        if of in hiding
+    }
+    abroad = len(found)
+    by_device, by_party = (reached.valid[name].tolist() for name in ("device_id", "party_id"))
+    columns = (reached[name].tolist() for name in ("ip_id", "device_id", "party_id"))
+    for ip, device, party, there, named in zip(*columns, by_device, by_party, strict=True):
+        if kind[ip - 1] not in hiding or (there and lives[device - 1] != place[ip - 1]):
+            continue
+        who = party if named else owner[device - 1] if there else 0
+        if who:
+            found.add(who - 1)
+    assert set(hidden.tolist()) == found and len(found) > abroad > 100
 
 
 def test_tiers_say_little_of_roles(world: tuple[MemoryWorld, dict[str, Frame]]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.recipes.groups import run_offsets
+from sim.recipes.groups import run_offsets, run_starts
 from sim.segments.entities_6a.draw_keys import ordinals
 from sim.segments.entities_6a.s6_fraud_roles.links import Links
 from sim.segments.entities_6a.s6_fraud_roles.parties import Roles, clean
@@ -125,7 +125,7 @@ def ip_entities(ctx: Context, ips: Frame) -> Array:
 
 
 def shared_use(ips: Frame, links: Links, household: Array) -> Array:
-    """Whether parties of different households use an address: bool, n.
+    """Whether parties of different households use an address: bool, n. Guests are of another one each.
 
     Args:
         ips: Addresses of the piece.
@@ -138,6 +138,11 @@ def shared_use(ips: Frame, links: Links, household: Array) -> Array:
     home = household[links.ip_party]
     if len(used):
         found[used] = np.minimum.reduceat(home, starts) < np.maximum.reduceat(home, starts)
+    first = run_starts(links.guest_ip)
+    if len(first):
+        visited, who = links.guest_ip[first], links.guest
+        several = np.minimum.reduceat(who, first) < np.maximum.reduceat(who, first)
+        found[visited] |= several | (links.users_of_ip[visited] > 0)
     return found
 
 
