@@ -49,7 +49,8 @@ class Asked:
                     for check in self.checks(ctx or self.ctx, altered(self.totals, totals))
                     if not check.passed
                 }
-        except (ZeroDivisionError, ValueError, IndexError, OverflowError):
+        # A root of a negative count is complex, which no bound compares with.
+        except (ZeroDivisionError, ValueError, IndexError, OverflowError, TypeError):
             return set()
 
 
