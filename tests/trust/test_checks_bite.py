@@ -25,6 +25,8 @@ from tests.totals import figures
 
 REPORTED = {"5A.S5": ["hours of each class in stress_peak_online_v1"]}
 """Hours of a stress scenario are moved on purpose: that is told, and holds nothing up."""
+ELSEWHERE = {"5A.S4": ["Christmas of *", "Singles Day of *"]}
+"""Days that this world of four does not have: tests/states/test_5a_calendar.py turns these checks red."""
 PAIRS: dict[str, list[str]] = {"5B.S3": ["arrivals."]}
 """Counters that must be falsified together: all that begin so become 0."""
 
@@ -79,10 +81,13 @@ def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
     for state, asked in world.states.items():
         assert asked.red({}) == set()
         red: set[str] = set()
+        # A tiny world has too few of some things to be judged: a thousand times as many show what is wrong.
+        many = {name: value * 1000 for name, value in figures(asked.totals).items()}
         for counter, value in figures(asked.totals).items():
             for other in checked_world.falsified(value):
                 red |= asked.red({counter: other})
-                tried += 1
+                red |= asked.red({**many, counter: other * 1000})
+                tried += 2
         for prefix in PAIRS.get(state, []):
             red |= asked.red({name: 0 for name in figures(asked.totals) if name.startswith(prefix)})
         if state in OTHERWISE:
@@ -90,6 +95,8 @@ def test_every_model_check_can_refuse(world: CheckedWorld) -> None:
             red |= asked.red(totals, ctx) & {name}
         red_of[state] = red
     for state, name in sorted(listed):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in ELSEWHERE.get(state, [])):
+            continue
         reported = any(fnmatch.fnmatchcase(name, pattern) for pattern in REPORTED.get(state, []))
         if (name in red_of[state]) == reported:
             silent.append(
