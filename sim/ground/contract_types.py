@@ -75,6 +75,7 @@ class Column:
         maximum: Largest allowed value, likewise.
         vocabulary: Name of the vocabulary of a category column, else `None`.
         encoding: Parquet encoding, one of `ENCODINGS`, or `None` for the writer's default.
+        set: Set whose members an id numbers 1 .. N, or `None`; `Dataset.numbers` of one dataset counts them.
         where: `file:line:col` of its declaration.
     """
 
@@ -87,6 +88,7 @@ class Column:
     vocabulary: str | None = None
     encoding: str | None = None
     description: str = ""
+    set: str | None = None
     where: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -151,6 +153,30 @@ class Invariant:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """A dataset's column `column` numbers the members of `set`, in blocks.
+
+    A block has the members of one value of `by`: a category, or a number of another set, for its block.
+    Without `by` there is one block.
+    """
+
+    set: str
+    column: str
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The published id `id`, a number of a set, must say nothing of the columns `to`.
+
+    `rows` among them is the number of rows that share the id.
+    """
+
+    id: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Switch:
     """The switch of an optional dataset: `key` of config pack `config`, or the user's input `external`.
 
@@ -187,10 +213,17 @@ class Dataset:
     sort_order: tuple[str, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
     invariants: tuple[Invariant, ...] = ()
+    numbers: tuple[Numbers, ...] = ()
+    blind: tuple[Blind, ...] = ()
     produced_by: str = ""
     required: bool = True
     published_when: Switch | None = None
     where: str = ""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its files hold other numbers than states see: a column is a number of a set."""
+        return any(column.set is not None for column in self.table.columns)
 
 
 @dataclass(frozen=True)

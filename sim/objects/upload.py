@@ -91,7 +91,12 @@ class Upload(Publication):
     def reader(self, run_dir: Path, prepared: Prepared) -> Store:
         """See `Publication.reader`: files that this machine lacks are fetched when a state loads them."""
         return FetchingStore(
-            self._store, run_dir, prepared.contracts, prepared.reference, prepared.vocabularies
+            self._store,
+            run_dir,
+            prepared.contracts,
+            prepared.reference,
+            prepared.vocabularies,
+            prepared.request.seed,
         )
 
     def begin(self, run_dir: Path, identity: Mapping[str, Any], codes: Sequence[str]) -> None:

@@ -172,7 +172,10 @@ class Context(Addressed):
         """
         self._declared(dataset, row_level=True)
         reader = self._backend.ops.read_parquet
-        if device and self._resident and reader is not None and isinstance(self._inputs, DeviceInputs):
+        # Rows whose ids must be turned back are decoded on the host, and placed like any others.
+        able = isinstance(self._inputs, DeviceInputs) and self._inputs.decodes(dataset)
+        if device and self._resident and reader is not None and able:
+            assert isinstance(self._inputs, DeviceInputs)
             return self._inputs.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
         loaded = self._inputs.load(dataset, scenario, part=part, rows=rows, columns=columns)
         return self.columns.place(loaded) if device else loaded

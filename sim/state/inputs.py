@@ -68,6 +68,10 @@ class Inputs(Protocol):
 class DeviceInputs(Inputs, Protocol):
     """Inputs that a device can decode by itself."""
 
+    def decodes(self, dataset: str) -> bool:
+        """Whether rows of a dataset are what its files hold, so that a device may decode them."""
+        ...
+
     def load_to(
         self,
         read: ParquetReader,

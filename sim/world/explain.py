@@ -131,13 +131,15 @@ def _draws(world: World, found: FoundRow, dataset: Dataset, again: Recomputed, r
 
 
 def _as_states_see_it(world: World, found: FoundRow, dataset: Dataset) -> Frame:
-    """The row as a frame: categories as codes, instants as microseconds."""
+    """The row as a frame: categories as codes, instants as microseconds, ids as natural numbers."""
     place = Table(world, [only(found.item, found.part)]).to_arrow(columns=list(dataset.primary_key))
     mask = equal_to(place.schema, {name: found.row[name] for name in dataset.primary_key})
     table = place.append_column("row", [np.arange(len(place))]).filter(mask)
     row = int(table["row"][0].as_py())
     part = found.item.files.index(found.part)
-    return world.open_rows().load(dataset.id, found.item.scenario, part=part, rows=(row, row + 1))
+    store = world.open_rows()
+    rows = store.load_published(dataset.id, found.item.scenario, part=part, rows=(row, row + 1))
+    return store.numberings.natural(rows, dataset)
 
 
 def _ancestor(world: World, found: FoundRow, of: str, how: str, on: Mapping[str, str]) -> Ancestor:

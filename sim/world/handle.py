@@ -228,7 +228,7 @@ class World(Described):
         """Read access to the published rows as states have it."""
         from sim.shell.runs.store import Store
 
-        store = Store(self.path, self.contracts, self.reference, self.vocabularies)
+        store = Store(self.path, self.contracts, self.reference, self.vocabularies, self.seed)
         store.register(self._run.published)
         return store
 

@@ -107,9 +107,11 @@ def regenerate(world: World, dataset: Dataset, found: FoundRow) -> Recomputed:
         return Recomputed(Regenerated(None, note="the row was made when all partitions were done"))
     mine = ctx.for_partition(part)
     mine.events = EventLog()
-    frame = program.compute(mine, part).get(dataset.id)
-    if frame is None:
+    frames = program.compute(mine, part)
+    if dataset.id not in frames:
         return Recomputed(Regenerated(None, part.name, "the row was made when all partitions were done"))
+    numberings = world.open_rows().numberings
+    frame = numberings.published(frames[dataset.id], dataset, numberings.of_frames(frames))
     table = to_arrow(frame, dataset, world.vocabularies, {})
     again = table.filter(
         equal_to(table.schema, {name: found.row[name] for name in dataset.primary_key})

@@ -93,7 +93,7 @@ class RemoteWorld(World):
     def open_rows(self) -> Store:
         """See `World.open_rows`: whole files are copied beside the mirror as states ask for them."""
         store = FetchingStore(
-            self._remote.store, self.path, self.contracts, self.reference, self.vocabularies
+            self._remote.store, self.path, self.contracts, self.reference, self.vocabularies, self.seed
         )
         store.register(self._run.published)
         return store

@@ -143,7 +143,7 @@ def people(count: Mapping[str, int], files: int = 2, seed: int = 3) -> dict[str,
             "account": ids["account"] + len(owner),
             "instrument": ids["instrument"] + len(of_account),
         }
-    names = ("country_iso", "segment_id", "party_type", "parties", "first_party_id")
+    names = ("country_iso", "segment_id", "party_type", "parties", "first_party_no")
     dtypes = (np.int16, np.int16, np.int16, np.uint64, np.uint64)
     summary = Frame(
         {

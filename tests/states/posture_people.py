@@ -67,7 +67,7 @@ def people(rng: np.random.Generator, count: int) -> tuple[Frame, Frame]:
     start = np.flatnonzero(rank_in_runs(country, segment) == 0)
     summary = {name: base[name][start] for name in ("country_iso", "segment_id", "region_id", "party_type")}
     parties = np.diff(np.append(start, count)).astype(np.uint64)
-    return Frame(base), Frame(summary | {"parties": parties, "first_party_id": (start + 1).astype(np.uint64)})
+    return Frame(base), Frame(summary | {"parties": parties, "first_party_no": (start + 1).astype(np.uint64)})
 
 
 def _cities(rng: np.random.Generator, country: Array) -> Array:

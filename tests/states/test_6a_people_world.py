@@ -48,7 +48,7 @@ def test_parties_are_numbered_by_country_and_segment(world: EntityWorld) -> None
     assert (np.diff(key) >= 0).all()
     summary = world.frames["s1_party_summary_6A"]
     assert int(summary.parties.sum()) == PARTIES
-    assert np.array_equal(parties.segment_id[summary.first_party_id.astype(np.int64) - 1], summary.segment_id)
+    assert np.array_equal(parties.segment_id[summary.first_party_no.astype(np.int64) - 1], summary.segment_id)
 
 
 def test_nobody_lives_in_a_country_above_its_cap(world: EntityWorld) -> None:

@@ -50,7 +50,7 @@ def there(path: Path, thing: str) -> None:
 @pytest.fixture
 def store(copy: Path, mini_root: Path) -> Store:
     prepared = mini.miniworld.prepared(mini_root)
-    opened = Store(copy, prepared.contracts, prepared.reference, prepared.vocabularies)
+    opened = Store(copy, prepared.contracts, prepared.reference, prepared.vocabularies, prepared.request.seed)
     opened.register(open_run(copy, mini.CODES).published)
     return opened
 

@@ -19,7 +19,7 @@ def country_ranges(ctx: Context, summary: Frame) -> list[tuple[int, int, int]]:
     files = ctx.files("s1_party_base_6A")
     ends = np.cumsum([file.rows for file in files])[:-1] + 1
     # The cell each later file begins with: ids are contiguous in the order of cells.
-    begins = np.searchsorted(summary.first_party_id.astype(np.int64), ends)
+    begins = np.searchsorted(summary.first_party_no.astype(np.int64), ends)
     countries = len(ctx.vocabulary("country"))
     edges = [
         0,

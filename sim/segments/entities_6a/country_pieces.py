@@ -30,7 +30,7 @@ COUNTRY_PIECES_NEEDS = Needs(
 
 @dataclass(frozen=True)
 class Piece:
-    """Row ranges of a run of countries; ids are rows + 1.
+    """Row ranges of a run of countries; ids, as states see them, are rows + 1.
 
     Attributes:
         countries: Codes first <= country < stop.

@@ -12,10 +12,10 @@ from sim.state.frames import Array, Frame
 def party_cells(ctx: Context, party_id: Array) -> Frame:
     """Cell of each party (country, segment, type, region), its `party_rank` there, and the `cell`'s row."""
     summary = ctx.load("s1_party_summary_6A")
-    cell = np.searchsorted(summary.first_party_id, party_id, side="right") - 1
+    cell = np.searchsorted(summary.first_party_no, party_id, side="right") - 1
     frame = summary.take(cell)
     return frame.select("country_iso", "segment_id", "party_type", "region_id").with_columns(
-        party_rank=party_id - frame.first_party_id, cell=cell
+        party_rank=party_id - frame.first_party_no, cell=cell
     )
 
 

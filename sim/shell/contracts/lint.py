@@ -17,6 +17,7 @@ from sim.ground.read_once import MAX_BYTES, Folder
 from sim.shell.contracts.config import PRESET_SCHEMA, preset_names
 from sim.shell.contracts.defaults import EVENTS, SHELL
 from sim.shell.contracts.lint_defaults import default_problems, scenario_problems
+from sim.shell.contracts.lint_numbers import number_problems
 from sim.shell.contracts.lint_switches import switch_problems
 from sim.shell.contracts.lint_tables import Places, dataset_problems, problem
 from sim.shell.contracts.proofs import prove_once
@@ -95,6 +96,7 @@ def lint(contracts: Contracts, config: Folder, states: Iterable[StateFacts]) -> 
     places = Places(contracts)
     found = [
         *dataset_problems(contracts, places),
+        *number_problems(contracts, places),
         *default_problems(contracts, places),
         *scenario_problems(contracts, {state.id: state.per_scenario for state in states}, places),
         *switch_problems(contracts, states, places),

@@ -23,10 +23,12 @@ from typing import Any
 
 from sim.ground.contract_types import (
     Artefact,
+    Blind,
     Contracts,
     Dataset,
     ForeignKey,
     Invariant,
+    Numbers,
     Switch,
     TableContract,
 )
@@ -323,6 +325,8 @@ class _Builder:
                 )
                 for rule in entry.get("invariants", ())
             ),
+            numbers=tuple(Numbers(**rule) for rule in entry.get("numbers", ())),
+            blind=tuple(Blind(rule["id"], tuple(rule["to"])) for rule in entry.get("blind", ())),
             produced_by=entry["produced_by"],
             required="published_when" not in entry,
             published_when=Switch(**entry["published_when"]) if "published_when" in entry else None,

@@ -92,7 +92,9 @@ def plan_run(prepared: Prepared, backend: Backend, out: Path) -> Plan:
         SimError: Whatever would refuse the run itself before its first state that is not published.
     """
     run_dir, segments = out / prepared.run_id, prepared.model.segments
-    store = Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+    store = Store(
+        run_dir, prepared.contracts, prepared.reference, prepared.vocabularies, prepared.request.seed
+    )
     require_possible(prepared, backend, store)
     require_space(prepared, out)
     bundles: dict[str, Bundle] = {}

@@ -23,7 +23,9 @@ class Publication:
 
     def reader(self, run_dir: Path, prepared: Prepared) -> Store:
         """Read access to what the run's states published."""
-        return Store(run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+        return Store(
+            run_dir, prepared.contracts, prepared.reference, prepared.vocabularies, prepared.request.seed
+        )
 
     def begin(self, run_dir: Path, identity: Mapping[str, Any], codes: Sequence[str]) -> None:
         """The run lock is held and the receipt lies in the run directory; no segment was looked at yet."""

@@ -21,6 +21,7 @@ from sim.shell.events.events import Reporter, Stage
 from sim.shell.partition.out_of_memory import smaller_partitions
 from sim.shell.partition.recompute import hold_against
 from sim.shell.partition.staging import PartitionResult, Staging
+from sim.shell.runs.numbers import recorded
 from sim.shell.runs.store import Store
 from sim.shell.tables.check_result import CheckResult
 from sim.shell.tables.digest import table_digest
@@ -202,22 +203,26 @@ def stage_frames(
     frames: Frames,
     result: PartitionResult,
 ) -> None:
-    """Check every row of the frames against contracts, then stage them as files.
+    """Turn numbers into published ids, check every row against contracts, stage the rows as files.
 
     A frame that fails is recorded, not staged.
     """
-    for dataset_id, frame in frames.items():
+    own = run.store.numberings.of_frames(frames)
+    for dataset_id, natural in frames.items():
         if dataset_id not in program.state.writes:
             raise ValueError(
                 f"{program.state.id} returned {dataset_id!r}, which it does not declare to write"
             )
         dataset = run.contracts.dataset(dataset_id)
+        frame = run.store.numberings.published(natural, dataset, own)
         neighbours = Neighbours(frame)
         checks = check_frame(frame, dataset, run.store.vocabularies, neighbours=neighbours)
         checks += [
             check_foreign_key(frame, fk, _referenced(run, fk, scenario), neighbours)
             for fk in dataset.foreign_keys
         ]
+        if all(check.passed for check in checks):
+            checks += run.store.numberings.blind(frame, dataset, own)
         result.checks += [check_row(dataset_id, check) for check in checks]
         if not all(check.passed for check in checks):
             continue
@@ -231,7 +236,12 @@ def stage_frames(
         digests = partial(_digests, data, frame, dataset, run.store.vocabularies)
         sha256, digest = staging.write(dataset_id, scenario, name, data, digests)
         result.files[dataset_id] = PartFile(
-            name, len(data), len(frame), sha256, digest, key_range(frame, dataset, neighbours)
+            name,
+            len(data),
+            len(frame),
+            sha256,
+            digest,
+            {**key_range(frame, dataset, neighbours), **recorded(dataset, own)},
         )
 
 
@@ -245,7 +255,7 @@ def _referenced(run: StateRun, key: ForeignKey, scenario: str | None) -> KeyInde
     name = (key.dataset, own, key.to)
     index = run.key_indexes.get(name)
     if index is None:
-        index = KeyIndex(run.store.load(key.dataset, own, columns=key.to), key.to)
+        index = KeyIndex(run.store.load_published(key.dataset, own, columns=key.to), key.to)
         run.key_indexes[name] = index
     return index
 

@@ -17,6 +17,7 @@ from typing import Any
 from sim.ground.contract_types import Contracts, Dataset
 from sim.ground.errors import GateError
 from sim.shell.publish.bundle import Bundle
+from sim.shell.tables.blind import blind_names
 from sim.shell.tables.invariants import invariant_name
 from sim.state.program import Segment
 from sim.state.records import Published
@@ -40,6 +41,7 @@ def contract_checks(dataset: Dataset) -> list[str]:
         names += [invariant_name(invariant)] + (
             [f"seam.{invariant_name(invariant)}"] if invariant.kind == "contiguous" else []
         )
+    names += blind_names(dataset)
     names += ["foreign_key." + "-".join(key.columns) for key in dataset.foreign_keys]
     return list(dict.fromkeys(names))
 

@@ -9,22 +9,25 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
-from sim.ground.contract_types import Contracts
+from sim.ground.contract_types import Contracts, Dataset
 from sim.ground.errors import GateError
 from sim.shell.publish.gate import require_bytes
+from sim.shell.runs.numbers import Numberings, numbered_prefix
 from sim.shell.runs.proven import ProvenFiles
 from sim.shell.tables.arrow import vocabulary_of
 from sim.shell.tables.parquet import damaged, read_parquet, require_schema
 from sim.shell.tables.reference import Reference
-from sim.state.frames import Frame, concat
+from sim.state.frames import Array, Frame, concat
 from sim.state.records import PartFile, Published
 
 _CACHE_BYTES = 192 << 20
 _CACHE_SHARE = 16
+_Key: TypeAlias = tuple[str, str, tuple[str, ...] | None]
 """Under a memory limit this part of it may be used for rows that were read, where that is less."""
 
 
@@ -36,6 +39,10 @@ class Store:
         contracts: Compiled contracts.
         reference: Reference snapshot.
         vocabularies: All sealed lists, static and from the reference.
+        seed: The world's seed, of which published ids are permutations.
+
+    Attributes:
+        numberings: Turns natural numbers of frames into published ids, and back.
     """
 
     def __init__(
@@ -44,13 +51,17 @@ class Store:
         contracts: Contracts,
         reference: Reference,
         vocabularies: Mapping[str, tuple[str, ...]],
+        seed: int,
     ) -> None:
         self.reference = reference
         self.vocabularies = dict(vocabularies)
+        self.numberings = Numberings(
+            seed, contracts, self.vocabularies, lambda dataset: self.published(dataset).files
+        )
         self._run_dir, self._contracts = run_dir, contracts
         self._published: dict[tuple[str, str | None], Published] = {}
         self._proven = ProvenFiles()
-        self._frames: OrderedDict[tuple[str, tuple[str, ...] | None], Frame] = OrderedDict()
+        self._frames: OrderedDict[_Key, Frame] = OrderedDict()
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
         self._budget = _CACHE_BYTES
@@ -60,6 +71,7 @@ class Store:
         self._budget = (
             _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
         )
+        self.numberings.permutations.budget = min(self.numberings.permutations.budget, self._budget)
 
     def register(self, items: Iterable[Published]) -> None:
         """Make published datasets readable. Only proven ones may be registered."""
@@ -99,13 +111,39 @@ class Store:
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
     ) -> Frame:
-        """Rows of a published dataset; see `Context.load`."""
+        """Rows of a published dataset in natural numbers and their order; see `Context.load`."""
+        turned = self._contracts.dataset(dataset).numbered
+        return self._load(self._natural if turned else self._read, dataset, scenario, part, rows, columns)
+
+    def load_published(
+        self,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        part: int | None = None,
+        rows: tuple[int, int] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a published dataset as they lie in its files; arguments as `Context.load`."""
+        return self._load(self._read, dataset, scenario, part, rows, columns)
+
+    def _load(
+        self,
+        read: Callable[[Published, PartFile, tuple[str, ...] | None], Frame],
+        dataset: str,
+        scenario: str | None,
+        part: int | None,
+        rows: tuple[int, int] | None,
+        columns: Sequence[str] | None,
+    ) -> Frame:
         item = self.published(dataset, scenario)
         wanted = tuple(columns) if columns is not None else None
-        frames = [
-            self._read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)
-        ]
+        frames = [read(item, file, wanted).slice(low, high) for file, low, high in pieces(item, part, rows)]
         return frames[0] if len(frames) == 1 else concat(frames)
+
+    def decodes(self, dataset: str) -> bool:
+        """Whether a device may decode the files of a dataset: those whose ids need no turning back."""
+        return not self._contracts.dataset(dataset).numbered
 
     def load_to(
         self,
@@ -144,18 +182,54 @@ class Store:
         return frames[0] if len(frames) == 1 else concat(frames)
 
     def _read(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
+        """Rows of a file as they lie there."""
         path = self._run_dir / item.path / file.name
-        key = (str(path), columns)
+
+        def read() -> Frame:
+            self._verify(path, file)
+            return read_parquet(
+                path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file
+            )
+
+        return self._kept((str(path), "published", columns), read)
+
+    def _natural(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
+        """Rows of a file in natural numbers and their order."""
+        path, contract = self._run_dir / item.path / file.name, self._contracts.dataset(item.dataset)
+
+        def turned() -> Frame:
+            self._verify(path, file)
+            frame = self.numberings.natural(
+                read_parquet(path, contract, self.vocabularies, columns, part=file), contract
+            )
+            order = self._order(path, item, file, contract)
+            return frame if order is None else frame.take(order)
+
+        return self._kept((str(path), "natural", columns), turned)
+
+    def _order(self, path: Path, item: Published, file: PartFile, contract: Dataset) -> Array | None:
+        """Order of a file's rows by natural numbers; None where they are in it."""
+        prefix = numbered_prefix(contract)
+        if not prefix:
+            return None
+
+        def found() -> Frame:
+            frame = read_parquet(path, contract, self.vocabularies, prefix, part=file)
+            order = self.numberings.natural_order(frame, contract)
+            return Frame({} if order is None else {"row": order})
+
+        kept = self._kept((str(path), "order", prefix), found)
+        return dict(kept.items()).get("row")
+
+    def _kept(self, key: _Key, make: Callable[[], Frame]) -> Frame:
+        """A frame that is kept in memory while there is room."""
         with self._lock:
             if key in self._frames:
                 self._frames.move_to_end(key)
                 return self._frames[key]
-        self._verify(path, file)
-        frame = read_parquet(
-            path, self._contracts.dataset(item.dataset), self.vocabularies, columns, part=file
-        )
+        frame = make()
         with self._lock:
-            again = self._frames.pop(key, None)  # another thread read it meanwhile
+            again = self._frames.pop(key, None)  # another thread made it meanwhile
             self._held += _bytes(frame) - (0 if again is None else _bytes(again))
             self._frames[key] = frame
             while len(self._frames) > 1 and self._held > self._budget:

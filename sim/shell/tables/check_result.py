@@ -19,7 +19,8 @@ class CheckResult:
 
     Attributes:
         name: `schema`, `range.<column>`, `codes.<column>`, `finite.<column>`, `sort_order`, `primary_key`,
-            `<invariant>.<column>`, `foreign_key.<columns>`, or `seam.<check>` for checks across partitions.
+            `<invariant>.<column>`, `blind.<id>.<column>`, `foreign_key.<columns>`, or `seam.<check>` for
+            checks across partitions.
         passed: Whether every row passed.
         rows: Rows looked at: all of them.
         found: What was there.

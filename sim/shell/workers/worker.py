@@ -154,7 +154,9 @@ def _opened(run_dir: str, session: str, request: str, model: str) -> tuple[Prepa
     """
     keep_freed_memory()
     prepared = prepare(decode_request(json.loads(request)), importlib.import_module(model).MODEL)
-    return prepared, Store(Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies)
+    return prepared, Store(
+        Path(run_dir), prepared.contracts, prepared.reference, prepared.vocabularies, prepared.request.seed
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -259,7 +259,7 @@ def _segments(ctx: Context, places: Frame, region: Array) -> Frame:
             "region_id": region[at],
             "party_type": types[segment],
             "parties": found,
-            "first_party_id": np.cumsum(found) - found + np.uint64(1),
+            "first_party_no": np.cumsum(found) - found + np.uint64(1),
         }
     )
 

@@ -126,7 +126,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     homes = _homes(ctx, people.take(head), head, rank[head], entity[cell[head]])
     parties = Frame(
         {
-            "party_id": np.arange(int(offsets[-1]), dtype=np.uint64) + summary.first_party_id[0],
+            "party_id": np.arange(int(offsets[-1]), dtype=np.uint64) + summary.first_party_no[0],
             **dict(people.items()),
             "household_id": household.astype(np.uint64) + countries.first_household[0],
             **{name: column[household] for name, column in homes.items()},

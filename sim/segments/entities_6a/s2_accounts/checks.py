@@ -68,7 +68,7 @@ def count_accounts(ctx: PartitionContext, summary: Frame, held: Array, base: Fra
         parties: Columns `joined_date`, `left_date` of `s1_party_base_6A`.
     """
     types, columns = held.shape[1], ctx.columns
-    owner = (base.owner_party_id - summary.first_party_id.min()).astype(np.int64)
+    owner = (base.owner_party_id - summary.first_party_no.min()).astype(np.int64)
     found = recount(owner, base.account_type, (len(held), types))
     theirs = columns.repeat(
         summary.select("country_iso", "region_id", "party_type", "segment_id"), summary.parties

@@ -164,7 +164,7 @@ def _pick(
     cells = summary.take(rows)
     offsets = prefix(cells.parties)
     cell, rank = ctx.kernels.expand_rows(offset=columns.place(offsets), dims={"m": int(offsets[-1])})
-    party = columns.take(cells.first_party_id - np.uint64(begin + 1), cell) + rank
+    party = columns.take(cells.first_party_no - np.uint64(begin + 1), cell) + rank
     law = Law(
         {"party_cell": cell_words(ctx, cells), "credit_step": np.full(len(rows), step, dtype=np.uint64)},
         units[rows],

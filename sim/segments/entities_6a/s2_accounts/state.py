@@ -94,7 +94,7 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Accounts of the parties of a run of countries; the first partition adds the merchants' accounts."""
     all_cells, (first, stop) = accounts(ctx), rows_of(part)
-    begin = all_cells.summary.first_party_id.astype(np.int64) - 1
+    begin = all_cells.summary.first_party_no.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
     cells = all_cells.of(mine)
     held = ctx.columns.xp.zeros((stop - first, len(ctx.vocabulary("account_type"))), dtype=np.uint8)
@@ -152,7 +152,7 @@ def _allocate(
     summary = cells.summary.take(rows)
     offsets = prefix(summary.parties)
     cell, rank = ctx.kernels.expand_rows(offset=columns.place(offsets), dims={"m": int(offsets[-1])})
-    party = columns.take(summary.first_party_id - np.uint64(first + 1), cell) + rank
+    party = columns.take(summary.first_party_no - np.uint64(first + 1), cell) + rank
     links = ctx.params.product_linkage_6A.requires_any
     eligible = np.ones_like(party, dtype=np.bool_)
     if name in links:
@@ -207,7 +207,7 @@ def _rows(
         )
         at = np.flatnonzero(columns.take(kind == code, group))
         owner[at], index[at] = party[which].astype(np.uint64), nth
-    rank = owner + np.uint64(first + 1) - columns.take(summary.first_party_id[row], group)
+    rank = owner + np.uint64(first + 1) - columns.take(summary.first_party_no[row], group)
     address = columns.take(entity[row, kind], group)
     drawn = words(ctx, LIFE, party_rank=rank, account_number=index, account_cell=address)
     keys = summary.take(row)
@@ -231,7 +231,7 @@ def _rows(
         },
         life.valid,
     )
-    ids = {"accounts": units, "first_account_id": cells.first_id[row, kind]}
+    ids = {"accounts": units, "first_account_no": cells.first_id[row, kind]}
     named = {name: keys[name] for name in ("country_iso", "segment_id", "region_id", "party_type")}
     made = {"country_iso": named["country_iso"], "account_type": kind.astype(np.int16), **named, **ids}
     order_names = (
@@ -241,7 +241,7 @@ def _rows(
         "region_id",
         "party_type",
         "accounts",
-        "first_account_id",
+        "first_account_no",
     )
     return base, Frame({name: made[name] for name in order_names})
 

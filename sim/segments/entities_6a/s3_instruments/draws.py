@@ -125,7 +125,7 @@ def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
     )
     code, holders = int(rows.instrument_type[0]), int(made.summary.accounts[row])
     here = rows_by_id(
-        every, "account_id", made.summary.first_account_id[row] + np.arange(holders, dtype=np.uint64)
+        every, "account_id", made.summary.first_account_no[row] + np.arange(holders, dtype=np.uint64)
     )
     fields = {
         "party_rank": here.party_rank,

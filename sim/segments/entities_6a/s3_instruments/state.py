@@ -97,7 +97,7 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Instruments of the accounts of a run of countries."""
     all_cells, (first, stop) = instruments(ctx), rows_of(part)
-    begin = all_cells.summary.first_account_id.astype(np.int64) - 1
+    begin = all_cells.summary.first_account_no.astype(np.int64) - 1
     mine = np.flatnonzero((begin >= first) & (begin < stop))
     before = int(all_cells.total[begin < first].sum())
     cells = all_cells.of(mine)
@@ -129,18 +129,18 @@ def _holders(ctx: Context, summary: Frame, part: int) -> Holders:
     offsets = prefix(summary.accounts)
     group, _ = ctx.kernels.expand_rows(offset=offsets, dims={"m": int(offsets[-1])})
     parties = ctx.load(
-        "s1_party_summary_6A", columns=("country_iso", "segment_id", "parties", "first_party_id")
+        "s1_party_summary_6A", columns=("country_iso", "segment_id", "parties", "first_party_no")
     )
     segments = len(ctx.vocabulary("segment"))
     cell = parties.country_iso.astype(np.int64) * segments + parties.segment_id
     at = look_up(cell, summary.country_iso.astype(np.int64) * segments + summary.segment_id)
-    rank = base.owner_party_id - parties.first_party_id[at][group]
+    rank = base.owner_party_id - parties.first_party_no[at][group]
     starts = run_starts(base.owner_party_id, group)
     number = np.arange(len(base)) - np.repeat(starts, np.diff(np.append(starts, len(base))))
     account = ctx.field("account", party_rank=rank, account_number=number)
     party = parties.take(np.flatnonzero(np.isin(parties.country_iso, summary.country_iso)))
     size = party.parties.astype(np.int64)
-    first = int(party.first_party_id[0]) if len(party) else 1
+    first = int(party.first_party_no[0]) if len(party) else 1
     people = Frame(
         {
             "country_iso": np.repeat(party.country_iso, size),
@@ -161,7 +161,7 @@ def _allocate(
     rules = ctx.params.instrument_mix_6A.accounts[account_type]
     size = cells.summary.accounts[own]
     account = _ranges(
-        (cells.summary.first_account_id[own] - cells.summary.first_account_id[0]).astype(np.int64), size
+        (cells.summary.first_account_no[own] - cells.summary.first_account_no[0]).astype(np.int64), size
     )
     block = prefix(size)[:-1].astype(np.int64)
     required = [code for code, name in instruments_of(ctx, account_type) if rules[name].required]

@@ -57,12 +57,12 @@ def cells_of(ctx: Context, summary: Frame, units: Array, parties: Frame) -> Cell
         parties: Parties of the partition.
     """
     first, last = (int(parties.party_id[0]), int(parties.party_id[-1])) if len(parties) else (1, 0)
-    mine = np.flatnonzero((summary.first_party_id >= first) & (summary.first_party_id <= last))
+    mine = np.flatnonzero((summary.first_party_no >= first) & (summary.first_party_no <= last))
     frame = summary.take(mine)
     entity = cell_words(ctx, frame)
     size = frame.parties.astype(np.int64)
     of_party = np.repeat(np.arange(len(frame)), size)
-    start = frame.first_party_id.astype(np.int64) - first
+    start = frame.first_party_no.astype(np.int64) - first
     rank = (np.arange(len(of_party)) - start[of_party]).astype(np.uint64)
     return Cells(frame, units[mine], prefix(frame.parties), entity, of_party, rank)
 

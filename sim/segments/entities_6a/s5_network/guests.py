@@ -47,7 +47,7 @@ def guests_of(ctx: Context, span: tuple[int, int]) -> Guests:
     rows = np.flatnonzero((every >= span[0]) & (every < span[1]))
     links = ctx.load("s8_links_abroad_6A").take(rows)
     summary = ctx.load("s1_party_summary_6A")
-    cell = np.searchsorted(summary.first_party_id, links.party_id, side="right") - 1
+    cell = np.searchsorted(summary.first_party_no, links.party_id, side="right") - 1
     return Guests(
         links.device_id,
         links.party_id,
@@ -57,7 +57,7 @@ def guests_of(ctx: Context, span: tuple[int, int]) -> Guests:
         links.metro_id,
         Days(links.valid_from, np.where(links.present("valid_to"), links.valid_to, OPEN)),
         {
-            "party_rank": links.party_id - summary.first_party_id[cell],
+            "party_rank": links.party_id - summary.first_party_no[cell],
             "abroad_number": (links.abroad_no - np.uint16(1)).astype(np.uint64),
             "party_cell": cell_words(ctx, summary)[cell],
         },

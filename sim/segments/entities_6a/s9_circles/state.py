@@ -94,7 +94,7 @@ def _cells(ctx: PartitionContext, parties: Frame) -> tuple[Array, Array]:
     """`party_rank` and `party_cell` of each party: uint64."""
     summary = ctx.load("s1_party_summary_6A")
     first, last = (int(parties.party_id[0]), int(parties.party_id[-1])) if len(parties) else (1, 0)
-    mine = summary.take((summary.first_party_id >= first) & (summary.first_party_id <= last))
+    mine = summary.take((summary.first_party_no >= first) & (summary.first_party_no <= last))
     offsets = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(mine.parties)))
     group = run_of_row(offsets)
     rank = np.arange(len(parties), dtype=np.uint64) - offsets[:-1][group]

@@ -1,0 +1,214 @@
+"""Permutations of the numbers of a set, block by block: natural numbers inside the engine, published outside.
+
+The numbers of a set (parties, accounts, ...) are 1 .. N without gaps. A block is a run of them, those of one
+country. A keyed permutation takes each block onto itself (kernel `permuted_rank`), so a published number says
+which block it is of and nothing else. Why: `contracts/decisions/6A_ids.md`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.backends import get_backend
+from sim.rng import stream_key
+from sim.state.declared import name_hashes
+from sim.state.frames import Array
+
+STREAM = "ids.published"
+"""Names the key of all permutations; see `permutations` of contracts/rng/streams.yaml."""
+_FEW = 4
+"""A span of more numbers than this many times the rows that name them is not tabled."""
+_CACHE_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of numbers of a set.
+
+    Attributes:
+        label: What it is called; a permutation of its own follows from set, label and count.
+        first: First number.
+        count: How many there are.
+    """
+
+    label: str
+    first: int
+    count: int
+
+
+class Blocks:
+    """Blocks of a set that follow one another without a gap.
+
+    Args:
+        of: Set.
+        blocks: In any order.
+
+    Raises:
+        ValueError: There is a gap or an overlap, or a label occurs twice (a bug in a state or a contract).
+    """
+
+    def __init__(self, of: str, blocks: Iterable[Block]) -> None:
+        self.of = of
+        self.blocks = tuple(sorted(blocks, key=lambda block: block.first))
+        ends = [block.first + block.count for block in self.blocks]
+        if ends[:-1] != [block.first for block in self.blocks[1:]]:
+            raise ValueError(f"blocks of {of} leave gaps or overlap: {self.blocks}")
+        if len({block.label for block in self.blocks}) != len(self.blocks):
+            raise ValueError(f"two blocks of {of} share a label: {self.blocks}")
+        self.first = np.array([block.first for block in self.blocks], dtype=np.uint64)
+        self.count = np.array([block.count for block in self.blocks], dtype=np.uint64)
+        self.tweak = name_hashes(tuple(f"{of} {block.label}" for block in self.blocks))
+        self.end = ends[-1] if ends else 0
+
+    def of_numbers(self, numbers: Array) -> Array:
+        """Row of the block that each number lies in: int64; of one outside of all, any or -1."""
+        found: Array = np.searchsorted(self.first, numbers, side="right").astype(np.int64) - 1
+        return found
+
+    def holds(self, numbers: Array) -> Array:
+        """Whether each number is one of the set: bool."""
+        low = self.first[0] if len(self.first) else np.uint64(0)
+        held: Array = (numbers >= low) & (numbers < np.uint64(self.end))
+        return held
+
+
+class Permutations:
+    """The permutations of one seed; tables of spans that were used of late are kept.
+
+    Args:
+        seed: The world's seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._key = stream_key(seed, STREAM)
+        self._tables: OrderedDict[tuple[str, bool, tuple[Block, ...]], Array] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+        self.budget = _CACHE_BYTES
+
+    def map(self, numbers: Array, valid: Array | None, blocks: Blocks, inverse: bool) -> Array:
+        """Published numbers of natural ones, or back.
+
+        What is in no block stays as it is, and so do null slots.
+
+        Args:
+            numbers: uint64, n.
+            valid: bool, n, or None: which are present.
+            blocks: Blocks of their set.
+            inverse: Whether to go back.
+
+        Returns:
+            uint64, n.
+        """
+        held = blocks.holds(numbers)
+        if valid is not None:
+            held &= valid
+        if held.all():
+            return self._mapped(numbers, blocks, inverse) if len(numbers) else numbers
+        result = numbers.copy()
+        inside = np.flatnonzero(held)
+        if len(inside):
+            result[inside] = self._mapped(numbers[inside], blocks, inverse)
+        return result
+
+    def _mapped(self, numbers: Array, blocks: Blocks, inverse: bool) -> Array:
+        first, last = blocks.of_numbers(np.array([numbers.min(), numbers.max()], dtype=np.uint64)).tolist()
+        span = blocks.blocks[first : last + 1]
+        low, size = span[0].first, span[-1].first + span[-1].count - span[0].first
+        if size > _FEW * len(numbers):
+            return self._one_by_one(numbers, blocks, inverse)
+        table = self._table(blocks, first, last, inverse)
+        return table[(numbers - np.uint64(low)).view(np.int64)] + np.uint64(low)
+
+    def _one_by_one(self, numbers: Array, blocks: Blocks, inverse: bool) -> Array:
+        row = blocks.of_numbers(numbers)
+        first = blocks.first[row]
+        return first + self._permuted(numbers - first, blocks.count[row], blocks.tweak[row], inverse)
+
+    def _permuted(self, rank: Array, size: Array, tweak: Array, inverse: bool) -> Array:
+        place: Array = get_backend("cpu").kernels.permuted_rank(
+            key=self._key, inverse=int(inverse), tweak=tweak, size=size, rank=rank
+        )
+        return place
+
+    def _table(self, blocks: Blocks, first: int, last: int, inverse: bool) -> Array:
+        """Image of each number of a span of blocks, less the span's first number: uint32 where that fits."""
+        span = blocks.blocks[first : last + 1]
+        name = (blocks.of, inverse, span)
+        with self._lock:
+            if name in self._tables:
+                self._tables.move_to_end(name)
+                return self._tables[name]
+        if inverse:
+            forward = self._table(blocks, first, last, False)
+            table = np.empty_like(forward)
+            table[forward] = np.arange(len(forward), dtype=forward.dtype)
+        else:
+            table = self._forward(blocks, first, last)
+        table.flags.writeable = False
+        with self._lock:
+            again = self._tables.pop(name, None)  # another thread made it meanwhile
+            self._held += table.nbytes - (0 if again is None else again.nbytes)
+            self._tables[name] = table
+            while len(self._tables) > 1 and self._held > self.budget:
+                self._held -= self._tables.popitem(last=False)[1].nbytes
+        return table
+
+    def _forward(self, blocks: Blocks, first: int, last: int) -> Array:
+        low = blocks.first[first]
+        size = int(blocks.first[last] + blocks.count[last] - low)
+        table = np.empty(size, dtype=np.uint32 if size <= 1 << 32 else np.uint64)
+        for row in range(first, last + 1):
+            count, start = int(blocks.count[row]), blocks.first[row] - low
+            place = self._permuted(
+                np.arange(count, dtype=np.uint64),
+                np.full(count, count, dtype=np.uint64),
+                np.full(count, blocks.tweak[row]),
+                inverse=False,
+            )
+            table[int(start) : int(start) + count] = place + start
+        return table
+
+
+def stable_order(columns: Sequence[Array]) -> Array | None:
+    """Row numbers in ascending order of the columns, stable; None where the rows are in that order.
+
+    Args:
+        columns: uint64, n each; the first is the most significant.
+
+    Returns:
+        int64, n, or None.
+    """
+    found: Array | None = None
+    for column in reversed(columns):
+        step = _order_of(column if found is None else column[found])
+        if step is not None:
+            found = step if found is None else found[step]
+    return found
+
+
+def _order_of(key: Array) -> Array | None:
+    rows = len(key)
+    if rows < 2 or not (key[1:] < key[:-1]).any():
+        return None
+    low = key.min()
+    span = int(key.max() - low)
+    if span + 1 == rows:  # most often each number once: its place is known
+        place = np.full(rows, -1, dtype=np.int64)
+        place[(key - low).view(np.int64)] = np.arange(rows)
+        if place.min() >= 0:
+            return place
+    width = rows.bit_length()
+    if span.bit_length() + width > 64:
+        return np.argsort(key, kind="stable")
+    # numpy sorts whole numbers several times faster than it finds their order
+    packed = ((key - low) << np.uint64(width)) | np.arange(rows, dtype=np.uint64)
+    packed.sort()
+    packed &= np.uint64((1 << width) - 1)
+    order: Array = packed.view(np.int64)
+    return order
