@@ -57,7 +57,13 @@ class World:
     def store(self) -> Store:
         """A store over everything published; nothing is verified or cached yet."""
         prepared = self.prepared
-        store = Store(self.run_dir, prepared.contracts, prepared.reference, prepared.vocabularies)
+        store = Store(
+            self.run_dir,
+            prepared.contracts,
+            prepared.reference,
+            prepared.vocabularies,
+            prepared.request.seed,
+        )
         for segment in SEGMENTS:
             if (self.run_dir / "gates" / segment.code / "_passed.flag").is_file():
                 store.register(open_bundle(self.run_dir, segment.code).datasets)

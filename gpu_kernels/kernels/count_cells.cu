@@ -53,7 +53,7 @@ KERNEL void count_cells(u64 key, IN(u64, c0), IN(u64, c1), IN(f64, kappa), IN(u6
         // Half of 2 / x is 1 / x: nvcc would spell the latter as a reciprocal.
         const f64 inverse = shape > 0.0 ? 0.5 * (2.0 / shape) : 0.0;
         const f64 steep = 2.0 + 6.0 * inverse;
-        u64 top = 0;
+        u64 top = float_bits(0.0);
         for (u64 t = begin; t < begin + width; ++t) {
             const u64 row = first[k] + t * stride[k];
             const f64 mu = mean[row];
