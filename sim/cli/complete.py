@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_DATASET = re.compile(r"^\s*-\s*\{?\s*id:\s*([A-Za-z0-9_]+)", re.MULTILINE)
+# Entries of a dictionary; what is indented deeper lies in one of them.
+_DATASET = re.compile(r"^ {0,2}-\s*\{?\s*id:\s*([A-Za-z0-9_]+)", re.MULTILINE)
 
 
 def complete_run(incomplete: str) -> list[str]:
