@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from memory_world import MemoryWorld, config, merchants, sites, vocabularies
 
+from sim.ground.errors import ContractError
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.state.frames import Frame, concat
@@ -164,3 +166,13 @@ def built() -> tuple[MemoryWorld, dict[str, Frame]]:
     """One world for all tests that only look."""
     made = world(COUNT)
     return made, build(made)
+
+
+def refused_at_once(program: Program, overrides: dict[str, Any], refusal: str, names: str) -> None:
+    """The preflight of a state refuses the settings as a fault of contracts, and names what decides it."""
+    made = world({"LI": 5}, overrides, shops=3)
+    assert program.preflight is not None
+    with pytest.raises(ContractError) as refused:
+        program.preflight(made.context(program.state))
+    assert refused.value.code == refusal and refused.value.exit_code == 3
+    assert names in refused.value.render()
