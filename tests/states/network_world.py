@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from circle_world import circles
 from memory_world import MemoryWorld, config, memory_store, merchants, sites, vocabularies
 
+from sim.ground.errors import ContractError
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s8_abroad import state as s8_abroad
@@ -221,3 +223,13 @@ def built() -> tuple[MemoryWorld, dict[str, Frame]]:
     """One world for all tests that only look."""
     made = world(COUNT)
     return made, build(made)
+
+
+def refused_at_once(program: Program, overrides: dict[str, Any], refusal: str, names: str) -> None:
+    """The preflight of a state refuses the settings as a fault of contracts, and names what decides it."""
+    made = world({"LI": 5}, overrides, shops=3)
+    assert program.preflight is not None
+    with pytest.raises(ContractError) as refused:
+        program.preflight(made.context(program.state))
+    assert refused.value.code == refusal and refused.value.exit_code == 3
+    assert names in refused.value.render()

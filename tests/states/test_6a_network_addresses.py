@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_world import MemoryWorld, vocabularies
-from network_world import ABROAD, CONFIGS, COUNT, DEVICES, NETWORK, build, built, code, world
+from network_world import (
+    ABROAD,
+    CONFIGS,
+    COUNT,
+    DEVICES,
+    NETWORK,
+    build,
+    built,
+    code,
+    refused_at_once,
+    world,
+)
 
-from sim.ground.errors import ContractError, ValidationError
+from sim.ground.errors import ValidationError
 from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.households import spread_evenly
 from sim.segments.entities_6a.s5_network import state as s5_network
@@ -371,12 +382,7 @@ REFUSED = [
 def test_contradictions_are_refused_before_anything_runs(
     overrides: dict[str, Any], refusal: str, names: str
 ) -> None:
-    made = world({"LI": 5}, overrides, shops=3)
-    assert NETWORK.preflight is not None
-    with pytest.raises(ContractError) as refused:
-        NETWORK.preflight(made.context(NETWORK.state))
-    assert refused.value.code == refusal and refused.value.exit_code == 3
-    assert names in refused.value.render()
+    refused_at_once(NETWORK, overrides, refusal, names)
 
 
 @pytest.mark.parametrize(

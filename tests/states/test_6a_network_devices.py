@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_world import MemoryWorld, vocabularies
-from network_world import CONFIGS, COUNT, DEVICES, build, built, code, world
+from network_world import CONFIGS, COUNT, DEVICES, build, built, code, refused_at_once, world
 
-from sim.ground.errors import ContractError, ValidationError
+from sim.ground.errors import ValidationError
 from sim.segments.entities_6a.s4_devices import wallets
 from sim.state.frames import Frame
 from tests.totals import figures
@@ -201,12 +201,7 @@ REFUSED = [
 def test_contradictions_are_refused_before_anything_runs(
     overrides: dict[str, Any], refusal: str, names: str
 ) -> None:
-    made = world({"LI": 5}, overrides, shops=3)
-    assert DEVICES.preflight is not None
-    with pytest.raises(ContractError) as refused:
-        DEVICES.preflight(made.context(DEVICES.state))
-    assert refused.value.code == refusal and refused.value.exit_code == 3
-    assert names in refused.value.render()
+    refused_at_once(DEVICES, overrides, refusal, names)
 
 
 def test_a_cell_without_room_is_refused() -> None:

@@ -112,9 +112,8 @@ def test_a_proof_of_agreement_is_not_taken_for_another_listing(tmp_path: Path) -
     assert error.value.what == "A config file belongs to no pack."
 
 
-def put_instead(path: Path, thing: str) -> None:
-    """Something that is no plain file in the place of one; nothing at all for any other word."""
-    path.unlink()
+def put(path: Path, thing: str) -> None:
+    """Something that is no plain file; nothing at all for any other word."""
     if thing == "pipe":
         os.mkfifo(path)
     elif thing == "zeros":
@@ -136,7 +135,8 @@ def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thi
         "directory": "a directory",
         "gone": "no such file",
     }[thing]
-    put_instead(path, thing)
+    path.unlink()
+    put(path, thing)
     with pytest.raises(ContractError if thing != "gone" else Exception) as error:
         prepare(request, MODEL)
     told = str(error.value.render())  # type: ignore[attr-defined]
@@ -148,7 +148,8 @@ def test_what_is_no_plain_file_is_refused_by_name(tmp_path: Path, name: str, thi
 def test_a_reference_table_that_is_none_is_refused_by_name(tmp_path: Path, thing: str) -> None:
     request = copies(tmp_path)
     path = request.config / "reference/holidays.parquet"
-    put_instead(path, thing)
+    path.unlink()
+    put(path, thing)
     if thing == "empty":
         path.touch()
     elif thing == "rows":
@@ -293,12 +294,7 @@ def test_two_merchants_files_never_share_a_run_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thing", ["pipe", "zeros", "directory", "gone", "device by its own name"])
 def test_a_merchants_file_that_is_none_is_refused_at_once(tmp_path: Path, thing: str) -> None:
     path = Path("/dev/zero") if thing.startswith("device") else tmp_path / "merchants.csv"
-    if thing == "pipe":
-        os.mkfifo(path)
-    elif thing == "zeros":
-        path.symlink_to("/dev/zero")
-    elif thing == "directory":
-        path.mkdir()
+    put(path, thing)
     with pytest.raises(ContractError) as error:
         prepare(Request(inputs=merchants_input(path)), MODEL)
     said = {"pipe": "a named pipe", "directory": "a directory", "gone": "no such file"}
