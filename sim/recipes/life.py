@@ -17,6 +17,7 @@ from sim.recipes.supplied import replaced
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
+from sim.state.params import Params
 
 LIFE, SEASONS = "s7_merchant_life_5A", "s8_trade_seasons_5A"
 LIFE_NEEDS = Needs(
@@ -54,20 +55,32 @@ def life_of(ctx: Context, keys: Frame, days: Array) -> Array:
         keys: Columns merchant_id, legal_country_iso; n.
         days: int64, m: days since 1970, one after the other.
     """
-    merchant_id = keys.merchant_id
-    table, law = ctx.load(LIFE), ctx.params.merchant_life_5A
-    row = look_up(table.merchant_id, merchant_id)
-    known, ends = table.present("opened_date")[row], table.present("closed_date")[row]
-    opened, closed = table.opened_date[row].astype(np.int64), table.closed_date[row].astype(np.int64)
+    table = ctx.load(LIFE)
+    lives = table.take(look_up(table.merchant_id, keys.merchant_id))
+    first_day = life_span(ctx.params.scenario_horizon_5A).first_day
+    return lived_days(lives, days, ctx.params.merchant_life_5A, first_day) * _seasons(ctx, keys, days)
+
+
+def lived_days(lives: Frame, days: Array, law: Params, first_day: int) -> Array:
+    """What there is of merchants' sales on local days, without seasons: float64, merchants x days.
+
+    Args:
+        lives: Rows of `s7_merchant_life_5A`, one a merchant.
+        days: int64: days since 1970.
+        law: `merchant_life_5A`.
+        first_day: First day of the world, from which sales grow.
+    """
+    known, ends = lives.present("opened_date"), lives.present("closed_date")
+    opened, closed = lives.opened_date.astype(np.int64), lives.closed_date.astype(np.int64)
     since = days[None, :] - opened[:, None]
     steps = np.float64(law.ramp.days)
     ramp = law.ramp["from"] + (1.0 - law.ramp["from"]) * (np.clip(since, 0, law.ramp.days) / steps)
     ramp = np.where(known[:, None], np.where(since < 0, 0.0, ramp), 1.0)
-    years = (days - life_span(ctx.params.scenario_horizon_5A).first_day) / _YEAR
-    drift = np.clip(1.0 + table.growth[row][:, None] * years[None, :], _LEAST, _MOST)
+    years = (days - first_day) / _YEAR
+    drift = np.clip(1.0 + lives.growth[:, None] * years[None, :], _LEAST, _MOST)
     alive = ~ends[:, None] | (days[None, :] < closed[:, None])
     life: Array = np.where(alive, ramp * drift, 0.0)
-    return life * _seasons(ctx, keys, days)
+    return life
 
 
 def _seasons(ctx: Context, keys: Frame, days: Array) -> Array:

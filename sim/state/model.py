@@ -85,8 +85,8 @@ class Supplied(Protocol):
 ReadInput = Callable[[UserFile, Facts], Supplied]
 """Reads a user's file once. Raises ContractError naming every bad value."""
 
-Rehearse = Callable[[str], Inputs]
-"""Computes the states behind a dataset in memory, publishing nothing, and gives their rows."""
+Rehearse = Callable[..., Inputs]
+"""Computes the states behind the datasets it is called with, publishing nothing, and gives their rows."""
 
 Estimate = Callable[[Facts, Rehearse | None], Mapping[str, int]]
 """Rough volumes of a request by name, `bytes` on disk among them;

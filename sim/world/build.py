@@ -16,7 +16,6 @@ from sim.objects.location import is_url, parse_url
 from sim.shell.events.events import Reporter
 from sim.shell.loop.kernels_ready import compile_missing
 from sim.shell.loop.outcome import RunResult
-from sim.shell.loop.planner import require_space
 from sim.shell.loop.publication import Publication
 from sim.shell.loop.run import Options, run_world
 from sim.shell.partition.rng_events import require_events
@@ -114,9 +113,6 @@ def build(prepared: Prepared, backend: Backend, how: How, reporter: Reporter) ->
     segments = prepared.model.segments
     rng_events = require_events(how.rng_events, how.until, segments)
     place, publication, url = _place(prepared, how, reporter)
-    # the estimate is one of whole worlds
-    if how.until is None or how.until.partition(".")[0] == segments[-1].code:
-        require_space(prepared, place)
     compile_missing(backend, place / prepared.run_id, segments, how.until, how.executor, reporter)
     options = Options(
         out=place,

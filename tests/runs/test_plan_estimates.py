@@ -1,5 +1,5 @@
-"""`plan` says how many merchants, keys and arrivals a world will have: counted and drawn where small,
-by expectation where large.
+"""`plan` says how many merchants, keys and arrivals a world will have: drawn, but for worlds of very many
+merchants, which are estimated by expectation.
 """
 
 from __future__ import annotations
@@ -113,18 +113,90 @@ def test_expectation_and_draws_agree_where_many_merchants_average_out(tmp_path: 
     assert all(within(*pair, allowed[name]) for name, pair in figures.items()), figures
 
 
-def test_given_volumes_are_taken_at_their_word(tmp_path: Path) -> None:
-    """Every merchant at 700 a week: over two whole weeks 1,400 arrivals each, expected and drawn alike."""
+PLAIN = {
+    "scenarios_5A.scenarios.baseline_v1.overlays": [],
+    "scenarios_5A.scenarios.baseline_v1.windows": [],
+    "trade_seasons_5A.seasons": {},
+}
+
+
+@pytest.mark.parametrize("sets", [PLAIN, {}], ids=["plain days", "January"])
+def test_given_volumes_are_taken_at_their_word(tmp_path: Path, sets: dict[str, Any]) -> None:
+    """Every merchant at 700 a week: over two whole weeks 1,400 arrivals each, expected and drawn alike;
+    less over the weeks after New Year.
+    """
     file = merchants_file(tmp_path / "mine.csv", 40, "700")
     file.write_text(file.read_text().replace(",\n", ",700\n"))
-    prepared = prepare(Request(inputs=merchants_input(file)), MODEL)
-    for volumes in both(prepared):
-        assert round(volumes.weekly) == 40 * 700 and round(volumes.arrivals) == 40 * 1400
+    prepared = prepare(Request(inputs=merchants_input(file), overrides=sets), MODEL)
+    found = both(prepared)
+    assert [round(volumes.weekly) for volumes in found] == [40 * 700] * 2
+    arrivals = [round(volumes.arrivals) for volumes in found]
+    if sets:
+        assert arrivals == [40 * 1400] * 2
+    else:
+        assert within(arrivals[0], arrivals[1], 5) and all(
+            900 < 1000 * each / 56_000 < 995 for each in arrivals
+        )
+
+
+CHRISTMAS = {"scenario_horizon_5A.start": "2026-12-14", "scenario_horizon_5A.end": "2027-01-04"}
+RAMADAN = {"scenario_horizon_5A.start": "2026-02-09", "scenario_horizon_5A.end": "2026-03-30"}
+SHORT = {"scenario_horizon_5A.start": "2026-12-25", "scenario_horizon_5A.end": "2026-12-26"}
+WORLDS = {
+    "two weeks": ({}, 42, "baseline_v1", ()),
+    "two weeks of another seed": ({}, 7, "baseline_v1", ()),
+    "Christmas": (CHRISTMAS, 42, "baseline_v1", ()),
+    "Ramadan at home": (RAMADAN, 42, "baseline_v1", ("SA", "EG", "TR")),
+    "stress at own merchants": (CHRISTMAS, 7, "stress_peak_online_v1", COUNTRIES),
+    "half a year that many open and close in": (
+        {"scenario_horizon_5A.start": "2026-01-01", "scenario_horizon_5A.end": "2026-07-01"}
+        | {"merchant_life_5A.openings_a_quarter": 0.2, "merchant_life_5A.closings_a_quarter": 0.2},
+        42,
+        "baseline_v1",
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("sets", "seed", "scenario", "countries"), WORLDS.values(), ids=WORLDS)
+def test_arrivals_are_those_of_the_demand_surfaces(
+    tmp_path: Path, sets: dict[str, Any], seed: int, scenario: str, countries: tuple[str, ...]
+) -> None:
+    """Holidays, feasts, paydays, campaigns, seasons and lives count: the estimate is the sum of the surfaces
+    that arrivals are drawn from. Hours of opening, clocks of one's own and zones are what it leaves out.
+    """
+    file = tmp_path / "mine.csv"
+    if countries:
+        lines = [
+            f"{n},{MCCS[n % 6]},{CHANNELS[n % 7 % 3]},{countries[n % len(countries)]}" for n in range(1, 300)
+        ]
+        file.write_text("merchant_id,mcc,channel,country\n" + "\n".join(lines) + "\n")
+    few = {"merchant_universe_1A.merchants": 300} | sets
+    inputs = merchants_input(file if countries else None)
+    prepared = prepare(Request(seed=seed, overrides=few, scenarios=[scenario], inputs=inputs), MODEL)
+    backend = get_backend("cpu")
+    drawn = drawn_volumes(prepared.facts, partial(rehearse, prepared, backend))
+    surface = rehearse(prepared, backend, "merchant_zone_scenario_utc_5A")
+    whole = float(surface.load("merchant_zone_scenario_utc_5A").lambda_utc_scenario.sum())
+    assert within(drawn.arrivals, whole, 15), (drawn.arrivals, whole)
+
+
+def test_lives_of_many_merchants_are_near_their_mean() -> None:
+    """20,000 merchants over half a year in which a fifth opens and a fifth closes a quarter, in markets so
+    large that none is cut: expectation and draws have the same weeks of demand an ordinary week to 4 %.
+    """
+    sets = WORLDS["half a year that many open and close in"][0] | {
+        "merchant_universe_1A.merchants": 20_000,
+        "footprint_policy_1A.made_for_merchants": 10_000_000,
+    }
+    prepared = prepare(Request(overrides=sets), MODEL)
+    weeks = [volumes.arrivals / volumes.weekly for volumes in both(prepared)]
+    assert within(weeks[0], weeks[1], 40) and weeks[1] < 0.9 * 181 / 7, weeks
 
 
 def test_large_worlds_are_not_drawn() -> None:
-    def rehearsed(dataset: str) -> Any:
-        raise AssertionError(f"{dataset} of a large world is drawn")
+    def rehearsed(*datasets: str) -> Any:
+        raise AssertionError(f"{datasets} of a large world are drawn")
 
-    prepared = prepare(Request(overrides={"merchant_universe_1A.merchants": 50_000}), MODEL)
-    assert estimate(prepared.facts, rehearsed)["merchants"] == 50_000
+    prepared = prepare(Request(overrides={"merchant_universe_1A.merchants": 200_000}), MODEL)
+    assert estimate(prepared.facts, rehearsed)["merchants"] == 200_000

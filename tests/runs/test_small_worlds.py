@@ -21,7 +21,6 @@ from sim.model import MODEL
 from sim.model.inputs.merchants import merchants_input
 from sim.segments import SEGMENTS
 from sim.shell.events.events import Silent
-from sim.shell.loop.planner import require_space
 from sim.shell.loop.run import Options, run_world
 from sim.shell.request.request import Request, prepare
 from sim.shell.runs.verify import content_check_of, verify_run
@@ -60,7 +59,6 @@ def build(
     prepared = prepare(
         Request(scenarios=scenarios, seed=seed, overrides=sets, inputs=merchants_input(merchants)), MODEL
     )
-    require_space(prepared, out)
     run = run_world(prepared, get_backend("cpu"), Options(out=out, workers=1), Silent()).run_dir
     report = verify_run(run, CODES, content_check_of(run, CODES))
     assert report.problems == () and report.not_built == () and report.checks_not_judged == ()

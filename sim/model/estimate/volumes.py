@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from sim.model.estimate.days import demand_days
+from sim.model.estimate.places import expected_homes, most_parties
 from sim.model.inputs.merchants import MERCHANTS_INPUT
-from sim.recipes.horizon import horizon_of
 from sim.state.frames import Array, Frame
 from sim.state.model import Facts
 
@@ -38,8 +39,8 @@ class Volumes:
         outlets: Their outlets.
         keys: Rows of `merchant_zone_profile_5A`.
         weekly: Arrivals of an ordinary week, all keys together.
-        arrivals: Arrivals of one scenario over the horizon, by its days of the week; holidays, paydays and
-            campaigns about cancel out and are left out.
+        arrivals: Arrivals of one scenario over its horizon, the mean of the run's.
+        people: Most customers that the countries of the world have people for.
     """
 
     merchants: int
@@ -47,6 +48,7 @@ class Volumes:
     keys: float
     weekly: float
     arrivals: float
+    people: int
 
 
 def expected_volumes(facts: Facts) -> Volumes:
@@ -55,19 +57,21 @@ def expected_volumes(facts: Facts) -> Volumes:
     supplied = facts.externals.get(MERCHANTS_INPUT)
     universe = facts.params["merchant_universe_1A"]
     generated = 0 if supplied is not None and universe.when_supplied == "replace" else int(universe.merchants)
-    one = law.generated()
-    figures = np.array([generated * one[name] for name in _FIGURES])
+    figures, there = np.zeros(len(_FIGURES)), np.zeros(len(facts.vocabularies["country"]), dtype=np.bool_)
+    if generated:
+        homes = expected_homes(facts)
+        one = law.generated(homes)
+        figures += np.array([generated * one[name] for name in _FIGURES])
+        there |= homes > 0.0
     given = 0
     if supplied is not None:
         rows = law.supplied(supplied)
         given = len(rows["weekly"])
         figures += np.array([float(rows[name].sum()) for name in _FIGURES])
-    return Volumes(generated + given, *figures.tolist())
-
-
-def weeks_of_demand(facts: Facts) -> Array:
-    """Weeks of demand the horizon holds, by the weights of its days: float64, demand classes x countries."""
-    return _Law(facts).weeks
+        there[supplied.country] = True
+        there[supplied.outlet_country[supplied.present("outlet_country")]] = True
+    means = dict(zip(_FIGURES, figures.tolist(), strict=True))
+    return Volumes(generated + given, people=most_parties(facts, np.flatnonzero(there)), **means)
 
 
 class _Law:
@@ -75,37 +79,53 @@ class _Law:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.params, self.words, self.scenarios = facts.params, facts.vocabularies, facts.scenarios
+        self.params, self.words = facts.params, facts.vocabularies
         tables = {name: facts.reference.frame(name, self.words) for name in ("cities", "countries")}
         self.cities, self.countries = tables["cities"], tables["countries"]
         self.trades = sorted(self.params["mcc_taxonomy_1A"].mccs, key=lambda entry: int(entry.mcc))
         self.mcc = np.array([entry.mcc for entry in self.trades], dtype=np.int64)
         self.demand = self.params["demand_policy_5A"]
 
-    def generated(self) -> dict[str, float]:
-        """Means of one generated merchant."""
+    def generated(self, homes: Array) -> dict[str, float]:
+        """Means of one generated merchant, at home in countries with these chances."""
         weight = np.array([entry.share_weight for entry in self.trades], dtype=np.float64)
         mix = np.array(
             [[entry.channel_mix[name] for name in self.words["channel"]] for entry in self.trades],
             dtype=np.float64,
         )
         chance = (weight / weight.sum())[:, None] * mix / mix.sum(axis=1, keepdims=True)
-        market = self.params["merchant_universe_1A"].country_market
-        size = self.countries.population.astype(np.float64) ** market.population_exponent
-        size = size * np.array(
-            [market.income_factor_permille[group] for group in self.countries.income_group], dtype=np.float64
-        )
-        home = np.zeros(len(self.words["country"]))
-        home[self.countries.country_iso] = size / size.sum()
-        shops = self.in_shops * self.outlets_sold * float((home * self.site_scale).sum())
-        weeks = self.weeks @ home
-        arrivals = shops * weeks[self.own_class] + self.online * weeks[self.online_class][:, None]
+        countries = np.flatnonzero(homes).astype(np.int16)
+        shops = self.in_shops * float((homes * self.site_scale).sum())
+        chain, sold = self.chains, self.outlets_sold
+        kinds = np.stack(
+            [1.0 - chain, sold - 1.0 + chain]
+        )  # of singles and of chains, in units of one outlet
+        coins = np.stack([1.0 - chain, chain])
+        trade, channel = np.indices(self.own_class.shape)
+        both = self.own_class, np.broadcast_to(self.online_class[:, None], trade.shape)
+        arrivals = 0.0
+        for scenario in self.facts.scenarios:
+            days = demand_days(self.facts, scenario, countries)
+            for place, country in enumerate(countries.tolist()):
+                at = np.full(trade.size, place)
+                near, far = (
+                    np.stack(
+                        [
+                            days.weeks(label.ravel(), channel.ravel(), trade.ravel(), at, life[None])
+                            for life in (days.mortal, days.lasting)
+                        ]
+                    ).reshape(2, *trade.shape)
+                    for label in both
+                )
+                in_shops = self.in_shops * self.site_scale[country] * (kinds * near).sum(axis=0)
+                online = self.online * (coins * far).sum(axis=0)
+                arrivals += homes[country] * float((chance * (in_shops + online)).sum())
         scale = float(self.demand.volume_scale)
         return {
             "outlets": float((chance * self.outlets).sum()),
             "keys": float((chance * self.keys).sum()),
-            "weekly": float((chance * (shops + self.online)).sum()) * scale,
-            "arrivals": float((chance * arrivals).sum()) * scale,
+            "weekly": float((chance * (shops * sold + self.online)).sum()) * scale,
+            "arrivals": arrivals / len(self.facts.scenarios) * scale,
         }
 
     def supplied(self, rows: Frame) -> dict[str, Array]:
@@ -126,9 +146,8 @@ class _Law:
         )
         in_shops = self.shop_share[trade, first.channel] * self.channel[first.channel] * self.median[own]
         shops, online = in_shops * scale, self.online[trade, first.channel]
-        days = (
-            shops * self.weeks[own, first.country]
-            + online * self.weeks[self.online_class[trade], first.country]
+        days = shops * self._weeks(own, first, trade) + online * self._weeks(
+            self.online_class[trade], first, trade
         )
         drawn = (shops + online) * float(self.demand.volume_scale)
         asked = first.weekly_volume * float(self.demand.given_volume_scale)
@@ -141,6 +160,27 @@ class _Law:
             "weekly": weekly,
             "arrivals": weekly * days / (shops + online),
         }
+
+    def _weeks(self, label: Array, merchants: Frame, trade: Array) -> Array:
+        """Weeks of demand of merchants that live throughout, the mean over the run's scenarios: float64."""
+        countries = np.unique(merchants.country)
+        country = np.searchsorted(countries, merchants.country)
+        code = np.zeros(len(trade), dtype=np.int64)
+        for column in (label, merchants.channel, trade, country):
+            code = (code << 15) | column
+        _, one, back = np.unique(code, return_index=True, return_inverse=True)
+        total = np.zeros(len(one))
+        for scenario in self.facts.scenarios:
+            days = demand_days(self.facts, scenario, countries)
+            total += days.weeks(
+                label[one],
+                merchants.channel[one],
+                trade[one],
+                country[one],
+                np.ones((1, len(days.days))),
+            )
+        weeks: Array = total[back] / len(self.facts.scenarios)
+        return weeks
 
     @cached_property
     def channel(self) -> Array:
@@ -175,28 +215,6 @@ class _Law:
         """Demand class online: int64, trades."""
         at: Array = self.own_class[:, self.words["channel"].index("card_not_present")]
         return at
-
-    @cached_property
-    def weeks(self) -> Array:
-        """Weeks of demand a horizon holds, by the weights of its days: demand classes x countries.
-
-        It is the mean over the run's scenarios.
-        """
-        horizons = [horizon_of(self.params["scenario_horizon_5A"], name) for name in self.scenarios]
-        # 1970-01-01 was a Thursday
-        weekday = np.concatenate([(one.first_day + np.arange(one.days) + 3) % 7 for one in horizons])
-        times = np.bincount(weekday, minlength=7) / len(horizons)
-        classes = [self.classes[name] for name in self.words["demand_class"]]
-        plain = np.array([one.day_weights for one in classes], dtype=np.float64)
-        factor = np.array([one.weekend_factor for one in classes], dtype=np.float64)
-        weeks = np.full((len(classes), len(self.words["country"])), times.sum() / 7)
-        for country, days in zip(
-            self.countries.country_iso.tolist(), self.countries.weekend_days.tolist(), strict=True
-        ):
-            weekend = np.isin(np.arange(1, 8), [int(day) for day in days.split(",") if day])
-            weight = plain * np.where(weekend[None, :], factor[:, None], 1.0)
-            weeks[:, country] = (weight * times).sum(axis=1) / weight.sum(axis=1)
-        return weeks
 
     @cached_property
     def odds(self) -> tuple[Array, Array]:
@@ -267,15 +285,18 @@ class _Law:
         """What the outlets sell on average in units of a single outlet's volume: trades x channels."""
         return self._chains(float(self.demand.chain_premium))
 
+    @cached_property
+    def chains(self) -> Array:
+        """Chance of being a chain: trades x channels."""
+        scale = self.params["outlet_policy_1A"].multi_site.scale_permille
+        chance = np.array([entry.multi_site_permille for entry in self.trades]) * scale / 1e6
+        open_to = np.array([name != "card_not_present" for name in self.words["channel"]])
+        chains: Array = np.minimum(chance, 1.0)[:, None] * open_to
+        return chains
+
     def _chains(self, premium: float) -> Array:
         """Mean of outlets ** (1 + premium): trades x channels."""
         policy = self.params["outlet_policy_1A"]
-        chain = (
-            np.array([entry.multi_site_permille for entry in self.trades])
-            * policy.multi_site.scale_permille
-            / 1e6
-        )
-        open_to = np.array([name != "card_not_present" for name in self.words["channel"]])
         sigma, kappa = policy.outlets.tail_sigma, policy.outlets.dispersion
         steps = np.array([NormalDist().inv_cdf((step + 0.5) / _STEPS) for step in range(_STEPS)])
         tail = np.exp(sigma * steps - sigma * sigma / 2)
@@ -286,23 +307,36 @@ class _Law:
         spread = np.sqrt(np.log(np.maximum((mean + mean**2 / kappa + mean**2) / cut / further**2, 1.0)))
         sizes = 1.0 + further[:, :, None] * np.exp(spread[:, :, None] * (steps - spread[:, :, None] / 2))
         whole = (sizes ** (1.0 + premium)).mean(axis=(1, 2))
-        chains: Array = 1.0 + (np.minimum(chain, 1.0) * (whole - 1.0))[:, None] * open_to
-        return chains
+        mean_sold: Array = 1.0 + self.chains * (whole - 1.0)[:, None]
+        return mean_sold
 
     @cached_property
     def site_scale(self) -> Array:
-        """Mean scale of a site by country code: cities are drawn by population within a country."""
-        policy = self.params["site_weight_policy_2B"]
+        """Mean scale of a site by country code.
+
+        Metros of some size are sampled in proportion to their people and weigh what they have; part of their
+        sites is in their towns, by people too.
+        """
+        policy, footprint = self.params["site_weight_policy_2B"], self.params["footprint_policy_1A"]
         people = np.maximum(self.cities.population, 1).astype(np.float64)
-        footprint = self.params["footprint_policy_1A"]
-        weight = people**footprint.site_exponent
-        # Metros of some size are sampled in proportion to their people, and weigh what they have.
-        seat = (self.cities.metro_id == self.cities.city_id) & (people >= footprint.metro_least_population)
-        weight = np.where(seat, weight * people, weight * 1e-9)
         sold = np.maximum(people, policy.city_population_floor) / policy.city_population_reference
+        sold = sold**policy.city_exponent
+        seat = self.cities.metro_id == self.cities.city_id
+        metro = seat & (people >= footprint.metro_least_population)
+        scale = self._by_country(sold, np.where(metro, people ** (1.0 + footprint.site_exponent), 0.0))
+        # A country without a metro of that size has its largest one.
+        other = self._by_country(sold, np.where(seat, people, 0.0))
+        scale = np.where(np.isnan(scale), np.where(np.isnan(other), 1.0, other), scale)
+        if footprint.towns_a_metro:
+            towns = self._by_country(sold, np.where(seat, 0.0, people))
+            part = np.where(np.isnan(towns), 0.0, footprint.town_sites_permille / 1000.0)
+            scale = (1.0 - part) * scale + part * np.where(np.isnan(towns), 0.0, towns)
+        return scale
+
+    def _by_country(self, value: Array, weight: Array) -> Array:
+        """Weighted mean of a value of cities by country code, NaN where nothing weighs."""
         count = len(self.words["country"])
         total = np.bincount(self.cities.country_iso, weights=weight, minlength=count)
-        scaled = np.bincount(
-            self.cities.country_iso, weights=weight * sold**policy.city_exponent, minlength=count
-        )
-        return np.where(total > 0.0, scaled / np.where(total > 0.0, total, 1.0), 1.0)
+        sums = np.bincount(self.cities.country_iso, weights=weight * value, minlength=count)
+        mean: Array = np.where(total > 0.0, sums / np.where(total > 0.0, total, 1.0), np.nan)
+        return mean

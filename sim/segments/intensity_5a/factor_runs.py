@@ -7,6 +7,8 @@ computes them again for the surfaces, and 5A.S5 compares the two in every cell.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sim.recipes.horizon import MICRO, Horizon
@@ -21,12 +23,17 @@ _NO_WRAP = np.int64(1) << np.int64(40)  # more local buckets than any horizon ha
 
 
 def factor_runs(
-    ctx: Context, combinations: Frame, calendar: Frame, clock: LocalCalendar, horizon: Horizon, policy: Params
+    kinds: Sequence[str],
+    combinations: Frame,
+    calendar: Frame,
+    clock: LocalCalendar,
+    horizon: Horizon,
+    policy: Params,
 ) -> Frame:
     """Rows of `scenario_overlay_factors_5A`.
 
     Args:
-        ctx: Context, for vocabularies.
+        kinds: Vocabulary `event_type`.
         combinations: Distinct legal_country_iso, tzid, demand_class, in that order.
         calendar: Rows of `scenario_calendar_5A`.
         clock: Local calendar of their zones.
@@ -35,7 +42,7 @@ def factor_runs(
     """
     owner, event, cell, value = _moments(combinations, calendar, clock, horizon)
     kind = calendar.event_type[event].astype(np.int64)
-    types = [policy.types[name] for name in ctx.vocabulary("event_type")]
+    types = [policy.types[name] for name in kinds]
     least = np.array([law.aggregate == "least" for law in types], dtype=np.bool_)
     low, high = (np.array([law[name] for law in types], dtype=np.float64) for name in ("low", "high"))
     group = (owner * len(types) + kind) * _NO_WRAP + cell

@@ -6,14 +6,16 @@ the same calendar.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from sim.recipes.civil import Month, months_between, weekday_of
-from sim.recipes.horizon import DAY_S, Horizon
+from sim.recipes.horizon import DAY_S, MICRO, Horizon
+from sim.state.frames import Frame
 from sim.state.params import Params
 
 _HOUR_S = 3600
@@ -95,6 +97,55 @@ class Almanac:
         They reach a year and a month beyond it on both sides.
         """
         return months_between(self.first_day - 400, self.last_day + 400)
+
+
+def scenario_events(almanac: Almanac, scenarios: Params, policy: Params, name: str) -> list[Event]:
+    """Events of a scenario that config and calendar decide: all but outages, which are drawn.
+
+    Args:
+        almanac: Of the scenario's horizon; it has every country and feast that config names.
+        scenarios: `scenarios_5A`; it defines every window of the scenario.
+        policy: `overlay_policy_5A`.
+        name: The scenario.
+    """
+    scenario = scenarios.scenarios[name]
+    parts = [window_events(almanac, key, scenarios.windows[key]) for key in scenario.windows]
+    if "HOLIDAY" in scenario.overlays:
+        parts.append(holiday_events(almanac, policy.holiday))
+    if "PAYDAY" in scenario.overlays:
+        parts.append(payday_events(almanac, policy.payday))
+    return list(chain.from_iterable(parts))
+
+
+def event_rows(events: Sequence[Event], kinds: Sequence[str]) -> Frame:
+    """Events as columns of `scenario_calendar_5A` without id, name and shape, in the order given.
+
+    Args:
+        events: Events.
+        kinds: Vocabulary `event_type`.
+
+    Returns:
+        Scope columns `country_iso`, `tzid`, `demand_class` hold `ANY` where they do not restrict.
+    """
+    scope = {"country_iso": "country", "tzid": "tzid", "demand_class": "label"}
+    ramps = {"ramp_in_seconds": "ramp_in", "ramp_out_seconds": "ramp_out"}
+    return Frame(
+        {
+            "event_type": np.array([kinds.index(event.kind) for event in events], dtype=np.int16),
+            **{
+                column: np.array([getattr(event, name) for event in events], dtype=np.int16)
+                for column, name in scope.items()
+            },
+            "scope_rank": np.array([event.rank for event in events], dtype=np.uint8),
+            "local_start": np.array([event.start for event in events], dtype=np.int64) * MICRO,
+            "local_end": np.array([event.stop for event in events], dtype=np.int64) * MICRO,
+            **{
+                column: np.array([getattr(event, name) for event in events], dtype=np.uint32)
+                for column, name in ramps.items()
+            },
+            "factor": np.array([event.factor for event in events], dtype=np.float64),
+        }
+    )
 
 
 def holiday_events(almanac: Almanac, policy: Params) -> Iterator[Event]:

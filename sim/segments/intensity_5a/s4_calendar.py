@@ -11,7 +11,6 @@ surfaces needs all of it.
 from __future__ import annotations
 
 import hashlib
-from itertools import chain
 
 import numpy as np
 
@@ -28,10 +27,9 @@ from sim.segments.intensity_5a.overlays import (
     Almanac,
     Event,
     almanac_of,
+    event_rows,
     feast_days,
-    holiday_events,
-    payday_events,
-    window_events,
+    scenario_events,
 )
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, PerScenario, Vector
@@ -162,18 +160,13 @@ def _events(ctx: PartitionContext, name: str, horizon: Horizon) -> list[Event]:
 def _almanac_and_events(ctx: Context, name: str, horizon: Horizon) -> tuple[Almanac, list[Event]]:
     """The almanac of a horizon, and all events but the drawn ones: those of config and calendar."""
     policy, config = ctx.params.overlay_policy_5A, ctx.params.scenarios_5A
-    scenario = config.scenarios[name]
     vocabulary = {key: ctx.vocabulary(key) for key in ("country", "demand_class")}
     countries, holidays = ctx.reference("countries"), ctx.reference("holidays")
     almanac = almanac_of(horizon, vocabulary, countries, holidays, feast_days(ctx.params.feasts_5A))
     _refuse_unknown(ctx, almanac, name)
-    parts = [window_events(almanac, key, config.windows[key]) for key in scenario.windows]
-    if "HOLIDAY" in scenario.overlays:
+    if "HOLIDAY" in config.scenarios[name].overlays:
         _refuse_uncovered(ctx, ctx.reference("holidays").date, almanac)
-        parts.append(holiday_events(almanac, policy.holiday))
-    if "PAYDAY" in scenario.overlays:
-        parts.append(payday_events(almanac, policy.payday))
-    return almanac, list(chain.from_iterable(parts))
+    return almanac, scenario_events(almanac, config, policy, name)
 
 
 def _require_bounded(ctx: Context, events: list[Event]) -> None:
@@ -226,39 +219,28 @@ def _calendar(ctx: Context, events: list[Event]) -> Frame:
         name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
         for name in {event.name for event in events}
     }
-    kind = np.array([ctx.code("event_type", event.kind) for event in events], dtype=np.int16)
-    scope = {
-        "country_iso": np.array([event.country for event in events], dtype=np.int16),
-        "tzid": np.array([event.tzid for event in events], dtype=np.int16),
-        "demand_class": np.array([event.label for event in events], dtype=np.int16),
-    }
-    start = np.array([event.start for event in events], dtype=np.int64)
-    ramps = np.array([[event.ramp_in, event.ramp_out] for event in events], dtype=np.uint32).reshape(-1, 2)
+    rows = event_rows(events, ctx.vocabulary("event_type"))
     event_id = pair_entity(
-        ctx, np.array([names[event.name] for event in events], dtype=np.uint64), kind.astype(np.uint64)
+        ctx,
+        np.array([names[event.name] for event in events], dtype=np.uint64),
+        rows.event_type.astype(np.uint64),
     )
     vocabularies = {"country_iso": "country", "tzid": "tzid", "demand_class": "demand_class"}
     for column, vocabulary in vocabularies.items():
         hashes = np.append(ctx.name_hashes(vocabulary), np.uint64(0))  # ANY = -1 takes the last
-        event_id = pair_entity(ctx, event_id, hashes[scope[column]])
-    shape = np.where(
-        ramps.any(axis=1), ctx.code("event_shape", "ramp"), ctx.code("event_shape", "constant")
-    ).astype(np.int16)
+        event_id = pair_entity(ctx, event_id, hashes[rows[column]])
+    start = np.array([event.start for event in events], dtype=np.int64)
+    ramp = (rows.ramp_in_seconds > 0) | (rows.ramp_out_seconds > 0)
+    shapes = [ctx.code("event_shape", name) for name in ("ramp", "constant")]
     frame = Frame(
         {
             "event_id": id_of(pair_entity(ctx, event_id, start.astype(np.uint64))),
-            "event_type": kind,
             "event_name": np.array([event.name for event in events], dtype=object),
-            **{column: np.where(codes == ANY, np.int16(0), codes) for column, codes in scope.items()},
-            "scope_rank": np.array([event.rank for event in events], dtype=np.uint8),
-            "local_start": start * MICRO,
-            "local_end": np.array([event.stop for event in events], dtype=np.int64) * MICRO,
-            "shape": shape,
-            "ramp_in_seconds": ramps[:, 0],
-            "ramp_out_seconds": ramps[:, 1],
-            "factor": np.array([event.factor for event in events], dtype=np.float64),
+            "shape": np.where(ramp, *shapes).astype(np.int16),
+            **dict(rows.items()),
+            **{column: np.where(rows[column] == ANY, np.int16(0), rows[column]) for column in vocabularies},
         },
-        {column: codes != ANY for column, codes in scope.items()},
+        {column: rows[column] != ANY for column in vocabularies},
     )
     return frame.sort("event_type", "local_start", "event_id")
 
@@ -282,7 +264,8 @@ def _factors(ctx: Context, events: Frame, horizon: Horizon) -> Frame:
     keys = ctx.load("merchant_zone_profile_5A", columns=scope)
     combinations = keys.take(np.unique(packed(keys), return_index=True)[1]).sort(*scope)
     clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(combinations.tzid), horizon)
-    return factor_runs(ctx, combinations, events, clock, horizon, ctx.params.overlay_policy_5A)
+    kinds, policy = ctx.vocabulary("event_type"), ctx.params.overlay_policy_5A
+    return factor_runs(kinds, combinations, events, clock, horizon, policy)
 
 
 def _refuse_unknown(ctx: Context, almanac: Almanac, name: str) -> None:

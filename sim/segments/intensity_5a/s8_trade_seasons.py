@@ -81,7 +81,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     almanac = almanac_of(horizon, vocabulary, countries, holidays, feast_days(ctx.params.feasts_5A))
     mcc, country = _pairs(ctx)
     parts = [
-        _days_of(almanac, season, mcc, country, horizon)
+        season_days(almanac, season, mcc, country, horizon)
         for _, season in ctx.params.trade_seasons_5A.seasons.items()
     ]
     rows = {
@@ -117,7 +117,7 @@ def _pairs(ctx: Context) -> tuple[Array, Array]:
     return (code >> 16).astype(np.uint16), (code & 0xFFFF).astype(np.int16)
 
 
-def _days_of(
+def season_days(
     almanac: Almanac, season: Params, mcc: Array, country: Array, horizon: Horizon
 ) -> tuple[Array, Array, Array, Array]:
     """Category, country, day and factor of one season for the pairs in its scope."""

@@ -17,6 +17,7 @@ from sim.ground.identity import named_digest, pretty_json, sha256_bytes
 from sim.shell.events.events import Reporter, StateBegan
 from sim.shell.loop.execute import execute
 from sim.shell.loop.outcome import SIZES_CHECKED, RunResult, gate_row, state_row
+from sim.shell.loop.planner import require_space
 from sim.shell.loop.preflight import require_possible
 from sim.shell.loop.publication import Publication
 from sim.shell.loop.telling import ended, objective, passed, place_of, run_began, sealed
@@ -136,6 +137,9 @@ class Run:
         self._share_device()
         self.store.fit(options.memory.limit if options.memory else None)
         require_possible(prepared, self.backend, self.store)
+        # After the preflights: an impossible request has no size. The estimate is one of whole worlds.
+        if options.until is None or options.until.partition(".")[0] == segments[-1].code:
+            require_space(prepared, options.out)
         require_own_folders(run_dir)
         if not os.path.lexists(run_dir):
             require_files(existing_folder(run_dir), 2 * len(prepared.contracts.datasets))
