@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from circle_world import circles
 from memory_world import MemoryWorld, config, memory_store, merchants, sites, vocabularies
+from terminal_world import site_terminals
 
 from sim.ground.errors import ContractError
 from sim.segments.entities_6a.s4_devices import state as s4_devices
@@ -39,7 +40,6 @@ PATHS = {
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
 CONFIGS["scenario_horizon_5A"] = config("layer2/5A/scenario_horizon.yaml")
-CONFIGS["arrival_routing_policy_5B"] = config("layer2/5B/arrival_routing.yaml")
 DEVICES, ABROAD, NETWORK = Program.of(s4_devices), Program.of(s8_abroad), Program.of(s5_network)
 METROS = 3  # largest cities of a country in which everybody lives
 
@@ -175,6 +175,12 @@ def homes_of(country: int, household: np.ndarray) -> dict[str, np.ndarray]:
     return {"home_city_id": here.city_id[row], "home_lat_deg": here.lat_udeg[row] / 1e6}
 
 
+@cache
+def _terminals(shops: int) -> Frame:
+    of = merchants(shops)
+    return site_terminals(of, *sites(of))
+
+
 def world(
     count: Mapping[str, int],
     overrides: Mapping[str, Any] | None = None,
@@ -197,6 +203,7 @@ def world(
         "merchant_catalogue_1A": [of],
         "outlet_catalogue": [outlets],
         "site_locations": [located],
+        "s4_site_terminals_2B": [_terminals(shops)],
     }
     return made
 

@@ -11,8 +11,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from memory_world import MemoryWorld, config, merchants, sites, vocabularies
+from terminal_world import CONFIGS as TERMINALS
+from terminal_world import KEY
 
 from sim.recipes.groups import run_offsets
+from sim.recipes.supplied import nothing_supplied
 from sim.recipes.tables import AliasTables, build_alias
 from sim.recipes.weights import WEIGHT_TOTAL, alias_deviation
 from sim.rng import block, stream_key
@@ -22,16 +25,18 @@ from sim.segments.zones_3a import SEGMENT as ZONES
 from sim.segments.zones_3a import s1_zone_alloc
 from sim.state.frames import Frame
 
-CONFIGS = {
-    "site_weight_policy_2B": config("layer1/2B/site_weights.yaml"),
-    "realism_gates_2B": config("layer1/2B/realism_gates.yaml"),
-    "realism_gates_3A": config("layer1/3A/realism_gates.yaml"),
-}
+CONFIGS = {**TERMINALS, "realism_gates_3A": config("layer1/3A/realism_gates.yaml")}
 
 
 def world(of: Frame, located: Frame, zoned: Frame) -> MemoryWorld:
     made = MemoryWorld(CONFIGS)
-    made.store.parts = {"merchant_catalogue_1A": [of], "site_locations": [located], "site_timezones": [zoned]}
+    made.store.parts = {
+        "merchant_catalogue_1A": [of],
+        "merchant_supplied_1A": [nothing_supplied()],
+        "outlet_catalogue": [located.select(*KEY)],
+        "site_locations": [located],
+        "site_timezones": [zoned],
+    }
     return made
 
 
@@ -185,8 +190,9 @@ def test_other_merchants_change_nothing(routed: tuple[MemoryWorld, dict[str, Fra
         again: dict[str, Frame] = {}
         for program in (*ROUTING.programs, *ZONES.programs):
             again |= half.run(program)
-        kept = rows["s1_site_weights_2B"].take(keep)
-        assert all((kept[name] == again["s1_site_weights_2B"][name]).all() for name in kept.names)
+        for name in ("s1_site_weights_2B", "s4_site_terminals_2B"):
+            kept = rows[name].take(np.isin(rows[name].merchant_id, located.merchant_id[keep]))
+            assert all((kept[column] == again[name][column]).all() for column in kept.names)
         hashes.append(int(again["zone_alloc_universe_hash"].universe_hash[0]))
     assert sum(hashes) % 2**64 == int(whole)
 

@@ -125,22 +125,22 @@ def _circles_share(made: MemoryWorld, lent: dict[int, int]) -> None:
     assert len(circles) * 0.6 < sum(count > 0 for count in lent.values()) < len(circles) * 2
 
 
-def test_every_site_that_takes_cards_has_terminals(entities: Built) -> None:
+def test_every_terminal_is_a_device(entities: Built) -> None:
+    """One each, with what 2B says of it; and devices of parties are none."""
     made, rows = entities
-    shops = made.store.load("merchant_catalogue_1A")
-    takes = set(shops.merchant_id[shops.channel != code("channel", "card_not_present")].tolist())
-    outlets = made.store.load("outlet_catalogue")
-    sites = {
-        site: (merchant, country)
-        for site, merchant, country in _rows(outlets, "site_id", "merchant_id", "legal_country_iso")
-        if merchant in takes
+    kinds = vocabularies()["terminal_type"]
+    names = ("terminal_id", "merchant_id", "site_id", "legal_country_iso", "terminal_type")
+    expected = {
+        row[0]: (*row[1:4], kinds[row[4]]) for row in _rows(made.store.load("s4_site_terminals_2B"), *names)
     }
-    names = ("primary_site_id", "primary_merchant_id", "home_country_iso", "device_type")
-    standing = [row for row in _rows(rows["s4_device_base_6A"], *names) if row[0] is not None]
-    assert {row[0] for row in standing} == set(sites)
-    assert all(sites[site] == (merchant, country) for site, merchant, country, _ in standing)
-    assert {vocabularies()["device_type"][kind] for *_, kind in standing} <= {"POS_TERMINAL", "ATM", "KIOSK"}
-    assert max(Counter(row[0] for row in standing).values()) <= PRIOR["terminals"]["max_per_site"]
+    names = ("terminal_id", "primary_merchant_id", "primary_site_id", "home_country_iso", "device_type")
+    owner = "primary_party_id"
+    every = _rows(rows["s4_device_base_6A"], *names, owner)
+    standing = [row for row in every if row[0] is not None]
+    assert len(standing) == len(expected) > 100
+    found = {row[0]: (*row[1:4], vocabularies()["device_type"][row[4]]) for row in standing}
+    assert found == expected
+    assert all((row[0] is None) == (row[5] is not None) for row in every)
 
 
 def test_files_of_parties_do_not_matter(entities: Built) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sim.backends import get_backend
+from sim.recipes.drawn import position
 from sim.recipes.entities import id_of
 from sim.recipes.land import on_land
 from sim.recipes.months import month_of_day
@@ -51,6 +52,7 @@ from sim.segments.merchants_1a.countries import eligible_markets, sized_by
 from sim.segments.merchants_1a.footprint import town_candidates
 from sim.segments.merchants_1a.market import affinity
 from sim.segments.merchants_1a.taxonomy import channel_permille, taxonomy
+from sim.segments.routing_2b.terminal_law import till_sites
 from sim.segments.virtual_3b.countries import country_law
 from sim.state.context import Context
 from sim.state.declaration import Partition
@@ -764,16 +766,24 @@ def _provisioned(case: Case) -> tuple[Array, Array]:
 
 
 def _terminals(case: Case) -> tuple[Array, Array]:
-    law = case.ctx.params.device_prior_6A.terminals
-    wanted = np.clip(
-        np.floor(lognormal(case.word, float(law.sigma), False) * law.median + 0.5), 1, law.max_per_site
-    )
-    sites, place = np.unique(case.fields.primary_site_id, return_inverse=True)
-    return wanted, np.bincount(place, minlength=len(sites))[place]
+    """Terminals of each site: what trade and size ask for, rounded by chance."""
+    ctx, fields = case.ctx, case.fields
+    sites = till_sites(ctx, ctx.load("s1_site_weights_2B", part=case.part.index))
+    wanted = sites.wanted[position(sites.site_id, fields.site_id)]
+    _, place = np.unique(fields.site_id, return_inverse=True)
+    return np.floor(wanted + KERNELS.open_uniform(x=case.word)), np.bincount(place)[place]
 
 
-def _terminal(case: Case) -> tuple[Array, Array]:
-    return pick(case.ctx, os_tables(case.ctx), case.words[1], case.fields.device_type), case.fields.os_family
+def _terminal_kind(case: Case) -> tuple[Array, Array]:
+    ctx, fields = case.ctx, case.fields
+    sites = till_sites(ctx, ctx.load("s1_site_weights_2B", part=case.part.index))
+    permille = sites.kiosk_permille[position(sites.site_id, fields.site_id)]
+    kiosk = below(case.word, 1000).astype(np.int64) < permille
+    return kiosk, fields.terminal_type == ctx.code("terminal_type", "KIOSK")
+
+
+def _terminal_system(case: Case) -> tuple[Array, Array]:
+    return pick(case.ctx, os_tables(case.ctx), case.word, case.fields.device_type), case.fields.os_family
 
 
 def _asn(case: Case) -> tuple[Array, Array]:
@@ -816,6 +826,8 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("site_locations", "1B.site_place"): _site_place,
     ("site_locations", "1B.site_place_again"): _site_place_again,
     ("s1_site_weights_2B", "2B.site_scale"): _site_scale,
+    ("s4_site_terminals_2B", "2B.site_terminals"): _terminals,
+    ("s4_site_terminals_2B", "2B.terminal_kind"): _terminal_kind,
     ("virtual_classification_3B", "3B.virtual_mode"): _virtual_mode,
     ("virtual_classification_3B", "3B.virtual_share"): _virtual_share,
     ("virtual_settlement_3B", "3B.settlement_city"): _settlement,
@@ -850,8 +862,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s4_device_base_6A", "6A.device"): _system,
     ("s4_wallet_tokens_6A", "6A.wallet"): _wallet,
     ("s4_wallet_tokens_6A", "6A.device_token"): _provisioned,
-    ("s4_device_base_6A", "6A.terminals"): _terminals,
-    ("s4_device_base_6A", "6A.terminal"): _terminal,
+    ("s4_device_base_6A", "6A.terminal_system"): _terminal_system,
     ("s4_ip_base_6A", "6A.ip"): _asn,
     ("s4_ip_links_6A", "6A.hosting"): _hosting,
     ("s5_merchant_fraud_roles_6A", "6A.merchant_ring"): _merchant_ring,

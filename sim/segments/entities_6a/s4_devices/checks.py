@@ -16,7 +16,7 @@ from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, groups_in
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
 from sim.segments.entities_6a.s4_devices.traits import TraitCounts
 from sim.segments.entities_6a.s4_devices.wallet_checks import WALLET_CHECKS_NEEDS, wallet_checks
-from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS
+from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS, TERMINAL_SITES_NEEDS, terminal_checks
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar, Vector
@@ -47,6 +47,7 @@ DEVICE_CHECKS_NEEDS = Needs(
         LINK_RULES_NEEDS,
         SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
+        TERMINAL_SITES_NEEDS,
         WALLET_CHECKS_NEEDS,
     ),
 )
@@ -247,14 +248,6 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     result += system_checks(ctx, seen.systems, float(gates.sampling_sigma))
     places = {name: int(table.sum()) for name, table in seen.places.items()}
     party_devices = int(seen.mix.sum())
-    result.append(
-        Check(
-            "every site has a terminal",
-            places["terminals"] >= places["terminal_sites"],
-            places["terminals"],
-            places["terminal_sites"],
-        )
-    )
     whole = [seen.devices, party_devices + places["terminals"]]
     result.append(
         Check(
@@ -281,9 +274,7 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
         *wallet_checks(ctx, totals, party_devices),
         ledger_check(totals, "6A.device", party_devices, 8),
         ledger_check(totals, "6A.device_traits", party_devices, 4),
-        ledger_check(totals, "6A.terminal_traits", places["terminals"], 2),
-        ledger_check(totals, "6A.terminals", places["terminal_sites"], 1),
-        ledger_check(totals, "6A.terminal", places["terminals"], 2),
+        *terminal_checks(ctx, totals),
     ]
 
 

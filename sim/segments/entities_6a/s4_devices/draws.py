@@ -6,7 +6,6 @@ import numpy as np
 
 from sim.recipes.drawn import (
     CHOICE,
-    NORMAL,
     UNIFORM,
     WEIGHT,
     Drawn,
@@ -21,6 +20,7 @@ from sim.recipes.drawn import (
 from sim.segments.entities_6a.draw_keys import devices_of, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s4_devices.targets import caps, device_targets
+from sim.segments.entities_6a.terminals import terminals_of
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame
@@ -68,15 +68,14 @@ def _with_role(role: str) -> Find:
 
 
 def _of_sites(ctx: Context, part: Partition, rows: Frame) -> Frame:
-    """Terminals with their site."""
+    """Terminals with their site and their number there."""
     mine, owned = _devices(ctx, part, rows)
     here = np.flatnonzero(~owned)
-    outlets = ctx.load(
-        "outlet_catalogue", columns=("merchant_id", "legal_country_iso", "site_order", "site_id")
-    )
-    site = outlets.take(position(outlets.site_id, mine.primary_site_id[here]))
-    key = {name: site[name] for name in ("merchant_id", "legal_country_iso", "site_order")}
-    return at(rows, here, terminal_number=mine.device_number[here], **key)
+    terminals = terminals_of(ctx)
+    mine_there = terminals.take(position(terminals.terminal_id, mine.terminal_id[here]))
+    key = {name: mine_there[name] for name in ("merchant_id", "legal_country_iso", "site_order")}
+    number = mine_there.terminal_no.astype(np.uint64) - np.uint64(1)
+    return at(rows, here, terminal_number=number, **key)
 
 
 def _share(ctx: Context, part: Partition, rows: Frame) -> list[str]:
@@ -113,7 +112,6 @@ _WALLET = (Word(0, UNIFORM, "whether it is used as a wallet"), Word(1, CHOICE, "
 _DEMAND = (Word("device_type", WEIGHT, "how much the party asks for of its cell's devices of the type"),)
 _START = (Word(0, UNIFORM, "where systematic sampling of the cell's devices of the type begins"),)
 _SHARING = (Word(1, UNIFORM, "whether others of the household use it"), Word(2, CHOICE, "how many of them"))
-_TERMINALS = (Word(0, NORMAL, "how many terminals its site has: median x exp(sigma n)"),)
 
 _DRAWS = (
     *(Drawn(dataset, "6A.device_demand", _DEMAND, _asked) for dataset in (_BASE, _LINKS)),
@@ -156,13 +154,7 @@ _DRAWS = (
     Drawn(_BASE, "6A.wallet", _WALLET, _of_parties),
     Drawn(_TOKENS, "6A.wallet", _WALLET, _of_parties),
     Drawn(_TOKENS, "6A.device_token", (Word(0, UNIFORM, "provisioned_date"),), _tokens),
-    *(Drawn(dataset, "6A.terminals", _TERMINALS, _of_sites) for dataset in (_BASE, _LINKS)),
-    Drawn(
-        _BASE,
-        "6A.terminal",
-        (Word(0, CHOICE, "device_type", "device_type"), Word(1, CHOICE, "os_family", "os_family")),
-        _of_sites,
-    ),
+    Drawn(_BASE, "6A.terminal_system", (Word(0, CHOICE, "os_family", "os_family"),), _of_sites),
     Drawn(
         _BASE,
         "6A.device_traits",

@@ -49,11 +49,6 @@ def _mixes(ctx: Context) -> Iterable[Fault]:
         (f"{os}.{name}.os_permille", values_of(kind.os_permille)) for name, kind in taxonomy.types.items()
     )
     yield from sum_faults((f"{mix}.{name}", values_of(mixed)) for name, mixed in prior.type_permille.items())
-    terminals = prior.terminals
-    yield from sum_faults([("device_prior_6A.terminals.mix_permille", values_of(terminals.mix_permille))])
-    yield from sum_faults(
-        [("device_prior_6A.terminals.cash_mix_permille", values_of(terminals.cash_mix_permille))]
-    )
     yield from sum_faults(
         (f"{law_of}.account_access_permille.{name}", row) for name, row in law.account_access_permille.items()
     )

@@ -51,11 +51,13 @@ from sim.segments.entities_6a.s4_devices.wallets import (
 from sim.segments.entities_6a.terminals import (
     TERMINAL_ROWS_NEEDS,
     TERMINAL_SITES_NEEDS,
+    TerminalCounts,
+    count_terminals,
     in_countries,
     online_merchants,
     terminal_rows,
     terminal_sites,
-    terminals_per_site,
+    terminals_of,
 )
 from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
@@ -91,7 +93,7 @@ STATE = State(
         "s4_device_summary_6A",
     ),
     streams=(DEVICE, TRAITS),
-    counts=(DeviceCounts, LinkCounts, TraitCounts, WalletCounts),
+    counts=(DeviceCounts, LinkCounts, TerminalCounts, TraitCounts, WalletCounts),
     uses=(
         CIRCLE_ROWS_NEEDS,
         COUNTRY_PARTITIONS_NEEDS,
@@ -123,10 +125,8 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """One partition a file of parties: whole countries; each knows the id of its first device."""
     summary, units = device_targets(ctx)
-    sites = terminal_sites(ctx)
-    devices = np.zeros(len(ctx.vocabulary("country")), dtype=np.int64)
+    devices = np.bincount(terminals_of(ctx).legal_country_iso, minlength=len(ctx.vocabulary("country")))
     np.add.at(devices, summary.country_iso, units.sum(axis=1).astype(np.int64))
-    np.add.at(devices, sites.legal_country_iso, terminals_per_site(ctx, sites).astype(np.int64))
     before = np.cumsum(devices) - devices
     return [
         Partition(
@@ -145,7 +145,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     mine = expand(ctx, counts, cells)
     homes = households_of(ctx, parties)
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
-    standing = terminal_rows(ctx, sites)
+    standing = terminal_rows(ctx, in_countries(terminals_of(ctx), "legal_country_iso", span(part)))
     x = words(ctx, DEVICE, device=mine.device, party_cell=mine.party_cell)
     owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
     accounts = ctx.load("s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id"))
@@ -170,6 +170,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
             **{name: np.concatenate([values, shows[name]]) for name, values in says.items()},
             "owner": np.concatenate([mine.owner, missing]),
             "site": np.concatenate([np.full(len(mine), -1, dtype=np.int64), standing.site]),
+            "terminal_id": np.concatenate([np.zeros(len(mine), dtype=np.uint64), standing.terminal_id]),
             "device_type": np.concatenate([mine.device_type, standing.device_type]),
             "os_family": np.concatenate([system, standing.os_family]),
             "country": country,
@@ -193,6 +194,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     count_tokens(ctx, wallet, cards, base, links, int(owner_row))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     count_traits(ctx, base)
+    count_terminals(ctx, base)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     ctx.count(
         DeviceCounts.places["online_merchants"],
@@ -219,6 +221,7 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
         "primary_party_id": owned_by_party,
         "primary_merchant_id": ~owned_by_party,
         "primary_site_id": ~owned_by_party,
+        "terminal_id": ~owned_by_party,
         "shared_household_id": shared,
     }
     return Frame(
@@ -234,6 +237,7 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
             if len(sites)
             else none,
             "primary_site_id": np.where(owned_by_party, none, sites.site_id[site]) if len(sites) else none,
+            "terminal_id": devices.terminal_id,
             "home_country_iso": devices.country,
             "home_region_id": region_of_country(ctx)[devices.country],
             "shared_household_id": np.where(shared, parties.household_id[row], none)
