@@ -21,6 +21,7 @@ from sim.segments import SEGMENTS
 from sim.shell.events.events import Silent
 from sim.shell.loop.run import Options, run_world
 from sim.shell.request.request import Request, prepare
+from sim.shell.tables.blind import blind_name
 from sim.shell.tables.foreign_keys import KeyIndex, check_foreign_key
 from sim.shell.tables.key_ranges import check_key_ranges, key_range
 from sim.state.context import Context
@@ -209,3 +210,42 @@ def foreign_red(frame: Frame, key: Any, keys: KeyIndex) -> bool:
             if not check_foreign_key(put(broken, column, 0, value), key, keys).passed:
                 return True
     return False
+
+
+def blind_red(world: CheckedWorld, dataset: Dataset, name: str) -> bool:
+    """Whether ids that count along an attribute are refused, where the published ones are not.
+
+    All rows of each file: the published ones; the same with the attribute sorted along the ids of each block,
+    as if they numbered its kinds one after another; and with two values only, the second in the later half of
+    each block (nearly all merchants of a tiny world are alike in some column, so sorting says little of it).
+    """
+    rule, column = next(
+        (rule, column) for rule in dataset.blind for column in rule.to if blind_name(rule, column) == name
+    )
+    numberings = world.store.numberings
+    blocks = numberings.blocks(dataset.table.column(rule.id).set)
+
+    def passes(frame: Frame) -> bool:
+        results = numberings.blind(frame, dataset, {})
+        return all(each.passed for each in results if each.name == name)
+
+    red = False
+    for part in range(len(world.store.published(dataset.id).files)):
+        frame = world.store.load_published(dataset.id, part=part)
+        assert passes(frame), (dataset.id, name, part)
+        red |= any(not passes(told) for told in _ids_that_tell(frame, rule.id, column, blocks))
+    return red
+
+
+def _ids_that_tell(frame: Frame, id_column: str, column: str, blocks: Any) -> Iterator[Frame]:
+    if column == "rows":
+        ids, places, rows = np.unique(frame[id_column], return_inverse=True, return_counts=True)
+        turned = np.empty_like(ids)
+        turned[np.lexsort((rows, blocks.of_numbers(ids)))] = ids
+        yield frame.with_columns(**{id_column: turned[places]})
+        return
+    block = blocks.of_numbers(frame[id_column])
+    yield frame.with_columns(**{column: frame[column][np.lexsort((frame[column], block))]})
+    rank = frame[id_column] - blocks.first[block]
+    later = rank > blocks.count[block] // np.uint64(2)
+    yield frame.with_columns(**{column: later.astype(frame[column].dtype)})
