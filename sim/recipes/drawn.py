@@ -37,7 +37,8 @@ Find: TypeAlias = Callable[[Context, Partition, Frame], Frame]
 """(Context, partition the rows came from, rows of a dataset) -> one row an address.
 
 Its columns: `row` (int64, position in the rows); the natural key of the stream's entity, by the names of
-fields in contracts/rng/streams.yaml, or as codes under the rows' own names; and what `Word` names.
+fields in contracts/rng/streams.yaml, or as codes under the rows' own names; what `Word` names; and the law of
+a WEIGHT, `idle` and `sigma`. A frame without rows needs none of them.
 """
 
 
@@ -98,7 +99,7 @@ class Drawn:
         stream: Stream id.
         words: Words of each address that the rows depend on.
         find: Which rows drew at which addresses. It may offer more than were drawn: `explain` keeps those in
-            the ledger of the partition, computed again. Fields `idle` and `sigma` are the law of a WEIGHT.
+            the ledger of the partition, computed again.
     """
 
     dataset: str

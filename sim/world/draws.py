@@ -137,6 +137,8 @@ def draws_of(
         log: What the partition drew when it was computed again; None if it could not be.
     """
     fields = rule.find(ctx, part, rows)
+    if not len(fields):
+        return []
     key = ctx.stream(rule.stream, part.scenario)
     at = addresses(ctx, stream, fields)
     found = []

@@ -123,6 +123,18 @@ def test_an_arrival_is_explained_down_to_its_words(cli, demo_run, virtual):
             assert draw["uniform"] == ((word >> 12) + 0.5) * 2.0**-52
 
 
+MOBILE = (
+    "exists (select 1 from s4_ip_base_6A b join s4_device_base_6A d on b.ip_id = t.ip_id and"
+    " d.device_id = t.device_id join s1_party_base_6A p on p.party_id = d.primary_party_id"
+    " join s4_ip_base_6A h on h.owner_household_id = p.household_id where b.ip_type = 'MOBILE'"
+    " and b.country_iso = d.home_country_iso and h.metro_id {} b.metro_id)"
+)
+"""Links to addresses of a phone network in the country of the device, where its owner lives or elsewhere."""
+OWNED = (
+    "fraud_role <> 'CLEAN' and '{}' = (select p.fraud_role from s2_account_base_6A b"
+    " join s5_party_fraud_roles_6A p on p.party_id = b.owner_party_id where b.account_id = t.account_id)"
+)
+"""Accounts with a role, by the role of their owner."""
 SHOWN: tuple[tuple[str, str, str], ...] = (
     (
         "merchant_catalogue_1A",
@@ -196,17 +208,20 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ("s4_ip_base_6A", "ip_type = 'RESIDENTIAL'", "6A.ip 6A.ip_lease"),
     ("s8_links_abroad_6A", "ip_type = 'HOTEL_TRAVEL'", "6A.journey 6A.abroad_start"),
     ("s8_links_abroad_6A", "ip_type = 'VPN_PROXY'", "6A.exit 6A.abroad_start 6A.abroad_wish"),
+    ("s4_ip_links_6A", MOBILE.format("="), "6A.ip 6A.ip_pool 6A.ip_demand 6A.ip_ask 6A.ip_link 6A.ip_days"),
     (
         "s4_ip_links_6A",
-        "(select (ip_type, country_iso) from s4_ip_base_6A b where b.ip_id = t.ip_id) ="
-        " ('MOBILE', (select home_country_iso from s4_device_base_6A d where d.device_id = t.device_id))"
-        " and exists (select 1 from s1_party_base_6A p join s4_ip_base_6A b on b.ip_id = t.ip_id"
-        " where p.party_id = t.party_id and p.home_city_id = b.city_id)",
-        "6A.ip 6A.ip_pool 6A.ip_demand 6A.ip_ask 6A.ip_link 6A.ip_days",
+        MOBILE.format("<>"),
+        "6A.ip 6A.ip_pool 6A.ip_demand 6A.ip_ask 6A.ip_link 6A.ip_far 6A.ip_days",
     ),
     ("s4_entity_neighbourhoods_6A", "true", ""),
     ("s5_party_fraud_roles_6A", "cause = 'RING'", "6A.party_role 6A.party_tier"),
-    ("s5_account_fraud_roles_6A", "fraud_role <> 'CLEAN'", "6A.account_role 6A.account_tier"),
+    ("s5_account_fraud_roles_6A", OWNED.format("CLEAN"), "6A.account_role 6A.account_tier"),
+    (
+        "s5_account_fraud_roles_6A",
+        OWNED.format("MULE") + " and fraud_role = 'MULE_ACCOUNT'",
+        "6A.account_role 6A.mule_account 6A.account_tier",
+    ),
     ("s5_merchant_fraud_roles_6A", "true", "6A.merchant_role 6A.merchant_tier"),
     ("s5_device_fraud_roles_6A", "true", "6A.device_role 6A.device_tier"),
     ("s5_ip_fraud_roles_6A", "true", "6A.ip_role 6A.ip_tier"),
@@ -230,8 +245,8 @@ def test_rows_are_made_again_and_their_draws_shown(cli, demo_run, dataset, where
     assert document["regenerated"]["equal"] is True
     shown = {draw["stream"] for draw in document["draws"]}
     # Who sits in a ring may also stand in line for a household of synthetic identities: that depends on the
-    # household.
-    assert shown - {"6A.synthetic_cluster"} == set(streams.split())
+    # household. A link may be drawn from all metros of the country, and the owner's own be picked.
+    assert shown - ({"6A.synthetic_cluster", "6A.ip_far"} - set(streams.split())) == set(streams.split())
     for draw in document["draws"]:
         key = int(draw["key"], 16)
         assert draw["key"] in {

@@ -27,6 +27,12 @@ WHOLE = 10_000
 PACKS = [name for name in base_configs() if name not in ("scenario_horizon_5A", "national_payments_6A")]
 # Businesses and institutions are rare; here they are not, so that each of their segments has somebody.
 EVEN = {region: {"RETAIL": 5000, "BUSINESS": 3000, "OTHER": 2000} for region in vocabularies()["region"]}
+BASE = {
+    "segmentation_prior_6A.party_type_mix": EVEN,
+    # Cards expire at the end of a month, so the horizon has one.
+    "scenario_horizon_5A.start": "2026-01-19",
+    "scenario_horizon_5A.end": "2026-02-02",
+}
 
 
 # Scales that other states lean on: devices on digital and stability, roles on what their prior names.
@@ -36,7 +42,7 @@ ELSEWHERE = {"digital", "stability"} | {scale for weights in ROLES.values() for 
 
 @cache
 def base(parties: int) -> EntityWorld:
-    world = EntityWorld(parties, changed({"segmentation_prior_6A.party_type_mix": EVEN}))
+    world = EntityWorld(parties, changed(BASE))
     for module in STATES:
         world.rows_of(module)
     return world

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import sim.world as cw
-from sim.recipes.drawn import MADE, Drawn
+from sim.recipes.drawn import MADE, WEIGHT, Drawn
 from sim.rng import block
 from sim.segments import EXPLAINED, SEGMENTS
 from sim.segments.entities_6a.s6_fraud_roles.merchants import merchants_of
@@ -28,6 +28,7 @@ from sim.world.explain import explain
 from sim.world.gates import drawing_states
 from sim.world.regenerate import context_of
 from tests.world.draw_values import VALUES, Case
+from tests.world.row_kinds import Weighed, told_alone
 
 PROGRAMS = {program.state.id: program for segment in SEGMENTS for program in segment.programs}
 DECIDED_NO_ROW = {
@@ -121,8 +122,8 @@ def test_states_that_draw_are_those_with_rules() -> None:
 
 @pytest.mark.parametrize("state", drawing_states())
 def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) -> None:
-    """All rows of all partitions: addresses against the ledger both ways,
-    columns made again from the words.
+    """All rows of all partitions: addresses against the ledger both ways, columns made again from the words,
+    laws of weights those of the state; and rows of every kind lead alone to what they lead to among others.
     """
     world = cw.open(demo_run)
     found: dict[str, list[Array]] = defaultdict(list)
@@ -130,7 +131,9 @@ def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) ->
     rows_drawn: dict[tuple[str, str], int] = defaultdict(int)
     remade: dict[tuple[str, str], int] = defaultdict(int)
     own = context_of(world, PROGRAMS[state].state)
-    for number, (ctx, part, frames, log) in enumerate(computed(world, PROGRAMS[state], own)):
+    for number, (ctx, part, frames, log, weighed) in enumerate(computed(world, PROGRAMS[state], own)):
+        among: dict[tuple[str, str], set[tuple[int, ...]]] = defaultdict(set)
+        alone = {name: told_alone(world, name, (ctx, part, log), rows) for name, rows in frames.items()}
         for stream, told in log.rows.items():
             drawn[stream] += [
                 _blocks(number, row["counter_before_hi"], row["counter_before_lo"], row["blocks"])
@@ -156,8 +159,16 @@ def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) ->
                     _blocks(number, at.c1[here], c0[here], np.ones(int(here.sum()), dtype=np.uint64))
                 )
                 pair = block(ctx.stream(rule.stream, part.scenario), c0, at.c1)
-                words[len(words) if isinstance(word.draw, str) else word.draw] = np.where(
-                    draw % 2 == 0, *pair
+                value = np.where(draw % 2 == 0, *pair)
+                words[len(words) if isinstance(word.draw, str) else word.draw] = value
+                if word.made == WEIGHT and here.any():
+                    weighed.require_law(value[here], fields.idle[here], fields.sigma[here])
+                some = np.flatnonzero(here & np.isin(fields["row"], list(alone[rule.dataset])))
+                among[rule.dataset, rule.stream] |= set(
+                    zip(
+                        *(column[some].tolist() for column in (fields["row"], c0, at.c1, draw % 2, value)),
+                        strict=True,
+                    )
                 )
             _only_whole_cells_draw_nothing(rule, at.c1, kept, log)
             rows_drawn[rule.dataset, rule.stream] += int(kept.sum())
@@ -168,6 +179,15 @@ def test_every_address_is_one_the_state_drew_from(state: str, demo_run: Path) ->
                 got, expected = VALUES[rule.dataset, rule.stream](case)
                 np.testing.assert_array_equal(got, expected, f"{rule.dataset} {rule.stream}")
                 remade[rule.dataset, rule.stream] += len(drew)
+        for dataset, rows_alone in alone.items():
+            for stream in {rule.stream for rule in EXPLAINED.of(dataset).draws}:
+                here_alone = {
+                    (row, draw.c0, draw.c1, draw.lane, int(draw.word, 16))
+                    for row, draws in rows_alone.items()
+                    for draw in draws
+                    if draw.stream == stream
+                }
+                assert here_alone == among[dataset, stream], (dataset, stream)
     for stream in PROGRAMS[state].state.streams:
         given, told = _distinct(found[stream]), _distinct(drawn[stream])
         if stream in DECIDED_NO_ROW:
@@ -245,14 +265,15 @@ def _only_whole_cells_draw_nothing(rule: Drawn, c1: Array, kept: Array, log: Eve
 
 def computed(
     world: cw.World, program: Program, own: Context
-) -> Iterator[tuple[Context, Partition, dict[str, Frame], EventLog]]:
-    """Every partition of a state, computed again, with what it drew."""
+) -> Iterator[tuple[Context, Partition, dict[str, Frame], EventLog, Weighed]]:
+    """Every partition of a state, computed again, with what it drew and weighed."""
     ctx = finding_context(world, program.state)
     for part in program.partitions(own):
-        mine = own.for_partition(part)
+        weighed = Weighed()
+        mine = own.for_partition(part, weighed.backend())
         mine.events = EventLog()
         assert program.compute is not None
-        yield ctx, part, program.compute(mine, part), mine.events
+        yield ctx, part, program.compute(mine, part), mine.events, weighed
 
 
 def _blocks(part: int, high: Array, low: Array, blocks: Array) -> Array:

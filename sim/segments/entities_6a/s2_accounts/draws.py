@@ -43,7 +43,7 @@ def _owners(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 def _credit(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """The owner of each credit account, at both steps of picking holders where its type has two."""
-    found, first = [], accounts(ctx).first
+    found, first, spread = [], accounts(ctx).first, float(ctx.params.product_mix_6A.holder_sigma)
     for group in credit_groups(ctx):
         codes = [ctx.code("account_type", name) for name in group.types]
         here = np.flatnonzero(np.isin(rows.account_type, codes))
@@ -51,7 +51,8 @@ def _credit(ctx: Context, part: Partition, rows: Frame) -> Frame:
         for step, units in enumerate([first[:, codes].sum(axis=1), *(first[:, code] for code in codes[1:])]):
             drew = np.flatnonzero(units[cells.cell] > 0)
             keys = {name: cells[name][drew] for name in ("country_iso", "segment_id", "party_rank")}
-            found.append(at(rows, here[drew], credit_step=np.full(len(drew), step), **keys))
+            law = {"idle": np.zeros(len(drew)), "sigma": np.full(len(drew), spread)}
+            found.append(at(rows, here[drew], credit_step=np.full(len(drew), step), **keys, **law))
     return concat(found)
 
 

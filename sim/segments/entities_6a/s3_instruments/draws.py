@@ -70,7 +70,9 @@ def _picked(ctx: Context, part: Partition, rows: Frame) -> Frame:
     here = np.zeros(len(found), dtype=np.bool_)
     for account, kind in mine:
         here |= (found.account_type == account) & (found.instrument_type == kind)
-    return found.take(np.flatnonzero(here))
+    some = found.take(np.flatnonzero(here))
+    spread = float(ctx.params.instrument_mix_6A.first_sigma)
+    return some.with_columns(idle=np.zeros(len(some)), sigma=np.full(len(some), spread))
 
 
 def _asking_of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:

@@ -276,7 +276,7 @@ _DRAWS = (
         ),
         _local,
     ),
-    Drawn(_LINKS, "6A.ip_far", (Word(0, CHOICE, "ip_id: which other metro of the country"),), _far),
+    Drawn(_LINKS, "6A.ip_far", (Word(0, CHOICE, "ip_id: which metro of the country"),), _far),
     Drawn(
         _LINKS,
         "6A.ip_days",
