@@ -248,6 +248,13 @@ def merchants_read(prepared: Prepared) -> dict[str, Any]:
     return {} if read is None else {"merchants_file": dict(read.told)}
 
 
+def few_people(parties: int, asked: int) -> str:
+    """That the countries have too few people for the customers asked for; empty where they have enough."""
+    if parties >= asked:
+        return ""
+    return f"{parties:,} of {asked:,} asked for: the countries have no more people, so each buys more often"
+
+
 def local_out(out: str, command: str) -> Path:
     """`--out` of a command that works on local directories only."""
     from sim.objects.location import is_url

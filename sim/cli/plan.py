@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -20,11 +21,14 @@ from sim.cli.common import (
     SetOption,
     UnknownMccOption,
     emit,
+    few_people,
     local_out,
     merchants_read,
     prepared_request,
     table,
 )
+
+_COUNTRIES_SHOWN = 10
 
 
 def plan(
@@ -74,6 +78,7 @@ def plan(
         )
         rows.append((state.state, state.title, state.status, count, note))
     about = planned.estimate
+    few = few_people(about["parties"], about["parties_asked"])
     echoes = [line for one in prepared.supplied.values() for line in one.echo()]
     text = [
         *(
@@ -87,10 +92,14 @@ def plan(
         f"directory    {planned.run_dir}",
         f"fingerprint  {planned.fingerprint}",
         f"seed         {planned.seed}   scenarios {', '.join(planned.scenarios)}",
-        f"world        {about['countries']:,} countries, {about['metros']:,} metros, "
-        f"{about['merchants']:,} merchants, about {about['parties']:,} people and firms",
-        f"estimate     {about['days']} days, {about['buckets']:,} buckets,"
-        f" about {about['keys']:,} keys and {about['arrivals']:,} arrivals",
+        f"world        {_many(about['countries'], 'country', 'countries')} ({_where(about['where'])}), "
+        f"{_many(about['metros'], 'metro', 'metros')}",
+        f"merchants    {about['merchants']:,} with {about['outlets']:,} outlets, "
+        f"{about['keys']:,} keys of merchant, country and zone",
+        f"people       {about['parties']:,} people and firms",
+        *([f"customers    {few}"] if few else []),
+        f"estimate     about {about['arrivals']:,} arrivals in {about['days']:,} days, "
+        f"{about['buckets']:,} buckets of each key",
         f"disk         about {about['bytes'] / 1e6:,.0f} MB needed (estimate), "
         f"{planned.published_bytes / 1e6:,.1f} MB published,"
         f" {planned.free_bytes / 1e9:,.1f} GB free",
@@ -98,3 +107,12 @@ def plan(
     if planned.published_bytes:
         text.append(f"published    {SIZES_CHECKED} (closedworld verify --deep reads them)")
     emit("plan", {**planned.as_json(), "looked_at": SIZES_CHECKED, **merchants_read(prepared)}, text)
+
+
+def _where(codes: Sequence[str]) -> str:
+    shown = ", ".join(codes[:_COUNTRIES_SHOWN])
+    return shown if len(codes) <= _COUNTRIES_SHOWN else f"{shown} ..."
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"

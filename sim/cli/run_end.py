@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sim.backends import Backend
-from sim.cli.common import invoked, table
+from sim.cli.common import few_people, invoked, table
 from sim.shell.loop.outcome import SIZES_CHECKED, RunResult, describe
 from sim.shell.request.request import Prepared
 from sim.world.build import Built
@@ -55,6 +55,7 @@ def end_text(
     facts = [
         ("world", world),
         ("holds", ", ".join([*volumes, f"{size / 1e6:,.1f} MB"])),
+        ("customers", _customers(result)),
         ("checks", checks),
         (
             "built",
@@ -92,6 +93,15 @@ def end_text(
         )
     text = [*(_tables(result) if verbose else []), *(f"{label:<10} {fact}" for label, fact in facts if fact)]
     return [*text, *(_next(result, world, out) if "5B" in result.bundles else [])]
+
+
+def _customers(result: RunResult) -> str:
+    """Where the countries have too few people for the customers asked for, that this is so."""
+    bundle = result.bundles.get("6A")
+    for row in bundle.measurements if bundle else ():
+        if (row["state"], row["name"]) == ("6A.S1", "customers"):
+            return few_people(row["found"]["parties"], row["found"]["asked"])
+    return ""
 
 
 def _named(backend: Backend) -> str:

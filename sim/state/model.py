@@ -88,8 +88,8 @@ ReadInput = Callable[[UserFile, Facts], Supplied]
 Rehearse = Callable[..., Inputs]
 """Computes the states behind the datasets it is called with, publishing nothing, and gives their rows."""
 
-Estimate = Callable[[Facts, Rehearse | None], Mapping[str, int]]
-"""Rough volumes of a request by name, `bytes` on disk among them;
+Estimate = Callable[[Facts, Rehearse | None], Mapping[str, Any]]
+"""Places and rough volumes of a request by name, JSON-able, `bytes` on disk among them;
 without a rehearsal by expectation alone.
 """
 

@@ -14,7 +14,7 @@ import pytest
 
 from sim.backends import get_backend
 from sim.model import MODEL
-from sim.model.estimate.drawn import drawn_volumes
+from sim.model.estimate.drawn import drawn_rows, drawn_volumes
 from sim.model.estimate.volumes import Volumes, expected_volumes
 from sim.model.estimate.whole import estimate
 from sim.model.inputs.merchants import merchants_input
@@ -40,7 +40,8 @@ def merchants_file(path: Path, count: int, volume: str = "") -> Path:
 
 def both(prepared: Prepared) -> tuple[Volumes, Volumes]:
     """Volumes by expectation, and as the states draw them."""
-    drawn = drawn_volumes(prepared.facts, partial(rehearse, prepared, get_backend("cpu")))
+    rows = drawn_rows(partial(rehearse, prepared, get_backend("cpu")))
+    drawn = drawn_volumes(prepared.facts, rows)
     return expected_volumes(prepared.facts), drawn
 
 
@@ -175,7 +176,7 @@ def test_arrivals_are_those_of_the_demand_surfaces(
     inputs = merchants_input(file if countries else None)
     prepared = prepare(Request(seed=seed, overrides=few, scenarios=[scenario], inputs=inputs), MODEL)
     backend = get_backend("cpu")
-    drawn = drawn_volumes(prepared.facts, partial(rehearse, prepared, backend))
+    drawn = drawn_volumes(prepared.facts, drawn_rows(partial(rehearse, prepared, backend)))
     surface = rehearse(prepared, backend, "merchant_zone_scenario_utc_5A")
     whole = float(surface.load("merchant_zone_scenario_utc_5A").lambda_utc_scenario.sum())
     assert within(drawn.arrivals, whole, 15), (drawn.arrivals, whole)
@@ -192,6 +193,21 @@ def test_lives_of_many_merchants_are_near_their_mean() -> None:
     prepared = prepare(Request(overrides=sets), MODEL)
     weeks = [volumes.arrivals / volumes.weekly for volumes in both(prepared)]
     assert within(weeks[0], weeks[1], 40) and weeks[1] < 0.9 * 181 / 7, weeks
+
+
+@pytest.mark.parametrize(
+    ("volume", "asked"), [("", 1000), ("1000", 1000), ("50000", 11_774)], ids=["few", "some", "many"]
+)
+def test_a_plan_says_where_there_are_fewer_people_than_customers(
+    cli, tmp_path: Path, volume: str, asked: int
+) -> None:
+    """A merchant of the Vatican with 50,000 payments a week asks for 50,000 / (6.5333 x .65) customers."""
+    file = tmp_path / "mine.csv"
+    file.write_text(f"merchant_id,mcc,channel,country,weekly_volume\n1,5411,card_present,VA,{volume}\n")
+    about = json.loads(cli("plan", "--merchants", str(file), "--json").out)["estimate"]
+    assert (about["parties"], about["parties_asked"], about["where"]) == (460, asked, ["VA"])
+    assert f"460 of {asked:,} asked for" in cli("plan", "--merchants", str(file)).out
+    assert "asked for" not in cli("plan").out
 
 
 def test_large_worlds_are_not_drawn() -> None:

@@ -4,6 +4,7 @@ or refused by name. Never a traceback.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import sim.world as cw
 from sim.backends import get_backend
 from sim.ground.errors import SimError
 from sim.ground.paths import config_root
@@ -32,6 +34,7 @@ COUNTRIES = Reference(config_root() / "reference").vocabulary("countries", "coun
 HEADER = "merchant_id,mcc,channel,country,outlet_country,lat,lon\n"
 ONE = {"merchant_universe_1A.merchants": 1, "population_prior_6A.min_parties": 1}
 DAY = {"scenario_horizon_5A.start": "2026-03-27", "scenario_horizon_5A.end": "2026-03-28"}
+VATICAN = ["1,5411,card_present,VA,,,"]  # 921 people
 VOLUME = "demand_policy_5A.volume_scale"
 
 
@@ -110,7 +113,12 @@ def test_the_smallest_worlds_build(
         ),
         ({VOLUME: 1e-9}, (), 4, VOLUME),
         ({"population_prior_6A.min_parties": 9, "population_prior_6A.max_parties": 8}, (), 3, "min_parties"),
-        ({"population_prior_6A.min_parties": 1000}, ["1,5411,card_present,VA,,,"], 4, "population_prior_6A"),
+        (
+            {"population_prior_6A.parties_per_inhabitant_max_permille": 1},
+            VATICAN,
+            4,
+            "inhabitant_max_permille",
+        ),
     ],
     ids=[
         "no day",
@@ -118,7 +126,7 @@ def test_the_smallest_worlds_build(
         "beyond the holidays",
         "no arrivals",
         "no size",
-        "more customers than people",
+        "no people for a customer",
     ],
 )
 def test_impossible_worlds_are_refused(
@@ -127,6 +135,30 @@ def test_impossible_worlds_are_refused(
     with pytest.raises(SimError) as error:
         build(tmp_path, ONE | DAY | sets, rows)
     assert (error.value.exit_code, named in told(error.value)) == (exit_code, True), told(error.value)
+
+
+@pytest.mark.parametrize(
+    ("sets", "asked", "parties"),
+    [
+        ({"population_prior_6A.min_parties": 1000}, 1000, 460),
+        ({"population_prior_6A.min_parties": 460}, 460, 460),
+    ],
+    ids=["more than people", "as many as people"],
+)
+def test_a_small_place_has_no_more_customers_than_people_and_says_so(
+    tmp_path: Path, sets: dict[str, Any], asked: int, parties: int
+) -> None:
+    """Half of its people at most; the merchant's other customers are visitors. An honest world must build."""
+    build(tmp_path, ONE | DAY | sets, VATICAN)
+    (run,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    world = cw.open(run)
+    (found,) = [
+        json.loads(row["found"])
+        for row in world.run_table("validation_checks").to_pylist()
+        if (row["state"], row["name"]) == ("6A.S1", "customers")
+    ]
+    assert found == {"asked": asked, "room": 460, "parties": parties}
+    assert len(world["s1_party_base_6A"]) == parties
 
 
 def told(error: SimError) -> str:

@@ -34,17 +34,17 @@ def may_be_drawn(facts: Facts) -> bool:
     return rows + (0 if alone else int(universe.merchants)) <= MOST_MERCHANTS
 
 
-def drawn_volumes(facts: Facts, rehearse: Rehearse) -> Volumes:
-    """Figures of the merchants a run of this request has.
-
-    Args:
-        facts: The request.
-        rehearse: Computes the states behind datasets in memory.
+def drawn_rows(rehearse: Rehearse) -> Inputs:
+    """Rows of the states that decide how many arrivals are expected, as a run would publish them.
 
     Raises:
         SimError: Whatever one of these states would refuse in a run.
     """
-    rows = rehearse(PROFILE, LIFE)
+    return rehearse(PROFILE, LIFE)
+
+
+def drawn_volumes(facts: Facts, rows: Inputs) -> Volumes:
+    """Figures of the merchants a run of this request has; `rows` are `drawn_rows`."""
     profile, mcc = rows.load(PROFILE), _mccs(rows)
     lives = rows.load(LIFE)
     countries = np.unique(profile.legal_country_iso)

@@ -1,11 +1,14 @@
-"""How many countries and metros a request's world has, and how many people live there, by policy alone."""
+"""Which countries a request's world has, how many metros, and how many people live there."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from sim.model.inputs.merchants import MERCHANTS_INPUT
 from sim.state.frames import Array
+from sim.state.inputs import Inputs
 from sim.state.model import Facts
 
 
@@ -56,8 +59,20 @@ def expected_homes(facts: Facts) -> Array:
     return homes
 
 
-def expected_places(facts: Facts) -> dict[str, int]:
-    """Countries and metros of the world; `sim.segments.merchants_1a.countries` has the law itself.
+def drawn_places(facts: Facts, rows: Inputs) -> dict[str, Any]:
+    """Countries and metros that a run of this request has; `rows` are those of 1A.S1."""
+    markets, footprint = rows.load("world_markets_1A"), rows.load("world_footprint_1A")
+    metro = facts.vocabularies["place_kind"].index("METRO")
+    largest = markets.country_iso[np.argsort(-markets.market_size.astype(np.float64), kind="stable")]
+    return {
+        "countries": len(markets),
+        "metros": int(np.count_nonzero(footprint.place_kind == metro)),
+        "where": [facts.vocabularies["country"][code] for code in largest.tolist()],
+    }
+
+
+def expected_places(facts: Facts) -> dict[str, Any]:
+    """The most likely countries and metros; `sim.segments.merchants_1a.countries` has the law itself.
 
     Metros that the user's merchants name beyond those of the policy are left out.
     """
@@ -87,4 +102,5 @@ def expected_places(facts: Facts) -> dict[str, int]:
     return {
         "countries": int(np.count_nonzero(given)),
         "metros": round(float(np.minimum(wanted, there).sum())),
+        "where": [names[code] for code in np.argsort(-size, kind="stable").tolist() if given[code]],
     }

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sim.model.estimate.places import expected_places
-from sim.recipes.horizon import horizon_of
+from sim.model.estimate.places import drawn_places, expected_places
+from sim.recipes.horizon import Horizon, horizon_of
 from sim.state.model import Facts, Rehearse
 
 if TYPE_CHECKING:
@@ -16,15 +17,19 @@ if TYPE_CHECKING:
 
 # Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
 BYTES_PER_ARRIVAL = 6
-BYTES_PER_KEY_BUCKET = 42
-BYTES_PER_PARTY = 228  # all of 6A
+BYTES_PER_KEY = 900  # a week of hours, above all
+BYTES_PER_KEY_BUCKET = 3  # counts and noise
+BYTES_PER_SURFACE_CELL = 5  # a key and bucket of each surface that is published
+BYTES_PER_PARTY = 287  # all of 6A
+SURFACES = ("emit_local_intensities", "emit_utc_intensities", "emit_realised_intensities")
 
 
-def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
-    """Rough volumes: countries, metros, merchants, days, buckets, keys, arrivals, parties, bytes on disk.
+def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, Any]:
+    """Places, volumes and bytes on disk of a request.
 
-    `parties_asked` is how many parties the demand asks for, and `parties` how many the countries have people
-    for. Merchants, keys and parties are those of the run where the world is small enough to be drawn.
+    `where` has the ISO codes of the countries, the largest market first; `parties_asked` is how many parties
+    the demand asks for, and `parties` no more than the countries have people for. Places, merchants, outlets,
+    keys and parties are those of the run where the world is small enough to be drawn.
 
     Args:
         facts: The request.
@@ -35,23 +40,24 @@ def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
         SimError: Whatever a rehearsed state would refuse in a run.
     """
     # Imported here: they load states of 5A, and a command that reads no world needs none.
-    from sim.model.estimate.drawn import drawn_volumes, may_be_drawn
+    from sim.model.estimate.drawn import drawn_rows, drawn_volumes, may_be_drawn
     from sim.model.estimate.volumes import expected_volumes
 
     horizons = [horizon_of(facts.params["scenario_horizon_5A"], scenario) for scenario in facts.scenarios]
-    buckets = sum(horizon.buckets for horizon in horizons)
     longest = max(horizons, key=lambda horizon: horizon.days)
     if rehearse is not None and may_be_drawn(facts):
-        volumes = drawn_volumes(facts, rehearse)
+        rows = drawn_rows(rehearse)
+        volumes, places = drawn_volumes(facts, rows), drawn_places(facts, rows)
     else:
-        volumes = expected_volumes(facts)
+        volumes, places = expected_volumes(facts), expected_places(facts)
     keys = round(volumes.keys)
     arrivals = round(volumes.arrivals * len(horizons))
     asked = _parties(facts.params["population_prior_6A"], volumes)
     parties = min(asked, volumes.people)
     return {
-        **expected_places(facts),
+        **places,
         "merchants": volumes.merchants,
+        "outlets": round(volumes.outlets),
         "days": longest.days,
         "buckets": longest.buckets,
         "keys": keys,
@@ -59,9 +65,19 @@ def estimate(facts: Facts, rehearse: Rehearse | None = None) -> dict[str, int]:
         "parties": parties,
         "parties_asked": asked,
         "bytes": arrivals * BYTES_PER_ARRIVAL
-        + keys * buckets * BYTES_PER_KEY_BUCKET
+        + keys * (BYTES_PER_KEY + _bytes_of_buckets(facts, horizons))
         + parties * BYTES_PER_PARTY,
     }
+
+
+def _bytes_of_buckets(facts: Facts, horizons: Sequence[Horizon]) -> int:
+    """Bytes that the buckets of a key take in all scenarios."""
+    params, total = facts.params["scenario_horizon_5A"], 0
+    for scenario, horizon in zip(facts.scenarios, horizons, strict=True):
+        own = dict(params.scenarios[scenario].items()) if scenario in params.scenarios else {}
+        surfaces = sum(bool(own.get(name, params[name])) for name in SURFACES)
+        total += horizon.buckets * (BYTES_PER_KEY_BUCKET + surfaces * BYTES_PER_SURFACE_CELL)
+    return total
 
 
 def _parties(prior: Any, volumes: Volumes) -> int:

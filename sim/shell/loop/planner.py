@@ -67,7 +67,7 @@ class Plan:
     seed: int
     scenarios: tuple[str, ...]
     states: tuple[PlannedState, ...]
-    estimate: Mapping[str, int]
+    estimate: Mapping[str, Any]
     published_bytes: int
     free_bytes: int
 
@@ -134,7 +134,7 @@ def plan_run(prepared: Prepared, backend: Backend, out: Path) -> Plan:
     )
 
 
-def _estimate(prepared: Prepared, backend: Backend) -> Mapping[str, int]:
+def _estimate(prepared: Prepared, backend: Backend) -> Mapping[str, Any]:
     """Rough volumes, by a rehearsal where the model asks for one."""
     model = prepared.model
     return (

@@ -126,7 +126,13 @@ def party_checks(ctx: Context, totals: Totals, streams: Mapping[str, str]) -> li
     ]
     return [
         *(ranges if parties >= gates.judged_from else []),
-        Check("parties in all", parties == expected, parties, expected, "by expected arrivals, clamped"),
+        Check(
+            "parties in all",
+            parties == expected,
+            parties,
+            expected,
+            "by expected arrivals, within policy and people",
+        ),
         Check(
             "parties of each country",
             bool((country == planned).all()),

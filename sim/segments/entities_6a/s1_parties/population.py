@@ -3,8 +3,11 @@
 Small tables that every partition recomputes.
 
 parties    = expected weekly arrivals / (arrivals of an active party x active share), or outlets x parties an
-outlet; clamped
+outlet; between the least and the most of policy, and no more than the countries have people for
 country    ~ expected arrivals (or outlets), below a cap
+
+Where there are fewer people than customers asked for, each buys more often: the merchants of a small place
+sell to its visitors too, who are counted as if they lived there. `population_measure` says it.
 type       by the region's mix, segment by the mix of region and type: largest remainder at each level
 households of size k hold k x p(k) / mean of a country's RETAIL parties; where k does not divide them, one
 household is smaller
@@ -28,7 +31,7 @@ from sim.segments.entities_6a.terms import (
     shares_by_region,
 )
 from sim.state.context import Context
-from sim.state.declaration import ROW_LEVEL, Needs
+from sim.state.declaration import ROW_LEVEL, Measurement, Needs
 from sim.state.frames import Array, Frame
 from sim.state.refuse import Fault, refuse, refuse_any
 
@@ -52,11 +55,15 @@ class Population:
         countries: One row a country: `country_iso`, `parties`, `households`, `first_household` (ids from 1),
             all uint64 but the first.
         members: uint64, countries x sizes: RETAIL parties in households of 1, 2, 3 .. members.
+        asked: Parties that demand and the bounds of policy ask for.
+        room: Parties that the countries have people for.
     """
 
     summary: Frame
     countries: Frame
     members: Array
+    asked: int
+    room: int
 
 
 def population(ctx: Context) -> Population:
@@ -65,7 +72,7 @@ def population(ctx: Context) -> Population:
     Args:
         ctx: Context.
     """
-    places = _countries(ctx)
+    places, asked, room = _countries(ctx)
     region = region_of_country(ctx)[places.country_iso]
     summary = _segments(ctx, places, region)
     retail = np.zeros(len(ctx.vocabulary("country")), dtype=np.uint64)
@@ -77,8 +84,21 @@ def population(ctx: Context) -> Population:
     homes = ((members + size - np.uint64(1)) // size).sum(axis=1) + places.parties - retail
     first = np.cumsum(homes) - homes + np.uint64(1)
     return Population(
-        summary, places.with_columns(None, retail=retail, households=homes, first_household=first), members
+        summary,
+        places.with_columns(None, retail=retail, households=homes, first_household=first),
+        members,
+        asked,
+        room,
     )
+
+
+def population_measure(ctx: Context) -> Measurement:
+    """How many parties demand and policy ask for, how many there is room for, and how many there are."""
+    found = population(ctx)
+    parties = int(found.countries.parties.sum())
+    figures = {"asked": found.asked, "room": found.room, "parties": parties}
+    note = "asked for by demand and policy; room: people of the countries. With fewer, each buys more often"
+    return Measurement("customers", figures, "parties", note)
 
 
 def check_priors(ctx: Context) -> None:
@@ -119,8 +139,8 @@ def retail_segments(ctx: Context) -> list[str]:
     ]
 
 
-def _countries(ctx: Context) -> Frame:
-    """Countries with demand or outlets and their parties, by code."""
+def _countries(ctx: Context) -> tuple[Frame, int, int]:
+    """Countries with demand or outlets and their parties by code; parties asked for, and room for them."""
     prior = ctx.params.population_prior_6A
     count = len(ctx.vocabulary("country"))
     outlets = np.bincount(
@@ -154,13 +174,25 @@ def _countries(ctx: Context) -> Frame:
             do="raise merchant_universe_1A.merchants or demand_policy_5A.volume_scale",
             error=ValidationError,
         )
-    # Merchants of small countries may sell to more customers than there are people: visitors.
     people = _people(ctx, used)
-    party_total = min(party_total, int(people.sum()))
+    room = int(people.sum())
+    if room == 0:
+        refuse(
+            ctx,
+            "NO_PEOPLE",
+            "No country with demand has people enough for one customer.",
+            found=f"{len(used)} countries, no customer",
+            expected="one customer at least",
+            at="population_prior_6A.parties_per_inhabitant_max_permille",
+            do="raise it, or give merchants in a larger country",
+            error=ValidationError,
+        )
+    asked, party_total = party_total, min(party_total, room)
     parties = _between(
         ctx, fixed_point(weight / weight.max(), _WEIGHT_BITS), _caps(ctx, people, party_total), party_total
     )
-    return Frame({"country_iso": used.astype(np.int16), "parties": parties}).take(np.flatnonzero(parties > 0))
+    places = Frame({"country_iso": used.astype(np.int16), "parties": parties})
+    return places.take(np.flatnonzero(parties > 0)), asked, room
 
 
 def _people(ctx: Context, used: Array) -> Array:

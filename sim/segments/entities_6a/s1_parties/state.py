@@ -34,6 +34,7 @@ from sim.segments.entities_6a.s1_parties.population import (
     Population,
     check_priors,
     population,
+    population_measure,
 )
 from sim.segments.entities_6a.s1_parties.profile import (
     AGE,
@@ -44,7 +45,7 @@ from sim.segments.entities_6a.s1_parties.profile import (
 )
 from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Partition, State
+from sim.state.declaration import Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
@@ -259,3 +260,8 @@ def _homes(ctx: PartitionContext, heads: Frame, head: Array, rank: Array, entity
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """See `party_checks` and `land_checks`."""
     return [*party_checks(ctx, totals, STREAMS), *land_checks(totals, HOME_AGAIN, "homes")]
+
+
+def measure(ctx: Context, totals: Totals) -> list[Measurement]:
+    """How many customers there are of those asked for."""
+    return [population_measure(ctx)]
