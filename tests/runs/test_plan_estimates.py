@@ -86,6 +86,22 @@ def test_readme_s_volumes_are_those_of_the_presets(preset: str) -> None:
         assert within(float(figure) * 1e6, about[name], 70), (preset, name, figure, about[name])
 
 
+@pytest.mark.parametrize("preset", ["demo", "small", "reference", "planet"])
+def test_readme_s_first_table_says_what_kind_of_world_a_preset_is(preset: str) -> None:
+    """Countries, metros and merchants exactly, people and arrivals to the figures that are shown."""
+    prepared = prepare(Request(preset=preset), MODEL)
+    about = estimate(prepared.facts, partial(rehearse, prepared, get_backend("cpu")))
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    row = rf"\| `{preset}` \| (\d+) \| ([\d,]+) \| ([\d,]+) \| ([\d.]+ \w+) \| [^|]+ \| ([\d.]+ \w+) \|"
+    (cells,) = re.findall(row, readme)
+    told = [int(cell.replace(",", "")) for cell in cells[:3]]
+    assert told == [about["countries"], about["metros"], about["merchants"]]
+    times = {"thousand": 1e3, "million": 1e6}
+    for name, cell in zip(("parties", "arrivals"), cells[3:], strict=True):
+        figure, unit = cell.split()
+        assert within(float(figure) * times[unit], about[name], 50), (preset, name, cell, about[name])
+
+
 def test_a_users_file_counts_alone_or_together_with_the_generated(cli, tmp_path: Path) -> None:
     file = str(merchants_file(tmp_path / "mine.csv", 60))
     alone = json.loads(cli("plan", "--merchants", file, "--json").out)["estimate"]
