@@ -12,7 +12,7 @@ EVERY = 60
 
 
 def circles(base: Frame) -> dict[str, list[Frame]]:
-    """Circles of two to seven parties of all kinds in turn, their members parties that follow each other.
+    """Circles of two to seven parties, of all kinds and sizes in turn; members follow each other as parties do.
 
     Args:
         base: All rows of s1_party_base_6A.
@@ -21,11 +21,12 @@ def circles(base: Frame) -> dict[str, list[Frame]]:
     found, seats = [], []
     number: dict[int, int] = {}
     for lead in range(0, len(base) - 8, EVERY):
-        country, size = int(base.country_iso[lead]), 2 + lead // EVERY % 6
+        turn = lead // EVERY
+        country, size = int(base.country_iso[lead]), 2 + (turn + turn // len(kinds)) % 6
         if int(base.country_iso[lead + size]) != country:
             continue
         number[country] = number.get(country, 0) + 1
-        kind = lead // EVERY % len(kinds)
+        kind = turn % len(kinds)
         found.append((country, number[country], 1000 + lead, kind, size, int(base.party_id[lead]), 20_400))
         for seat in range(size):
             role = roles.index("LEADER" if seat == 0 else "MEMBER")

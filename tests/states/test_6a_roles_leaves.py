@@ -60,7 +60,7 @@ def idle(pack: str, document: Any, paths: list[Path]) -> list[Path]:
     return paths
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.parametrize("pack", PACKS)
 def test_every_value_is_used(pack: str) -> None:
     document = CONFIGS[pack]

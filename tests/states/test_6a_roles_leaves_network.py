@@ -62,7 +62,7 @@ def outcome(pack: str, document: Any, large: bool) -> str:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.parametrize("pack", PACKS)
 def test_every_value_is_used(pack: str) -> None:
     """In a world of some 4,000 parties; what does not show there must in one of 42,000."""

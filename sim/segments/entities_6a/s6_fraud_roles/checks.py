@@ -13,7 +13,7 @@ from sim.segments.entities_6a.s6_fraud_roles.targets import (
     DEVICE_ORDER,
     IP_ORDER,
     MERCHANT_ORDER,
-    PARTY_ORDER,
+    RACED,
 )
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Check, Needs
@@ -236,7 +236,7 @@ def _ledgers(ctx: Context, totals: Totals, targets: Targets) -> list[Check]:
     summary = ctx.load("s1_party_summary_6A", columns=("country_iso", "parties"))
     people = _by_country(ctx, summary.country_iso, summary.parties.astype(np.int64)[:, None])[:, 0]
     wanted = _by_country(ctx, summary.country_iso, targets.parties.astype(np.int64))
-    racing = sum(int(people[wanted[:, ctx.code("party_role", name)] > 0].sum()) for name in PARTY_ORDER)
+    racing = sum(int(people[wanted[:, ctx.code("party_role", name)] > 0].sum()) for name in RACED)
     orders = {"account": ACCOUNT_ORDER, "device": DEVICE_ORDER, "ip": IP_ORDER, "merchant": MERCHANT_ORDER}
     rows = {kind: int(found.sum()) for kind, found in _roles(totals).items()}
     ringed = int(seen.merchant_causes[:, ctx.code("role_cause", "RING")].sum())

@@ -12,7 +12,7 @@ from sim.segments.entities_6a.s6_fraud_roles.prevalence import PREVALENCE_NEEDS,
 from sim.segments.entities_6a.s6_fraud_roles.race import NEVER, ROLE_RACE_NEEDS, places, winners
 from sim.segments.entities_6a.s6_fraud_roles.rings import Seats
 from sim.segments.entities_6a.s6_fraud_roles.targets import (
-    PARTY_ORDER,
+    RACED,
     ROLE_TARGETS_NEEDS,
     by_name,
     tilt_of,
@@ -82,7 +82,7 @@ def party_roles(ctx: PartitionContext, people: People, groups: Frame, targets: A
     )
     tie = _household_ring(people, found, seats.party[~made_up])
     nations = _nations(people, groups, targets)
-    for name in PARTY_ORDER:
+    for name in RACED:
         tier = np.where(tie > 0, 0, 1) if name == "ASSOCIATE" else np.zeros(len(tie), dtype=np.int64)
         rows = _race(ctx, name, people, groups, nations, found.role, tier)
         _give(ctx, found, name, "INDIVIDUAL", rows, None)

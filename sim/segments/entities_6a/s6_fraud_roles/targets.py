@@ -25,7 +25,9 @@ from sim.state.params import Params
 from sim.state.refuse import refuse
 
 MILLION = np.uint64(1_000_000)
-PARTY_ORDER = ("ORGANISER", "MULE", "ASSOCIATE", "SYNTHETIC_ID", "FIRST_PARTY_ABUSER")
+RACED = ("MULE", "ASSOCIATE", "SYNTHETIC_ID", "FIRST_PARTY_ABUSER")
+"""Roles of parties that rings and clusters leave some of. Organisers lead rings, one each: none is left."""
+PARTY_ORDER = ("ORGANISER", *RACED)
 ACCOUNT_ORDER = ("ACCOUNT_TAKEN_OVER", "HIGH_RISK_ACCOUNT", "DORMANT_RISKY")
 DEVICE_ORDER = ("HIGH_RISK_DEVICE", "REUSED_DEVICE")
 IP_ORDER = ("ABUSED_IP", "PROXY_IP")
