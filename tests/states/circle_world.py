@@ -12,7 +12,7 @@ EVERY = 60
 
 
 def circles(base: Frame) -> dict[str, list[Frame]]:
-    """Circles of two to seven parties, of all kinds and sizes in turn; members follow each other as parties do.
+    """Circles of two to seven parties, of all kinds and sizes in turn; members follow each other in the base.
 
     Args:
         base: All rows of s1_party_base_6A.
