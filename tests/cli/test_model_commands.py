@@ -197,10 +197,21 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "s4_device_base_6A",
-        "primary_party_id is not null",
-        "6A.device_demand 6A.device_start 6A.device 6A.device_traits 6A.wallet",
+        "primary_party_id is not null and last_seen is null and first_seen < date '2026-01-01'",
+        "6A.device_demand 6A.device_start 6A.device 6A.device_traits 6A.wallet 6A.replaced_start"
+        " 6A.device_life",
     ),
-    ("s4_device_base_6A", "primary_party_id is null", "6A.terminal_system 6A.terminal_traits"),
+    (
+        "s4_device_base_6A",
+        "predecessor_device_id is not null",
+        "6A.device_demand 6A.device_start 6A.device 6A.device_traits 6A.wallet 6A.replaced_start"
+        " 6A.device_replaced",
+    ),
+    (
+        "s4_device_base_6A",
+        "primary_party_id is null",
+        "6A.terminal_system 6A.terminal_traits 6A.terminal_life",
+    ),
     ("s4_device_links_6A", "link_role = 'SECONDARY_USER'", "6A.device_demand 6A.device_start 6A.device"),
     ("s4_device_links_6A", "link_role = 'PRIMARY_OWNER'", "6A.device_demand 6A.device_start"),
     ("s4_wallet_tokens_6A", "true", "6A.wallet 6A.device_token"),

@@ -15,6 +15,7 @@ from memory_world import MemoryWorld, config, memory_store, merchants, sites, vo
 from terminal_world import site_terminals
 
 from sim.ground.errors import ContractError
+from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.s4_devices import state as s4_devices
 from sim.segments.entities_6a.s5_network import state as s5_network
 from sim.segments.entities_6a.s8_abroad import state as s8_abroad
@@ -29,6 +30,7 @@ PATHS = {
     "device_models_6A": "taxonomy/device_models.yaml",
     "ip_taxonomy_6A": "taxonomy/ips.yaml",
     "device_prior_6A": "priors/device_counts.yaml",
+    "device_life_6A": "priors/device_life.yaml",
     "ip_prior_6A": "priors/ip_counts.yaml",
     "ip_abroad_prior_6A": "priors/ip_abroad.yaml",
     "ip_place_prior_6A": "priors/ip_places.yaml",
@@ -37,6 +39,7 @@ PATHS = {
     "graph_linkage_6A": "policy/graph_linkage.yaml",
     "circles_6A": "priors/circles.yaml",
     "realism_gates_network_6A": "policy/realism_gates_network.yaml",
+    "realism_gates_people_6A": "policy/realism_gates_people.yaml",
 }
 CONFIGS = {name: config(f"layer3/6A/{path}") for name, path in PATHS.items()}
 CONFIGS["scenario_horizon_5A"] = config("layer2/5A/scenario_horizon.yaml")
@@ -181,6 +184,27 @@ def _terminals(shops: int) -> Frame:
     return site_terminals(of, *sites(of))
 
 
+def trading(made: MemoryWorld, shops: Frame) -> Frame:
+    """Lives of merchants: old ones, some that open or close inside the horizon, some that say nothing."""
+    span = life_span(made.configs["scenario_horizon_5A"])
+    turn = np.arange(len(shops))
+    old, young = span.first_day - 37 * (turn + 1), span.first_day + turn % span.days
+    inside = turn % 4 == 1
+    opened = np.where(inside, young, old)
+    closed = np.maximum(opened, span.first_day) + 1 + turn % 20
+    return Frame(
+        {
+            "merchant_id": shops.merchant_id,
+            "opened_date": opened.astype(np.int32),
+            "closed_date": closed.astype(np.int32),
+        },
+        {
+            "opened_date": turn % 4 != 2,
+            "closed_date": (turn % 4 == 3) & (closed < span.first_day + span.days),
+        },
+    )
+
+
 def world(
     count: Mapping[str, int],
     overrides: Mapping[str, Any] | None = None,
@@ -204,6 +228,7 @@ def world(
         "outlet_catalogue": [outlets],
         "site_locations": [located],
         "s4_site_terminals_2B": [_terminals(shops)],
+        "s7_merchant_life_5A": [trading(made, of)],
     }
     return made
 

@@ -22,6 +22,7 @@ OTHERS = {
     "party_taxonomy_6A",
     "instrument_taxonomy_6A",
     "national_payments_6A",
+    "realism_gates_people_6A",
     "scenario_horizon_5A",
     "arrival_routing_policy_5B",
 }

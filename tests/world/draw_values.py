@@ -759,8 +759,14 @@ def _provisioned(case: Case) -> tuple[Array, Array]:
     last = wallets.last_day(case.ctx)
     most = case.ctx.params.device_linkage_6A.token_days_max
     ended = instruments.present("valid_to")[card]
-    last = np.where(ended, instruments.valid_to[card], last).astype(np.int64)
-    since = np.maximum(instruments.valid_from[card].astype(np.int64), last - most)
+    base = case.ctx.load("s4_device_base_6A", part=case.part.index)
+    device = base.take((case.fields.device_id - base.device_id[0]).astype(np.int64))
+    used = np.where(device.present("last_seen"), device.last_seen, last).astype(np.int64)
+    last = np.minimum(np.where(ended, instruments.valid_to[card], last).astype(np.int64), used)
+    since = np.maximum(instruments.valid_from[card], device.first_seen).astype(np.int64)
+    since = np.maximum(since, last - most)
+    soon = since + int(case.ctx.params.device_life_6A.token_days)
+    last = np.where(device.present("predecessor_device_id"), np.minimum(last, soon), last)
     day = since + below(case.word, (last - since + 1).astype(np.uint64)).astype(np.int64)
     return day, case.fields.provisioned_date
 

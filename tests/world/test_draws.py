@@ -305,7 +305,8 @@ SHARES = (
         "s4_device_base_6A",
         "primary_party_id is not null",
         "select count(*) from s4_device_base_6A join s1_party_base_6A p on primary_party_id = party_id where"
-        " device_type = '{device_type}' and (p.country_iso, p.segment_id) = (select (country_iso, segment_id)"
+        " predecessor_device_id is null and device_type = '{device_type}'"
+        " and (p.country_iso, p.segment_id) = (select (country_iso, segment_id)"
         " from s1_party_base_6A where party_id = {primary_party_id})",
     ),
     (

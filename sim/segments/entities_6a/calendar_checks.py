@@ -39,13 +39,14 @@ def spike_check(ctx: Context, name: str, ages: Array) -> Check:
     at = np.arange(len(ages))
     around = total[at + 2 * _REACH + 1] - total[at] - ages
     room = np.minimum(at + _REACH, len(ages) - 1) - np.maximum(at - _REACH, 0)
-    bound = gates.spike_ratio * around / np.maximum(room, 1)
+    # A day without neighbours, in a span of one day, is compared with itself.
+    bound = gates.spike_ratio * np.where(room > 0, around, ages) / np.maximum(room, 1)
     allowed = bound + gates.draw_sigmas * np.sqrt((bound + 1.0) * gates.bunch)
     worst = int(np.argmax(ages / allowed))
     figures = {
         "day": int(Days.of_horizon(ctx).last) - worst,
         "found": int(ages[worst]),
-        "neighbours_mean": float(around[worst] / room[worst]),
+        "neighbours_mean": float(around[worst] / max(int(room[worst]), 1)),
     }
     limit = {"at_most": float(allowed[worst]), "ratio": gates.spike_ratio}
     return Check(name, bool((ages <= allowed).all()), figures, limit, "days since 1970; the widest day")

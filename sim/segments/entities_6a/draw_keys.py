@@ -42,7 +42,8 @@ def accounts_of(ctx: Context, *, part: int | None = None, rows: tuple[int, int] 
 def devices_of(ctx: Context, *, part: int | None = None, rows: tuple[int, int] | None = None) -> Frame:
     """Devices of whole countries with their `device_number`, and the cell and rank of their owner.
 
-    Devices of a party are counted by type, terminals at their site; both from 0.
+    Devices of a party are counted by type, terminals at their site; both from 0. `made_number` is the number
+    of the device whose draws a successor repeats, its predecessor; `follows` and `replaced` say who is which.
     """
     base = ctx.load("s4_device_base_6A", part=part, rows=rows)
     owned = base.present("primary_party_id")
@@ -53,7 +54,15 @@ def devices_of(ctx: Context, *, part: int | None = None, rows: tuple[int, int] |
         ordinals(owned, owner, base.device_type),
         ordinals(owned, np.where(owned, 0, base.primary_site_id)),
     )
+    follows = base.present("predecessor_device_id")
+    heirs = np.flatnonzero(follows)
+    before = (base.predecessor_device_id[heirs] - base.device_id[:1]).astype(np.int64)
+    made, replaced = number.copy(), np.zeros(len(base), dtype=np.bool_)
+    made[heirs], replaced[before] = number[before], True
     return base.with_columns(
+        made_number=made,
+        follows=follows,
+        replaced=replaced,
         owned=owned,
         party_rank=cells.party_rank,
         country_iso=cells.country_iso,

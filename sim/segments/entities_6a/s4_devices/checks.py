@@ -61,6 +61,7 @@ class DeviceCounts(Counters):
     wrong_ids = Scalar()
     foreign = Scalar()
     devices = Scalar()
+    successors = Scalar()
     histogram = Vector("party_type", lambda ctx: ctx.params.device_prior_6A.max_per_party + 2)
     mix = Vector("party_type", "device_type")
     by_country = Each(("devices", "private", "shared", "links"), Vector("country", "device_type"))
@@ -83,8 +84,10 @@ def count_devices(
 ) -> None:
     """Integer sums of one partition over the rows as published."""
     kinds, countries = len(ctx.vocabulary("device_type")), len(ctx.vocabulary("country"))
-    owner = devices.owner[devices.owner >= 0]
-    kind = devices.device_type[devices.owner >= 0].astype(np.int64)
+    # Successors come on top of what the priors say.
+    fresh = (devices.owner >= 0) & (devices.before < 0)
+    owner = devices.owner[fresh]
+    kind = devices.device_type[fresh].astype(np.int64)
     # Devices of a party are adjacent, and so are those of a type among them.
     first = run_starts(owner, kind)
     each = np.diff(np.append(first, len(owner)))
@@ -109,26 +112,32 @@ def count_devices(
     per_device = np.diff(np.append(np.flatnonzero(links.link_no == 1), len(links)))
     shared = base.present("shared_household_id")
     ctx.count(DeviceCounts.by_country["devices"], np.bincount(place, minlength=countries * kinds))
+    everyone = devices.owner[devices.owner >= 0]
     private = devices.owner >= 0
-    private[private] = parties.party_type[owner] == ctx.code("party_type", "RETAIL")
+    private[private] = parties.party_type[everyone] == ctx.code("party_type", "RETAIL")
     ctx.count(DeviceCounts.by_country["private"], np.bincount(place[private], minlength=countries * kinds))
     ctx.count(DeviceCounts.by_country["shared"], np.bincount(place[shared], minlength=countries * kinds))
     ctx.count(DeviceCounts.by_country["links"], _sums(place, per_device, countries * kinds))
     systems = len(ctx.vocabulary("os_family"))
     ctx.count(
         DeviceCounts.systems,
-        np.bincount(devices.group * systems + base.os_family, minlength=groups_in_all(ctx) * systems),
+        np.bincount(
+            (devices.group * systems + base.os_family)[(devices.owner < 0) | fresh],
+            minlength=groups_in_all(ctx) * systems,
+        ),
     )
     home = homes.of_party[owner]
     may = homes.private[home] & (homes.size[home] > 1)
     ctx.count(DeviceCounts.shareable, np.bincount(kind[may], minlength=kinds))
-    ctx.count(DeviceCounts.shared, np.bincount(base.device_type[shared], minlength=kinds))
+    ctx.count(DeviceCounts.shared, np.bincount(base.device_type[shared & fresh], minlength=kinds))
     ctx.count(DeviceCounts.wrong_ids, wrong_ids(device_demands(ctx), links, DEVICE_IDS, links.link_role))
     ctx.count(
         DeviceCounts.roles, np.bincount(links.link_role, minlength=len(ctx.vocabulary("device_link_role")))
     )
     ctx.count(DeviceCounts.devices, len(base))
-    _count_places(ctx, homes, np.bincount(home, minlength=len(homes.size)), sites, base, countries)
+    ctx.count(DeviceCounts.successors, int((devices.before >= 0).sum()))
+    of_home = np.bincount(homes.of_party[everyone], minlength=len(homes.size))
+    _count_places(ctx, homes, of_home, sites, base, countries)
 
 
 def foreign_links(held: Frame, name: str, base: Frame, links: Frame) -> int:
@@ -214,6 +223,10 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
             TraitCounts(totals).misfits,
             "devices with a trait that device_models_6A does not give their kind and system",
         ),
+        "models are no newer than the device": (
+            TraitCounts(totals).unsold,
+            "devices in use before their model was sold, by device_models_6A.launched",
+        ),
         "caps by type": (seen.above_type_cap, "parties and types above device_prior_6A.type_cap"),
         "caps by party": (seen.above_party_cap, "parties above device_prior_6A.max_per_party"),
         "ids as the role demands": (
@@ -247,7 +260,8 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     )
     result += system_checks(ctx, seen.systems, float(gates.sampling_sigma))
     places = {name: int(table.sum()) for name, table in seen.places.items()}
-    party_devices = int(seen.mix.sum())
+    made = int(seen.mix.sum())
+    party_devices = made + seen.successors
     whole = [seen.devices, party_devices + places["terminals"]]
     result.append(
         Check(
@@ -271,8 +285,8 @@ def device_checks(ctx: Context, totals: Totals) -> list[Check]:
     )
     return [
         *result,
-        *wallet_checks(ctx, totals, party_devices),
-        ledger_check(totals, "6A.device", party_devices, 8),
+        *wallet_checks(ctx, totals, made),
+        ledger_check(totals, "6A.device", made, 8),
         ledger_check(totals, "6A.device_traits", party_devices, 4),
         *terminal_checks(ctx, totals),
     ]

@@ -40,6 +40,35 @@ def _of_parties(ctx: Context, part: Partition, rows: Frame) -> Frame:
     return at(rows, here, **{name: mine[name][here] for name in _DEVICE})
 
 
+def _as_made(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """As `_of_parties`, of a successor what its predecessor drew: it goes on with that."""
+    mine, owned = _devices(ctx, part, rows)
+    here = np.flatnonzero(owned)
+    key = {name: mine[name][here] for name in _DEVICE}
+    return at(rows, here, **{**key, "device_number": mine.made_number[here]})
+
+
+def _no_successors(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    mine, owned = _devices(ctx, part, rows)
+    here = np.flatnonzero(owned & ~mine.follows)
+    return at(rows, here, **{name: mine[name][here] for name in _DEVICE})
+
+
+def _stays(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Devices that live through the horizon."""
+    mine, owned = _devices(ctx, part, rows)
+    here = np.flatnonzero(owned & ~mine.follows & ~mine.replaced)
+    return at(rows, here, **{name: mine[name][here] for name in _DEVICE})
+
+
+def _replaced(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Devices that are replaced, and their successors, with the key of the former."""
+    mine, _ = _devices(ctx, part, rows)
+    here = np.flatnonzero(mine.follows | mine.replaced)
+    key = {name: mine[name][here] for name in _DEVICE}
+    return at(rows, here, **{**key, "device_number": mine.made_number[here]})
+
+
 def _tokens(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """Tokens with their number on the device."""
     found = _of_parties(ctx, part, rows)
@@ -48,7 +77,7 @@ def _tokens(ctx: Context, part: Partition, rows: Frame) -> Frame:
 
 def _asked(ctx: Context, part: Partition, rows: Frame) -> Frame:
     """What the owner of each device of a party asked for of its type."""
-    found, prior = _of_parties(ctx, part, rows), ctx.params.device_prior_6A.owner
+    found, prior = _as_made(ctx, part, rows), ctx.params.device_prior_6A.owner
     names = ctx.vocabulary("device_type")
     idle, sigma = (
         np.array([float(prior[name][law]) if name in prior else 0.0 for name in names])
@@ -61,7 +90,7 @@ def _with_role(role: str) -> Find:
     """Links of parties' devices of one role."""
 
     def find(ctx: Context, part: Partition, rows: Frame) -> Frame:
-        found = _of_parties(ctx, part, rows)
+        found = _as_made(ctx, part, rows)
         return found.take(np.flatnonzero(found.link_role == ctx.code("device_link_role", role)))
 
     return find
@@ -116,16 +145,16 @@ _SHARING = (Word(1, UNIFORM, "whether others of the household use it"), Word(2, 
 _DRAWS = (
     *(Drawn(dataset, "6A.device_demand", _DEMAND, _asked) for dataset in (_BASE, _LINKS)),
     *(Drawn(dataset, "6A.device_start", _START, _of_parties) for dataset in (_BASE, _LINKS)),
+    Drawn(_BASE, "6A.device", (Word(0, CHOICE, "os_family", "os_family"),), _no_successors),
     Drawn(
         _BASE,
         "6A.device",
         (
-            Word(0, CHOICE, "os_family", "os_family"),
             *_SHARING,
             Word(4, CHOICE, "how many of the owner's accounts it reaches"),
             Word(6, CHOICE, "how many of the owner's cards it holds, if it is a wallet"),
         ),
-        _of_parties,
+        _as_made,
     ),
     Drawn(
         _LINKS,
@@ -151,8 +180,8 @@ _DRAWS = (
         ),
         _with_role("INSTRUMENT_WALLET"),
     ),
-    Drawn(_BASE, "6A.wallet", _WALLET, _of_parties),
-    Drawn(_TOKENS, "6A.wallet", _WALLET, _of_parties),
+    Drawn(_BASE, "6A.wallet", _WALLET, _as_made),
+    Drawn(_TOKENS, "6A.wallet", _WALLET, _as_made),
     Drawn(_TOKENS, "6A.device_token", (Word(0, UNIFORM, "provisioned_date"),), _tokens),
     Drawn(_BASE, "6A.terminal_system", (Word(0, CHOICE, "os_family", "os_family"),), _of_sites),
     Drawn(
@@ -162,9 +191,45 @@ _DRAWS = (
             Word(0, CHOICE, "device_model", "device_model"),
             Word(1, CHOICE, "os_version", "os_version"),
             Word(2, CHOICE, "browser", "browser"),
-            Word(3, UNIFORM, "language: whether it is set to English"),
         ),
         _of_parties,
+    ),
+    Drawn(
+        _BASE,
+        "6A.device_traits",
+        (Word(3, UNIFORM, "language: whether it is set to English"),),
+        _as_made,
+    ),
+    Drawn(
+        _BASE,
+        "6A.device_life",
+        (Word(0, CHOICE, "first_seen: age on the last day of the horizon"),),
+        _stays,
+    ),
+    Drawn(
+        _BASE,
+        "6A.replaced_start",
+        (Word(0, UNIFORM, "where systematic sampling of the country's devices that are replaced begins"),),
+        _of_parties,
+    ),
+    Drawn(
+        _BASE,
+        "6A.device_replaced",
+        (
+            Word(0, CHOICE, "first_seen of the successor: day of the horizon"),
+            Word(1, CHOICE, "first_seen of the predecessor: its age then"),
+            Word(2, UNIFORM, "whether that is used beside it, or was lost before"),
+            Word(3, UNIFORM, "last_seen of the predecessor: how many days apart"),
+            Word(4, UNIFORM, "os_family of the successor: whether it is the same whatever others have"),
+            Word(5, CHOICE, "os_family of the successor, if not"),
+        ),
+        _replaced,
+    ),
+    Drawn(
+        _BASE,
+        "6A.terminal_life",
+        (Word(0, CHOICE, "first_seen: age on the last day of the horizon"),),
+        _of_sites,
     ),
     Drawn(
         _BASE,
@@ -176,6 +241,8 @@ _DRAWS = (
 
 
 _MADE_OF = (
+    MadeOf(_BASE, _BASE, "its predecessor", {"device_id": "predecessor_device_id"}),
+    MadeOf(_BASE, "s7_merchant_life_5A", "life of its merchant", {"merchant_id": "primary_merchant_id"}),
     MadeOf(_LINKS, _BASE, "its device", {"device_id": "device_id"}),
     MadeOf(_TOKENS, _BASE, "its device", {"device_id": "device_id"}),
     MadeOf(_TOKENS, "s3_instrument_base_6A", "its card", {"instrument_id": "instrument_id"}),

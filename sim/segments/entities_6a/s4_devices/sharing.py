@@ -63,3 +63,20 @@ def shared_in_circles(
     used, user = device[party[lender[rows]]], party[rows]
     order = np.lexsort((user, used))
     return used[order], user[order]
+
+
+def also_on_successors(guests: tuple[Array, Array], before: Array) -> tuple[Array, Array]:
+    """The same with who uses a device using its successor too.
+
+    Args:
+        guests: Rows of devices and of their users, from `shared_in_circles`.
+        before: int64, d: row of each device's predecessor, -1 for none.
+    """
+    used, user = guests
+    after = np.full(len(before), -1, dtype=np.int64)
+    rows = np.flatnonzero(before >= 0)
+    after[before[rows]] = rows
+    more = np.flatnonzero(after[used] >= 0)
+    used, user = np.concatenate([used, after[used[more]]]), np.concatenate([user, user[more]])
+    order = np.lexsort((user, used))
+    return used[order], user[order]

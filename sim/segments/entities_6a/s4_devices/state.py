@@ -1,6 +1,7 @@
 """6A.S4: the devices of parties and the terminals of merchants, and everything a device is linked to.
 
-Totals of every cell are exact (see `targets.py`). Inside a cell, devices go to parties by zero-gated
+Totals of every cell are exact (see `targets.py`); who replaces a device inside the horizon comes on top
+(`life.py`, `successors.py`). Inside a cell, devices go to parties by zero-gated
 lognormal weights, and no party exceeds its cap. Some devices are shared inside the owner's household or
 circle (6A.S9). Devices reach accounts and instruments of their owner.
 """
@@ -18,6 +19,7 @@ from sim.segments.entities_6a.households import households_of
 from sim.segments.entities_6a.link_rules import require_consistent
 from sim.segments.entities_6a.network_tables import NETWORK_TABLES_NEEDS
 from sim.segments.entities_6a.payments import check_payments
+from sim.segments.entities_6a.s4_devices.assembled import ASSEMBLED_NEEDS, all_devices, owned_devices
 from sim.segments.entities_6a.s4_devices.checks import (
     DEVICE_CHECKS_NEEDS,
     DeviceCounts,
@@ -25,6 +27,18 @@ from sim.segments.entities_6a.s4_devices.checks import (
     device_checks,
     foreign_links,
     summaries,
+)
+from sim.segments.entities_6a.s4_devices.life import (
+    DEVICE_LIFE_NEEDS,
+    devices_by_country,
+    life_law,
+    replaced_targets,
+)
+from sim.segments.entities_6a.s4_devices.life_checks import (
+    DEVICE_LIFE_CHECKS_NEEDS,
+    DeviceLifeCounts,
+    count_lives,
+    life_checks,
 )
 from sim.segments.entities_6a.s4_devices.links import (
     DEVICE_LINKS_NEEDS,
@@ -36,11 +50,11 @@ from sim.segments.entities_6a.s4_devices.links import (
 )
 from sim.segments.entities_6a.s4_devices.policy import require_possible
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_NEEDS, cells_of, expand, owned
-from sim.segments.entities_6a.s4_devices.sharing import SHARING_NEEDS, shared_in_circles
-from sim.segments.entities_6a.s4_devices.systems import SYSTEMS_NEEDS, country_groups, systems_of
+from sim.segments.entities_6a.s4_devices.sharing import SHARING_NEEDS, also_on_successors, shared_in_circles
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
-from sim.segments.entities_6a.s4_devices.traits import TRAITS_NEEDS, TraitCounts, count_traits, traits_of
+from sim.segments.entities_6a.s4_devices.traits import TRAITS_NEEDS, TraitCounts, count_traits
 from sim.segments.entities_6a.s4_devices.wallets import (
+    USE,
     WALLETS_NEEDS,
     WalletCounts,
     cards_of,
@@ -48,6 +62,7 @@ from sim.segments.entities_6a.s4_devices.wallets import (
     token_rows,
     tokens_of,
 )
+from sim.segments.entities_6a.tenure import NEVER
 from sim.segments.entities_6a.terminals import (
     TERMINAL_ROWS_NEEDS,
     TERMINAL_SITES_NEEDS,
@@ -65,7 +80,7 @@ from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
-DEVICE, TRAITS = "6A.device", "6A.device_traits"
+DEVICE = "6A.device"
 _PARTY = ("party_id", "country_iso", "party_type", "household_id")
 _INSTRUMENT = (
     "instrument_id",
@@ -92,20 +107,22 @@ STATE = State(
         "s4_place_summary_6A",
         "s4_device_summary_6A",
     ),
-    streams=(DEVICE, TRAITS),
-    counts=(DeviceCounts, LinkCounts, TerminalCounts, TraitCounts, WalletCounts),
+    streams=(DEVICE, USE),
+    counts=(DeviceCounts, DeviceLifeCounts, LinkCounts, TerminalCounts, TraitCounts, WalletCounts),
     uses=(
+        ASSEMBLED_NEEDS,
         CIRCLE_ROWS_NEEDS,
         COUNTRY_PARTITIONS_NEEDS,
         COUNTRY_TERMS_NEEDS,
         DEVICE_CELLS_NEEDS,
         DEVICE_CHECKS_NEEDS,
+        DEVICE_LIFE_CHECKS_NEEDS,
+        DEVICE_LIFE_NEEDS,
         DEVICE_LINKS_NEEDS,
         DEVICE_TARGETS_NEEDS,
         NETWORK_TABLES_NEEDS,
         OWNED_NEEDS,
         SHARING_NEEDS,
-        SYSTEMS_NEEDS,
         TERMINAL_ROWS_NEEDS,
         TERMINAL_SITES_NEEDS,
         TRAITS_NEEDS,
@@ -125,8 +142,9 @@ def preflight(ctx: Context) -> None:
 def plan(ctx: Context) -> list[Partition]:
     """One partition a file of parties: whole countries; each knows the id of its first device."""
     summary, units = device_targets(ctx)
-    devices = np.bincount(terminals_of(ctx).legal_country_iso, minlength=len(ctx.vocabulary("country")))
-    np.add.at(devices, summary.country_iso, units.sum(axis=1).astype(np.int64))
+    devices = devices_by_country(ctx, summary, units)
+    devices = (devices + replaced_targets(ctx, life_law(ctx), devices)).sum(axis=1)
+    devices += np.bincount(terminals_of(ctx).legal_country_iso, minlength=len(devices))
     before = np.cumsum(devices) - devices
     return [
         Partition(
@@ -141,42 +159,29 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     parties = ctx.load("s1_party_base_6A", part=part.index, columns=_PARTY)
     summary, units = device_targets(ctx)
     cells = cells_of(ctx, summary, units, parties)
-    counts = owned(ctx, cells)
-    mine = expand(ctx, counts, cells)
+    made = expand(ctx, owned(ctx, cells), cells)
     homes = households_of(ctx, parties)
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
     standing = terminal_rows(ctx, in_countries(terminals_of(ctx), "legal_country_iso", span(part)))
-    x = words(ctx, DEVICE, device=mine.device, party_cell=mine.party_cell)
+    x = words(ctx, DEVICE, device=made.device, party_cell=made.party_cell)
     owner_row = np.int64(parties.party_id[0] if len(parties) else 1)
     accounts = ctx.load("s2_account_base_6A", part=part.index, columns=("account_id", "owner_party_id"))
     instruments = ctx.load("s3_instrument_base_6A", part=part.index, columns=_INSTRUMENT)
-    lived, count = parties.country_iso[mine.owner], len(parties)
-    system, group = systems_of(ctx, x[0], mine, lived)
+    law, lived = life_law(ctx), parties.country_iso
+    begun = owned_devices(ctx, made, cells, x[0], lived, (law, devices_by_country(ctx, summary, units)))
+    mine, source = begun.frame, begun.source
     cards = cards_of(ctx, instruments, instruments.owner_party_id.astype(np.int64) - owner_row)
-    tokens = tokens_of(ctx, mine, system, lived, (x[6], x[7]), cards, count)
-    held = holdings_of(accounts.owner_party_id.astype(np.int64) - owner_row, accounts.account_id, count)
-    reach = reach_of(ctx, mine, x, homes, held, tokens.count)
-    country = np.concatenate([lived, sites.legal_country_iso[standing.site]])
-    at_site = country_groups(ctx, sites.legal_country_iso[standing.site], standing.device_type)
-    order = np.argsort(country, kind="stable")
-    missing = np.full(len(standing), -1, dtype=np.int64)
-    said = words(ctx, TRAITS, device=mine.device, party_cell=mine.party_cell)
-    says = traits_of(ctx, said, mine.device_type, system, lived)
-    seen = standing.model_word, standing.version_word
+    use = words(ctx, USE, device=made.device, party_cell=made.party_cell)
+    purse = tuple(word[source] for word in (*use, x[6], x[7]))
+    tokens = tokens_of(ctx, mine, mine.os_family, lived, purse, cards, begun.made)
+    held = holdings_of(
+        accounts.owner_party_id.astype(np.int64) - owner_row, accounts.account_id, len(parties)
+    )
+    reach = reach_of(ctx, mine, tuple(word[source] for word in x[:6]), homes, held, tokens.count)
     where = sites.legal_country_iso[standing.site]
-    shows = traits_of(ctx, seen, standing.device_type, standing.os_family, where)
-    devices = Frame(
-        {
-            **{name: np.concatenate([values, shows[name]]) for name, values in says.items()},
-            "owner": np.concatenate([mine.owner, missing]),
-            "site": np.concatenate([np.full(len(mine), -1, dtype=np.int64), standing.site]),
-            "terminal_id": np.concatenate([np.zeros(len(mine), dtype=np.uint64), standing.terminal_id]),
-            "device_type": np.concatenate([mine.device_type, standing.device_type]),
-            "os_family": np.concatenate([system, standing.os_family]),
-            "country": country,
-            "group": np.concatenate([group, at_site]),
-        }
-    ).take(order)
+    country = np.concatenate([lived[mine.owner], where])
+    order = np.argsort(country, kind="stable")
+    devices = all_devices(ctx, begun, lived, standing, (where, law, sites), order)
     reach = _padded(reach, len(standing), order)
     base = _base(ctx, part, devices, parties, sites, reach)
     sources = {
@@ -186,15 +191,17 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     }
     circles = circle_rows(ctx, int(owner_row), len(parties))
     guests = shared_in_circles(ctx, circles, devices.owner, devices.device_type, homes.of_party)
+    guests = also_on_successors(guests, devices.before)
     links = link_rows(ctx, devices, reach, sources, homes, held, cards.id[tokens.card], guests)
     place = np.flatnonzero(devices.owner >= 0)
-    wallet = token_rows(ctx, tokens, cards, mine, base, place)
+    wallet = token_rows(ctx, tokens, cards, mine, begun.before >= 0, base, place)
     foreign = foreign_links(accounts, "account_id", base, links)
     ctx.count(DeviceCounts.foreign, foreign + foreign_links(instruments, "instrument_id", base, links))
     count_tokens(ctx, wallet, cards, base, links, int(owner_row))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     count_traits(ctx, base)
     count_terminals(ctx, base)
+    count_lives(ctx, base, devices)
     online = in_countries(online_merchants(ctx, terminal_sites(ctx)), "home_country_iso", span(part))
     ctx.count(
         DeviceCounts.places["online_merchants"],
@@ -223,10 +230,13 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
         "primary_site_id": ~owned_by_party,
         "terminal_id": ~owned_by_party,
         "shared_household_id": shared,
+        "last_seen": devices.last != NEVER,
+        "predecessor_device_id": devices.before >= 0,
     }
+    ids = np.arange(len(devices), dtype=np.uint64) + np.uint64(part.spec["first_device"])
     return Frame(
         {
-            "device_id": np.arange(len(devices), dtype=np.uint64) + np.uint64(part.spec["first_device"]),
+            "device_id": ids,
             "device_type": devices.device_type,
             "os_family": devices.os_family,
             **{name: devices[name] for name in ("os_version", "device_model", "browser", "language")},
@@ -243,6 +253,11 @@ def _base(ctx: Context, part: Partition, devices: Frame, parties: Frame, sites: 
             "shared_household_id": np.where(shared, parties.household_id[row], none)
             if len(parties)
             else none,
+            "first_seen": devices.first,
+            "last_seen": np.where(devices.last != NEVER, devices.last, np.int32(0)),
+            "predecessor_device_id": np.where(devices.before >= 0, ids[devices.before], none)
+            if len(devices)
+            else none,
         },
         valid,
     )
@@ -254,5 +269,5 @@ def finish(ctx: Context, totals: Totals) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """See `device_checks`."""
-    return device_checks(ctx, totals)
+    """See `device_checks` and `life_checks`."""
+    return [*device_checks(ctx, totals), *life_checks(ctx, totals)]

@@ -7,9 +7,12 @@ has not got.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.months import first_day_of_month
+from sim.recipes.tables import AliasTables
 from sim.segments.entities_6a.network_tables import (
     NETWORK_TABLES_NEEDS,
     matrix,
@@ -30,13 +33,20 @@ TRAITS_NEEDS = Needs(reference=("countries",), config=("device_models_6A",), use
 
 
 class TraitCounts(Counters):
-    """Devices whose traits do not fit their kind and system."""
+    """Devices whose traits do not fit their kind and system, or have a model before it came."""
 
     misfits = Scalar()
+    unsold = Scalar()
 
 
 def traits_of(
-    ctx: Context, words: tuple[Array, ...], kind: Array, system: Array, country: Array
+    ctx: Context,
+    words: tuple[Array, ...],
+    kind: Array,
+    system: Array,
+    country: Array,
+    first: Array,
+    after: tuple[Array, Array] | None = None,
 ) -> dict[str, Array]:
     """Traits of devices: int16 codes, n each.
 
@@ -46,14 +56,24 @@ def traits_of(
         kind: int16, n: type of device.
         system: int16, n: its system.
         country: int16, n: where it is at home.
+        first: int32, n: first day of its use.
+        after: int64 rows of successors, and of their predecessors.
     """
     systems = len(ctx.vocabulary("os_family"))
     cell = kind * np.int64(systems) + system
+    sold, tables = model_tables(ctx)
+    group = (cell * sold.steps + sold.by(first)) * sold.steps
+    model = pick(ctx, tables, words[0], group).astype(np.int16)
+    if after is not None:
+        rows, before = after
+        same = cell[rows] == cell[before]
+        group = group[rows] + np.where(same, sold.step[model[before]], 0)
+        model[rows] = pick(ctx, tables, words[0][rows], group)
     none = np.zeros(len(kind), dtype=np.int16)
     tongue = languages(ctx)[country]
     traits = {
         "os_version": pick(ctx, mix_tables(ctx, version_mixes(ctx)), words[1], system).astype(np.int16),
-        "device_model": pick(ctx, mix_tables(ctx, model_mixes(ctx)), words[0], cell).astype(np.int16),
+        "device_model": model,
         "browser": none,
         "language": tongue,
     }
@@ -64,6 +84,50 @@ def traits_of(
         traits["browser"] = np.where(browsing(ctx)[kind], browser, none)
         traits["language"] = np.where(abroad, np.int16(ctx.code("language", "en")), tongue)
     return traits
+
+
+@dataclass(frozen=True)
+class Sold:
+    """When models came, in steps: 0 are those that always were, others of each year after it.
+
+    Attributes:
+        days: int64: first day of each step after 0.
+        step: int64, one a model.
+    """
+
+    days: Array
+    step: Array
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.days) + 1
+
+    def by(self, first: Array) -> Array:
+        """Last step that a device of that first day (int32, n) may have: int64, n."""
+        found: Array = np.searchsorted(self.days, first, side="right")
+        return found
+
+
+def sold_models(ctx: Context) -> Sold:
+    """When each model of `device_models_6A` came."""
+    launched = ctx.params.device_models_6A.launched
+    year = np.array(
+        [int(launched[name]) if name in launched else 0 for name in ctx.vocabulary("device_model")]
+    )
+    years = np.unique(year[year > 0])
+    months = ((years - 1970) * 12).astype(np.int32)
+    return Sold(first_day_of_month(months).astype(np.int64), np.searchsorted(years, year, side="right"))
+
+
+def model_tables(ctx: Context) -> tuple[Sold, AliasTables]:
+    """Alias tables of models by (kind, system), last step and first step that a device may have."""
+    sold, mixes = sold_models(ctx), model_mixes(ctx)
+    steps = np.arange(sold.steps)
+    may = sold.step[None, None, :] <= steps[:, None, None]
+    may = may & (sold.step[None, None, :] >= steps[None, :, None])
+    table = mixes[:, None, None, :] * may[None]
+    return sold, mix_tables(ctx, table.reshape(-1, mixes.shape[1]))
 
 
 def model_mixes(ctx: Context) -> Array:
@@ -123,6 +187,8 @@ def count_traits(ctx: PartitionContext, base: Frame) -> None:
         base.language == ctx.code("language", "en")
     )
     ctx.count(TraitCounts.misfits, int((wrong | ~spoken).sum()))
+    sold = sold_models(ctx)
+    ctx.count(TraitCounts.unsold, int((sold.step[base.device_model] > sold.by(base.first_seen)).sum()))
 
 
 def trait_faults(ctx: Context) -> Iterable[Fault]:
@@ -131,7 +197,15 @@ def trait_faults(ctx: Context) -> Iterable[Fault]:
     pack = "device_models_6A"
     for table in ("os_versions", "browsers"):
         yield from sum_faults((f"{pack}.{table}.{name}", values_of(mix)) for name, mix in law[table].items())
+    names = ctx.vocabulary("device_model")
+    for name in law.launched:
+        if name not in names:
+            yield Fault(f"{pack}.launched.{name}", f"{pack}.launched.{name} is no model")
     for kind, mixes in law.models.items():
+        for system, mix in mixes.items():
+            if not any(share and name not in law.launched for name, share in mix.items()):
+                at = f"{pack}.models.{kind}.{system}"
+                yield Fault(at, f"{at} has no model that old devices can be: all have a year in launched")
         yield from sum_faults((f"{pack}.models.{kind}.{name}", values_of(mix)) for name, mix in mixes.items())
     for kind, entry in kinds.items():
         for system, share in entry.os_permille.items():

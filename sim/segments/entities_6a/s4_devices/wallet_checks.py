@@ -31,6 +31,10 @@ def wallet_checks(ctx: Context, totals: Totals, devices: int) -> list[Check]:
             seen.strange_cards,
             "tokens of a card that is another's, that the wallet does not take, or that was issued later",
         ),
+        "tokens are there while card and device are": (
+            seen.outside_life,
+            "tokens before or after their device, or that do not end with it or their card",
+        ),
         "every token is on one device": (seen.unlinked, "files whose tokens are not their wallet links"),
     }
     share = permille_of(ctx, "phones_permille", "wallet").astype(np.float64) / PERMILLE

@@ -14,7 +14,7 @@ import numpy as np
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.horizon import life_span
 from sim.recipes.tables import AliasTables
-from sim.recipes.words import WORDS_NEEDS, words, words_at
+from sim.recipes.words import WORDS_NEEDS, words_at
 from sim.segments.entities_6a.network_tables import (
     NETWORK_TABLES_NEEDS,
     PERMILLE,
@@ -40,8 +40,14 @@ USE, TOKEN = "6A.wallet", "6A.device_token"
 _TAG = np.uint64(0x746F6B656E)  # ASCII "token"
 
 WALLETS_NEEDS = Needs(
-    config=("device_linkage_6A", "instrument_taxonomy_6A", "national_payments_6A", "scenario_horizon_5A"),
-    streams=(USE, TOKEN),
+    config=(
+        "device_life_6A",
+        "device_linkage_6A",
+        "instrument_taxonomy_6A",
+        "national_payments_6A",
+        "scenario_horizon_5A",
+    ),
+    streams=(TOKEN,),
     kernels=("bounded_integer", "entity_hash"),
     uses=(ENTITY_NEEDS, NETWORK_TABLES_NEEDS, PAYMENTS_NEEDS, WORDS_NEEDS),
 )
@@ -54,6 +60,7 @@ class WalletCounts(Counters):
     impossible = Scalar()
     strange_cards = Scalar()
     unlinked = Scalar()
+    outside_life = Scalar()
     phones = Vector("country")
     used_phones = Vector("country")
 
@@ -111,7 +118,8 @@ def cards_of(ctx: Context, instruments: Frame, owner: Array) -> Cards:
     mine = instruments.take(rows)
     taken = taken_networks(ctx)
     fits = taken[:, mine.scheme] | (mine.present("co_badge_scheme") & taken[:, mine.co_badge_scheme])
-    until = np.where(mine.present("valid_to"), mine.valid_to, np.int32(last_day(ctx)))
+    final = np.int32(last_day(ctx))
+    until = np.where(mine.present("valid_to"), np.minimum(mine.valid_to, final), final)
     return Cards(
         owner[rows], mine.instrument_id, mine.valid_from.astype(np.int64), until.astype(np.int64), fits.T
     )
@@ -142,31 +150,35 @@ def tokens_of(
     devices: Frame,
     system: Array,
     country: Array,
-    word: tuple[Array, Array],
+    word: tuple[Array, ...],
     cards: Cards,
-    parties: int,
+    made: Array,
 ) -> Tokens:
-    """Tokens of each device of a party.
+    """Tokens of each device of a party: cards of its wallet that are valid in its days.
 
     Args:
         ctx: Context.
-        devices: `owner`, `device_type`, `device`, `party_cell`.
+        devices: `owner`, `device_type`, and days `first` and `last`.
         system: int16, n.
-        country: int16, n: country of the owner.
-        word: uint64, n each: how many cards, and the first of them.
+        country: int16, n, one a party.
+        word: uint64, n each: whether it is used as a wallet, which, how many cards, and the first of them; of
+            a successor those of its predecessor.
         cards: Cards of the partition.
-        parties: Parties of the partition.
+        made: int64: rows of devices that are no successors.
     """
-    law, kind = ctx.params.device_linkage_6A, devices.device_type
-    coin, choice = words(ctx, USE, device=devices.device, party_cell=devices.party_cell)
+    law, kind, parties = ctx.params.device_linkage_6A, devices.device_type, len(country)
+    country = country[devices.owner]
+    coin, choice, *word_ = word
     permille = permille_of(ctx, "phones_permille", "wallet")[country]
     permille = permille * integers(ctx, "device_type", law.wallet_use_permille)[kind]
     below = ctx.kernels.bounded_integer(x=coin, bound=np.full(len(kind), PERMILLE**2, dtype=np.uint64))
     used = below.astype(np.int64) < permille
     wallet = pick(ctx, wallet_tables(ctx), choice, wallet_group(ctx, country, system))
     able = possible_places(ctx)[wallet, kind, system]
-    wanted = pick(ctx, mix_tables(ctx, odds(ctx, "device_type", law.wallet_permille)), word[0], kind)
+    wanted = pick(ctx, mix_tables(ctx, odds(ctx, "device_type", law.wallet_permille)), word_[0], kind)
     count, phone = np.zeros(len(kind), dtype=np.int64), ctx.code("device_type", "MOBILE")
+    new = np.zeros(len(kind), dtype=np.bool_)
+    new[made] = True
     found: list[tuple[Array, Array]] = []
     for code in np.unique(wallet[able]).tolist():
         mine = np.flatnonzero(cards.taken[:, code])
@@ -174,12 +186,12 @@ def tokens_of(
         start = np.cumsum(held) - held
         own = np.flatnonzero(able & (wallet == code))
         own = own[held[devices.owner[own]] > 0]
-        phones = own[kind[own] == phone]
+        phones = own[(kind[own] == phone) & new[own]]
         _count_phones(ctx, country, phones, phones[used[phones]])
         own = own[used[own]]
         most = held[devices.owner[own]]
         count[own] = np.minimum(wanted[own], most)
-        begin = ctx.kernels.bounded_integer(x=word[1][own], bound=most.astype(np.uint64)).astype(np.int64)
+        begin = ctx.kernels.bounded_integer(x=word_[1][own], bound=most.astype(np.uint64)).astype(np.int64)
         device = np.repeat(np.arange(len(own)), count[own])
         number = np.arange(len(device)) - np.repeat(np.cumsum(count[own]) - count[own], count[own])
         found.append(
@@ -189,8 +201,25 @@ def tokens_of(
     card = np.concatenate([np.zeros(0, dtype=np.int64), *(rows for _, rows in found)])
     order = np.argsort(device, kind="stable")
     device, card = device[order], card[order]
+    since, until = token_days(devices, cards, device, card)
+    there = since <= until
+    device, card = device[there], card[there]
+    count = np.bincount(device, minlength=len(kind))
     number = np.arange(len(device)) - np.repeat(np.cumsum(count) - count, count)
     return Tokens(count, device, number, wallet[device].astype(np.int16), card)
+
+
+def token_days(devices: Frame, cards: Cards, device: Array, card: Array) -> tuple[Array, Array]:
+    """First and last day on which a card may be on a device: int64 each.
+
+    Args:
+        devices: Days `first` and `last`.
+        cards: Cards.
+        device: int64: rows of devices.
+        card: int64: rows of cards.
+    """
+    since = np.maximum(cards.since[card], devices.first[device].astype(np.int64))
+    return since, np.minimum(cards.until[card], devices.last[device].astype(np.int64))
 
 
 def _count_phones(ctx: PartitionContext, country: Array, phones: Array, used: Array) -> None:
@@ -218,7 +247,13 @@ def wallet_group(ctx: Context, country: Array, system: Array) -> Array:
 
 
 def token_rows(
-    ctx: PartitionContext, tokens: Tokens, cards: Cards, made: Frame, base: Frame, place: Array
+    ctx: PartitionContext,
+    tokens: Tokens,
+    cards: Cards,
+    owned: Frame,
+    follows: Array,
+    base: Frame,
+    place: Array,
 ) -> Frame:
     """Rows of s4_wallet_tokens_6A.
 
@@ -226,21 +261,26 @@ def token_rows(
         ctx: Context.
         tokens: Tokens.
         cards: Cards of the partition.
-        made: Devices of parties as they were made, with `device` and `party_cell`.
+        owned: Devices of parties with `device`, `party_cell` and days `first` and `last`.
+        follows: bool, one a device: whether it is a successor.
         base: Rows of s4_device_base_6A.
         place: int64: row in `base` of each device of a party.
     """
     at = ctx.address(
         TOKEN,
         token_number=tokens.number,
-        device=made.device[tokens.device],
-        party_cell=made.party_cell[tokens.device],
+        device=owned.device[tokens.device],
+        party_cell=owned.party_cell[tokens.device],
     )
     (x,) = words_at(ctx, at)
     ctx.ledger(at)
-    since, last = cards.since[tokens.card], cards.until[tokens.card]
-    most = ctx.params.device_linkage_6A.token_days_max
-    since = np.maximum(since, last - most)
+    since, last = token_days(owned, cards, tokens.device, tokens.card)
+    ended = last < last_day(ctx)
+    removed = np.where(ended, last, 0)
+    since = np.maximum(since, last - int(ctx.params.device_linkage_6A.token_days_max))
+    # On a successor the cards of the old device are put at once.
+    soon = since + int(ctx.params.device_life_6A.token_days)
+    last = np.where(follows[tokens.device], np.minimum(last, soon), last)
     day = since + ctx.kernels.bounded_integer(x=x, bound=(last - since + 1).astype(np.uint64)).astype(
         np.int64
     )
@@ -253,7 +293,9 @@ def token_rows(
             "instrument_id": cards.id[tokens.card],
             "owner_party_id": base.primary_party_id[place[tokens.device]],
             "provisioned_date": day.astype(np.int32),
-        }
+            "removed_date": removed.astype(np.int32),
+        },
+        {"removed_date": ended},
     )
 
 
@@ -288,6 +330,12 @@ def count_tokens(
     wrong |= cards.owner[at] + first != base.primary_party_id[device].astype(np.int64)
     wrong |= (rows.provisioned_date < cards.since[at]) | (rows.provisioned_date > cards.until[at])
     ctx.count(WalletCounts.strange_cards, int(wrong.sum()))
+    final = np.where(base.present("last_seen"), base.last_seen, np.int32(last_day(ctx)))[device]
+    final = np.minimum(final, cards.until[at])
+    over = np.where(rows.present("removed_date"), rows.removed_date, np.int32(last_day(ctx)))
+    outside = (rows.provisioned_date < base.first_seen[device]) | (rows.provisioned_date > over)
+    outside |= (over != final) | (rows.present("removed_date") != (final < last_day(ctx)))
+    ctx.count(WalletCounts.outside_life, int(outside.sum()))
     linked = links.take(np.flatnonzero(links.link_role == ctx.code("device_link_role", "INSTRUMENT_WALLET")))
     same = len(linked) == len(rows) and bool(
         (linked.device_id == rows.device_id).all() and (linked.instrument_id == rows.instrument_id).all()

@@ -44,6 +44,7 @@ class Asking:
         away: int64, devices x kinds: links abroad.
         address: uint64: field `device` of its address.
         cell: uint64: field `party_cell` of its address.
+        life: Days on which it is used.
     """
 
     device: Array
@@ -56,6 +57,7 @@ class Asking:
     away: Array
     address: Array
     cell: Array
+    life: Days
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def asked_of(
     }
     order, coin = words(ctx, LINK, **link)
     metro, far = _where(ctx, ground, kind, asking.metro[source], coin, link, near)
-    days = pool_days(ctx, ground.horizon, kind, link, number)
+    days = pool_days(ctx, ground.horizon, kind, link, number, asking.life.take(source))
     return Asked(
         asking.device[source], asking.owner[source], number.astype(np.int64), far, metro, order, days
     )

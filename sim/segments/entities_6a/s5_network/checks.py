@@ -11,6 +11,7 @@ from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.link_rules import IP_IDS, LINK_RULES_NEEDS, ip_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers
 from sim.segments.entities_6a.s4_devices.checks import percentiles
+from sim.segments.entities_6a.s5_network.days import OPEN
 from sim.segments.entities_6a.s5_network.links import Users
 from sim.segments.entities_6a.s5_network.mix_checks import (
     BIN_STARTS,
@@ -107,6 +108,12 @@ def _count_devices(ctx: PartitionContext, links: Frame, made: Network) -> None:
     ctx.count(NetworkCounts.unknown, int((~known).sum()))
     ownerless = present & (theirs == 0)
     ctx.count(NetworkCounts.wrong_ids, wrong_ids(ip_demands(ctx), links, IP_IDS, links.link_role, ownerless))
+    rows = np.flatnonzero(device < many)
+    life, mine = made.users.life, device[rows]
+    last = np.where(links.present("valid_to"), links.valid_to, OPEN)[rows]
+    outside = (links.valid_from[rows] < life.first[mine]) | (last > life.last[mine])
+    outside |= last < links.valid_from[rows]
+    ctx.count(NetworkCounts.outside_life, int(outside.sum()))
     other = present & links.present("party_id") & (links.party_id != theirs)
     ctx.count(NetworkCounts.wrong_owners, int(other.sum()))
 
@@ -205,6 +212,10 @@ def network_checks(ctx: Context, totals: Totals) -> list[Check]:
         "links of devices name their owners": (
             seen.wrong_owners,
             "links of devices to another party than their owner",
+        ),
+        "links inside the life of their device": (
+            seen.outside_life,
+            "links of devices before their first or after their last day",
         ),
         "homes serve one household": (
             seen.strangers,

@@ -19,7 +19,7 @@ from sim.segments.entities_6a.network_tables import permille_word
 from sim.segments.entities_6a.s5_network.inward import INWARD_NEEDS
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
-from sim.state.frames import Array
+from sim.state.frames import Array, Frame
 
 DAYS = "6A.ip_days"
 OPEN = np.int32(np.iinfo(np.int32).max)
@@ -44,6 +44,10 @@ class Days:
     def take(self, rows: Array) -> Days:
         """Those of some rows."""
         return Days(self.first[rows], self.last[rows])
+
+    def inside(self, life: Days) -> Days:
+        """What of them is inside the lives of as many things."""
+        return Days(np.maximum(self.first, life.first), np.minimum(self.last, life.last))
 
 
 def lines(ctx: Context, horizon: Horizon, words_: tuple[Array, ...], home: Array) -> Days:
@@ -71,10 +75,15 @@ def change_day(ctx: Context, horizon: Horizon, word: Array) -> Array:
     return found
 
 
+def lives_of(devices: Frame) -> Days:
+    """Days on which devices (rows of s4_device_base_6A) are used."""
+    return Days(devices.first_seen, np.where(devices.present("last_seen"), devices.last_seen, OPEN))
+
+
 def pool_days(
-    ctx: PartitionContext, horizon: Horizon, kind: int, link: dict[str, Any], number: Array
+    ctx: PartitionContext, horizon: Horizon, kind: int, link: dict[str, Any], number: Array, life: Days
 ) -> Days:
-    """Days of links to addresses of pools in the country.
+    """Days of links to addresses of pools in the country, inside the lives of their devices.
 
     Args:
         ctx: Context of the partition.
@@ -82,6 +91,7 @@ def pool_days(
         kind: Code of the kind of address.
         link: Fields of the links' addresses.
         number: n: ordinal of the link among its device's of the kind, from 0.
+        life: Of the link's device.
     """
     law = ctx.params.ip_place_prior_6A.holds[ctx.vocabulary("ip_type")[kind]]
     holds, when = words(ctx, DAYS, **link)
@@ -90,14 +100,25 @@ def pool_days(
     fewest, most = np.uint64(law.days[0]), np.uint64(law.days[1])
     # Two whole numbers from the halves of one word, each by multiply-high.
     days = fewest + ((when >> _HALF) * (most - fewest + np.uint64(1)) >> _HALF)
-    room = days + np.uint64(horizon.days - 1)
+    begin, stop = presence(horizon, life)
+    room = days + (stop - begin).astype(np.uint64)
     later = ((when & _LOW) * room >> _HALF).astype(np.int64)
-    first = horizon.first_day - days.astype(np.int64) + 1 + later
+    first = begin - days.astype(np.int64) + 1 + later
     last = first + days.astype(np.int64) - 1
     # What held before and holds after was begun as long ago as such links last.
     first = np.where(steady, horizon.first_day - days.astype(np.int64), first)
     goes_on = steady | (last >= horizon.first_day + horizon.days)
-    return Days(first.astype(np.int32), np.where(goes_on, OPEN, last).astype(np.int32))
+    found = Days(first.astype(np.int32), np.where(goes_on, OPEN, last).astype(np.int32))
+    return found.inside(life)
+
+
+def presence(horizon: Horizon, life: Days) -> tuple[Array, Array]:
+    """First and last day of the horizon on which devices are used: int64 each."""
+    final = horizon.first_day + horizon.days - 1
+    return (
+        np.maximum(life.first.astype(np.int64), horizon.first_day),
+        np.minimum(life.last.astype(np.int64), final),
+    )
 
 
 def _below(ctx: Context, word: Array, bound: Array) -> Array:

@@ -14,7 +14,7 @@ from sim.segments.entities_6a.s5_network.days import OPEN, Days
 from sim.segments.entities_6a.s5_network.pools import Dealt
 from sim.state.context import Context
 from sim.state.declaration import Needs
-from sim.state.frames import Array
+from sim.state.frames import Array, Frame
 
 PLACELESS = ("VPN_PROXY", "DATACENTRE")
 """Kinds of addresses that one uses from anywhere."""
@@ -109,6 +109,33 @@ def hub_days(since: Array, line: Days, owned: Array) -> Days:
     """
     first = np.where(owned, line.first, since).astype(np.int32)
     return Days(first, np.where(owned, line.last, OPEN).astype(np.int32))
+
+
+def successors(devices: Frame) -> Array:
+    """Row of each device's successor, -1 for none: int64, d.
+
+    Args:
+        devices: Rows of s4_device_base_6A of whole countries.
+    """
+    rows = np.flatnonzero(devices.present("predecessor_device_id"))
+    found = np.full(len(devices), -1, dtype=np.int64)
+    found[(devices.predecessor_device_id[rows] - devices.device_id[:1]).astype(np.int64)] = rows
+    return found
+
+
+def in_use(device: Array, life: Days, days: Days, after: Array) -> Array:
+    """The same devices, or their successors where those are in use when a link begins: int64, h.
+
+    Args:
+        device: int64, h: rows of devices.
+        life: Of all devices.
+        days: Of the links.
+        after: int64, one a device: row of its successor.
+    """
+    over = np.flatnonzero(life.last[device] < days.first)
+    found = device.copy()
+    found[over] = after[device[over]]
+    return found
 
 
 def _hubs(

@@ -36,6 +36,7 @@ class Users:
         hub_device: int64, h: devices that use an address of their circle ...
         hub_ip: int64, h: ... this one.
         hub_days: When.
+        life: Days on which each device of the partition is used.
     """
 
     own: Array
@@ -48,6 +49,13 @@ class Users:
     hub_device: Array
     hub_ip: Array
     hub_days: Days
+    life: Days
+
+    def movers(self) -> tuple[Array, Array]:
+        """Devices with a second address, as `second`; not those that ended on the first."""
+        rows, after = self.second(self.own)
+        stays = self.life.last[rows] >= self.lines.first[after]
+        return rows[stays], after[stays]
 
     def second(self, ip: Array) -> tuple[Array, Array]:
         """Who has a second address: int64 rows, ascending by it, and the address of each.
@@ -84,7 +92,7 @@ def link_frame(
     """
     many = len(addresses.kind)
     own = np.bincount(np.concatenate((users.own, users.hub_ip)), minlength=many)
-    mover, new_home = users.second(users.own)
+    mover, new_home = users.movers()
     member, new_line = users.second(users.party_ip)
     devices = own + np.bincount(new_home, minlength=many)
     for dealt in users.dealt:
@@ -105,8 +113,10 @@ def link_frame(
     held = np.concatenate((np.arange(len(users.own)), mover, users.hub_device))
     home = np.concatenate((users.own, new_home, users.hub_ip))
     lined = np.concatenate((users.own, new_home))
-    since = np.concatenate((users.lines.first[lined], users.hub_days.first))
-    until = np.concatenate((users.lines.last[lined], users.hub_days.last))
+    days = Days(
+        np.concatenate((users.lines.first[lined], users.hub_days.first)),
+        np.concatenate((users.lines.last[lined], users.hub_days.last)),
+    ).inside(users.life.take(held))
     order = _by_address(home)
     held, home = held[order], home[order]
     rows = _rows(home, np.bincount(home, minlength=many), start)
@@ -114,7 +124,7 @@ def link_frame(
         ids["device_id"][held],
         ids["owner_party_id"][held],
     )
-    first[rows], last[rows] = since[order], until[order]
+    first[rows], last[rows] = days.first[order], days.last[order]
     for dealt in users.dealt:
         rows = np.repeat(
             start[dealt.ip] + own[dealt.ip] - (np.cumsum(dealt.degree) - dealt.degree), dealt.degree

@@ -46,6 +46,7 @@ class NetworkCounts(Counters):
     wrong_owners = Scalar()
     strangers = Scalar()
     unknown = Scalar()
+    outside_life = Scalar()
     dealt = Scalar()
     classes = Vector("ip_type", "asn_class")
     places = Scalar()

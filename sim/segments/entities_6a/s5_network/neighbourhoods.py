@@ -58,9 +58,10 @@ def _different(users: Users, owner: Array, many: int) -> Array:
     mine = np.flatnonzero(owner >= 0)
     apart = mine[users.own[mine] != users.party_ip[owner[mine]]]
     pairs = np.unique((owner[apart].astype(np.uint64) << _HALF) | users.own[apart].astype(np.uint64))
-    mover, new_home = users.second(users.own)
+    mover, new_home = users.movers()
     member, new_line = users.second(users.party_ip)
     people = np.concatenate((owner[mover], member)).astype(np.uint64)
     later = np.unique((people << _HALF) | np.concatenate((new_home, new_line)).astype(np.uint64))
-    both = np.concatenate((pairs, later))
+    # Devices that begin on a second address meet it there with the others.
+    both = np.unique(np.concatenate((pairs, later)))
     return met + np.bincount((both >> _HALF).astype(np.int64), minlength=many)

@@ -21,9 +21,9 @@ from sim.segments.entities_6a.households import (
 )
 from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, cells_of, fields_of
 from sim.segments.entities_6a.s5_network.asking import Asking, Ground
-from sim.segments.entities_6a.s5_network.days import OPEN, Days, change_day, lines
+from sim.segments.entities_6a.s5_network.days import OPEN, Days, change_day, lines, lives_of
 from sim.segments.entities_6a.s5_network.guests import GUESTS_NEEDS, Guests, guests_of, links_away
-from sim.segments.entities_6a.s5_network.hubs import HUBS_NEEDS, hub_days, hub_links
+from sim.segments.entities_6a.s5_network.hubs import HUBS_NEEDS, hub_days, hub_links, in_use, successors
 from sim.segments.entities_6a.s5_network.inward import (
     INWARD_NEEDS,
     NetworkTargets,
@@ -161,6 +161,12 @@ def network_of(ctx: PartitionContext, part: Partition) -> Network:
     private = parties.party_type == ctx.code("party_type", "RETAIL")
     hub_device, hub_ip, since = hub_links(ctx, circles, owner, private, addresses.kind, own, dealt, used)
     renewed, days = _lines(ctx, targets, addresses, horizon, kinds[0])
+    life = lives_of(devices)
+    met = hub_days(since, days.take(hub_ip), np.isin(addresses.kind[hub_ip], kinds))
+    hub_device = in_use(hub_device, life, met, successors(devices))
+    # Who begins when its home has the second address has never been on the first.
+    late = np.flatnonzero((renewed[own] >= 0) & (life.first > days.last[own]))
+    own[late] = renewed[own[late]]
     hosted, merchant = _hosted(ctx, targets, addresses, part)
     shops = np.concatenate([site_ip, hosted])
     order = np.argsort(shops, kind="stable")
@@ -174,7 +180,8 @@ def network_of(ctx: PartitionContext, part: Partition) -> Network:
         days,
         hub_device,
         hub_ip,
-        hub_days(since, days.take(hub_ip), np.isin(addresses.kind[hub_ip], kinds)),
+        met,
+        life,
     )
     located = ctx.load("site_locations", columns=("site_id", "city_id")).sort("site_id")
     site_city = located.city_id[look_up(located.site_id, sites.site_id)]
@@ -216,6 +223,7 @@ def _asking(
         abroad.reshape(-1, kinds)[mine],
         address,
         cell,
+        lives_of(own),
     )
 
 

@@ -9,10 +9,11 @@ from sim.recipes.groups import run_starts
 from sim.recipes.horizon import life_span
 from sim.segments.entities_6a.network_tables import integers
 from sim.segments.entities_6a.s8_abroad.law import ABROAD_LAW_NEEDS, asked_abroad, travel_kinds
+from sim.segments.entities_6a.tenure import NEVER
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Needs
-from sim.state.frames import Frame
+from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 ABROAD_CHECKS_NEEDS = Needs(config=("ip_abroad_prior_6A", "scenario_horizon_5A"), uses=(ABROAD_LAW_NEEDS,))
@@ -25,18 +26,20 @@ class AbroadCounts(Counters):
     at_home = Scalar()
     two_journeys = Scalar()
     outside_horizon = Scalar()
+    outside_life = Scalar()
     above_cap = Scalar()
     exits = Scalar()
     parties = Scalar()
 
 
-def count_abroad(ctx: PartitionContext, rows: Frame, parties: int) -> None:
+def count_abroad(ctx: PartitionContext, rows: Frame, parties: int, life: tuple[Array, Array]) -> None:
     """Sums over the rows of a partition.
 
     Args:
         ctx: Context of 6A.S8.
         rows: s8_links_abroad_6A.
         parties: Parties of the partition.
+        life: int64: first and last day of each row's device.
     """
     kinds = len(ctx.vocabulary("ip_type"))
     shape = len(ctx.vocabulary("country")) * kinds
@@ -51,6 +54,9 @@ def count_abroad(ctx: PartitionContext, rows: Frame, parties: int) -> None:
         rows.present("valid_to") & (rows.valid_to < np.maximum(rows.valid_from, horizon.first_day))
     )
     ctx.count(AbroadCounts.outside_horizon, int(outside.sum()))
+    last = np.where(rows.present("valid_to"), rows.valid_to, NEVER)
+    outside = (rows.valid_from < life[0]) | (last > life[1]) | (last < rows.valid_from)
+    ctx.count(AbroadCounts.outside_life, int(outside.sum()))
     start = run_starts(rows.device_id, rows.ip_type)
     each = np.diff(np.append(start, len(rows)))
     most = integers(ctx, "ip_type", ctx.params.ip_abroad_prior_6A.links_per_device)
@@ -68,6 +74,10 @@ def abroad_checks(ctx: Context, totals: Totals) -> list[Check]:
         "days of links abroad": (
             seen.outside_horizon,
             "links that do not meet the horizon, or end before it",
+        ),
+        "links inside the life of their device": (
+            seen.outside_life,
+            "links of devices before their first or after their last day",
         ),
         "links abroad of a device": (seen.above_cap, "devices above ip_abroad_prior_6A.links_per_device"),
     }

@@ -51,6 +51,8 @@ class Owned:
         country: int16, never falling.
         address: uint64: field `device` of its address.
         cell: uint64: field `party_cell` of its address.
+        first: int64: first day of its use.
+        last: int64: last day of its use, far away where it goes on.
     """
 
     owner: Array
@@ -58,6 +60,8 @@ class Owned:
     country: Array
     address: Array
     cell: Array
+    first: Array
+    last: Array
 
 
 def asked_abroad(ctx: Context) -> Array:
@@ -83,7 +87,8 @@ def links_abroad(ctx: PartitionContext, cells: Cells, devices: Owned, span: tupl
     horizon, law = life_span(ctx.params.scenario_horizon_5A), ctx.params.ip_abroad_prior_6A
     trip = words(ctx, JOURNEY, party_rank=cells.rank, party_cell=cells.entity[cells.of_party])
     travels = travel_kinds(ctx)
-    counts = _counts(ctx, devices, trip[0], asked_abroad(ctx), span)
+    there = _there(ctx, devices, (trip[3], trip[4]), horizon)
+    counts = _counts(ctx, devices, trip[0], asked_abroad(ctx), span, there)
     flat = counts.ravel()
     some = np.flatnonzero(flat)
     entry, _ = ctx.kernels.expand_rows(offset=prefix(flat[some]), dims={"m": int(flat.sum())})
@@ -108,11 +113,19 @@ def links_abroad(ctx: PartitionContext, cells: Cells, devices: Owned, span: tupl
     home = devices.country[device]
     where = destinations_of(ctx, np.unique(devices.country))
     country = where.countries(ctx, x[0], home, journey) if len(home) else home.astype(np.int64)
-    first, days = np.zeros(len(home), dtype=np.int64), np.zeros(len(home), dtype=np.int64)
+    final = np.int64(horizon.first_day + horizon.days - 1)
+    begin, stop = np.full(len(home), horizon.first_day, dtype=np.int64), np.full(len(home), final)
+    begin[left] = np.maximum(begin[left], devices.first[device[left]])
+    stop[left] = np.minimum(stop[left], devices.last[device[left]])
+    first, last = np.zeros(len(home), dtype=np.int64), np.zeros(len(home), dtype=np.int64)
     for mine, how_long in ((journey, law.journey), (~journey, law.exit_days)):
         rows = np.flatnonzero(mine)
-        days[rows] = _days(ctx, x[2][rows], how_long)
-        first[rows] = _first_day(ctx, x[3][rows], days[rows], horizon)
+        days = _days(ctx, x[2][rows], how_long)
+        first[rows] = _first_day(ctx, x[3][rows], days, begin[rows], stop[rows])
+        last[rows] = first[rows] + days - 1
+    # Exits are the device's own; a journey is made with devices that are there for all of it.
+    first[left] = np.maximum(first[left], devices.first[device[left]])
+    last[left] = np.minimum(last[left], devices.last[device[left]])
     return Frame(
         {
             "device": device,
@@ -121,9 +134,30 @@ def links_abroad(ctx: PartitionContext, cells: Cells, devices: Owned, span: tupl
             "metro_id": where.metros(ctx, x[1], country),
             "abroad_number": number.astype(np.uint64),
             "valid_from": first.astype(np.int32),
-            "valid_to": (first + days - 1).astype(np.int32),
+            "valid_to": last.astype(np.int32),
         }
     )
+
+
+def _there(ctx: Context, devices: Owned, x: tuple[Array, Array], horizon: Horizon) -> Array:
+    """Whether a device is in use on all days of its owner's journey: bool, one a device.
+
+    Args:
+        ctx: Context.
+        devices: Devices.
+        x: uint64, one a party each: words of days and first day of the journey.
+        horizon: Days of the world.
+    """
+    law, final = ctx.params.ip_abroad_prior_6A.journey, np.int64(horizon.first_day + horizon.days - 1)
+    found = np.ones(len(devices.owner), dtype=np.bool_)
+    # Whoever was in use before any journey and is to the end was there.
+    rows = np.flatnonzero((devices.first > horizon.first_day - int(law.most)) | (devices.last <= final))
+    owner = devices.owner[rows]
+    days = _days(ctx, x[0][owner], law)
+    begin, stop = np.full(len(rows), horizon.first_day, dtype=np.int64), np.full(len(rows), final)
+    first = _first_day(ctx, x[1][owner], days, begin, stop)
+    found[rows] = (devices.first[rows] <= first) & (first + days - 1 <= devices.last[rows])
+    return found
 
 
 def _days(ctx: Context, x: Array, law: Params) -> Array:
@@ -133,15 +167,17 @@ def _days(ctx: Context, x: Array, law: Params) -> Array:
     return days
 
 
-def _first_day(ctx: Context, x: Array, days: Array, horizon: Horizon) -> Array:
-    """First day of a span of `days` that meets the horizon: int64, each equally likely."""
-    later = ctx.kernels.bounded_integer(x=x, bound=(days + horizon.days - 1).astype(np.uint64))
-    first: Array = horizon.first_day - days + 1 + later.astype(np.int64)
+def _first_day(ctx: Context, x: Array, days: Array, begin: Array, stop: Array) -> Array:
+    """First day of a span of `days` that meets `begin` to `stop`: int64, each equally likely."""
+    later = ctx.kernels.bounded_integer(x=x, bound=(days + stop - begin).astype(np.uint64))
+    first: Array = begin - days + 1 + later.astype(np.int64)
     return first
 
 
-def _counts(ctx: PartitionContext, devices: Owned, x: Array, asked: Array, span: tuple[int, int]) -> Array:
-    """Links abroad of each device by kind: int64, devices x kinds."""
+def _counts(
+    ctx: PartitionContext, devices: Owned, x: Array, asked: Array, span: tuple[int, int], there: Array
+) -> Array:
+    """Links abroad of each device by kind: int64, devices x kinds; of journeys for those `there` alone."""
     law, prior = ctx.params.ip_abroad_prior_6A, ctx.params.ip_prior_6A
     travels = travel_kinds(ctx)
     affinity = matrix(ctx, "device_type", "ip_type", prior.affinity)
@@ -166,7 +202,7 @@ def _counts(ctx: PartitionContext, devices: Owned, x: Array, asked: Array, span:
             at = ctx.address(WISH, device=devices.address, party_cell=devices.cell, block=kind // 2)
             weight = ctx.kernels.gated_weight(x=block_at(ctx, at)[kind % 2], idle=idle, sigma=sigma)
             ctx.ledger(at, draws=1)
-        cap = np.where(taste > 0, most[kind], 0)
+        cap = np.where((taste > 0) & (there | ~travels[kind]), most[kind], 0)
         room = np.diff(
             np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(cap)))[offsets.astype(np.int64)]
         )

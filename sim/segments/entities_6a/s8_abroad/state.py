@@ -20,6 +20,7 @@ from sim.segments.entities_6a.s8_abroad.checks import (
 )
 from sim.segments.entities_6a.s8_abroad.law import ABROAD_LAW_NEEDS, Owned, links_abroad
 from sim.segments.entities_6a.s8_abroad.policy import ABROAD_POLICY_NEEDS, require_possible
+from sim.segments.entities_6a.tenure import NEVER
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Frame
@@ -63,7 +64,14 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Links abroad of the devices of a run of countries."""
     parties = ctx.load("s1_party_base_6A", part=part.index, columns=("party_id",))
-    columns = ("device_id", "device_type", "primary_party_id", "home_country_iso")
+    columns = (
+        "device_id",
+        "device_type",
+        "primary_party_id",
+        "home_country_iso",
+        "first_seen",
+        "last_seen",
+    )
     devices = ctx.load("s4_device_base_6A", part=part.index, columns=columns)
     mine = devices.take(np.flatnonzero(devices.present("primary_party_id")))
     first = parties.party_id[0] if len(parties) else np.uint64(1)
@@ -71,7 +79,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     summary = ctx.load("s1_party_summary_6A")
     cells = cells_of(ctx, summary, np.zeros((len(summary), 0), dtype=np.uint64), parties)
     address, cell = fields_of(ctx, mine, owner, cells)
-    owned = Owned(owner, mine.device_type, mine.home_country_iso, address, cell)
+    first_day, last = mine.first_seen.astype(np.int64), mine.last_seen.astype(np.int64)
+    last = np.where(mine.present("last_seen"), last, np.int64(NEVER))
+    owned = Owned(owner, mine.device_type, mine.home_country_iso, address, cell, first_day, last)
     links = links_abroad(ctx, cells, owned, span(part))
     last_day = life_span(ctx.params.scenario_horizon_5A)
     ended = links.valid_to < last_day.first_day + last_day.days
@@ -89,7 +99,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         },
         {"valid_to": ended},
     )
-    count_abroad(ctx, frame, len(parties))
+    count_abroad(ctx, frame, len(parties), (first_day[links.device], last[links.device]))
     return {"s8_links_abroad_6A": frame}
 
 
