@@ -87,6 +87,13 @@ TARGETS: list[tuple[str, str, Callable[[World], Value]]] = [
     ("8 daily CV of merchants > 5,000 a day", ".06-.10", lambda w: demand.merchant_cv(w, 5000, 10**12)),
     ("8 daily CV of merchants 60-200 a day", ".15-.20", lambda w: demand.merchant_cv(w, 60, 200)),
     (
+        "9 terminals a site",
+        "",
+        lambda w: w.figure("select count(*) / count(distinct site_id) from s4_site_terminals"),
+    ),
+    ("9 arrivals in person that name a terminal of their site", "1", demand.named_terminals),
+    ("9 share of the first of two terminals", ".625", demand.first_of_two),
+    (
         "10 neighbours by party id of one segment, over chance",
         "1",
         lambda w: people.runs(w, "s1_party_base", "party_id", "segment_id", "country_iso"),

@@ -161,3 +161,17 @@ def merchant_cv(w: World, low: int, high: int) -> Value:
             n / avg(n) over (partition by merchant_id, d % 7) r from m),
         s as (select merchant_id, stddev_samp(r) cv from k where mean between {low} and {high} group by all)
         select median(cv) from s""")
+
+
+def named_terminals(w: World) -> Value:
+    """Share of arrivals at sites, orders by mail or telephone apart, whose terminal stands there."""
+    return w.figure("""select count(t.terminal_id) / count(*) from arrival_events a
+        left join s4_site_terminals t on t.terminal_id = a.terminal_id and t.site_id = a.site_id
+        where a.site_id is not null and a.arrival_kind <> 'MOTO'""")
+
+
+def first_of_two(w: World) -> Value:
+    """Part of the arrivals at sites with two terminals that the first of them has."""
+    return w.figure("""with n as (select site_id from s4_site_terminals group by all having count(*) = 2)
+        select avg((t.terminal_no = 1)::int) from arrival_events
+        join s4_site_terminals t using (terminal_id) where t.site_id in (select site_id from n)""")

@@ -11,12 +11,12 @@ NONE = 0xFFFFFFFF
 
 @kernel
 def verify_routes(
-    row, virtual, site_id, site_present, edge_id, edge_present, primary, settlement, key_row, key_zone,
-    key_settlement, may_virtual, may_physical, site_first, site_count, edge_first, edge_count, member_id,
-    fault, member, error,
+    row, virtual, site_id, site_present, edge_id, edge_present, terminal_id, terminal_present, primary,
+    settlement, key_row, key_zone, key_settlement, may_virtual, may_physical, site_first, site_count,
+    edge_first, edge_count, member_id, till_first, till_count, till_id, fault, member, terminal, error,
 ):  # fmt: skip
     for i in rows(fault):
-        fault[i], member[i] = u8(1), u32(NONE)
+        fault[i], member[i], terminal[i] = u8(1), u32(NONE), u32(NONE)
         r = u64(row[i])
         if r == u64(NONE):
             continue
@@ -40,6 +40,19 @@ def verify_routes(
             bad |= u8(4)
         else:
             member[i] = u32(at)
+            tills, there = till_first[at], u64(till_count[at])
+            if there > length(till_id) or tills > length(till_id) - there:
+                report(error, i, ERRORS.OUT_OF_RANGE)
+                continue
+            has = terminal_present[i] != u8(0)
+            if has != (there != u64(0)):
+                bad |= u8(16)
+            elif has:
+                till = find_sorted(terminal_id[i], tills, tills + there, till_id)
+                if till == tills + there:
+                    bad |= u8(16)
+                else:
+                    terminal[i] = u32(till)
         settles = key_settlement[k] if online else key_zone[k]
         if primary[i] != key_zone[k] or settlement[i] != settles:
             bad |= u8(8)

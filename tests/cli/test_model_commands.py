@@ -170,6 +170,12 @@ SHOWN: tuple[tuple[str, str, str], ...] = (
     ("s3_count_summary_5B", "true", "5B.bucket_count"),
     ("arrival_events_5B", "is_virtual", "5B.arrival_place 5B.arrival_route"),
     (
+        "arrival_events_5B",
+        "terminal_id is not null",
+        "5B.arrival_place 5B.arrival_route 5B.arrival_terminal",
+    ),
+    ("arrival_events_5B", "arrival_kind = 'MOTO'", "5B.arrival_place 5B.arrival_route"),
+    (
         "s1_party_base_6A",
         "party_type = 'RETAIL'",
         "6A.household 6A.household_match 6A.home 6A.dwelling 6A.party_life 6A.party_profile",

@@ -39,11 +39,16 @@ def place_in_bucket(numbers, n):
 
 
 def route_arrivals(numbers, n):
-    """Arrivals in any order of their positions; keys that are always, never and sometimes virtual."""
+    """Arrivals in any order of their positions; keys that are always, never and sometimes virtual; places
+    with no terminal, one, and many.
+    """
     sources, keys, buckets = n // 3 + 1, 50, 24
     slots = numbers.mix(numbers.below(30, 2 * keys) + np.uint64(1), [1, 300])
     first = offsets(slots)
     places = int(first[-1])
+    tills = numbers.mix(numbers.below(5, places), [1, 70])
+    tills_from = offsets(tills)
+    terminals = int(tills_from[-1])
     return {
         "key": numbers.word(),
         "packed": (numbers.below(HOUR_US, n) << np.uint64(32)) | numbers.order(n),
@@ -64,6 +69,12 @@ def route_arrivals(numbers, n):
         "threshold": numbers.words(places),
         "alias": numbers.below(repeat(slots, slots), places),
         "place_id": numbers.words(places),
+        "till_key": numbers.word(),
+        "till_first": tills_from[:-1],
+        "till_slots": tills,
+        "till_threshold": numbers.words(terminals),
+        "till_alias": numbers.below(repeat(tills, tills), terminals),
+        "till_id": numbers.words(terminals),
         "bucket_start": numbers.mix(np.arange(buckets) * HOUR_US + EPOCH_US, [0, -HOUR_US, 2**62]),
     }, {}
 
@@ -137,7 +148,7 @@ def verify_arrivals(numbers, n):
 
 def verify_routes(numbers, n):
     """Arrivals at sites and edges of 40 keys, most of them right; count rows that do not exist, wrong ids,
-    flags and zones among them.
+    flags, terminals and zones among them.
     """
     keys, sources = 40, 90
     count = numbers.below(30, 2 * keys)
@@ -151,8 +162,18 @@ def verify_routes(numbers, n):
     for name, side in (("site_id", 0), ("edge_id", keys)):
         at = first[key + side] + numbers.below(np.maximum(count[key + side], np.uint64(1)), n)
         ids[name] = numbers.mix(member[np.minimum(at.astype(np.int64), len(member) - 1)], [0, 1, 2**64 - 1])
+    tills = numbers.below(4, len(member))
+    tills_from = offsets(tills)
+    terminal = np.arange(int(tills_from[-1]), dtype=np.uint64) * np.uint64(2**40 + 5)
+    wanted = np.where(virtual == np.uint64(1), ids["edge_id"], ids["site_id"])
+    place = np.minimum(wanted // np.uint64(2**40 + 3), np.uint64(len(member) - 1)).astype(np.int64)
+    mine = tills_from[place] + numbers.below(np.maximum(tills[place], np.uint64(1)), n)
+    ids["terminal_id"] = numbers.mix(
+        terminal[np.minimum(mine.astype(np.int64), len(terminal) - 1)], [0, 1, 2**64 - 1]
+    )
     zone, settlement = numbers.below(5, keys), numbers.below(5, keys)
     return ids | {
+        "terminal_present": numbers.mix((tills[place] > np.uint64(0)).astype(np.uint64), [0, 1, 255]),
         "row": numbers.mix(row, [2**32 - 1]),
         "virtual": numbers.mix(virtual, [255]),
         "site_present": numbers.mix(np.uint64(1) - virtual, [0, 1, 255]),
@@ -169,6 +190,9 @@ def verify_routes(numbers, n):
         "edge_first": first[keys:-1],
         "edge_count": count[keys:],
         "member_id": member,
+        "till_first": tills_from[:-1],
+        "till_count": tills,
+        "till_id": terminal,
     }, {}
 
 

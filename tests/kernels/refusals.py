@@ -258,6 +258,15 @@ def _(given, dims, at):
         given["threshold"][first : first + slots] = 0
 
 
+@breaks("route_arrivals", "TILL_OUT_OF_RANGE")
+def _(given, dims, at):
+    """Every place of the arrival's key has more terminals than there are; alias tables are left alone."""
+    key = int(given["key_row"][int(given["row"][int(given["packed"][at] & np.uint64(2**32 - 1))])])
+    for side in ("site", "edge"):
+        first, slots = int(given[f"{side}_first"][key]), int(given[f"{side}_slots"][key])
+        given["till_slots"][first : first + slots] = len(given["till_id"]) + 1
+
+
 @breaks("utc_surface", "WRONG_LENGTH")
 def _(given, dims, at):
     dims["n"] += 1

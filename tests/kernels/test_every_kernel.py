@@ -64,6 +64,7 @@ WRAPPING = [
     ("hour_mass", {"label_start": 2**64 - 1}), ("local_surface", {"grid_start": 2**64 - 1}),
     ("utc_surface", {"map_start": 2**64 - 1}), ("alias_pick", {"start": 2**64 - 1}),
     ("route_arrivals", {"site_first": 2**64 - 1, "edge_first": 2**64 - 1}),
+    ("route_arrivals", {"till_first": 2**64 - 1}), ("verify_routes", {"till_first": 2**64 - 1}),
 ]  # fmt: skip
 
 

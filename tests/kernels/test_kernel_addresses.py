@@ -82,10 +82,10 @@ def test_arrivals_are_placed_at_their_address(key, rows):
 
 
 @QUICK
-@given(key=WORD, rows=ROWS)
-def test_arrivals_are_routed_at_their_address(key, rows):
+@given(key=WORD, till_key=WORD, rows=ROWS)
+def test_arrivals_are_routed_at_their_address(key, till_key, rows):
     """The high bits of the first word choose one of 64 places,
-    the highest bit of the second a site or an edge.
+    the highest bit of the second a site or an edge, those of a third one of 64 terminals.
     """
     bucket, rank, entity = (
         np.array(column, kind)
@@ -112,9 +112,20 @@ def test_arrivals_are_routed_at_their_address(key, rows):
         "threshold": np.full(2 * SLOTS, FULL),
         "alias": np.tile(np.arange(SLOTS), 2),
         "place_id": np.arange(2 * SLOTS),
+        "till_key": till_key,
+        "till_first": np.zeros(2 * SLOTS),
+        "till_slots": np.repeat([SLOTS, 0], SLOTS),
+        "till_threshold": np.full(SLOTS, FULL),
+        "till_alias": np.arange(SLOTS),
+        "till_id": np.arange(SLOTS) + 1,
         "bucket_start": np.zeros(BUCKETS),
     }
-    _, _, virtual, site, edge, kind = made("route_arrivals", given_)
+    _, _, virtual, site, edge, terminal, kind = made("route_arrivals", given_)
+    (till,) = words_at(
+        "5B.arrival_terminal", till_key, bucket_index=bucket, arrival_rank=rank, demand_key=entity
+    )[:1]
+    at_till = np.where(virtual == 1, np.uint64(0), (till >> np.uint64(58)) + np.uint64(1))
+    assert terminal.tolist() == at_till.tolist()
     pick, coin = words_at("5B.arrival_route", key, bucket_index=bucket, arrival_rank=rank, demand_key=entity)
     assert virtual.tolist() == [int(each < 1 << 63) for each in coin.tolist()]
     assert kind.tolist() == [1 if x < 1 << 62 else 0 if x < 1 << 63 else 2 for x in coin.tolist()]

@@ -1,4 +1,4 @@
-"""Each arrival's instant, key, coin, place and kind."""
+"""Each arrival's instant, key, coin, place, terminal and kind."""
 
 from tests.reference._errors import RowError
 from tests.reference.philox_block import philox
@@ -9,7 +9,8 @@ ALWAYS = 2**64 - 1
 
 def route_arrivals(
     key, packed, row, rank, entity, bucket, key_row, virtual_below, recurring_below, site_kind, edge_kind,
-    recurring_kind, site_first, site_slots, edge_first, edge_slots, threshold, alias, place_id, bucket_start,
+    recurring_kind, site_first, site_slots, edge_first, edge_slots, threshold, alias, place_id, till_key,
+    till_first, till_slots, till_threshold, till_alias, till_id, bucket_start,
 ):  # fmt: skip
     out = []
     for i, word in enumerate(packed):
@@ -29,6 +30,15 @@ def route_arrivals(
         if slot >= slots:
             raise RowError(i, "ALIAS_OUT_OF_RANGE")
         place = place_id[first + slot]
+        begin, there, terminal = till_first[first + slot], till_slots[first + slot], 0
+        if there:
+            if begin + there > len(till_id):
+                raise RowError(i, "TILL_OUT_OF_RANGE")
+            till = philox(till_key, (bucket[r] << 32 | rank[position], entity[r]))[0]
+            till = pick_slot(till, begin, there, till_threshold, till_alias)
+            if till >= there:
+                raise RowError(i, "TILL_OUT_OF_RANGE")
+            terminal = till_id[begin + till]
         out.append(
             (
                 bucket_start[bucket[r]] + offset,
@@ -36,7 +46,8 @@ def route_arrivals(
                 int(online),
                 0 if online else place,
                 place if online else 0,
+                terminal,
                 kind,
             )
         )
-    return tuple([item[part] for item in out] for part in range(6))
+    return tuple([item[part] for item in out] for part in range(7))

@@ -133,7 +133,8 @@ def test_counters_after_are_counters_before_and_the_blocks(eventful: Path) -> No
 
 
 def test_events_name_the_rows_they_made(eventful: Path) -> None:
-    """5B: every count row's arrivals are one event of two streams, at the bucket's address;
+    """5B: every count row's arrivals are one event of two streams, and of a third where its key has tills, at
+    the bucket's address;
     every key with demand drew its count.
     """
     world = cw.open(eventful)
@@ -141,6 +142,16 @@ def test_events_name_the_rows_they_made(eventful: Path) -> None:
     for scenario in world.scenarios:
         counts = world.table("s3_bucket_counts_5B", scenario).to_arrow([*names, "count_n"])
         made = {tuple(row[name] for name in names): row["count_n"] for row in counts.to_pylist()}
+        tills = {row["merchant_id"] for row in world["s4_site_terminals_2B"].to_arrow().to_pylist()}
+        sold = {
+            tuple(row[name] for name in names[:4])
+            for row in world.table("merchant_zone_profile_5A").to_arrow().to_pylist()
+            if row["merchant_id"] in tills and row["virtual_share"] < 1.0
+        }
+        events = world.table(event_dataset("5B.arrival_terminal"), scenario).to_arrow().to_pylist()
+        at_tills = {key: many for key, many in made.items() if key[:4] in sold}
+        assert {tuple(row[name] for name in names): row["entities"] for row in events} == at_tills
+        assert all(row["draws"] == row["entities"] for row in events)
         for stream in ("5B.arrival_place", "5B.arrival_route"):
             events = world.table(event_dataset(stream), scenario).to_arrow().to_pylist()
             assert {tuple(row[name] for name in names): row["entities"] for row in events} == made

@@ -88,6 +88,45 @@ def kind_of(name, of, **where):
     return change
 
 
+def _row(columns, valid, **wanted):
+    """First row of which that is so; `till` says whether it has a terminal."""
+    found = valid["terminal_id"] == wanted.pop("till")
+    for name, value in wanted.items():
+        found = found & (columns[name] == value)
+    return np.flatnonzero(found)[0]
+
+
+def other_till(columns, valid):
+    """A terminal of another site."""
+    row = _row(columns, valid, till=True)
+    there = valid["terminal_id"] & (columns["site_id"] != columns["site_id"][row])
+    columns["terminal_id"][row] = columns["terminal_id"][np.flatnonzero(there)[0]]
+    return columns, valid
+
+
+def till_lost(columns, valid):
+    """None where the site has some."""
+    row = _row(columns, valid, till=True)
+    columns["terminal_id"][row], valid["terminal_id"][row] = 0, False
+    return columns, valid
+
+
+def _till_at(columns, valid, **wanted):
+    row = _row(columns, valid, till=False, **wanted)
+    columns["terminal_id"][row] = columns["terminal_id"][_row(columns, valid, till=True)]
+    valid["terminal_id"][row] = True
+    return columns, valid
+
+
+def till_at_edge(columns, valid):
+    return _till_at(columns, valid, is_virtual=True)
+
+
+def till_for_orders(columns, valid):
+    """At a site that sells by telephone."""
+    return _till_at(columns, valid, is_virtual=False)
+
+
 def code(kind):
     return vocabularies()["arrival_kind"].index(kind)
 
@@ -134,6 +173,10 @@ def later(columns):
         (other_place, "not a member"),
         (set_row("tzid_primary", 100, 300), "wrong zone"),
         (set_row("tzid_settlement", 100, 299), "wrong zone"),
+        (other_till, "wrong terminal"),
+        (till_lost, "wrong terminal"),
+        (till_at_edge, "wrong terminal"),
+        (till_for_orders, "wrong terminal"),
         (kind_of("MIT_RECURRING", "CIT", is_virtual=False), "wrong arrival_kind"),
         (kind_of("MOTO", "CIT", is_virtual=True), "wrong arrival_kind"),
         (kind_of("CIT", "MOTO"), "wrong arrival_kind"),
@@ -163,6 +206,13 @@ def one_place_an_hour(columns, valid):
     return columns | {name: columns[name][head] for name in ("site_id", "edge_id")}, valid
 
 
+def first_till(columns, valid):
+    """Every arrival of a site at one of its terminals: only weights are wrong."""
+    _, first, inverse = np.unique(columns["site_id"], return_index=True, return_inverse=True)
+    head = first[inverse.reshape(-1)]
+    return columns | {"terminal_id": columns["terminal_id"][head]}, valid
+
+
 def first_of_the_key(columns, valid):
     """Every arrival of a key at one place."""
     key = np.stack(
@@ -189,6 +239,10 @@ def test_one_pick_an_hour_is_found(audited):
 
 def test_ignored_weights_are_found(audited):
     assert {"chi-square places", "entropy places in a bucket"} <= audit(audited, first_of_the_key)
+
+
+def test_one_till_a_site_is_found(audited):
+    assert audit(audited, first_till) == {"chi-square terminals"}
 
 
 def test_squeezed_hours_are_found(audited):
@@ -311,6 +365,8 @@ def test_arrival_and_group_checks_turn_red():
         "ledger 5B.arrival_route",
     }
     assert red({"rng.5B.arrival_route.draws": 1}) == {"ledger 5B.arrival_route"}
+    assert 0 < totals["till_draws"] < totals["arrivals"]
+    assert red({"till_draws": totals["till_draws"] + 1}) == {"ledger 5B.arrival_terminal"}
     totals, red = totals_of("5B.S1", count=60, days=2)
     assert red({"groups.baseline": 0}) == {"groups baseline"}
     assert red({"largest.baseline": totals["keys.baseline"]}) == {"largest group baseline"}

@@ -128,6 +128,8 @@ def route_case(seed, arrivals=60):
     keys, sources = int(rng.integers(1, 5)), len(place["entity"])
     sizes = rng.integers(1, 9, 2 * keys)
     offset, _, threshold, alias = tables(rng, sizes)
+    tills = rng.integers(1, 4, len(alias))
+    till_from, _, till_threshold, till_alias = tables(rng, tills)
     return rng, {
         "key": place["key"],
         "packed": (rng.integers(0, 3_600_000_000, arrivals).astype(np.uint64) << np.uint64(32))
@@ -149,12 +151,18 @@ def route_case(seed, arrivals=60):
         "threshold": threshold,
         "alias": alias,
         "place_id": u64(rng, len(alias)),
+        "till_key": int(u64(rng, 1)[0]),
+        "till_first": till_from[:-1],
+        "till_slots": tills * rng.integers(0, 2, len(alias)),
+        "till_threshold": till_threshold,
+        "till_alias": till_alias,
+        "till_id": u64(rng, len(till_alias)),
         "bucket_start": np.arange(5) * 3_600_000_000 + 1_767_571_200_000_000,
     }
 
 
 @CASES
-@given(SEED, st.sampled_from(["", "table", "beyond", "row", "key", "position"]))
+@given(SEED, st.sampled_from(["", "table", "beyond", "row", "key", "tills", "position"]))
 def test_route_arrivals(seed, broken):
     rng, values = route_case(seed)
     if broken == "table":
@@ -166,6 +174,8 @@ def test_route_arrivals(seed, broken):
         values["row"][rng.integers(0, 60)] = 99
     elif broken == "key":
         values["key_row"][0] = 99
+    elif broken == "tills":
+        values["till_slots"][:] = len(values["till_id"]) + 1
     elif broken:
         values["packed"][3] |= np.uint64(0xFFFFFFFF)
     check("route_arrivals", values)
@@ -192,6 +202,7 @@ def test_routes_inside_one_merchant_hour_follow_the_weights():
         "edge_slots": [0],
     }
     values |= {"threshold": threshold, "alias": alias, "place_id": np.arange(9)}
+    values |= {"till_first": np.zeros(9), "till_slots": np.zeros(9)}
     (_, _, virtual, site, *_), refused = call("route_arrivals", values)
     assert refused is None and not virtual.any()
     found, expected = np.bincount(site.astype(int), minlength=9), 40_000 * weight / weight.sum()
@@ -224,9 +235,15 @@ def test_coin_and_pick_are_independent():
         "edge_slots": [2],
     }
     values |= {"threshold": even[0], "alias": even[1], "place_id": [0, 1, 0, 1]}
-    (_, _, virtual, site, edge, _), _ = call("route_arrivals", values)
-    cells = np.bincount(virtual.astype(int) * 2 + np.where(virtual, edge, site).astype(int), minlength=4)
+    values |= {"till_first": np.zeros(4), "till_slots": np.full(4, 2), "till_id": [1, 2]}
+    values |= {"till_threshold": even[0][:2], "till_alias": even[1][:2]}
+    (_, _, virtual, site, edge, terminal, _), _ = call("route_arrivals", values)
+    picked = virtual.astype(int) * 2 + np.where(virtual, edge, site).astype(int)
+    cells = np.bincount(picked, minlength=4)
     assert ((cells - 10_000) ** 2 / 10_000).sum() < 30.7
+    # With either of two even terminals: eight cells of 5,000, below 40.5 (1e-6).
+    cells = np.bincount(picked * 2 + terminal.astype(int) - 1, minlength=8)
+    assert ((cells - 5_000) ** 2 / 5_000).sum() < 40.5
 
 
 @CASES
@@ -318,18 +335,22 @@ def test_verify_arrivals(seed):
 
 
 @CASES
-@given(SEED, st.sampled_from(["", "row", "key", "list"]))
+@given(SEED, st.sampled_from(["", "row", "key", "tills", "list"]))
 def test_verify_routes(seed, broken):
     rng = np.random.default_rng(seed)
     n, keys = 40, 3
     lists = [np.unique(rng.integers(0, 9, 5)) for _ in range(2 * keys)]
     offset = offsets([len(own) for own in lists])
     size = np.array([len(own) for own in lists])
-    flags = ("virtual", "site_present", "edge_present")
+    members = int(size.sum())
+    tills = [np.unique(rng.integers(0, 5, rng.integers(0, 4))) for _ in range(members)]
+    many = np.array([len(own) for own in tills])
+    flags = ("virtual", "site_present", "edge_present", "terminal_present")
     values = {name: rng.integers(0, 2, n) for name in flags} | {
         "row": rng.choice([0, 1, 2, 3, 2**32 - 1], n, p=[0.24] * 4 + [0.04]),
         "site_id": rng.integers(0, 9, n),
         "edge_id": rng.integers(0, 9, n),
+        "terminal_id": rng.integers(0, 5, n),
         "primary": rng.integers(0, 2, n),
         "settlement": rng.integers(0, 2, n),
         "key_row": rng.integers(0, keys, 4),
@@ -342,11 +363,16 @@ def test_verify_routes(seed, broken):
         "edge_first": offset[keys:-1],
         "edge_count": size[keys:],
         "member_id": np.concatenate(lists),
+        "till_first": offsets(many)[:-1],
+        "till_count": many,
+        "till_id": np.concatenate(tills),
     }
     if broken == "row":
         values["row"][0] = 4
     elif broken == "key":
         values["key_row"][:] = 3
+    elif broken == "tills":
+        values["till_count"][:] = 99
     elif broken:
         values["site_count"][:] = 99
     check("verify_routes", values)

@@ -19,6 +19,7 @@ from sim.state.frames import Frame
 from sim.state.params import Params
 from sim.state.totals import Totals
 from tests.states.memory_world import ROOT, ScenarioStore, config, contracts, merchants, sites, vocabularies
+from tests.states.terminal_world import site_terminals
 from tests.totals import totals_of
 
 KEY = ("merchant_id", "legal_country_iso", "tzid", "channel_group")
@@ -198,6 +199,7 @@ def build(
         "edge_catalogue_3B": edges,
         "edge_alias_3B": _tables(edges, "country_iso", "edge_id", edges.weight_q),
         "virtual_settlement_3B": settlement,
+        "s4_site_terminals_2B": site_terminals(catalogue, where, zones, seed + 2),
         "tz_timetable_cache": timetable(),
         "merchant_zone_profile_5A": profile,
         "merchant_supplied_1A": nothing_supplied(),

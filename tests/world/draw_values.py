@@ -17,9 +17,11 @@ import numpy as np
 from sim.backends import get_backend
 from sim.recipes.drawn import position
 from sim.recipes.entities import id_of
+from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.land import on_land
 from sim.recipes.months import month_of_day
 from sim.recipes.places import country_letters, world_places
+from sim.recipes.tables import build_alias
 from sim.rng import block
 from sim.segments.arrivals_5b import s3_bucket_counts
 from sim.segments.arrivals_5b.clock import clock_of
@@ -588,6 +590,23 @@ def _arrival_route(case: Case) -> tuple[Array, Array]:
     )
 
 
+def _arrival_terminal(case: Case) -> tuple[Array, Array]:
+    """Terminal of an arrival: of those of its site, in their order, by their shares."""
+    terminals = case.ctx.load("s4_site_terminals_2B")
+    offsets = run_offsets(terminals.site_id)
+    tables = build_alias(case.ctx, offsets, terminals.weight_q)
+    site = position(terminals.site_id[offsets[:-1].astype(np.int64)], case.fields.site_id)
+    slot = KERNELS.alias_pick(
+        x=case.word,
+        start=offsets[site],
+        size=run_lengths(offsets)[site].astype(np.uint32),
+        threshold=tables.threshold,
+        alias=tables.alias,
+    )
+    row = (offsets[site] + slot.astype(np.uint64)).astype(np.int64)
+    return terminals.terminal_id[row], case.fields.terminal_id
+
+
 def _household(case: Case) -> tuple[Array, Array]:
     """In the order of the race, people fill the households of their country from the largest on."""
     key = race_keys(case.ctx, case.word, case.fields.segment_id)
@@ -853,6 +872,7 @@ VALUES: dict[tuple[str, str], Callable[[Case], tuple[Array, Array]]] = {
     ("s3_bucket_counts_5B", "5B.bucket_count"): _bucket_count,
     ("arrival_events_5B", "5B.arrival_place"): _arrival_place,
     ("arrival_events_5B", "5B.arrival_route"): _arrival_route,
+    ("arrival_events_5B", "5B.arrival_terminal"): _arrival_terminal,
     ("s1_party_base_6A", "6A.household"): _household,
     ("s1_party_base_6A", "6A.home"): _home,
     ("s1_party_base_6A", "6A.home_again"): _home_again,

@@ -161,6 +161,15 @@ def _arrivals(ctx: Context, part: Partition, rows: Frame) -> Frame:
     )
 
 
+def _at_tills(ctx: Context, part: Partition, rows: Frame) -> Frame:
+    """Arrivals at terminals."""
+    here = np.flatnonzero(rows.present("terminal_id"))
+    if len(here) == 0:
+        return at(rows, here)
+    found = _arrivals(ctx, part, rows.take(here))
+    return found.with_columns(row=here[found.row])
+
+
 _FIELD, _REALISED = "s2_latent_field_5B", "s2_realised_intensity_5B"
 _COUNTRY, _METRO, _MERCHANT = "s2_country_day_5B", "s2_metro_day_5B", "s2_merchant_day_5B"
 _ZONE = "s2_zone_day_5B"
@@ -178,6 +187,7 @@ _PLACE = (
     Word(0, CHOICE, "slot of the bucket, by the minute-of-hour profile"),
     Word(1, INTEGER, "microseconds into the slot", below="slot"),
 )
+_TILL = (Word(0, CHOICE, "terminal_id, of those of its site by their shares of the work", "terminal_id"),)
 _ROUTE = (
     Word(0, CHOICE, "site_id or edge_id, by the alias table of its key"),
     Word(1, CHOICE, "is_virtual, for keys that have both; arrival_kind, whether it recurs"),
@@ -209,6 +219,7 @@ _DRAWS = (
     ),
     Drawn(_ARRIVALS, "5B.arrival_place", _PLACE, _arrivals),
     Drawn(_ARRIVALS, "5B.arrival_route", _ROUTE, _arrivals),
+    Drawn(_ARRIVALS, "5B.arrival_terminal", _TILL, _at_tills),
 )
 
 _KEY = {name: name for name in KEY}

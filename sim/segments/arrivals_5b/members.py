@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.recipes.groups import run_of_row, run_offsets
+from sim.recipes.groups import run_lengths, run_of_row, run_offsets
+from sim.recipes.join import match
 from sim.segments.arrivals_5b.keys import table_of_key
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame, concat
 from sim.state.refuse import refuse
 
+TERMINALS = "s4_site_terminals_2B"
 _SITE = {
     "merchant_id": "merchant_id",
     "country": "legal_country_iso",
@@ -33,7 +35,12 @@ _EDGE = {
 }
 
 MEMBERS_NEEDS = Needs(
-    reads={"edge_catalogue_3B": ROW_LEVEL, "s1_site_weights_2B": ROW_LEVEL, "site_timezones": ROW_LEVEL}
+    reads={
+        "edge_catalogue_3B": ROW_LEVEL,
+        "s1_site_weights_2B": ROW_LEVEL,
+        TERMINALS: ROW_LEVEL,
+        "site_timezones": ROW_LEVEL,
+    }
 )
 
 
@@ -49,6 +56,11 @@ class Members:
         sites: How many members are sites.
         site_first, edge_first: uint64, one a key: first member.
         site_count, edge_count: uint32, one a key: members; 0 where the key has none.
+        till_first: uint64, p: first terminal of a member.
+        till_count: uint32, p: its terminals; 0 where it has none.
+        till_id: uint64, t: terminals, ascending within a member.
+        till_weight: uint64, t.
+        till_offsets: uint64: terminals of each site.
     """
 
     id: Array
@@ -60,6 +72,11 @@ class Members:
     site_count: Array
     edge_first: Array
     edge_count: Array
+    till_first: Array
+    till_count: Array
+    till_id: Array
+    till_weight: Array
+    till_offsets: Array
 
 
 def members_of(ctx: Context, part: Partition, keys: Frame) -> Members:
@@ -92,7 +109,24 @@ def members_of(ctx: Context, part: Partition, keys: Frame) -> Members:
         site_count,
         edge_first + shift,
         edge_count,
+        *_tills(ctx, part, both.id, len(site)),
     )
+
+
+def _tills(
+    ctx: Context, part: Partition, members: Array, sites: int
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Terminals of each member: first and how many; ids, weights, and offsets of all, by site and id."""
+    every = ctx.load(
+        TERMINALS, rows=tuple(part.spec[TERMINALS]), columns=("site_id", "terminal_id", "weight_q")
+    ).sort("site_id", "terminal_id")
+    offsets = run_offsets(every.site_id)
+    row, known = match(every.site_id[offsets[:-1].astype(np.int64)], members)
+    known &= np.arange(len(members)) < sites
+    first, many = np.zeros(len(members), dtype=np.uint64), np.zeros(len(members), dtype=np.uint32)
+    first[known] = offsets[row[known]]
+    many[known] = run_lengths(offsets)[row[known]].astype(np.uint32)
+    return first, many, every.terminal_id, every.weight_q, offsets
 
 
 def _sites(ctx: Context, part: Partition) -> Frame:

@@ -10,7 +10,7 @@ from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Each, Scalar
 from sim.state.frames import Array
 
-PICKS = ("places", "busiest hours", "slots of the hour", "slots from opening on")
+PICKS = ("places", "terminals", "busiest hours", "slots of the hour", "slots from opening on")
 
 
 class ChiSquareCounts(Counters):

@@ -68,6 +68,19 @@ def count_places(
     count_coin(ctx, "virtual", virtual_share, row[served], member[served] >= members.sites)
 
 
+def count_terminals(ctx: PartitionContext, terminal: Array, members: Members) -> None:
+    """Add terminals picked at each site against their weights.
+
+    Args:
+        ctx: Context of 5B.S5.
+        terminal: uint32: terminal of each arrival; 2**32 - 1 where there is none.
+        members: Sites with their terminals.
+    """
+    least = float(ctx.params.realism_gates_5B.routing.least_expected)
+    tally = np.bincount(terminal[terminal != NONE], minlength=len(members.till_id))
+    count_chi_square(ctx, "terminals", tally, members.till_weight, members.till_offsets, least)
+
+
 def _count_busiest(
     ctx: PartitionContext, counts: Frame, picks: Array, members: Members, least: float
 ) -> None:

@@ -1,4 +1,7 @@
-"""Where a key's arrivals can go: its coin, its site table, its edge table; and of what kind they are then."""
+"""Where a key's arrivals can go: its coin, its tables of sites and edges, and the terminals of each site.
+
+Of what kind an arrival is follows from where it went.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.ground.errors import ValidationError
+from sim.recipes.groups import run_lengths, run_offsets
+from sim.recipes.join import match
+from sim.recipes.tables import ALIAS_BUILD_NEEDS, build_alias
 from sim.segments.arrivals_5b.keys import settlement_of_key, show, table_of_key
 from sim.segments.arrivals_5b.kinds import KINDS, KINDS_NEEDS, kind_at_sites
 from sim.segments.arrivals_5b.open_parts import OpenParts
@@ -16,22 +22,37 @@ from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame
 from sim.state.refuse import refuse
 
+TERMINALS = "s4_site_terminals_2B"
+TILL = "5B.arrival_terminal"
 ALWAYS = np.uint64(0xFFFFFFFFFFFFFFFF)
 _COIN_BITS = 53  # a float64 share has no more; the other bits of the threshold are 0
 
 ROUTES_NEEDS = Needs(
-    reads={"edge_alias_3B": ROW_LEVEL, "s2_alias_2B": ROW_LEVEL, "virtual_settlement_3B": ROW_LEVEL},
+    reads={
+        "edge_alias_3B": ROW_LEVEL,
+        "s2_alias_2B": ROW_LEVEL,
+        TERMINALS: ROW_LEVEL,
+        "virtual_settlement_3B": ROW_LEVEL,
+    },
     config=("arrival_routing_policy_5B",),
-    uses=(KINDS_NEEDS,),
+    streams=(TILL,),
+    uses=(ALIAS_BUILD_NEEDS, KINDS_NEEDS),
 )
 
 
 @dataclass(frozen=True)
 class Routes:
-    """Arguments of kernel `route_arrivals` for keys and places, and each key's settlement zone (int16)."""
+    """Where arrivals of a partition's keys go.
+
+    Attributes:
+        arguments: Those of kernel `route_arrivals` for keys, places and terminals.
+        settlement: int16, one a key: settlement zone.
+        tills: bool, one a key: whether its sites have terminals, which its arrivals draw.
+    """
 
     arguments: Mapping[str, Array | int]
     settlement: Array
+    tills: Array
 
 
 def coin_of(share: Array) -> Array:
@@ -110,8 +131,38 @@ def routes_of(
         "threshold": np.concatenate([site.threshold, edge.threshold]),
         "alias": np.concatenate([site.alias_slot, edge.alias_slot]),
         "place_id": np.concatenate([site.site_id, edge.edge_id]),
+        **_terminals(ctx, part, site.site_id, len(edge)),
     }
-    return Routes(arguments, settlement)
+    # A merchant takes cards at all of its sites or at none.
+    has = np.zeros(len(keys), dtype=np.bool_)
+    sold = np.flatnonzero((site_slots > 0) & (coin != ALWAYS))
+    has[sold] = arguments["till_slots"][site_first[sold].astype(np.int64)] > 0  # type: ignore[index]
+    return Routes(arguments, settlement, has)
+
+
+def _terminals(ctx: PartitionContext, part: Partition, site_id: Array, edges: int) -> dict[str, Array | int]:
+    """Arguments of kernel `route_arrivals` for terminals: tables by site, those of places, sites first."""
+    columns = ("site_id", "terminal_id", "weight_q")
+    every = ctx.load(TERMINALS, rows=tuple(part.spec[TERMINALS]), columns=columns)
+    offsets = run_offsets(every.site_id)  # terminals of a site are adjacent
+    tables = build_alias(ctx, offsets, every.weight_q)
+    first = offsets[:-1].astype(np.int64)
+    order = np.argsort(every.site_id[first], kind="stable")
+    row, known = match(every.site_id[first][order], site_id)
+    none = np.zeros(edges, dtype=np.uint64)
+    begins, many = np.zeros(len(site_id), dtype=np.uint64), np.zeros(len(site_id), dtype=np.uint64)
+    if len(order):
+        mine = order[row]
+        begins[known] = offsets[mine[known]]
+        many[known] = run_lengths(offsets)[mine[known]].astype(np.uint64)
+    return {
+        "till_key": ctx.stream(TILL),
+        "till_first": np.concatenate([begins, none]),
+        "till_slots": np.concatenate([many, none]).astype(np.uint32),
+        "till_threshold": tables.threshold,
+        "till_alias": tables.alias,
+        "till_id": every.terminal_id,
+    }
 
 
 def _require(ctx: Context, keys: Frame, rows: Array, lost: Array, code: str, lacks: str, why: str) -> None:

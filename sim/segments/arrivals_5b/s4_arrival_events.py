@@ -2,9 +2,9 @@
 
 Instant: a slot by the class's minute-of-hour profile on the zone's clock, uniform inside the slot; in an hour
 in which sites open or close, one of the slots that are open, each as likely. Place: the
-key's own coin says site or edge, the key's own alias table says which. The lower part of the coin
-of arrivals at edges says which of them recur. Arrivals are put in time order inside
-each (merchant, bucket); buckets are in order already.
+key's own coin says site or edge, the key's own alias table says which, and at a site that of its terminals
+says at which of them. The lower part of the coin of arrivals at edges says which of them recur. Arrivals are
+put in time order inside each (merchant, bucket); buckets are in order already.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sim.segments.arrivals_5b.day_sums import day_summary
 from sim.segments.arrivals_5b.keys import KEY, KEYS_NEEDS, key_of_row
 from sim.segments.arrivals_5b.open_parts import CLOCKS, HOURS, OPEN_PARTS_NEEDS, OpenParts, open_parts
 from sim.segments.arrivals_5b.profiles import PROFILES_NEEDS, Profiles, profiles_of
-from sim.segments.arrivals_5b.routes import ROUTES_NEEDS, Routes, routes_of
+from sim.segments.arrivals_5b.routes import ROUTES_NEEDS, TERMINALS, TILL, Routes, routes_of
 from sim.segments.arrivals_5b.slices import SLICES_NEEDS, cut, days_with_arrivals, merchants_of, spec_of
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
@@ -40,7 +40,10 @@ class Counts(Counters):
     arrivals = Scalar()
     planned = Scalar()
     virtual = Scalar()
+    till_draws = Scalar()
 
+
+PLACE, ROUTE = "5B.arrival_place", "5B.arrival_route"
 
 STATE = State(
     id="5B.S4",
@@ -54,10 +57,11 @@ STATE = State(
         "s2_alias_2B": ROW_LEVEL,
         "edge_alias_3B": ROW_LEVEL,
         "virtual_settlement_3B": ROW_LEVEL,
+        TERMINALS: ROW_LEVEL,
     },
     config=("arrival_placement_policy_5B",),
     writes=("arrival_events_5B", "s4_arrival_summary_5B"),
-    streams=("5B.arrival_place", "5B.arrival_route"),
+    streams=(PLACE, ROUTE, TILL),
     kernels=("expand_rows", "label_arrivals", "place_in_bucket", "route_arrivals"),
     per_scenario=True,
     resident=True,
@@ -78,6 +82,7 @@ _SOURCES = (
     "s2_alias_2B",
     "edge_alias_3B",
     "virtual_settlement_3B",
+    TERMINALS,
     CLOCKS,
     HOURS,
 )
@@ -180,13 +185,19 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     # A count row's arrivals have consecutive ranks, hence consecutive counters.
     names = counts.select(*KEY, "bucket_index")
-    for stream in STATE.streams:
+    for stream in (PLACE, ROUTE):
         at = ctx.address(stream, bucket_index=counts.bucket_index, arrival_rank=0, demand_key=entity)
         ctx.ledger(at, entities=counts.count_n, scenario=part.scenario, names=dict(names.items()))
+    tills = np.flatnonzero(routes.tills[key_row])
+    sold = counts.take(tills)
+    at = ctx.address(TILL, bucket_index=sold.bucket_index, arrival_rank=0, demand_key=entity[tills])
+    ctx.ledger(at, entities=sold.count_n, scenario=part.scenario, names=dict(names.take(tills).items()))
     ctx.count(Counts.arrivals, total)
     ctx.count(Counts.planned, int(part.spec["arrivals"]))
     ctx.count(Counts.virtual, int(virtual.sum()))
     went = ctx.on_host(np.bincount(row[(packed[virtual] & _LOW).astype(np.int64)], minlength=len(counts)))
+    # Whoever went elsewhere drew a terminal that nobody asks for.
+    ctx.count(Counts.till_draws, int(events.present("terminal_id").sum()) + int(went[tills].sum()))
     return {
         "arrival_events_5B": events,
         "s4_arrival_summary_5B": day_summary(counts, keys, key_row, went, grid),
@@ -209,7 +220,7 @@ def _placed(
     minute = clock.minute_of_hour(ctx, grid.bucket_start_utc[counts.bucket_index], counts.tzid)
     table = profiles.table_of(keys.demand_class[key_row], minute)
     packed: Array = ctx.kernels.place_in_bucket(
-        key=ctx.stream("5B.arrival_place"),
+        key=ctx.stream(PLACE),
         row=source[0],
         rank=source[1],
         entity=entity,
@@ -239,8 +250,8 @@ def _routed(
 ) -> tuple[Frame, Array]:
     """Columns of the arrivals in time order, and which are virtual."""
     given: dict[str, Any] = dict(routes.arguments)
-    ts, arrival_key, virtual, site, edge, kind = ctx.kernels.route_arrivals(
-        key=ctx.stream("5B.arrival_route"),
+    ts, arrival_key, virtual, site, edge, terminal, kind = ctx.kernels.route_arrivals(
+        key=ctx.stream(ROUTE),
         packed=packed,
         row=source[0],
         rank=source[1],
@@ -270,9 +281,10 @@ def _routed(
         "is_virtual": online,
         "site_id": site,
         "edge_id": edge,
+        "terminal_id": terminal,
         "arrival_kind": kind,
     }
-    return Frame(columns, {"site_id": ~online, "edge_id": online}), online
+    return Frame(columns, {"site_id": ~online, "edge_id": online, "terminal_id": terminal != 0}), online
 
 
 def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: int) -> Array:
@@ -291,12 +303,13 @@ def _numbered(ctx: PartitionContext, counts: Frame, offset: Array, first_seq: in
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """As many arrivals as counted, each with two draws from each stream."""
+    """As many arrivals as counted, each with two draws from each stream, and one where there are tills."""
     seen = Counts(totals)
     arrivals, planned = seen.arrivals, seen.planned
     return [
         Check("arrivals", arrivals == planned > 0, arrivals, planned, "one row for each counted arrival"),
-        *(ledger_check(totals, stream, arrivals, 2) for stream in STATE.streams),
+        *(ledger_check(totals, stream, arrivals, 2) for stream in (PLACE, ROUTE)),
+        ledger_check(totals, TILL, seen.till_draws, 1),
     ]
 
 

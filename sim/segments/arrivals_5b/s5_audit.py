@@ -1,9 +1,9 @@
 """5B.S5: audit of every published arrival, derived from other sources than those it was made from.
 
 Counts: recounted and compared with s3_bucket_counts_5B, key by key and bucket by bucket. Time: grid,
-transition table, order, numbering. Place: sorted catalogues instead of alias tables. Laws: chi-square of
-places, overall and in the busiest merchant-hours; entropy of places inside buckets; chi-square of slots; the
-coins. Kinds: from channel, trade and hour. Because the recount is exact, 5B.S3's dispersion holds here too.
+transition table, order, numbering. Place and terminal: sorted catalogues, no alias tables. Laws: chi-square
+of places, overall and in the busiest merchant-hours, of terminals and of slots; entropy of places inside
+buckets; the coins. Kinds: from channel, trade and hour. As the recount is exact, 5B.S3's dispersion holds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim.segments.arrivals_5b.kind_audit import (
     kind_checks,
     kind_measures,
 )
-from sim.segments.arrivals_5b.members import MEMBERS_NEEDS, Members, members_of
+from sim.segments.arrivals_5b.members import MEMBERS_NEEDS, TERMINALS, Members, members_of
 from sim.segments.arrivals_5b.open_parts import CLOCKS, HOURS, OPEN_PARTS_NEEDS, OpenParts, open_parts
 from sim.segments.arrivals_5b.pick_checks import (
     PICK_CHECKS_NEEDS,
@@ -30,7 +30,7 @@ from sim.segments.arrivals_5b.pick_checks import (
     collision_check,
 )
 from sim.segments.arrivals_5b.pick_sums import ChiSquareCounts, CollisionCounts, count_chi_square
-from sim.segments.arrivals_5b.place_audit import PLACE_AUDIT_NEEDS, CoinCounts, count_places
+from sim.segments.arrivals_5b.place_audit import PLACE_AUDIT_NEEDS, CoinCounts, count_places, count_terminals
 from sim.segments.arrivals_5b.profiles import PROFILES_NEEDS, profiles_of
 from sim.segments.arrivals_5b.routes import ALWAYS, coin_of
 from sim.segments.arrivals_5b.slices import SLICES_NEEDS, days_with_arrivals, merchants_of, spec_of
@@ -42,9 +42,10 @@ from sim.state.refuse import refuse
 from sim.state.totals import Totals
 
 TIME_FAULTS = ("outside its bucket", "wrong civil offset", "out of time order", "wrong arrival_seq")
-PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone")
+PLACE_FAULTS = ("no count row", "not exactly one id", "not a member", "wrong zone", "wrong terminal")
 _PICKS = {
     "places": "sites and edges of every key against their weights",
+    "terminals": "terminals of every site against their shares of its work",
     "busiest hours": "sites and edges inside single merchant-hours with the most arrivals",
     "slots of the hour": "arrivals by class, first slot of the bucket and slot, against the profiles",
     "slots from opening on": "arrivals in buckets open in part by the width of that part and slot, all alike",
@@ -77,6 +78,7 @@ STATE = State(
         "site_timezones": ROW_LEVEL,
         "edge_catalogue_3B": ROW_LEVEL,
         "virtual_settlement_3B": ROW_LEVEL,
+        TERMINALS: ROW_LEVEL,
     },
     config=("arrival_placement_policy_5B", "arrival_routing_policy_5B", "realism_gates_5B"),
     writes=(),
@@ -103,6 +105,7 @@ _SOURCES = (
     "site_timezones",
     "edge_catalogue_3B",
     "virtual_settlement_3B",
+    TERMINALS,
     CLOCKS,
     HOURS,
 )
@@ -143,10 +146,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     members = members_of(ctx, part, keys)
     member = _routes(ctx, part, events, keys, key_row, row, members)
     ctx.count(Counts.rows, len(events))
-    ctx.count(
-        Counts.zone,
-        ctx.on_host(np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))),
-    )
+    zones = np.bincount(events.zone_representation, minlength=len(ctx.vocabulary("tzid")))
+    ctx.count(Counts.zone, ctx.on_host(zones))
     ctx.count(Counts.virtual, int(events.is_virtual.sum()))
     grid, clock = ctx.load("s1_time_grid_5B", scenario=part.scenario), clock_of(ctx)
     parts = open_parts(ctx, part, counts, keys, key_row, grid, clock)
@@ -216,13 +217,15 @@ def _routes(
         settlement = settlement_of_key(
             keys, ctx.load("virtual_settlement_3B", rows=tuple(part.spec["virtual_settlement_3B"]))
         )
-    fault, member = ctx.kernels.verify_routes(
+    fault, member, terminal = ctx.kernels.verify_routes(
         row=row,
         virtual=events.is_virtual.view(np.uint8),
         site_id=events.site_id,
         site_present=_present(ctx, events, "site_id"),
         edge_id=events.edge_id,
         edge_present=_present(ctx, events, "edge_id"),
+        terminal_id=events.terminal_id,
+        terminal_present=_present(ctx, events, "terminal_id"),
         primary=events.tzid_primary,
         settlement=events.tzid_settlement,
         key_row=key_row,
@@ -235,8 +238,12 @@ def _routes(
         edge_first=members.edge_first,
         edge_count=members.edge_count,
         member_id=members.id,
+        till_first=members.till_first,
+        till_count=members.till_count,
+        till_id=members.till_id,
     )
     _count_faults(ctx, PLACE_FAULTS, fault)
+    count_terminals(ctx, ctx.on_host(terminal), members)
     return ctx.on_host(member)
 
 
