@@ -206,15 +206,24 @@ def stage_frames(
     """Turn numbers into published ids, check every row against contracts, stage the rows as files.
 
     A frame that fails is recorded, not staged.
+
+    Args:
+        program: The state.
+        run: Where and how.
+        staging: Where files go.
+        scenario: Of the frames.
+        name: Of their files.
+        frames: By dataset; emptied, so that none stays in memory beside its published one.
+        result: Is added to.
     """
     own = run.store.numberings.of_frames(frames)
-    for dataset_id, natural in frames.items():
+    for dataset_id in tuple(frames):
         if dataset_id not in program.state.writes:
             raise ValueError(
                 f"{program.state.id} returned {dataset_id!r}, which it does not declare to write"
             )
         dataset = run.contracts.dataset(dataset_id)
-        frame = run.store.numberings.published(natural, dataset, own)
+        frame = run.store.numberings.published(frames.pop(dataset_id), dataset, own)
         neighbours = Neighbours(frame)
         checks = check_frame(frame, dataset, run.store.vocabularies, neighbours=neighbours)
         checks += [

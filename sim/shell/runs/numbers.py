@@ -110,19 +110,42 @@ class Numberings:
             dataset: Its contract.
             own: `of_frames` of its partition.
         """
-        named = [column for column in dataset.table.columns if column.set is not None]
-        if not named or any(
-            column.name not in frame or frame[column.name].dtype != np.uint64 for column in named
-        ):
+        sets = _sets(dataset)
+        if not sets or any(name not in frame or frame[name].dtype != np.uint64 for name in sets):
             return frame
         prefix = numbered_prefix(dataset)
         if prefix and len(frame):
             before, _ = compare_rows([frame[name] for name in prefix])
             if before.any():
                 return frame
-        turned = self._turned(frame, dataset, own, inverse=False)
+        turned, order = self._led(frame, prefix, sets, own)
+        names, columns, valid = frame.names, dict(frame.items()), dict(frame.valid)
+        del frame  # each column is let go once its like is there: two whole frames would take twice the room
+        for name in names:
+            natural = columns.pop(name)
+            if name not in turned:
+                if name in sets:
+                    natural = self._mapped(natural, valid.get(name), sets[name], own, inverse=False)
+                turned[name] = natural if order is None else natural[order]
+        if order is not None:
+            valid = {name: mask[order] for name, mask in valid.items()}
+        return Frame({name: turned[name] for name in names}, valid)
+
+    def _led(
+        self, frame: Frame, prefix: tuple[str, ...], sets: Mapping[str, str], own: Mapping[str, Blocks]
+    ) -> tuple[dict[str, Array], Array | None]:
+        """Columns that order rows, published and in their order, and that order; None where rows stay."""
+        if len(prefix) == 1:
+            (name,) = prefix
+            found = self.permutations.across(frame[name], self.blocks(sets[name], own), inverse=False)
+            if found is not None:
+                return {name: found.images()}, found.order
+        turned = {
+            name: self._mapped(frame[name], frame.valid.get(name), sets[name], own, inverse=False)
+            for name in prefix
+        }
         order = stable_order([turned[name] for name in prefix])
-        return turned if order is None else turned.take(order)
+        return (turned if order is None else {name: turned[name][order] for name in prefix}), order
 
     def blind(self, frame: Frame, dataset: Dataset, own: Mapping[str, Blocks]) -> list[CheckResult]:
         """Whether published rows that have passed all other checks have ids that say nothing; see `Blind`."""
@@ -133,9 +156,23 @@ class Numberings:
             results += check_blind(frame, rule, self.blocks(of, own))
         return results
 
-    def natural(self, frame: Frame, dataset: Dataset) -> Frame:
-        """Published rows with natural numbers, in the order they have."""
-        return self._turned(frame, dataset, None, inverse=True)
+    def natural(self, frame: Frame, dataset: Dataset, order: Array | None = None) -> Frame:
+        """Published rows with natural numbers.
+
+        Args:
+            frame: Columns of the dataset.
+            dataset: Its contract.
+            order: Rows in the order wanted; None for that which they have.
+        """
+        sets = _sets(dataset)
+        columns = {}
+        for name, values in frame.items():
+            if name in sets:
+                values = self._mapped(values, frame.valid.get(name), sets[name], None, inverse=True)
+            columns[name] = values if order is None else values[order]
+        return Frame(
+            columns, {name: mask if order is None else mask[order] for name, mask in frame.valid.items()}
+        )
 
     def natural_order(self, frame: Frame, dataset: Dataset) -> Array | None:
         """Order of published rows by natural numbers: int64, n; None where they are in it.
@@ -145,23 +182,33 @@ class Numberings:
             dataset: Their contract.
         """
         prefix = numbered_prefix(dataset)
+        if len(prefix) == 1:
+            known = self.blocks(_sets(dataset)[prefix[0]])
+            found = self.permutations.across(frame[prefix[0]], known, inverse=True)
+            if found is not None:
+                return found.order
         turned = self.natural(frame.select(*prefix), dataset) if prefix else frame
         return stable_order([turned[name] for name in prefix])
 
-    def _turned(
-        self, frame: Frame, dataset: Dataset, own: Mapping[str, Blocks] | None, inverse: bool
-    ) -> Frame:
-        columns = {
-            name: self.permutations.map(frame[name], frame.valid.get(name), self.blocks(of, own), inverse)
-            for name in frame.names
-            if (of := dataset.table.column(name).set) is not None
-        }
-        return frame.with_columns(None, **columns) if columns else frame
+    def _mapped(
+        self,
+        numbers: Array,
+        valid: Array | None,
+        of: str,
+        own: Mapping[str, Blocks] | None,
+        inverse: bool,
+    ) -> Array:
+        return self.permutations.map(numbers, valid, self.blocks(of, own), inverse)
+
+
+def _sets(dataset: Dataset) -> dict[str, str]:
+    """Set of each column that is a number of one."""
+    return {column.name: column.set for column in dataset.table.columns if column.set is not None}
 
 
 def numbered_prefix(dataset: Dataset) -> tuple[str, ...]:
     """Columns that order a dataset and are numbers of a set: the first of its sort order (lint)."""
-    sets = {column.name for column in dataset.table.columns if column.set is not None}
+    sets = _sets(dataset)
     return tuple(name for name in dataset.sort_order if name in sets)
 
 

@@ -199,22 +199,28 @@ class Store:
 
         def turned() -> Frame:
             self._verify(path, file)
-            frame = self.numberings.natural(
-                read_parquet(path, contract, self.vocabularies, columns, part=file), contract
-            )
-            order = self._order(path, item, file, contract)
-            return frame if order is None else frame.take(order)
+            frame = read_parquet(path, contract, self.vocabularies, columns, part=file)
+            return self.numberings.natural(frame, contract, self._order(path, file, contract, frame))
 
         return self._kept((str(path), "natural", columns), turned)
 
-    def _order(self, path: Path, item: Published, file: PartFile, contract: Dataset) -> Array | None:
-        """Order of a file's rows by natural numbers; None where they are in it."""
+    def _order(self, path: Path, file: PartFile, contract: Dataset, beside: Frame) -> Array | None:
+        """Order of a file's rows by natural numbers; None where they are in it.
+
+        Args:
+            path: The file.
+            file: What its manifest says.
+            contract: Its contract.
+            beside: Columns of the file that have been read; those that order it need not be among them.
+        """
         prefix = numbered_prefix(contract)
         if not prefix:
             return None
 
         def found() -> Frame:
-            frame = read_parquet(path, contract, self.vocabularies, prefix, part=file)
+            frame = beside
+            if any(name not in beside for name in prefix):
+                frame = read_parquet(path, contract, self.vocabularies, prefix, part=file)
             order = self.numberings.natural_order(frame, contract)
             return Frame({} if order is None else {"row": order})
 

@@ -9,7 +9,7 @@ memory of the rows by the file's size: at most `LEAST` plus `RATIO` times its by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -36,13 +36,16 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_
 _MOST_ITEMS = 1 << 20
 
 
-def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) -> None:
+def require_bounded_file(
+    where: str, part: PartFile, source: Callable[[], Any], columns: Collection[str] | None = None
+) -> None:
     """Compare a file with its manifest entry before its rows are decoded.
 
     Args:
         where: The file's path or URL.
         part: What the manifest says of it.
         source: Opens it, as a `pyarrow.NativeFile`; may be called twice.
+        columns: Those that will be decoded; all by default. Texts of others take no memory.
 
     Raises:
         GateError, StorageError: As `require_bounded`.
@@ -50,6 +53,7 @@ def require_bounded_file(where: str, part: PartFile, source: Callable[[], Any]) 
     try:
         with source() as stream:
             decoded, texts = require_bounded(where, part, stream)
+        texts = [name for name in texts if columns is None or name in columns]
         if texts:
             with pq.ParquetFile(source(), read_dictionary=texts, page_checksum_verification=True) as file:
                 require_room(where, part, decoded + text_bytes(file, texts))

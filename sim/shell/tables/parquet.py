@@ -145,7 +145,7 @@ def read_parquet(
     ]
     try:
         if part is not None:
-            require_bounded_file(str(path), part, lambda: pa.OSFile(str(path)))
+            require_bounded_file(str(path), part, lambda: pa.OSFile(str(path)), names)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_schema(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)

@@ -77,6 +77,25 @@ class Blocks:
         return held
 
 
+@dataclass(frozen=True)
+class Across:
+    """How rows that are sorted by numbers lie by the images of these.
+
+    Attributes:
+        order: int64, n: rows in ascending order of the images, stable.
+        low: Least image that a row can have.
+        each: int64: rows of each image from there on.
+    """
+
+    order: Array
+    low: int
+    each: Array
+
+    def images(self) -> Array:
+        """Image of each row, in that order: uint64, n."""
+        return np.repeat(np.arange(self.low, self.low + len(self.each), dtype=np.uint64), self.each)
+
+
 class Permutations:
     """The permutations of one seed; tables of spans that were used of late are kept.
 
@@ -108,22 +127,67 @@ class Permutations:
         held = blocks.holds(numbers)
         if valid is not None:
             held &= valid
-        if held.all():
-            return self._mapped(numbers, blocks, inverse) if len(numbers) else numbers
-        result = numbers.copy()
-        inside = np.flatnonzero(held)
-        if len(inside):
-            result[inside] = self._mapped(numbers[inside], blocks, inverse)
+        inside = int(np.count_nonzero(held))
+        if inside == len(numbers):
+            return self._mapped(numbers, blocks, inverse) if inside else numbers
+        if inside == 0:
+            return numbers
+        # What is no number of the set stands in for one, so that columns with many nulls need no gathers.
+        stood = np.where(held, numbers, numbers[int(np.argmax(held))])
+        low, size, span = self._span(stood, blocks)
+        if size > _FEW * inside:
+            result = numbers.copy()
+            rows = np.flatnonzero(held)
+            result[rows] = self._one_by_one(numbers[rows], blocks, inverse)
+            return result
+        result = self._looked_up(stood, low, self._table(blocks, *span, inverse))
+        np.copyto(result, numbers, where=~held)
         return result
 
+    def across(self, numbers: Array, blocks: Blocks, inverse: bool) -> Across | None:
+        """Order of rows by the images of their numbers, stable, without sorting.
+
+        Args:
+            numbers: uint64, n, ascending; a number may be on several rows.
+            blocks: Blocks of their set.
+            inverse: Whether images are natural numbers.
+
+        Returns:
+            None where the numbers do not ascend, are not all of the set, or are few among those between the
+            first and the last.
+        """
+        rows = len(numbers)
+        if rows == 0 or (numbers[1:] < numbers[:-1]).any() or not blocks.holds(numbers[[0, -1]]).all():
+            return None
+        low, size, span = self._span(numbers, blocks)
+        if size > _FEW * rows:
+            return None
+        back = self._table(blocks, *span, not inverse)  # of each image, the number
+        count = np.bincount((numbers - np.uint64(low)).view(np.int64), minlength=size)
+        if rows == size and count.all():  # each number once
+            return Across(back.astype(np.int64), low, count)
+        each = count[back]
+        start = (np.cumsum(count) - count)[back]
+        start -= np.cumsum(each) - each
+        found = np.repeat(start, each)
+        found += np.arange(rows)
+        return Across(found, low, each)
+
     def _mapped(self, numbers: Array, blocks: Blocks, inverse: bool) -> Array:
-        first, last = blocks.of_numbers(np.array([numbers.min(), numbers.max()], dtype=np.uint64)).tolist()
-        span = blocks.blocks[first : last + 1]
-        low, size = span[0].first, span[-1].first + span[-1].count - span[0].first
+        low, size, span = self._span(numbers, blocks)
         if size > _FEW * len(numbers):
             return self._one_by_one(numbers, blocks, inverse)
-        table = self._table(blocks, first, last, inverse)
-        return table[(numbers - np.uint64(low)).view(np.int64)] + np.uint64(low)
+        return self._looked_up(numbers, low, self._table(blocks, *span, inverse))
+
+    def _span(self, numbers: Array, blocks: Blocks) -> tuple[int, int, tuple[int, int]]:
+        """First number of the blocks between the least and the greatest, how many there are, and which."""
+        first, last = blocks.of_numbers(np.array([numbers.min(), numbers.max()], dtype=np.uint64)).tolist()
+        low, end = blocks.blocks[first], blocks.blocks[last]
+        return low.first, end.first + end.count - low.first, (first, last)
+
+    def _looked_up(self, numbers: Array, low: int, table: Array) -> Array:
+        found: Array = np.add(table[(numbers - np.uint64(low)).view(np.int64)], np.uint64(low))
+        return found
 
     def _one_by_one(self, numbers: Array, blocks: Blocks, inverse: bool) -> Array:
         row = blocks.of_numbers(numbers)

@@ -182,15 +182,23 @@ def link_rows(
         roles[mine] = code[role]
         if not demands[role]["party_id"]:
             columns["party_id"][mine] = 0
+    del at, rows, source, rank, owner, home, turn, user, most, place, wallet  # the rows need their room
     return Frame(
         {
             "device_id": np.repeat(sources["device_id"], size),
-            "link_no": (np.arange(1, total + 1) - np.repeat(first, size)).astype(np.uint16),
+            "link_no": _numbers(size, first),
             "link_role": roles,
             **columns,
         },
         {name: device_demands(ctx)[:, position][roles] for position, name in enumerate(DEVICE_IDS)},
     )
+
+
+def _numbers(size: Array, first: Array) -> Array:
+    """Numbers of the links of each device, from 1: uint16. Positions wrap, differences do not."""
+    found = np.arange(1, int(size.sum()) + 1, dtype=np.uint32)
+    found -= np.repeat(first.astype(np.uint32), size)
+    return found.astype(np.uint16)
 
 
 def _roles(ctx: Context) -> tuple[str, ...]:

@@ -178,11 +178,13 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         accounts.owner_party_id.astype(np.int64) - owner_row, accounts.account_id, len(parties)
     )
     reach = reach_of(ctx, mine, tuple(word[source] for word in x[:6]), homes, held, tokens.count)
+    del x, use, purse, source  # room is scarce here: what has been used up goes
     where = sites.legal_country_iso[standing.site]
     country = np.concatenate([lived[mine.owner], where])
     order = np.argsort(country, kind="stable")
     devices = all_devices(ctx, begun, lived, standing, (where, law, sites), order)
     reach = _padded(reach, len(standing), order)
+    del made, cells, country, order
     base = _base(ctx, part, devices, parties, sites, reach)
     sources = {
         "device_id": base.device_id,
@@ -193,10 +195,12 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     guests = shared_in_circles(ctx, circles, devices.owner, devices.device_type, homes.of_party)
     guests = also_on_successors(guests, devices.before)
     links = link_rows(ctx, devices, reach, sources, homes, held, cards.id[tokens.card], guests)
+    del held, guests, circles, sources
     place = np.flatnonzero(devices.owner >= 0)
     wallet = token_rows(ctx, tokens, cards, mine, begun.before >= 0, base, place)
     foreign = foreign_links(accounts, "account_id", base, links)
     ctx.count(DeviceCounts.foreign, foreign + foreign_links(instruments, "instrument_id", base, links))
+    del accounts, instruments, begun, mine, tokens, place
     count_tokens(ctx, wallet, cards, base, links, int(owner_row))
     count_devices(ctx, parties, devices, base, links, reach, homes, sites)
     count_traits(ctx, base)

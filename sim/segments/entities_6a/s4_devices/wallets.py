@@ -73,7 +73,7 @@ class Cards:
         owner: int64, m: row of the owner in the partition.
         id: uint64, m.
         since, until: int64, m: first and last day on which a token may be made of the card.
-        taken: bool, m x schemes: whether a wallet takes the card.
+        taken: uint64, m: the wallets that take the card; bit s stands for code s of `scheme`.
     """
 
     owner: Array
@@ -81,6 +81,17 @@ class Cards:
     since: Array
     until: Array
     taken: Array
+
+    def takes(self, wallet: Array | int, card: Array | None = None) -> Array:
+        """Whether wallets take cards: bool.
+
+        Args:
+            wallet: Code of `scheme`; one for all, or one a card.
+            card: int64: rows; all by default.
+        """
+        bits = self.taken if card is None else self.taken[card]
+        found: Array = (bits >> np.asarray(wallet, dtype=np.uint64)) & np.uint64(1) != 0
+        return found
 
 
 @dataclass(frozen=True)
@@ -116,12 +127,18 @@ def cards_of(ctx: Context, instruments: Frame, owner: Array) -> Cards:
     rows = np.flatnonzero(card[instruments.instrument_type])
     rows = rows[np.argsort(owner[rows], kind="stable")]
     mine = instruments.take(rows)
-    taken = taken_networks(ctx)
-    fits = taken[:, mine.scheme] | (mine.present("co_badge_scheme") & taken[:, mine.co_badge_scheme])
+    wallets = taken_networks(ctx)
+    if len(wallets) > 64:
+        raise ValueError(f"{len(wallets)} schemes do not fit into the bits of a word")
+    bit = np.uint64(1) << np.arange(len(wallets), dtype=np.uint64)
+    taken = (wallets * bit[:, np.newaxis]).sum(axis=0, dtype=np.uint64)
+    fits = taken[mine.scheme] | np.where(
+        mine.present("co_badge_scheme"), taken[mine.co_badge_scheme], np.uint64(0)
+    )
     final = np.int32(last_day(ctx))
     until = np.where(mine.present("valid_to"), np.minimum(mine.valid_to, final), final)
     return Cards(
-        owner[rows], mine.instrument_id, mine.valid_from.astype(np.int64), until.astype(np.int64), fits.T
+        owner[rows], mine.instrument_id, mine.valid_from.astype(np.int64), until.astype(np.int64), fits
     )
 
 
@@ -181,7 +198,7 @@ def tokens_of(
     new[made] = True
     found: list[tuple[Array, Array]] = []
     for code in np.unique(wallet[able]).tolist():
-        mine = np.flatnonzero(cards.taken[:, code])
+        mine = np.flatnonzero(cards.takes(code))
         held = np.bincount(cards.owner[mine], minlength=parties)
         start = np.cumsum(held) - held
         own = np.flatnonzero(able & (wallet == code))
@@ -326,7 +343,7 @@ def count_tokens(
     ctx.count(WalletCounts.impossible, int((~possible_places(ctx)[rows.wallet, kind, system]).sum()))
     order = np.argsort(cards.id, kind="stable")
     at = order[np.minimum(np.searchsorted(cards.id[order], rows.instrument_id), max(len(cards.id) - 1, 0))]
-    wrong = (cards.id[at] != rows.instrument_id) | ~cards.taken[at, rows.wallet]
+    wrong = (cards.id[at] != rows.instrument_id) | ~cards.takes(rows.wallet, at)
     wrong |= cards.owner[at] + first != base.primary_party_id[device].astype(np.int64)
     wrong |= (rows.provisioned_date < cards.since[at]) | (rows.provisioned_date > cards.until[at])
     ctx.count(WalletCounts.strange_cards, int(wrong.sum()))
@@ -336,7 +353,9 @@ def count_tokens(
     outside = (rows.provisioned_date < base.first_seen[device]) | (rows.provisioned_date > over)
     outside |= (over != final) | (rows.present("removed_date") != (final < last_day(ctx)))
     ctx.count(WalletCounts.outside_life, int(outside.sum()))
-    linked = links.take(np.flatnonzero(links.link_role == ctx.code("device_link_role", "INSTRUMENT_WALLET")))
+    linked = links.select("device_id", "instrument_id").take(
+        np.flatnonzero(links.link_role == ctx.code("device_link_role", "INSTRUMENT_WALLET"))
+    )
     same = len(linked) == len(rows) and bool(
         (linked.device_id == rows.device_id).all() and (linked.instrument_id == rows.instrument_id).all()
     )

@@ -97,6 +97,13 @@ def plan(ctx: Context) -> list[Partition]:
 def compute(ctx: PartitionContext, part: Partition) -> Frames:
     """Addresses, links and neighbourhoods of a run of countries."""
     made = network_of(ctx, part)
+    near = neighbourhood_frame(
+        made.parties,
+        made.homes,
+        _holdings(ctx, part, made.parties),
+        _device_users(ctx, part, made),
+        made.users,
+    )
     ids = {
         "device_id": np.concatenate((made.devices.device_id, made.guests.device)),
         "owner_party_id": np.concatenate((made.devices.primary_party_id, made.guests.party)),
@@ -114,13 +121,6 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     count_network(ctx, base, links, made, degree)
     count_places(ctx, base, made, numbers)
-    near = neighbourhood_frame(
-        made.parties,
-        made.homes,
-        _holdings(ctx, part, made.parties),
-        _device_users(ctx, part, made),
-        made.users,
-    )
     return {"s4_ip_base_6A": base, "s4_ip_links_6A": links, "s4_entity_neighbourhoods_6A": near}
 
 
