@@ -39,13 +39,22 @@ def round_of(value, number, low_bits, high_bits, first, step):
 
 @kernel
 def permuted_rank(key, inverse, tweak, size, rank, place, error):
+    # Sets come in runs: what follows from tweak and size alone is found once a run.
+    set_tweak = u64(0)
+    set_size = u64(0)
+    first = u64(0)
+    step = u64(0)
+    width = u64(2)
     for i in rows(place):
         if rank[i] >= size[i]:
             report(error, i, ERRORS.RANK_BEYOND_SIZE)
             place[i] = u64(0)
         else:
-            first, step = philox2x64(tweak[i], size[i], key)
-            width = width_of(size[i])
+            if size[i] != set_size or tweak[i] != set_tweak:
+                set_tweak = tweak[i]
+                set_size = size[i]
+                first, step = philox2x64(set_tweak, set_size, key)
+                width = width_of(set_size)
             low_bits = width >> u64(1)
             high_bits = width - low_bits
             value = rank[i]

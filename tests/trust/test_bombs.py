@@ -371,3 +371,13 @@ def test_the_same_bytes_in_another_file_are_proven_again(copy: Path) -> None:
     shutil.copy(path, path.with_name("other"))
     path.with_name("other").replace(path)
     assert world["items"].to_arrow().equals(before)
+
+
+def test_texts_that_nobody_reads_are_not_counted() -> None:
+    """They take no memory, and to decode them for each other column that is read took a tenth of 6A.S6."""
+    data, rows = text_in_every_row()
+    file = PartFile("here", len(data), rows, "", "")
+    bounds.require_bounded_file("here", file, lambda: pa.BufferReader(data), ["word"])
+    for columns in (["item_id"], ["word", "item_id"], None):
+        with pytest.raises(GateError, match="asks for more than a file of a run can"):
+            bounds.require_bounded_file("here", file, lambda: pa.BufferReader(data), columns)

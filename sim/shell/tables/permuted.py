@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,8 @@ STREAM = "ids.published"
 _FEW = 4
 """A span of more numbers than this many times the rows that name them is not tabled."""
 _CACHE_BYTES = 128 << 20
+_Name: TypeAlias = tuple[Any, ...]
+"""Set and block, or set, direction and blocks."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Across:
 
 
 class Permutations:
-    """The permutations of one seed; tables of spans that were used of late are kept.
+    """The permutations of one seed; tables of blocks and spans that were used of late are kept.
 
     Args:
         seed: The world's seed.
@@ -105,7 +108,8 @@ class Permutations:
 
     def __init__(self, seed: int) -> None:
         self._key = stream_key(seed, STREAM)
-        self._tables: OrderedDict[tuple[str, bool, tuple[Block, ...]], Array] = OrderedDict()
+        self._spans: OrderedDict[_Name, Array] = OrderedDict()
+        self._ones: OrderedDict[_Name, Array] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
         self.budget = _CACHE_BYTES
@@ -203,40 +207,56 @@ class Permutations:
     def _table(self, blocks: Blocks, first: int, last: int, inverse: bool) -> Array:
         """Image of each number of a span of blocks, less the span's first number: uint32 where that fits."""
         span = blocks.blocks[first : last + 1]
-        name = (blocks.of, inverse, span)
+        if len(span) == 1 and not inverse:
+            return self._of_block(blocks, first)
+
+        def made() -> Array:
+            if inverse:
+                forward = self._table(blocks, first, last, False)
+                table = np.empty_like(forward)
+                table[forward] = np.arange(len(forward), dtype=forward.dtype)
+                return table
+            start = span[0].first
+            table = np.empty(span[-1].first + span[-1].count - start, dtype=_dtype(span))
+            for row, block in enumerate(span, first):
+                at = block.first - start
+                np.add(self._of_block(blocks, row), at, out=table[at : at + block.count], casting="unsafe")
+            return table
+
+        return self._kept(self._spans, (blocks.of, inverse, span), made)
+
+    def _of_block(self, blocks: Blocks, row: int) -> Array:
+        """Image of each number of a block, less its first number; what costs most, so it is let go last."""
+        block = blocks.blocks[row]
+
+        def made() -> Array:
+            size = np.full(block.count, block.count, dtype=np.uint64)
+            rank, tweak = np.arange(block.count, dtype=np.uint64), np.full(block.count, blocks.tweak[row])
+            return self._permuted(rank, size, tweak, inverse=False).astype(_dtype((block,)))
+
+        return self._kept(self._ones, (blocks.of, block), made)
+
+    def _kept(self, tables: OrderedDict[_Name, Array], name: _Name, make: Callable[[], Array]) -> Array:
+        """A table that is kept while there is room; spans, made of blocks in no time, make room first."""
         with self._lock:
-            if name in self._tables:
-                self._tables.move_to_end(name)
-                return self._tables[name]
-        if inverse:
-            forward = self._table(blocks, first, last, False)
-            table = np.empty_like(forward)
-            table[forward] = np.arange(len(forward), dtype=forward.dtype)
-        else:
-            table = self._forward(blocks, first, last)
+            if name in tables:
+                tables.move_to_end(name)
+                return tables[name]
+        table = make()
         table.flags.writeable = False
         with self._lock:
-            again = self._tables.pop(name, None)  # another thread made it meanwhile
+            again = tables.pop(name, None)  # another thread made it meanwhile
             self._held += table.nbytes - (0 if again is None else again.nbytes)
-            self._tables[name] = table
-            while len(self._tables) > 1 and self._held > self.budget:
-                self._held -= self._tables.popitem(last=False)[1].nbytes
+            tables[name] = table
+            while self._held > self.budget and len(self._spans) + len(self._ones) > 1:
+                oldest = self._spans if self._spans else self._ones
+                self._held -= oldest.popitem(last=False)[1].nbytes
         return table
 
-    def _forward(self, blocks: Blocks, first: int, last: int) -> Array:
-        low = blocks.first[first]
-        size = int(blocks.first[last] + blocks.count[last] - low)
-        table = np.empty(size, dtype=np.uint32 if size <= 1 << 32 else np.uint64)
-        for row in range(first, last + 1):
-            count, start = int(blocks.count[row]), blocks.first[row] - low
-            place = self._permuted(
-                np.arange(count, dtype=np.uint64),
-                np.full(count, count, dtype=np.uint64),
-                np.full(count, blocks.tweak[row]),
-                inverse=False,
-            )
-            table[int(start) : int(start) + count] = place + start
-        return table
+
+def _dtype(span: Sequence[Block]) -> type[np.unsignedinteger[Any]]:
+    """What holds every number of a span, counted from its first."""
+    return np.uint32 if span[-1].first + span[-1].count - span[0].first <= 1 << 32 else np.uint64
 
 
 def stable_order(columns: Sequence[Array]) -> Array | None:

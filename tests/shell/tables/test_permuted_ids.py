@@ -39,11 +39,15 @@ def test_tables_and_single_numbers_agree_and_strangers_stay(numbers, inverse, se
     assert np.array_equal(ids.map(few, None, BLOCKS, not inverse), given_)
 
 
-def test_null_slots_stay_as_they_are() -> None:
-    valid = EVERY % np.uint64(3) != 0
-    turned = Permutations(9).map(EVERY, valid, BLOCKS, inverse=False)
-    assert np.array_equal(turned[~valid], EVERY[~valid])
-    assert turned[valid].tolist() == [plain(int(number)) for number in EVERY[valid]]
+@pytest.mark.parametrize("every", [1, 2, 3, 200, 2000])
+def test_null_slots_stay_as_they_are(every: int) -> None:
+    """Whether there are many numbers, which are looked up in a table, or few, or none."""
+    valid = EVERY % np.uint64(every) == 0
+    given_ = np.where(EVERY % np.uint64(7) == 0, np.uint64(0), EVERY)
+    turned = Permutations(9).map(given_, valid, BLOCKS, inverse=False)
+    mapped = valid & (given_ > 0)
+    assert np.array_equal(turned[~mapped], given_[~mapped])
+    assert turned[mapped].tolist() == [plain(int(number)) for number in given_[mapped]]
 
 
 def test_seeds_sets_and_labels_have_permutations_of_their_own() -> None:
@@ -55,10 +59,59 @@ def test_seeds_sets_and_labels_have_permutations_of_their_own() -> None:
     assert len(set(images)) == 4
 
 
-def test_tables_that_do_not_fit_are_made_again() -> None:
+@given(st.lists(st.integers(1, 1041), min_size=300, max_size=900), st.booleans(), st.integers(0, 2**32))
+def test_rows_of_sorted_numbers_are_ordered_across_without_sorting(numbers, inverse, seed) -> None:
+    """As a stable sort by the images says, whether numbers are on no, one or several rows."""
+    rows, ids = np.sort(np.array(numbers, dtype=np.uint64)), Permutations(seed)
+    images = ids.map(rows, None, BLOCKS, inverse)
+    expected, found = np.argsort(images, kind="stable"), ids.across(rows, BLOCKS, inverse)
+    assert found is not None
+    assert np.array_equal(found.order, expected) and np.array_equal(found.images(), images[expected])
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_rows_that_name_each_number_once_are_ordered_across(inverse: bool) -> None:
     ids = Permutations(9)
-    ids.budget = 1
-    assert np.array_equal(ids.map(ids.map(EVERY, None, BLOCKS, False), None, BLOCKS, True), EVERY)
+    found, images = ids.across(EVERY, BLOCKS, inverse), ids.map(EVERY, None, BLOCKS, inverse)
+    assert found is not None and np.array_equal(found.images(), EVERY)
+    assert np.array_equal(images[found.order], EVERY)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [EVERY[::-1], np.arange(0, 1042, dtype=np.uint64), np.arange(1, 1043, dtype=np.uint64), EVERY[::300]],
+    ids=["falling", "from nothing", "beyond all blocks", "few of many"],
+)
+def test_other_rows_are_left_to_a_sort(numbers) -> None:
+    assert Permutations(9).across(numbers, BLOCKS, inverse=False) is None
+
+
+def test_a_block_is_permuted_once_for_all_spans_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    permuted = Permutations._permuted
+
+    def counted(self, rank, size, tweak, inverse):
+        sizes.append(len(rank))
+        return permuted(self, rank, size, tweak, inverse)
+
+    monkeypatch.setattr(Permutations, "_permuted", counted)
+    ids = Permutations(9)
+    for stop in (1041, 740, 200):
+        part = EVERY[EVERY <= stop]
+        back = ids.map(ids.map(part, None, BLOCKS, False), None, BLOCKS, True)
+        assert np.array_equal(back, part)
+    assert sorted(sizes) == [1, 40, 300, 700]
+
+
+@pytest.mark.parametrize("budget", [1, 400, 4_000, 8_000])
+def test_tables_that_do_not_fit_are_made_again(budget: int) -> None:
+    ids = Permutations(9)
+    ids.budget = budget
+    for part in (EVERY, EVERY[:40], EVERY[40:741], EVERY):
+        back = ids.map(ids.map(part, None, BLOCKS, False), None, BLOCKS, True)
+        assert np.array_equal(back, part)
+        assert ids._held == sum(table.nbytes for table in (*ids._spans.values(), *ids._ones.values()))
+        assert ids._held <= budget or len(ids._spans) + len(ids._ones) == 1
 
 
 @pytest.mark.parametrize(
