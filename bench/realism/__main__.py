@@ -72,6 +72,8 @@ TARGETS: list[tuple[str, str, Callable[[World], Value]]] = [
     ("3 Sunday share of German retail at tills", ".01-.03", demand.sunday),
     ("5 largest opening day over its fortnight", "<= 3", people.largest_day),
     ("5 accounts younger than 90 days", ".02-.03", people.young),
+    ("5 phones replaced a month", "1/33", people.phones_replaced),
+    ("5 links outside the life of their device", "0", people.outside_life),
     ("6 mule parties, per mille", "3.0", people.share("s5_party_fraud_roles", "MULE")),
     ("6 first-party abusers, per mille", "4.0", people.share("s5_party_fraud_roles", "FIRST_PARTY_ABUSER")),
     ("6 synthetic identities, per mille", "1.2", people.share("s5_party_fraud_roles", "SYNTHETIC_ID")),

@@ -54,6 +54,24 @@ def young(w: World) -> Value:
         select avg(({opened(w)} > (select d from e) - 90)::int) from s2_account_base""")
 
 
+def phones_replaced(w: World) -> Value:
+    """Phones replaced in a mean month, of those there are."""
+    if not w.has("s4_device_base", "predecessor_device_id"):
+        return None
+    return w.figure(f"""select sum((predecessor_device_id is not null)::int)
+        / sum((predecessor_device_id is null)::int) / {w.days} * 365.25 / 12
+        from s4_device_base where device_type = 'MOBILE'""")
+
+
+def outside_life(w: World) -> Value:
+    """Links of devices to addresses that begin before their device or end after it."""
+    if not w.has("s4_device_base", "first_seen"):
+        return None
+    return w.figure("""select count(*) from s4_ip_links l join s4_device_base d using (device_id)
+        where l.valid_from < first_seen
+        or coalesce(l.valid_to, date '9999-12-31') > coalesce(last_seen, date '9999-12-31')""")
+
+
 # --- change 6
 
 
