@@ -10,13 +10,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from memory_world import MemoryWorld, config, contracts, vocabularies
+from memory_world import ROOT, MemoryWorld, config, contracts, vocabularies
 
 from sim.ground.contract_types import Dataset
+from sim.recipes.supplied import nothing_supplied
 from sim.segments.entities_6a.s1_parties import state as s1_parties
 from sim.segments.entities_6a.s2_accounts import state as s2_accounts
 from sim.segments.entities_6a.s3_instruments import state as s3_instruments
 from sim.shell.tables.digest import table_digest
+from sim.shell.tables.reference import Reference
 from sim.state.frames import Frame, concat
 from sim.state.program import Program
 
@@ -65,13 +67,32 @@ def demand(parties: int) -> dict[str, Frame]:
         }
     )
     catalogue = Frame(
-        {"merchant_id": merchants, "channel": (np.arange(40) % 3).astype(np.int16), "home_country_iso": home}
+        {
+            "merchant_id": merchants,
+            "mcc": np.where(np.arange(40) % 5 == 0, 5411, 5812).astype(np.uint16),
+            "channel": (np.arange(40) % 3).astype(np.int16),
+            "home_country_iso": home,
+        }
     )
     lives = Frame(
         {"merchant_id": merchants, "opened_date": (20_460 + 5 - np.arange(40) ** 2).astype(np.int32)},
         {"opened_date": np.arange(40) % 7 != 3},
     )
+    cities = Reference(ROOT / "config" / "reference").frame("cities", vocabularies())
+    order = np.lexsort((-cities.population.astype(np.int64), cities.country_iso))
+    largest = order[np.searchsorted(cities.country_iso[order], np.repeat(home, 3))]
+    sites = Frame(
+        {
+            "merchant_id": outlets.merchant_id,
+            "lat_deg": (cities.lat_udeg[largest] + np.arange(120) % 7 * 20_000) / 1e6,
+            "lon_deg": (cities.lon_udeg[largest] - np.arange(120) % 5 * 30_000) / 1e6,
+        }
+    )
+    modes = Frame({"merchant_id": merchants, "virtual_mode": np.zeros(40, dtype=np.int16)})
     return {
+        "site_locations": sites,
+        "virtual_classification_3B": modes,
+        "merchant_supplied_1A": nothing_supplied(),
         "outlet_catalogue": outlets,
         "merchant_zone_profile_5A": profile,
         "merchant_catalogue_1A": catalogue,

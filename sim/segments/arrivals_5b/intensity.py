@@ -20,9 +20,9 @@ from sim.recipes.baseline import BASELINE_NEEDS, weeks_of
 from sim.recipes.groups import run_lengths, run_offsets
 from sim.recipes.horizon import DAY_S, Horizon
 from sim.recipes.life import LIFE_NEEDS, lived_factors
-from sim.recipes.local_calendar import HOUR_S, WEEK_HOURS, local_calendar, published_horizon
+from sim.recipes.local_calendar import HOUR_S, WEEK_HOURS, LocalCalendar, local_calendar, published_horizon
 from sim.recipes.partitions import whole_runs
-from sim.recipes.told_factors import combinations_of, told_factors
+from sim.recipes.told_factors import Combinations, combinations_of, told_factors
 from sim.segments.arrivals_5b.noise import Noise
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs, Partition
@@ -54,6 +54,8 @@ class Cells:
         buckets: Buckets of the horizon.
         first: uint64, one a key: row of its bucket 0.
         stride: uint64, one a key: rows from one of its buckets to the next.
+        clock: Local calendar of their zones.
+        combinations: Which of them have the same overlay factors.
         demand: Arguments of kernel `cell_intensity` that say what a key's demand is.
     """
 
@@ -61,6 +63,8 @@ class Cells:
     buckets: int
     first: Array
     stride: Array
+    clock: LocalCalendar
+    combinations: Combinations
     demand: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -109,21 +113,29 @@ def cells_of(ctx: Context, scenario: str, rows: tuple[int, int]) -> Cells:
     members = run_lengths(offsets)
     begin = np.repeat(offsets[:-1], members)
     number = np.arange(len(keys), dtype=np.uint64)
+    clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
+    combinations = combinations_of(keys, clock)
     return Cells(
         keys,
         horizon.buckets,
         begin * np.uint64(horizon.buckets) + (number - begin),
         np.repeat(members, members).astype(np.uint64),
-        _demand(ctx, scenario, keys, rows, horizon),
+        clock,
+        combinations,
+        _demand(ctx, scenario, keys, rows, horizon, clock, combinations),
     )
 
 
 def _demand(
-    ctx: Context, scenario: str, keys: Frame, rows: tuple[int, int], horizon: Horizon
+    ctx: Context,
+    scenario: str,
+    keys: Frame,
+    rows: tuple[int, int],
+    horizon: Horizon,
+    clock: LocalCalendar,
+    combinations: Combinations,
 ) -> dict[str, Any]:
-    clock = local_calendar(ctx.load("tz_timetable_cache"), np.unique(keys.tzid), horizon)
     zone = clock.zone_of(keys.tzid)
-    combinations = combinations_of(keys, clock)
     bounds = ctx.params.overlay_policy_5A.total
     factor = told_factors(
         combinations,

@@ -20,6 +20,12 @@ from sim.segments.arrivals_5b.count_checks import (
     dispersion_checks,
 )
 from sim.segments.arrivals_5b.day_checks import DAY_CHECKS_NEEDS, DayCounts, count_days, day_checks
+from sim.segments.arrivals_5b.event_checks import (
+    EVENT_CHECKS_NEEDS,
+    EventCounts,
+    count_events,
+    event_checks,
+)
 from sim.segments.arrivals_5b.fields import by_code
 from sim.segments.arrivals_5b.intensity import (
     INTENSITY_NEEDS,
@@ -70,11 +76,12 @@ STATE = State(
     streams=("5B.bucket_count",),
     kernels=("count_cells",),
     per_scenario=True,
-    counts=(Counts, ClassCounts, DayCounts),
+    counts=(Counts, ClassCounts, DayCounts, EventCounts),
     uses=(
         COUNT_CHECKS_NEEDS,
         DAY_CHECKS_NEEDS,
         ENTITY_NEEDS,
+        EVENT_CHECKS_NEEDS,
         INTENSITY_NEEDS,
         PUBLISHED_NOISE_NEEDS,
     ),
@@ -132,7 +139,9 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     by_key = sums.reshape(len(keys), -1, SUMS)
     count_moments(ctx, keys.demand_class, by_key[:, :, ARRIVALS], by_key[:, :, MOMENTS:])
     law = (by_key[:, :, VARIANCE] << np.uint64(32)) + by_key[:, :, VARIANCE + 1]
-    count_days(ctx, part.scenario, keys, by_key[:, :, ARRIVALS], by_key[:, :, DEMAND], law)
+    figures = by_key[:, :, ARRIVALS], by_key[:, :, DEMAND], law
+    count_days(ctx, part.scenario, keys, *figures)
+    count_events(ctx, part.scenario, cells, *figures)
     kept = np.flatnonzero(count)
     key, bucket = cells.key_and_bucket(kept)
     owner = keys.select(*KEY).take(key)
@@ -234,7 +243,13 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     )
     note = f"of {seen.compared} published cells of realised intensity"
     same = Check("intensity as published", seen.apart == 0, seen.apart, 0, note)
-    return [*dispersion_checks(ctx, totals), ledger, same, *day_checks(ctx, totals)]
+    return [
+        *dispersion_checks(ctx, totals),
+        ledger,
+        same,
+        *day_checks(ctx, totals),
+        *event_checks(ctx, totals),
+    ]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:

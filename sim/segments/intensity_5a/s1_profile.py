@@ -27,6 +27,7 @@ from sim.segments.intensity_5a.market_volumes import (
     MARKET_VOLUMES_NEEDS,
     MarketCounts,
     count_markets,
+    largest_checks,
     market_check,
     within_market,
 )
@@ -118,6 +119,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
             "the keys of a merchant sum to the weekly_volume its user gave, times the scale, to 2**-20 of it",
         ),
         market_check(ctx, totals),
+        *largest_checks(ctx, totals),
         Check("largest weekly volume", seen.too_large == 0, seen.too_large, 0, f"keys above {limit} a week"),
     ]
 

@@ -73,6 +73,7 @@ def sizes(ctx: PartitionContext, merchants: Frame, generated: Array) -> Array:
     )
     ctx.ledger(at, draws=draws)
     _expect(ctx, mean, further)
+    _foresee(ctx, merchants.take(open_to[generated[open_to]]))
     outlets[chain] += further.astype(np.uint64)
     most = most_outlets(ctx, merchants.take(chain))
     outlets[chain] = np.where(generated[chain], np.minimum(outlets[chain], most), outlets[chain])
@@ -204,3 +205,29 @@ def _expect(ctx: PartitionContext, mean: Array, further: Array) -> None:
     ctx.count(ChainCounts.law_chains, len(mean))
     ctx.count(ChainCounts.law_residual_q, fixed(residual).sum())
     ctx.count(ChainCounts.law_square_q, fixed(residual * residual).sum())
+
+
+def _foresee(ctx: PartitionContext, merchants: Frame) -> None:
+    """Count what the law promises of the squares of chains' sizes: they make the share of chains scatter.
+
+    To first order in the trade's mean m, E[1 + F] = 1 + m / (1 - p0) and E[(1 + F)**2] = 1 + (3 m + m**2
+    exp(sigma**2) (1 + 1 / kappa)) / (1 - p0); the square of a size that ends at c is c E[1 + F] at most.
+
+    Args:
+        ctx: Context of 1A.S2.
+        merchants: Generated merchants that may be chains.
+    """
+    policy, law = ctx.params.outlet_policy_1A, taxonomy(ctx)
+    kappa, sigma = np.float64(policy.outlets.dispersion), np.float64(policy.outlets.tail_sigma)
+    mean = law.site_mean * (np.float64(policy.outlets.mean_permille) / 1000.0)
+    tail = ctx.kernels.lognormal_factor(
+        x=np.full(1, 2**63, dtype=np.uint64), mu=np.full(1, sigma * sigma), sigma=np.zeros(1)
+    )[0]
+    some = 1.0 - power(ctx, 1.0 + mean / kappa, -float(kappa))
+    size = 1.0 + mean / some
+    square = 1.0 + (3.0 * mean + mean * mean * tail * (1.0 + 1.0 / kappa)) / some
+    chance = law.multi_site_permille.astype(np.float64) * np.float64(policy.multi_site.scale_permille) / 1e6
+    kind = look_up(law.mcc, merchants.mcc)
+    held = most_outlets(ctx, merchants).astype(np.float64) * size[kind]
+    promised = np.minimum(chance, 1.0)[kind] * np.minimum(square[kind], held)
+    ctx.count(ChainCounts.foreseen_squares_q, fixed(promised).sum())

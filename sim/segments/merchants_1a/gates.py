@@ -28,11 +28,15 @@ class GateCounts(Counters):
 
 
 class ChainCounts(Counters):
-    """Chains, and sums of their sizes' residuals and of the squares, in fixed point."""
+    """Chains, and sums of their sizes' residuals and of the squares, in fixed point.
+
+    And what the law promises of the squares of generated chains' sizes.
+    """
 
     law_chains = Scalar()
     law_residual_q = Scalar()
     law_square_q = Scalar()
+    foreseen_squares_q = Scalar()
 
 
 def single_outlet_check(ctx: Context, totals: Totals) -> Check:
@@ -65,6 +69,24 @@ def foreign_outlets_check(ctx: Context, totals: Totals) -> Check:
         expected,
         _scope(ctx),
     )
+
+
+def chained_outlets_check(ctx: Context, totals: Totals) -> Check:
+    """Share of outlets that belong to chains.
+
+    It scatters with the outlets of chains: so many standard deviations of their sum are allowed, which is the
+    root of the sum of squared sizes that the law promises. Every other outlet moves the share back.
+    """
+    seen, gate = GateCounts(totals), ctx.params.realism_gates_1A.chained_outlet_share
+    outlets, chained = seen.gated_outlets, seen.gated_outlets - seen.gated_single
+    low, high = gate.minimum_permille / 1000.0, gate.maximum_permille / 1000.0
+    squares = float(from_fixed(np.array([ChainCounts(totals).foreseen_squares_q]))[0])
+    error = gate.sigmas * float(np.sqrt(squares)) * (1.0 - low) / max(1, outlets)
+    share = chained / max(1, outlets)
+    passed = outlets == 0 or low - error <= share <= high + error
+    expected = {"from": low - error, "to": high + error, "sampling_error": error}
+    found = {"share": share, "in_chains": chained, "outlets": outlets}
+    return Check("outlets in chains", passed, found, expected, _scope(ctx))
 
 
 def outlet_law_checks(ctx: Context, totals: Totals) -> list[Check]:

@@ -29,6 +29,12 @@ from sim.segments.entities_6a.s1_parties.checks_people import PeopleCounts, coun
 from sim.segments.entities_6a.s1_parties.dwellings import DWELLING, DWELLINGS_NEEDS, dwellings
 from sim.segments.entities_6a.s1_parties.life import PARTY_LIFE_NEEDS, party_life
 from sim.segments.entities_6a.s1_parties.matching import MATCH, MATCHING_NEEDS, matched
+from sim.segments.entities_6a.s1_parties.near_checks import (
+    NEAR_CHECKS_NEEDS,
+    NearCounts,
+    count_near,
+    near_checks,
+)
 from sim.segments.entities_6a.s1_parties.population import (
     POPULATION_NEEDS,
     Population,
@@ -68,7 +74,7 @@ STATE = State(
     writes=("s1_party_base_6A", "s1_party_summary_6A"),
     streams=(HOUSEHOLD, HOME, HOME_AGAIN, LIFE, PROFILE),
     kernels=("race_key", "expand_rows"),
-    counts=(PartyCounts, PeopleCounts, LandCounts),
+    counts=(PartyCounts, PeopleCounts, NearCounts, LandCounts),
     uses=(
         ALIAS_PICK_NEEDS,
         CELL_WORDS_NEEDS,
@@ -76,6 +82,7 @@ STATE = State(
         DWELLINGS_NEEDS,
         LAND_NEEDS,
         MATCHING_NEEDS,
+        NEAR_CHECKS_NEEDS,
         PARTY_CHECKS_NEEDS,
         PARTY_LIFE_NEEDS,
         PLACES_NEEDS,
@@ -138,6 +145,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     )
     count_parties(ctx, parties, head)
     count_people(ctx, parties)
+    count_near(ctx, parties)
     return {"s1_party_base_6A": parties, "s1_party_summary_6A": summary}
 
 
@@ -258,8 +266,12 @@ def _homes(ctx: PartitionContext, heads: Frame, head: Array, rank: Array, entity
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """See `party_checks` and `land_checks`."""
-    return [*party_checks(ctx, totals, STREAMS), *land_checks(totals, HOME_AGAIN, "homes")]
+    """See `party_checks`, `near_checks` and `land_checks`."""
+    return [
+        *party_checks(ctx, totals, STREAMS),
+        *near_checks(ctx, totals),
+        *land_checks(totals, HOME_AGAIN, "homes"),
+    ]
 
 
 def measure(ctx: Context, totals: Totals) -> list[Measurement]:

@@ -45,6 +45,7 @@ class CardCounts(Counters):
     unfollowed = Scalar()
     weekend = Scalar()
     states = Vector("card_status")
+    active_in = Vector("country")
 
 
 def count_cards(ctx: PartitionContext, holders: Holders, base: Frame, cards: Frame) -> None:
@@ -87,6 +88,8 @@ def count_cards(ctx: PartitionContext, holders: Holders, base: Frame, cards: Fra
     ctx.count(CardCounts.states, np.bincount(cards.status, minlength=len(code)))
     week = Weekdays.by_country(ctx, ctx.params.card_life_6A.weekend_permille)
     country = holders.summary.country_iso[holders.group[account]]
+    alive = country[cards.status == code["ACTIVE"]]
+    ctx.count(CardCounts.active_in, np.bincount(alive, minlength=len(ctx.vocabulary("country"))))
     ctx.count(CardCounts.weekend, int(week.on_weekend(ctx, cards.issue_date, country).sum()))
     _count_bins(ctx, base.take(np.flatnonzero(base.present("bin"))))
 

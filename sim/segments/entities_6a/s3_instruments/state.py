@@ -44,6 +44,7 @@ from sim.segments.entities_6a.s3_instruments.rows import (
     Holders,
     instrument_rows,
 )
+from sim.segments.entities_6a.s3_instruments.use_check import USE_CHECK_NEEDS, use_checks
 from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, holds_any, spread
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
@@ -78,6 +79,7 @@ STATE = State(
         INSTRUMENT_CHECKS_NEEDS,
         INSTRUMENT_ROWS_NEEDS,
         SPREAD_NEEDS,
+        USE_CHECK_NEEDS,
     ),
 )
 
@@ -293,10 +295,11 @@ def finish(ctx: Context, totals: Totals) -> Frames:
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
-    """See `instrument_checks`."""
+    """See `instrument_checks`, `card_checks` and `use_checks`."""
     return [
         *instrument_checks(ctx, totals, (WEIGHT, START, CARD, PICK, PICK_START)),
         *card_checks(ctx, totals),
+        *use_checks(ctx, totals),
     ]
 
 
