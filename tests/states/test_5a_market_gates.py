@@ -47,9 +47,10 @@ def test_gates_on_the_largest_and_the_least_refuse() -> None:
         assert check(name, {}).passed, name
     assert not check("no merchant is the market", {"beyond_market": 1}).passed
     for share in (0.05, 0.7):
-        assert not check(
-            "top hundredth of merchants", {"top_share": int(share * UNIT), "top_variance": 0}
-        ).passed
+        tail = {"top_share": int(share * UNIT), "top_variance": 0}
+        name = "top hundredth of merchants"
+        assert check(name, {**tail, "generated_merchants": 999}).passed
+        assert not check(name, {**tail, "generated_merchants": 1000}).passed
     name, many = "arrivals of the least country", {"generated_merchants": 10**6}
     few = plain["volume_by_country"] * 0 + 499
     assert not check(name, {"volume_by_country": few, **many}).passed

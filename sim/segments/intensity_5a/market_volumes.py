@@ -15,6 +15,7 @@ from sim.state.totals import Totals
 
 _LEAST_MERCHANTS = 10.0
 _TOP_PART = 100
+_LEAST_TOP = 10  # fewer say next to nothing of a tail, and nothing of their error
 _SHARE_BITS = 30
 
 MARKET_VOLUMES_NEEDS = Needs(
@@ -130,10 +131,10 @@ def largest_checks(ctx: Context, totals: Totals) -> list[Check]:
         ),
         Check(
             "top hundredth of merchants",
-            seen.generated_merchants == 0 or low <= share <= high,
+            seen.generated_merchants < _LEAST_TOP * _TOP_PART or low <= share <= high,
             share,
             {"from": low, "to": high, "sampling_error": error},
-            "share of generated merchants' weekly arrivals",
+            f"of generated merchants' weekly arrivals; asked of {_LEAST_TOP * _TOP_PART} merchants or more",
         ),
         Check(
             "arrivals of the least country",

@@ -75,16 +75,18 @@ def chained_outlets_check(ctx: Context, totals: Totals) -> Check:
     """Share of outlets that belong to chains.
 
     It scatters with the outlets of chains: so many standard deviations of their sum are allowed, which is the
-    root of the sum of squared sizes that the law promises. Every other outlet moves the share back.
+    root of the sum of squared sizes that the law promises. Every other outlet moves the share back. The slack
+    is whole outlets.
     """
     seen, gate = GateCounts(totals), ctx.params.realism_gates_1A.chained_outlet_share
     outlets, chained = seen.gated_outlets, seen.gated_outlets - seen.gated_single
     low, high = gate.minimum_permille / 1000.0, gate.maximum_permille / 1000.0
     squares = float(from_fixed(np.array([ChainCounts(totals).foreseen_squares_q]))[0])
     error = gate.sigmas * float(np.sqrt(squares)) * (1.0 - low) / max(1, outlets)
+    error += gate.slack_outlets / max(1, outlets)
     share = chained / max(1, outlets)
     passed = outlets == 0 or low - error <= share <= high + error
-    expected = {"from": low - error, "to": high + error, "sampling_error": error}
+    expected = {"from": low - error, "to": high + error, "allowance": error}
     found = {"share": share, "in_chains": chained, "outlets": outlets}
     return Check("outlets in chains", passed, found, expected, _scope(ctx))
 

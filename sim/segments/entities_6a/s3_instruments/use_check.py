@@ -37,7 +37,7 @@ def use_checks(ctx: Context, totals: Totals) -> list[Check]:
     It is asked of worlds of several countries whose parties follow arrivals: where the prior counts outlets,
     or a bound on parties holds, arrivals a person are something else.
     """
-    gate, size = ctx.params.realism_gates_6A.instruments.card_month, ctx.params.population_prior_6A.size
+    gate = ctx.params.realism_gates_6A.instruments.card_month
     count = len(ctx.vocabulary("country"))
     profile = ctx.load("merchant_zone_profile_5A", columns=("legal_country_iso", "weekly_volume_expected"))
     weekly, parties = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
@@ -49,9 +49,7 @@ def use_checks(ctx: Context, totals: Totals) -> list[Check]:
     some = some[CardCounts(totals).active_in[some] > 0]
     cards = CardCounts(totals).active_in[some]
     sold, all_cards = int(weekly[some].sum()), int(cards.sum())
-    rate = float(size.arrivals_per_active_party_week) * float(size.active_share) * _UNIT
-    follow = abs(sold / max(1, int(parties[some].sum())) / rate - 1.0) < _NEAR
-    if len(some) < gate.from_countries or not follow:
+    if len(some) < gate.from_countries or not _follow(ctx, sold, int(parties[some].sum())):
         return [Check(_NAME, True, None, None, "not asked: few countries, or parties follow other things")]
     found = sold / all_cards
     part = cards.astype(np.float64) / np.float64(all_cards)
@@ -68,3 +66,12 @@ def use_checks(ctx: Context, totals: Totals) -> list[Check]:
             f"ordinary weeks of {len(some)} countries over their active cards",
         )
     ]
+
+
+def _follow(ctx: Context, sold: int, parties: int) -> bool:
+    """Whether parties are as many as their arrivals (in 2**-8) ask for."""
+    size = ctx.params.population_prior_6A.size
+    if size.law != "arrivals":
+        return False
+    rate = float(size.arrivals_per_active_party_week) * float(size.active_share) * _UNIT
+    return bool(abs(sold / max(1, parties) / rate - 1.0) < _NEAR)
