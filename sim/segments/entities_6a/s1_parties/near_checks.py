@@ -178,20 +178,21 @@ def near_checks(ctx: Context, totals: Totals) -> list[Check]:
     if people == 0:
         return [Check(name, True, None, None, "nobody lives where generated merchants do") for name in _NAMES]
     made = min(1.0, merchants / float(ctx.params.footprint_policy_1A.made_for_merchants))
-    found, wanted = {}, {}
+    found, wanted, full = {}, {}, {}
     below = np.cumsum(seen.near)
     for name, permille, least in (
         ("p10", 100, float(gates.near.merchants_p10)),
         ("median", 500, float(gates.near.merchants_median)),
     ):
         found[name] = int(np.searchsorted(below * 1000, people * permille))
-        few = least * made
+        full[name], few = least, least * made
         wanted[name] = few if made >= 1.0 else max(0.0, few - gates.draw_sigmas * float(np.sqrt(few)))
     none = _chances_of_none(tills, grocers)
     missed = (none * np.float64(1 << _BITS)).astype(np.int64)
     expected = 1.0 - int((missed * seen.walk).sum()) / (people << _BITS)
     error = float(gates.draw_sigmas) * float(np.sqrt(np.float64(seen.tile_variance) * 2.0**-_BITS)) / people
-    least = min(float(gates.near.grocer_permille) / 1000.0, expected - error)
+    target = float(gates.near.grocer_permille) / 1000.0
+    least = min(target, expected - error)
     share = seen.with_grocer / people
     near_note = f"merchants with a till within {gates.near.merchants_km} km of people"
     grocer_note = (
@@ -202,14 +203,14 @@ def near_checks(ctx: Context, totals: Totals) -> list[Check]:
             _NAMES[0],
             all(found[name] >= wanted[name] for name in found),
             found,
-            wanted,
+            {**wanted, "in_full": full},
             near_note,
         ),
         Check(
             _NAMES[1],
             share >= least,
             share,
-            {"from": least, "sampling_error": error},
+            {"from": least, "in_full": target, "sampling_error": error},
             grocer_note,
         ),
     ]
