@@ -62,7 +62,7 @@ def use_checks(ctx: Context, totals: Totals) -> list[Check]:
             _NAME,
             low <= found <= high,
             found,
-            {"from": low, "to": high, "sampling_error": error},
+            {"from": low, "to": high, "sampling_error": error, "from_countries": gate.from_countries},
             f"ordinary weeks of {len(some)} countries over their active cards",
         )
     ]
