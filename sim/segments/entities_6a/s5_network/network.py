@@ -52,6 +52,17 @@ from sim.state.declaration import ROW_LEVEL, Needs, Partition
 from sim.state.frames import Array, Frame
 
 HOSTING, LEASE = "6A.hosting", "6A.ip_lease"
+_DEVICE = (
+    "device_id",
+    "device_type",
+    "primary_party_id",
+    "primary_site_id",
+    "home_country_iso",
+    "shared_household_id",
+    "first_seen",
+    "last_seen",
+    "predecessor_device_id",
+)
 
 NETWORK_NEEDS = Needs(
     reads={
@@ -86,7 +97,7 @@ class Network:
     Attributes:
         parties: `party_id`, `country_iso`, `party_type`, `household_id`, `home_city_id`, home coordinates.
         homes: Their households.
-        devices: s4_device_base_6A.
+        devices: Columns of s4_device_base_6A.
         owner: int64, one a device: row of its party, -1 for terminals.
         targets: Targets of the world.
         addresses: Addresses.
@@ -118,7 +129,7 @@ def network_of(ctx: PartitionContext, part: Partition) -> Network:
     """Make the network of a partition."""
     columns = ("party_id", "country_iso", "party_type", "household_id", "home_city_id", "home_lat_deg")
     parties = ctx.load("s1_party_base_6A", part=part.index, columns=columns)
-    devices = ctx.load("s4_device_base_6A", part=part.index)
+    devices = ctx.load("s4_device_base_6A", part=part.index, columns=_DEVICE)
     targets, homes, horizon = network_targets(ctx), households_of(ctx, parties), horizon_of(ctx)
     addresses, atlas = addresses_of(ctx, targets, span(part)), atlas_of(ctx)
     sites = in_countries(terminal_sites(ctx), "legal_country_iso", span(part))
