@@ -1,4 +1,4 @@
-// contract: route_arrivals - one thread an arrival; 2 draws, 1 at a till; mulhi(x, slots) < slots. twin: cpu_fallback/kernels/route_arrivals.py
+// contract: route_arrivals - one thread an arrival; 2 draws, 1 at a till; mulhi(x, n) < n. twin: cpu_fallback/kernels/route_arrivals.py
 #include "alias.cuh"
 #include "kernel.cuh"
 #include "philox.cuh"

@@ -13,7 +13,7 @@ from memory_world import MemoryWorld, vocabularies
 from network_world import CONFIGS, COUNT, DEVICES, build, built, code, refused_at_once, world
 
 from sim.ground.errors import ValidationError
-from sim.segments.entities_6a.s4_devices import wallets
+from sim.segments.entities_6a.s4_devices import wallet_cards, wallets
 from sim.state.frames import Frame
 from tests.totals import figures
 
@@ -352,7 +352,7 @@ def test_an_impossible_pair_is_counted() -> None:
     ctx = strict.context(s4_devices.STATE)
     mine = ctx.for_partition(DEVICES.partitions(ctx)[0])
     instruments, first = strict.store.load("s3_instrument_base_6A"), 1
-    cards = wallets.cards_of(mine, instruments, instruments.owner_party_id.astype(np.int64) - first)
+    cards = wallet_cards.cards_of(mine, instruments, instruments.owner_party_id.astype(np.int64) - first)
     found = (rows[f"s4_{name}_6A"] for name in ("wallet_tokens", "device_base", "device_links"))
     tokens, base, links = found
     wallets.count_tokens(mine, tokens, cards, base, links, first)

@@ -25,7 +25,7 @@ from sim.segments.entities_6a.payments import (
 )
 from sim.segments.entities_6a.s3_instruments import state as s3_instruments
 from sim.segments.entities_6a.s4_devices import state as s4_devices
-from sim.segments.entities_6a.s4_devices.wallets import taken_networks
+from sim.segments.entities_6a.s4_devices.wallet_cards import taken_networks
 from sim.state.params import Params
 
 PACK = "national_payments_6A"

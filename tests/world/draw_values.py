@@ -43,7 +43,7 @@ from sim.segments.entities_6a.s2_accounts.cells import required
 from sim.segments.entities_6a.s2_accounts.life import Owners, account_life, status, status_limits
 from sim.segments.entities_6a.s3_instruments import cards
 from sim.segments.entities_6a.s3_instruments import rows as instrument_rows
-from sim.segments.entities_6a.s4_devices import wallets
+from sim.segments.entities_6a.s4_devices import wallet_cards, wallets
 from sim.segments.entities_6a.s4_devices.systems import systems_of
 from sim.segments.entities_6a.s5_network.rows import asn_mixes
 from sim.segments.entities_6a.tenure import NEVER
@@ -775,7 +775,7 @@ def _provisioned(case: Case) -> tuple[Array, Array]:
     """Day a token was put on its device."""
     instruments = case.ctx.load("s3_instrument_base_6A", part=case.part.index)
     card = (case.fields.instrument_id - instruments.instrument_id[0]).astype(np.int64)
-    last = wallets.last_day(case.ctx)
+    last = wallet_cards.last_day(case.ctx)
     most = case.ctx.params.device_linkage_6A.token_days_max
     ended = instruments.present("valid_to")[card]
     base = case.ctx.load("s4_device_base_6A", part=case.part.index)

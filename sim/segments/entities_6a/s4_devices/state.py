@@ -53,11 +53,11 @@ from sim.segments.entities_6a.s4_devices.rows import DEVICE_CELLS_NEEDS, OWNED_N
 from sim.segments.entities_6a.s4_devices.sharing import SHARING_NEEDS, also_on_successors, shared_in_circles
 from sim.segments.entities_6a.s4_devices.targets import DEVICE_TARGETS_NEEDS, device_targets
 from sim.segments.entities_6a.s4_devices.traits import TRAITS_NEEDS, TraitCounts, count_traits
+from sim.segments.entities_6a.s4_devices.wallet_cards import cards_of
 from sim.segments.entities_6a.s4_devices.wallets import (
     USE,
     WALLETS_NEEDS,
     WalletCounts,
-    cards_of,
     count_tokens,
     token_rows,
     tokens_of,

@@ -30,6 +30,7 @@ from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 _PPM = 1_000_000
+_ROWS = 1 << 18
 
 IP_CHECKS_NEEDS = Needs(
     config=("ip_prior_6A", "realism_gates_network_6A"),
@@ -88,21 +89,30 @@ def count_network(
 
 def _count_devices(ctx: PartitionContext, links: Frame, made: Network) -> None:
     """Rows of devices: their owners, and how many addresses each has in its country and abroad."""
-    devices, owner, many = made.devices, made.owner, len(made.devices)
-    present, first = links.present("device_id"), devices.device_id[0] if many else np.uint64(1)
-    # Ids before the first wrap round, as does 0 of rows without a device: all of them are `many`.
-    device = np.minimum(links.device_id - first, np.uint64(many)).astype(np.int64)
-    each = np.bincount(device, minlength=many + 1)[:many] + np.bincount(made.away.device, minlength=many)
+    owner, many = made.owner, len(made.devices)
+    each = np.bincount(made.away.device, minlength=many)
+    guests = np.unique(made.guests.device, return_index=True)
+    # A partition's links are its largest table: what is compared with each row is made piece by piece.
+    for start in range(0, len(links), _ROWS):
+        each += _count_piece(ctx, links.slice(start, min(start + _ROWS, len(links))), made, guests)
     ctx.count(NetworkCounts.devices, many)
     ctx.count(NetworkCounts.covered, int((each > 0).sum()))
     ctx.count(
         NetworkCounts.ips_a_device,
         np.bincount(np.minimum(each[owner >= 0], MOST_IPS), minlength=MOST_IPS + 1),
     )
+
+
+def _count_piece(ctx: PartitionContext, links: Frame, made: Network, guests: tuple[Array, Array]) -> Array:
+    """Rows of devices among some links; how many there are of each device of the partition: int64."""
+    devices, many = made.devices, len(made.devices)
+    present, first = links.present("device_id"), devices.device_id[0] if many else np.uint64(1)
+    # Ids before the first wrap round, as does 0 of rows without a device: all of them are `many`.
+    device = np.minimum(links.device_id - first, np.uint64(many)).astype(np.int64)
     theirs = np.append(devices.primary_party_id, np.uint64(0))[device]
     # A row of a device from elsewhere must be a guest's, of its party.
     away = np.flatnonzero(present & (device == many))
-    guest, place = np.unique(made.guests.device, return_index=True)
+    guest, place = guests
     row, known = match(guest, links.device_id[away])
     theirs[away[known]] = made.guests.party[place][row[known]]
     ctx.count(NetworkCounts.unknown, int((~known).sum()))
@@ -116,6 +126,7 @@ def _count_devices(ctx: PartitionContext, links: Frame, made: Network) -> None:
     ctx.count(NetworkCounts.outside_life, int(outside.sum()))
     other = present & links.present("party_id") & (links.party_id != theirs)
     ctx.count(NetworkCounts.wrong_owners, int(other.sum()))
+    return np.bincount(device, minlength=many + 1)[:many]
 
 
 def _strangers(base: Frame, users: Users, owner: Array, homes: Households) -> int:

@@ -57,8 +57,8 @@ class Dealt:
         met: int64, one a party: different addresses of the kind its devices meet in the country.
         days: When each link holds.
         spots: Where the addresses are.
-        asked: One row a link, for `explain` and the checks: `number` (int64, ordinal among the device's links
-            of the kind, or the guest's row), `far` (bool), `spot` (int64, row of the metro), `pool` (int64).
+        asked: One row a link, for `explain` and the checks: `number` (int32, ordinal among the device's links
+            of the kind, or the guest's row), `far` (bool), `spot` (int32, row of the metro), `pool` (int32).
     """
 
     ip: Array
@@ -144,10 +144,10 @@ def _dealt(
     met = _met(ctx, asked, link, np.repeat(ip, degree), asking.parties)
     rows = Frame(
         {
-            "number": asked.number[link],
+            "number": asked.number[link].astype(np.int32),
             "far": asked.far[link],
-            "spot": target[link],
-            "pool": pool[link] - base[target[link]],
+            "spot": target[link].astype(np.int32),
+            "pool": (pool[link] - base[target[link]]).astype(np.int32),
         }
     )
     return Dealt(ip, degree, asked.device[link], met, asked.days.take(link), spots, rows)
