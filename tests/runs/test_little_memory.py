@@ -63,9 +63,9 @@ def resident(pid: int) -> int:
     ("world", "limit", "workers"),
     [
         ("tiny-stress-900", 512, 4),
-        # A partition of 6A holds a country, here one of 90,000 parties: 330 MiB beside 300 of libraries.
+        # A partition of 6A holds a country: here 77,500 parties take 330 MiB beside 300 of libraries.
         ("demo", 704, 4),
-        pytest.param("small", 1024, 2, marks=pytest.mark.slow),
+        pytest.param("small", 1216, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_world_under_a_limit(tmp_path: Path, world: str, limit: int, workers: int) -> None:
