@@ -31,9 +31,11 @@ class World:
             self._view(folder.name, f"{folder}/**/*.parquet")
         for name in ("cities", "countries"):
             self._view(f"ref_{name}", str(REFERENCE / f"{name}.parquet"))
-        if "s3_count_summary" in self.tables:
-            first, last = self.one("select min(utc_day), max(utc_day) from s3_count_summary")
-            self.days = float(last - first + 1)
+        missing = [name for name in ("s3_count_summary", "s5_party_fraud_roles") if name not in self.tables]
+        if missing:
+            raise SystemExit(f"{run}: not a whole world: no rows of {', '.join(missing)}; build it to 6A")
+        first, last = self.one("select min(utc_day), max(utc_day) from s3_count_summary")
+        self.days = float(last - first + 1)
 
     def _view(self, name: str, files: str) -> None:
         text = files.replace("'", "''")

@@ -84,7 +84,6 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
 def checks(ctx: Context, totals: Totals) -> list[Check]:
     """No fault in any row, no orphans, all rows seen; odds ratios."""
     seen = AuditCounts(totals)
-    seen = AuditCounts(totals)
     result = [Check(name, found == 0, found, 0, "over all rows") for name, found in seen.faults.items()]
     orphans, most = dict(seen.orphans), int(ctx.params.realism_gates_posture_6A.orphan_rows)
     result.append(Check("orphan rows", sum(orphans.values()) <= most, orphans, most, "rows nothing hangs on"))
