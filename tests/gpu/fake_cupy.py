@@ -462,7 +462,9 @@ def _pylibcudf(machine: Machine) -> ModuleType:
         valid = array.is_valid().to_numpy(zero_copy_only=False) if array.null_count else None
         if pa.types.is_dictionary(array.type):
             return Column(machine, stream, array.cast(pa.string()).to_pylist(), valid)
+        # libcudf has whole numbers: TIMESTAMP_MICROSECONDS is int64, TIMESTAMP_DAYS is int32.
         plain = array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array
+        plain = plain.cast(pa.int32()) if pa.types.is_date32(plain.type) else plain
         values = (
             plain.fill_null(False if pa.types.is_boolean(plain.type) else 0)
             .to_numpy(zero_copy_only=False)
