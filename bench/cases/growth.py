@@ -10,7 +10,7 @@ from bench.case import Options, Row
 from bench.cases.end_to_end import one_run, row_of
 
 # What a merchant-day comes to in the presets; the arrivals that came out are what is reported.
-ARRIVALS_A_MERCHANT_DAY = 330
+ARRIVALS_A_MERCHANT_DAY = 56.7
 FEWEST_MERCHANTS = 120
 DAYS = 90
 START = "2026-01-01"
