@@ -89,7 +89,7 @@ def memory_budget(limit: str | None, executor: str) -> MemoryBudget | None:
             "--memory-limit is less than the process takes before the first partition",
             found=f"{size:,} bytes; {taken:,} are taken already",
             expected="room for the process and a partition of the largest state besides",
-            do="a larger --memory-limit: 1GiB is enough for --preset small",
+            do="a larger --memory-limit: 1280MiB is enough for --preset small",
         )
     grow_by_need()
     return MemoryBudget(size)
