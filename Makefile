@@ -38,7 +38,7 @@ segment%: $(STAMP) FORCE  ## build up to a segment or a state: make segment5b-s3
 
 FORCE:
 
-test: $(TESTS)            ## quick tests (about 8 minutes on 2 cores)
+test: $(TESTS)            ## quick tests (about 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
 
 test-all: $(TESTS)        ## quick tests, then the slow statistical and fault loops

@@ -123,6 +123,7 @@ def _tell_apart(of: _World, path: str, value: Any) -> bool:
     return False
 
 
+@pytest.mark.slow(60)
 @pytest.mark.parametrize("name", OWN)
 def test_every_key_has_a_consumer(name: str) -> None:
     of = _World()
