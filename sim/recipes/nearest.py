@@ -1,4 +1,4 @@
-"""The nearest city of a country to coordinates the user gave."""
+"""Distances between near places, as on a plain, and the nearest city to coordinates the user gave."""
 
 from __future__ import annotations
 
@@ -8,6 +8,26 @@ from sim.state.frames import Array, Frame
 
 _TURN = np.int64(360_000_000)
 _BLOCK = 256  # sites compared with all cities of a country at a time: some 10 MB
+
+
+def squared_distance(north: Array, east: Array, lon_scale: Array) -> Array:
+    """Square of a distance on a plain, in microdegrees of latitude: float64.
+
+    Args:
+        north: int64: difference of latitudes in microdegrees.
+        east: int64: difference of longitudes in microdegrees, within a turn.
+        lon_scale: float64: degrees of longitude in the length of one of latitude.
+    """
+    up, across = north.astype(np.float64), turned(east).astype(np.float64) / lon_scale
+    square: Array = up * up + across * across
+    return square
+
+
+def turned(east: Array) -> Array:
+    """The shorter way round the Earth between longitudes that far apart, in microdegrees: int64."""
+    apart = np.abs(east)
+    shorter: Array = np.minimum(apart, _TURN - apart)
+    return shorter
 
 
 def nearest_cities(cities: Frame, outlets: Frame) -> tuple[Array, Array]:
@@ -51,12 +71,8 @@ def given_places(rows: Frame) -> Frame:
 
 def _squares(cities: Frame, outlets: Frame) -> Array:
     """Squared distances in microdegrees of latitude: float64, outlets x cities."""
-    north = (
-        outlets.given_lat_udeg.astype(np.int64)[:, None] - cities.lat_udeg.astype(np.int64)[None, :]
-    ).astype(np.float64)
-    turn = np.abs(
-        outlets.given_lon_udeg.astype(np.int64)[:, None] - cities.lon_udeg.astype(np.int64)[None, :]
+    return squared_distance(
+        outlets.given_lat_udeg.astype(np.int64)[:, None] - cities.lat_udeg.astype(np.int64)[None, :],
+        outlets.given_lon_udeg.astype(np.int64)[:, None] - cities.lon_udeg.astype(np.int64)[None, :],
+        cities.lon_scale[None, :],
     )
-    east = np.minimum(turn, _TURN - turn).astype(np.float64) / cities.lon_scale[None, :]
-    square: Array = north * north + east * east
-    return square

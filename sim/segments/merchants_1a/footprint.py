@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.recipes.groups import run_lengths, run_of_row, run_offsets, sum_by_run
 from sim.recipes.join import look_up
-from sim.recipes.nearest import given_places, nearest_cities
+from sim.recipes.nearest import given_places, nearest_cities, squared_distance
 from sim.recipes.samples import SYSTEMATIC_NEEDS, systematic
 from sim.recipes.weights import POWER_NEEDS, power
 from sim.recipes.words import WORDS_NEEDS, word, words_at
@@ -105,11 +105,13 @@ def town_candidates(cities: Frame, chosen: Array) -> Array:
     order = np.argsort(ids, kind="stable")
     member = np.flatnonzero(np.isin(cities.metro_id, ids) & (cities.metro_id != cities.city_id))
     centre = chosen[order[look_up(ids[order], cities.metro_id[member])]]
-    north = (cities.lat_udeg[member].astype(np.int64) - cities.lat_udeg[centre]).astype(np.float64)
-    turn = np.abs(cities.lon_udeg[member].astype(np.int64) - cities.lon_udeg[centre])
-    east = np.minimum(turn, 360_000_000 - turn).astype(np.float64) / cities.lon_scale[centre]
+    square = squared_distance(
+        cities.lat_udeg[member].astype(np.int64) - cities.lat_udeg[centre],
+        cities.lon_udeg[member].astype(np.int64) - cities.lon_udeg[centre],
+        cities.lon_scale[centre],
+    )
     radius = cities.jitter_radius_udeg[centre].astype(np.float64)
-    outside: Array = member[north * north + east * east > radius * radius]
+    outside: Array = member[square > radius * radius]
     return outside
 
 

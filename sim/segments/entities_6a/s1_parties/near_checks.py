@@ -16,6 +16,7 @@ import numpy as np
 
 from sim.recipes.groups import run_offsets, run_starts
 from sim.recipes.join import look_up
+from sim.recipes.nearest import squared_distance, turned
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Needs
@@ -39,7 +40,6 @@ MOST = 512
 """More merchants near than this count as so many."""
 _SQUARE, _TILE = 20_000, 10  # microdegrees; squares of a tile's edge
 _UDEG_A_KM = 1_000_000 / 111.195
-_TURN = 360_000_000
 _ROOM = 1.5  # squares hang over the edge of the disk that is searched
 _BITS = 20
 
@@ -148,23 +148,24 @@ def _near(tile: Frame, shops: Frame, wide: float, close: float) -> tuple[Array, 
     south, north = np.searchsorted(shops.lat, (int(tile.lat.min()) - room, int(tile.lat.max()) + room))
     some = shops.slice(int(south), int(north))
     middle, reach = int(tile.lon[0]), (room + _SQUARE * _TILE) * float(tile.lon_scale.max())
-    turn = np.abs(some.lon - middle)
-    some = some.take(np.minimum(turn, _TURN - turn) <= reach)
+    some = some.take(turned(some.lon - middle) <= reach)
     if len(some) == 0:
         nobody = np.zeros(len(tile), dtype=np.int64)
         return nobody, nobody, nobody > 0
     some = some.sort("merchant_id", "lat", "lon")
-    turn = np.abs(tile.lon[:, None] - some.lon[None, :])
-    east = np.minimum(turn, _TURN - turn).astype(np.float64) / tile.lon_scale[:, None]
-    up = (tile.lat[:, None] - some.lat[None, :]).astype(np.float64)
-    square = up * up + east * east
+    square = squared_distance(
+        tile.lat[:, None] - some.lat[None, :],
+        tile.lon[:, None] - some.lon[None, :],
+        tile.lon_scale[:, None],
+    )
     of_merchant = run_starts(some.merchant_id)
     within = square <= close * close
     counts = [
         np.logical_or.reduceat(found, of_merchant, axis=1).sum(axis=1)
         for found in (square <= wide * wide, within)
     ]
-    return counts[0], counts[1], within[:, some.grocer].any(axis=1)
+    grocer: Array = np.logical_or.reduce(within[:, some.grocer], axis=1)
+    return counts[0], counts[1], grocer
 
 
 def near_checks(ctx: Context, totals: Totals) -> list[Check]:

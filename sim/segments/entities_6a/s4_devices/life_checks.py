@@ -17,6 +17,7 @@ from sim.segments.entities_6a.s4_devices.life import (
     DEVICE_LIFE_NEEDS,
     LIFE,
     REPLACED,
+    LifeLaw,
     life_law,
     replaced_targets,
 )
@@ -180,7 +181,7 @@ def life_checks(ctx: Context, totals: Totals) -> list[Check]:
     result.append(spike_check(ctx, "first days of devices without a spike", seen.opened))
     result.append(spike_check(ctx, "first days of successors without a spike", seen.started[:days]))
     result.append(spike_check(ctx, "last days of devices without a spike", seen.ended[:days]))
-    result.append(_ages(ctx, seen, sigmas))
+    result.append(_ages(ctx, law, seen, sigmas))
     kinds = ctx.vocabulary("device_type")
     expected, variance = from_fixed(seen.kept_expected), from_fixed(seen.kept_variance)
     note = "successors with the system of their predecessor"
@@ -198,17 +199,16 @@ def life_checks(ctx: Context, totals: Totals) -> list[Check]:
     ]
 
 
-def _ages(ctx: Context, seen: DeviceLifeCounts, sigmas: float) -> Check:
+def _ages(ctx: Context, law: LifeLaw, seen: DeviceLifeCounts, sigmas: float) -> Check:
     """Sum of the ages of devices that live through the horizon, by kind, against the equilibrium's."""
-    law, kinds = life_law(ctx), ctx.vocabulary("device_type")
+    kinds = ctx.vocabulary("device_type")
     mean, variance = np.zeros(len(kinds)), np.zeros(len(kinds))
     for kind in range(len(kinds)):
         alive = law.of_kind(kind).astype(np.int64)
         alive[: law.horizon.days] = 0
         alive[-1] = max(int(alive[-1]), 1)
         age = np.arange(len(alive))
-        # 2**-20 is fine enough, and sums of squares fit.
-        weight = [int(part) for part in alive.tolist()]
+        weight = alive.tolist()  # Python's integers: sums of squares do not fit into 64 bits
         whole = sum(weight)
         first = sum(part * b for part, b in zip(weight, age.tolist(), strict=True))
         second = sum(part * b * b for part, b in zip(weight, age.tolist(), strict=True))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.groups import run_lengths, run_offsets
+from sim.recipes.nearest import squared_distance
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.segments.entities_6a.s5_network.room import least_free, least_room
 from sim.state.context import Context
@@ -21,7 +22,6 @@ from sim.state.frames import Array
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _KM = np.float64(111.195e-6)  # kilometres of a microdegree of latitude
-_TURN, _HALF_TURN = np.int64(360_000_000), np.int64(180_000_000)
 _ROWS = 1 << 22  # cells of a matrix of distances at a time
 _PULL = np.float64(1 << 20)
 _MIDDLE = np.uint64(1 << 63)
@@ -59,10 +59,12 @@ class Metros:
 
     def km_to(self, first: Array, second: Array) -> Array:
         """Kilometres from each of n rows to rows of its own (int64, n x k, or 1 x k): float64, n x k."""
-        north = (self.lat[first][:, None] - self.lat[second]).astype(np.float64)
-        east = (self.lon[first][:, None] - self.lon[second] + _HALF_TURN) % _TURN - _HALF_TURN
-        scaled = east.astype(np.float64) / self.lon_scale[first][:, None]
-        distance: Array = np.sqrt(north * north + scaled * scaled) * _KM
+        square = squared_distance(
+            self.lat[first][:, None] - self.lat[second],
+            self.lon[first][:, None] - self.lon[second],
+            self.lon_scale[first][:, None],
+        )
+        distance: Array = np.sqrt(square) * _KM
         return distance
 
 
