@@ -13,6 +13,20 @@ from sim.state.declaration import Needs
 from sim.state.frames import Array
 
 WORDS_NEEDS = Needs(kernels=("philox_block",))
+BELOW_NEEDS = Needs(kernels=("bounded_integer",))
+
+
+def below(ctx: Context, x: Array, bound: Array | int) -> Array:
+    """Uniform whole numbers below a bound: int64, n.
+
+    Args:
+        ctx: Context.
+        x: uint64, n: words.
+        bound: Whole numbers above 0: one for all, or n.
+    """
+    limit = np.full(len(x), bound, dtype=np.uint64) if isinstance(bound, int) else bound.astype(np.uint64)
+    found: Array = ctx.kernels.bounded_integer(x=x, bound=limit).astype(np.int64)
+    return found
 
 
 def words_at(ctx: Context, at: Address, scenario: str | None = None) -> tuple[Array, ...]:

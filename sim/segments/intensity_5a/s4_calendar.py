@@ -19,7 +19,7 @@ from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.horizon import DAY_S, MICRO, Horizon, horizon_of, span_of
 from sim.recipes.local_calendar import local_calendar
 from sim.recipes.told_factors import packed
-from sim.recipes.words import WORDS_NEEDS, words
+from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, words
 from sim.segments.intensity_5a.factor_runs import factor_runs
 from sim.segments.intensity_5a.feasts import FEASTS_NEEDS, FeastCounts, count_feasts, feast_checks
 from sim.segments.intensity_5a.overlays import (
@@ -58,10 +58,10 @@ STATE = State(
         "scenario_overlay_factors_5A",
     ),
     streams=("5A.outage",),
-    kernels=("open_uniform", "bounded_integer"),
+    kernels=("open_uniform",),
     per_scenario=True,
     counts=(Counts, FeastCounts),
-    uses=(ENTITY_NEEDS, FEASTS_NEEDS, WORDS_NEEDS),
+    uses=(BELOW_NEEDS, ENTITY_NEEDS, FEASTS_NEEDS, WORDS_NEEDS),
 )
 
 _OUTAGE_DRAWS = 3
@@ -195,9 +195,9 @@ def _outages(ctx: PartitionContext, scenario: str, almanac: Almanac) -> list[Eve
         ctx, "5A.outage", scenario=scenario, civil_day=days_mod, tzid_name=ctx.name_hashes("tzid")[zone]
     )
     hit = np.flatnonzero(ctx.kernels.open_uniform(x=begins) < policy.probability_per_zone_day)
-    minute = _below(ctx, minutes[hit], DAY_MINUTES)
+    minute = below(ctx, minutes[hit], DAY_MINUTES)
     length = np.array(policy.durations_minutes, dtype=np.int64)[
-        _below(ctx, lasts[hit], len(policy.durations_minutes))
+        below(ctx, lasts[hit], len(policy.durations_minutes))
     ]
     start = day[hit] * DAY_S + minute * 60
     rows = zip(zone[hit].tolist(), start.tolist(), (start + length * 60).tolist(), strict=True)
@@ -205,12 +205,6 @@ def _outages(ctx: PartitionContext, scenario: str, almanac: Almanac) -> list[Eve
         Event("OUTAGE", "outage", begin, end, policy.factor, _OUTAGE_FACTOR, tzid=code)
         for code, begin, end in rows
     ]
-
-
-def _below(ctx: Context, words: Array, bound: int) -> Array:
-    """Uniform integers below `bound`: int64."""
-    values: Array = ctx.kernels.bounded_integer(x=words, bound=np.full(len(words), bound, dtype=np.uint64))
-    return values.astype(np.int64)
 
 
 def _calendar(ctx: Context, events: list[Event]) -> Frame:

@@ -19,7 +19,7 @@ from sim.recipes.horizon import life_span
 from sim.recipes.months import first_day_of_month, month_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
 from sim.recipes.weekdays import WEEK, WEEKDAYS_NEEDS, Weekdays
-from sim.recipes.words import WORDS_NEEDS, words_at
+from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, words_at
 from sim.segments.entities_6a.terms import WHOLE
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
@@ -37,8 +37,7 @@ VALIDITY, LAG, WEEKDAY, LEAD, RENEWAL, LOSS = range(6)
 CARD_LIFE_NEEDS = Needs(
     config=("card_life_6A", "instrument_taxonomy_6A", "scenario_horizon_5A"),
     streams=(LIFE,),
-    kernels=("bounded_integer",),
-    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, WEEKDAYS_NEEDS, WORDS_NEEDS),
+    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, BELOW_NEEDS, WEEKDAYS_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -144,7 +143,7 @@ def _first_issue(ctx: Context, carried: Carried, months: Array, horizon: tuple[i
     room = np.minimum(carried.closed, last + 1) - carried.opened
     later = np.minimum(np.where(carried.prompt, law.opening_days, age), room)
     bound = np.where(young, np.maximum(later, 1), full - window)
-    place = ctx.kernels.bounded_integer(x=carried.age, bound=bound.astype(np.uint64)).astype(np.int64)
+    place = below(ctx, carried.age, bound)
     issue: Array = np.where(young, carried.opened + place, first_day - window - place)
     # Months differ: what would have expired days before the horizon expires in it.
     over = last_valid_day(_expiry(issue, months)) < first_day
@@ -174,12 +173,6 @@ def last_valid_day(expiry_month: Array) -> Array:
     return first_day_of_month(month_of_day(expiry_month) + np.int32(1)).astype(np.int64) - 1
 
 
-def _below(ctx: Context, words: Array, bound: int) -> Array:
-    limit = np.full(len(words), bound, dtype=np.uint64)
-    value: Array = ctx.kernels.bounded_integer(x=words, bound=limit).astype(np.int64)
-    return value
-
-
 def _one(
     ctx: Context,
     carried: Carried,
@@ -199,15 +192,15 @@ def _one(
     month = _expiry(issue, months)
     expires = last_valid_day(month)
     least, most = law.reissue_days
-    reissue = expires - least - _below(ctx, x[LEAD], most - least + 1)
-    renewed = _below(ctx, x[RENEWAL], WHOLE // 10) >= law.not_renewed_permille
+    reissue = expires - least - below(ctx, x[LEAD], most - least + 1)
+    renewed = below(ctx, x[RENEWAL], WHOLE // 10) >= law.not_renewed_permille
     reissue = np.where(renewed, np.maximum(reissue, issue + 1), never)
     years = int(_DAYS_A_YEAR * 1000 / law.lost_a_year_permille) if law.lost_a_year_permille else 0
     lost = np.full(len(at), never)
     if years:
-        lost = np.maximum(active, horizon[0]) + _below(ctx, x[LOSS], years)
+        lost = np.maximum(active, horizon[0]) + below(ctx, x[LOSS], years)
     first = lost < np.minimum(reissue, expires)
-    wait = 1 + _below(ctx, x[LEAD], law.replacement_days)
+    wait = 1 + below(ctx, x[LEAD], law.replacement_days)
     successor = {
         "issue": np.where(first, lost + wait, reissue),
         "lost": first,

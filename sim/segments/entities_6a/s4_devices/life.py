@@ -15,7 +15,7 @@ import numpy as np
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, largest_remainder
 from sim.recipes.horizon import Horizon, life_span
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
-from sim.recipes.words import WORDS_NEEDS, word, words
+from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, word, words
 from sim.segments.entities_6a.network_tables import integers, permille_word
 from sim.segments.entities_6a.tenure import NEVER
 from sim.state.context import Context, PartitionContext
@@ -33,7 +33,7 @@ DEVICE_LIFE_NEEDS = Needs(
     config=("device_life_6A", "scenario_horizon_5A"),
     streams=(LIFE, REPLACED, START),
     kernels=("bounded_integer", "exp_map"),
-    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, LARGEST_REMAINDER_NEEDS, WORDS_NEEDS),
+    uses=(ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, BELOW_NEEDS, LARGEST_REMAINDER_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -133,7 +133,7 @@ def chosen(ctx: PartitionContext, kind: Array, country: Array, devices: Array, t
         )
         start = np.zeros(len(devices), dtype=np.int64)
         whole = devices[here, code].astype(np.uint64)
-        start[here] = ctx.kernels.bounded_integer(x=x, bound=whole).astype(np.int64)
+        start[here] = below(ctx, x, whole)
         many, of = targets[place, code], devices[place, code]
         at = (np.arange(len(rows)) - np.searchsorted(place, place)) * many + start[place]
         found.append(rows[(at + many) // of > at // of])
@@ -193,8 +193,8 @@ def lives_of(ctx: PartitionContext, law: LifeLaw, devices: Frame, rows: Array) -
     wait = np.minimum(np.maximum(event, 1), int(prior.gap_days))
     shift = np.where(
         traded,
-        _below(ctx, days, np.full(len(rows), int(prior.trade_days) + 1)),
-        -1 - _below(ctx, days, wait),
+        below(ctx, days, int(prior.trade_days) + 1),
+        -1 - below(ctx, days, wait),
     )
     end = day + event + shift
     last[rows] = np.where(end <= final, end, np.int64(NEVER))
@@ -210,16 +210,10 @@ def _ends(ctx: Context, law: LifeLaw, kind: Array, when: Array, length: Array) -
     event, age = np.zeros(len(kind), dtype=np.int64), np.zeros(len(kind), dtype=np.int64)
     for code in np.unique(kind).tolist():
         rows, alive = np.flatnonzero(kind == code), law.of_kind(code)
-        below = np.cumsum(alive[: law.horizon.days])
-        at = ctx.kernels.bounded_integer(x=when[rows], bound=np.full(len(rows), below[-1]))
-        event[rows] = np.searchsorted(below, at, side="right")
+        upto = np.cumsum(alive[: law.horizon.days])
+        at = ctx.kernels.bounded_integer(x=when[rows], bound=np.full(len(rows), upto[-1]))
+        event[rows] = np.searchsorted(upto, at, side="right")
         left = ctx.kernels.bounded_integer(x=length[rows], bound=np.maximum(alive[event[rows]], np.uint64(1)))
         # As many ages as have more alive: S never rises.
         age[rows] = len(alive) - np.searchsorted(alive[::-1], left, side="right")
     return event, age
-
-
-def _below(ctx: Context, x: Array, bound: Array) -> Array:
-    """Uniform whole number below a bound: int64, n."""
-    found: Array = ctx.kernels.bounded_integer(x=x, bound=bound.astype(np.uint64)).astype(np.int64)
-    return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.words import BELOW_NEEDS, below
 from sim.segments.entities_6a.households import Households
 from sim.segments.entities_6a.link_rules import DEVICE_IDS, LINK_RULES_NEEDS, device_demands
 from sim.segments.entities_6a.network_tables import (
@@ -23,7 +24,7 @@ from sim.state.frames import Array, Frame
 from sim.state.params import Params
 
 DEVICE_LINKS_NEEDS = Needs(
-    config=("device_linkage_6A",), kernels=("bounded_integer",), uses=(LINK_RULES_NEEDS, NETWORK_TABLES_NEEDS)
+    config=("device_linkage_6A",), uses=(BELOW_NEEDS, LINK_RULES_NEEDS, NETWORK_TABLES_NEEDS)
 )
 
 
@@ -110,10 +111,7 @@ def _some(ctx: Context, lists: Params, kind: Array, words: Array, available: Arr
 
 def _below(ctx: Context, words: Array, bound: Array) -> Array:
     """Uniform integer below a bound (0 where the bound is 0): int64, n."""
-    value: Array = ctx.kernels.bounded_integer(x=words, bound=np.maximum(bound, 1).astype(np.uint64)).astype(
-        np.int64
-    )
-    return value
+    return below(ctx, words, np.maximum(bound, 1))
 
 
 def link_rows(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sim.recipes.horizon import Horizon
-from sim.recipes.words import WORDS_NEEDS, words
+from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, words
 from sim.segments.entities_6a.network_tables import permille_word
 from sim.segments.entities_6a.s5_network.inward import INWARD_NEEDS
 from sim.state.context import Context, PartitionContext
@@ -29,8 +29,7 @@ _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 DAYS_NEEDS = Needs(
     config=("ip_place_prior_6A",),
     streams=(DAYS,),
-    kernels=("bounded_integer",),
-    uses=(INWARD_NEEDS, WORDS_NEEDS),
+    uses=(BELOW_NEEDS, INWARD_NEEDS, WORDS_NEEDS),
 )
 
 
@@ -62,16 +61,16 @@ def lines(ctx: Context, horizon: Horizon, words_: tuple[Array, ...], home: Array
     law = ctx.params.ip_place_prior_6A
     length, passed = words_
     shortest, longest = int(law.lease.shortest), int(law.lease.longest)
-    lease = shortest + _below(ctx, length, np.full(len(home), longest - shortest + 1))
-    gone = _below(ctx, passed, lease)
-    there = 1 + _below(ctx, length, np.full(len(home), int(law.premises_days)))
+    lease = shortest + below(ctx, length, longest - shortest + 1)
+    gone = below(ctx, passed, lease)
+    there = 1 + below(ctx, length, int(law.premises_days))
     first = horizon.first_day - np.where(home, gone, there)
     return Days(first.astype(np.int32), np.full(len(home), OPEN))
 
 
 def change_day(ctx: Context, horizon: Horizon, word: Array) -> Array:
     """Day from which a home has its second address: int64, n, any day of the horizon but the first."""
-    found: Array = horizon.first_day + 1 + _below(ctx, word, np.full(len(word), horizon.days - 1))
+    found: Array = horizon.first_day + 1 + below(ctx, word, horizon.days - 1)
     return found
 
 
@@ -119,9 +118,3 @@ def presence(horizon: Horizon, life: Days) -> tuple[Array, Array]:
         np.maximum(life.first.astype(np.int64), horizon.first_day),
         np.minimum(life.last.astype(np.int64), final),
     )
-
-
-def _below(ctx: Context, word: Array, bound: Array) -> Array:
-    """Uniform whole number below a bound: int64, n."""
-    found: Array = ctx.kernels.bounded_integer(x=word, bound=bound.astype(np.uint64)).astype(np.int64)
-    return found
