@@ -1,4 +1,4 @@
-"""How real a built world is: the targets of issue "World", measured by DuckDB over all rows of runs.
+"""How real a built world is: the targets of issues "World" and "Flows", measured over all rows of runs.
 
     python -m bench.realism RUN [RUN ...] [--json FILE]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.realism import demand, people
+from bench.realism import demand, payers, people
 from bench.realism.world import Value, World
 
 # --- size
@@ -105,6 +105,7 @@ TARGETS: list[tuple[str, str, Callable[[World], Value]]] = [
         "1",
         lambda w: people.runs(w, "s4_ip_base", "ip_id", "ip_type", "country_iso"),
     ),
+    *payers.TARGETS,
 ]
 
 
