@@ -39,6 +39,8 @@ COLUMN_TYPES = tuple(NUMPY_DTYPES)
 INTEGERS = tuple(name for name, dtype in NUMPY_DTYPES.items() if "int" in dtype and name != "category")
 """Types whose values are whole numbers with an order: ids, times and dates too."""
 ID_BOUNDS = (1, 2**63 - 1)
+REQUEST, AFTER = "request", "after"
+"""Roles of columns."""
 ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
 PARTITION_KEYS = ("seed", "manifest_fingerprint", "scenario_id")
 SCENARIO_KEY = PARTITION_KEYS[-1]
@@ -76,6 +78,7 @@ class Column:
         vocabulary: Name of the vocabulary of a category column, else `None`.
         encoding: Parquet encoding, one of `ENCODINGS`, or `None` for the writer's default.
         set: Set whose members an id numbers 1 .. N, or `None`; `Dataset.numbers` of one dataset counts them.
+        role: `REQUEST`: known when an answer is asked for; `AFTER`: only later, so no feature of a model.
         where: `file:line:col` of its declaration.
     """
 
@@ -89,6 +92,7 @@ class Column:
     encoding: str | None = None
     description: str = ""
     set: str | None = None
+    role: str = REQUEST
     where: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:

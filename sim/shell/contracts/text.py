@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim.ground.contract_types import Artefact, Column, Contracts, Dataset, TableContract, nearest
+from sim.ground.contract_types import AFTER, Artefact, Column, Contracts, Dataset, TableContract, nearest
 from sim.ground.errors import UsageError
 from sim.shell.contracts.lint_tables import INPUT_TABLE
 
-_HEADERS = ("column", "type", "", "unit", "range", "encoding", "meaning")
+_HEADERS = ("column", "type", "", "known", "unit", "range", "encoding", "meaning")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,16 @@ def _dataset(dataset: Dataset, readers: Sequence[str]) -> ContractText:
 
 def _columns(columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return [
-        (c.name, _type(c), "null" if c.nullable else "", c.unit, _bounds(c), c.encoding or "", c.description)
+        (
+            c.name,
+            _type(c),
+            "null" if c.nullable else "",
+            "after" if c.role == AFTER else "",
+            c.unit,
+            _bounds(c),
+            c.encoding or "",
+            c.description,
+        )
         for c in columns
     ]
 

@@ -74,6 +74,7 @@ def _entry(
                 "minimum": column.minimum,
                 "maximum": column.maximum,
                 "vocabulary": column.vocabulary,
+                "role": column.role,
                 "description": column.description,
             }
             for column in dataset.table.columns
