@@ -83,6 +83,7 @@ put("utc_offset", "NO_OFFSET", zone=40)
 for stem, column in (
     ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"),
     ("local_surface", "offset"), ("overlay_factor", "cell"), ("recount_buckets", "arrival_offset"),
+    ("count_favourites", "first"), ("measure_gaps", "first"),
 ):  # fmt: skip
     BAD[stem, "BAD_OFFSET"] = past_the_end(column)
 
@@ -216,6 +217,18 @@ def _(given, dims, at):
 @breaks("place_in_bucket", "TABLE_OUT_OF_RANGE")
 def _(given, dims, at):
     given["table"][int(given["row"][at])] = 49
+
+
+@breaks("count_favourites", "NOT_ASCENDING")
+@breaks("measure_gaps", "TIME_FALLS")
+def _(given, dims, at):
+    """The last row of the first party from there on that has two is before its first one."""
+    column = given["packed"] if "packed" in given else given["ts_us"]
+    first = given["first"].astype(np.int64)
+    many = np.flatnonzero(np.diff(first) > 1)
+    i = int(many[many >= segment(given["first"], at)][0])
+    column[first[i] + 1] = column[first[i]]
+    column[first[i]] = column[first[i + 1] - 1] + column.dtype.type(1)
 
 
 @breaks("place_in_bucket", "OPEN_OUT_OF_RANGE")
