@@ -8,8 +8,8 @@ DEVICE void exchange(u64 &a, u64 &b) {
     b = kept;
 }
 
-KERNEL void count_favourites(IN(u64, first), IN(u64, packed), u32 few, u32 many, OUT(u32, distinct), OUT(u32, among_few), OUT(u32, among_many),
-                             OUT(u32, top1), OUT(u32, top3), OUT(u32, top5), ERROR) {
+KERNEL void count_favourites(IN(u64, first), IN(u64, packed), u32 few, u32 many, OUT(u32, distinct), OUT(u32, among_few),
+                             OUT(u32, among_many), OUT(u32, top1), OUT(u32, top3), OUT(u32, top5), ERROR) {
     const u64 total = LENGTH(packed);
     for (u64 i = first_row(); i < LENGTH(distinct); i += row_stride()) {
         const u64 begin = first[i];
