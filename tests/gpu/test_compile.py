@@ -23,9 +23,9 @@ LOCAL_BUDGET = 0
 # 65,536 registers of a multiprocessor / 1,024 threads: any block size can be launched, and four blocks of 256
 # threads are resident.
 MOST_REGISTERS = 64
-ROOMY = {"count_cells": 160}
+ROOMY = {"count_cells": 160, "measure_gaps": 96}
 """Kernels that may take more, for one block of 256 threads a multiprocessor: count_cells draws the counts of
-a day and keeps its 17 sums beside them."""
+a day and keeps its 17 sums beside them; a walk of a party keeps where it is, and has one thread a party."""
 
 
 @cache
