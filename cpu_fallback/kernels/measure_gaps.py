@@ -2,6 +2,8 @@
 # twin: gpu_kernels/kernels/measure_gaps.cu
 import math
 
+import numpy as np
+
 from cpu_fallback.detmath import det_log
 from cpu_fallback.device import f64, i32, i64, kernel, length, report, rows, u8, u32, u64
 from cpu_fallback.errors import errors_of
@@ -70,6 +72,6 @@ def measure_gaps(first, ts_us, counted, brief_us, gaps, brief, cv_ppm, lag_ppm, 
                 before = now
             seen = True
             last = ts_us[r]
-        ratio = math.floor(math.sqrt(spread / f64(i64(many))) / mean * 1000000.0)
+        ratio = np.floor(math.sqrt(spread / f64(i64(many))) / mean * 1000000.0)
         cv_ppm[i] = u32(i64(min(ratio, 4294967295.0)))
-        lag_ppm[i] = i32(i64(math.floor(product / square * 1000000.0)))
+        lag_ppm[i] = i32(i64(np.floor(product / square * 1000000.0)))
