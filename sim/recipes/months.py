@@ -34,3 +34,8 @@ def first_day_of_month(month: Array) -> Array:
     year, of_year = since_march // 12, since_march % 12
     days: Array = 365 * year + year // 4 - year // 100 + year // 400 + (153 * of_year + 2) // 5
     return days - np.int32(719_468)
+
+
+def last_valid_day(expiry_month: Array) -> Array:
+    """Last day of the month a card expires in: int64; the month is told by its first day."""
+    return first_day_of_month(month_of_day(expiry_month) + np.int32(1)).astype(np.int64) - 1

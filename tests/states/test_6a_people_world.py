@@ -9,9 +9,8 @@ import pytest
 from memory_world import vocabularies
 from people_world import EntityWorld, base_configs, changed, digest, words
 
-from sim.recipes.months import first_day_of_month, month_of_day
+from sim.recipes.months import first_day_of_month, last_valid_day, month_of_day
 from sim.segments.entities_6a.s1_parties import state as s1_parties
-from sim.segments.entities_6a.s3_instruments.cards import last_valid_day
 
 PARTIES = 30_000
 

@@ -20,7 +20,7 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.groups import run_offsets, sum_by_run
-from sim.segments.entities_6a.terms import by_term, entry, require_terms
+from sim.recipes.terms import by_term, entry, require_terms
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.segments.entities_6a.terms import (
+from sim.recipes.terms import (
     COUNTRY_TERMS_NEEDS,
     WHOLE,
     currency_of_country,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
+from sim.recipes.terms import entry
 from sim.segments.entities_6a.s1_parties.checks_people import PEOPLE_CHECKS_NEEDS, people_checks
 from sim.segments.entities_6a.s1_parties.population import POPULATION_NEEDS, population
-from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import METADATA_ONLY, Check, Needs

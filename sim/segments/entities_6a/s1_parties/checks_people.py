@@ -16,8 +16,8 @@ from sim.segments.entities_6a.calendar_checks import (
     spike_check,
 )
 from sim.segments.entities_6a.s1_parties.profile import email_classes, occupations
+from sim.segments.entities_6a.segment_types import SEGMENT_TYPES_NEEDS
 from sim.segments.entities_6a.tenure import DAYS_A_YEAR, NEVER, Days
-from sim.segments.entities_6a.terms import SEGMENT_TYPES_NEEDS
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Needs

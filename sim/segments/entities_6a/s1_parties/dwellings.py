@@ -14,8 +14,8 @@ import numpy as np
 
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.groups import run_starts
+from sim.recipes.terms import by_term
 from sim.recipes.words import WORDS_NEEDS, words
-from sim.segments.entities_6a.terms import by_term
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.terms import by_term
 from sim.recipes.weekdays import WEEKDAYS_NEEDS, Weekdays
 from sim.segments.entities_6a.tenure import DAYS_A_YEAR, NEVER, TENURE_NEEDS, AgeLaws, Days
-from sim.segments.entities_6a.terms import by_term
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.terms import entry
 from sim.recipes.words import WORDS_NEEDS, words
-from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

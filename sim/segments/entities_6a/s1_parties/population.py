@@ -22,14 +22,8 @@ import numpy as np
 from sim.ground.errors import ValidationError
 from sim.recipes.apportion import LARGEST_REMAINDER_NEEDS, fixed_point, largest_remainder
 from sim.recipes.entities import ENTITY_NEEDS, pair_entity
-from sim.segments.entities_6a.terms import (
-    COUNTRY_TERMS_NEEDS,
-    SEGMENT_TYPES_NEEDS,
-    region_of_country,
-    require_terms,
-    segment_types,
-    shares_by_region,
-)
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, region_of_country, require_terms, shares_by_region
+from sim.segments.entities_6a.segment_types import SEGMENT_TYPES_NEEDS, segment_types
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Measurement, Needs
 from sim.state.frames import Array, Frame

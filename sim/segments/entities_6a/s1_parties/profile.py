@@ -12,16 +12,9 @@ import numpy as np
 
 from sim.recipes.months import year_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, by_term, region_of_country, require_terms, shares
+from sim.segments.entities_6a.segment_types import SEGMENT_TYPES_NEEDS, segment_types
 from sim.segments.entities_6a.tenure import DAYS_A_YEAR, TENURE_NEEDS, AgeLaws, Days
-from sim.segments.entities_6a.terms import (
-    COUNTRY_TERMS_NEEDS,
-    SEGMENT_TYPES_NEEDS,
-    by_term,
-    region_of_country,
-    require_terms,
-    segment_types,
-    shares,
-)
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

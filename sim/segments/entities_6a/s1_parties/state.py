@@ -17,6 +17,7 @@ import numpy as np
 from sim.recipes.land import LAND_NEEDS, LandCounts, count_at_sea, enter, land_checks, landed
 from sim.recipes.places import DISK_NEEDS, PLACES_NEEDS, world_places
 from sim.recipes.tables import ALIAS_PICK_NEEDS
+from sim.recipes.terms import entry
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, cell_words
 from sim.segments.entities_6a.s1_parties.checks import (
@@ -49,7 +50,6 @@ from sim.segments.entities_6a.s1_parties.profile import (
     check_profile,
     profiles,
 )
-from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.terms import by_term, currency_of_country, entry, require_terms, shares
 from sim.segments.entities_6a.cells import (
     CELL_WORDS_NEEDS,
     LEANINGS_NEEDS,
@@ -28,14 +29,7 @@ from sim.segments.entities_6a.s2_accounts.credit import (
     credit_groups,
     first_accounts,
 )
-from sim.segments.entities_6a.terms import (
-    by_term,
-    currency_of_country,
-    entry,
-    require_terms,
-    segment_types,
-    shares,
-)
+from sim.segments.entities_6a.segment_types import segment_types
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame

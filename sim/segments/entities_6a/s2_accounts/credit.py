@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import prefix, run_offsets
+from sim.recipes.terms import entry, require_terms
 from sim.segments.entities_6a.cells import CELL_WORDS_NEEDS, FACTOR_BITS, LEANINGS_NEEDS, Leanings, cell_words
 from sim.segments.entities_6a.payments import (
     HOLDING_NEEDS,
@@ -22,7 +23,6 @@ from sim.segments.entities_6a.payments import (
     shared_holders,
 )
 from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, spread
-from sim.segments.entities_6a.terms import entry, require_terms
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

@@ -17,6 +17,7 @@ from sim.recipes.drawn import (
     at,
     own_columns,
 )
+from sim.recipes.terms import WHOLE
 from sim.recipes.weekdays import PARTS
 from sim.segments.entities_6a.draw_keys import accounts_of, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
@@ -24,7 +25,6 @@ from sim.segments.entities_6a.s2_accounts.cells import accounts
 from sim.segments.entities_6a.s2_accounts.credit import credit_groups
 from sim.segments.entities_6a.s2_accounts.state import WEIGHT as WEIGHT_STREAM
 from sim.segments.entities_6a.s2_accounts.state import weight_shape
-from sim.segments.entities_6a.terms import WHOLE
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame, concat

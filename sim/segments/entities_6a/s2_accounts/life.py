@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.terms import WHOLE, by_term, shares
 from sim.recipes.weekdays import WEEKDAYS_NEEDS, Weekdays
 from sim.segments.entities_6a.s2_accounts.cells import ACCOUNT_CELLS_NEEDS, party_account_types
 from sim.segments.entities_6a.tenure import DAYS_A_YEAR, NEVER, TENURE_NEEDS, AgeLaws, Days
-from sim.segments.entities_6a.terms import WHOLE, by_term, shares
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

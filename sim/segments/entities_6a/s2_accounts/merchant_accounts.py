@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.join import look_up
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, by_term, currency_of_country
 from sim.recipes.weekdays import Weekdays
 from sim.recipes.words import WORDS_NEEDS, word, words
 from sim.segments.entities_6a.s2_accounts.life import ACCOUNT_LIFE_NEEDS, status, status_limits
 from sim.segments.entities_6a.tenure import DAYS_A_YEAR, AgeLaws, Days
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, by_term, currency_of_country
 from sim.state.context import PartitionContext
 from sim.state.counters import Counters, Scalar
 from sim.state.declaration import ROW_LEVEL, Needs

@@ -13,6 +13,7 @@ import numpy as np
 from sim.recipes.groups import prefix
 from sim.recipes.horizon import life_span
 from sim.recipes.partitions import row_runs, rows_of
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, currency_of_country
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.s2_accounts.cells import (
     ACCOUNT_CELLS_NEEDS,
@@ -41,7 +42,6 @@ from sim.segments.entities_6a.s2_accounts.merchant_accounts import (
 )
 from sim.segments.entities_6a.spread import SPREAD_NEEDS, Law, holds_any, spread
 from sim.segments.entities_6a.tenure import NEVER
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, currency_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame, order

@@ -6,9 +6,11 @@ import numpy as np
 
 from sim.recipes.audits import ledger_check
 from sim.recipes.horizon import life_span
+from sim.recipes.months import last_valid_day
+from sim.recipes.terms import require_terms
 from sim.recipes.weekdays import Weekdays
 from sim.segments.entities_6a.payments import PAYMENTS_NEEDS
-from sim.segments.entities_6a.s3_instruments.cards import CARD_LIFE_NEEDS, LIFE, last_valid_day
+from sim.segments.entities_6a.s3_instruments.cards import CARD_LIFE_NEEDS, LIFE
 from sim.segments.entities_6a.s3_instruments.issuers import (
     ISSUERS_NEEDS,
     MAIN,
@@ -18,7 +20,6 @@ from sim.segments.entities_6a.s3_instruments.issuers import (
 )
 from sim.segments.entities_6a.s3_instruments.market_checks import funding_of
 from sim.segments.entities_6a.s3_instruments.rows import Holders
-from sim.segments.entities_6a.terms import require_terms
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import ROW_LEVEL, Check, Needs

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.horizon import life_span
-from sim.recipes.months import first_day_of_month, month_of_day
+from sim.recipes.months import first_day_of_month, last_valid_day, month_of_day
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, build_alias
+from sim.recipes.terms import WHOLE
 from sim.recipes.weekdays import WEEK, WEEKDAYS_NEEDS, Weekdays
 from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, words_at
-from sim.segments.entities_6a.terms import WHOLE
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame, concat
@@ -166,11 +166,6 @@ def _settled(ctx: Context, day: Array, country: Array, words: Array, ahead: Arra
 def _expiry(issue: Array, months: Array) -> Array:
     """First day of the month a card expires in: int32."""
     return first_day_of_month((month_of_day(issue.astype(np.int32)) + months).astype(np.int32))
-
-
-def last_valid_day(expiry_month: Array) -> Array:
-    """Last day of the month a card expires in: int64; the month is told by its first day."""
-    return first_day_of_month(month_of_day(expiry_month) + np.int32(1)).astype(np.int64) - 1
 
 
 def _one(

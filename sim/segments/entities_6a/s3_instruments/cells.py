@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.recipes.apportion import fixed_point
 from sim.recipes.groups import run_offsets
+from sim.recipes.terms import by_term, entry, require_terms, shares
 from sim.segments.entities_6a.cells import (
     CELL_WORDS_NEEDS,
     FACTOR_BITS,
@@ -32,7 +33,6 @@ from sim.segments.entities_6a.payments import (
     permille_of,
     shared_holders,
 )
-from sim.segments.entities_6a.terms import by_term, entry, require_terms, shares
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame

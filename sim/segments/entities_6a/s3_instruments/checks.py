@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.audits import between_check, ledger_check
+from sim.recipes.terms import entry, shares
 from sim.segments.entities_6a.measured import figures, histogram, recount
 from sim.segments.entities_6a.s3_instruments.cells import (
     CARDS,
@@ -22,7 +23,6 @@ from sim.segments.entities_6a.s3_instruments.market_checks import (
     pick_check,
 )
 from sim.segments.entities_6a.s3_instruments.rows import Holders
-from sim.segments.entities_6a.terms import entry, shares
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Measurement, Needs

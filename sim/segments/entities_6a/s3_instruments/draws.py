@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.drawn import CHOICE, UNIFORM, WEIGHT, Drawn, Explained, MadeOf, Told, Word, at
+from sim.recipes.terms import entry
 from sim.segments.entities_6a.draw_keys import accounts_of, ordinals, party_cells, rows_by_id
 from sim.segments.entities_6a.draw_shares import cell_told, gated_weights, share_told
 from sim.segments.entities_6a.s3_instruments.cells import CARDS, instruments, is_class
-from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Array, Frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.recipes.sampling import sampling_check
+from sim.recipes.terms import WHOLE, entry
 from sim.segments.entities_6a.payments import (
     FUNDINGS,
     PAYMENTS_NEEDS,
@@ -14,7 +15,6 @@ from sim.segments.entities_6a.payments import (
     permille_of,
 )
 from sim.segments.entities_6a.s3_instruments.cells import INSTRUMENT_CELLS_NEEDS, Instruments, instruments_of
-from sim.segments.entities_6a.terms import WHOLE, entry
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Check, Needs

@@ -9,6 +9,7 @@ import numpy as np
 from sim.recipes.entities import ENTITY_NEEDS, pair_entity
 from sim.recipes.groups import prefix
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, ALIAS_PICK_NEEDS, AliasTables, build_alias
+from sim.recipes.terms import entry, shares
 from sim.recipes.words import WORDS_NEEDS, words_at
 from sim.segments.entities_6a.payments import (
     PAYMENTS_NEEDS,
@@ -25,7 +26,6 @@ from sim.segments.entities_6a.s3_instruments.cells import (
     is_class,
 )
 from sim.segments.entities_6a.s3_instruments.issuers import ISSUERS_NEEDS, bin_of, issuers_of_accounts
-from sim.segments.entities_6a.terms import entry, shares
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame

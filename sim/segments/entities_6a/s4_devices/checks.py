@@ -7,6 +7,7 @@ import numpy as np
 from sim.recipes.audits import ledger_check
 from sim.recipes.groups import run_starts
 from sim.recipes.sampling import sampling_check
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.segments.entities_6a.households import HOUSEHOLDS_NEEDS, Households, addresses_needed
 from sim.segments.entities_6a.link_rules import DEVICE_IDS, LINK_RULES_NEEDS, device_demands, wrong_ids
 from sim.segments.entities_6a.network_tables import PERMILLE, integers, matrix
@@ -17,7 +18,6 @@ from sim.segments.entities_6a.s4_devices.targets import DEVICE_CAPS_NEEDS, caps
 from sim.segments.entities_6a.s4_devices.traits import TraitCounts
 from sim.segments.entities_6a.s4_devices.wallet_checks import WALLET_CHECKS_NEEDS, wallet_checks
 from sim.segments.entities_6a.terminals import TERMINAL_ROWS_NEEDS, TERMINAL_SITES_NEEDS, terminal_checks
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Each, Scalar, Vector
 from sim.state.declaration import Check, Frames, Needs

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.recipes.words import WORDS_NEEDS, words
 from sim.segments.entities_6a.circle_members import CIRCLE_ROWS_NEEDS, circle_rows
 from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges, span
@@ -74,7 +75,6 @@ from sim.segments.entities_6a.terminals import (
     terminal_sites,
     terminals_of,
 )
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame

@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.recipes.entities import ENTITY_NEEDS, id_of, pair_entity
 from sim.recipes.tables import AliasTables
+from sim.recipes.terms import entry
 from sim.recipes.words import WORDS_NEEDS, words_at
 from sim.segments.entities_6a.network_tables import (
     NETWORK_TABLES_NEEDS,
@@ -29,7 +30,6 @@ from sim.segments.entities_6a.payments import (
     permille_of,
 )
 from sim.segments.entities_6a.s4_devices.wallet_cards import WALLET_CARDS_NEEDS, Cards, last_day
-from sim.segments.entities_6a.terms import entry
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
 from sim.state.declaration import Needs

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.recipes.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.segments.entities_6a.country_partitions import COUNTRY_PARTITIONS_NEEDS, country_ranges
 from sim.segments.entities_6a.link_rules import require_consistent
 from sim.segments.entities_6a.s5_network.checks import (
@@ -38,7 +39,6 @@ from sim.segments.entities_6a.s5_network.place_checks import (
     place_checks,
 )
 from sim.segments.entities_6a.s5_network.policy import POLICY_NEEDS, require_possible
-from sim.segments.entities_6a.terms import COUNTRY_TERMS_NEEDS, region_of_country
 from sim.state.context import Context, PartitionContext
 from sim.state.declaration import ROW_LEVEL, Check, Frames, Partition, State
 from sim.state.frames import Array, Frame

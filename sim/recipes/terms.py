@@ -19,7 +19,6 @@ WHOLE = 10_000
 """Shares of a mix are in ten-thousandths."""
 
 COUNTRY_TERMS_NEEDS = Needs(reference=("countries",))
-SEGMENT_TYPES_NEEDS = Needs(config=("party_taxonomy_6A",))
 
 
 def entry(values: Any, term: str, default: Any) -> Any:
@@ -128,24 +127,6 @@ def currency_of_country(ctx: Context) -> Array:
     codes = np.zeros(len(ctx.vocabulary("country")), dtype=np.int16)
     codes[table.country_iso] = np.array([place[name] for name in table.currency.tolist()], dtype=np.int16)
     return codes
-
-
-def segment_types(ctx: Context) -> Array:
-    """Party type code of each segment code: int16."""
-    segments = ctx.params.party_taxonomy_6A.segments
-    names = ctx.vocabulary("segment")
-    require_terms(ctx, segments, names, "party_taxonomy_6A.segments", "segment")
-    types = ctx.vocabulary("party_type")
-    for name in names:
-        require_terms(
-            ctx,
-            [segments[name].party_type],
-            types,
-            f"party_taxonomy_6A.segments.{name}.party_type",
-            "party_type",
-            False,
-        )
-    return np.array([types.index(segments[name].party_type) for name in names], dtype=np.int16)
 
 
 def by_term(ctx: Context, vocabulary: str, values: Mapping[str, Any] | Any, where: str) -> list[Any]:
