@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     EXPLAINED: Explained
     SEGMENTS: tuple[Segment, ...]
 
-CODES = ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B", "6A")
+CODES = ("1A", "1B", "2A", "2B", "3A", "3B", "5A", "5B", "6A", "6B")
 """Codes of `SEGMENTS`, in the same order."""
 
 __all__ = ["CODES", "EXPLAINED", "SEGMENTS"]
@@ -37,6 +37,7 @@ def _segments() -> tuple[Segment, ...]:
     from sim.segments.arrivals_5b import SEGMENT as ARRIVALS_5B
     from sim.segments.civil_time_2a import SEGMENT as CIVIL_TIME_2A
     from sim.segments.entities_6a import SEGMENT as ENTITIES_6A
+    from sim.segments.flows_6b import SEGMENT as FLOWS_6B
     from sim.segments.intensity_5a import SEGMENT as INTENSITY_5A
     from sim.segments.merchants_1a import SEGMENT as MERCHANTS_1A
     from sim.segments.routing_2b import SEGMENT as ROUTING_2B
@@ -54,6 +55,7 @@ def _segments() -> tuple[Segment, ...]:
         INTENSITY_5A,
         ARRIVALS_5B,
         ENTITIES_6A,
+        FLOWS_6B,
     )
 
 
@@ -63,11 +65,21 @@ def _explained() -> Explained:
     from sim.recipes.drawn import Explained
     from sim.segments.arrivals_5b import draws as arrivals_5b
     from sim.segments.entities_6a import draws as entities_6a
+    from sim.segments.flows_6b import draws as flows_6b
     from sim.segments.intensity_5a import draws as intensity_5a
     from sim.segments.merchants_1a import draws as merchants_1a
     from sim.segments.routing_2b import draws as routing_2b
     from sim.segments.sites_1b import draws as sites_1b
     from sim.segments.virtual_3b import draws as virtual_3b
 
-    segments = (merchants_1a, sites_1b, routing_2b, virtual_3b, intensity_5a, arrivals_5b, entities_6a)
+    segments = (
+        merchants_1a,
+        sites_1b,
+        routing_2b,
+        virtual_3b,
+        intensity_5a,
+        arrivals_5b,
+        entities_6a,
+        flows_6b,
+    )
     return Explained.together(segment.EXPLAINED for segment in segments)

@@ -1,0 +1,8 @@
+"""6B: who paid - each arrival is the payment of a party, from behaviour, catchments and trips."""
+
+from __future__ import annotations
+
+from sim.segments.flows_6b.s1_behaviour import state as s1_behaviour
+from sim.state.program import Segment
+
+SEGMENT = Segment.of(3, "Flows", s1_behaviour)

@@ -1,0 +1,11 @@
+"""How rows of 6B find their draws: for `closedworld explain`. One file a state."""
+
+from __future__ import annotations
+
+from sim.recipes.drawn import Explained
+from sim.segments.flows_6b.s1_behaviour import draws as behaviour
+
+_STATES = (behaviour,)
+
+EXPLAINED = Explained.together(state.EXPLAINED for state in _STATES)
+"""How rows of 6B are explained."""
