@@ -55,6 +55,15 @@ class Horizon:
         return self.days * DAY_S // self.bucket_seconds
 
 
+def day_number(text: str) -> int:
+    """Days since 1970-01-01 of a day written YYYY-MM-DD.
+
+    Raises:
+        ValueError: There is no such day.
+    """
+    return (date.fromisoformat(text) - _EPOCH).days
+
+
 def horizon_of(params: Params, scenario: str) -> Horizon:
     """The horizon of a scenario, as a resolved `scenario_horizon_5A` describes it.
 
@@ -90,7 +99,7 @@ def span_of(params: Params) -> Horizon:
 
 def _horizon(params: Params, start: str, end: str, whose: str) -> Horizon:
     try:
-        first, stop = ((date.fromisoformat(text) - _EPOCH).days for text in (start, end))
+        first, stop = day_number(start), day_number(end)
     except ValueError as error:
         _refuse(params, whose, str(error))
     if stop <= first:

@@ -150,8 +150,8 @@ def computed(program: Program, ctx: Context) -> tuple[dict[str, list[Frame]], To
     """Every partition of a state: frames by dataset, and the totals that its checks are given."""
     counted: list[PartitionContext] = []
     made: dict[str, list[Frame]] = {}
-    assert program.plan is not None and program.compute is not None
-    for part in program.plan(ctx):
+    assert program.compute is not None
+    for part in program.partitions(ctx):
         inner = ctx.for_partition(part)
         for dataset, frame in program.compute(inner, part).items():
             made.setdefault(dataset, []).append(frame)

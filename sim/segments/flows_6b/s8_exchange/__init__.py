@@ -1,0 +1,1 @@
+"""6B.S8: exchange rates."""
