@@ -197,13 +197,45 @@ def overlay_factor(numbers, n):
     }, {"f": n}
 
 
+def balance_catchments(numbers, n):
+    """Metros of up to six places and five cells, some empty; affinities over many powers of ten."""
+    problems = n // 8
+    places = numbers.below(7, problems)
+    cells = (numbers.below(5, problems) + np.uint64(1)) * (places > np.uint64(0)).astype(np.uint64)
+    first = {
+        "row_first": offsets(places),
+        "col_first": offsets(cells),
+        "entry_first": offsets(places * cells),
+    }
+    rows, cols, entries = (int(first[name][-1]) for name in ("row_first", "col_first", "entry_first"))
+    return first | {
+        "affinity": numbers.mix(numbers.unit(entries) + 1e-9, [1e-30, 1.0, 1e30]),
+        "row_total": numbers.mix(numbers.unit(rows) * 1e4 + 1e-3, [1e-6, 1e9]),
+        "col_total": numbers.mix(numbers.unit(cols) * 1e4 + 1e-3, [1e-6, 1e9]),
+        "rounds": 6,
+    }, {}
+
+
+def inverse_lorenz(numbers, n):
+    points = 16
+    laws = n // (points + 1)
+    return {
+        "shape": numbers.mix(numbers.unit(laws) * 4.0 + 0.1, [0.015625, 0.6, 1.0, 64.0]),
+        "most": numbers.mix(numbers.unit(laws) * 10.0 + 0.1, [1e-3, 1e300]),
+        "steps": 100,
+        "points": points,
+    }, {"n": laws * (points + 1)}
+
+
 CASES = {
     law.__name__: law
     for law in (
+        balance_catchments,
         cell_intensity,
         count_cells,
         demand_mass,
         hour_mass,
+        inverse_lorenz,
         local_surface,
         match_keys,
         overlay_factor,

@@ -13,6 +13,7 @@ BAD = {}
 UNSEEN = {
     ("demand_mass", "WRONG_LENGTH"),
     ("expand_rows", "BAD_OFFSET"),
+    ("inverse_lorenz", "WRONG_LENGTH"),
     ("ou_field", "WRONG_LENGTH"),
     ("utc_surface", "WRONG_LENGTH"),
 }
@@ -217,6 +218,28 @@ def _(given, dims, at):
 @breaks("place_in_bucket", "TABLE_OUT_OF_RANGE")
 def _(given, dims, at):
     given["table"][int(given["row"][at])] = 49
+
+
+@breaks("balance_catchments", "BAD_OFFSET")
+def _(given, dims, at):
+    """A metro that has an entry too few."""
+    i = min(at // 8, len(given["row_first"]) - 2)
+    given["entry_first"][i + 1] -= np.uint64(1)
+
+
+@breaks("balance_catchments", "NOT_POSITIVE")
+def _(given, dims, at):
+    given["row_total"][min(at, len(given["row_total"]) - 1)] = float("nan")
+
+
+@breaks("inverse_lorenz", "WRONG_LENGTH")
+def _(given, dims, at):
+    dims["n"] += 1
+
+
+@breaks("inverse_lorenz", "OUT_OF_RANGE")
+def _(given, dims, at):
+    given["shape"][at // 17] = 65.0
 
 
 @breaks("count_favourites", "NOT_ASCENDING")
