@@ -10,82 +10,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
+from sim.recipes.groups import run_offsets, sum_by_run
+from sim.segments.flows_6b.metros import METROS_NEEDS, Metros, metros
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
-FOOTPRINT = "world_footprint_1A"
 PARTIES = "s1_party_base_6A"
 _MICRO = np.float64(1e6)
 
-CELLS_NEEDS = Needs(
-    reads={FOOTPRINT: ROW_LEVEL, PARTIES: ROW_LEVEL}, config=("behaviour_prior_6B",), reference=("cities",)
-)
+CELLS_NEEDS = Needs(reads={PARTIES: ROW_LEVEL}, config=("behaviour_prior_6B",), uses=(METROS_NEEDS,))
 
 
 @dataclass(frozen=True)
-class Metros:
-    """Metros in the order of their countries and numbers.
+class Cut:
+    """Metros and how they are cut.
 
     Attributes:
-        country: int16.
-        metro_id: uint32.
-        lon_scale: float64: degrees of longitude in the length of one of latitude.
-        cells: int64: how many each is cut into.
-        first_cell: int64: its first cell in the world.
-        city_id: uint32, ascending: cities of the footprint.
-        of_city: int64: metro of each.
+        metros: All of the footprint.
+        cells: int64: cells of each; none where nobody lives.
+        first: int64: first cell of each in the world.
     """
 
-    country: Array
-    metro_id: Array
-    lon_scale: Array
+    metros: Metros
     cells: Array
-    first_cell: Array
-    city_id: Array
-    of_city: Array
-
-    def of_homes(self, city_id: Array) -> Array:
-        """Metro of each home by its city: int64."""
-        found: Array = self.of_city[np.searchsorted(self.city_id, city_id)]
-        return found
+    first: Array
 
 
-def metros(ctx: Context) -> Metros:
-    """Metros where parties live, with the cells that each is cut into."""
-    prior = ctx.params.behaviour_prior_6B.cells
-    places = ctx.load(FOOTPRINT, columns=("country_iso", "city_id", "metro_id"))
-    places = places.take(np.lexsort((places.city_id, places.metro_id, places.country_iso)))
-    offsets = run_offsets(places.country_iso, places.metro_id)
-    of = run_of_row(offsets)
-    first = offsets[:-1].astype(np.int64)
-    order = np.argsort(places.city_id, kind="stable")
-    cities = ctx.reference("cities")
-    by_id = np.argsort(cities.city_id, kind="stable")
-    centre = by_id[np.searchsorted(cities.city_id[by_id], places.metro_id[first])]
+def cut_of(ctx: Context) -> Cut:
+    """How each metro is cut: by the parties who live there."""
+    prior, every = ctx.params.behaviour_prior_6B.cells, metros(ctx)
     homes = ctx.load(PARTIES, columns=("home_city_id",)).home_city_id
-    live = np.bincount(of[order][np.searchsorted(places.city_id[order], homes)], minlength=len(first))
+    live = np.bincount(every.of(homes), minlength=len(every))
     cells = np.clip(live // int(prior.parties), live > 0, int(prior.most_a_metro))
-    return Metros(
-        places.country_iso[first],
-        places.metro_id[first],
-        cities.lon_scale[centre],
-        cells,
-        np.cumsum(cells) - cells,
-        places.city_id[order],
-        of[order],
-    )
+    return Cut(every, cells, np.cumsum(cells) - cells)
 
 
-def cells_of(found: Metros, homes: Frame) -> Array:
+def cells_of(found: Cut, homes: Frame) -> Array:
     """Cell of each home: int64.
 
     Args:
-        found: Metros.
+        found: How metros are cut.
         homes: Columns `home_city_id`, `home_lat_deg`, `home_lon_deg` of whole metros.
     """
-    metro = found.of_homes(homes.home_city_id)
+    metro = found.metros.of(homes.home_city_id)
     north = np.floor(homes.home_lat_deg * _MICRO).astype(np.int64)
     east = np.floor(homes.home_lon_deg * _MICRO).astype(np.int64)
     cell = np.zeros(len(homes), dtype=np.int64)
@@ -97,8 +65,8 @@ def cells_of(found: Metros, homes: Frame) -> Array:
             rows,
             north,
             east,
-            float(found.lon_scale[at]),
-            int(found.first_cell[at]),
+            float(found.metros.lon_scale[at]),
+            int(found.first[at]),
             int(found.cells[at]),
             cell,
         )
@@ -123,13 +91,13 @@ def _cut(
     _cut(np.sort(ordered[middle:]), north, east, lon_scale, first + half, cells - half, cell)
 
 
-def cell_rows(found: Metros, homes: Frame, cell: Array, behaviour: Frame) -> Frame:
+def cell_rows(found: Cut, homes: Frame, cell: Array, behaviour: Frame) -> Frame:
     """Rows of cells_6B for the cells of these homes."""
     order = np.argsort(cell, kind="stable")
     offsets = run_offsets(cell[order])
     many = np.diff(offsets.astype(np.int64))
     ids = cell[order][offsets[:-1].astype(np.int64)]
-    metro = np.searchsorted(found.first_cell + found.cells, ids, side="right")
+    metro = np.searchsorted(found.first + found.cells, ids, side="right")
     active = behaviour.activity_q[order].astype(np.uint64)
     online = (active * behaviour.online_q[order].astype(np.uint64)) >> np.uint64(16)
     mean = {
@@ -139,8 +107,8 @@ def cell_rows(found: Metros, homes: Frame, cell: Array, behaviour: Frame) -> Fra
     return Frame(
         {
             "cell_id": ids.astype(np.uint32),
-            "country_iso": found.country[metro],
-            "metro_id": found.metro_id[metro],
+            "country_iso": found.metros.country[metro],
+            "metro_id": found.metros.metro_id[metro],
             "lat_deg": mean["home_lat_deg"].astype(np.float64) / _MICRO,
             "lon_deg": mean["home_lon_deg"].astype(np.float64) / _MICRO,
             "parties": many.astype(np.uint32),

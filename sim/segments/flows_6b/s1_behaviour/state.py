@@ -17,7 +17,7 @@ from sim.segments.flows_6b.s1_behaviour.cells import (
     PARTIES,
     cell_rows,
     cells_of,
-    metros,
+    cut_of,
 )
 from sim.segments.flows_6b.s1_behaviour.checks import (
     BEHAVIOUR_CHECKS_NEEDS,
@@ -70,12 +70,12 @@ def preflight(ctx: Context) -> None:
 
 def plan(ctx: Context) -> list[Partition]:
     """One partition a file of parties: whole countries, so whole metros."""
-    found = metros(ctx)
+    found = cut_of(ctx)
     edges = np.cumsum([0, *(file.rows for file in ctx.files(PARTIES))]).tolist()
     parts = []
     for index, (first, stop) in enumerate(pairwise(edges)):
         countries = ctx.load(PARTIES, part=index, columns=("country_iso",)).country_iso
-        mine = np.isin(found.country, np.unique(countries))
+        mine = np.isin(found.metros.country, np.unique(countries))
         parts.append(
             Partition(
                 index,
@@ -97,7 +97,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
     drawn = words(ctx, STREAM, party_rank=keys.party_rank, party_cell=keys.party_cell)
     cards = holding(ctx, part.index, first, len(parties))
     made = behaviour(ctx, drawn, parties, cards.present("can_pay_from"))
-    found = metros(ctx)
+    found = cut_of(ctx)
     cell = cells_of(found, parties)
     rows = Frame(
         {

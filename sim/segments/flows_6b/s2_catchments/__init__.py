@@ -1,0 +1,1 @@
+"""6B.S2: places with a clientele, where their customers live, and outings of people near by."""
