@@ -137,7 +137,9 @@ class Accounts:
     open_day: Array
     """int32, a."""
     last_day: Array
-    """int32, a: the day before it closed or froze, whichever was first; NEVER where neither."""
+    """int32, a: the day before it closed; NEVER where it stays open."""
+    frozen_day: Array
+    """int32, a: first day on which it is frozen; NEVER where it never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class Cards:
     first_day: Array
     """int32, c: day of activation."""
     last_day: Array
-    """int32, c: last day it can pay: of its month of expiry, before its closing, of its account."""
+    """int32, c: last day of its month of expiry, or that before its or its account's closing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,11 @@ class CardChoice:
     instrument: Array
     """uint32, n: place in `Instruments`; never NOBODY."""
     card: Array
-    """uint32, n: place in `Cards`; valid on the row's day (UTC)."""
+    """uint32, n: place in `Cards`; never NOBODY."""
+    faults: Array
+    """uint8, n: what the issuer will hold against it, 0 for nearly all: 1 account frozen, 2 domestic only but
+    abroad, 4 no card for this channel, 8 no card of it is valid on the row's day (UTC). A party tries
+    such a card only where it has no other."""
     token: Array
     """uint32, n: place in `Tokens` of rows that a wallet paid; else NOBODY."""
     channel: Array
