@@ -74,6 +74,8 @@ put("label_arrivals", "KEY_OUT_OF_RANGE", arrival_key=97)
 put("match_keys", "KEY_NOT_FOUND", channel=6)
 put("match_keys", "OUT_OF_RANGE", merchant=2**32 - 1)
 put("place_in_bucket", "ROW_OUT_OF_RANGE", row=2**32 - 1)
+put("price_rows", "ROW_OUT_OF_RANGE", shop=61)
+put("price_rows", "LAW_OUT_OF_RANGE", fee_ppm=1_000_001)
 put("remainder_quota", "ZERO_TOTAL", weight_total=0)
 put("remainder_quota", "WEIGHT_EXCEEDS_TOTAL", weight=2**64 - 1, weight_total=2**64 - 2)
 put("role_race", "SCORE_OUT_OF_RANGE", score=63)
@@ -306,6 +308,11 @@ def _(given, dims, at):
 @breaks("utc_surface", "WRONG_LENGTH")
 def _(given, dims, at):
     dims["n"] += 1
+
+
+@breaks("price_rows", "AMOUNT_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["log_median"][int(given["shop"][at])] = float("nan")
 
 
 @breaks("utc_surface", "OUT_OF_RANGE")
