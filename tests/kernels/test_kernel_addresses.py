@@ -39,7 +39,7 @@ def made(stem, values, dims=None):
 
 
 def test_every_kernel_that_draws_is_here():
-    """`philox_block` and `role_race` are given the whole address; the others form it, or count blocks on."""
+    """`philox_block`, `price_rows` and `role_race` are given whole addresses; others form them."""
     drawing = {name for name, contract in contracts().items() if contract["streams"]}
     assert drawing == {
         "count_cells",
@@ -47,6 +47,7 @@ def test_every_kernel_that_draws_is_here():
         "ou_field",
         "philox_block",
         "place_in_bucket",
+        "price_rows",
         "role_race",
         "route_arrivals",
     }
