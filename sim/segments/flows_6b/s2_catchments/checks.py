@@ -9,7 +9,13 @@ import numpy as np
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.weights import WEIGHT_TOTAL
 from sim.segments.flows_6b.s2_catchments.balance import Balance
-from sim.segments.flows_6b.s2_catchments.demand import EDGES, LOCATIONS
+from sim.segments.flows_6b.s2_catchments.demand import (
+    DEMAND_NEEDS,
+    EDGES,
+    LOCATIONS,
+    Weeks,
+    whole_demand,
+)
 from sim.segments.flows_6b.s2_catchments.units import Places
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar
@@ -18,7 +24,7 @@ from sim.state.frames import Frame
 from sim.state.totals import Totals
 
 CATCHMENT_CHECKS_NEEDS = Needs(
-    reads={EDGES: METADATA_ONLY, LOCATIONS: METADATA_ONLY}, config=("clientele_law_6B",)
+    reads={EDGES: METADATA_ONLY, LOCATIONS: METADATA_ONLY}, config=("clientele_law_6B",), uses=(DEMAND_NEEDS,)
 )
 
 
@@ -29,7 +35,8 @@ class CatchmentCounts(Counters):
     edges = Scalar()
     units = Scalar()
     expected = Scalar()
-    of_places = Scalar()
+    of_keys = Scalar()
+    keys = Scalar()
     recurring = Scalar()
     unfed = Scalar()
     broken_shares = Scalar()
@@ -39,16 +46,16 @@ class CatchmentCounts(Counters):
 
 
 def count_catchments(
-    ctx: PartitionContext, frames: Mapping[str, Frame], found: Balance, places: Places
+    ctx: PartitionContext, frames: Mapping[str, Frame], found: Balance, places: Places, week: Weeks
 ) -> None:
-    """Count the rows of the state."""
+    """Count the rows of the state; `week` is what 5A expects, before any place has a share of it."""
     units, rows, zones = frames["units_6B"], frames["catchments_6B"], frames["zone_cells_6B"]
     ctx.count(CatchmentCounts.sites, int(units.present("site_id").sum()))
     ctx.count(CatchmentCounts.edges, len(frames["unit_edges_6B"]))
     ctx.count(CatchmentCounts.units, len(units))
     ctx.count(CatchmentCounts.expected, _whole(units.expected_arrivals))
-    places_expect = (places.frame.ordinary + places.frame.recurring).sum()
-    ctx.count(CatchmentCounts.of_places, int(places_expect) >> 10)
+    ctx.count(CatchmentCounts.of_keys, whole_demand(ctx, week) >> 10)
+    ctx.count(CatchmentCounts.keys, len(week.recurring))
     ctx.count(CatchmentCounts.recurring, _whole(units.recurring_arrivals))
     fed = np.bincount(rows.unit_no, minlength=len(units)) > 0
     ctx.count(CatchmentCounts.unfed, int((~fed & units.present("site_id")).sum()))
@@ -76,11 +83,11 @@ def catchment_checks(ctx: Context, totals: Totals) -> list[Check]:
         Check("a unit for each site", seen.sites == sites, seen.sites, sites),
         Check("each edge in one unit", seen.edges == edges, seen.edges, edges),
         Check(
-            "units expect what their places do",
-            abs(seen.expected - seen.of_places) <= seen.units + 1,
+            "units expect what 5A does",
+            abs(seen.expected - seen.of_keys) <= seen.units + seen.sites + seen.edges + seen.keys + 1,
             seen.expected,
-            seen.of_places,
-            "in 1/1024 arrivals; each unit is rounded down once",
+            seen.of_keys,
+            "in 1/1024 arrivals; units, places and keys are rounded down once",
         ),
         Check("sites without a catchment", seen.unfed == 0, seen.unfed, 0),
         Check("shares of catchments", seen.broken_shares == 0, seen.broken_shares, 0, "each sums to 2**40"),

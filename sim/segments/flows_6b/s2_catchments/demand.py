@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.recipes.groups import run_of_row, run_offsets, sum_by_run
 from sim.recipes.horizon import life_span
-from sim.recipes.join import match
+from sim.recipes.join import look_up, match
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
@@ -82,16 +83,26 @@ def open_weeks(ctx: Context) -> Frame:
     return Frame({"merchant_id": life.merchant_id, "weeks": np.maximum(days, 0).astype(np.float64) / _WEEK})
 
 
+def whole_demand(ctx: Context, week: Weeks) -> int:
+    """What all keys expect over the horizon, in 2**-20 arrivals: `Weeks` times the weeks they are open."""
+    owner = ctx.load(PROFILE, columns=("merchant_id",)).merchant_id
+    lasts = open_weeks(ctx)
+    a_week = week.sites.sum(axis=1) + week.online.sum(axis=1) + week.recurring
+    over = a_week.astype(np.float64) * lasts.weeks[look_up(lasts.merchant_id, owner)]
+    return int(np.floor(over).astype(np.uint64).sum())
+
+
 def places(ctx: Context) -> tuple[Frame, Frame]:
     """Sites and edges with the key that feeds them and their share of it.
 
     Returns:
         Sites: `merchant_id`, `site_id`, `country_iso`, `city_id`, `lat_deg`, `lon_deg`, `key` (int64, -1 for
-        none), `share`. Edges: `merchant_id`, `edge_id`, `country_iso`, `city_id`, `key`, `share`.
+        none), `share`. Edges: `merchant_id`, `edge_id`, `country_iso`, `city_id`, `key`, `share`. Shares are
+        those of a key's demand, of which the weights of 2B and 3B give parts of the whole merchant.
     """
     keys = ctx.load(PROFILE, columns=("merchant_id", "legal_country_iso", "tzid"))
     code = _codes(keys.merchant_id, keys.merchant_id, keys.legal_country_iso, keys.tzid)
-    split = ctx.load(WEIGHTS, columns=("merchant_id", "legal_country_iso", "site_id", "tzid", "p_weight"))
+    split = ctx.load(WEIGHTS, columns=("merchant_id", "legal_country_iso", "site_id", "tzid", "weight_q"))
     where = ctx.load(LOCATIONS, columns=("site_id", "city_id", "lat_deg", "lon_deg"))
     where = where.take(np.argsort(where.site_id, kind="stable"))
     at, known = match(where.site_id, split.site_id)
@@ -105,10 +116,10 @@ def places(ctx: Context) -> tuple[Frame, Frame]:
             "country_iso": split.legal_country_iso,
             **dict(where.select("city_id", "lat_deg", "lon_deg").take(at).items()),
             "key": _row_of(code, wanted),
-            "share": split.p_weight,
+            "share": _share_of_key(wanted, split.weight_q),
         }
     )
-    rows = ctx.load(EDGES, columns=("merchant_id", "country_iso", "tzid", "edge_id", "city_id", "p_weight"))
+    rows = ctx.load(EDGES, columns=("merchant_id", "country_iso", "tzid", "edge_id", "city_id", "weight_q"))
     wanted = _codes(keys.merchant_id, rows.merchant_id, rows.country_iso, rows.tzid)
     edges = Frame(
         {
@@ -117,7 +128,7 @@ def places(ctx: Context) -> tuple[Frame, Frame]:
             "country_iso": rows.country_iso,
             "city_id": rows.city_id,
             "key": _row_of(code, wanted),
-            "share": rows.p_weight,
+            "share": _share_of_key(wanted, rows.weight_q),
         }
     )
     return sites, edges
@@ -127,6 +138,16 @@ def _codes(known: Array, merchant_id: Array, country: Array, zone: Array) -> Arr
     """One number a (merchant, country, zone): uint64; merchants by their place among `known` (ascending)."""
     place = np.searchsorted(known, merchant_id).astype(np.uint64)
     return (place << np.uint64(32)) | (country.astype(np.uint64) << np.uint64(16)) | zone.astype(np.uint64)
+
+
+def _share_of_key(key: Array, weight_q: Array) -> Array:
+    """Part of its key's weight that each row has: float64; weights of a merchant sum to 2**40."""
+    order = np.argsort(key, kind="stable")
+    offsets = run_offsets(key[order])
+    total = np.empty(len(key), dtype=np.float64)
+    total[order] = sum_by_run(weight_q[order], offsets).astype(np.float64)[run_of_row(offsets)]
+    found: Array = weight_q.astype(np.float64) / total
+    return found
 
 
 def _row_of(code: Array, wanted: Array) -> Array:

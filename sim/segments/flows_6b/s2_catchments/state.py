@@ -97,7 +97,7 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         "outings_6B": outings(ctx, places, week, zone),
         "visit_shares_6B": visit_shares(ctx),
     }
-    count_catchments(ctx, frames, found, places)
+    count_catchments(ctx, frames, found, places, week)
     return frames
 
 
