@@ -10,7 +10,7 @@ import numpy as np
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.recipes.nearest import squared_distance
 from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, exact_weights
-from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, clientele
+from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, LAW, clientele
 from sim.segments.flows_6b.metros import Metros
 from sim.segments.flows_6b.s2_catchments.units import Places
 from sim.state.context import Context
@@ -23,7 +23,11 @@ _MICRO = np.float64(1e6)
 _TOTAL = np.float64(1 << 40)
 _LEAST = 1e-3
 
-BALANCE_NEEDS = Needs(kernels=("balance_catchments", "exp_map"), uses=(CLIENTELE_NEEDS, EXACT_WEIGHTS_NEEDS))
+BALANCE_NEEDS = Needs(
+    config=(LAW,),
+    kernels=("balance_catchments", "exp_map"),
+    uses=(CLIENTELE_NEEDS, EXACT_WEIGHTS_NEEDS),
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.recipes.groups import run_offsets, sum_by_run
 from sim.recipes.weights import WEIGHT_TOTAL
+from sim.segments.flows_6b.clientele import LAW
 from sim.segments.flows_6b.s2_catchments.balance import Balance
 from sim.segments.flows_6b.s2_catchments.demand import (
     DEMAND_NEEDS,
@@ -24,7 +25,7 @@ from sim.state.frames import Frame
 from sim.state.totals import Totals
 
 CATCHMENT_CHECKS_NEEDS = Needs(
-    reads={EDGES: METADATA_ONLY, LOCATIONS: METADATA_ONLY}, config=("clientele_law_6B",), uses=(DEMAND_NEEDS,)
+    reads={EDGES: METADATA_ONLY, LOCATIONS: METADATA_ONLY}, config=(LAW,), uses=(DEMAND_NEEDS,)
 )
 
 
@@ -40,6 +41,7 @@ class CatchmentCounts(Counters):
     recurring = Scalar()
     unfed = Scalar()
     broken_shares = Scalar()
+    stray_zones = Scalar()
     zones_without_cells = Scalar()
     worst_permille = Scalar()
     slots = Scalar()
@@ -64,6 +66,12 @@ def count_catchments(
         offsets = run_offsets(frame[name])
         broken += int((sum_by_run(frame.weight_q, offsets) != np.uint64(WEIGHT_TOTAL)).sum())
     ctx.count(CatchmentCounts.broken_shares, broken)
+    each = int(ctx.params.clientele_law_6B.outings.zones)
+    zone = units.zone_no.astype(np.int64)
+    stray = zone // (each + 1) != places.metro
+    stray |= (zone % (each + 1) == each) == units.present("site_id")
+    stray |= units.subzone >= int(ctx.params.clientele_law_6B.outings.subzones)
+    ctx.count(CatchmentCounts.stray_zones, int(stray.sum()))
     lost = np.setdiff1d(np.unique(units.zone_no), zones.zone_no)
     ctx.count(CatchmentCounts.zones_without_cells, len(lost))
     ctx.count(CatchmentCounts.worst_permille, found.worst_permille)
@@ -91,6 +99,7 @@ def catchment_checks(ctx: Context, totals: Totals) -> list[Check]:
         ),
         Check("sites without a catchment", seen.unfed == 0, seen.unfed, 0),
         Check("shares of catchments", seen.broken_shares == 0, seen.broken_shares, 0, "each sums to 2**40"),
+        Check("units in the zones of their metros", seen.stray_zones == 0, seen.stray_zones, 0),
         Check("zones without people", seen.zones_without_cells == 0, seen.zones_without_cells, 0),
         Check(
             "cells give their share of each class",

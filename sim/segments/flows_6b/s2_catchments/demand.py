@@ -18,7 +18,7 @@ WEIGHTS, LOCATIONS, EDGES = "s1_site_weights_2B", "site_locations", "edge_catalo
 HOURS = 168
 UNIT = np.float64(1 << 20)
 """Demand is added up in 2**-20 arrivals."""
-_WEEK = 7.0
+WEEK = 7.0
 
 DEMAND_NEEDS = Needs(
     reads={
@@ -80,7 +80,7 @@ def open_weeks(ctx: Context) -> Frame:
     begin = np.where(life.present("opened_date"), life.opened_date, np.int32(low))
     stop = np.where(life.present("closed_date"), life.closed_date, np.int32(high))
     days = np.clip(stop, low, high).astype(np.int64) - np.clip(begin, low, high)
-    return Frame({"merchant_id": life.merchant_id, "weeks": np.maximum(days, 0).astype(np.float64) / _WEEK})
+    return Frame({"merchant_id": life.merchant_id, "weeks": np.maximum(days, 0).astype(np.float64) / WEEK})
 
 
 def whole_demand(ctx: Context, week: Weeks) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from sim.segments.flows_6b.clientele import (
     CLASS,
     CLIENTELE_NEEDS,
+    LAW,
     TRADES_NEEDS,
     clientele,
     require_clientele,
@@ -28,7 +29,7 @@ from sim.segments.flows_6b.s2_catchments.demand import DEMAND_NEEDS, PROFILE, we
 from sim.segments.flows_6b.s2_catchments.units import UNITS_NEEDS, places_of
 from sim.segments.flows_6b.s2_catchments.zones import ZONES_NEEDS, outings, zone_cells, zones_of
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Frame
 from sim.state.totals import Totals
 
@@ -38,7 +39,8 @@ POINTS, STEPS = 4096, 1 << 14
 STATE = State(
     id="6B.S2",
     title="Catchments",
-    reads={CELLS: ROW_LEVEL},
+    reads={CELLS: ROW_LEVEL, PROFILE: METADATA_ONLY},
+    config=(LAW,),
     writes=(
         "units_6B",
         "unit_edges_6B",

@@ -11,6 +11,7 @@ from sim.recipes.horizon import life_span
 from sim.recipes.join import look_up
 from sim.segments.flows_6b.clientele import (
     CLIENTELE_NEEDS,
+    LAW,
     TRADES_NEEDS,
     VISIT_DAYS,
     Clientele,
@@ -18,15 +19,13 @@ from sim.segments.flows_6b.clientele import (
     trades,
 )
 from sim.segments.flows_6b.metros import METROS_NEEDS, Metros
-from sim.segments.flows_6b.s2_catchments.demand import DEMAND_NEEDS, UNIT, Weeks, open_weeks, places
+from sim.segments.flows_6b.s2_catchments.demand import DEMAND_NEEDS, UNIT, WEEK, Weeks, open_weeks, places
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array, Frame, concat
 
-_HALF = np.uint64(1 << 19)
-
 UNITS_NEEDS = Needs(
-    config=("scenario_horizon_5A",),
+    config=(LAW, "scenario_horizon_5A"),
     uses=(CLIENTELE_NEEDS, DEMAND_NEEDS, METROS_NEEDS, TRADES_NEEDS),
 )
 
@@ -36,8 +35,8 @@ class Places:
     """Sites and edges as places that have demand, and the units they make up.
 
     Attributes:
-        frame: One row a place, sites first: `merchant_id`, `country_iso`, `key`, `share`, and volumes over
-            the horizon in 2**-20 arrivals (uint64): `ordinary`, `recurring`.
+        frame: One row a place, sites first: `merchant_id`, `country_iso`, `key`, `share` of its demand, and
+            `open_share`, the part of the horizon in which its merchant is open.
         site_id: uint64, one a site.
         edge_id: uint64, one an edge.
         lat_deg: float64, one a site.
@@ -99,13 +98,14 @@ def places_of(ctx: Context, week: Weeks, every: Metros, parties: Array) -> Place
             "clientele_class": code,
             "expected_arrivals": (volume[0] + volume[1]).astype(np.float64) / UNIT,
             "recurring_arrivals": volume[1].astype(np.float64) / UNIT,
-            "slots": _slots(ctx, laws, code, volume[0], parties[metro[first]]),
-            "strata_slots": _strata(ctx, volume[1]),
+            "slots": _slots(ctx, laws, code, _daily(volume[0], weeks_open[first]), parties[metro[first]]),
+            "strata_slots": _strata(_daily(volume[1], weeks_open[first])),
         },
         {"site_id": ~online[first]},
     )
+    days = life_span(ctx.params.scenario_horizon_5A).days
     frame = both.select("merchant_id", "country_iso", "key", "share").with_columns(
-        ordinary=ordinary, recurring=again
+        open_share=weeks_open * WEEK / np.float64(days)
     )
     return Places(
         frame, sites.site_id, edges.edge_id, sites.lat_deg, sites.lon_deg, unit, units, metro[first]
@@ -124,20 +124,26 @@ def _volumes(both: Frame, online: Array, week: Weeks, weeks_open: Array) -> tupl
     return ordinary, recurring
 
 
-def _slots(ctx: Context, laws: Clientele, code: Array, volume: Array, parties: Array) -> Array:
+def _daily(volume: Array, weeks_open: Array) -> Array:
+    """Arrivals a day that a unit is open, float64: what its members make of it has no horizon."""
+    found: Array = volume.astype(np.float64) / UNIT / np.maximum(weeks_open * WEEK, 1.0)
+    return found
+
+
+def _slots(ctx: Context, laws: Clientele, code: Array, daily: Array, parties: Array) -> Array:
     """Members of each unit: so many that a regular's visits are those of its class: uint32."""
-    law, days = ctx.params.clientele_law_6B, life_span(ctx.params.scenario_horizon_5A).days
+    law = ctx.params.clientele_law_6B
     large = np.where(parties > int(law.large_metro.parties), float(law.large_metro.visits), 1.0)
-    visits = laws.visits[code] * large * (np.float64(days) / VISIT_DAYS)
     regular = (1.0 - laws.occasional[code]) * (1.0 - laws.visitors[code])
-    members = np.ceil(volume.astype(np.float64) / UNIT * regular / visits)
+    members = np.ceil(daily * VISIT_DAYS * regular / (laws.visits[code] * large))
     found: Array = np.clip(members, int(law.members.least), 2.0**31).astype(np.uint32)
     return found
 
 
-def _strata(ctx: Context, volume: Array) -> Array:
-    """Members billed on one day of the month: ceil(l + sqrt(l)) of l bills expected a day: uint16."""
-    days = life_span(ctx.params.scenario_horizon_5A).days
-    bills = volume.astype(np.float64) / UNIT / np.float64(days)
+def _strata(bills: Array) -> Array:
+    """Members billed on one day of the month: ceil(l + sqrt(l)) of l bills expected a day: uint16.
+
+    Some nights have more bills than l, and nobody is billed twice; what is left goes to new customers.
+    """
     found: Array = np.minimum(np.ceil(bills + np.sqrt(bills)), 65535.0).astype(np.uint16)
     return found

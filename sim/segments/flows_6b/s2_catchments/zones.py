@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.recipes.groups import run_offsets, run_starts, sum_by_run
 from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, exact_weights
-from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, clientele
+from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, LAW, clientele
 from sim.segments.flows_6b.metros import Metros
 from sim.segments.flows_6b.s2_catchments.balance import Balance
 from sim.segments.flows_6b.s2_catchments.demand import HOURS, UNIT, Weeks
@@ -18,7 +18,7 @@ from sim.state.frames import Array, Frame, concat
 _MICRO = np.float64(1e6)
 _BLOCK = 4096
 
-ZONES_NEEDS = Needs(uses=(CLIENTELE_NEEDS, EXACT_WEIGHTS_NEEDS))
+ZONES_NEEDS = Needs(config=(LAW,), uses=(CLIENTELE_NEEDS, EXACT_WEIGHTS_NEEDS))
 
 
 def zones_of(ctx: Context, places: Places, every: Metros) -> tuple[Array, Array]:
@@ -73,7 +73,8 @@ def outings(ctx: Context, places: Places, week: Weeks, zone: Array) -> Frame:
     """Rows of `outings_6B`: expected once-only purchases of the hour over those of an outing."""
     law, classes = ctx.params.clientele_law_6B.outings, clientele(ctx)
     code = places.units.clientele_class[places.unit]
-    once = classes.occasional[code] * (1.0 - classes.visitors[code]) * places.frame.share
+    once = classes.occasional[code] * (1.0 - classes.visitors[code])
+    once = once * places.frame.share * places.frame.open_share
     sites = len(places.site_id)
     of_place = zone[places.unit]
     names = np.unique(of_place)
