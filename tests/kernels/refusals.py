@@ -57,6 +57,8 @@ def past_the_end(column):
 
 put("alias_pick", "EMPTY_TABLE", size=0)
 put("alias_pick", "TABLE_OUT_OF_RANGE", start=2**64 - 1)
+put("authorise_rows", "PLACE_OUT_OF_RANGE", card=2**32 - 1)
+put("authorise_rows", "VALUE_OUT_OF_RANGE", tries=4)
 put("bounded_integer", "ZERO_BOUND", bound=0)
 put("capped_share", "WEIGHT_TOO_LARGE", weight=2**63, cap=1)
 put("disk_offset", "DISK_OUT_OF_RANGE", lon_scale=float("nan"))
@@ -83,10 +85,12 @@ put("role_race", "TIER_OUT_OF_RANGE", tier=4)
 put("truncated_age", "MOST_OUT_OF_RANGE", most=0.0)
 put("truncated_age", "ROW_OUT_OF_RANGE", law=37)
 put("utc_offset", "NO_OFFSET", zone=40)
+put("weigh_risk", "AMOUNT_OUT_OF_RANGE", amount=2**50 + 1)
 for stem, column in (
     ("alias_build", "offset"), ("capped_share", "offset"), ("hour_mass", "offset"),
     ("local_surface", "offset"), ("overlay_factor", "cell"), ("recount_buckets", "arrival_offset"),
-    ("count_favourites", "first"), ("measure_gaps", "first"),
+    ("count_favourites", "first"), ("measure_gaps", "first"), ("weigh_risk", "first"),
+    ("authorise_rows", "row_first"),
 ):  # fmt: skip
     BAD[stem, "BAD_OFFSET"] = past_the_end(column)
 
@@ -246,6 +250,7 @@ def _(given, dims, at):
 
 @breaks("count_favourites", "NOT_ASCENDING")
 @breaks("measure_gaps", "TIME_FALLS")
+@breaks("weigh_risk", "TIME_FALLS")
 def _(given, dims, at):
     """The last row of the first party from there on that has two is before its first one."""
     column = given["packed"] if "packed" in given else given["ts_us"]
@@ -254,6 +259,15 @@ def _(given, dims, at):
     i = int(many[many >= segment(given["first"], at)][0])
     column[first[i] + 1] = column[first[i]]
     column[first[i]] = column[first[i + 1] - 1] + column.dtype.type(1)
+
+
+@breaks("authorise_rows", "DAY_FALLS")
+def _(given, dims, at):
+    """The first party from there on that has two purchases makes the second on the day before."""
+    first = given["row_first"].astype(np.int64)
+    i = int(np.flatnonzero((np.diff(first) > 1) & (first[:-1] >= at))[0])
+    given["day"][first[i]] = 9
+    given["day"][first[i] + 1] = 8
 
 
 @breaks("place_in_bucket", "OPEN_OUT_OF_RANGE")
