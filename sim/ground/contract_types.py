@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,11 @@ class Contracts:
     tables: Mapping[str, TableContract] = field(default_factory=dict, repr=False)
     documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     located: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def set_homes(self) -> Mapping[str, str]:
+        """Set -> id of the dataset that numbers its members."""
+        return {rule.set: dataset.id for dataset in self.datasets.values() for rule in dataset.numbers}
 
     def dataset(self, id: str) -> Dataset:
         """The dataset called `id`; `ContractError SHELL.UNKNOWN_DATASET` otherwise."""

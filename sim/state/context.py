@@ -6,28 +6,29 @@ what the state did not declare, so that declarations stay true and the seal deri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts, Dataset
 from sim.rng import Address
-from sim.state.addressed import Addressed
 from sim.state.columns import Columns
 from sim.state.counters import Counter, Value
-from sim.state.declaration import ROW_LEVEL, Partition, State
-from sim.state.declared import DeclaredKernels, DeclaredParams, UndeclaredAccess, name_hashes
+from sim.state.declaration import Partition, State
+from sim.state.declared import DeclaredParams, UndeclaredAccess, name_hashes
 from sim.state.event_log import EventLog, drawn
 from sim.state.frames import Array, Frame, Rows, changed
 from sim.state.inputs import DeviceInputs, Inputs
 from sim.state.params import Params
+from sim.state.reading import Reading
 from sim.state.records import LedgerRow, PartFile
+from sim.state.shared import Made, Shared
 from sim.state.switches import Choices, asked_for, is_published
 
 
-class Context(Addressed):
+class Context(Reading):
     """What `plan`, `finish` and `checks` see.
 
     Attributes:
@@ -52,14 +53,11 @@ class Context(Addressed):
         inputs: Inputs,
         backend: Backend,
         externals: Mapping[str, Frame],
+        shared: Shared | None = None,
     ) -> None:
-        super().__init__(state, seed, contracts.streams, DeclaredKernels(backend, state))
+        super().__init__(state, seed, contracts, inputs, backend, shared)
         self.scenarios = tuple(scenarios)
         self.params = DeclaredParams(configs, state)
-        self._seed = seed
-        self._contracts = contracts
-        self._inputs = inputs
-        self._backend = backend
         self._externals = externals
         self._configs = configs
         self.columns = Columns(backend, self._resident)
@@ -80,6 +78,7 @@ class Context(Addressed):
             inputs=self._inputs,
             backend=backend or self._backend,
             externals=self._externals,
+            shared=self._shared,
         )
 
     def written(self, dataset: str) -> Dataset:
@@ -156,6 +155,7 @@ class Context(Addressed):
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
         device: bool = False,
+        order: Literal["natural", "published"] = "natural",
     ) -> Frame:
         """Rows of a declared input.
 
@@ -166,6 +166,8 @@ class Context(Addressed):
             rows: Half-open row range inside what `part` selects.
             columns: Only these columns.
             device: Where the bulk of a state begins: columns where its rows lie (`ctx.columns`). No strings.
+            order: Of the rows: that of natural numbers, or that in which they lie in files, which is that of
+                published ids. Ids are natural in either.
 
         Returns:
             The frame; arrays are read-only and may be shared with other partitions.
@@ -177,7 +179,9 @@ class Context(Addressed):
         if device and self._resident and reader is not None and able:
             assert isinstance(self._inputs, DeviceInputs)
             return self._inputs.load_to(reader, dataset, scenario, part=part, rows=rows, columns=columns)
-        loaded = self._inputs.load(dataset, scenario, part=part, rows=rows, columns=columns)
+        loaded = self._inputs.load(
+            dataset, scenario, part=part, rows=rows, columns=columns, as_filed=order == "published"
+        )
         return self.columns.place(loaded) if device else loaded
 
     def on_host(self, value: Rows) -> Rows:
@@ -188,11 +192,6 @@ class Context(Addressed):
     def sort_segments(self, values: Array, offset: Array) -> None:
         """Sort uint64 `values` in place within each `[offset[i], offset[i + 1])`, wherever they are."""
         self._backend.ops.sort_segments(values, offset)
-
-    def _declared(self, dataset: str, row_level: bool) -> None:
-        scope = self.state.reads.get(dataset)
-        if scope is None or (row_level and scope != ROW_LEVEL):
-            raise UndeclaredAccess(f"{self.state.id} declares {scope or 'no'} access to {dataset!r}")
 
 
 class PartitionContext(Context):
@@ -205,9 +204,28 @@ class PartitionContext(Context):
         self.counters: dict[str, Any] = {}
         self.ledger_rows: dict[tuple[str, str | None], LedgerRow] = {}
         self.events: EventLog | None = None
+        self._sharing = 0
+
+    def shared(self, name: str, make: Callable[[], Made]) -> Made:
+        """See `Context.shared`."""
+
+        def made() -> Made:
+            self._sharing += 1
+            try:
+                return make()
+            finally:
+                self._sharing -= 1
+
+        return super().shared(name, made)
+
+    def _own(self, what: str) -> None:
+        # Which partition makes a shared value depends on threads: what it counted would move with them.
+        if self._sharing:
+            raise RuntimeError(f"{self.state.id}: what partitions share may not {what}")
 
     def count(self, counter: Counter[Value], value: Value | np.integer[Any]) -> None:
         """Add to a declared counter; `Counter.plus` says what is refused."""
+        self._own("count")
         self.counters[counter.key] = counter.plus(self.counters.get(counter.key), self.on_host(value), self)
 
     def ledger(
@@ -237,6 +255,7 @@ class PartitionContext(Context):
             ValidationError: `<state>.ADDRESS_OVERFLOW`: an entity draws more, or a run is longer, than its
                 address has room for.
         """
+        self._own("enter draws in the ledger")
         stream, words = at.stream, self.draws_of(at.stream) if draws is None else draws
         self.require_room(stream, words, entities)
         self._enter(stream, scenario, drawn(len(at), words, entities))
@@ -275,6 +294,7 @@ class PartitionContext(Context):
             ValidationError: `<state>.ADDRESS_OVERFLOW`: an entity draws more than its address has room for.
             RuntimeError: The run publishes events, which sums do not hold.
         """
+        self._own("enter draws in the ledger")
         if self.lists_events:
             raise RuntimeError(f"{stream}: a run that publishes events lists its draws row by row")
         self.require_room(stream, most, None)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from sim.backends.protocol import ParquetReader
-from sim.state.frames import Frame
+from sim.state.frames import Array, Frame
 from sim.state.records import Published
 
 
@@ -59,8 +59,18 @@ class Inputs(Protocol):
         part: int | None = None,
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
+        as_filed: bool = False,
     ) -> Frame:
-        """Rows of a dataset; see `Context.load`."""
+        """Rows of a dataset; see `Context.load`. `as_filed`: in the order of the files."""
+        ...
+
+    @property
+    def keeps(self) -> int:
+        """Bytes that values shared by the partitions of a state may take."""
+        ...
+
+    def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
+        """Published ids of natural numbers of a set, or back; see `Context.published`."""
         ...
 
 

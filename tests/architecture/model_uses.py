@@ -24,6 +24,8 @@ NAMED = {
     "written": "writes",
     "address": "streams",
     "draws_of": "streams",
+    "published": "sets",
+    "natural": "sets",
 }
 """Methods of a context whose first argument is a name that must be declared."""
 GROUPS = {"params": "config", "kernels": "kernels"}

@@ -38,6 +38,7 @@ FREE = {
     "ledger_sums",
     "lists_events",
     "require_room",
+    "shared",
 }
 """What a context gives everybody: sealed lists, counters, and what a declaration itself says."""
 DEVICE = {"columns", "on_device", "on_host", "repeat", "sort_segments", "xp", "for_partition"}
@@ -82,9 +83,11 @@ def names(found: set[Use], kind: str) -> set[str]:
 
 def reads(found: set[Use], own: tuple[str, ...] = ()) -> dict[str, str]:
     rows = names(found, "rows")
+    homes = load_contracts(contracts_root()).set_homes
+    numbering = {homes[name] for name in names(found, "sets") if name in homes}
     return {
         name: ROW_LEVEL if name in rows else METADATA_ONLY
-        for name in rows | names(found, "files")
+        for name in rows | names(found, "files") | numbering
         if name not in own
     }
 

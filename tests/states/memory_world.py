@@ -47,9 +47,9 @@ def config(path: str) -> dict[str, Any]:
     return load(ROOT / "config" / path, path).value
 
 
-def memory_store() -> MemoryStore:
+def memory_store(seed: int = 7) -> MemoryStore:
     """A store that holds the places of the whole Earth and nothing else."""
-    store = MemoryStore(vocabularies(), Reference(ROOT / "config" / "reference"))
+    store = MemoryStore(vocabularies(), Reference(ROOT / "config" / "reference"), contracts(), seed)
     store.parts = {name: [frame] for name, frame in whole_earth().items()}
     return store
 
@@ -80,7 +80,7 @@ class ScenarioStore(MemoryStore):
     parts: dict[tuple[str, str | None], list[Frame]]
 
     def __init__(self) -> None:
-        super().__init__(vocabularies(), Reference(ROOT / "config" / "reference"))
+        super().__init__(vocabularies(), Reference(ROOT / "config" / "reference"), contracts(), 7)
 
     def held(self, dataset: str, scenario: str | None) -> list[Frame]:
         return self.parts[(dataset, scenario)]
@@ -90,7 +90,7 @@ class MemoryWorld:
     """States run one after another, each seeing what those before it made."""
 
     def __init__(self, configs: Mapping[str, Mapping[str, Any]], seed: int = 7) -> None:
-        self.store = memory_store()
+        self.store = memory_store(seed)
         self.configs = {name: Params(values) for name, values in configs.items()}
         self.seed = seed
         self.checks: dict[str, Check] = {}

@@ -50,6 +50,15 @@ def execute(
             before any is computed.
         ValidationError: A contract or model check failed; staging went to quarantine, nothing was published.
     """
+    try:
+        return _executed(program, ctx, run, inputs_digest)
+    finally:
+        ctx.forget_shared()
+
+
+def _executed(
+    program: Program, ctx: Context, run: StateRun, inputs_digest: str
+) -> tuple[StateManifest, str, int]:
     state = program.state
     plan = on_backend(program, ctx, run, None, lambda: program.partitions(ctx))
     if state.writes:

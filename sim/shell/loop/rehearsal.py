@@ -25,7 +25,7 @@ def rehearse(prepared: Prepared, backend: Backend, *datasets: str) -> MemoryStor
     Raises:
         SimError: Whatever one of these states would refuse in a run.
     """
-    store = MemoryStore(prepared.vocabularies, prepared.reference)
+    store = MemoryStore(prepared.vocabularies, prepared.reference, prepared.contracts, prepared.request.seed)
     for program in _needed(prepared, datasets):
         ctx = context_for(program, prepared, backend, store)
         assert program.compute is not None

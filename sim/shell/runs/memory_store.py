@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sim.state.frames import Frame, concat
+from sim.ground.contract_types import Contracts
+from sim.shell.runs.numbers import Numberings, recorded
+from sim.state.frames import Array, Frame, concat
 from sim.state.inputs import ReferenceTables
 from sim.state.records import PartFile, Published
 
@@ -15,14 +18,26 @@ class MemoryStore:
     Args:
         vocabularies: Every closed list by name, in code order.
         reference: The reference snapshot.
+        contracts: Compiled contracts.
+        seed: The world's seed, of which published ids are permutations.
 
     Attributes:
         parts: Dataset -> a frame a partition, in the order of partitions.
     """
 
-    def __init__(self, vocabularies: Mapping[str, tuple[str, ...]], reference: ReferenceTables) -> None:
+    keeps = 1 << 30
+    """See `Store.keeps`."""
+
+    def __init__(
+        self,
+        vocabularies: Mapping[str, tuple[str, ...]],
+        reference: ReferenceTables,
+        contracts: Contracts,
+        seed: int,
+    ) -> None:
         self.vocabularies = vocabularies
         self.reference = reference
+        self._contracts, self._seed = contracts, seed
         self.parts: dict[str, list[Frame]] = {}
 
     def held(self, dataset: str, scenario: str | None) -> list[Frame]:
@@ -46,9 +61,31 @@ class MemoryStore:
         part: int | None = None,
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
+        as_filed: bool = False,
     ) -> Frame:
         """Rows of a dataset; see `Context.load`."""
-        frames = self.held(dataset, scenario)
+        frames, contract = self.held(dataset, scenario), self._contracts.datasets.get(dataset)
+        if as_filed and contract is not None:
+            numberings = self._numberings()
+            frames = [
+                numberings.natural(numberings.published(frame, contract, {}), contract) for frame in frames
+            ]
         frame = frames[part] if part is not None else concat(frames)
         frame = frame.slice(*rows) if rows is not None else frame
         return frame.select(*columns) if columns is not None else frame
+
+    def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
+        """Published ids of natural numbers of a set, or back; see `Context.published`."""
+        return self._numberings().renumbered(name, numbers, inverse)
+
+    def _numberings(self) -> Numberings:
+        """Of the rows that are held now."""
+        return Numberings(self._seed, self._contracts, self.vocabularies, self._numbered)
+
+    def _numbered(self, dataset: str) -> tuple[PartFile, ...]:
+        """A base table's frames as files that record the blocks that they number."""
+        contract, files = self._contracts.dataset(dataset), self.published(dataset).files
+        blocks = [self._numberings().of_frames({dataset: frame}) for frame in self.held(dataset, None)]
+        return tuple(
+            replace(file, keys=recorded(contract, own)) for file, own in zip(files, blocks, strict=True)
+        )

@@ -47,9 +47,6 @@ class Numberings:
     ) -> None:
         self.permutations = Permutations(seed)
         self._contracts, self._vocabularies, self._files = contracts, vocabularies, files
-        self._homes = {
-            rule.set: dataset.id for dataset in contracts.datasets.values() for rule in dataset.numbers
-        }
         self._known: dict[str, Blocks] = {}
 
     def blocks(self, name: str, own: Mapping[str, Blocks] | None = None) -> Blocks:
@@ -61,9 +58,30 @@ class Numberings:
         if own is not None and name in own:
             return own[name]
         if name not in self._known:
-            recorded = [file.keys.get(NUMBERS, {}).get(name, []) for file in self._files(self._homes[name])]
+            recorded = [
+                file.keys.get(NUMBERS, {}).get(name, [])
+                for file in self._files(self._contracts.set_homes[name])
+            ]
             self._known[name] = Blocks(name, [Block(*block) for file in recorded for block in file])
         return self._known[name]
+
+    def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
+        """Published ids of natural numbers of a set, or back; 0, the slot of a null, stays.
+
+        Args:
+            name: Set.
+            numbers: uint64, n.
+            inverse: Whether to go back.
+
+        Raises:
+            ValueError: Another number is none of the set (a bug in a state).
+        """
+        blocks = self.blocks(name)
+        strange = ~blocks.holds(numbers) & (numbers != 0)
+        if numbers.dtype != np.uint64 or strange.any():
+            found = numbers[strange][:1].tolist() or numbers.dtype
+            raise ValueError(f"{found} is no number of {name}: uint64, 1 to {blocks.end - 1}")
+        return self.permutations.map(numbers, None, blocks, inverse)
 
     def of_frames(self, frames: Mapping[str, Frame]) -> dict[str, Blocks]:
         """Blocks of the sets that frames of a partition number, in natural numbers.

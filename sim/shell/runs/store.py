@@ -27,8 +27,11 @@ from sim.state.records import PartFile, Published
 
 _CACHE_BYTES = 192 << 20
 _CACHE_SHARE = 16
-_Key: TypeAlias = tuple[str, str, tuple[str, ...] | None]
 """Under a memory limit this part of it may be used for rows that were read, where that is less."""
+_KEEPS = 1 << 30
+_KEEPS_SHARE = 4
+"""The same of what the partitions of a state share."""
+_Key: TypeAlias = tuple[str, str, tuple[str, ...] | None]
 
 
 class Store:
@@ -43,6 +46,7 @@ class Store:
 
     Attributes:
         numberings: Turns natural numbers of frames into published ids, and back.
+        keeps: Bytes that values shared by the partitions of a state may take.
     """
 
     def __init__(
@@ -65,12 +69,14 @@ class Store:
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
         self._budget = _CACHE_BYTES
+        self.keeps = _KEEPS
 
     def fit(self, memory_limit: int | None) -> None:
         """Keep fewer rows in memory where the process may take `memory_limit` bytes; None for no limit."""
         self._budget = (
             _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
         )
+        self.keeps = _KEEPS if memory_limit is None else min(_KEEPS, memory_limit // _KEEPS_SHARE)
         self.numberings.permutations.budget = min(self.numberings.permutations.budget, self._budget)
 
     def register(self, items: Iterable[Published]) -> None:
@@ -110,10 +116,20 @@ class Store:
         part: int | None = None,
         rows: tuple[int, int] | None = None,
         columns: Sequence[str] | None = None,
+        as_filed: bool = False,
     ) -> Frame:
-        """Rows of a published dataset in natural numbers and their order; see `Context.load`."""
-        turned = self._contracts.dataset(dataset).numbered
-        return self._load(self._natural if turned else self._read, dataset, scenario, part, rows, columns)
+        """Rows of a published dataset in natural numbers and their order; see `Context.load`.
+
+        `as_filed`: in natural numbers and the order of the files.
+        """
+        read = self._as_filed if as_filed else self._natural
+        if not self._contracts.dataset(dataset).numbered:
+            read = self._read
+        return self._load(read, dataset, scenario, part, rows, columns)
+
+    def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
+        """Published ids of natural numbers of a set, or back; see `Context.published`."""
+        return self.numberings.renumbered(name, numbers, inverse)
 
     def load_published(
         self,
@@ -192,6 +208,17 @@ class Store:
             )
 
         return self._kept((str(path), "published", columns), read)
+
+    def _as_filed(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
+        """Rows of a file in natural numbers, in the order in which they lie there."""
+        path, contract = self._run_dir / item.path / file.name, self._contracts.dataset(item.dataset)
+
+        def turned() -> Frame:
+            self._verify(path, file)
+            frame = read_parquet(path, contract, self.vocabularies, columns, part=file)
+            return self.numberings.natural(frame, contract)
+
+        return self._kept((str(path), "as filed", columns), turned)
 
     def _natural(self, item: Published, file: PartFile, columns: tuple[str, ...] | None) -> Frame:
         """Rows of a file in natural numbers and their order."""

@@ -45,6 +45,8 @@ from sim.state.model import Model
 from sim.state.program import Program
 from sim.state.records import Published
 
+_LAST: list[Context] = []
+"""Context of the state computed last: what its partitions shared is let go when another state's job comes."""
 _CODE = code_digest()  # of the sources as they are when they are loaded, not when the first partition comes
 
 
@@ -75,6 +77,7 @@ def compute(text: str) -> str:
     attempt = None
     try:
         job = _job(task["run_dir"], task["state"], task["job"])
+        _let_go(job.context)
         attempt = Attempt(job.folder, part.name)
         result = _computed(job, attempt, part, task["verify"])
         answer = {"result": encode_result(result), "attempt": attempt.path.name}
@@ -103,6 +106,13 @@ def _computed(job: _Job, attempt: Attempt, part: Partition, verify: bool) -> Par
         return compute_partition(job.program, job.context, job.run, attempt, part, verify)
     except MemoryError as error:  # what would help depends on who started the workers: the driver says it
         raise ran_out(job.program.state.id, part.name, str(error), str(attempt.path), "") from error
+
+
+def _let_go(now: Context) -> None:
+    for before in _LAST:
+        if before is not now:
+            before.forget_shared()
+    _LAST[:] = [now]
 
 
 @lru_cache(maxsize=2)
