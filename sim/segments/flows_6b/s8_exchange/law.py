@@ -19,10 +19,11 @@ DOLLAR = "USD"
 CONFIG = "exchange_rates_config_6B"
 _THURSDAY, _WEEKEND = 3, 5
 
+CURRENCIES_NEEDS = Needs(config=(CONFIG,), reference=("countries",))
 EXCHANGE_LAW_NEEDS = Needs(
     config=(CONFIG, "scenario_horizon_5A"),
-    reference=("countries",),
     kernels=("exp_map", "normal_quantile_map", "open_uniform"),
+    uses=(CURRENCIES_NEEDS,),
 )
 
 

@@ -1,0 +1,1 @@
+"""6B.S9: prices of shops."""

@@ -1,0 +1,26 @@
+"""How prices of shops find their draws."""
+
+from __future__ import annotations
+
+from sim.recipes.drawn import INTEGER, NORMAL, Drawn, Explained, MadeOf, Word
+from sim.segments.flows_6b.s9_shops.state import STREAM
+
+_ROWS = "shop_prices_6B"
+
+EXPLAINED = Explained(
+    (
+        Drawn(
+            _ROWS,
+            STREAM,
+            (
+                Word(0, NORMAL, "log_median: level of the merchant's prices, the same in every country"),
+                Word(1, INTEGER, "whether its prices that recur change: below change.permille", below=1000),
+                Word(2, INTEGER, "change_date: day of the change", "change_date"),
+                Word(3, INTEGER, "change_log: by how much", "change_log"),
+                Word(4, INTEGER, "hold_minor: what its pumps ask for", "hold_minor"),
+            ),
+        ),
+    ),
+    (MadeOf(_ROWS, "merchant_catalogue_1A", "its merchant", {"merchant_id": "merchant_id"}),),
+)
+"""How rows of 6B.S9 are explained."""
