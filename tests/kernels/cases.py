@@ -4,12 +4,12 @@ with the extremes the contract allows mixed in.
 `n` is the number of rows (of output, or of what is shared out or counted); the lengths of other columns
 follow from it. `case(stem, n)` is a function of its arguments alone. No kernel is so slow that its largest
 case had to be smaller. Kernels of many columns: cases_joined.py, cases_arrivals.py,
-cases_parties.py, cases_money.py.
+cases_parties.py, cases_money.py, cases_payers.py.
 """
 
 import numpy as np
 
-from tests.kernels import cases_arrivals, cases_joined, cases_money, cases_parties
+from tests.kernels import cases_arrivals, cases_joined, cases_money, cases_parties, cases_payers
 from tests.kernels.numbers_of_cases import HUGE, TINY, Numbers, sizes, width
 
 SIZES = (0, 1, 255, 256, 257, 1000, 1_000_000)
@@ -299,7 +299,7 @@ CASES = {
     "permuted_rank": permuted_rank, "philox_block": counters, "race_key": race_key,
     "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race,
     "truncated_age": truncated_age, "utc_offset": utc_offset,
-} | cases_joined.CASES | cases_arrivals.CASES | cases_parties.CASES | cases_money.CASES  # fmt: skip
+} | cases_joined.CASES | cases_arrivals.CASES | cases_parties.CASES | cases_money.CASES | cases_payers.CASES  # fmt: skip
 
 
 def case(stem, n):

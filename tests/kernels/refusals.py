@@ -56,6 +56,7 @@ def past_the_end(column):
 
 
 put("alias_pick", "EMPTY_TABLE", size=0)
+put("attach_payers", "OUT_OF_RANGE", unit=2**32 - 1)
 put("alias_pick", "TABLE_OUT_OF_RANGE", start=2**64 - 1)
 put("authorise_rows", "PLACE_OUT_OF_RANGE", card=2**32 - 1)
 put("authorise_rows", "VALUE_OUT_OF_RANGE", tries=4)
@@ -66,6 +67,7 @@ put("draw_counts", "MEAN_NOT_FINITE", mu=float("inf"))
 put("draw_counts", "KAPPA_NOT_FINITE", kappa=float("nan"))
 put("draw_counts", "COUNT_OVERFLOW", mu=2.0**32, kappa=0.0)
 put("draw_counts", "KAPPA_TOO_SMALL", mu=1.0, kappa=2.0**-25)
+put("fill_slots", "OUT_OF_RANGE", row=2**32 - 1)
 put("gated_weight", "IDLE_OUT_OF_RANGE", idle=1.0)
 put("gated_weight", "SIGMA_OUT_OF_RANGE", sigma=float("nan"))
 put("permuted_rank", "RANK_BEYOND_SIZE", size=5, rank=5)
@@ -338,6 +340,15 @@ def _(given, dims, at):
 @breaks("verify_routes", "OUT_OF_RANGE")
 def _(given, dims, at):
     given["row"][at] = 90
+
+
+@breaks("attach_payers", "PARTY_OUT_OF_RANGE")
+def _(given, dims, at):
+    """A unit of its own, whose regulars do not exist."""
+    given["unit"][given["unit"] == 39] = np.where(np.flatnonzero(given["unit"] == 39) > at, 39, 0)
+    given["unit"][at], given["mode"][at], given["once_below"][39] = 39, 0, 0
+    for column in ("slot_party", "slot_second"):
+        given[column][int(given["slot_first"][39]) :] = 2**32 - 1
 
 
 def broken(stem, name, n=1000):

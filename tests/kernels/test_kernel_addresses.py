@@ -42,8 +42,10 @@ def test_every_kernel_that_draws_is_here():
     """`philox_block`, `price_rows` and `role_race` are given whole addresses; others form them."""
     drawing = {name for name, contract in contracts().items() if contract["streams"]}
     assert drawing == {
+        "attach_payers",
         "count_cells",
         "draw_counts",
+        "fill_slots",
         "ou_field",
         "philox_block",
         "place_in_bucket",
