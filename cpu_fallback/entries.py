@@ -1,4 +1,4 @@
-"""Picking from alias tables of which an entry is two words: the threshold, and what is taken below and else."""
+"""Picking from alias tables with two words an entry: the threshold, and what is taken below and else."""
 
 from cpu_fallback.device import device, length, mul128, u64
 
@@ -27,7 +27,7 @@ def entries(table):
 
 @device
 def pick_person(x, y, first, size, cell_table, people_first, people_table):
-    """Party that the words pick: a cell by `x`, one of its people by `y`; 2**64 - 1 where a table is short."""
+    """Party that the words pick: a cell by `x`, one of its people by `y`; all ones where a table is short."""
     none = u64(0xFFFFFFFFFFFFFFFF)
     cells = entries(cell_table)
     if size == u64(0) or size > cells or first > cells - size:

@@ -1,6 +1,6 @@
 """The law of payers: who is there, and how well the hour suits them."""
 
-from cpu_fallback.device import device, i64, length, u64
+from cpu_fallback.device import device, i64, u64
 
 REGULAR, ONCE, VISITOR, BILLED = 0, 1, 2, 3
 LOW32 = 0xFFFFFFFF
@@ -87,5 +87,6 @@ def suits(hour, packed, inside, d0, d1, s0, s1, profile, tokens):
     week = u64(tokens[u64(16) + ((s0 >> ((inside // u64(7)) << u64(2))) & u64(15))])
     slow = min((month * week) >> u64(8), u64(4095))
     piece = (d0 >> (u64(8) + (clock << u64(2)))) if clock < u64(14) else d1 >> ((clock - u64(14)) << u64(2))
-    product = habit * slow * u64(tokens[u64(32) + (d0 & u64(0xFF))]) * u64(tokens[u64(288) + (piece & u64(15))])
+    own = u64(tokens[u64(32) + (d0 & u64(0xFF))]) * u64(tokens[u64(288) + (piece & u64(15))])
+    product = habit * slow * own
     return max(product >> u64(14), u64(1))

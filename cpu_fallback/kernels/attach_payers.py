@@ -1,5 +1,6 @@
-# contract: attach_payers - one iteration an arrival, in tiles; ts_us << 8 < 2**64 until the year 4253; weights < 2**30, so three and a
-# 32-bit choice fit. Each pass over a tile is a plain loop, so that its gathers run beside each other.
+# contract: attach_payers - one iteration an arrival, in tiles; ts_us << 8 < 2**64 until the year 4253;
+# weights < 2**30, so three and a 32-bit choice fit. Each pass over a tile is a plain loop, so that its gathers
+# run beside each other.
 # twin: gpu_kernels/kernels/attach_payers.cu
 from cpu_fallback.device import i64, kernel, length, report, stack_words, subroutine, u8, u32, u64
 from cpu_fallback.entries import pick_person
@@ -20,19 +21,19 @@ from cpu_fallback.payers import (
     period_of,
     suits,
 )
-from cpu_fallback.philox import philox2x64, philox_batch
+from cpu_fallback.philox import BATCH, philox2x64, philox_batch
 
 ERRORS = errors_of("attach_payers")
 NONE = 0xFFFFFFFFFFFFFFFF
-TILE = 128
+TILE = 2 * int(BATCH)
 rows_of_tile = stack_words(TILE)
 candidates_of_tile = stack_words(3 * TILE)
 
 
 @subroutine
 def weigh(
-    person, relation, ride, present, local, today, civil_day, ts, day_key, season_key, away_us, inside_us, stride,
-    people, trips_first, trip_from, trip_to, profile, tokens,
+    person, relation, ride, present, local, today, civil_day, ts, day_key, season_key, away_us, inside_us,
+    stride, people, trips_first, trip_from, trip_to, profile, tokens,
 ):  # fmt: skip
     """Weight of one candidate, 0 where he cannot be the payer; 2**64 - 1 where he does not exist."""
     at = person * stride
@@ -58,12 +59,12 @@ def weigh(
 
 @kernel
 def attach_payers(
-    row_key, outing_key, day_key, season_key, first_day, days, stride, strata, strangers_below, away_us, inside_us,
-    triples, traced, ts_us, minutes, place, unit, mode, rank, slot_first, slots, strata_slots, curve, visitor_below,
-    once_below, metro, zone, subzone, parts, cells_first, cells_size, zone_word, zone_first, zone_size, outings,
-    curves, slot_party, slot_second, slot_day, cell_table, people_first, people_table, people, trips_first,
-    trip_party, trip_no, trip_from, trip_to, roster_first, roster, profile, tokens, party, relation, trip, tries,
-    candidate, weight, error,
+    row_key, outing_key, day_key, season_key, first_day, days, stride, strata, strangers_below, away_us,
+    inside_us, triples, traced, ts_us, minutes, place, unit, mode, rank, slot_first, slots, strata_slots,
+    curve, visitor_below, once_below, metro, zone, subzone, parts, cells_first, cells_size, zone_word,
+    zone_first, zone_size, outings, curves, slot_party, slot_second, slot_day, cell_table, people_first,
+    people_table, people, trips_first, trip_party, trip_no, trip_from, trip_to, roster_first, roster,
+    profile, tokens, party, relation, trip, tries, candidate, weight, error,
 ):  # fmt: skip
     total, wide, horizon = length(ts_us), u64(stride), u64(days)
     asked = traced != u32(0) and length(candidate) >= u64(3) * total
@@ -156,9 +157,7 @@ def attach_payers(
                     else:
                         who[q] = u64(trip_party[ride[q]])
                 else:
-                    o0[outs] = outing_of(
-                        u, local[rows - u64(1)], w, zone, subzone, parts, zone_word, outings
-                    )
+                    o0[outs] = outing_of(u, local[rows - u64(1)], w, zone, subzone, parts, zone_word, outings)
                     o1[outs], target[outs] = zone_word[z], q
                     outs += u64(1)
         # People who are out.
@@ -223,7 +222,7 @@ def attach_payers(
             if everything > u64(0):
                 y = (chooser(x0[j], x1[j]) * everything) >> u64(32)
                 c = u64(y >= a) + u64(y >= b)
-                party[i], tries[i] = u32(who[first + c]), u8(u64(4) + c)
+                party[i], tries[i] = u32(who[first + c]), u8((u64(1) << u64(2)) + c)
                 if relation[i] == u8(VISITOR):
                     trip[i] = trip_no[ride[first + c]]
                 continue
@@ -259,9 +258,9 @@ def attach_payers(
                         report(error, i, ERRORS.OUT_OF_RANGE)
                         break
                     d0[q] = weigh(
-                        who[q], now, ride[q], mode[i] == u8(1), local[j], day, day + u64(first_day), ts_us[i],
-                        day_key, season_key, away_us, inside_us, wide, people, trips_first, trip_from, trip_to,
-                        profile, tokens,
+                        who[q], now, ride[q], mode[i] == u8(1), local[j], day, day + u64(first_day),
+                        ts_us[i], day_key, season_key, away_us, inside_us, wide, people, trips_first,
+                        trip_from, trip_to, profile, tokens,
                     )  # fmt: skip
                     if d0[q] == u64(NONE):
                         report(error, i, ERRORS.PARTY_OUT_OF_RANGE)

@@ -299,7 +299,9 @@ CASES = {
     "permuted_rank": permuted_rank, "philox_block": counters, "race_key": race_key,
     "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race,
     "truncated_age": truncated_age, "utc_offset": utc_offset,
-} | cases_joined.CASES | cases_arrivals.CASES | cases_parties.CASES | cases_money.CASES | cases_payers.CASES  # fmt: skip
+    **cases_joined.CASES, **cases_arrivals.CASES, **cases_parties.CASES, **cases_money.CASES,
+    **cases_payers.CASES,
+}  # fmt: skip
 
 
 def case(stem, n):

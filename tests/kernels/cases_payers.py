@@ -20,11 +20,15 @@ def tables(numbers):
     size = numbers.mix(numbers.below(6, UNITS + ZONES) + np.uint64(1), [1, 12])
     cells = offsets(size)
     people = offsets(numbers.mix(numbers.below(40, CELLS) + np.uint64(1), [1]))
-    return cells, size, {
-        "cell_table": entry_tables(numbers, cells, CELLS),
-        "people_first": people,
-        "people_table": entry_tables(numbers, people, PARTIES),
-    }
+    return (
+        cells,
+        size,
+        {
+            "cell_table": entry_tables(numbers, cells, CELLS),
+            "people_first": people,
+            "people_table": entry_tables(numbers, people, PARTIES),
+        },
+    )
 
 
 def fill_slots(numbers, n):

@@ -9,11 +9,12 @@ MINUTE, DAY = 60_000_000, 86_400_000_000
 
 
 def attach_payers(
-    row_key, outing_key, day_key, season_key, first_day, days, stride, strata, strangers_below, away_us, inside_us,
-    triples, traced, ts_us, minutes, place, unit, mode, rank, slot_first, slots, strata_slots, curve, visitor_below,
-    once_below, metro, zone, subzone, parts, cells_first, cells_size, zone_word, zone_first, zone_size, outings,
-    curves, slot_party, slot_second, slot_day, cell_table, people_first, people_table, people, trips_first,
-    trip_party, trip_no, trip_from, trip_to, roster_first, roster, profile, tokens,
+    row_key, outing_key, day_key, season_key, first_day, days, stride, strata, strangers_below, away_us,
+    inside_us, triples, traced, ts_us, minutes, place, unit, mode, rank, slot_first, slots, strata_slots,
+    curve, visitor_below, once_below, metro, zone, subzone, parts, cells_first, cells_size, zone_word,
+    zone_first, zone_size, outings, curves, slot_party, slot_second, slot_day, cell_table, people_first,
+    people_table, people, trips_first, trip_party, trip_no, trip_from, trip_to, roster_first, roster,
+    profile, tokens,
 ):  # fmt: skip
     tables = (cell_table, people_first, people_table)
     out = []
