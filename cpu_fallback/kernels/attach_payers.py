@@ -1,5 +1,5 @@
 # contract: attach_payers - one iteration an arrival, in tiles; ts_us << 8 < 2**64 until the year 4253;
-# weights < 2**30, so three and a 32-bit choice fit. Each pass over a tile is a plain loop, so that its gathers
+# weights < 2**30, so three and a 32-bit choice fit. Each pass over a tile is a loop, so that its gathers
 # run beside each other.
 # twin: gpu_kernels/kernels/attach_payers.cu
 from cpu_fallback.device import i64, kernel, length, report, stack_words, subroutine, u8, u32, u64
