@@ -33,7 +33,7 @@ class Clientele:
         visits: float64: mean visits of a regular in 90 days.
         occasional: float64: once-only buyers, of arrivals that are no visitors'.
         visitors: float64: share of arrivals that travellers make.
-        reach_km: float64: scale of the distance from home.
+        reach_km: float64: scale of the distance from home; infinite for classes that no site has.
     """
 
     visits: Array
@@ -49,16 +49,15 @@ def clientele(ctx: Context) -> Clientele:
     def column(name: str) -> Array:
         return np.array([row[name] for row in rows], dtype=np.float64)
 
-    return Clientele(
-        column("visits"), column("occasional") / 1000.0, column("visitors") / 1000.0, column("reach_km")
-    )
+    reach = np.array([row.reach_km if "reach_km" in row else np.inf for row in rows], dtype=np.float64)
+    return Clientele(column("visits"), column("occasional") / 1000.0, column("visitors") / 1000.0, reach)
 
 
 def require_clientele(ctx: Context) -> None:
-    """Refuse classes, sectors or trades that do not exist, or a trade in two classes.
+    """Refuse classes, sectors or trades that do not exist, a trade in two classes, or sites without a reach.
 
     Raises:
-        ContractError: `6B.S2.VOCABULARY_MISMATCH`, `6B.S2.TRADE_TWICE`.
+        ContractError: `6B.S2.VOCABULARY_MISMATCH`, `6B.S2.TRADE_TWICE`, `6B.S2.NO_REACH`.
     """
     law, names = ctx.params.clientele_law_6B, ctx.vocabulary(CLASS)
     clientele(ctx)
@@ -75,6 +74,13 @@ def require_clientele(ctx: Context) -> None:
             if mcc in seen:
                 faults.append(Fault(f"{LAW}.site_trades.{name}", f"{mcc} is one of {seen[mcc]} too"))
             seen[mcc] = name
+    at_sites = {*law.site_trades, law.unknown.site, *(law.sectors[sector].site for sector in law.sectors)}
+    lost = [
+        Fault(f"{LAW}.classes.{name}", "no reach_km")
+        for name in sorted(at_sites)
+        if "reach_km" not in law.classes[name]
+    ]
+    refuse_any(ctx, "NO_REACH", "A class of sites says how far its customers come.", lost, do="say it")
     refuse_any(ctx, "TRADE_TWICE", "A trade has one class at its sites.", faults, do="leave it in one class")
 
 
