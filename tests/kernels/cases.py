@@ -3,13 +3,13 @@ with the extremes the contract allows mixed in.
 
 `n` is the number of rows (of output, or of what is shared out or counted); the lengths of other columns
 follow from it. `case(stem, n)` is a function of its arguments alone. No kernel is so slow that its largest
-case had to be smaller. Kernels of many columns: cases_joined.py, cases_arrivals.py,
+case had to be smaller. Kernels of many columns: cases_joined.py, cases_arrivals.py, cases_cards.py,
 cases_parties.py, cases_money.py, cases_payers.py.
 """
 
 import numpy as np
 
-from tests.kernels import cases_arrivals, cases_joined, cases_money, cases_parties, cases_payers
+from tests.kernels import cases_arrivals, cases_cards, cases_joined, cases_money, cases_parties, cases_payers
 from tests.kernels.numbers_of_cases import HUGE, TINY, Numbers, sizes, width
 
 SIZES = (0, 1, 255, 256, 257, 1000, 1_000_000)

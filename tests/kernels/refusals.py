@@ -321,6 +321,26 @@ def _(given, dims, at):
         given["till_slots"][first : first + slots] = len(given["till_id"]) + 1
 
 
+@breaks("choose_cards", "OUT_OF_RANGE")
+def _(given, dims, at):
+    """The last card of the party of a row is beyond the last one there is."""
+    party = int(np.searchsorted(given["row_first"], np.uint64(at), side="right")) - 1
+    given["card_first"][int(given["instrument_first"][party + 1])] = 2**63
+
+
+@breaks("choose_cards", "ROW_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["merchant"][at] = 11
+
+
+@breaks("choose_cards", "NO_CARD")
+def _(given, dims, at):
+    """The party of a row, and all before it, lose their instruments."""
+    party = int(np.searchsorted(given["row_first"], np.uint64(at), side="right")) - 1
+    given["instrument_first"][: party + 1] = 0
+    given["instrument_first"][party + 1] = 0
+
+
 @breaks("utc_surface", "WRONG_LENGTH")
 def _(given, dims, at):
     dims["n"] += 1
