@@ -300,7 +300,7 @@ CASES = {
     "remainder_quota": remainder_quota, "risk_score": risk_score, "role_race": role_race,
     "truncated_age": truncated_age, "utc_offset": utc_offset,
     **cases_joined.CASES, **cases_arrivals.CASES, **cases_parties.CASES, **cases_money.CASES,
-    **cases_payers.CASES,
+    **cases_payers.CASES, **cases_cards.CASES,
 }  # fmt: skip
 
 

@@ -69,9 +69,7 @@ def choose_cards(numbers, n):
         "card_from": card_from,
         "card_to": card_from + numbers.mix(numbers.below(400, c), [0]).astype(np.int32),
         "token_first": token_first,
-        "token_instrument": (
-            instrument_first[whose] + numbers.below(held[whose], t)
-        ).astype(np.uint32),
+        "token_instrument": (instrument_first[whose] + numbers.below(held[whose], t)).astype(np.uint32),
         "token_from": (day - 20 + numbers.below(60, t).astype(np.int64)).astype(np.int32),
         "token_to": (day + numbers.below(90, t).astype(np.int64)).astype(np.int32),
         "weight": np.array(WEIGHTS, np.uint32),
