@@ -39,10 +39,11 @@ def made(stem, values, dims=None):
 
 
 def test_every_kernel_that_draws_is_here():
-    """`philox_block`, `price_rows` and `role_race` are given whole addresses; others form them."""
+    """Those that walk or price rows, `philox_block` and `role_race` are given addresses; others form them."""
     drawing = {name for name, contract in contracts().items() if contract["streams"]}
     assert drawing == {
         "attach_payers",
+        "choose_cards",
         "count_cells",
         "draw_counts",
         "fill_slots",
