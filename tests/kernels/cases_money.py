@@ -69,5 +69,45 @@ def price_rows(numbers, n):
     }, {}
 
 
-CASES = {law.__name__: law for law in (price_rows,)}
+def settle_rows(numbers, n):
+    """Answers before and after the batch, on the last day too; calendars without business days; every fate."""
+    calendars = 5
+    late = np.sort(numbers.words(2 * LAWS).reshape(2, LAWS), axis=0)
+    fates = np.sort(numbers.words(2 * LAWS).reshape(2, LAWS), axis=0)
+    fates[0] >>= np.uint64(2)
+    open_days = numbers.below(2, calendars * DAYS).reshape(calendars, DAYS)
+    open_days[0] = 0
+    offset = numbers.mix(numbers.below(57, n) * np.uint64(30), [0, 1680]).astype(np.int64) - 840
+    return {
+        "key": numbers.word(),
+        "first_day": FIRST_DAY,
+        "days": DAYS,
+        "end_us": (FIRST_DAY + DAYS) * DAY_US,
+        "c0": numbers.words(n) & np.uint64(2**64 - 256),
+        "place": numbers.words(n),
+        "answered_us": instants(numbers, n),
+        "offset_minutes": offset.astype(np.int16),
+        "approved": numbers.mix(np.ones(n, np.uint64), [0, 255]),
+        "at_once": numbers.mix(np.zeros(n, np.uint64), [1]),
+        "shop": numbers.below(SHOPS, n),
+        "capture": numbers.mix((numbers.plain(n) >> np.uint64(44)) | np.uint64(1), [1, 99, 2**53]).astype(
+            np.int64
+        ),
+        "law": numbers.below(LAWS, SHOPS),
+        "calendar": numbers.below(calendars, SHOPS),
+        "batch_minute": numbers.mix(numbers.below(1440, SHOPS), [0, 1439]),
+        "grain": numbers.mix(np.ones(SHOPS, np.uint64), [100, 2**53]),
+        "second_below": late[1],
+        "third_below": late[0],
+        "reversed_below": fates[0],
+        "partial_below": fates[1],
+        "refund_below": numbers.words(LAWS) | np.uint64(1 << 63),
+        "full_below": numbers.words(LAWS),
+        "delay_mu": numbers.mix(numbers.unit(LAWS) * 3.0 - 1.0, [-9.0, 9.0]),
+        "delay_sigma": numbers.mix(numbers.unit(LAWS), [0.0, 4.0]),
+        "open": open_days.ravel(),
+    }, {}
+
+
+CASES = {law.__name__: law for law in (price_rows, settle_rows)}
 """Case of each kernel."""

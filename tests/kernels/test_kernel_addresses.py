@@ -53,6 +53,7 @@ def test_every_kernel_that_draws_is_here():
         "price_rows",
         "role_race",
         "route_arrivals",
+        "settle_rows",
     }
 
 
