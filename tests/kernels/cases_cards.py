@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.kernels.cases_parties import START_US, walks
-from tests.kernels.numbers_of_cases import offsets, repeat
+from tests.kernels.numbers_of_cases import offsets, repeat, sizes
 
 WEIGHTS = (3, 50, 2, 40, 30, 50, 20, 40, 1, 50, 1, 2**32 - 1, 5, 50, 5, 40, 0, 95, 0, 5)
 
@@ -80,4 +80,75 @@ def choose_cards(numbers, n):
     }, {}
 
 
-CASES = {"choose_cards": choose_cards}
+def spans(numbers, count, day):
+    """First and last days about the horizon; some of one day, some without an end."""
+    low = day - 30 + numbers.below(60, count).astype(np.int64)
+    high = numbers.mix(low + numbers.below(90, count).astype(np.int64), [2**31 - 1])
+    high = np.where(numbers.below(9, count) == np.uint64(0), low, high)
+    return low.astype(np.int32), high.astype(np.int32)
+
+
+def choose_devices(numbers, n):
+    """Bursts and rests, trips, parties without a device, devices without an address, every kind of both."""
+    first, party, _ = walks(numbers, n)
+    parties = len(first) - 1
+    day = START_US // 86_400_000_000
+    step = numbers.mix(numbers.plain(n) >> (np.uint64(26) + numbers.below(30, n)), [0, 1, 1_800_000_000])
+    before = np.cumsum(step) - step
+    ts = (before - before[first[party].astype(np.int64)]).astype(np.int64) % (90 * 86_400_000_000) + START_US
+    ts = ts[np.lexsort((ts, party))]
+    device_first = offsets(numbers.below(5, parties))
+    d = int(device_first[-1])
+    link_first = offsets(numbers.below(5, d))
+    links = int(link_first[-1])
+    owned = sizes(device_first)[party]
+    tokens = numbers.below(5, n) == np.uint64(0)
+    tokens &= owned > 0
+    token = np.where(tokens, np.cumsum(tokens) - 1, 2**32 - 1).astype(np.uint32)
+    held = device_first[party] + numbers.below(np.maximum(owned, np.uint64(1)), n)
+    trip_first = offsets(numbers.below(3, parties))
+    v = int(trip_first[-1])
+    leaves = (day + numbers.below(80, v).astype(np.int64)) * 86_400_000_000
+    device_from, device_to = spans(numbers, d, day)
+    link_from, link_to = spans(numbers, links, day)
+    return {
+        "key": numbers.word(),
+        "usual_key": numbers.word(),
+        "gap_us": 1_800_000_000,
+        "usual_below": 3 << 62,
+        "keep_below": (1 << 63) + (1 << 62),
+        "work_from": 9 * 3_600_000_000,
+        "work_to": 17 * 3_600_000_000,
+        "row_first": first,
+        "word": numbers.words(parties),
+        "home": numbers.below(3, parties).astype(np.uint32),
+        "c0": numbers.words(n),
+        "place_id": numbers.words(n),
+        "ts_us": ts,
+        "offset_minutes": numbers.mix(numbers.below(1440, n).astype(np.int64) - 720, [-1440, 1440]).astype(
+            np.int16
+        ),
+        "online": numbers.mix(numbers.below(2, n), [255]).astype(np.uint8),
+        "token": token,
+        "token_device": held[tokens].astype(np.uint32),
+        "trip_first": trip_first,
+        "trip_from": leaves,
+        "trip_to": leaves + numbers.below(10, v).astype(np.int64) * 86_400_000_000,
+        "trip_metro": numbers.below(3, v).astype(np.uint32),
+        "device_first": device_first,
+        "device_weight": numbers.mix(numbers.below(100, d), [0, 2**32 - 1]).astype(np.uint32),
+        "device_from": device_from,
+        "device_to": device_to,
+        "link_first": link_first,
+        "link_kind": numbers.below(8, links).astype(np.uint8),
+        "link_metro": numbers.below(3, links).astype(np.uint32),
+        "link_from": link_from,
+        "link_to": link_to,
+        "at_home": np.array([70, 25, 0, 1, 0, 1, 0, 2**32 - 1], np.uint32),
+        "at_work": np.array([20, 30, 45, 1, 0, 20, 0, 3], np.uint32),
+        "away": np.array([0, 40, 0, 20, 60, 0, 0, 3], np.uint32),
+        "roaming": np.array([0, 30, 0, 0, 0, 0, 0, 2], np.uint32),
+    }, {}
+
+
+CASES = {law.__name__: law for law in (choose_cards, choose_devices)}

@@ -343,6 +343,22 @@ def _(given, dims, at):
     given["instrument_first"][party + 1] = 0
 
 
+@breaks("choose_devices", "OUT_OF_RANGE")
+def _(given, dims, at):
+    party = int(np.searchsorted(given["row_first"], np.uint64(at), side="right")) - 1
+    given["trip_first"][party] = 2**63
+
+
+@breaks("choose_devices", "ROW_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["token"][at] = len(given["token_device"])
+
+
+@breaks("choose_devices", "KIND_OUT_OF_RANGE")
+def _(given, dims, at):
+    given["link_kind"][int(np.uint64(at) * np.uint64(len(given["link_kind"])) // np.uint64(1000))] = 8
+
+
 @breaks("utc_surface", "WRONG_LENGTH")
 def _(given, dims, at):
     dims["n"] += 1

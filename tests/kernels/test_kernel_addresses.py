@@ -44,6 +44,7 @@ def test_every_kernel_that_draws_is_here():
     assert drawing == {
         "attach_payers",
         "choose_cards",
+        "choose_devices",
         "count_cells",
         "draw_counts",
         "fill_slots",
