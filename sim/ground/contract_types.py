@@ -40,6 +40,10 @@ COLUMN_TYPES = tuple(NUMPY_DTYPES)
 INTEGERS = tuple(name for name, dtype in NUMPY_DTYPES.items() if "int" in dtype and name != "category")
 """Types whose values are whole numbers with an order: ids, times and dates too."""
 ID_BOUNDS = (1, 2**63 - 1)
+MOST_GROUPS = 1 << 20
+"""Values of a column that row groups follow are smaller."""
+NATURAL, PUBLISHED = "natural", "published"
+"""Orders in which states make the rows of a dataset."""
 REQUEST, AFTER = "request", "after"
 """Roles of columns."""
 ENCODINGS = ("plain", "delta", "dictionary", "byte_stream_split")
@@ -201,6 +205,9 @@ class Dataset:
     """One entry of a segment's dataset dictionary, with its table contract resolved.
 
     Attributes:
+        row_groups: Column of which files have a row group a value, or None.
+        made_in: Order in which its state makes rows: `NATURAL` numbers, or `PUBLISHED` ones (holding natural
+            ones), which is that of its files. Readers get rows in the order in which they were made.
         required: Whether every run publishes it; if not, `published_when` says which do
             (`sim/state/switches.py`).
 
@@ -220,6 +227,8 @@ class Dataset:
     invariants: tuple[Invariant, ...] = ()
     numbers: tuple[Numbers, ...] = ()
     blind: tuple[Blind, ...] = ()
+    row_groups: str | None = None
+    made_in: str = NATURAL
     produced_by: str = ""
     required: bool = True
     published_when: Switch | None = None

@@ -64,6 +64,21 @@ class Inputs(Protocol):
         """Rows of a dataset; see `Context.load`. `as_filed`: in the order of the files."""
         ...
 
+    def load_groups(
+        self,
+        dataset: str,
+        scenario: str | None,
+        low: int,
+        high: int,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of some values of the column that row groups follow; see `Context.load_groups`."""
+        ...
+
+    def group_rows(self, dataset: str, scenario: str | None = None) -> Array:
+        """Rows of each value of the column that row groups follow; see `Context.group_rows`."""
+        ...
+
     @property
     def keeps(self) -> int:
         """Bytes that values shared by the partitions of a state may take."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sim.backends import Backend
 from sim.ground.contract_types import Contracts
 from sim.state.addressed import Addressed
 from sim.state.declaration import ROW_LEVEL, State
 from sim.state.declared import DeclaredKernels, UndeclaredAccess
-from sim.state.frames import Array
+from sim.state.frames import Array, Frame
 from sim.state.inputs import Inputs
 from sim.state.shared import Made, Shared
 
@@ -50,6 +50,50 @@ class Reading(Addressed):
     def forget_shared(self) -> None:
         """Let go of what partitions share: the engine calls it when the state has ended."""
         self._shared.clear()
+
+    def load_groups(
+        self,
+        dataset: str,
+        scenario: str | None = None,
+        *,
+        low: int,
+        high: int,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of a declared input whose value of the column that `row_groups` names is in [low, high).
+
+        Only the row groups of these values are read, out of all files. Memory is that of the rows.
+
+        Args:
+            dataset: Dataset id; its dictionary says `row_groups`.
+            scenario: Scenario id for scenario data.
+            low: First value.
+            high: The value after the last.
+            columns: Only these columns.
+
+        Returns:
+            The rows file by file, each in its order; natural numbers. Not kept: each call reads.
+
+        Raises:
+            UndeclaredAccess: The state does not declare to read it.
+            ValueError: Its dictionary says no `row_groups`.
+            GateError: A file is not the published one, or footer, pages or values are not what the manifest
+                says.
+        """
+        self._declared(dataset, row_level=True)
+        return self._inputs.load_groups(dataset, scenario, low, high, columns)
+
+    def group_rows(self, dataset: str, scenario: str | None = None) -> Array:
+        """Rows of a declared input by value of the column that `row_groups` names: what plans are made of.
+
+        Returns:
+            uint64, greatest value + 1: rows over all files, by their manifests.
+
+        Raises:
+            UndeclaredAccess, ValueError, GateError: As `load_groups`.
+        """
+        self._declared(dataset, row_level=False)
+        return self._inputs.group_rows(dataset, scenario)
 
     def published(self, set_name: str, numbers: Array) -> Array:
         """Published ids of natural numbers: for orders and ranges, never for an address.

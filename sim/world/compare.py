@@ -164,10 +164,13 @@ def _ranges(world: World, item: Published, schema: pa.Schema) -> list[pads.Expre
     So memory does not grow with the data.
     """
     contract = world.contracts.dataset(item.dataset)
-    column = contract.sort_order[0]
+    grouped = contract.row_groups is not None  # each file has rows of all groups, and primary keys of its own
+    column, first = (
+        (contract.primary_key[0], "least_primary") if grouped else (contract.sort_order[0], "first")
+    )
     if column not in contract.primary_key or not pa.types.is_integer(schema.field(column).type):
         return [None]
-    cuts = sorted({part.keys["first"][0] for part in item.files[1:] if part.keys.get("rows")})
+    cuts = sorted({part.keys[first][0] for part in item.files[1:] if part.keys.get("rows")})
     scalars = [pa.scalar(cut, schema.field(column).type) for cut in cuts]
     edges = [None, *scalars, None]
     field = pads.field(column)

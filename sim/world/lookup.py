@@ -131,11 +131,13 @@ def only(item: Published, part: PartFile) -> Published:
 
 
 def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bool:
-    """Whether these values may lie between the file's first and last sort key."""
-    column = dataset.table.column(dataset.sort_order[0])
+    """Whether these values may lie between the ends of what the manifest says of the file's keys."""
+    grouped = dataset.row_groups is not None
+    column = dataset.table.column((dataset.primary_key if grouped else dataset.sort_order)[0])
     if column.name not in values or column.type in ("category", "string", "timestamp_us", "date"):
         return True
-    first, last = part.keys.get("first"), part.keys.get("last")
+    ends = ("least_primary", "most_primary") if grouped else ("first", "last")
+    first, last = (part.keys.get(end) for end in ends)
     if not part.keys.get("rows") or not first or not last:
         return part.rows > 0
     return bool(first[0] <= values[column.name] <= last[0])

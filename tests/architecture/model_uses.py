@@ -24,6 +24,8 @@ NAMED = {
     "written": "writes",
     "address": "streams",
     "draws_of": "streams",
+    "load_groups": "rows",
+    "group_rows": "files",
     "published": "sets",
     "natural": "sets",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.ground.contract_types import Column, Contracts, Dataset
+from sim.ground.contract_types import PUBLISHED, Column, Contracts, Dataset
 from sim.ground.errors import ContractError
 from sim.shell.contracts.lint_tables import Places, problem
 
@@ -43,6 +43,11 @@ def number_problems(contracts: Contracts, places: Places) -> Iterator[ContractEr
             text = "numbers of sets before all other columns"
             yield problem(
                 f"{dataset.id} is sorted by a number too late.", ", ".join(dataset.sort_order), text, where
+            )
+        if dataset.made_in == PUBLISHED and (dataset.numbers or not any(named)):
+            text = "a sort order that begins with a number of a set which another dataset numbers"
+            yield problem(
+                f"{dataset.id} cannot be made in published order.", ", ".join(dataset.sort_order), text, where
             )
         for key in dataset.foreign_keys:
             target = contracts.datasets.get(key.dataset)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.ground.contract_types import (
     INTEGERS,
+    MOST_GROUPS,
     PARTITION_KEYS,
     Column,
     Contracts,
@@ -74,6 +75,7 @@ def dataset_problems(contracts: Contracts, places: Places) -> Iterator[ContractE
         users.setdefault(dataset.table.id, []).append(dataset.id)
         yield from _layout(dataset, places)
         yield from _keys(dataset, places)
+        yield from _row_groups(dataset, places)
         for column in dataset.table.columns:
             yield from _column(dataset, column, known_vocabularies)
         for number, _ in enumerate(dataset.foreign_keys):
@@ -131,6 +133,34 @@ def _keys(dataset: Dataset, places: Places) -> Iterator[ContractError]:
                     "a present, exact value",
                     where,
                 )
+
+
+def _row_groups(dataset: Dataset, places: Places) -> Iterator[ContractError]:
+    name = dataset.row_groups
+    if name is None:
+        return
+    where, column = places.of("datasets", dataset.id, "row_groups"), _find(dataset, name)
+    if column is None:
+        yield _no_column(dataset, name, where)
+        return
+    most = column.maximum
+    if not column.type.startswith("uint") or column.nullable or most is None or most >= MOST_GROUPS:
+        found = f"{column.type}{' nullable' * column.nullable}, maximum {most}"
+        text = f"a present unsigned value, maximum at most {MOST_GROUPS - 1}"
+        yield problem(f"{dataset.id} has no row groups by {name}.", found, text, where)
+    # Files are told apart by the spans of their primary keys, whatever their groups.
+    rest = dataset.primary_key if name not in dataset.primary_key else dataset.primary_key[1:]
+    if dataset.sort_order != (name, *rest):
+        text = ", ".join((name, *rest))
+        yield problem(
+            f"{dataset.id} is not sorted by its row groups.", ", ".join(dataset.sort_order), text, where
+        )
+    across = [rule.kind for rule in dataset.invariants if rule.kind in ("contiguous", "sums_to")]
+    texts = [each.name for each in dataset.table.columns if each.type == "string"]
+    if across or texts or dataset.numbers:
+        found = ", ".join([*across, *texts, *(rule.set for rule in dataset.numbers)])
+        text = "no invariant of groups, no text, no set that it numbers"
+        yield problem(f"{dataset.id} cannot have row groups by a column.", found, text, where)
 
 
 def _column(dataset: Dataset, column: Column, vocabularies: set[str]) -> Iterator[ContractError]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.ground.contract_types import (
+    NATURAL,
     Artefact,
     Blind,
     Contracts,
@@ -327,6 +328,8 @@ class _Builder:
             ),
             numbers=tuple(Numbers(**rule) for rule in entry.get("numbers", ())),
             blind=tuple(Blind(rule["id"], tuple(rule["to"])) for rule in entry.get("blind", ())),
+            row_groups=entry.get("row_groups"),
+            made_in=entry.get("made_in", NATURAL),
             produced_by=entry["produced_by"],
             required="published_when" not in entry,
             published_when=Switch(**entry["published_when"]) if "published_when" in entry else None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sim.ground.contract_types import Contracts
+from sim.ground.contract_types import NATURAL, Contracts
+from sim.shell.runs.grouped import no_rows, require_grouped
 from sim.shell.runs.numbers import Numberings, recorded
+from sim.shell.tables.row_groups import groups_of, rows_by_value
 from sim.state.frames import Array, Frame, concat
 from sim.state.inputs import ReferenceTables
 from sim.state.records import PartFile, Published
@@ -65,7 +67,7 @@ class MemoryStore:
     ) -> Frame:
         """Rows of a dataset; see `Context.load`."""
         frames, contract = self.held(dataset, scenario), self._contracts.datasets.get(dataset)
-        if as_filed and contract is not None:
+        if as_filed and contract is not None and contract.made_in == NATURAL:
             numberings = self._numberings()
             frames = [
                 numberings.natural(numberings.published(frame, contract, {}), contract) for frame in frames
@@ -73,6 +75,34 @@ class MemoryStore:
         frame = frames[part] if part is not None else concat(frames)
         frame = frame.slice(*rows) if rows is not None else frame
         return frame.select(*columns) if columns is not None else frame
+
+    def load_groups(
+        self,
+        dataset: str,
+        scenario: str | None,
+        low: int,
+        high: int,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of some values of the column that row groups follow; see `Context.load_groups`."""
+        contract = self._contracts.dataset(dataset)
+        require_grouped(contract)
+        assert contract.row_groups is not None
+        frames = self.held(dataset, scenario)
+        values = [frame[contract.row_groups] for frame in frames]
+        chosen = [
+            frame.take((value >= low) & (value < high)) for frame, value in zip(frames, values, strict=True)
+        ]
+        names = contract.table.names if columns is None else tuple(columns)
+        return concat(chosen).select(*names) if chosen else no_rows(contract, names)
+
+    def group_rows(self, dataset: str, scenario: str | None = None) -> Array:
+        """Rows of each value of the column that row groups follow; see `Context.group_rows`."""
+        contract = self._contracts.dataset(dataset)
+        require_grouped(contract)
+        assert contract.row_groups is not None
+        counted = [groups_of(frame, contract.row_groups) for frame in self.held(dataset, scenario)]
+        return rows_by_value([[(value, rows) for value, rows in groups] for groups in counted])
 
     def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
         """Published ids of natural numbers of a set, or back; see `Context.published`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.ground.contract_types import Contracts, Dataset, Numbers
+from sim.ground.contract_types import NATURAL, Contracts, Dataset, Numbers
 from sim.shell.tables.blind import check_blind
 from sim.shell.tables.check_result import CheckResult
 from sim.shell.tables.keys import compare_rows
@@ -120,8 +120,8 @@ class Numberings:
     def published(self, frame: Frame, dataset: Dataset, own: Mapping[str, Blocks]) -> Frame:
         """A frame of natural numbers with published ones, in its order by these.
 
-        A frame whose rows are not in order, or whose columns are not the contract's, stays as it is: its
-        checks will say so.
+        One that is made in published order keeps its order. A frame whose rows are not in order, or whose
+        columns are not the contract's, stays as it is: its checks will say so.
 
         Args:
             frame: As a state made it.
@@ -131,7 +131,7 @@ class Numberings:
         sets = _sets(dataset)
         if not sets or any(name not in frame or frame[name].dtype != np.uint64 for name in sets):
             return frame
-        prefix = numbered_prefix(dataset)
+        prefix = numbered_prefix(dataset) if dataset.made_in == NATURAL else ()
         if prefix and len(frame):
             before, _ = compare_rows([frame[name] for name in prefix])
             if before.any():

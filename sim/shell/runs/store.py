@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sim.backends.protocol import ColumnSpec, ParquetReader, UnexpectedRows
-from sim.ground.contract_types import Contracts, Dataset
+from sim.ground.contract_types import PUBLISHED, Contracts, Dataset
 from sim.ground.errors import GateError
 from sim.shell.publish.gate import require_bytes
+from sim.shell.runs.grouped import Footers, no_rows, read_groups, require_grouped
 from sim.shell.runs.numbers import Numberings, numbered_prefix
 from sim.shell.runs.proven import ProvenFiles
 from sim.shell.tables.arrow import vocabulary_of
 from sim.shell.tables.parquet import damaged, read_parquet, require_schema
 from sim.shell.tables.reference import Reference
+from sim.shell.tables.row_groups import require_recorded, rows_by_value
 from sim.state.frames import Array, Frame, concat
 from sim.state.records import PartFile, Published
 
@@ -69,6 +71,7 @@ class Store:
         self._held = 0  # bytes of these
         self._lock = threading.Lock()
         self._budget = _CACHE_BYTES
+        self._footers = Footers()
         self.keeps = _KEEPS
 
     def fit(self, memory_limit: int | None) -> None:
@@ -76,6 +79,7 @@ class Store:
         self._budget = (
             _CACHE_BYTES if memory_limit is None else min(_CACHE_BYTES, memory_limit // _CACHE_SHARE)
         )
+        self._footers.budget = min(self._footers.budget, self._budget)
         self.keeps = _KEEPS if memory_limit is None else min(_KEEPS, memory_limit // _KEEPS_SHARE)
         self.numberings.permutations.budget = min(self.numberings.permutations.budget, self._budget)
 
@@ -120,12 +124,49 @@ class Store:
     ) -> Frame:
         """Rows of a published dataset in natural numbers and their order; see `Context.load`.
 
-        `as_filed`: in natural numbers and the order of the files.
+        `as_filed`: in natural numbers and the order of the files, as are rows that were made in it.
         """
-        read = self._as_filed if as_filed else self._natural
-        if not self._contracts.dataset(dataset).numbered:
+        contract = self._contracts.dataset(dataset)
+        read = self._as_filed if as_filed or contract.made_in == PUBLISHED else self._natural
+        if not contract.numbered:
             read = self._read
         return self._load(read, dataset, scenario, part, rows, columns)
+
+    def load_groups(
+        self,
+        dataset: str,
+        scenario: str | None,
+        low: int,
+        high: int,
+        columns: Sequence[str] | None = None,
+    ) -> Frame:
+        """Rows of some values of the column that row groups follow; see `Context.load_groups`."""
+        item, contract = self.published(dataset, scenario), self._contracts.dataset(dataset)
+        require_grouped(contract)
+        names = contract.table.names if columns is None else tuple(columns)
+        frames = []
+        for file in item.files:
+            path = self._run_dir / item.path / file.name
+            self._verify(path, file)
+            found = read_groups(path, file, contract, self.vocabularies, self._footers, low, high, names)
+            if found is not None:
+                frames.append(found)
+        if not frames:
+            return no_rows(contract, names)
+        frame = frames[0] if len(frames) == 1 else concat(frames)
+        return self.numberings.natural(frame, contract) if contract.numbered else frame
+
+    def group_rows(self, dataset: str, scenario: str | None = None) -> Array:
+        """Rows of each value of the column that row groups follow; see `Context.group_rows`."""
+        item, contract = self.published(dataset, scenario), self._contracts.dataset(dataset)
+        require_grouped(contract)
+        return rows_by_value(
+            [
+                require_recorded(str(self._run_dir / item.path / file.name), file, contract)
+                for file in item.files
+                if file.rows
+            ]
+        )
 
     def renumbered(self, name: str, numbers: Array, inverse: bool) -> Array:
         """Published ids of natural numbers of a set, or back; see `Context.published`."""

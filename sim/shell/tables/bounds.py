@@ -22,13 +22,12 @@ from sim.ground.names import COLUMN, is_name
 from sim.ground.parquet_footer import footer_bytes, row_groups
 from sim.ground.parquet_pages import DELTA_BYTE_ARRAY, page_headers
 from sim.ground.thrift import Malformed
+from sim.shell.tables.row_groups import ROW_GROUP_ROWS, pieces_of, recorded_groups, wrong
 from sim.state.records import PartFile
 
 LEAST = 64 << 20
 RATIO = 1024
 MOST_COLUMNS = 256
-ROW_GROUP_ROWS = 1_048_576
-"""Rows of a row group of ours, the last of a file aside."""
 _CODECS = ("SNAPPY", "UNCOMPRESSED")
 _UNPACKED = 22  # snappy: a copy of 64 bytes takes 3
 _ITEMS = 64  # list items of a column or chunk in a footer: ours have fewer than 20
@@ -95,7 +94,10 @@ def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[
             f"at most {MOST_COLUMNS} flat columns of plain names",
         )
     said = f"{footer.num_rows} rows in {footer.num_row_groups} row groups by its footer"
-    if footer.num_rows != part.rows or footer.num_row_groups > part.rows // ROW_GROUP_ROWS + 1:
+    recorded = recorded_groups(where, part)
+    cut = None if recorded is None or part.rows == 0 else pieces_of([rows for _, rows in recorded])
+    most = part.rows // ROW_GROUP_ROWS + 1 if cut is None else len(cut)
+    if footer.num_rows != part.rows or footer.num_row_groups > most:
         raise _refused(where, said, f"{part.rows} rows")
     try:
         groups = list(
@@ -107,6 +109,8 @@ def require_bounded(where: str, part: PartFile, stream: pa.NativeFile) -> tuple[
         raise _refused(where, str(error), "a footer as a run writes it") from error
     if sum(rows for rows, _ in groups) != part.rows:
         raise _refused(where, said, f"{part.rows} rows")
+    if cut is not None and [rows for rows, _ in groups] != cut:
+        raise wrong(where, said, f"{len(cut)} row groups of {str(cut)[:100]} rows")
     decoded = packed = 0
     for rows, chunks in groups:
         for name, chunk in zip(names, chunks, strict=True):

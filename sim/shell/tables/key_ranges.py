@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from sim.ground.contract_types import Dataset, Invariant
 from sim.ground.errors import EXAMPLE_LIMIT
 from sim.shell.tables.check_result import CheckResult, value_at
 from sim.shell.tables.invariants import invariant_name
 from sim.shell.tables.keys import Neighbours, is_after
+from sim.shell.tables.row_groups import KEY, groups_of
 from sim.state.frames import Frame
 
 
@@ -20,12 +23,17 @@ def key_range(frame: Frame, dataset: Dataset, neighbours: Neighbours | None = No
     Returns:
         `rows`; and unless there are none: `first`, `last` (sort keys of the first and last row, in
         `sort_order`), `first_primary`, `last_primary` (their primary keys), `primary_increasing` (primary
-        keys strictly increase row by row). Integers, categories as codes, times as microseconds; null is
-        None.
+        keys strictly increase row by row). Where row groups follow a column: `row_groups` (each value with
+        its rows), `least_primary`, `most_primary` (the primary keys between which all lie). Integers,
+        categories as codes, times as microseconds; null is None.
     """
     rows = len(frame)
     if rows == 0:
         return {"rows": 0}
+    spans: dict[str, Any] = {}
+    if dataset.row_groups is not None:
+        least, most = _span(frame, dataset.primary_key)
+        spans = {KEY: groups_of(frame, dataset.row_groups), "least_primary": least, "most_primary": most}
     before, equal = (neighbours or Neighbours(frame)).compared(dataset.primary_key)
     return {
         "rows": rows,
@@ -34,7 +42,20 @@ def key_range(frame: Frame, dataset: Dataset, neighbours: Neighbours | None = No
         "first_primary": _key(frame, dataset.primary_key, 0),
         "last_primary": _key(frame, dataset.primary_key, rows - 1),
         "primary_increasing": not (before.any() or equal.any()),
+        **spans,
     }
+
+
+def _span(frame: Frame, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    """The least and the greatest key of a frame."""
+    ends = []
+    for greatest in (False, True):
+        rows = np.arange(len(frame))
+        for name in names:  # of those with the extreme value so far, the ones with that of the next column
+            values = frame[name][rows]
+            rows = rows[values == (values.max() if greatest else values.min())]
+        ends.append(_key(frame, names, int(rows[0])))
+    return ends[0], ends[1]
 
 
 def check_key_ranges(ranges: Sequence[Mapping[str, Any]], dataset: Dataset) -> list[CheckResult]:
@@ -49,13 +70,16 @@ def check_key_ranges(ranges: Sequence[Mapping[str, Any]], dataset: Dataset) -> l
     """
     filled = [(number, part) for number, part in enumerate(ranges) if part["rows"]]
     seams = list(pairwise(filled))
-    unordered = [_seam(a, b, "last", "first") for a, b in seams if is_after(a[1]["last"], b[1]["first"])]
+    last, first = ("last", "first") if dataset.row_groups is None else ("most_primary", "least_primary")
+    unordered = [_seam(a, b, last, first) for a, b in seams if is_after(a[1][last], b[1][first])]
     results = [
         _result(
             "seam.sort_order",
             ranges,
             unordered,
-            "each partition begins where the one before it ended, or later",
+            "each partition begins where the one before it ended, or later"
+            if dataset.row_groups is None
+            else "primary keys of each partition come after those of the one before it",
         )
     ]
     results.append(
@@ -84,6 +108,12 @@ Part = tuple[int, Mapping[str, Any]]
 
 def _unproven(dataset: Dataset, filled: Sequence[Part], seams: Sequence[tuple[Part, Part]]) -> list[str]:
     """Seams at which two partitions might share a primary key."""
+    if dataset.row_groups is not None:  # each partition has keys of all groups: their spans are apart
+        return [
+            _seam(a, b, "most_primary", "least_primary")
+            for a, b in seams
+            if not is_after(b[1]["least_primary"], a[1]["most_primary"])
+        ]
     if all(part["primary_increasing"] for _, part in filled):
         strict = [not is_after(b[1]["first_primary"], a[1]["last_primary"]) for a, b in seams]
         if not any(strict):

@@ -13,7 +13,8 @@ longer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +31,8 @@ from sim.shell.tables.arrow import (
     schema_problem,
     to_arrow,
 )
-from sim.shell.tables.bounds import ROW_GROUP_ROWS, require_bounded_file
+from sim.shell.tables.bounds import require_bounded_file
+from sim.shell.tables.row_groups import ROW_GROUP_ROWS, groups_of
 from sim.state.frames import Frame
 from sim.state.records import PartFile
 
@@ -67,7 +69,7 @@ def encode_parquet(
         ValidationError: As `to_arrow`.
     """
     sink = pa.BufferOutputStream()
-    _write(to_arrow(frame, dataset, vocab, metadata), dataset, sink)
+    _write(to_arrow(frame, dataset, vocab, metadata), dataset, sink, _cuts(frame, dataset))
     return sink.getvalue()
 
 
@@ -82,7 +84,7 @@ def write_parquet(
     """
     table = to_arrow(frame, dataset, vocab, metadata)
     try:
-        _write(table, dataset, path)
+        _write(table, dataset, path, _cuts(frame, dataset))
     except OSError as error:
         text = error.strerror or str(error)
         raise StorageError(
@@ -95,26 +97,36 @@ def write_parquet(
         ) from error
 
 
-def _write(table: pa.Table, dataset: Dataset, target: Path | pa.BufferOutputStream) -> None:
+def _write(
+    table: pa.Table, dataset: Dataset, target: Path | pa.BufferOutputStream, groups: Sequence[int]
+) -> None:
+    """Write a table; `groups`: rows after each of which a row group ends, or nothing."""
     dictionary = [column.name for column in dataset.table.columns if _is_dictionary(column)]
     encodings = {
         column.name: _PARQUET_ENCODINGS[column.encoding or "plain"]
         for column in dataset.table.columns
         if not _is_dictionary(column) and column.type != "bool"
     }
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         target,
+        table.schema,
         version="2.6",
         compression=COMPRESSION,
         use_dictionary=dictionary or False,
         column_encoding=encodings or None,
         write_page_checksum=True,
         write_statistics=[column.name for column in dataset.table.columns if column.type != "category"],
-        row_group_size=ROW_GROUP_ROWS,
         write_batch_size=BATCH_ROWS,
         store_schema=True,
-    )
+    ) as writer:
+        start = 0
+        for rows in groups or [table.num_rows]:
+            writer.write_table(table.slice(start, rows), row_group_size=ROW_GROUP_ROWS)
+            start += rows
+
+
+def _cuts(frame: Frame, dataset: Dataset) -> list[int]:
+    return [] if dataset.row_groups is None else [rows for _, rows in groups_of(frame, dataset.row_groups)]
 
 
 def read_parquet(
@@ -143,11 +155,11 @@ def read_parquet(
     names = [
         dataset.table.column(name).name for name in (dataset.table.names if columns is None else columns)
     ]
-    try:
+    with damages(path, dataset):
         if part is not None:
             require_bounded_file(str(path), part, lambda: pa.OSFile(str(path)), names)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _require_schema(path, file, dataset, vocab)
+            require_schema_of(path, file, dataset, vocab)
             table = file.read(columns=names, use_threads=threads)
             if table.num_rows != file.metadata.num_rows:  # page headers carry no checksum of their own
                 raise damaged(
@@ -157,6 +169,18 @@ def read_parquet(
                     f"{file.metadata.num_rows} rows by its footer",
                 )
         return from_arrow(table.select(names), dataset, vocab, names)
+
+
+@contextmanager
+def damages(path: Path, dataset: Dataset) -> Iterator[None]:
+    """Turn what Arrow says of a published file into a refusal of it.
+
+    Raises:
+        GateError: `SHELL.PUBLISHED_FILE_INVALID` if the file is damaged or follows another contract.
+        StorageError: `SHELL.IO_READ_FAILED` if the system refuses to read it.
+    """
+    try:
+        yield
     except MemoryError:  # Arrow's is an ArrowException too, and says nothing about the file
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
@@ -179,14 +203,15 @@ def require_schema(path: Path, data: bytes, dataset: Dataset, vocab: Vocabularie
     """
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
-            _require_schema(path, file, dataset, vocab)
+            require_schema_of(path, file, dataset, vocab)
     except MemoryError:
         raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: names that are no UTF-8
         raise damaged(path, dataset, str(error).strip().splitlines()[0], "an intact file") from error
 
 
-def _require_schema(path: Path, file: pq.ParquetFile, dataset: Dataset, vocab: Vocabularies) -> None:
+def require_schema_of(path: Path, file: pq.ParquetFile, dataset: Dataset, vocab: Vocabularies) -> None:
+    """As `require_schema`, of a file that is open."""
     expected = arrow_schema(dataset, vocab, {})
     if not file.schema_arrow.equals(expected):
         found, wanted, _ = schema_difference(file.schema_arrow, expected)
