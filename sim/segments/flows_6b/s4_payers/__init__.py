@@ -1,0 +1,1 @@
+"""6B.S4: who paid for each arrival."""
