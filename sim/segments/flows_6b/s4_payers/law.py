@@ -12,6 +12,7 @@ from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS
 from sim.state.context import Context
 from sim.state.declaration import Needs
 from sim.state.frames import Array
+from sim.state.params import Params
 
 PAYERS = "payer_law_6B"
 HOUR_US = 3_600_000_000
@@ -70,12 +71,13 @@ def _gamma(ctx: Context, shape: float) -> Array:
     part = np.where(high > low, (wanted.astype(np.float64) - low) / np.maximum(high - low, 1.0), 0.0)
     made = (at.astype(np.float64) + np.clip(part, 0.0, 1.0)) / 4096.0
     made[-1] = 1.0
-    return np.clip(np.floor(np.diff(made) * _QUANTILES * ONE + 0.5), 1.0, float(_TOP))
+    found: Array = np.clip(np.floor(np.diff(made) * _QUANTILES * ONE + 0.5), 1.0, float(_TOP))
+    return found
 
 
-def _coin(law: object, many: int) -> Array:
+def _coin(law: Params, many: int) -> Array:
     """`low` for the first points, else so high that the mean is 1."""
-    low, chance = float(law.low), float(law.chance)  # type: ignore[attr-defined]
+    low, chance = float(law.low), float(law.chance)
     below = round(chance * many)
     high = (many - below * low) / (many - below)
     return np.floor(np.where(np.arange(many) < below, low, high) * ONE + 0.5)
