@@ -28,11 +28,13 @@ class Cut:
 
     Attributes:
         metros: All of the footprint.
+        homes: int64: parties who live in each.
         cells: int64: cells of each; none where nobody lives.
         first: int64: first cell of each in the world.
     """
 
     metros: Metros
+    homes: Array
     cells: Array
     first: Array
 
@@ -43,7 +45,7 @@ def cut_of(ctx: Context) -> Cut:
     homes = ctx.load(PARTIES, columns=("home_city_id",)).home_city_id
     live = np.bincount(every.of(homes), minlength=len(every))
     cells = np.clip(live // int(prior.parties), live > 0, int(prior.most_a_metro))
-    return Cut(every, cells, np.cumsum(cells) - cells)
+    return Cut(every, live, cells, np.cumsum(cells) - cells)
 
 
 def cells_of(found: Cut, homes: Frame) -> Array:
@@ -89,6 +91,21 @@ def _cut(
     # Rows of a part are in the parties' order again, so that ties of the next cut go by it too.
     _cut(np.sort(ordered[:middle]), north, east, lon_scale, first, half, cell)
     _cut(np.sort(ordered[middle:]), north, east, lon_scale, first + half, cells - half, cell)
+
+
+def uneven(found: Cut, cells: Frame) -> int:
+    """Cells that are more than three parties off their metro's mean.
+
+    A cut rounds down, and passes less than two thirds of what it has too much or too little to a part.
+
+    Args:
+        found: How metros are cut.
+        cells: Rows of cells_6B.
+    """
+    metro = np.searchsorted(found.first + found.cells, cells.cell_id.astype(np.int64), side="right")
+    parts = found.cells[metro]
+    off = np.abs(cells.parties.astype(np.int64) * parts - found.homes[metro])
+    return int((off > 3 * parts).sum())
 
 
 def cell_rows(found: Cut, homes: Frame, cell: Array, behaviour: Frame) -> Frame:

@@ -18,6 +18,7 @@ from sim.segments.flows_6b.s1_behaviour.cells import (
     cell_rows,
     cells_of,
     cut_of,
+    uneven,
 )
 from sim.segments.flows_6b.s1_behaviour.checks import (
     BEHAVIOUR_CHECKS_NEEDS,
@@ -26,6 +27,7 @@ from sim.segments.flows_6b.s1_behaviour.checks import (
     behaviour_checks,
     behaviour_measure,
     count_behaviour,
+    count_cells,
 )
 from sim.segments.flows_6b.s1_behaviour.holding import HOLDING_NEEDS, holding
 from sim.segments.flows_6b.s1_behaviour.law import BEHAVIOUR_LAW_NEEDS, behaviour, require_behaviour
@@ -109,7 +111,8 @@ def compute(ctx: PartitionContext, part: Partition) -> Frames:
         cards.valid,
     )
     cells = cell_rows(found, parties, cell, made)
-    count_behaviour(ctx, rows, cells, int(part.spec["cells"]))
+    count_behaviour(ctx, rows, parties)
+    count_cells(ctx, cells, int(part.spec["cells"]), uneven(found, cells))
     return {"party_behaviour_6B": rows, "cells_6B": cells}
 
 
