@@ -40,7 +40,11 @@ class Cut:
 
 
 def cut_of(ctx: Context) -> Cut:
-    """How each metro is cut: by the parties who live there."""
+    """How each metro is cut: by the parties who live there. It takes the homes of all, so it is made once."""
+    return ctx.shared("metros and their cells", lambda: _cut_of(ctx))
+
+
+def _cut_of(ctx: Context) -> Cut:
     prior, every = ctx.params.behaviour_prior_6B.cells, metros(ctx)
     homes = ctx.load(PARTIES, columns=("home_city_id",)).home_city_id
     live = np.bincount(every.of(homes), minlength=len(every))
