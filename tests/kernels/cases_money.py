@@ -70,7 +70,7 @@ def price_rows(numbers, n):
 
 
 def settle_rows(numbers, n):
-    """Answers before and after the batch, on the last day too; calendars without business days; every fate."""
+    """Answers before and after the batch, on the last day too; empty calendars; every fate."""
     calendars = 5
     late = np.sort(numbers.words(2 * LAWS).reshape(2, LAWS), axis=0)
     fates = np.sort(numbers.words(2 * LAWS).reshape(2, LAWS), axis=0)

@@ -28,6 +28,7 @@ def world(catalogue: Frame, supplied: Frame | None = None, **changes: Any) -> Me
         {
             "price_law_6B": copy.deepcopy(LAW) | changes,
             "exchange_rates_config_6B": config("layer3/6B/exchange_rates.yaml"),
+            "settlement_law_6B": config("layer3/6B/settlement_law.yaml"),
             "mcc_taxonomy_1A": config("layer1/1A/mcc_taxonomy.yaml"),
             "scenario_horizon_5A": config("layer2/5A/scenario_horizon.yaml"),
         }

@@ -18,6 +18,7 @@ EXPLAINED = Explained(
                 Word(2, INTEGER, "change_date: day of the change", "change_date"),
                 Word(3, INTEGER, "change_log: by how much", "change_log"),
                 Word(4, INTEGER, "hold_minor: what its pumps ask for", "hold_minor"),
+                Word(5, INTEGER, "batch_minute: when its batch of a day closes", "batch_minute"),
             ),
         ),
     ),

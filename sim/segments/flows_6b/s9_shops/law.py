@@ -24,7 +24,7 @@ from sim.state.frames import Array, Frame
 from sim.state.params import Params
 from sim.state.refuse import Fault, refuse_any
 
-LEVEL, WHETHER, DAY, HOW_MUCH, HOLD = range(5)
+LEVEL, WHETHER, DAY, HOW_MUCH, HOLD, BATCH = range(6)
 """Which draw decides what."""
 CASH = "CASH"
 PERMILLE = 1000
@@ -34,7 +34,7 @@ _OUTLETS = "outlet_catalogue"
 
 SHOP_LAW_NEEDS = Needs(
     reads={_CATALOGUE: ROW_LEVEL, _SUPPLIED: ROW_LEVEL, _OUTLETS: ROW_LEVEL},
-    config=("mcc_taxonomy_1A", "price_law_6B", "scenario_horizon_5A"),
+    config=("mcc_taxonomy_1A", "price_law_6B", "scenario_horizon_5A", "settlement_law_6B"),
     reference=("countries",),
     kernels=("exp_map", "log_map", "normal_quantile_map", "open_uniform"),
     uses=(BELOW_NEEDS, COINS_NEEDS, COUNTRY_TERMS_NEEDS, LEVELS_NEEDS, REQUIRE_COINS_NEEDS),
@@ -68,6 +68,9 @@ def require_prices(ctx: Context) -> None:
     faults += [
         Fault(f"{at}.{key}", "low is above high") for key, each in ranges.items() if each.low > each.high
     ]
+    batch = ctx.params.settlement_law_6B.batch
+    if batch.first_minute > batch.last_minute:
+        faults.append(Fault("settlement_law_6B.batch", "the first minute is after the last"))
     refuse_any(ctx, "PRICES_INVALID", "The law of prices contradicts itself.", faults, do="correct it")
 
 
@@ -121,6 +124,7 @@ def shops(ctx: Context, keys: Frame, words: tuple[Array, ...]) -> Frame:
         "most_minor": np.maximum(np.floor(np.minimum(most, 2.0**52)), least).astype(np.int64),
         **_changes(ctx, words, at),
         **_tips(ctx, mcc[at], country),
+        "batch_minute": _batches(ctx, words[BATCH])[at],
         "hold_minor": _holds(ctx, mcc[at], country, words[HOLD][at]),
     }
     valid = {"change_date": columns.pop("changes")}
@@ -186,6 +190,13 @@ def _tips(ctx: Context, mcc: Array, country: Array) -> dict[str, Array]:
 
     later = (by("later") > 0) & np.isin(mcc, np.array(law.later_mccs))
     return {"tip_permille": by("permille"), "tip_low": by("low"), "tip_high": by("high"), "tip_later": later}
+
+
+def _batches(ctx: Context, words: Array) -> Array:
+    law = ctx.params.settlement_law_6B.batch
+    minute = law.first_minute + below(ctx, words, law.last_minute - law.first_minute + 1)
+    found: Array = minute.astype(np.uint16)
+    return found
 
 
 def _holds(ctx: Context, mcc: Array, country: Array, words: Array) -> Array:

@@ -64,7 +64,7 @@ def checks(ctx: Context, totals: Totals) -> list[Check]:
     seen = Counts(totals)
     merchants = sum(file.rows for file in ctx.files(_CATALOGUE))
     return [
-        ledger_check(totals, STREAM, seen.merchants, 5),
+        ledger_check(totals, STREAM, seen.merchants, 6),
         Check("every merchant has prices", seen.merchants == merchants, seen.merchants, merchants),
         Check(
             "every shop has a class",
