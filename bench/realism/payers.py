@@ -53,14 +53,14 @@ def unique(w: World) -> Value:
     """Parties whom four of their (merchant, day) points tell from all others, of those with 20 points."""
     return w.figure(f"""with points as (select distinct party_id, merchant_id, ts_utc::date d
           from arrival_entities where relation <> 'RECURRING'),
-        some as (select party_id from points group by 1 having count(*) >= 20
+        few as (select party_id from points group by 1 having count(*) >= 20
           order by hash(party_id) limit {POINTS_OF}),
         four as (select party_id, merchant_id, d from (select *, row_number() over
             (partition by party_id order by hash(merchant_id, d)) k
-            from points semi join some using (party_id)) where k <= 4),
+            from points semi join few using (party_id)) where k <= 4),
         met as (select f.party_id one, p.party_id other, count(*) n
           from points p join four f using (merchant_id, d) where p.party_id <> f.party_id group by all)
-        select 1 - (select count(distinct one) from met where n = 4) / (select count(*) from some)""")
+        select 1 - (select count(distinct one) from met where n = 4) / (select count(*) from few)""")
 
 
 def top_payer(w: World, q: float) -> Value:
