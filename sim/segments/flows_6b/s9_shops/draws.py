@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.recipes.drawn import INTEGER, NORMAL, Drawn, Explained, MadeOf, Word
+from sim.recipes.drawn import INTEGER, NORMAL, UNIFORM, Drawn, Explained, MadeOf, Word
 from sim.segments.flows_6b.s9_shops.state import STREAM
 
 _ROWS = "shop_prices_6B"
@@ -15,10 +15,10 @@ EXPLAINED = Explained(
             (
                 Word(0, NORMAL, "log_median: level of the merchant's prices, the same in every country"),
                 Word(1, INTEGER, "whether its prices that recur change: below change.permille", below=1000),
-                Word(2, INTEGER, "change_date: day of the change", "change_date"),
-                Word(3, INTEGER, "change_log: by how much", "change_log"),
-                Word(4, INTEGER, "hold_minor: what its pumps ask for", "hold_minor"),
-                Word(5, INTEGER, "batch_minute: when its batch of a day closes", "batch_minute"),
+                Word(2, UNIFORM, "change_date: day of the change", "change_date"),
+                Word(3, UNIFORM, "change_log: by how much", "change_log"),
+                Word(4, UNIFORM, "hold_minor: what its pumps ask for", "hold_minor"),
+                Word(5, UNIFORM, "batch_minute: when its batch of a day closes", "batch_minute"),
             ),
         ),
     ),
