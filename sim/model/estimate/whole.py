@@ -20,7 +20,7 @@ BYTES_PER_ARRIVAL = 6
 BYTES_PER_KEY = 900  # a week of hours, above all
 BYTES_PER_KEY_BUCKET = 3  # counts and noise
 BYTES_PER_SURFACE_CELL = 5  # a key and bucket of each surface that is published
-BYTES_PER_PARTY = 310  # all of 6A, and behaviour in 6B
+BYTES_PER_PARTY = 319  # all of 6A, and behaviour and trips in 6B
 SURFACES = ("emit_local_intensities", "emit_utc_intensities", "emit_realised_intensities")
 
 
