@@ -285,7 +285,7 @@ def test_counts_of_arrivals_are_not_read():
         ("shares of catchments", "broken_shares", 1),
         ("units in the zones of their metros", "stray_zones", 1),
         ("zones without people", "zones_without_cells", 1),
-        ("cells give their share of each class", "worst_permille", 21),
+        ("cells give their share of each class", "misplaced", 10_000_000),
     ],
 )
 def test_checks_fail(check: str, counter: str, amount: int):

@@ -12,6 +12,7 @@ from sim.recipes.nearest import squared_distance
 from sim.recipes.weights import EXACT_WEIGHTS_NEEDS, exact_weights
 from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, LAW, clientele
 from sim.segments.flows_6b.metros import Metros
+from sim.segments.flows_6b.s2_catchments.demand import UNIT
 from sim.segments.flows_6b.s2_catchments.units import Places
 from sim.state.context import Context
 from sim.state.declaration import Needs
@@ -38,11 +39,13 @@ class Balance:
         frame: Rows of `catchments_6B`.
         offsets: uint64, sites + 1: rows of each site's unit.
         worst_permille: int: how far the worst cell is off its share of a class.
+        misplaced: int: demand that other cells give than should, in 2**-20 arrivals.
     """
 
     frame: Frame
     offsets: Array
     worst_permille: int
+    misplaced: int
 
 
 def served_by(every: Metros, cells_in: Array) -> Array:
@@ -127,7 +130,7 @@ def balance(
     raw = np.floor(flow / demand[row] * _TOTAL).astype(np.uint64)
     offsets = entry.astype(np.uint64)
     weight = exact_weights(ctx, raw, offsets)
-    worst = _worst(flow, col_first[:-1][of_row[row]] + column, wanted)
+    worst, misplaced = _off(flow, col_first[:-1][of_row[row]] + column, wanted)
     # From the order of problems to that of units.
     back = np.argsort(order, kind="stable")
     length = size[back]
@@ -140,7 +143,7 @@ def balance(
             "weight_q": weight[take],
         }
     )
-    return Balance(frame, starts.astype(np.uint64), worst)
+    return Balance(frame, starts.astype(np.uint64), worst, misplaced)
 
 
 def _ranks(problem: Array, column: Array, square: Array) -> Array:
@@ -168,9 +171,10 @@ def _whole(values: Array) -> int:
     return int(np.floor(values * 1024.0).astype(np.uint64).sum())
 
 
-def _worst(flow: Array, column: Array, wanted: Array) -> int:
-    """Largest distance of a cell from what it should give, in permille of it."""
+def _off(flow: Array, column: Array, wanted: Array) -> tuple[int, int]:
+    """How far cells are off what they should give: the worst, in permille of it, and half the sum of all."""
     given = np.zeros(len(wanted), dtype=np.uint64)
-    np.add.at(given, column, np.floor(flow * np.float64(1 << 20)).astype(np.uint64))
-    off = np.abs(given.astype(np.float64) / np.float64(1 << 20) - wanted) / np.maximum(wanted, 1.0)
-    return int(np.floor(off.max() * 1000.0)) if len(off) else 0
+    np.add.at(given, column, np.floor(flow * UNIT).astype(np.uint64))
+    apart = np.abs(given.astype(np.int64) - np.floor(wanted * UNIT).astype(np.int64))
+    parts = apart.astype(np.float64) / np.floor(np.maximum(wanted, 1.0) * UNIT)
+    return (int(np.floor(parts.max() * 1000.0)) if len(parts) else 0), int(apart.sum()) // 2

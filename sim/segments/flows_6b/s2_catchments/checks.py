@@ -44,6 +44,8 @@ class CatchmentCounts(Counters):
     stray_zones = Scalar()
     zones_without_cells = Scalar()
     worst_permille = Scalar()
+    misplaced = Scalar()
+    at_sites = Scalar()
     slots = Scalar()
 
 
@@ -75,6 +77,8 @@ def count_catchments(
     lost = np.setdiff1d(np.unique(units.zone_no), zones.zone_no)
     ctx.count(CatchmentCounts.zones_without_cells, len(lost))
     ctx.count(CatchmentCounts.worst_permille, found.worst_permille)
+    ctx.count(CatchmentCounts.misplaced, found.misplaced >> 10)
+    ctx.count(CatchmentCounts.at_sites, _whole(units.expected_arrivals[units.present("site_id")]))
     ctx.count(CatchmentCounts.slots, int(units.slots.sum(dtype=np.int64)))
 
 
@@ -85,7 +89,7 @@ def _whole(values: np.ndarray) -> int:
 def catchment_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Over all units, edges, cells and zones."""
     seen = CatchmentCounts(totals)
-    most = int(ctx.params.clientele_law_6B.gates.cell_permille)
+    most = int(ctx.params.clientele_law_6B.gates.misplaced_permille)
     sites, edges = (sum(file.rows for file in ctx.files(name)) for name in (LOCATIONS, EDGES))
     return [
         Check("a unit for each site", seen.sites == sites, seen.sites, sites),
@@ -103,10 +107,10 @@ def catchment_checks(ctx: Context, totals: Totals) -> list[Check]:
         Check("zones without people", seen.zones_without_cells == 0, seen.zones_without_cells, 0),
         Check(
             "cells give their share of each class",
-            seen.worst_permille <= most,
-            seen.worst_permille,
-            most,
-            "permille by which the worst is off after the last round",
+            seen.misplaced * 1000 <= most * seen.at_sites + seen.sites,
+            seen.misplaced,
+            seen.at_sites * most // 1000,
+            f"1/1024 arrivals that others should give, at most {most} permille of all at sites",
         ),
     ]
 
@@ -118,5 +122,6 @@ def catchment_measure(totals: Totals) -> list[Measurement]:
         Measurement("units", seen.units, "units"),
         Measurement("members of clienteles", seen.slots, "slots"),
         Measurement("expected arrivals", seen.expected // 1024, "arrivals", "over the horizon"),
+        Measurement("worst cell of a class", seen.worst_permille, "permille", "off what it should give"),
         Measurement("of these, recurring", seen.recurring // 1024, "arrivals"),
     ]
