@@ -18,7 +18,8 @@ PAYERS = "payer_law_6B"
 HOUR_US = 3_600_000_000
 ONE = 256
 """A factor of 1 in rhythms."""
-_TOP, _QUANTILES, _STEPS = 4095, 16, 1 << 14
+# The curve is integrated over g ** shape: a cut far out, or few steps, would leave nothing of its beginning.
+_TOP, _QUANTILES, _STEPS, _MOST = 4095, 16, 1 << 20, 6.0
 _DAYS = ("weekday",) * 5 + ("saturday", "sunday")
 
 LAW_NEEDS = Needs(
@@ -62,7 +63,7 @@ def _gamma(ctx: Context, shape: float) -> Array:
     is at k/16, is what the k rarest sixteenths are worth together.
     """
     share = ctx.kernels.inverse_lorenz(
-        shape=np.array([shape]), most=np.array([64.0]), steps=_STEPS, points=4096, dims={"n": 4097}
+        shape=np.array([shape]), most=np.array([_MOST]), steps=_STEPS, points=4096, dims={"n": 4097}
     )
     # share[p] is the part of members that make p/4096 of visits: turned round at sixteenths of members.
     wanted = np.arange(_QUANTILES + 1, dtype=np.uint64) << np.uint64(28)

@@ -102,41 +102,48 @@ def attached(ctx: Context, found: Tables, events: Frame, rows: Met, traced: bool
         Columns `party` (uint32, row of the party), `relation` (uint8, place in RELATIONS), `trip` (uint8),
         `tries` (uint8); if traced, `candidate_0` .. `weight_2` (uint32).
     """
-    span, law, slots = span_of(ctx), ctx.params.payer_law_6B, slots_of(ctx, found, rows.number)
-    mine = found.units.take(rows.number)
-    given: dict[str, Any] = {**found.given, **{name: mine[name] for name in _OF_UNITS}}
     party, relation, trip, tries, candidate, weight = ctx.kernels.attach_payers(
-        row_key=ctx.stream(PAYER),
-        outing_key=ctx.stream(OUTING),
-        day_key=ctx.stream(DAY),
-        season_key=ctx.stream(SEASON),
-        first_day=span.first,
-        days=span.days,
-        stride=span.stride,
-        strata=strata(ctx),
-        strangers_below=int(law.new_customers) * (1 << 24) // 10_000,
-        away_us=int(law.away_hours) * HOUR_US,
-        inside_us=int(law.inside_hours) * HOUR_US,
-        triples=int(law.triples),
+        **arguments(ctx, found, events, rows),
         traced=int(traced),
-        ts_us=events.ts_utc,
-        minutes=events.utc_offset_minutes,
-        place=rows.place,
-        unit=rows.unit,
-        mode=rows.mode,
-        rank=rows.rank,
-        slot_first=slots.first[:-1],
-        slot_party=slots.party,
-        slot_second=slots.second,
-        slot_day=slots.day,
         dims={"w": 3 * len(events) if traced else 0},
-        **given,
     )
     columns: dict[str, Array] = {"party": party, "relation": relation, "trip": trip, "tries": tries}
     if traced:
         for name, values in (("candidate", candidate), ("weight", weight)):
             columns |= {f"{name}_{i}": values[i::3] for i in range(3)}
     return Frame(columns)
+
+
+def arguments(ctx: Context, found: Tables, events: Frame, rows: Met) -> dict[str, Any]:
+    """Arguments of `attach_payers` for arrivals, but for `traced`."""
+    span, law, slots = span_of(ctx), ctx.params.payer_law_6B, slots_of(ctx, found, rows.number)
+    mine = found.units.take(rows.number)
+    return {
+        **found.given,
+        **{name: mine[name] for name in _OF_UNITS},
+        "row_key": ctx.stream(PAYER),
+        "outing_key": ctx.stream(OUTING),
+        "day_key": ctx.stream(DAY),
+        "season_key": ctx.stream(SEASON),
+        "first_day": span.first,
+        "days": span.days,
+        "stride": span.stride,
+        "strata": strata(ctx),
+        "strangers_below": int(law.new_customers) * (1 << 24) // 10_000,
+        "away_us": int(law.away_hours) * HOUR_US,
+        "inside_us": int(law.inside_hours) * HOUR_US,
+        "triples": int(law.triples),
+        "ts_us": events.ts_utc,
+        "minutes": events.utc_offset_minutes,
+        "place": rows.place,
+        "unit": rows.unit,
+        "mode": rows.mode,
+        "rank": rows.rank,
+        "slot_first": slots.first[:-1],
+        "slot_party": slots.party,
+        "slot_second": slots.second,
+        "slot_day": slots.day,
+    }
 
 
 def checks(ctx: Context, totals: Totals) -> list[Check]:
