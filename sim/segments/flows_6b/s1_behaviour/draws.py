@@ -7,6 +7,7 @@ import numpy as np
 from sim.recipes.drawn import INTEGER, NORMAL, UNIFORM, Drawn, Explained, MadeOf, Word, at
 from sim.segments.flows_6b.people import party_keys
 from sim.segments.flows_6b.s1_behaviour.checks import STREAM
+from sim.segments.flows_6b.s1_behaviour.law import HOUR
 from sim.state.context import Context
 from sim.state.declaration import Partition
 from sim.state.frames import Frame
@@ -30,11 +31,11 @@ EXPLAINED = Explained(
                 Word(2, NORMAL, "online_q: generation x lognormal"),
                 Word(3, NORMAL, "spend_level: income x lognormal"),
                 Word(4, NORMAL, "clock_shift_minutes", "clock_shift_minutes"),
-                Word(5, INTEGER, "phase_minutes", "phase_minutes"),
+                Word(5, INTEGER, "phase_minutes", "phase_minutes", below=HOUR),
             ),
             _everybody,
         ),
     ),
-    (MadeOf(_ROWS, "s1_party_base_6A", "its party", {"party_id": "party_id"}),),
+    (MadeOf("cells_6B", _ROWS, "its parties", {"cell_id": "cell_id"}),),
 )
 """How rows of 6B.S1 are explained."""
