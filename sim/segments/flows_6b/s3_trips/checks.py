@@ -170,12 +170,14 @@ def _aim_check(ctx: Context, found: Table, seen: TripCounts) -> Check:
     low = high - room
     # Whoever travels, and wherever somebody is asked for: all of one country, and there is no abroad.
     concerned = metros(ctx).country[(seen.mass > 0) | (found.wanted > 0)]
+    # With few days asked for, whole trips of single metros decide the share.
+    few = int((found.wanted >= int(pack.gates.trip_days)).sum()) < 2
     return Check(
         "domestic share of the law",
-        low <= share <= aim + room or len(np.unique(concerned)) <= 1 or total == 0.0,
+        low <= share <= aim + room or len(np.unique(concerned)) <= 1 or few or total == 0.0,
         share,
         [low, aim + room],
-        "of all days in metros of the world; a world of one country has nothing abroad",
+        "of all days in metros of the world; one of one country, or of few days away, is not held to it",
     )
 
 
