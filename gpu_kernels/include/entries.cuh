@@ -1,4 +1,5 @@
-// Picking from alias tables of which an entry is two words: the threshold, and what is taken below and else. Twin of cpu_fallback/entries.py.
+// Picking from alias tables of which an entry is two words: the threshold, and what is taken below and else.
+// Twin of cpu_fallback/entries.py.
 #pragma once
 #include "kernel.cuh"
 

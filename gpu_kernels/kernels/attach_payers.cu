@@ -1,4 +1,5 @@
-// contract: attach_payers - one thread an arrival; ts_us << 8 < 2**64 until the year 4253; weights < 2**30, so three and a 32-bit choice fit.
+// contract: attach_payers - one thread an arrival; ts_us << 8 < 2**64 until the year 4253;
+// weights < 2**30, so three and a 32-bit choice fit.
 // twin: cpu_fallback/kernels/attach_payers.py
 #include "entries.cuh"
 #include "kernel.cuh"
@@ -40,7 +41,8 @@ DEVICE u64 weigh(u64 person, u64 relation, u64 ride, bool present, u64 local, u6
 }
 
 KERNEL void attach_payers(u64 row_key, u64 outing_key, u64 day_key, u64 season_key, u32 first_day, u32 days, u32 stride, u32 strata,
-                          u32 strangers_below, u64 away_us, u64 inside_us, u32 triples, u32 traced, IN(i64, ts_us), IN(i16, minutes), IN(u64, place),
+                          u32 strangers_below, u64 away_us, u64 inside_us, u32 triples, u32 traced, IN(i64, ts_us), IN(i16, minutes),
+                           IN(u64, place),
                           IN(u32, unit), IN(u8, mode), IN(u32, rank), IN(u64, slot_first), IN(u32, slots), IN(u32, strata_slots),
                           IN(u32, curve), IN(u32, visitor_below), IN(u32, once_below), IN(u32, metro), IN(u32, zone), IN(u8, subzone),
                           IN(u8, parts), IN(u64, cells_first), IN(u32, cells_size), IN(u64, zone_word), IN(u64, zone_first),

@@ -2,7 +2,9 @@
 // twin: cpu_fallback/kernels/authorise_rows.py
 #include "kernel.cuh"
 
-enum Answer : u64 { NO_FUNDS = 1, LIMIT = 3, WRONG_PIN = 4, PIN_TRIES = 6, RESTRICTED = 8, SUSPECTED = 10, UNREACHED = 12, PIN_REQUIRED = 13 };
+enum Answer : u64 {
+    NO_FUNDS = 1, LIMIT = 3, WRONG_PIN = 4, PIN_TRIES = 6, RESTRICTED = 8, SUSPECTED = 10, UNREACHED = 12, PIN_REQUIRED = 13
+};
 enum Way : u8 { CASH = 1, TAP = 2, PIN = 4, CONFIRMS = 8 };
 
 KERNEL void authorise_rows(IN(u64, row_first), IN(u64, card_first), IN(u64, account_first), IN(u64, move_first), IN(u32, move_day),

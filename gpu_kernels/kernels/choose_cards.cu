@@ -1,4 +1,5 @@
-// contract: choose_cards - one thread a party; sums of weights are below 2**32 times its instruments. twin: cpu_fallback/kernels/choose_cards.py
+// contract: choose_cards - one thread a party; sums of weights are below 2**32 times its instruments.
+// twin: cpu_fallback/kernels/choose_cards.py
 #include "kernel.cuh"
 #include "philox.cuh"
 

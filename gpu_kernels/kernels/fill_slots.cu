@@ -1,4 +1,5 @@
-// contract: fill_slots - one thread a slot; 2 draws, 2 more where it changes; 12 bits times days < 2**44. twin: cpu_fallback/kernels/fill_slots.py
+// contract: fill_slots - one thread a slot; 2 draws, 2 more where it changes; 12 bits times days < 2**44.
+// twin: cpu_fallback/kernels/fill_slots.py
 #include "entries.cuh"
 #include "kernel.cuh"
 #include "philox.cuh"

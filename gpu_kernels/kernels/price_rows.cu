@@ -1,4 +1,5 @@
-// contract: price_rows - one thread a purchase; exp(36) < 2**53, so amounts and ten units fit 64 bits. twin: cpu_fallback/kernels/price_rows.py
+// contract: price_rows - one thread a purchase; exp(36) < 2**53, so amounts and ten units fit 64 bits.
+// twin: cpu_fallback/kernels/price_rows.py
 #include "detmath.cuh"
 #include "kernel.cuh"
 #include "money.cuh"

@@ -53,13 +53,14 @@ def test_the_demo_verifies_to_the_last_byte(cli, demo_run):
 def test_a_plan_knows_the_partitions_of_what_can_run_next(cli, demo_run, tmp_path):
     half = tmp_path / demo_run.name
     shutil.copytree(demo_run, half)
-    # 6A is built on 5B, though it reads none of its rows
-    for gone in ("gates/6A", "data/layer3/6A", "gates/5B", "data/layer2/5B"):
-        shutil.rmtree(half / gone)
+    # 6A is built on 5B, though it reads none of its rows; 6B on both
+    for segment, layer in (("6B", 3), ("6A", 3), ("5B", 2)):
+        shutil.rmtree(half / "gates" / segment)
+        shutil.rmtree(half / f"data/layer{layer}" / segment)
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
     states = {state["state"]: state for state in ask(cli, "plan", *arguments, "--out", tmp_path)["states"]}
-    assert {state["status"] for name, state in states.items() if not name.startswith(("5B", "6A"))} == {
+    assert {state["status"] for name, state in states.items() if not name.startswith(("5B", "6A", "6B"))} == {
         "published"
     }
     assert states["5B.S1"]["status"] == "to run"

@@ -23,9 +23,17 @@ LOCAL_BUDGET = 0
 # 65,536 registers of a multiprocessor / 1,024 threads: any block size can be launched, and four blocks of 256
 # threads are resident.
 MOST_REGISTERS = 64
-ROOMY = {"count_cells": 160, "measure_gaps": 96}
+ROOMY = {
+    "attach_payers": 136,
+    "choose_cards": 80,
+    "choose_devices": 80,
+    "count_cells": 160,
+    "measure_gaps": 96,
+    "price_rows": 104,
+}
 """Kernels that may take more, for one block of 256 threads a multiprocessor: count_cells draws the counts of
-a day and keeps its 17 sums beside them; a walk of a party keeps where it is, and has one thread a party."""
+a day and keeps its 17 sums beside them. A walk of a party keeps where it is, and has one thread a party;
+attach_payers weighs three candidates side by side, and price_rows keeps a shop's law beside the purchase."""
 
 
 @cache

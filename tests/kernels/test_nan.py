@@ -16,6 +16,8 @@ FLOATS = [
 # A bound that is NaN bounds nothing; their contracts say why none can be.
 BOUNDS = {("overlay_factor", name) for name in ("low", "high", "total_low", "total_high")}
 BOUNDS |= {("cell_intensity", name) for name in ("lowest", "highest")}
+# Places come from published coordinates, which check `finite` has passed, and the speed from a constant.
+BOUNDS |= {("choose_cards", name) for name in ("radians_per_us", "x", "y", "z")}
 NEVER_WINS = {("race_key", "weight")}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from memory_world import ROOT, MemoryWorld, config, contracts
 
@@ -52,6 +53,11 @@ REFUSALS: dict[str, tuple[Callable[[Context], object], str]] = {
         lambda ctx: ctx.reference_metadata("tz_transitions"),
         "reference table 'tz_transitions'",
     ),
+    "numbers of a set": (
+        lambda ctx: ctx.published("party", np.ones(1, dtype=np.uint64)),
+        "declares no access to 's1_party_base_6A'",
+    ),
+    "numbers of no set": (lambda ctx: ctx.natural("nobody", np.ones(1, dtype=np.uint64)), "set 'nobody'"),
     "external": (lambda ctx: ctx.external("another_input"), "external input 'another_input'"),
 }
 

@@ -112,6 +112,12 @@ ALLOWED = {
     ): "local copies of data files, which the store has proven to hold, are given up",
     ("sim/objects/upload.py", "write_bytes"): "the store's receipt, for comparison, below staging/",
     (
+        "sim/shell/runs/grouped.py",
+        "ParquetFile",
+    ): "reads row groups of a data file whose hash the store has proven",
+    ("sim/shell/runs/grouped.py", "OSFile"): "a data file's footer for bounds.py, which the gate let through",
+    ("sim/shell/tables/parquet.py", "ParquetWriter"): "encodes rows, in memory or for staging",
+    (
         "sim/shell/tables/bounds.py",
         "ParquetFile",
     ): "reads a file's footer, and its dictionaries, for those who had the gate let it through",

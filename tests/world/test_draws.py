@@ -32,6 +32,10 @@ from tests.world.row_kinds import Weighed, told_alone
 
 PROGRAMS = {program.state.id: program for segment in SEGMENTS for program in segment.programs}
 DECIDED_NO_ROW = {
+    "6B.trip": "trips that give way to others of the party",
+    "6B.trips": "parties who draw no trip",
+    "6B.exchange_move": "days before the horizon, whose moves are in its levels",
+    "6B.slot": "members of a clientele who made none of its visits",
     "1A.footprint_town": "cities of metros of the world that are no towns of it",
     "1A.foreign_choice": "countries a chain did not go to have no outlet there",
     "5A.outage": "most days of most zones have no outage",
@@ -53,6 +57,8 @@ DECIDED_NO_ROW = {
 of all others every draw is behind some row.
 """
 NO_DRAWS = {
+    "outings_6B": "what 5A expects",
+    "visit_shares_6B": "config",
     "merchant_supplied_1A": "the user's file",
     "tz_timetable_cache": "the IANA time-zone database",
     "zone_alloc_universe_hash": "a digest",

@@ -205,7 +205,7 @@ def test_no_id_needs_an_unsigned_number_and_every_date_is_one(demo_run):
     ids = {
         place: kind for place, kind in kinds.items() if place[1].endswith("_id") and pa.types.is_integer(kind)
     }
-    small = {place for place in ids if place[1].endswith(("city_id", "metro_id", "group_id"))}
+    small = {place for place in ids if place[1].endswith(("city_id", "metro_id", "group_id", "cell_id"))}
     assert len(ids) > 50 and {place for place, kind in ids.items() if kind != pa.int64()} == small
     assert {ids[place] for place in small} == {pa.uint32()}
     dates = {place: kind for place, kind in kinds.items() if place[1].endswith(("_date", "_month"))}

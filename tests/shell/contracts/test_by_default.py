@@ -148,6 +148,7 @@ def test_what_real_contracts_state_otherwise() -> None:
         if dataset.segment in {segment.code for segment in MODEL.segments}
     ]
     assert {item.id for item in model if item.sort_order != item.primary_key} == {
+        "arrival_entities_6B",
         "arrival_events_5B",
         "edge_catalogue_3B",
         "scenario_calendar_5A",

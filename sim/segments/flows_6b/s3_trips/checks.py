@@ -71,39 +71,38 @@ def count_trips(
         made: The table; what it was made of; trips that gave way; numbers above the most.
     """
     found, _, dropped, above = made
-    seen = TripCounts
     drawn = rows.drawn_no > 0
     party = np.searchsorted(who.party_id, rows.party_id)
     mass = np.zeros(len(every), dtype=np.int64)
     np.add.at(mass, who.home, who.asks)
-    ctx.count(seen.mass, mass)
+    ctx.count(TripCounts.mass, mass)
     asks = found.mean[who.home] * who.mass.astype(np.float64) > 0.0
-    ctx.count(seen.askers, int(asks.sum()))
-    ctx.count(seen.idle_drawn, int((drawn & (who.mass[party] == 0)).sum()))
+    ctx.count(TripCounts.askers, int(asks.sum()))
+    ctx.count(TripCounts.idle_drawn, int((drawn & (who.mass[party] == 0)).sum()))
     there = np.minimum(every.called(rows.destination_country_iso, rows.destination_metro_id), len(every) - 1)
     known = every.metro_id[there] == rows.destination_metro_id
     known &= every.country[there] == rows.destination_country_iso
     first, last = (rows[name] // (DAY_S * MICRO) for name in ("first_utc", "last_utc"))
     _, inside = days_inside(first, last, law.horizon, can_pay(behaviour, party))
-    for counter, which in ((seen.trip_days, known), (seen.journey_days, known & ~drawn)):
+    for counter, which in ((TripCounts.trip_days, known), (TripCounts.journey_days, known & ~drawn)):
         days = np.zeros(len(every), dtype=np.int64)
         np.add.at(days, there[which], inside[which])
         ctx.count(counter, days)
-    ctx.count(seen.unknown, int((drawn & ~known).sum()))
-    ctx.count(seen.journeys, int((~drawn).sum()))
-    ctx.count(seen.trips, int(drawn.sum()))
-    ctx.count(seen.dropped, dropped)
-    ctx.count(seen.above_most, above)
+    ctx.count(TripCounts.unknown, int((drawn & ~known).sum()))
+    ctx.count(TripCounts.journeys, int((~drawn).sum()))
+    ctx.count(TripCounts.trips, int(drawn.sum()))
+    ctx.count(TripCounts.dropped, dropped)
+    ctx.count(TripCounts.above_most, above)
     home = every.country[who.home[party]] == rows.destination_country_iso
-    ctx.count(seen.at_home, int((home & drawn).sum()))
-    ctx.count(seen.own_metro, int((rows.origin_metro_id == rows.destination_metro_id).sum()))
+    ctx.count(TripCounts.at_home, int((home & drawn).sum()))
+    ctx.count(TripCounts.own_metro, int((rows.origin_metro_id == rows.destination_metro_id).sum()))
     touched = np.minimum(last - first + 1, MOST_DAYS - 1)[drawn]
-    ctx.count(seen.days, np.bincount(touched, minlength=MOST_DAYS))
+    ctx.count(TripCounts.days, np.bincount(touched, minlength=MOST_DAYS))
     begin, stop = law.horizon.first_day, law.horizon.first_day + law.horizon.days
-    ctx.count(seen.outside_horizon, int(((last < begin) | (first >= stop) | (last < first)).sum()))
+    ctx.count(TripCounts.outside_horizon, int(((last < begin) | (first >= stop) | (last < first)).sum()))
     gap = int(ctx.params.trip_law_6B.gap_hours) * 3600 * MICRO
     same = rows.party_id[1:] == rows.party_id[:-1]
-    ctx.count(seen.too_near, int((same & (rows.first_utc[1:] < rows.last_utc[:-1] + gap)).sum()))
+    ctx.count(TripCounts.too_near, int((same & (rows.first_utc[1:] < rows.last_utc[:-1] + gap)).sum()))
 
 
 def trip_checks(ctx: Context, totals: Totals) -> list[Check]:
@@ -209,6 +208,6 @@ def trip_measure(ctx: Context, totals: Totals) -> list[Measurement]:
         Measurement("days of travellers who pay", int(seen.trip_days.sum()), "days"),
         Measurement("days asked for", int(found.wanted.sum()), "days"),
         Measurement("days nobody can spend", int(short.sum()), "days", "residents buy what they would have"),
-        Measurement("domestic share of the law", round(found.domestic, 4), "", "of drawn trips"),
+        Measurement("share of drawn days at home by the law", round(found.domestic, 4), "", "of drawn trips"),
         Measurement("domestic share its countries allow", round(found.most_domestic, 4), "", "of all days"),
     ]

@@ -17,16 +17,18 @@ from sim.segments.flows_6b.s4_payers.habits import (
 )
 from sim.segments.flows_6b.s4_payers.law import LAW_NEEDS, span_of
 from sim.segments.flows_6b.s4_payers.rows import DAY_US, IN_PERSON, RECURRING, Met
-from sim.segments.flows_6b.s4_payers.tables import Tables
+from sim.segments.flows_6b.s4_payers.tables import BEHAVIOUR, Tables
 from sim.state.context import Context, PartitionContext
 from sim.state.counters import Counters, Scalar, Vector
-from sim.state.declaration import Check, Measurement, Needs, Partition
+from sim.state.declaration import METADATA_ONLY, Check, Measurement, Needs, Partition
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
 REGULAR, ONCE, VISITOR = 0, 1, 2
 _COIN = 1 << 24
-CHECKS_NEEDS = Needs(uses=(HABITS_NEEDS, LAW_NEEDS))
+CHECKS_NEEDS = Needs(
+    reads={BEHAVIOUR: METADATA_ONLY}, config=("payer_law_6B",), uses=(HABITS_NEEDS, LAW_NEEDS)
+)
 
 
 class PayerCounts(Counters):
@@ -128,9 +130,19 @@ def payer_checks(ctx: Context, totals: Totals) -> list[Check]:
     """Every arrival once; nobody who cannot pay, is away, or is off his trip; relations by class."""
     seen, gates = PayerCounts(totals), ctx.params.payer_law_6B.gates
     most = seen.arrivals * int(gates.nobody_ppm) // 1_000_000
+    people = sum(file.rows for file in ctx.files(BEHAVIOUR))
+    few = people < int(gates.people)
     result = [
         Check("arrivals", seen.arrivals == seen.planned > 0, seen.arrivals, seen.planned, "one payer each"),
-        Check("nobody suits", seen.nobody <= most, seen.nobody, most, "arrivals left to a first candidate"),
+        Check(
+            "nobody suits",
+            seen.nobody <= most or few,
+            seen.nobody,
+            most,
+            f"arrivals left to a first candidate; a world of {people} people"
+            if few
+            else "left to a first candidate",
+        ),
     ]
     for name, many, note in (
         ("cannot pay", seen.cannot_pay, "payers without a valid card on the day"),
@@ -138,30 +150,46 @@ def payer_checks(ctx: Context, totals: Totals) -> list[Check]:
         ("off the trip", seen.off_trip, "travellers who pay outside their trip"),
     ):
         result.append(Check(name, many == 0, many, 0, note))
-    names, allowed = ctx.vocabulary(CLASS), float(gates.sigmas)
-    for code, name in enumerate(names):
+    result += _by_law(ctx, seen, float(gates.sigmas))
+    result.append(ledger_check(totals, DAY, seen.weighed, 2))
+    result.append(ledger_check(totals, SEASON, seen.weighed, 2))
+    result.append(ledger_check(totals, OUTING, seen.out, 2))
+    return result
+
+
+def _by_law(ctx: Context, seen: PayerCounts, sigmas: float) -> list[Check]:
+    """Relations by class, each against its law; what is off is named."""
+    regulars: dict[str, list[float]] = {}
+    travellers: dict[str, list[float]] = {}
+    for code, name in enumerate(ctx.vocabulary(CLASS)):
         ordinary = int(seen.ordinary[code])
         if ordinary == 0:
             continue
         law = 1.0 - int(seen.once_q[code]) / _COIN / ordinary
         got = int(seen.by_relation[code][REGULAR]) / ordinary
-        most_off = (
-            allowed * float(np.sqrt(max(law * (1.0 - law), 0.0) / ordinary))
-            + (seen.changed + seen.nobody + 1) / ordinary
-        )
-        note = "share of regulars among arrivals that customers start, against 1 - coin"
-        near = abs(got - law) <= most_off
-        result.append(Check(f"regulars {name}", near, round(got, 6), round(law, 6), note))
-        people = int(seen.in_person[code])
+        room = sigmas * float(np.sqrt(max(law * (1.0 - law), 0.0) / ordinary))
+        if abs(got - law) > room + (seen.changed + seen.nobody + 1) / ordinary:
+            regulars[name] = [round(got, 6), round(law, 6)]
         asked = int(seen.asked_visitors_q[code]) / _COIN
         came = int(seen.visitors_in_person[code])
-        bound = asked + allowed * float(np.sqrt(max(asked, 1.0)))
-        note = f"among {people} in person: at most the law's, fewer where nobody travels there that day"
-        result.append(Check(f"travellers {name}", came <= bound, came, round(bound, 1), note))
-    result.append(ledger_check(totals, DAY, seen.weighed, 2))
-    result.append(ledger_check(totals, SEASON, seen.weighed, 2))
-    result.append(ledger_check(totals, OUTING, seen.out, 2))
-    return result
+        if came > asked + sigmas * float(np.sqrt(max(asked, 1.0))):
+            travellers[name] = [came, round(asked, 1)]
+    return [
+        Check(
+            "regulars of each class",
+            not regulars,
+            regulars,
+            {},
+            "classes whose share among arrivals that customers start is not 1 - coin: share and law",
+        ),
+        Check(
+            "travellers of each class",
+            not travellers,
+            travellers,
+            {},
+            "classes with more of them in person than the law has; fewer come where nobody travels",
+        ),
+    ]
 
 
 def payer_measure(ctx: Context, totals: Totals) -> list[Measurement]:
@@ -174,6 +202,7 @@ def payer_measure(ctx: Context, totals: Totals) -> list[Measurement]:
         Measurement("regulars", int(share[0]) / many, "share", "of all arrivals"),
         Measurement("occasional", int(share[1]) / many, "share", "of all arrivals"),
         Measurement("travellers", int(share[2]) / many, "share", "of all arrivals"),
+        Measurement("in person", int(seen.in_person.sum()) / many, "share", "of all arrivals"),
         Measurement("billed", seen.billed / max(1, seen.bills), "share", "of arrivals that recur"),
         Measurement("second looks", seen.retried / many, "share", "arrivals of which no first three suit"),
         Measurement("travellers' demand met", int(share[2]) / asked, "share", "residents buy the rest"),

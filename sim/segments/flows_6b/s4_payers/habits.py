@@ -20,7 +20,9 @@ PAYER, OUTING, DAY, SEASON = "6B.payer", "6B.outing", "6B.party_day", "6B.party_
 ONCE, BILLED = 1, 3
 NOBODY = 252
 MINUTE_US = 60_000_000
-HABITS_NEEDS = Needs(uses=(WORDS_NEEDS,))
+HABITS_NEEDS = Needs(
+    config=("payer_law_6B",), streams=(PAYER, OUTING, DAY, SEASON, SLOT), uses=(WORDS_NEEDS,)
+)
 
 
 def triples_of(ctx: Context, made: Frame) -> Array:

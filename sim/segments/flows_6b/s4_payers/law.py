@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.horizon import life_span
+from sim.recipes import horizon
 from sim.recipes.terms import by_term, require_terms
 from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS
 from sim.state.context import Context
@@ -23,7 +23,9 @@ _TOP, _QUANTILES, _STEPS, _MOST = 4095, 16, 1 << 20, 6.0
 _DAYS = ("weekday",) * 5 + ("saturday", "sunday")
 
 LAW_NEEDS = Needs(
-    config=(PAYERS, "scenario_horizon_5A"), kernels=("inverse_lorenz",), uses=(CLIENTELE_NEEDS,)
+    config=(PAYERS, "clientele_law_6B", "scenario_horizon_5A"),
+    kernels=("inverse_lorenz",),
+    uses=(CLIENTELE_NEEDS,),
 )
 
 
@@ -44,8 +46,14 @@ class Span:
 
 def span_of(ctx: Context) -> Span:
     """The days of all scenarios of the configuration, run or not."""
-    found = life_span(ctx.params.scenario_horizon_5A)
+    found = horizon.span_of(ctx.params.scenario_horizon_5A)
     return Span(int(found.first_day), int(found.days), 2 + (int(found.days) + 2 + 63) // 64)
+
+
+def lives_of(ctx: Context) -> tuple[int, int]:
+    """Days in which members change, which no scenario moves: the first, after the span's, and how many."""
+    lives = horizon.life_span(ctx.params.scenario_horizon_5A)
+    return int(lives.first_day) - span_of(ctx).first, int(lives.days)
 
 
 def tokens(ctx: Context) -> Array:

@@ -8,10 +8,10 @@ import numpy as np
 
 from sim.recipes.groups import run_of_row, run_offsets
 from sim.recipes.join import look_up
-from sim.segments.flows_6b.s4_payers.law import LAW_NEEDS, span_of, strata
+from sim.segments.flows_6b.s4_payers.law import LAW_NEEDS, lives_of, span_of, strata
 from sim.segments.flows_6b.s4_payers.tables import Tables
 from sim.state.context import Context
-from sim.state.declaration import ROW_LEVEL, Needs, Partition
+from sim.state.declaration import Needs, Partition
 from sim.state.frames import Array, Frame
 
 ARRIVALS = "arrival_events_5B"
@@ -25,7 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 
 ROWS_NEEDS = Needs(
-    reads={ARRIVALS: ROW_LEVEL},
+    config=("payer_law_6B",),
     kernels=("expand_rows", "fill_slots"),
     streams=(SLOT,),
     uses=(LAW_NEEDS,),
@@ -119,6 +119,7 @@ def slots_of(ctx: Context, found: Tables, number: Array) -> Slots:
     first = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(many)))
     row, rank = ctx.kernels.expand_rows(offset=first, dims={"m": int(first[-1])})
     given = found.given
+    shift, days = lives_of(ctx)
     party, second, day = ctx.kernels.fill_slots(
         key=ctx.stream(SLOT),
         row=row,
@@ -130,8 +131,10 @@ def slots_of(ctx: Context, found: Tables, number: Array) -> Slots:
         people_first=given["people_first"],
         people_table=given["people_table"],
         change_below=int(ctx.params.payer_law_6B.slots_change),
-        days=span_of(ctx).days,
+        days=days,
     )
+    never = np.uint16(0xFFFF)
+    day = np.where(day == never, never, day + np.uint16(shift))
     return Slots(first, row, rank, party, second, day)
 
 

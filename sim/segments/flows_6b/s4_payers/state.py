@@ -23,7 +23,7 @@ from sim.segments.flows_6b.s4_payers.law import HOUR_US, LAW_NEEDS, require_law,
 from sim.segments.flows_6b.s4_payers.rows import ARRIVALS, COLUMNS, ROWS_NEEDS, Met, met, part_of, slots_of
 from sim.segments.flows_6b.s4_payers.tables import TABLES_NEEDS, Tables, tables
 from sim.state.context import Context, PartitionContext
-from sim.state.declaration import Check, Frames, Measurement, Partition, State
+from sim.state.declaration import ROW_LEVEL, Check, Frames, Measurement, Partition, State
 from sim.state.frames import Array, Frame
 from sim.state.totals import Totals
 
@@ -38,6 +38,8 @@ _OF_UNITS = (
 STATE = State(
     id="6B.S4",
     title="Arrival entities",
+    reads={ARRIVALS: ROW_LEVEL},
+    config=("payer_law_6B",),
     writes=(WRITES,),
     kernels=("attach_payers",),
     streams=(PAYER, OUTING, DAY, SEASON),

@@ -14,7 +14,7 @@ from sim.segments.flows_6b.people import PARTY_WORDS_NEEDS, party_words
 from sim.segments.flows_6b.s4_payers.away import AWAY_NEEDS, seats_of, trips_of
 from sim.segments.flows_6b.s4_payers.law import HOUR_US, LAW_NEEDS, Span, profiles, span_of, tokens
 from sim.state.context import Context
-from sim.state.declaration import ROW_LEVEL, Needs
+from sim.state.declaration import METADATA_ONLY, ROW_LEVEL, Needs
 from sim.state.frames import Array, Frame
 
 BEHAVIOUR, PARTIES, CELLS = "party_behaviour_6B", "s1_party_base_6A", "cells_6B"
@@ -24,10 +24,19 @@ _COIN = 1 << 24
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 TABLES_NEEDS = Needs(
-    reads=dict.fromkeys(
-        (BEHAVIOUR, PARTIES, CELLS, UNITS, EDGES, CATCHMENTS, ZONE_CELLS, OUTINGS, SHARES),
-        ROW_LEVEL,
-    ),
+    config=("clientele_law_6B", "payer_law_6B"),
+    reads={
+        "arrival_events_5B": METADATA_ONLY,
+        BEHAVIOUR: ROW_LEVEL,
+        PARTIES: ROW_LEVEL,
+        CELLS: METADATA_ONLY,
+        UNITS: ROW_LEVEL,
+        EDGES: ROW_LEVEL,
+        CATCHMENTS: ROW_LEVEL,
+        ZONE_CELLS: ROW_LEVEL,
+        OUTINGS: ROW_LEVEL,
+        SHARES: ROW_LEVEL,
+    },
     kernels=("entity_hash",),
     uses=(ALIAS_BUILD_NEEDS, AWAY_NEEDS, CLIENTELE_NEEDS, LAW_NEEDS, METROS_NEEDS, PARTY_WORDS_NEEDS),
 )
