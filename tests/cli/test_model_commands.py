@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from math import log
 from pathlib import Path
@@ -24,22 +25,23 @@ def ask(cli, *arguments) -> dict:
     return json.loads(answer.out)
 
 
-def test_running_the_same_request_again_changes_nothing(cli, demo_run):
+def test_running_the_same_request_again_changes_nothing(cli, demo_run, tmp_path):
+    # A run holds the lock of its directory, and others look at the shared one meanwhile.
+    again = tmp_path / demo_run.name
+    shutil.copytree(demo_run, again, copy_function=os.link, ignore=shutil.ignore_patterns(".lock", "reports"))
     before = {
         path: path.stat().st_mtime_ns
-        for path in demo_run.rglob("*")
+        for path in again.rglob("*")
         if path.is_file() and "reports" not in path.parts and path.name != ".lock"
     }
     arguments = [item for key, value in TINY.items() for item in ("--set", f"{key}={value!r}")]
     arguments += [item for scenario in TINY_SCENARIOS for item in ("--scenario", scenario)]
-    document = ask(
-        cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", demo_run.parent, "--quiet"
-    )
+    document = ask(cli, "run", "--preset", "demo", "--seed", "42", *arguments, "--out", tmp_path, "--quiet")
     assert document["schema"] == "closedworld.run/1"
     assert document["run_id"] == demo_run.name
     assert {state["status"] for state in document["states"]} == {"PROVEN"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    planned = ask(cli, "plan", "--preset", "demo", *arguments, "--out", demo_run.parent)
+    planned = ask(cli, "plan", "--preset", "demo", *arguments, "--out", tmp_path)
     assert {state["status"] for state in planned["states"]} == {"published"}
     assert planned["published_bytes"] > 0
 
