@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -37,6 +37,7 @@ from sim.world.tables import Table
 
 if TYPE_CHECKING:
     from sim.shell.runs.store import Store
+    from sim.world.transactions import Transactions
 
 
 class World(Described):
@@ -119,6 +120,32 @@ class World(Described):
                     expected=", ".join(known) or "none: it does not differ by scenario",
                 )
         return Table(self, items)
+
+    def transactions(
+        self,
+        scenario: str | None = None,
+        after: bool = False,
+        order: Literal["party", "time"] = "party",
+        columns: Sequence[str] | None = None,
+    ) -> Transactions:
+        """Payments, each with attributes of its merchant, site, card, device, address and payer.
+
+        Args:
+            scenario: Scenario id; all of them by default.
+            after: Whether columns come that are known only later than the answer is asked for: the answer
+                itself, clearing, reversal, refund. No feature of a model may be made of them.
+            order: `party`: as they are published, payer by payer; `time`: by instant, scenario by scenario.
+            columns: Only these, in this order.
+
+        Returns:
+            The rows as Arrow batches, Arrow table, polars, pandas, cuDF or DuckDB.
+
+        Raises:
+            UsageError: If this run publishes no payments, or there is no such scenario, order or column.
+        """
+        from sim.world.transactions import Transactions
+
+        return Transactions(self, scenario, after, order, columns)
 
     def sql(self, query: str, memory_limit: int | None = None) -> pa.Table:
         """Answer one SELECT over views called as the datasets, with DuckDB.
