@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.realism import demand, payers, people
+from bench.realism import demand, payers, payments, people
 from bench.realism.world import Value, World
 
 # --- size
@@ -106,6 +106,7 @@ TARGETS: list[tuple[str, str, Callable[[World], Value]]] = [
         lambda w: people.runs(w, "s4_ip_base", "ip_id", "ip_type", "country_iso"),
     ),
     *payers.TARGETS,
+    *payments.TARGETS,
 ]
 
 

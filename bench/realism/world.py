@@ -58,3 +58,8 @@ class World:
         """The only cell of a query."""
         value = self.one(query)[0]
         return None if value is None else value if isinstance(value, str) else float(value)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        found: list[tuple[Any, ...]] = self.db.execute(query).fetchall()
+        return found
