@@ -15,6 +15,7 @@ WORKDAYS = 5
 """Days before a weekend on one of which what would fall on it may lie."""
 PARTS = 10_000
 
+WEEKENDS_NEEDS = Needs(reference=("countries",))
 WEEKDAYS_NEEDS = Needs(reference=("countries",), kernels=("bounded_integer",))
 
 

@@ -170,10 +170,12 @@ class Streams(Mapping[str, Stream]):
     Attributes:
         by_id: Streams.
         fields: What their addresses are made of.
+        permutations: Names of keys that no state draws from: ids are permuted with them.
     """
 
     by_id: Mapping[str, Stream]
     fields: Mapping[str, Field] = field(default_factory=dict)
+    permutations: frozenset[str] = frozenset()
 
     def __getitem__(self, stream_id: str) -> Stream:
         return self.by_id[stream_id]
@@ -194,7 +196,8 @@ class Streams(Mapping[str, Stream]):
         fields: dict[str, Field] = {}
         for name, entry in document.get("fields", {}).items():
             fields[name] = Field.parse(name, entry, fields)
-        return cls({entry["id"]: Stream.parse(entry, fields) for entry in document["streams"]}, fields)
+        streams = {entry["id"]: Stream.parse(entry, fields) for entry in document["streams"]}
+        return cls(streams, fields, frozenset(entry["id"] for entry in document.get("permutations", ())))
 
 
 def _once(stream: Stream, inner: bool) -> tuple[Field, ...]:

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from sim.ground.errors import ValidationError
-from sim.rng import ENTITY_KEY, Address, AddressError, AddressOverflow, Stream, StreamError, Streams, evaluate
+from sim.rng import (
+    ENTITY_KEY,
+    Address,
+    AddressError,
+    AddressOverflow,
+    Stream,
+    StreamError,
+    Streams,
+    evaluate,
+    stream_key,
+)
 from sim.state.declaration import State
 from sim.state.declared import DeclaredKernels, UndeclaredAccess
 from sim.state.frames import Array
@@ -81,6 +91,23 @@ class Addressed:
             raise self._overflow(error) from None
         whole: Array = value
         return whole
+
+    def permutation(self, name: str) -> int:
+        """Key of a permutation that a state makes ids with, which carries nothing but the world's seed.
+
+        Args:
+            name: One of `permutations` of contracts/rng/streams.yaml.
+
+        Raises:
+            AddressError: there is no such permutation.
+        """
+        if name not in self._streams.permutations:
+            raise AddressError(
+                f"{self.state.id} needs a permutation that is not declared.",
+                name,
+                "one of `permutations` of contracts/rng/streams.yaml",
+            )
+        return stream_key(self._seed, name)
 
     def _entity_hash(self, left: Any, right: Any) -> Any:
         # A word of scalars alone is the same for all.

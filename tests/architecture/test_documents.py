@@ -97,6 +97,7 @@ def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) ->
         .to_arrow(columns=["merchant_id"])["merchant_id"][0]
         .as_py()
     )
+    flow = cw.open(str(demo_run))["flows_6B"].to_arrow(columns=["flow_id"])["flow_id"][0].as_py()
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / demo_run.name).symlink_to(demo_run)
     (tmp_path / "merchants.csv").write_text(_blocks("csv")[0])
@@ -110,6 +111,7 @@ def test_readme_commands_run(demo_run: Path, mini_copy: Mini, tmp_path: Path) ->
             "RUN_A": demo_run.name,
             "RUN_B": demo_run.name,
             "MERCHANT_ID": str(merchant),
+            "FLOW_ID": str(flow),
         }
         filled["OLD_RUN"] = str(mini_copy.run)
         words = [filled.get(word, word) for word in words]

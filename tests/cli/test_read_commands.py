@@ -119,7 +119,7 @@ def test_the_catalogue_says_what_joins_to_what(cli):
     )
     assert refers == referred > 50
     roles = {id: entry["role"] for id, entry in entries.items()}
-    assert (roles["arrival_entities_6B"], roles["site_locations"], roles["segment_state_runs_1"]) == (
+    assert (roles["flows_6B"], roles["site_locations"], roles["segment_state_runs_1"]) == (
         "final",
         "shared",
         "report",

@@ -63,9 +63,10 @@ def resident(pid: int) -> int:
     ("world", "limit", "workers"),
     [
         ("tiny-stress-900", 512, 4),
-        # A partition of 6A holds a country: here 77,500 parties take 330 MiB beside 300 of libraries.
-        ("demo", 704, 4),
-        pytest.param("small", 1216, 2, marks=pytest.mark.slow),
+        # A partition of 6B holds the payments of a range, here 0.73 million, and what their payers hold: 530
+        # MiB beside 300 of libraries. One of 6A holds a country, 330 MiB.
+        ("demo", 896, 4),
+        pytest.param("small", 1600, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_world_under_a_limit(tmp_path: Path, world: str, limit: int, workers: int) -> None:

@@ -13,6 +13,7 @@ from sim.segments.flows_6b.s5_flows.holdings import (
     device_tables,
     of_parties,
     taken,
+    together,
     token_table,
 )
 from sim.segments.flows_6b.s5_flows.rows import NEVER, NOBODY
@@ -56,6 +57,7 @@ def held() -> Holdings:
         owner_party_id=column(OWNER.values(), IDS),
         instrument_type=column(TYPE.values(), np.int16),
         scheme=np.zeros(5, np.int16),
+        issuer_id=column((7, 7, 8, 7, 9), IDS),
         domestic_only=column((True, False, False, False, False), np.bool_),
     )
     cards = frame(
@@ -77,10 +79,10 @@ def held() -> Holdings:
         first_seen=column((1, 2, 3, 4), np.int32),
     )
     links = frame(
-        {"valid_to": dates(None, 60, None, None)},
-        device_id=column((2, 1, 3, 1), IDS),
-        ip_id=column((900, 901, 901, 900), IDS),
-        valid_from=column((5, 6, 7, 8), np.int32),
+        {"valid_to": dates(None, None, 60, None)},
+        device_id=column((2, 1, 1, 3), IDS),
+        ip_id=column((900, 900, 901, 901), IDS),
+        valid_from=column((5, 8, 6, 7), np.int32),
     )
     ips = frame(
         {},
@@ -89,7 +91,9 @@ def held() -> Holdings:
         country_iso=column((4, 5), np.int16),
         metro_id=column((40, 50), np.uint32),
     )
-    device, address = device_tables(PARTIES, column((0, 1), np.int16), devices, links, ips)
+    # Party 13 owns no device and uses that of 14, with whom it lives.
+    lent = (column((13,), IDS), column((0,), np.int64))
+    device, address = device_tables(PARTIES, column((0, 1), np.int16), lent, devices, links, ips)
     tokens = frame(
         {"removed_date": dates(None, 99)},
         device_id=column((1, 2), IDS),
@@ -108,6 +112,7 @@ def test_lists_follow_parties_and_leave_out_what_pays_nothing():
     assert found.instruments.instrument_no.tolist() == [102, 101, 103, 104]
     assert found.instruments.first.tolist() == [0, 1, 3, 3, 4]
     assert found.instruments.flags.tolist() == [1, 5, 3, 1]
+    assert found.instruments.bank.tolist() == [7, 7, 8, 7]
     assert found.accounts.account_no[found.instruments.account].tolist() == [51, 52, 54, 53]
     assert found.accounts.frozen_day[found.instruments.account].tolist() == [NEVER, NEVER, NEVER, 150]
 
@@ -122,12 +127,14 @@ def test_cards_end_with_their_month_their_closing_or_their_account():
 
 def test_devices_keep_their_addresses_and_tokens_name_places():
     found = held()
-    assert found.devices.device_no.tolist() == [2, 1]
-    assert found.devices.last_day.tolist() == [77, NEVER]
-    assert found.addresses.first.tolist() == [0, 1, 3]
-    assert found.addresses.metro.tolist() == [40, 40, 50]
-    assert found.addresses.last_day.tolist() == [NEVER, NEVER, 60]
-    assert found.devices.device_no[found.tokens.device].tolist() == [2, 1]
+    assert found.devices.first.tolist() == [0, 1, 1, 2, 3]
+    assert found.devices.device_no.tolist() == [2, 1, 1]
+    assert found.devices.last_day.tolist() == [77, NEVER, NEVER]
+    assert found.addresses.first.tolist() == [0, 1, 3, 5]
+    assert found.addresses.metro.tolist() == [40, 40, 50, 40, 50]
+    assert found.addresses.last_day.tolist() == [NEVER, NEVER, 60, NEVER, 60]
+    # A token is on its owner's list of devices, not on that of who borrows the device.
+    assert found.tokens.device.tolist() == [0, 2]
     assert found.instruments.instrument_no[found.tokens.instrument].tolist() == [102, 104]
     assert found.tokens.last_day.tolist() == [99, NEVER]
 
@@ -140,8 +147,20 @@ def test_a_range_takes_whole_lists_of_its_parties_in_its_order():
     assert some.cards.first.tolist() == [0, 1, 3]
     assert some.instruments.instrument_no[some.tokens.instrument].tolist() == [104, 102]
     assert some.devices.device_no[some.tokens.device].tolist() == [1, 2]
-    assert some.addresses.first.tolist() == [0, 2, 3]
+    assert some.devices.device_no.tolist() == [1, 1, 2]
+    assert some.addresses.first.tolist() == [0, 2, 4, 5]
     assert not (some.instruments.account == NOBODY).any()
+
+
+def test_runs_of_parties_make_one_table():
+    """Lists, and places that name each other, count through."""
+    one, two = of_parties(held(), np.array([3, 2])), of_parties(held(), np.array([0, 1]))
+    whole, both = of_parties(held(), np.array([3, 2, 0, 1])), together([one, two])
+    for part in Holdings.__slots__:
+        for name in type(getattr(whole, part)).__slots__:
+            expected, found = getattr(getattr(whole, part), name), getattr(getattr(both, part), name)
+            assert found.tolist() == expected.tolist(), (part, name)
+            assert found.dtype == expected.dtype
 
 
 def test_lists_of_nobody_are_empty():

@@ -68,8 +68,8 @@ def priced(kind: str = "CIT", n: int = 120_000) -> SimpleNamespace:
             currency=np.resize(money, people), account_type=np.resize(np.int16([0, 1]), people)
         ),
     )
-    # Sites of no country of their own: a merchant sells at home.
-    shop = pricing.shop_of(tables, rows, base, SimpleNamespace(country=np.empty(0, np.int16)))
+    rows.country = base.country[rows.merchant]
+    shop = pricing.shop_of(tables, rows)
     given = pricing.price_arguments(ctx, tables, rows, shop, who, SimpleNamespace(instrument=rows.party))
     amount, capture, billing = ctx.kernels.price_rows(**KEYS, **given)
     found = dict(rows.__dict__, amount=amount, capture=capture, billing=billing, shop=shop, given=given)

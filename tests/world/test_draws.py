@@ -32,6 +32,8 @@ from tests.world.row_kinds import Weighed, told_alone
 
 PROGRAMS = {program.state.id: program for segment in SEGMENTS for program in segment.programs}
 DECIDED_NO_ROW = {
+    "6B.account_funds": "accounts that no payment of the horizon was asked of",
+    "6B.outage": "hours in which no card of the bank pays",
     "6B.trip": "trips that give way to others of the party",
     "6B.trips": "parties who draw no trip",
     "6B.exchange_move": "days before the horizon, whose moves are in its levels",

@@ -11,6 +11,7 @@ import yaml
 import sim.world as cw
 from sim.ground.paths import contracts_root
 from sim.segments import SEGMENTS
+from sim.segments.flows_6b.s5_flows.arrivals import FLOW_IDS
 from sim.shell.partition.partition import part_file
 from sim.shell.tables.permuted import STREAM
 from sim.world.regenerate import context_of
@@ -74,5 +75,5 @@ def test_columns_and_row_ranges_come_in_natural_order(demo_run: Path) -> None:
 
 def test_the_key_of_the_permutations_is_declared(demo_run: Path) -> None:
     document = yaml.safe_load((contracts_root() / "rng/streams.yaml").read_text())
-    assert [entry["id"] for entry in document["permutations"]] == [STREAM]
+    assert [entry["id"] for entry in document["permutations"]] == [STREAM, FLOW_IDS]
     assert STREAM not in {entry["id"] for entry in document["streams"]}

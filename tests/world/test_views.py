@@ -18,7 +18,7 @@ import sim.world as cw
 from sim.ground.errors import GateError, UsageError
 from sim.world.run_tables import RUN_TABLES
 
-LOCAL = ("arrival_events_5B", "arrival_entities_6B")
+LOCAL = ("arrival_events_5B", "arrival_entities_6B", "flows_6B")
 ADDED = ("ts_local", "run_id", "parameter_hash")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.model.estimate.volumes import Volumes
 
 # Measured on worlds built with the packaged priors; they size disks and patience, nothing else.
-BYTES_PER_ARRIVAL = 23  # its event, and its payer
+BYTES_PER_ARRIVAL = 93  # its event, its payer, and its payment: 67, of which 14 are its origin
 BYTES_PER_KEY = 900  # a week of hours, above all
 BYTES_PER_KEY_BUCKET = 3  # counts and noise
 BYTES_PER_SURFACE_CELL = 5  # a key and bucket of each surface that is published

@@ -47,4 +47,5 @@ def compile_streams(
         for number, entry in enumerate(file.value["streams"]):
             if once("stream", entry["id"], file.where(("streams", number))):
                 add(streams, entry["id"], partial(Stream.parse, entry, fields), file, ("streams", number))
-    return Streams(streams, fields), problems
+    permuted = frozenset(entry["id"] for file in files for entry in file.value.get("permutations", ()))
+    return Streams(streams, fields, permuted), problems

@@ -151,7 +151,10 @@ def test_what_real_contracts_state_otherwise() -> None:
         "arrival_entities_6B",
         "arrival_events_5B",
         "edge_catalogue_3B",
+        "flow_origin_6B",
+        "flows_6B",
         "scenario_calendar_5A",
+        "sessions_6B",
     }
     once = {state.id for state in STATES if not state.per_scenario}
     assert all(

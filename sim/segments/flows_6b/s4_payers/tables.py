@@ -10,6 +10,7 @@ from sim.recipes.groups import run_offsets
 from sim.recipes.tables import ALIAS_BUILD_NEEDS, build_alias
 from sim.segments.flows_6b.clientele import CLIENTELE_NEEDS, clientele
 from sim.segments.flows_6b.metros import METROS_NEEDS, Metros, metros
+from sim.segments.flows_6b.party_ranges import PARTY_RANGES_NEEDS, range_width
 from sim.segments.flows_6b.people import PARTY_WORDS_NEEDS, party_words
 from sim.segments.flows_6b.s4_payers.away import AWAY_NEEDS, seats_of, trips_of
 from sim.segments.flows_6b.s4_payers.law import HOUR_US, LAW_NEEDS, Span, profiles, span_of, tokens
@@ -26,7 +27,6 @@ _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 TABLES_NEEDS = Needs(
     config=("clientele_law_6B", "payer_law_6B"),
     reads={
-        "arrival_events_5B": METADATA_ONLY,
         BEHAVIOUR: ROW_LEVEL,
         PARTIES: ROW_LEVEL,
         CELLS: METADATA_ONLY,
@@ -38,7 +38,15 @@ TABLES_NEEDS = Needs(
         SHARES: ROW_LEVEL,
     },
     kernels=("entity_hash",),
-    uses=(ALIAS_BUILD_NEEDS, AWAY_NEEDS, CLIENTELE_NEEDS, LAW_NEEDS, METROS_NEEDS, PARTY_WORDS_NEEDS),
+    uses=(
+        ALIAS_BUILD_NEEDS,
+        AWAY_NEEDS,
+        CLIENTELE_NEEDS,
+        LAW_NEEDS,
+        METROS_NEEDS,
+        PARTY_RANGES_NEEDS,
+        PARTY_WORDS_NEEDS,
+    ),
 )
 
 
@@ -63,15 +71,6 @@ class Tables:
     edge_id: Array
     edge_unit: Array
     party_range: Array
-
-
-def range_width(ctx: Context, parties: int) -> int:
-    """Parties in a range: so many that a range has about `rows_a_range` arrivals."""
-    most = max(
-        sum(file.rows for file in ctx.files("arrival_events_5B", scenario)) for scenario in ctx.scenarios
-    )
-    ranges = max(1, -(-most // int(ctx.params.payer_law_6B.rows_a_range)))
-    return max(1, -(-parties // ranges))
 
 
 def tables(ctx: Context) -> Tables:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.recipes.groups import prefix
-from sim.recipes.join import look_up
+from sim.recipes.groups import prefix, run_lengths, run_of_row, run_offsets
+from sim.recipes.join import look_up, match
 from sim.recipes.months import last_valid_day
 from sim.segments.flows_6b.s5_flows.rows import (
     NEVER,
@@ -126,41 +126,49 @@ def card_tables(
         instrument_type=types,
         flags=flags.astype(np.uint8),
         scheme=instruments.scheme[held],
+        bank=instruments.issuer_id[held],
     )
     return account, instrument, card
 
 
 def device_tables(
-    party: tuple[int, int], types: Array, devices: Frame, links: Frame, ips: Frame
+    party: tuple[int, int], types: Array, lent: tuple[Array, Array], devices: Frame, links: Frame, ips: Frame
 ) -> tuple[Devices, Addresses]:
     """Devices that parties buy with, and their addresses.
 
     Args:
         party: Natural number of the first party, and how many there are.
         types: int16: codes of device_type that count.
+        lent: Who uses others' devices: natural numbers of parties (uint64), and rows of `devices` (int64).
         devices: s4_device_base_6A, by device_id.
-        links: Rows of s4_ip_links_6A that name a device: device_id, ip_id, valid_from, valid_to. Links of
-            others' devices are left out.
+        links: Rows of s4_ip_links_6A that name a device, by ip_id: device_id, ip_id, valid_from, valid_to.
+            Links of others' devices are left out.
         ips: s4_ip_base_6A of all their addresses, by ip_id: ip_id, ip_type, country_iso, metro_id.
     """
-    own = np.flatnonzero(devices.present("primary_party_id") & np.isin(devices.device_type, types))
-    own = own[np.lexsort((devices.device_id[own], devices.primary_party_id[own]))]
+    own = buying(devices, types)
+    who = np.concatenate((devices.primary_party_id[own], lent[0]))
+    row = np.concatenate((own, lent[1]))
+    order = np.lexsort((row, who))
+    who, row = who[order], row[order]
     device = Devices(
-        first=_first(devices.primary_party_id[own], *party),
-        device_no=devices.device_id[own],
-        device_type=devices.device_type[own],
-        first_day=devices.first_seen[own].astype(np.int32),
-        last_day=_until(devices, "last_seen", own, 0),
+        first=_first(who, *party),
+        device_no=devices.device_id[row],
+        device_type=devices.device_type[row],
+        first_day=devices.first_seen[row].astype(np.int32),
+        last_day=_until(devices, "last_seen", row, 0),
     )
-    by_id = np.argsort(device.device_no, kind="stable")
-    keys = device.device_no[by_id]
-    mine = np.flatnonzero(np.isin(links.device_id, keys))
-    of = by_id[look_up(keys, links.device_id[mine])]
-    order = np.lexsort((links.valid_from[mine], links.ip_id[mine], of))
-    mine, of = mine[order], of[order]
+    used = np.zeros(len(devices.device_id), dtype=np.bool_)
+    used[row] = True
+    of, known = match(devices.device_id, links.device_id)
+    mine = np.flatnonzero(known & used[of]) if len(of) else of
+    # Links come by address, so those of a device stay in the order of its addresses.
+    mine = mine[np.argsort(of[mine], kind="stable")]
+    first = prefix(np.bincount(of[mine], minlength=len(used)).astype(np.uint64))
+    offsets, places = taken(first, row)
+    mine = mine[places]
     at = look_up(ips.ip_id, links.ip_id[mine])
     address = Addresses(
-        first=prefix(np.bincount(of, minlength=len(own)).astype(np.uint64)),
+        first=offsets,
         ip_no=links.ip_id[mine],
         kind=ips.ip_type[at],
         country=ips.country_iso[at],
@@ -169,6 +177,11 @@ def device_tables(
         last_day=_until(links, "valid_to", mine, 0),
     )
     return device, address
+
+
+def buying(devices: Frame, types: Array) -> Array:
+    """Rows of parties' devices of some types: int64."""
+    return np.flatnonzero(devices.present("primary_party_id") & np.isin(devices.device_type, types))
 
 
 def token_table(party: tuple[int, int], instruments: Instruments, devices: Devices, tokens: Frame) -> Tokens:
@@ -180,10 +193,19 @@ def token_table(party: tuple[int, int], instruments: Instruments, devices: Devic
         devices: Their devices; a token of another kind of device is left out.
         tokens: s4_wallet_tokens_6A of those parties.
     """
-    by_device = np.argsort(devices.device_no, kind="stable")
+    holder = np.uint64(party[0]) + run_of_row(devices.first).astype(np.uint64)
+    by_device = np.lexsort((holder, devices.device_no))
     by_card = np.argsort(instruments.instrument_no, kind="stable")
     rows = np.flatnonzero(np.isin(tokens.device_id, devices.device_no))
-    device = by_device[look_up(devices.device_no[by_device], tokens.device_id[rows])]
+    # A device that a household shares is on several lists; its tokens are its owner's.
+    low = np.searchsorted(devices.device_no[by_device], tokens.device_id[rows])
+    device = by_device[low]
+    for step in range(1, int(_longest_run(devices.device_no[by_device]))):
+        later = by_device[np.minimum(low + step, len(by_device) - 1)]
+        theirs = (devices.device_no[later] == tokens.device_id[rows]) & (
+            holder[later] == tokens.owner_party_id[rows]
+        )
+        device = np.where(theirs, later, device)
     card = by_card[look_up(instruments.instrument_no[by_card], tokens.instrument_id[rows])]
     order = np.lexsort((tokens.token_no[rows], device))
     rows = rows[order]
@@ -193,6 +215,44 @@ def token_table(party: tuple[int, int], instruments: Instruments, devices: Devic
         instrument=card[order].astype(np.uint32),
         first_day=tokens.provisioned_date[rows].astype(np.int32),
         last_day=_until(tokens, "removed_date", rows, 0),
+    )
+
+
+def _longest_run(values: Array) -> int:
+    """Length of the longest run of equal values."""
+    return int(run_lengths(run_offsets(values)).max(initial=0))
+
+
+def together(pieces: list[Holdings]) -> Holdings:
+    """Holdings of several runs of parties, one after the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    accounts = [len(one.accounts.account_no) for one in pieces]
+    instruments = [len(one.instruments.instrument_no) for one in pieces]
+    devices = [len(one.devices.device_no) for one in pieces]
+
+    def moved(values: list[Array], sizes: list[int]) -> Array:
+        """Places that count through."""
+        before = np.cumsum([0, *sizes[:-1]])
+        return np.concatenate(
+            [each + np.uint32(shift) for each, shift in zip(values, before.tolist(), strict=True)]
+        )
+
+    def joined(part: str, *places: tuple[str, list[int]]) -> dict[str, Array]:
+        tables = [getattr(one, part) for one in pieces]
+        names = [name for name in type(tables[0]).__slots__ if name != "first"]
+        found = {name: np.concatenate([getattr(one, name) for one in tables]) for name in names}
+        for name, sizes in places:
+            found[name] = moved([getattr(one, name) for one in tables], sizes)
+        return {"first": prefix(np.concatenate([np.diff(one.first) for one in tables])), **found}
+
+    return Holdings(
+        Accounts(**joined("accounts")),
+        Instruments(**joined("instruments", ("account", accounts))),
+        Cards(**joined("cards")),
+        Tokens(**joined("tokens", ("device", devices), ("instrument", instruments))),
+        Devices(**joined("devices")),
+        Addresses(**joined("addresses")),
     )
 
 
@@ -226,7 +286,7 @@ def of_parties(held: Holdings, places: Array) -> Holdings:
             instruments,
             i.instrument_no[instrument_rows],
             account_at[i.account[instrument_rows]],
-            *(column[instrument_rows] for column in (i.instrument_type, i.flags, i.scheme)),
+            *(column[instrument_rows] for column in (i.instrument_type, i.flags, i.scheme, i.bank)),
         ),
         Cards(cards, *(x[card_rows] for x in (c.card_no, c.number_no, c.first_day, c.last_day))),
         Tokens(

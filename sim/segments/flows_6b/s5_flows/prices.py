@@ -11,15 +11,14 @@ from sim.recipes.horizon import DAY_S, MICRO, span_of
 from sim.recipes.join import look_up
 from sim.recipes.terms import by_term, entry, require_terms
 from sim.segments.flows_6b.money import COINS_NEEDS, POWERS, coins
-from sim.segments.flows_6b.s5_flows.rows import NOBODY, CardChoice, Merchants, People, Rows, Sites
+from sim.segments.flows_6b.s5_flows.rows import NOBODY, CardChoice, Merchants, People, Rows
+from sim.segments.flows_6b.s5_flows.thresholds import below
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array
 
 AMOUNT, PAIR, TIP = "6B.amount", "6B.pair_amount", "6B.tip"
 SHOPS, RATES = "shop_prices_6B", "exchange_rates_6B"
-PERMILLE = 1000
-_EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 PRICE_TABLES_NEEDS = Needs(
     reads={SHOPS: ROW_LEVEL, RATES: ROW_LEVEL},
@@ -35,13 +34,13 @@ class PriceTables:
     """What prices of all ranges are made of; arguments of kernel `price_rows` by name, but for the rows.
 
     Attributes:
-        keys: int64, s: row in `Merchants` << 16 | country of sale, ascending: shops.
+        place: int32, merchants x countries: row of the shop; -1 where a merchant sells nothing.
         columns: Columns of shops, laws, currencies and rates.
         first_day: Day of the first rate.
         days: Days with rates.
     """
 
-    keys: Array
+    place: Array
     columns: dict[str, Any]
     first_day: int
     days: int
@@ -82,7 +81,8 @@ def price_tables(ctx: Context, merchants: Merchants) -> PriceTables:
     """Shops, laws, currencies and rates, made once a process."""
     shops, rates = ctx.load(SHOPS), ctx.load(RATES)
     span = span_of(ctx.params.scenario_horizon_5A)
-    keys = (look_up(merchants.merchant_id, shops.merchant_id) << 16) | shops.country_iso
+    place = np.full((len(merchants.merchant_id), len(ctx.vocabulary("country"))), -1, dtype=np.int32)
+    place[look_up(merchants.merchant_id, shops.merchant_id), shops.country_iso] = np.arange(len(shops))
     change = shops.change_date.astype(np.int64) * (DAY_S * MICRO)
     money = coins(ctx)
     columns = {
@@ -94,7 +94,7 @@ def price_tables(ctx: Context, merchants: Merchants) -> PriceTables:
         "most": shops.most_minor.astype(np.uint64),
         "change_us": np.where(shops.present("change_date"), change, np.iinfo(np.int64).max),
         "change_log": shops.change_log,
-        "tip_below": _thresholds(shops.tip_permille),
+        "tip_below": below(shops.tip_permille),
         "tip_low": shops.tip_low.astype(np.uint32),
         "tip_spread": (shops.tip_high - shops.tip_low).astype(np.uint32),
         "tip_later": shops.tip_later.astype(np.uint8),
@@ -105,7 +105,7 @@ def price_tables(ctx: Context, merchants: Merchants) -> PriceTables:
         "rate": rates.per_usd_e9.astype(np.uint64) * POWERS[rates.minor_units],
         **_laws(ctx),
     }
-    return PriceTables(keys, columns, span.first_day, span.days)
+    return PriceTables(place, columns, span.first_day, span.days)
 
 
 def _laws(ctx: Context) -> dict[str, Array]:
@@ -114,7 +114,7 @@ def _laws(ctx: Context) -> dict[str, Array]:
     each = by_term(ctx, "price_class", law.classes, "price_law_6B.classes")
     habit = np.array([float(one.habit) for one in each])
     ends = np.array([[one.under, one.half_under, one.half, one.whole] for one in each], dtype=np.uint64)
-    below = _thresholds(np.cumsum(ends, axis=1))
+    limits = below(np.cumsum(ends, axis=1))
     names = ("under_below", "half_under_below", "half_below", "whole_below")
     return {
         "notes": np.array([one.notes for one in each], dtype=np.uint8),
@@ -122,25 +122,19 @@ def _laws(ctx: Context) -> dict[str, Array]:
         "habit": np.sqrt(habit),
         "chance": np.sqrt(1.0 - habit),
         "wobble": np.array([float(one.wobble) for one in each]),
-        **{name: np.ascontiguousarray(below[:, place]) for place, name in enumerate(names)},
+        **{name: np.ascontiguousarray(limits[:, place]) for place, name in enumerate(names)},
     }
 
 
-def _thresholds(permille: Array) -> Array:
-    """Words below which a share of all words lies: uint64."""
-    step = np.uint64((1 << 64) // PERMILLE)
-    found: Array = np.where(permille >= PERMILLE, _EVERY, permille.astype(np.uint64) * step)
-    return found
+def shop_of(tables: PriceTables, rows: Rows) -> Array:
+    """Row of each purchase's shop: uint32, n. Online, a merchant sells from its home country.
 
-
-def shop_of(tables: PriceTables, rows: Rows, merchants: Merchants, sites: Sites) -> Array:
-    """Row of each purchase's shop: uint32, n. Online, a merchant sells from its home country."""
-    online = rows.site == NOBODY
-    place = np.where(online, np.uint32(0), rows.site)
-    country = merchants.country[rows.merchant]
-    if len(sites.country):
-        country = np.where(online, country, sites.country[place])
-    found: Array = look_up(tables.keys, (rows.merchant.astype(np.int64) << 16) | country)
+    Raises:
+        ValueError: A merchant has no prices where it sells (a bug in 6B.S9).
+    """
+    found = tables.place[rows.merchant, rows.country]
+    if (found < 0).any():
+        raise ValueError("a merchant has no prices in a country in which it sells")
     return found.astype(np.uint32)
 
 
@@ -177,8 +171,6 @@ def prices(
     ctx: Context,
     tables: PriceTables,
     rows: Rows,
-    merchants: Merchants,
-    sites: Sites,
     people: People,
     cards: CardChoice,
 ) -> Prices:
@@ -188,12 +180,10 @@ def prices(
         ctx: Context.
         tables: From `price_tables`.
         rows: The range's rows.
-        merchants: All merchants.
-        sites: All sites.
         people: The range's people.
         cards: What pass 1 chose.
     """
-    shop = shop_of(tables, rows, merchants, sites)
+    shop = shop_of(tables, rows)
     given = price_arguments(ctx, tables, rows, shop, people, cards)
     keys: dict[str, Any] = {
         "key": ctx.stream(AMOUNT),
@@ -201,3 +191,17 @@ def prices(
         "tip_key": ctx.stream(TIP),
     }
     return Prices(shop, *ctx.kernels.price_rows(**keys, **given))
+
+
+def tips_drawn(ctx: Context, tables: PriceTables, rows: Rows, shop: Array) -> Array:
+    """Rows that drew from the stream of tips: served guests where tips are given; int64, ascending.
+
+    Args:
+        ctx: Context.
+        tables: From `price_tables`.
+        rows: The range's rows.
+        shop: uint32, n: of `shop_of`.
+    """
+    served = (rows.kind == ctx.code("arrival_kind", "CIT")) & (rows.site != NOBODY)
+    given = (tables.columns["hold"] == 0) & (tables.columns["tip_below"] > 0)
+    return np.flatnonzero(served & given[shop])

@@ -2,9 +2,9 @@
 
 A range is a run of published party ids. Rows are ordered by published party, instant, merchant row and
 arrival, so a party's rows are adjacent and in time: `row_first` says where they begin, and a kernel's thread
-walks them. Everything that belongs to a party hangs on it by such a list of first places (CSR): accounts,
-instruments and devices on the party, cards on the instrument, wallet tokens on the party, addresses on the
-device.
+walks them. Everything that belongs to a party hangs on it by such a list of first places (CSR): trips,
+accounts, instruments and devices on the party, cards on the instrument, wallet tokens on the party, addresses
+on the device.
 Places are 0-based, count inside the range's tables and are no address; `NOBODY` stands where there is none.
 Days are days since 1970-01-01; spans include both ends; `NEVER` ends what goes on.
 """
@@ -28,8 +28,8 @@ NEVER = np.int32(0x7FFF_FFFF)
 class Rows:
     """Arrivals of a range: n rows in the walk's order, of p parties.
 
-    `c0` and `place_id` address a row's draws: c0 = (ts_us - horizon start) << 8, whose low 8 bits are the
-    block, and c1 = place_id. Two arrivals of one place in one microsecond share their draws.
+    `c0` and `place_id` address a row's draws: c0 = ts_us << 8, whose low 8 bits are the block, and c1 =
+    place_id. Two arrivals of one place in one microsecond share their draws.
     """
 
     row_first: Array
@@ -56,14 +56,16 @@ class Rows:
     """uint64, n: 0 where there is none."""
     site: Array
     """uint32, n: row in `Sites`; NOBODY where online."""
+    country: Array
+    """int16, n: country of the sale, code of vocabulary country; online that of the merchant."""
     kind: Array
     """int16, n: code of vocabulary arrival_kind."""
     relation: Array
     """int16, n: code of vocabulary relation."""
     trip_no: Array
     """uint8, n: the party's trip it is on; 0 where at home."""
-    metro: Array
-    """uint32, n: metro of the place of sale; of online rows, of the edge."""
+    flow_id: Array
+    """uint64, n: what the payment is called; says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,11 @@ class Sites:
     """uint64, s: ascending."""
     country: Array
     """int16, s: code of vocabulary country."""
-    lat_deg: Array
+    x: Array
+    """float64, s: the site as a vector from the Earth's centre, in radii."""
+    y: Array
     """float64, s."""
-    lon_deg: Array
+    z: Array
     """float64, s."""
 
 
@@ -106,20 +110,33 @@ class People:
     """int16, p: of the home, code of vocabulary country."""
     metro: Array
     """uint32, p: of the home."""
-    currency: Array
-    """int16, p: of the account that pays first, code of vocabulary currency."""
     segment: Array
     """int16, p: code of vocabulary segment."""
     income: Array
     """int16, p: code of vocabulary income_band; -1 for who is no person."""
     spend_level: Array
     """float64, p: level of prices; 1 the median of middle incomes."""
+    trips: Trips
     accounts: Accounts
     instruments: Instruments
     cards: Cards
     tokens: Tokens
     devices: Devices
     addresses: Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """Trips of a range's parties: v rows, by party and in time."""
+
+    first: Array
+    """uint64, p + 1."""
+    from_us: Array
+    """int64, v: first instant of it, us since the epoch."""
+    to_us: Array
+    """int64, v: last instant of it."""
+    metro: Array
+    """uint32, v: where it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,8 @@ class Instruments:
     """uint8, i: 1 physical, 2 credit, 4 domestic only."""
     scheme: Array
     """int16, i: code of vocabulary scheme."""
+    bank: Array
+    """uint64, i: id of its issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +213,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Devices that a range's parties buy with (own ones that browse): d rows, by party."""
+    """Devices that a range's parties buy with: d rows, by party.
+
+    Their own ones that browse; who owns none uses those of the household, so a device may be there twice.
+    """
 
     first: Array
     """uint64, p + 1."""

@@ -10,25 +10,24 @@ import numpy as np
 from sim.recipes.horizon import Horizon, span_of
 from sim.recipes.join import look_up
 from sim.recipes.terms import entry, require_terms
-from sim.recipes.weekdays import WEEKDAYS_NEEDS, Weekdays
+from sim.recipes.weekdays import WEEKENDS_NEEDS, Weekdays
 from sim.segments.flows_6b.money import COINS_NEEDS, coins
 from sim.segments.flows_6b.s5_flows.prices import SHOPS, Prices
 from sim.segments.flows_6b.s5_flows.rows import NOBODY, Rows
+from sim.segments.flows_6b.s5_flows.thresholds import WHOLE, below
 from sim.state.context import Context
 from sim.state.declaration import ROW_LEVEL, Needs
 from sim.state.frames import Array
 from sim.state.refuse import Fault, refuse_any
 
 SETTLE = "6B.settle"
-_PERMILLE = 1000
-_EVERY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 SETTLE_TABLES_NEEDS = Needs(
     reads={SHOPS: ROW_LEVEL},
     config=("mcc_taxonomy_1A", "scenario_horizon_5A", "settlement_law_6B"),
     reference=("holidays",),
     kernels=("log_map",),
-    uses=(COINS_NEEDS, WEEKDAYS_NEEDS),
+    uses=(COINS_NEEDS, WEEKENDS_NEEDS),
 )
 SETTLE_NEEDS = Needs(streams=(SETTLE,), kernels=("settle_rows",))
 REQUIRE_SETTLEMENT_NEEDS = Needs(config=("mcc_taxonomy_1A", "settlement_law_6B"))
@@ -80,7 +79,7 @@ def require_settlement(ctx: Context) -> None:
     ]
     if law.lag.third > law.lag.second:
         faults.append(Fault(f"{at}.lag", "more on the third day than on the second and third"))
-    if law.reversed + max(law.partial.store, law.partial.online) > _PERMILLE:
+    if law.reversed + max(law.partial.store, law.partial.online) > WHOLE:
         faults.append(Fault(f"{at}.partial", "with those reversed more than 1000 permille"))
     refuse_any(ctx, "SETTLEMENT_INVALID", "Settlement contradicts itself.", faults, do="correct it")
 
@@ -101,7 +100,7 @@ def settle_tables(ctx: Context, horizon: Horizon) -> SettleTables:
     laws = len(refund)
 
     def every(permille: int) -> Array:
-        return _thresholds(np.full(laws, permille, dtype=np.uint64))
+        return below(np.full(laws, permille, dtype=np.uint64))
 
     median = ctx.kernels.log_map(x=np.full(laws, float(law.delay.median_days)))
     columns = {
@@ -115,8 +114,8 @@ def settle_tables(ctx: Context, horizon: Horizon) -> SettleTables:
         "second_below": every(law.lag.second),
         "third_below": every(law.lag.third),
         "reversed_below": every(law.reversed),
-        "partial_below": _thresholds(partial + np.uint64(law.reversed)),
-        "refund_below": _thresholds(refund),
+        "partial_below": below(partial + np.uint64(law.reversed)),
+        "refund_below": below(refund),
         "full_below": every(law.full),
         "delay_mu": median,
         "delay_sigma": np.full(laws, float(law.delay.sigma)),
@@ -146,12 +145,6 @@ def _business_days(ctx: Context, span: Horizon) -> Array:
     inside = (at >= 0) & (at < span.days)
     open_days[feast.country_iso[inside], at[inside]] = False
     return open_days.astype(np.uint8).ravel()
-
-
-def _thresholds(permille: Array) -> Array:
-    step = np.uint64((1 << 64) // _PERMILLE)
-    found: Array = np.where(permille >= _PERMILLE, _EVERY, permille.astype(np.uint64) * step)
-    return found
 
 
 def settle_arguments(
