@@ -143,9 +143,9 @@ class World(Described):
         Raises:
             UsageError: If this run publishes no payments, or there is no such scenario, order or column.
         """
-        from sim.world.transactions import Transactions
+        from sim.world.transactions import FLOWS, Transactions
 
-        return Transactions(self, scenario, after, order, columns)
+        return Transactions(self, self.table(FLOWS, scenario), after, order, columns)
 
     def sql(self, query: str, memory_limit: int | None = None) -> pa.Table:
         """Answer one SELECT over views called as the datasets, with DuckDB.

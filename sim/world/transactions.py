@@ -11,11 +11,12 @@ into a temporary folder, and each slice is sorted, so that memory stays that of 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,11 +25,9 @@ import pyarrow.compute as pc
 from sim.ground.contract_types import AFTER
 from sim.ground.errors import UsageError
 from sim.ground.packages import require_package
-from sim.world.lookup import only
+from sim.state.records import PartFile, Published
+from sim.world.source import Source
 from sim.world.tables import Table
-
-if TYPE_CHECKING:
-    from sim.world.handle import World
 
 FLOWS = "flows_6B"
 ROWS = 1 << 16
@@ -109,25 +108,24 @@ class Transactions:
 
     Args:
         world: The world.
-        scenario: Scenario id, or None for all.
+        flows: `flows_6B` of it, or of one of its scenarios.
         after: Whether columns known only later come too.
         order: `party`: as they lie; `time`: by instant, scenario by scenario.
         columns: Only these, in this order.
 
     Raises:
-        UsageError: There is no such column, scenario or order.
+        UsageError: There is no such column or order.
     """
 
     def __init__(
         self,
-        world: World,
-        scenario: str | None = None,
+        world: Source,
+        flows: Table,
         after: bool = False,
         order: Literal["party", "time"] = "party",
         columns: Sequence[str] | None = None,
     ) -> None:
-        self._world, self._after, self._order = world, after, order
-        self._flows = world.table(FLOWS, scenario)
+        self._world, self._flows, self._after, self._order = world, flows, after, order
         if order not in ("party", "time"):
             raise UsageError("SHELL.UNKNOWN_ORDER", f"no order is called {order!r}", expected="party, time")
         later = [] if after else [one.name for one in self._flows.contract.table.columns if one.role == AFTER]
@@ -157,7 +155,7 @@ class Transactions:
         """Arrow schema of the rows."""
         fields = {field.name: field for field in self._flows.schema}
         for side in SIDES:
-            there = self._world[side.dataset].schema
+            there = _whole(self._world, side.dataset).schema
             nullable = any(fields[name].nullable for name in side.keys.values())
             for name, called in side.columns.items():
                 one = there.field(name)
@@ -177,7 +175,8 @@ class Transactions:
             return
         for item in self._flows.published:
             with tempfile.TemporaryDirectory(prefix="closedworld-") as folder:
-                one = Transactions(self._world, item.scenario, self._after, "party", self._with_time())
+                flows = Table(self._world, [item])
+                one = Transactions(self._world, flows, self._after, "party", self._with_time())
                 for rows in _in_time(one, Path(folder)):
                     yield from rows.select(self.columns).cast(schema).to_batches(max_chunksize=ROWS)
 
@@ -193,7 +192,7 @@ class Transactions:
         wanted = list(dict.fromkeys([*stored, *keys])) or ["flow_id"]
         for item in self._flows.published:
             for part in item.files:
-                rows = Table(self._world, [only(item, part)]).to_arrow(wanted)
+                rows = _file(self._world, item, part).to_arrow(wanted)
                 for side in sides:
                     rows = side.beside(rows)
                 yield rows.select(self.columns)
@@ -233,12 +232,12 @@ class Transactions:
 class _Beside:
     """Attributes of one kind, held in memory for the columns that are asked for."""
 
-    def __init__(self, world: World, side: _Side, wanted: Sequence[str]) -> None:
+    def __init__(self, world: Source, side: _Side, wanted: Sequence[str]) -> None:
         self.columns = {name: called for name, called in side.columns.items() if called in wanted}
         self.keys = tuple(side.keys.values()) if self.columns else ()
         if not self.columns:
             return
-        table = world[side.dataset].to_arrow([*side.keys, *self.columns])
+        table = _whole(world, side.dataset).to_arrow([*side.keys, *self.columns])
         self._key = _packed([table[name] for name in side.keys])
         order = np.argsort(self._key, kind="stable")
         self._key = self._key[order]
@@ -300,12 +299,21 @@ def _span(found: Transactions) -> tuple[int, int]:
     low, high = [], []
     for item in found._flows.published:
         for part in item.files:
-            column = Table(found._world, [only(item, part)]).to_arrow(["ts_utc"])["ts_utc"]
+            column = _file(found._world, item, part).to_arrow(["ts_utc"])["ts_utc"]
             if len(column):
                 ends = pc.min_max(column.cast(pa.int64())).as_py()
                 low.append(ends["min"])
                 high.append(ends["max"])
     return min(low, default=0), max(high, default=0)
+
+
+def _whole(world: Source, dataset: str) -> Table:
+    return Table(world, world.published(dataset))
+
+
+def _file(world: Source, item: Published, part: PartFile) -> Table:
+    """One file of a dataset."""
+    return Table(world, [dataclasses.replace(item, files=(part,))])
 
 
 def _package(name: str, install: str) -> Any:

@@ -13,7 +13,7 @@ import sim.world as cw
 from sim.ground.contract_types import AFTER
 from sim.ground.errors import UsageError
 from sim.world import transactions
-from sim.world.transactions import ROWS, SIDES, Transactions
+from sim.world.transactions import ROWS, SIDES
 
 JOINED = """
     select f.flow_id, f.amount_minor, m.channel as merchant_channel, l.city_name, i.issuer_id, i.bin, c.last4,
@@ -121,4 +121,4 @@ def test_what_is_not_there_is_refused_by_name(world: cw.World) -> None:
     with pytest.raises(UsageError, match=r"SHELL\.UNKNOWN_SCENARIO"):
         world.transactions(scenario="calm")
     with pytest.raises(UsageError, match=r"SHELL\.UNKNOWN_ORDER"):
-        Transactions(world, order="size")  # type: ignore[arg-type]
+        world.transactions(order="size")  # type: ignore[arg-type]
