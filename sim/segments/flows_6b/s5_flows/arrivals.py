@@ -172,10 +172,21 @@ def walk_order(place: Array, ts_us: Array, flow_id: Array) -> Array:
     since = (ts_us - ts_us.min()).astype(np.uint64)
     bits = np.uint64(int(since.max()).bit_length())
     if int(place.max()).bit_length() + int(bits) <= 64:
-        # One word a row sorts far faster than three columns; only rows of equal words need the third.
-        packed = (place.astype(np.uint64) << bits) | since
-        order = np.argsort(packed, kind="stable")
-        if (packed[order[1:]] != packed[order[:-1]]).all():
-            return order
+        return by_word((place.astype(np.uint64) << bits) | since, flow_id, ts_us, place)
     found: Array = np.lexsort((flow_id, ts_us, place))
+    return found
+
+
+def by_word(word: Array, *columns: Array) -> Array:
+    """Order of rows by columns, the last first: int64.
+
+    Args:
+        word: uint64, n: in the order of the columns as far as it goes. One word a row sorts far faster than
+            several columns; these are needed only where words are equal.
+        columns: As for `numpy.lexsort`.
+    """
+    order = np.argsort(word, kind="stable")
+    if (word[order[1:]] != word[order[:-1]]).all():
+        return order
+    found: Array = np.lexsort(columns)
     return found

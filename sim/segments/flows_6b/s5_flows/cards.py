@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sim.recipes.sphere import RADIUS_KM
-from sim.recipes.terms import by_term, entry, require_terms
+from sim.recipes.terms import entry, require_terms
 from sim.segments.flows_6b.s5_flows.holdings import CardKinds
 from sim.segments.flows_6b.s5_flows.rows import NOBODY, CardChoice, Merchants, People, Rows, Sites
 from sim.segments.flows_6b.s5_flows.thresholds import below
@@ -79,9 +79,8 @@ def way_of(ctx: Context, rows: Rows) -> Array:
 
 def card_weights(ctx: Context) -> Array:
     """How often a kind of card is taken: uint32, 20, at way * 4 + kind; 0 where it cannot pay."""
-    each = by_term(ctx, "payment_channel", ctx.params.card_choice_6B.weights, f"{LAW}.weights")
-    rows = [each[ctx.code("payment_channel", name)] for name in CHANNELS]
-    return np.array([int(row[kind]) for row in rows for kind in KINDS], dtype=np.uint32)
+    weights = ctx.params.card_choice_6B.weights
+    return np.array([int(weights[name][kind]) for name in CHANNELS for kind in KINDS], dtype=np.uint32)
 
 
 def card_arguments(

@@ -12,7 +12,7 @@ from sim.segments.flows_6b.s5_flows.cards import CARD, CASH, CHANNELS, ECOMMERCE
 from sim.segments.flows_6b.s5_flows.cards import USUAL as USUAL_CARD
 from sim.segments.flows_6b.s5_flows.devices import DEVICE
 from sim.segments.flows_6b.s5_flows.devices import USUAL as USUAL_DEVICE
-from sim.segments.flows_6b.s5_flows.issuer import Answers
+from sim.segments.flows_6b.s5_flows.issuer import Answers, has_card
 from sim.segments.flows_6b.s5_flows.prices import AMOUNT, PAIR, TIP, Prices
 from sim.segments.flows_6b.s5_flows.rows import NOBODY, CardChoice, DeviceChoice, People, Rows, Sites
 from sim.segments.flows_6b.s5_flows.settlement import SETTLE, Settlement
@@ -94,17 +94,13 @@ def count_flows(
     ctx.count(FlowCounts.payments, len(rows.ts_us))
     ctx.count(FlowCounts.parties, len(people.word))
     ctx.count(FlowCounts.tipped, tips)
-    ctx.count(FlowCounts.by_channel, _tally(cards.channel, channels))
-    ctx.count(FlowCounts.approved, _tally(cards.channel[approved], channels))
-    ctx.count(FlowCounts.by_mode, _tally(cards.entry_mode, len(ctx.vocabulary("entry_mode"))))
+    ctx.count(FlowCounts.by_channel, np.bincount(cards.channel, minlength=channels))
+    ctx.count(FlowCounts.approved, np.bincount(cards.channel[approved], minlength=channels))
+    ctx.count(FlowCounts.by_mode, np.bincount(cards.entry_mode, minlength=len(ctx.vocabulary("entry_mode"))))
     _count_holdings(ctx, rows, people, cards, answers, approved)
     _count_devices(ctx, rows, people, cards, devices)
     _count_money(ctx, rows, prices, answers, settled, approved)
     _count_travel(ctx, rows, sites, cards)
-
-
-def _tally(codes: Array, size: int) -> Array:
-    return np.bincount(codes, minlength=size).astype(np.int64)
 
 
 def _inside(day: Array, first: Array, last: Array) -> Array:
@@ -122,11 +118,7 @@ def _count_holdings(
     strange = np.zeros(len(day), dtype=np.bool_)
     for place in (cards.instrument.astype(np.int64), last):
         strange |= (place < of[rows.party]) | (place >= of[rows.party + np.uint32(1)])
-    first, stop = people.cards.first[last].astype(np.int64), people.cards.first[last + 1].astype(np.int64)
-    valid = np.zeros(len(day), dtype=np.bool_)
-    for step in range(int((stop - first).max(initial=0))):
-        at = np.minimum(first + step, len(people.cards.card_no) - 1)
-        valid |= (first + step < stop) & _inside(day, people.cards.first_day[at], people.cards.last_day[at])
+    valid = has_card(people, last, day)
     account = people.instruments.account[last]
     held = people.accounts
     open_ = _inside(day, held.open_day[account], held.last_day[account]) & (day < held.frozen_day[account])

@@ -66,16 +66,12 @@ def count_answers(
     currency = people.accounts.currency[people.instruments.account]
     other = currency[found.instrument] != currency[cards.instrument]
     ctx.count(AnswerCounts.other_currency, int(other.sum()))
-    ctx.count(AnswerCounts.responses, _tally(channel * kinds + found.response, size))
-    ctx.count(AnswerCounts.firsts, _tally(channel * kinds + found.first_response, size))
-    ctx.count(AnswerCounts.attempts, _tally(found.attempts, 5))
-    ctx.count(AnswerCounts.steps, _tally(found.step_up, len(ctx.vocabulary("step_up"))))
+    ctx.count(AnswerCounts.responses, np.bincount(channel * kinds + found.response, minlength=size))
+    ctx.count(AnswerCounts.firsts, np.bincount(channel * kinds + found.first_response, minlength=size))
+    ctx.count(AnswerCounts.attempts, np.bincount(found.attempts, minlength=5))
+    ctx.count(AnswerCounts.steps, np.bincount(found.step_up, minlength=len(ctx.vocabulary("step_up"))))
     once = found.answered_us[~again] - rows.ts_us[~again]
-    ctx.count(AnswerCounts.times, _tally(np.minimum(once // _BIN_US, _BINS - 1), _BINS))
-
-
-def _tally(codes: Array, size: int) -> Array:
-    return np.bincount(codes, minlength=size).astype(np.int64)
+    ctx.count(AnswerCounts.times, np.bincount(np.minimum(once // _BIN_US, _BINS - 1), minlength=_BINS))
 
 
 def issuer_checks(ctx: Context, totals: Totals) -> list[Check]:

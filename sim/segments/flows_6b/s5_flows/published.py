@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.segments.flows_6b.s5_flows.arrivals import by_word
 from sim.segments.flows_6b.s5_flows.issuer import Answers
 from sim.segments.flows_6b.s5_flows.prices import Prices, PriceTables
 from sim.segments.flows_6b.s5_flows.rows import (
@@ -135,12 +136,5 @@ def origin_frame(rows: Rows, merchants: Merchants, people: People) -> Frame:
 def by_flow(rows: Rows) -> Array:
     """Order of rows by party and flow: int64."""
     bits = np.uint64(max(int(rows.party.max(initial=0)).bit_length(), 1))
-    # One word a row sorts far faster than two columns; only rows of equal words need the whole id.
-    packed = (rows.party.astype(np.uint64) << (np.uint64(64) - bits)) | (
-        rows.flow_id >> (bits - np.uint64(1))
-    )
-    order = np.argsort(packed, kind="stable")
-    if (packed[order[1:]] != packed[order[:-1]]).all():
-        return order
-    found: Array = np.lexsort((rows.flow_id, rows.party))
-    return found
+    high = rows.party.astype(np.uint64) << (np.uint64(64) - bits)
+    return by_word(high | (rows.flow_id >> (bits - np.uint64(1))), rows.flow_id, rows.party)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.recipes.horizon import DAY_S, MICRO, Horizon
-from sim.recipes.terms import by_term, require_terms
+from sim.recipes.terms import require_terms
 from sim.recipes.words import BELOW_NEEDS, WORDS_NEEDS, below, words_at
-from sim.segments.flows_6b.s5_flows.cards import CHANNELS, ECOMMERCE, MAIL, RECURRING
+from sim.segments.flows_6b.s5_flows.cards import CHANNELS, ECOMMERCE, MAIL, RECURRING, way_of
 from sim.segments.flows_6b.s5_flows.prices import Prices
 from sim.segments.flows_6b.s5_flows.rows import CardChoice, People, Rows
 from sim.segments.flows_6b.s5_flows.suspicion import points_of
@@ -100,7 +100,7 @@ def troubles(
     """What befalls the rows of a range; nothing is entered in the ledger."""
     law = ctx.params.issuer_policy_6B
     words = words_at(ctx, answer_place(ctx, rows))
-    way = _codes(ctx, "payment_channel", CHANNELS)[cards.channel]
+    way = way_of(ctx, rows)
     abroad = rows.country != people.country[rows.party]
     step_up, failed = _asked(ctx, rows, people, way, words[0], words[8])
     tries, with_other = _tries(ctx, way, words[1], words[5])
@@ -137,14 +137,6 @@ def troubles(
 def answer_place(ctx: Context, rows: Rows) -> Address:
     """Where rows draw what befalls them."""
     return ctx.address(ANSWER, event_us=rows.ts_us.astype(np.uint64), place=rows.place_id)
-
-
-def _codes(ctx: Context, vocabulary: str, names: tuple[str, ...]) -> Array:
-    """Place in `names` of each code of a vocabulary: uint8."""
-    found = np.zeros(len(ctx.vocabulary(vocabulary)), dtype=np.uint8)
-    for place, name in enumerate(names):
-        found[ctx.code(vocabulary, name)] = place
-    return found
 
 
 def _share(half: Array, part: Array | int, whole: int) -> Array:
@@ -195,9 +187,7 @@ def _wrong_details(ctx: Context, way: Array, word: Array) -> list[Array]:
 def _residual(ctx: Context, way: Array, abroad: Array, word: Array) -> list[Array]:
     """Answers without a reason: all tries with the same card get the same one."""
     law = ctx.params.issuer_policy_6B.residual
-    each = by_term(ctx, "payment_channel", law.channels, f"{POLICY}.residual.channels")
-    place = [ctx.code("payment_channel", name) for name in CHANNELS]
-    share = np.array([int(each[code]) for code in place], dtype=np.int64)[way]
+    share = np.array([int(law.channels[name]) for name in CHANNELS], dtype=np.int64)[way]
     share = np.where(abroad, share * int(law.abroad_percent) // 100, share)
     return [_share(word & _LOW, share, _PERMYRIAD)] * TRIES
 
