@@ -13,9 +13,9 @@ from sim.segments import EXPLAINED
 from sim.state.frames import Frame
 from sim.world.draws import Draw, draws_of, finding_context
 from sim.world.handle import World
-from sim.world.lookup import FoundRow, find_row, first_with, only, parse_key
+from sim.world.lookup import FoundRow, find_row, first_with, parse_key
 from sim.world.regenerate import Recomputed, Regenerated, program_of, regenerate
-from sim.world.tables import Table, equal_to
+from sim.world.tables import Table, equal_to, only
 
 
 @dataclass(frozen=True)

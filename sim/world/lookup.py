@@ -14,7 +14,7 @@ from sim.ground.errors import UsageError
 from sim.shell.tables.arrow import arrow_type
 from sim.state.records import PartFile, Published
 from sim.world.handle import World
-from sim.world.tables import Table
+from sim.world.tables import Table, only
 
 _EXAMPLES = 5
 
@@ -123,11 +123,6 @@ def _matching(
         for part in item.files:
             if _may_hold(dataset, part, values):
                 yield item, part, Table(world, [only(item, part)]).to_arrow(filter=values)
-
-
-def only(item: Published, part: PartFile) -> Published:
-    """A published directory with one of its files."""
-    return dataclasses.replace(item, files=(part,))
 
 
 def _may_hold(dataset: Dataset, part: PartFile, values: Mapping[str, Any]) -> bool:

@@ -210,19 +210,18 @@ class Table:
 
     def to_polars(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `polars.DataFrame`; arguments as `to_arrow`."""
-        return _package("polars", "polars").from_arrow(self.to_arrow(columns, filter))
+        return as_polars(self.to_arrow(columns, filter))
 
     def to_pandas(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `pandas.DataFrame`; arguments as `to_arrow`.
 
         Nullable ids keep their type only with pandas' Arrow dtypes.
         """
-        pandas = _package("pandas", "pandas")
-        return self.to_arrow(columns, filter).to_pandas(types_mapper=pandas.ArrowDtype)
+        return as_pandas(self.to_arrow(columns, filter))
 
     def to_cudf(self, columns: Sequence[str] | None = None, filter: Filter = None) -> Any:
         """The rows as a `cudf.DataFrame` on the GPU; arguments as `to_arrow`."""
-        return _package("cudf", "closedworld[cudf-cu13]").DataFrame.from_arrow(self.to_arrow(columns, filter))
+        return as_cudf(self.to_arrow(columns, filter))
 
     def duckdb(self, connection: Any = None) -> Any:
         """The rows as a DuckDB relation, partition keys as columns.
@@ -264,6 +263,26 @@ def equal_to(schema: pa.Schema, values: Mapping[str, Any]) -> pads.Expression | 
         term = pads.field(name) == scalar
         condition = term if condition is None else condition & term
     return condition
+
+
+def as_polars(rows: pa.Table) -> Any:
+    """Rows as a `polars.DataFrame`."""
+    return _package("polars", "polars").from_arrow(rows)
+
+
+def as_pandas(rows: pa.Table) -> Any:
+    """Rows as a `pandas.DataFrame` of Arrow columns."""
+    return rows.to_pandas(types_mapper=_package("pandas", "pandas").ArrowDtype)
+
+
+def as_cudf(rows: pa.Table) -> Any:
+    """Rows as a `cudf.DataFrame` on the GPU."""
+    return _package("cudf", "closedworld[cudf-cu13]").DataFrame.from_arrow(rows)
+
+
+def only(item: Published, part: PartFile) -> Published:
+    """A published directory with one of its files."""
+    return dataclasses.replace(item, files=(part,))
 
 
 def _package(name: str, install: str) -> Any:

@@ -11,7 +11,6 @@ into a temporary folder, and each slice is sorted, so that memory stays that of 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ import pyarrow.compute as pc
 
 from sim.ground.contract_types import AFTER
 from sim.ground.errors import UsageError
-from sim.ground.packages import require_package
 from sim.state.records import PartFile, Published
 from sim.world.source import Source
-from sim.world.tables import Table
+from sim.world.tables import Table, as_cudf, as_pandas, as_polars, only
 
 FLOWS = "flows_6B"
 ROWS = 1 << 16
@@ -207,16 +205,15 @@ class Transactions:
 
     def to_polars(self) -> Any:
         """The rows as a `polars.DataFrame`."""
-        return _package("polars", "polars").from_arrow(self.to_arrow())
+        return as_polars(self.to_arrow())
 
     def to_pandas(self) -> Any:
         """The rows as a `pandas.DataFrame` of Arrow columns."""
-        pandas = _package("pandas", "pandas")
-        return self.to_arrow().to_pandas(types_mapper=pandas.ArrowDtype)
+        return as_pandas(self.to_arrow())
 
     def to_cudf(self) -> Any:
         """The rows as a `cudf.DataFrame` on the GPU."""
-        return _package("cudf", "closedworld[cudf-cu13]").DataFrame.from_arrow(self.to_arrow())
+        return as_cudf(self.to_arrow())
 
     def duckdb(self, connection: Any = None) -> Any:
         """The rows as a DuckDB relation over a stream, which is read once.
@@ -313,8 +310,4 @@ def _whole(world: Source, dataset: str) -> Table:
 
 def _file(world: Source, item: Published, part: PartFile) -> Table:
     """One file of a dataset."""
-    return Table(world, [dataclasses.replace(item, files=(part,))])
-
-
-def _package(name: str, install: str) -> Any:
-    return require_package(name, "this", f"pip install '{install}', or use to_arrow()")
+    return Table(world, [only(item, part)])
